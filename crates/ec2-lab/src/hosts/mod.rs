@@ -1,0 +1,71 @@
+//! What stands behind an instance's address.
+//!
+//! The endpoint tells a [`Hosts`] when an instance boots, stops or goes away; how the host
+//! is made (in process, or a container with a real Debian) is its own business.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+
+/// What the endpoint knows about an instance when it boots.
+#[derive(Debug, Clone)]
+pub struct HostSpec {
+    /// The instance's id, `i-…`.
+    pub instance_id: String,
+    /// The private address that the endpoint reports, where sshd and Docker must answer.
+    pub address: IpAddr,
+    /// The login name of the image (`ubuntu`, `admin`, `ec2-user`).
+    pub user: String,
+    /// The key pair's public key in OpenSSH format; without one nobody can log in.
+    pub public_key: Option<String>,
+    /// The decoded user data, empty where none was given.
+    pub user_data: Vec<u8>,
+}
+
+/// A maker of hosts. Every call returns as soon as the change has begun: a host that is
+/// still booting refuses connections, as on EC2.
+#[async_trait]
+pub trait Hosts: Send + Sync + 'static {
+    /// Boots a new host, or an old one (same instance id) again, possibly on a new address.
+    ///
+    /// # Errors
+    /// Says why the host cannot be made; the endpoint then moves the instance to `terminated`.
+    async fn boot(&self, host: HostSpec) -> Result<(), HostError>;
+    /// Takes the host off the network and keeps its disk.
+    async fn stop(&self, instance_id: &str);
+    /// Restarts the host in place.
+    async fn reboot(&self, instance_id: &str);
+    /// Removes the host and its disk. Unknown ids are fine.
+    async fn terminate(&self, instance_id: &str);
+    /// The tail of the serial console.
+    async fn console(&self, instance_id: &str) -> String;
+}
+
+/// Why a host could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("no host for {instance_id} at {address}: {reason}")]
+pub struct HostError {
+    /// The instance's id.
+    pub instance_id: String,
+    /// The address it should have had.
+    pub address: IpAddr,
+    /// What went wrong.
+    pub reason: String,
+}
+
+/// No hosts at all: nothing answers at the addresses.
+#[derive(Debug, Default)]
+pub struct NoHosts;
+
+#[async_trait]
+impl Hosts for NoHosts {
+    async fn boot(&self, _host: HostSpec) -> Result<(), HostError> {
+        Ok(())
+    }
+    async fn stop(&self, _instance_id: &str) {}
+    async fn reboot(&self, _instance_id: &str) {}
+    async fn terminate(&self, _instance_id: &str) {}
+    async fn console(&self, _instance_id: &str) -> String {
+        String::new()
+    }
+}

@@ -1,0 +1,217 @@
+//! The driver trait: small, object-safe, and without defaults that pretend.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use machine_flow::{Cx, Resource, Scope, Undone};
+use machine_types::{DockerUrl, MachineName, MachineState, SshEndpoint};
+use serde_json::Value;
+
+use crate::{DriverError, FlagSpec, Options};
+
+/// What a driver is told about the machine and its place in the store. It opens none of it.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// The machine's name.
+    pub name: MachineName,
+    /// The store's root, saved in `config.json` as `StorePath`.
+    pub store: PathBuf,
+    /// The machine's directory.
+    pub directory: PathBuf,
+    /// What tells this store from all others, in tags.
+    pub store_id: String,
+    /// Classic swarm's flags, which `config.json` repeats in the driver's part.
+    pub swarm_master: bool,
+    /// `--swarm-host`.
+    pub swarm_host: String,
+    /// `--swarm-discovery`.
+    pub swarm_discovery: String,
+}
+
+/// Which SSH key a machine gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyPlan {
+    /// None: the driver's machines have no SSH, or the user's own keys and agent serve.
+    Nothing,
+    /// A new pair, written to `id_rsa` and `id_rsa.pub` of the machine's directory.
+    Generate {
+        /// `ed25519` or `rsa`.
+        algorithm: String,
+    },
+    /// A copy of the user's key; the public half is `FILE.pub`.
+    Copy {
+        /// The private key's file.
+        private: PathBuf,
+        /// Whether the public half must be there: it is needed where it is imported.
+        public: bool,
+    },
+}
+
+/// The public half of the machine's SSH key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyMaterial {
+    /// In OpenSSH format, `ssh-ed25519 AAAA…`; empty where there is none.
+    pub public: String,
+}
+
+/// Where a running machine can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// The address of sshd and of the engine.
+    pub address: IpAddr,
+}
+
+/// What `prune` found: something that carries our tags, and that no machine of the store owns.
+#[derive(Debug, Clone)]
+pub struct LeftBehind {
+    /// What it is, so that the same undo removes it.
+    pub resource: Resource,
+    /// The machine's name, from its tags.
+    pub machine: String,
+    /// Its state, in the cloud's words.
+    pub state: String,
+    /// When it was made, Unix time in milliseconds.
+    pub created: u64,
+}
+
+/// Makes drivers: what the table in the binary lists.
+#[async_trait]
+pub trait DriverKind: Send + Sync {
+    /// Returns the name for `--driver` and `DriverName`.
+    fn name(&self) -> &'static str;
+
+    /// Returns the flags that `create` takes for it.
+    fn flags(&self) -> Vec<FlagSpec>;
+
+    /// Makes the driver of a new machine out of the flags. Asks nobody.
+    ///
+    /// # Errors
+    /// [`DriverErrorKind::Configuration`](crate::DriverErrorKind::Configuration) names the flag.
+    fn configure(&self, base: &Base, options: &Options) -> Result<Box<dyn Driver>, DriverError>;
+
+    /// Makes the driver of a saved machine out of the `Driver` object of its `config.json`. Asks nobody,
+    /// is cheap, and forgives what is missing. Fields it does not know come back from [`Driver::save`].
+    ///
+    /// # Errors
+    /// [`DriverErrorKind::Configuration`](crate::DriverErrorKind::Configuration) names the field.
+    fn load(&self, base: &Base, saved: &Value) -> Result<Box<dyn Driver>, DriverError>;
+
+    /// Asks for the states of many machines with as few calls as can be; the answers are in the
+    /// order of `drivers`, which are all of this kind.
+    async fn states(
+        &self,
+        drivers: &[&dyn Driver],
+        cx: &Cx,
+    ) -> Vec<Result<MachineState, DriverError>>;
+
+    /// Lists what carries this store's tags in one place, for `prune`; `None`: nothing can be left behind.
+    ///
+    /// # Errors
+    /// Where the place cannot be asked, or belongs to another account than `scope` says.
+    async fn left_behind(
+        &self,
+        driver: &dyn Driver,
+        store_id: &str,
+        cx: &Cx,
+    ) -> Result<Vec<LeftBehind>, DriverError>;
+}
+
+/// One machine.
+#[async_trait]
+pub trait Driver: Send + Sync {
+    /// Returns the name for `DriverName`.
+    fn name(&self) -> &'static str;
+
+    /// Returns the `Driver` object of `config.json`.
+    fn save(&self) -> Value;
+
+    /// Returns the object as it is, for drivers of the same kind ([`DriverKind::states`]).
+    fn as_any(&self) -> &dyn std::any::Any;
+
+    /// Checks everything that can be checked before anything is made, and fills in what follows from
+    /// the answers (subnet, image's root device). Called once, before the machine's directory exists.
+    ///
+    /// # Errors
+    /// [`DriverErrorKind::PreCreate`](crate::DriverErrorKind::PreCreate) where EC2's answer rules the machine out, others as they are.
+    async fn preflight(&mut self, cx: &Cx) -> Result<(), DriverError>;
+
+    /// Says which SSH key to make. Asks nobody.
+    fn key_plan(&self) -> KeyPlan;
+
+    /// Makes the machine: all resources by [`Cx::step`], ids saved by `cx.journal.save_driver` the moment they are
+    /// known. Returns when the launch is certain; the machine may still be starting.
+    ///
+    /// # Errors
+    /// Whatever was made, or may have been, is in the journal. The caller undoes it.
+    async fn create(&mut self, key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError>;
+
+    /// Waits until the machine has an address to connect to, and keeps it. At once where it is known.
+    ///
+    /// # Errors
+    /// [`DriverErrorKind::Ended`](crate::DriverErrorKind::Ended) with the cloud's reason; a wait that ran out.
+    async fn await_address(&mut self, cx: &Cx) -> Result<(), DriverError>;
+
+    /// Watches a starting machine, seldom, and returns only when it can never come up any more.
+    /// The caller drops it as soon as the machine answers.
+    async fn until_ended(&self, cx: &Cx) -> DriverError;
+
+    /// Returns more about a machine that does not answer: the tail of its console, where that may be read.
+    async fn diagnose(&self, cx: &Cx) -> Option<String>;
+
+    /// Asks for the state.
+    ///
+    /// # Errors
+    /// Where it cannot be asked. A machine that is gone is [`MachineState::Error`] or `NotFound`, as the driver knows.
+    async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError>;
+
+    /// Returns the saved address, if there is one. Asks nobody.
+    fn saved_address(&self) -> Option<String>;
+
+    /// Returns the engine's saved address as a URL, if there is one. Asks nobody.
+    fn docker_url(&self) -> Option<DockerUrl>;
+
+    /// Returns `DOCKER_HOST` for the machine: [`Driver::docker_url`], or what the user gave (`none`). Asks nobody.
+    fn docker_host(&self) -> Option<String>;
+
+    /// Returns where and as whom to log in; `None`: the driver has no SSH, or no address yet. Asks nobody.
+    fn ssh(&self) -> Option<SshEndpoint>;
+
+    /// Starts a stopped machine. Repeated calls are fine. The address may be another one afterwards:
+    /// [`Driver::await_address`] learns it.
+    ///
+    /// # Errors
+    /// `Unsupported` where there is nothing to start.
+    async fn start(&mut self, cx: &Cx) -> Result<(), DriverError>;
+
+    /// Shuts the machine down and waits for it, 40 s at most (the runner kills the command after 60).
+    ///
+    /// # Errors
+    /// `Unsupported` for what cannot be stopped (a spot instance), at once.
+    async fn stop(&mut self, cx: &Cx) -> Result<(), DriverError>;
+
+    /// Pulls the plug.
+    ///
+    /// # Errors
+    /// As [`Driver::stop`].
+    async fn kill(&mut self, cx: &Cx) -> Result<(), DriverError>;
+
+    /// Restarts the machine and waits until the cloud says that it runs.
+    ///
+    /// # Errors
+    /// As [`Driver::start`].
+    async fn restart(&mut self, cx: &Cx) -> Result<(), DriverError>;
+
+    /// Says where the machine's resources are.
+    fn scope(&self) -> Scope;
+
+    /// Returns the resources that the saved configuration names, for machines without a journal: those of
+    /// the Go binary. In order of creation.
+    fn saved_resources(&self) -> Vec<Resource>;
+
+    /// Removes one resource of this machine; see [`machine_flow::Undo`].
+    ///
+    /// # Errors
+    /// Where the cloud refuses or cannot be reached: the resource stays on record.
+    async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError>;
+}

@@ -1,0 +1,115 @@
+//! The flags that a driver declares.
+
+/// A flag of `create`, as declared by a driver or by the binary itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlagSpec {
+    /// The name without dashes: `amazonec2-region`.
+    pub name: &'static str,
+    /// Its type and default.
+    pub kind: FlagKind,
+    /// The environment variable that stands in for it.
+    pub env: Option<&'static str>,
+    /// One sentence of help.
+    pub help: &'static str,
+}
+
+/// The type of a flag, with its default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlagKind {
+    /// Text; given twice, the last one counts ([`Options::all`](crate::Options::all) has them all).
+    String {
+        /// What it is when nobody gives it.
+        default: &'static str,
+    },
+    /// A whole number, decimal, `0x` or `0`-octal.
+    Int {
+        /// What it is when nobody gives it.
+        default: i64,
+    },
+    /// `--flag`, `--flag=true`, `--flag=false`.
+    Bool,
+    /// Text, as often as one likes. Its environment variable is not read, as in the Go binary.
+    List {
+        /// What it is when nobody gives it.
+        default: &'static [&'static str],
+    },
+    /// A switch that may carry a word: `--flag` (the word is then `bare`) or `--flag=word`.
+    Switch {
+        /// What the switch alone stands for.
+        bare: &'static str,
+    },
+}
+
+impl FlagSpec {
+    /// Declares a text flag without a default.
+    pub const fn string(name: &'static str, help: &'static str) -> Self {
+        Self {
+            name,
+            kind: FlagKind::String { default: "" },
+            env: None,
+            help,
+        }
+    }
+
+    /// Declares a number.
+    pub const fn int(name: &'static str, default: i64, help: &'static str) -> Self {
+        Self {
+            name,
+            kind: FlagKind::Int { default },
+            env: None,
+            help,
+        }
+    }
+
+    /// Declares a boolean, false unless given.
+    pub const fn bool(name: &'static str, help: &'static str) -> Self {
+        Self {
+            name,
+            kind: FlagKind::Bool,
+            env: None,
+            help,
+        }
+    }
+
+    /// Declares a list, empty unless given.
+    pub const fn list(name: &'static str, help: &'static str) -> Self {
+        Self {
+            name,
+            kind: FlagKind::List { default: &[] },
+            env: None,
+            help,
+        }
+    }
+
+    /// Declares a switch that may carry a word.
+    pub const fn switch(name: &'static str, bare: &'static str, help: &'static str) -> Self {
+        Self {
+            name,
+            kind: FlagKind::Switch { bare },
+            env: None,
+            help,
+        }
+    }
+
+    /// Names the environment variable.
+    pub const fn env(mut self, env: &'static str) -> Self {
+        self.env = Some(env);
+        self
+    }
+
+    /// Sets a text flag's default; of any other kind it changes nothing.
+    pub const fn default_text(mut self, default: &'static str) -> Self {
+        if let FlagKind::String { .. } = self.kind {
+            self.kind = FlagKind::String { default };
+        }
+        self
+    }
+
+    /// Sets a list flag's default; of any other kind it changes nothing.
+    pub const fn default_list(mut self, default: &'static [&'static str]) -> Self {
+        if let FlagKind::List { .. } = self.kind {
+            self.kind = FlagKind::List { default };
+        }
+        self
+    }
+}

@@ -1,0 +1,211 @@
+//! The values that the user gave for a driver's flags.
+
+use std::collections::BTreeMap;
+
+use crate::{FlagKind, FlagSpec};
+
+/// Where a flag's value came from decides whether it counts as given; what it is, is text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionValue {
+    /// Every value, in the order given; never empty.
+    pub values: Vec<String>,
+    /// The environment variable that it was read from, where it was not the command line.
+    pub from_env: Option<&'static str>,
+}
+
+/// A value that does not fit its flag.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid value {value:?} for flag --{flag}: {wanted} is wanted")]
+pub struct OptionError {
+    /// The flag's name without dashes.
+    pub flag: &'static str,
+    /// What was given.
+    pub value: String,
+    /// What would have fitted.
+    pub wanted: &'static str,
+}
+
+/// All values of a command line for one driver's flags, checked against their types.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    specs: Vec<FlagSpec>,
+    given: BTreeMap<&'static str, OptionValue>,
+}
+
+impl Options {
+    /// Checks values against their flags. A name that is in `given` but not in `specs` is dropped.
+    ///
+    /// # Errors
+    /// [`OptionError`] names the first flag whose value is no number or no truth value.
+    pub fn new(
+        specs: Vec<FlagSpec>,
+        given: BTreeMap<&'static str, OptionValue>,
+    ) -> Result<Self, OptionError> {
+        for spec in &specs {
+            let values = given.get(spec.name).map_or(&[][..], |g| &g.values);
+            for value in values {
+                let wanted = match spec.kind {
+                    FlagKind::Int { .. } if parse_int(value).is_none() => "a whole number",
+                    FlagKind::Bool if parse_bool(value).is_none() => "true or false",
+                    _ => continue,
+                };
+                return Err(OptionError {
+                    flag: spec.name,
+                    value: value.clone(),
+                    wanted,
+                });
+            }
+        }
+        Ok(Self { specs, given })
+    }
+
+    /// Tells whether the user gave the flag, on the command line or in the environment.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
+    /// Returns the value of a text flag or of a switch: the last one given, or the default
+    /// (of a switch: nothing).
+    pub fn string(&self, name: &str) -> String {
+        match (self.last(name), self.kind(name)) {
+            (Some(value), _) => value.to_owned(),
+            (None, Some(FlagKind::String { default })) => default.to_owned(),
+            (None, _) => String::new(),
+        }
+    }
+
+    /// Returns every value of a text flag, in the order given, or its default alone.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        match self.given.get(name) {
+            Some(given) => given.values.clone(),
+            None => vec![self.string(name)],
+        }
+    }
+
+    /// Returns the value of a number.
+    pub fn int(&self, name: &str) -> i64 {
+        match (self.last(name).and_then(parse_int), self.kind(name)) {
+            (Some(number), _) => number,
+            (None, Some(FlagKind::Int { default })) => default,
+            (None, _) => 0,
+        }
+    }
+
+    /// Returns the value of a boolean.
+    pub fn bool(&self, name: &str) -> bool {
+        self.last(name).and_then(parse_bool).unwrap_or(false)
+    }
+
+    /// Returns the values of a list, or its default.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        match (self.given.get(name), self.kind(name)) {
+            (Some(given), _) => given.values.clone(),
+            (None, Some(FlagKind::List { default })) => {
+                default.iter().map(ToString::to_string).collect()
+            }
+            (None, _) => Vec::new(),
+        }
+    }
+
+    fn last(&self, name: &str) -> Option<&str> {
+        self.given.get(name)?.values.last().map(String::as_str)
+    }
+
+    fn kind(&self, name: &str) -> Option<FlagKind> {
+        self.specs.iter().find(|s| s.name == name).map(|s| s.kind)
+    }
+}
+
+/// Reads a number as Go's flag package does: base prefixes and a sign.
+fn parse_int(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (radix, digits) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, &digits[2..]),
+        [b'0', b'b' | b'B', ..] => (2, &digits[2..]),
+        [b'0', b'o' | b'O', ..] => (8, &digits[2..]),
+        [b'0', _, ..] => (8, &digits[1..]),
+        _ => (10, digits),
+    };
+    // i128 so that the lowest i64 is read too; a second sign is no digit.
+    if !digits.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let value = i128::from_str_radix(digits, radix).ok()?;
+    i64::try_from(if negative { -value } else { value }).ok()
+}
+
+/// Reads a truth value as Go's `strconv.ParseBool` does.
+fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(given: &[(&'static str, &[&str])]) -> Result<Options, OptionError> {
+        let specs = vec![
+            FlagSpec::string("s", "").default_text("d"),
+            FlagSpec::int("i", 5, ""),
+            FlagSpec::bool("b", ""),
+            FlagSpec::list("l", "").default_list(&["x"]),
+            FlagSpec::switch("w", "capacity", ""),
+        ];
+        let value = |values: &[&str]| OptionValue {
+            values: values.iter().map(ToString::to_string).collect(),
+            from_env: None,
+        };
+        Options::new(specs, given.iter().map(|(n, v)| (*n, value(v))).collect())
+    }
+
+    #[test]
+    fn what_nobody_gave_is_the_default() {
+        let o = options(&[]).unwrap();
+        assert_eq!(
+            (o.string("s"), o.int("i"), o.bool("b")),
+            ("d".into(), 5, false)
+        );
+        assert_eq!(
+            (o.list("l"), o.string("w")),
+            (vec!["x".to_owned()], String::new())
+        );
+        assert!(!o.is_given("s"));
+    }
+
+    #[test]
+    fn the_last_value_counts_and_all_are_kept() {
+        let o = options(&[
+            ("s", &["1", "2", ""]),
+            ("i", &["1", "-0x10"]),
+            ("b", &["true", "F"]),
+            ("l", &["a", "b"]),
+        ])
+        .unwrap();
+        assert_eq!(
+            (o.string("s"), o.int("i"), o.bool("b")),
+            (String::new(), -16, false)
+        );
+        assert_eq!(o.all("s"), ["1", "2", ""]);
+        assert_eq!(o.list("l"), ["a", "b"]);
+        assert!(o.is_given("s"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        for bad in ["", "x", "1.5", "--1", "0x", "99999999999999999999"] {
+            assert_eq!(options(&[("i", &[bad])]).unwrap_err().flag, "i", "{bad:?}");
+        }
+        let error = options(&[("b", &["maybe"])]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"invalid value "maybe" for flag --b: true or false is wanted"#
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! What an operation tells while it runs. Nobody but the binary prints.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+/// Something worth telling.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A line for the user on standard output: `Creating machine...`.
+    Say(String),
+    /// A line for the user on standard error that is not the end.
+    Warn(String),
+    /// A line for `--debug`.
+    Debug(String),
+    /// A new phase for the live line of a terminal: what is being waited for.
+    Phase(String),
+    /// A piece of work that has ended: for the trace, the log, the metrics and `--debug`.
+    Ended(Span),
+}
+
+/// A piece of work that took time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Span {
+    /// What kind of work.
+    pub kind: SpanKind,
+    /// Its name: the step, the EC2 action, the SSH command's title, what was waited for.
+    pub name: String,
+    /// When it began.
+    pub started: SystemTime,
+    /// How long it took.
+    pub took: Duration,
+    /// How it ended.
+    pub outcome: SpanOutcome,
+    /// More facts: `request_id`, `machine`, `attempts`, `error`. Never a secret.
+    pub fields: BTreeMap<&'static str, String>,
+}
+
+/// Kinds of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SpanKind {
+    /// A journalled step.
+    Step,
+    /// A call of a cloud's API.
+    Api,
+    /// A command over SSH.
+    Ssh,
+    /// A wait.
+    Wait,
+    /// A part of a `create` that the closing line names: launch, boot, ssh, docker.
+    Phase,
+}
+
+/// How a piece of work ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpanOutcome {
+    /// As it should.
+    Ok,
+    /// With an error; a short word or code for it, never a secret.
+    Failed(String),
+}
+
+/// Takes events. Must not block, and must not fail: a closed pipe is the binary's worry.
+pub trait Events: Send + Sync {
+    /// Takes one event.
+    fn emit(&self, event: Event);
+}
+
+/// Takes events and drops them.
+impl Events for () {
+    fn emit(&self, _event: Event) {}
+}

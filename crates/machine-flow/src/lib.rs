@@ -1,0 +1,27 @@
+//! What every long operation is made of: clock, cancellation, events, the waiter, the journal and
+//! its step, and the one way to undo.
+//!
+//! Owns the mechanics and the record's shape, not the storage: where a journal lies is
+//! `machine-store`'s business, what a resource is, a driver's. Refuses to touch the environment:
+//! time and randomness come through [`Ambient`].
+
+mod ambient;
+mod cancel;
+mod context;
+mod event;
+mod journal;
+mod step;
+mod undo;
+mod wait;
+
+pub use ambient::{Ambient, SystemAmbient};
+pub use cancel::Cancel;
+pub use context::Cx;
+pub use event::{Event, Events, Span, SpanKind, SpanOutcome};
+pub use journal::{
+    Entry, Intent, Journal, JournalError, MemoryJournal, Ownership, Phase, Resource, Scope,
+    UndoOrder, open_resources,
+};
+pub use step::{Cut, Hook, Injected, Made, Moment, StepError, StepFailure};
+pub use undo::{Leftover, Undo, UndoReport, Undone, undo_all};
+pub use wait::{Look, WaitError, WaitPolicy, wait_until};

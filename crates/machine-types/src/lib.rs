@@ -1,0 +1,18 @@
+//! The words every other room speaks: names, states, addresses, secrets, host options, exit codes.
+//!
+//! Owns types and their text forms. Refuses I/O of any kind: nothing here reads a file, the
+//! environment, the clock or the network.
+
+mod address;
+mod exit;
+mod host_options;
+mod name;
+mod secret;
+mod state;
+
+pub use address::{DOCKER_PORT, DockerUrl, SshEndpoint};
+pub use exit::ExitStatus;
+pub use host_options::{AuthOptions, EngineOptions, GoList, HostOptions, SwarmOptions};
+pub use name::{InvalidName, MachineName};
+pub use secret::Secret;
+pub use state::MachineState;

@@ -1,0 +1,62 @@
+//! What a machine is doing.
+
+use std::fmt;
+
+/// The state of a machine, in the words of `docker-machine status` and `ls`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MachineState {
+    /// Not known; shown as nothing.
+    None,
+    /// Up.
+    Running,
+    /// Suspended in memory.
+    Paused,
+    /// Suspended to disk.
+    Saved,
+    /// Shut down; its disk is kept.
+    Stopped,
+    /// On its way down.
+    Stopping,
+    /// On its way up: launched, but not reachable yet.
+    Starting,
+    /// In trouble, or gone.
+    Error,
+    /// Did not say in time.
+    Timeout,
+}
+
+impl MachineState {
+    /// Every state, in the Go binary's order.
+    pub const ALL: [Self; 9] = [
+        Self::None,
+        Self::Running,
+        Self::Paused,
+        Self::Saved,
+        Self::Stopped,
+        Self::Stopping,
+        Self::Starting,
+        Self::Error,
+        Self::Timeout,
+    ];
+
+    /// Returns the word that is shown for the state.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Running => "Running",
+            Self::Paused => "Paused",
+            Self::Saved => "Saved",
+            Self::Stopped => "Stopped",
+            Self::Stopping => "Stopping",
+            Self::Starting => "Starting",
+            Self::Error => "Error",
+            Self::Timeout => "Timeout",
+        }
+    }
+}
+
+impl fmt::Display for MachineState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
