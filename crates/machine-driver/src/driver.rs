@@ -1,6 +1,5 @@
 //! The driver trait: small, object-safe, and without defaults that pretend.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -55,11 +54,13 @@ pub struct KeyMaterial {
     pub public: String,
 }
 
-/// Where a running machine can be reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
-    /// The address of sshd and of the engine.
-    pub address: IpAddr,
+/// How a restart goes on, once a driver was asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// The cloud does it.
+    Asked,
+    /// The caller runs this command over SSH: the driver has no other way.
+    Command(&'static str),
 }
 
 /// What `prune` found: something that carries our tags, and that no machine of the store owns.
@@ -196,11 +197,11 @@ pub trait Driver: Send + Sync {
     /// As [`Driver::stop`].
     async fn kill(&mut self, cx: &Cx) -> Result<(), DriverError>;
 
-    /// Restarts the machine and waits until the cloud says that it runs.
+    /// Asks for a restart. Whether the machine is back, SSH tells; the caller waits for it.
     ///
     /// # Errors
     /// As [`Driver::start`].
-    async fn restart(&mut self, cx: &Cx) -> Result<(), DriverError>;
+    async fn restart(&mut self, cx: &Cx) -> Result<Restart, DriverError>;
 
     /// Says where the machine's resources are.
     fn scope(&self) -> Scope;

@@ -9,8 +9,10 @@ mod driver;
 mod error;
 mod flags;
 mod options;
+mod saved;
 
-pub use driver::{Base, Driver, DriverKind, KeyMaterial, KeyPlan, LeftBehind, Network};
+pub use driver::{Base, Driver, DriverKind, KeyMaterial, KeyPlan, LeftBehind, Restart};
 pub use error::{DriverError, DriverErrorKind};
 pub use flags::{FlagKind, FlagSpec};
 pub use options::{OptionError, OptionValue, Options};
+pub use saved::{SavedBase, merge};
