@@ -1,1 +1,212 @@
-//! 
+//! The driver `none`: a URL of a Docker Engine that somebody else looks after.
+//!
+//! It makes nothing, so there is nothing to start, to stop or to leave behind. The cattle-ops
+//! terraform module creates and removes such a machine only to have a CA made.
+
+use std::any::Any;
+
+use async_trait::async_trait;
+use machine_driver::{
+    Base, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
+    LeftBehind, Options, Restart, SavedBase, merge,
+};
+use machine_flow::{Cx, Resource, Scope, Undone};
+use machine_types::{DockerUrl, MachineState, SshEndpoint};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+const NAME: &str = "none";
+
+/// What the driver cannot do, and why.
+#[derive(Debug, thiserror::Error)]
+enum NoneError {
+    #[error("--url option is required when no driver is selected")]
+    UrlMissing,
+    #[error("cannot read the saved configuration")]
+    Saved(#[source] serde_json::Error),
+    #[error("hosts without a driver cannot be {0}")]
+    Cannot(&'static str),
+}
+
+impl NoneError {
+    fn cannot(what: &'static str) -> DriverError {
+        DriverError::new(DriverErrorKind::Unsupported, Self::Cannot(what))
+    }
+}
+
+/// Makes drivers of the kind `none`.
+#[derive(Debug, Clone, Copy)]
+pub struct NoneKind;
+
+#[async_trait]
+impl DriverKind for NoneKind {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn flags(&self) -> Vec<FlagSpec> {
+        vec![FlagSpec::string(
+            "url",
+            "URL of host when no driver is selected",
+        )]
+    }
+
+    fn configure(&self, base: &Base, options: &Options) -> Result<Box<dyn Driver>, DriverError> {
+        let url = options.string("url");
+        if url.is_empty() {
+            return Err(DriverError::new(
+                DriverErrorKind::Configuration,
+                NoneError::UrlMissing,
+            ));
+        }
+        let mut saved = SavedNone {
+            base: SavedBase::new(base),
+            url,
+        };
+        saved.base.ip_address = authority(&saved.url).to_owned();
+        Ok(Box::new(NoneDriver {
+            saved,
+            loaded: Map::new(),
+        }))
+    }
+
+    fn load(&self, _base: &Base, saved: &Value) -> Result<Box<dyn Driver>, DriverError> {
+        let loaded = saved.as_object().cloned().unwrap_or_default();
+        let saved = SavedNone::deserialize(saved).map_err(|error| {
+            DriverError::new(DriverErrorKind::Configuration, NoneError::Saved(error))
+        })?;
+        Ok(Box::new(NoneDriver { saved, loaded }))
+    }
+
+    async fn states(
+        &self,
+        drivers: &[&dyn Driver],
+        _cx: &Cx,
+    ) -> Vec<Result<MachineState, DriverError>> {
+        drivers.iter().map(|_| Ok(MachineState::Running)).collect()
+    }
+
+    async fn left_behind(
+        &self,
+        _driver: &dyn Driver,
+        _store_id: &str,
+        _cx: &Cx,
+    ) -> Result<Vec<LeftBehind>, DriverError> {
+        Ok(Vec::new())
+    }
+}
+
+/// What `config.json` holds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct SavedNone {
+    #[serde(flatten)]
+    base: SavedBase,
+    #[serde(rename = "URL")]
+    url: String,
+}
+
+struct NoneDriver {
+    saved: SavedNone,
+    loaded: Map<String, Value>,
+}
+
+#[async_trait]
+impl Driver for NoneDriver {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn save(&self) -> Value {
+        merge(
+            &self.loaded,
+            serde_json::to_value(&self.saved).unwrap_or_default(),
+        )
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    async fn preflight(&mut self, _cx: &Cx) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    fn key_plan(&self) -> KeyPlan {
+        KeyPlan::Nothing
+    }
+
+    async fn create(&mut self, _key: &KeyMaterial, _cx: &Cx) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    async fn await_address(&mut self, _cx: &Cx) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    async fn until_ended(&self, _cx: &Cx) -> DriverError {
+        std::future::pending().await
+    }
+
+    async fn diagnose(&self, _cx: &Cx) -> Option<String> {
+        None
+    }
+
+    async fn state(&self, _cx: &Cx) -> Result<MachineState, DriverError> {
+        Ok(MachineState::Running)
+    }
+
+    fn saved_address(&self) -> Option<String> {
+        Some(self.saved.base.ip_address.clone())
+    }
+
+    fn docker_url(&self) -> Option<DockerUrl> {
+        DockerUrl::parse(&self.saved.url)
+    }
+
+    fn docker_host(&self) -> Option<String> {
+        Some(self.saved.url.clone())
+    }
+
+    fn ssh(&self) -> Option<SshEndpoint> {
+        None
+    }
+
+    async fn start(&mut self, _cx: &Cx) -> Result<(), DriverError> {
+        Err(NoneError::cannot("started"))
+    }
+
+    async fn stop(&mut self, _cx: &Cx) -> Result<(), DriverError> {
+        Err(NoneError::cannot("stopped"))
+    }
+
+    async fn kill(&mut self, _cx: &Cx) -> Result<(), DriverError> {
+        Err(NoneError::cannot("killed"))
+    }
+
+    async fn restart(&mut self, _cx: &Cx) -> Result<Restart, DriverError> {
+        Err(NoneError::cannot("restarted"))
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::default()
+    }
+
+    fn saved_resources(&self) -> Vec<Resource> {
+        Vec::new()
+    }
+
+    async fn undo(&self, _resource: &Resource, _cx: &Cx) -> Result<Undone, DriverError> {
+        Ok(Undone::Gone)
+    }
+}
+
+/// Returns what stands between `//` and the next `/`, as Go's `url.Parse` calls the host: with
+/// its port. A URL without `//` has none.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("//").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host)
+}
