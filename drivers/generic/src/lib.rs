@@ -1,1 +1,267 @@
-//! 
+//! The driver `generic`: any Linux host that answers to SSH.
+//!
+//! It makes and removes nothing: `create` provisions the host, `rm` forgets it. Its state is what a
+//! TCP connection to sshd tells.
+
+mod error;
+mod saved;
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use machine_driver::{
+    Base, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
+    LeftBehind, Options, Restart, merge,
+};
+use machine_flow::{Cx, Resource, Scope, Undone};
+use machine_types::{DockerUrl, MachineState, SshEndpoint};
+use serde_json::{Map, Value};
+use tokio::net::TcpStream;
+
+use crate::error::GenericError;
+use crate::saved::SavedGeneric;
+
+const NAME: &str = "generic";
+
+/// How long sshd may take to accept a connection before the host counts as stopped: the Go
+/// driver's five seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Makes drivers of the kind `generic`.
+#[derive(Debug, Clone, Copy)]
+pub struct GenericKind;
+
+#[async_trait]
+impl DriverKind for GenericKind {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn flags(&self) -> Vec<FlagSpec> {
+        vec![
+            FlagSpec::int("generic-engine-port", 2376, "Docker engine port")
+                .env("GENERIC_ENGINE_PORT"),
+            FlagSpec::string("generic-ip-address", "IP address of the machine")
+                .env("GENERIC_IP_ADDRESS"),
+            FlagSpec::string("generic-ssh-user", "SSH user")
+                .default_text("root")
+                .env("GENERIC_SSH_USER"),
+            FlagSpec::string(
+                "generic-ssh-key",
+                "SSH private key path (if not provided, the agent and the keys in ~/.ssh are tried)",
+            )
+            .env("GENERIC_SSH_KEY"),
+            FlagSpec::int("generic-ssh-port", 22, "SSH port").env("GENERIC_SSH_PORT"),
+        ]
+    }
+
+    fn configure(&self, base: &Base, options: &Options) -> Result<Box<dyn Driver>, DriverError> {
+        Ok(Box::new(GenericDriver {
+            saved: SavedGeneric::from_options(base, options)?,
+            loaded: Map::new(),
+            directory: base.directory.clone(),
+        }))
+    }
+
+    fn load(&self, base: &Base, saved: &Value) -> Result<Box<dyn Driver>, DriverError> {
+        Ok(Box::new(GenericDriver {
+            loaded: saved.as_object().cloned().unwrap_or_default(),
+            saved: SavedGeneric::read(saved)?,
+            directory: base.directory.clone(),
+        }))
+    }
+
+    async fn states(
+        &self,
+        drivers: &[&dyn Driver],
+        cx: &Cx,
+    ) -> Vec<Result<MachineState, DriverError>> {
+        // Each asks a host of its own; together they take as long as the slowest.
+        let asked: Vec<_> = drivers
+            .iter()
+            .filter_map(|driver| driver.as_any().downcast_ref::<GenericDriver>())
+            .map(|driver| {
+                let (host, port) = (
+                    driver.saved.base.ip_address.clone(),
+                    driver.saved.base.ssh_port,
+                );
+                let cx = cx.clone();
+                tokio::spawn(async move { sshd_state(&host, port, &cx).await })
+            })
+            .collect();
+        let mut states = Vec::with_capacity(asked.len());
+        for answer in asked {
+            states.push(Ok(answer.await.unwrap_or(MachineState::Error)));
+        }
+        states
+    }
+
+    async fn left_behind(
+        &self,
+        _driver: &dyn Driver,
+        _store_id: &str,
+        _cx: &Cx,
+    ) -> Result<Vec<LeftBehind>, DriverError> {
+        Ok(Vec::new())
+    }
+}
+
+struct GenericDriver {
+    saved: SavedGeneric,
+    loaded: Map<String, Value>,
+    directory: PathBuf,
+}
+
+impl GenericDriver {
+    fn cannot(what: &'static str) -> DriverError {
+        DriverError::new(
+            DriverErrorKind::Unsupported,
+            GenericError::Unsupported(what),
+        )
+    }
+
+    /// The key that the machine's directory has a copy of, or none: then SSH tries the agent and
+    /// the user's own keys.
+    fn key(&self) -> Option<PathBuf> {
+        if !self.saved.base.ssh_key_path.is_empty() {
+            return Some(PathBuf::from(&self.saved.base.ssh_key_path));
+        }
+        (!self.saved.ssh_key.is_empty()).then(|| self.directory.join("id_rsa"))
+    }
+}
+
+#[async_trait]
+impl Driver for GenericDriver {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn save(&self) -> Value {
+        merge(
+            &self.loaded,
+            serde_json::to_value(&self.saved).unwrap_or_default(),
+        )
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    async fn preflight(&mut self, _cx: &Cx) -> Result<(), DriverError> {
+        if self.saved.ssh_key.is_empty() || PathBuf::from(&self.saved.ssh_key).is_file() {
+            return Ok(());
+        }
+        Err(DriverError::new(
+            DriverErrorKind::PreCreate,
+            GenericError::KeyMissing(self.saved.ssh_key.clone()),
+        ))
+    }
+
+    fn key_plan(&self) -> KeyPlan {
+        if self.saved.ssh_key.is_empty() {
+            KeyPlan::Nothing
+        } else {
+            KeyPlan::Copy {
+                private: PathBuf::from(&self.saved.ssh_key),
+                public: false,
+            }
+        }
+    }
+
+    async fn create(&mut self, _key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError> {
+        if self.saved.ssh_key.is_empty() {
+            cx.say(format!(
+                "({}) No SSH key specified. Trying the agent and the keys in ~/.ssh.",
+                self.saved.base.machine_name
+            ));
+        } else {
+            cx.say(format!(
+                "({}) Importing SSH key...",
+                self.saved.base.machine_name
+            ));
+        }
+        Ok(())
+    }
+
+    async fn await_address(&mut self, _cx: &Cx) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    async fn until_ended(&self, _cx: &Cx) -> DriverError {
+        std::future::pending().await
+    }
+
+    async fn diagnose(&self, _cx: &Cx) -> Option<String> {
+        None
+    }
+
+    async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError> {
+        Ok(sshd_state(&self.saved.base.ip_address, self.saved.base.ssh_port, cx).await)
+    }
+
+    fn saved_address(&self) -> Option<String> {
+        let address = &self.saved.base.ip_address;
+        (!address.is_empty()).then(|| address.clone())
+    }
+
+    fn docker_url(&self) -> Option<DockerUrl> {
+        Some(DockerUrl {
+            host: self.saved_address()?,
+            port: self.saved.engine_port,
+        })
+    }
+
+    fn docker_host(&self) -> Option<String> {
+        Some(self.docker_url()?.to_string())
+    }
+
+    fn ssh(&self) -> Option<SshEndpoint> {
+        Some(SshEndpoint {
+            host: self.saved_address()?,
+            port: self.saved.base.ssh_port,
+            user: self.saved.base.ssh_user.clone(),
+            key: self.key(),
+        })
+    }
+
+    async fn start(&mut self, _cx: &Cx) -> Result<(), DriverError> {
+        Err(Self::cannot("start"))
+    }
+
+    async fn stop(&mut self, _cx: &Cx) -> Result<(), DriverError> {
+        Err(Self::cannot("stop"))
+    }
+
+    async fn kill(&mut self, _cx: &Cx) -> Result<(), DriverError> {
+        Err(Self::cannot("kill"))
+    }
+
+    async fn restart(&mut self, _cx: &Cx) -> Result<Restart, DriverError> {
+        Ok(Restart::Command("sudo shutdown -r now"))
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::default()
+    }
+
+    fn saved_resources(&self) -> Vec<Resource> {
+        Vec::new()
+    }
+
+    async fn undo(&self, _resource: &Resource, _cx: &Cx) -> Result<Undone, DriverError> {
+        Ok(Undone::Gone)
+    }
+}
+
+/// Tells from one TCP connection whether the host is up. A name that does not resolve, a refusal
+/// and silence are all the same: it cannot be reached.
+async fn sshd_state(host: &str, port: u16, cx: &Cx) -> MachineState {
+    let connected = tokio::time::timeout(PATIENCE, TcpStream::connect((host, port)));
+    match cx.cancel.or(connected).await {
+        Ok(Ok(Ok(_))) => MachineState::Running,
+        Ok(_) => MachineState::Stopped,
+        Err(_) => MachineState::None,
+    }
+}

@@ -1,0 +1,23 @@
+//! What the driver cannot do, and why.
+
+use machine_driver::{DriverError, DriverErrorKind};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GenericError {
+    #[error("generic driver requires the --generic-ip-address option")]
+    AddressMissing,
+    #[error("--{flag} is {value}, and a port is a number from 1 to 65535")]
+    BadPort { flag: &'static str, value: i64 },
+    #[error("SSH key does not exist: {0:?}")]
+    KeyMissing(String),
+    #[error("cannot read the saved configuration")]
+    Saved(#[source] serde_json::Error),
+    #[error("generic driver does not support {0}")]
+    Unsupported(&'static str),
+}
+
+impl From<GenericError> for DriverError {
+    fn from(error: GenericError) -> Self {
+        Self::new(DriverErrorKind::Configuration, error)
+    }
+}

@@ -1,0 +1,61 @@
+//! The driver's part of `config.json`.
+
+use machine_driver::{Base, DriverError, Options, SavedBase};
+use machine_types::DOCKER_PORT;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::GenericError;
+
+/// The Go driver's fields, under its names and in its order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct SavedGeneric {
+    #[serde(flatten)]
+    pub(crate) base: SavedBase,
+    #[serde(rename = "EnginePort")]
+    pub(crate) engine_port: u16,
+    #[serde(rename = "SSHKey")]
+    pub(crate) ssh_key: String,
+}
+
+impl Default for SavedGeneric {
+    fn default() -> Self {
+        Self {
+            base: SavedBase::default(),
+            engine_port: DOCKER_PORT,
+            ssh_key: String::new(),
+        }
+    }
+}
+
+impl SavedGeneric {
+    pub(crate) fn from_options(base: &Base, options: &Options) -> Result<Self, DriverError> {
+        let ip_address = options.string("generic-ip-address");
+        if ip_address.is_empty() {
+            return Err(GenericError::AddressMissing.into());
+        }
+        Ok(Self {
+            base: SavedBase {
+                ip_address,
+                ssh_user: options.string("generic-ssh-user"),
+                ssh_port: port(options, "generic-ssh-port")?,
+                ..SavedBase::new(base)
+            },
+            engine_port: port(options, "generic-engine-port")?,
+            ssh_key: options.string("generic-ssh-key"),
+        })
+    }
+
+    pub(crate) fn read(saved: &Value) -> Result<Self, DriverError> {
+        Self::deserialize(saved).map_err(|error| GenericError::Saved(error).into())
+    }
+}
+
+fn port(options: &Options, flag: &'static str) -> Result<u16, GenericError> {
+    let value = options.int(flag);
+    match u16::try_from(value) {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(GenericError::BadPort { flag, value }),
+    }
+}

@@ -1,0 +1,161 @@
+//! The driver `generic` through the driver trait.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use driver_generic::GenericKind;
+use machine_driver::{
+    Base, Driver, DriverError, DriverErrorKind, DriverKind, KeyPlan, OptionValue, Options, Restart,
+};
+use machine_flow::{Cx, MemoryJournal};
+use machine_types::MachineState;
+use serde_json::json;
+
+fn base() -> Base {
+    Base {
+        name: "g1".parse().unwrap(),
+        store: "/store".into(),
+        directory: "/store/machines/g1".into(),
+        store_id: String::new(),
+        swarm_master: false,
+        swarm_host: String::new(),
+        swarm_discovery: String::new(),
+    }
+}
+
+fn configured(given: &[(&'static str, &str)]) -> Result<Box<dyn Driver>, DriverError> {
+    let given: BTreeMap<_, _> = given
+        .iter()
+        .map(|(name, value)| {
+            let values = vec![(*value).to_owned()];
+            (
+                *name,
+                OptionValue {
+                    values,
+                    from_env: None,
+                },
+            )
+        })
+        .collect();
+    GenericKind.configure(&base(), &Options::new(GenericKind.flags(), given).unwrap())
+}
+
+fn context() -> Cx {
+    Cx::new(Arc::<MemoryJournal>::default())
+}
+
+#[test]
+fn it_wants_an_address_and_real_ports() {
+    assert_eq!(
+        configured(&[]).err().unwrap().to_string(),
+        "generic driver requires the --generic-ip-address option"
+    );
+    let error = configured(&[("generic-ip-address", "h"), ("generic-ssh-port", "70000")])
+        .err()
+        .unwrap();
+    assert_eq!(error.kind, DriverErrorKind::Configuration);
+    assert!(
+        error.to_string().contains("--generic-ssh-port is 70000"),
+        "{error}"
+    );
+}
+
+#[test]
+fn it_saves_the_go_drivers_fields_and_keeps_others() {
+    let saved = configured(&[("generic-ip-address", "10.0.0.5")])
+        .unwrap()
+        .save();
+    assert_eq!(
+        saved,
+        json!({
+            "IPAddress": "10.0.0.5", "MachineName": "g1", "SSHUser": "root", "SSHPort": 22,
+            "SSHKeyPath": "", "StorePath": "/store", "SwarmMaster": false, "SwarmHost": "",
+            "SwarmDiscovery": "", "EnginePort": 2376, "SSHKey": "",
+        })
+    );
+    let loaded = json!({"IPAddress": "h", "EnginePort": 2377, "Novel": 1});
+    let driver = GenericKind.load(&base(), &loaded).unwrap();
+    assert_eq!(driver.docker_host().unwrap(), "tcp://h:2377");
+    assert_eq!(driver.save()["Novel"], json!(1));
+}
+
+#[test]
+fn a_given_key_is_copied_into_the_machines_directory() {
+    let driver =
+        configured(&[("generic-ip-address", "h"), ("generic-ssh-key", "/keys/k")]).unwrap();
+    assert_eq!(
+        driver.key_plan(),
+        KeyPlan::Copy {
+            private: "/keys/k".into(),
+            public: false
+        }
+    );
+    assert_eq!(
+        driver.ssh().unwrap().key.unwrap(),
+        std::path::Path::new("/store/machines/g1/id_rsa")
+    );
+    let driver = configured(&[("generic-ip-address", "h")]).unwrap();
+    assert_eq!(
+        (driver.key_plan(), driver.ssh().unwrap().key),
+        (KeyPlan::Nothing, None)
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_there_is_found_before_anything_is_made() {
+    let mut driver = configured(&[
+        ("generic-ip-address", "h"),
+        ("generic-ssh-key", "/nonexistent/k"),
+    ])
+    .unwrap();
+    let error = driver.preflight(&context()).await.unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::PreCreate);
+    assert_eq!(
+        error.to_string(),
+        r#"SSH key does not exist: "/nonexistent/k""#
+    );
+}
+
+#[tokio::test]
+async fn its_state_is_what_sshd_answers() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let given = [
+        ("generic-ip-address", "127.0.0.1"),
+        ("generic-ssh-port", port.as_str()),
+    ];
+    let driver = configured(&given).unwrap();
+    assert_eq!(
+        driver.state(&context()).await.unwrap(),
+        MachineState::Running
+    );
+    drop(listener);
+    assert_eq!(
+        driver.state(&context()).await.unwrap(),
+        MachineState::Stopped
+    );
+    let states = GenericKind.states(&[&*driver, &*driver], &context()).await;
+    assert_eq!(
+        states.into_iter().map(Result::unwrap).collect::<Vec<_>>(),
+        [MachineState::Stopped; 2]
+    );
+}
+
+#[tokio::test]
+async fn only_a_restart_is_possible_and_goes_over_ssh() {
+    let mut driver = configured(&[("generic-ip-address", "h")]).unwrap();
+    assert_eq!(
+        driver.restart(&context()).await.unwrap(),
+        Restart::Command("sudo shutdown -r now")
+    );
+    let error = driver.stop(&context()).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.to_string()),
+        (
+            DriverErrorKind::Unsupported,
+            "generic driver does not support stop".into()
+        )
+    );
+}
