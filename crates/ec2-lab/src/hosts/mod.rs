@@ -3,9 +3,16 @@
 //! The endpoint tells a [`Hosts`] when an instance boots, stops or goes away; how the host
 //! is made (in process, or a container with a real Debian) is its own business.
 
+mod simulated;
+
 use std::net::IpAddr;
 
 use async_trait::async_trait;
+
+pub use simulated::{
+    Counts, DEBIAN_12, DockerAtBoot, DockerStart, ExecFault, HostOptions, HostView, Moment,
+    SimulatedHosts,
+};
 
 /// What the endpoint knows about an instance when it boots.
 #[derive(Debug, Clone)]

@@ -1,0 +1,286 @@
+//! One simulated host: its power, its disk, its services.
+//!
+//! Owns the life cycle (boot, stop, reboot) and what must end with it: listeners, connections,
+//! processes. Called by [`SimulatedHosts`](super::SimulatedHosts); the files beside this one
+//! are the services that it runs.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use russh::keys::PrivateKey;
+use russh::keys::ssh_key::private::Ed25519Keypair;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::task::JoinHandle;
+
+use super::counters::Counters;
+use super::disk::{Shelf, home};
+use super::docker_service::DockerService;
+use super::gate::Gate;
+use super::journal::Journal;
+use super::options::{DockerAtBoot, HostOptions};
+use super::{calls, ssh_server};
+use crate::hosts::HostSpec;
+
+/// A host and all that belongs to it.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) root: PathBuf,
+    pub(super) search_path: String,
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) counters: Counters,
+    pub(super) journal: Journal,
+    pub(super) docker: DockerService,
+    /// Whether Docker starts at boot.
+    pub(super) docker_enabled: AtomicBool,
+    pub(super) console: Mutex<String>,
+    spec: Mutex<HostSpec>,
+    options: Mutex<HostOptions>,
+    host_key: Mutex<PrivateKey>,
+    power: Mutex<Option<Power>>,
+    processes: Mutex<HashSet<Pid>>,
+}
+
+/// What exists only while the host runs.
+#[derive(Debug)]
+struct Power {
+    gates: Gates,
+    tasks: Vec<JoinHandle<()>>,
+    connections: Vec<Arc<TcpStream>>,
+}
+
+/// The moments of a boot.
+#[derive(Debug, Clone)]
+pub(super) struct Gates {
+    pub(super) listens: Gate,
+    pub(super) greets: Gate,
+    pub(super) accepts_key: Gate,
+    pub(super) cloud_init_done: Gate,
+}
+
+/// A lock that a panicking test cannot poison for the others.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Host {
+    /// Makes the host's disk and key. Nothing runs yet.
+    pub(super) fn new(
+        shelf: &Arc<Shelf>,
+        spec: HostSpec,
+        options: HostOptions,
+    ) -> io::Result<Self> {
+        let root = shelf.make_root(&spec, &options)?;
+        Ok(Self {
+            search_path: shelf.search_path(&root),
+            root,
+            shelf: Arc::clone(shelf),
+            counters: Counters::default(),
+            journal: Journal::default(),
+            docker: DockerService::default(),
+            docker_enabled: AtomicBool::new(options.docker != DockerAtBoot::Missing),
+            console: Mutex::default(),
+            spec: Mutex::new(spec),
+            options: Mutex::new(options),
+            host_key: Mutex::new(new_host_key()?),
+            power: Mutex::default(),
+            processes: Mutex::default(),
+        })
+    }
+
+    pub(super) fn spec(&self) -> HostSpec {
+        lock(&self.spec).clone()
+    }
+
+    pub(super) fn options(&self) -> MutexGuard<'_, HostOptions> {
+        lock(&self.options)
+    }
+
+    pub(super) fn host_key(&self) -> PrivateKey {
+        lock(&self.host_key).clone()
+    }
+
+    /// The gates of the running boot; none while the host is off.
+    pub(super) fn gates(&self) -> Option<Gates> {
+        lock(&self.power).as_ref().map(|power| power.gates.clone())
+    }
+
+    /// The running name, as `hostname` prints it.
+    pub(super) fn name(&self) -> String {
+        let name = std::fs::read_to_string(self.root.join("run/lab/hostname")).unwrap_or_default();
+        name.trim().to_owned()
+    }
+
+    /// Begins a boot on the address of `spec`; a host that runs is switched off first.
+    ///
+    /// # Errors
+    /// The disk, or the address where sshd should listen.
+    pub(super) async fn boot(self: &Arc<Self>, spec: HostSpec) -> io::Result<()> {
+        let first = lock(&self.console).is_empty();
+        self.power_off().await;
+        let options = self.options().clone();
+        if options.new_host_key_at_reboot && !first {
+            *lock(&self.host_key) = new_host_key()?;
+        }
+        Shelf::boot(&self.root, &spec, &options)?;
+        let sshd = SocketAddr::new(spec.address, options.ssh_port);
+        *lock(&self.spec) = spec;
+        self.write_console();
+        let gates = Gates {
+            listens: Gate::at(options.listens),
+            greets: Gate::at(options.greets),
+            accepts_key: Gate::at(options.accepts_key),
+            cloud_init_done: Gate::at(options.cloud_init_done),
+        };
+        let put_key = authorized_keys(&self.root, &self.spec());
+        let mut tasks = vec![tokio::spawn(calls::serve(
+            Arc::clone(self),
+            calls::open(&self.root)?,
+        ))];
+        if gates.accepts_key.is_open() {
+            put_key()?;
+        } else {
+            let moment = gates.accepts_key.clone();
+            tasks.push(tokio::spawn(async move {
+                moment.opened().await;
+                // Without its key the host refuses everybody: what a test sees then.
+                let _ = put_key();
+            }));
+        }
+        let host = Arc::clone(self);
+        // A host that is ready at once says so with the call, and a bad address too.
+        let ready = match gates.listens.is_open() {
+            true => Some(ssh_server::listen(sshd)?),
+            false => None,
+        };
+        let (listens, running) = (gates.listens.clone(), gates.clone());
+        tasks.push(tokio::spawn(async move {
+            listens.opened().await;
+            let listener = match ready {
+                Some(listener) => Ok(listener),
+                None => ssh_server::listen(sshd),
+            };
+            match listener {
+                Ok(listener) => ssh_server::serve(host, listener, running).await,
+                Err(error) => lock(&host.console).push_str(&format!("sshd: {sshd}: {error}\n")),
+            }
+        }));
+        if self.docker_enabled.load(Ordering::Relaxed) {
+            let (host, listens) = (Arc::clone(self), gates.listens.clone());
+            tasks.push(tokio::spawn(async move {
+                listens.opened().await;
+                // A failed start is in the journal, as on any host.
+                let _ = host.docker.start(&host).await;
+            }));
+        }
+        *lock(&self.power) = Some(Power {
+            gates,
+            tasks,
+            connections: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// Takes everything down at once and keeps the disk. Fine on a host that is off.
+    pub(super) async fn power_off(&self) {
+        for task in self.cut_power() {
+            // Its end is what counts: the address is free then.
+            let _ = task.await;
+        }
+        self.docker.power_off().await;
+    }
+
+    /// The part of [`power_off`](Self::power_off) that needs no waiting.
+    pub(super) fn cut_power(&self) -> Vec<JoinHandle<()>> {
+        let Some(power) = lock(&self.power).take() else {
+            return Vec::new();
+        };
+        for connection in &power.connections {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+        for process in std::mem::take(&mut *lock(&self.processes)) {
+            let _ = kill_process_group(process, Signal::KILL);
+        }
+        power.tasks.iter().for_each(JoinHandle::abort);
+        power.tasks
+    }
+
+    /// Remembers a connection, to cut it with the power. False where the power is off.
+    pub(super) fn connected(&self, connection: &Arc<TcpStream>) -> bool {
+        let mut power = lock(&self.power);
+        if let Some(power) = power.as_mut() {
+            power.connections.push(Arc::clone(connection));
+        }
+        power.is_some()
+    }
+
+    /// Cuts all connections of the moment.
+    pub(super) fn cut_connections(&self) {
+        if let Some(power) = lock(&self.power).as_mut() {
+            for connection in power.connections.drain(..) {
+                let _ = connection.shutdown(Shutdown::Both);
+            }
+        }
+    }
+
+    /// Closes a connection for good and forgets it.
+    pub(super) fn disconnect(&self, connection: &Arc<TcpStream>) {
+        // Already closed by the other side is as good.
+        let _ = connection.shutdown(Shutdown::Both);
+        if let Some(power) = lock(&self.power).as_mut() {
+            power
+                .connections
+                .retain(|other| !Arc::ptr_eq(other, connection));
+        }
+    }
+
+    /// Remembers a process group, to kill it with the power.
+    pub(super) fn started(&self, process: Pid) {
+        lock(&self.processes).insert(process);
+    }
+
+    /// Forgets a process group whose leader was waited for and that has no member left.
+    pub(super) fn ended(&self, process: Pid) {
+        if rustix::process::test_kill_process_group(process).is_err() {
+            lock(&self.processes).remove(&process);
+        }
+    }
+
+    /// What EC2's GetConsoleOutput shows of a Debian image.
+    fn write_console(&self) {
+        let key = self.host_key();
+        let fingerprint = key.fingerprint(russh::keys::HashAlg::Sha256);
+        let name = self.spec().instance_id;
+        lock(&self.console).push_str(&format!(
+            "[    0.000000] Linux version 6.1.0-42-cloud-amd64 (lab)\n\
+             [    1.204011] systemd[1]: Hostname set to <{name}>.\n\
+             ci-info: no authorized SSH keys fingerprints found for user root.\n\
+             -----BEGIN SSH HOST KEY FINGERPRINTS-----\n\
+             256 {fingerprint} root@{name} (ED25519)\n\
+             -----END SSH HOST KEY FINGERPRINTS-----\n"
+        ));
+    }
+}
+
+/// What cloud-init does for the login user: the instance's key into `authorized_keys`.
+fn authorized_keys(root: &Path, spec: &HostSpec) -> impl Fn() -> io::Result<()> + use<> {
+    let file = home(root, &spec.user).join(".ssh/authorized_keys");
+    let key = spec.public_key.clone();
+    move || match &key {
+        Some(key) => std::fs::write(&file, format!("{}\n", key.trim())),
+        None => Ok(()),
+    }
+}
+
+/// Makes an ed25519 host key from the operating system's randomness.
+fn new_host_key() -> io::Result<PrivateKey> {
+    let mut seed = [0; 32];
+    rustls::crypto::aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut seed)
+        .map_err(|_| io::Error::other("the operating system has no randomness"))?;
+    Ok(PrivateKey::from(Ed25519Keypair::from_seed(&seed)))
+}

@@ -1,0 +1,314 @@
+//! The SFTP subsystem of a simulated host (SFTP version 3).
+//!
+//! Owns files and directories under the root prefix: `/` is the prefix, a relative path starts at
+//! the user's home. Refuses nothing else; attributes that need root are ignored. Called by
+//! [`ssh_server`](super::ssh_server).
+
+use std::collections::HashMap;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Component, Path, PathBuf};
+
+use russh_sftp::protocol::{
+    Attrs, Data, File as Entry, FileAttributes, Handle, Name, OpenFlags, Status, StatusCode,
+};
+use russh_sftp::server::{Handler, StatusReply};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::disk::home;
+
+/// Serves one session in the background until its stream ends.
+pub(super) async fn serve<S>(stream: S, root: &Path, user: &str)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let home = home(root, user);
+    let home = home
+        .strip_prefix(root)
+        .map(|path| Path::new("/").join(path))
+        .unwrap_or(home);
+    let files = Files {
+        root: root.to_owned(),
+        home,
+        open: HashMap::new(),
+        next: 0,
+    };
+    russh_sftp::server::run(stream, files).await;
+}
+
+struct Files {
+    root: PathBuf,
+    home: PathBuf,
+    open: HashMap<String, Open>,
+    next: u64,
+}
+
+enum Open {
+    File(File),
+    /// What of a directory was not read yet.
+    Directory(Vec<Entry>),
+}
+
+impl Files {
+    /// A client's path made absolute, without `.` and `..`, which cannot leave the root.
+    fn absolute(&self, path: &str) -> PathBuf {
+        let mut absolute = PathBuf::from("/");
+        for part in self.home.join(path).components() {
+            match part {
+                Component::Normal(name) => absolute.push(name),
+                Component::ParentDir => {
+                    absolute.pop();
+                }
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        absolute
+    }
+
+    /// Where that path lies on this machine.
+    fn real(&self, path: &str) -> PathBuf {
+        let absolute = self.absolute(path);
+        self.root
+            .join(absolute.strip_prefix("/").unwrap_or(&absolute))
+    }
+
+    fn keep(&mut self, id: u32, open: Open) -> Handle {
+        self.next += 1;
+        let handle = self.next.to_string();
+        self.open.insert(handle.clone(), open);
+        Handle { id, handle }
+    }
+
+    fn file(&self, handle: &str) -> Result<&File, StatusReply> {
+        match self.open.get(handle) {
+            Some(Open::File(file)) => Ok(file),
+            _ => Err(StatusCode::Failure.with_message("no such handle")),
+        }
+    }
+}
+
+/// The protocol's status for an error of the file system, with its text.
+fn failed(error: io::Error) -> StatusReply {
+    let code = match error.kind() {
+        io::ErrorKind::NotFound => StatusCode::NoSuchFile,
+        io::ErrorKind::PermissionDenied => StatusCode::PermissionDenied,
+        _ => StatusCode::Failure,
+    };
+    code.with_message(error.to_string())
+}
+
+fn done(id: u32) -> Status {
+    Status {
+        id,
+        status_code: StatusCode::Ok,
+        error_message: "Ok".to_owned(),
+        language_tag: "en".to_owned(),
+    }
+}
+
+fn attributes(id: u32, metadata: io::Result<Metadata>) -> Result<Attrs, StatusReply> {
+    let attrs = FileAttributes::from(&metadata.map_err(failed)?);
+    Ok(Attrs { id, attrs })
+}
+
+fn set(path: &Path, attrs: &FileAttributes) -> io::Result<()> {
+    if let Some(mode) = attrs.permissions {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o7777))?;
+    }
+    if let Some(size) = attrs.size {
+        OpenOptions::new().write(true).open(path)?.set_len(size)?;
+    }
+    Ok(())
+}
+
+impl Handler for Files {
+    type Error = StatusReply;
+
+    fn unimplemented(&self) -> Self::Error {
+        StatusCode::OpUnsupported.into()
+    }
+
+    async fn realpath(&mut self, id: u32, path: String) -> Result<Name, Self::Error> {
+        let path = self.absolute(&path).to_string_lossy().into_owned();
+        Ok(Name {
+            id,
+            files: vec![Entry::dummy(path)],
+        })
+    }
+
+    async fn open(
+        &mut self,
+        id: u32,
+        filename: String,
+        flags: OpenFlags,
+        attrs: FileAttributes,
+    ) -> Result<Handle, Self::Error> {
+        let mut options = OpenOptions::from(flags);
+        if let Some(mode) = attrs.permissions {
+            options.mode(mode & 0o7777);
+        }
+        let file = options.open(self.real(&filename)).map_err(failed)?;
+        Ok(self.keep(id, Open::File(file)))
+    }
+
+    async fn close(&mut self, id: u32, handle: String) -> Result<Status, Self::Error> {
+        match self.open.remove(&handle) {
+            Some(_) => Ok(done(id)),
+            None => Err(StatusCode::Failure.with_message("no such handle")),
+        }
+    }
+
+    async fn read(
+        &mut self,
+        id: u32,
+        handle: String,
+        offset: u64,
+        len: u32,
+    ) -> Result<Data, Self::Error> {
+        // OpenSSH's server gives at most 256 KiB at once.
+        let mut data = vec![0; len.min(256 * 1024) as usize];
+        let read = self
+            .file(&handle)?
+            .read_at(&mut data, offset)
+            .map_err(failed)?;
+        if read == 0 && len > 0 {
+            return Err(StatusCode::Eof.into());
+        }
+        data.truncate(read);
+        Ok(Data { id, data })
+    }
+
+    async fn write(
+        &mut self,
+        id: u32,
+        handle: String,
+        offset: u64,
+        data: Vec<u8>,
+    ) -> Result<Status, Self::Error> {
+        self.file(&handle)?
+            .write_all_at(&data, offset)
+            .map_err(failed)?;
+        Ok(done(id))
+    }
+
+    async fn stat(&mut self, id: u32, path: String) -> Result<Attrs, Self::Error> {
+        attributes(id, fs::metadata(self.real(&path)))
+    }
+
+    async fn lstat(&mut self, id: u32, path: String) -> Result<Attrs, Self::Error> {
+        attributes(id, fs::symlink_metadata(self.real(&path)))
+    }
+
+    async fn fstat(&mut self, id: u32, handle: String) -> Result<Attrs, Self::Error> {
+        attributes(id, self.file(&handle)?.metadata())
+    }
+
+    async fn setstat(
+        &mut self,
+        id: u32,
+        path: String,
+        attrs: FileAttributes,
+    ) -> Result<Status, Self::Error> {
+        set(&self.real(&path), &attrs).map_err(failed)?;
+        Ok(done(id))
+    }
+
+    async fn fsetstat(
+        &mut self,
+        id: u32,
+        handle: String,
+        attrs: FileAttributes,
+    ) -> Result<Status, Self::Error> {
+        let file = self.file(&handle)?;
+        if let Some(mode) = attrs.permissions {
+            file.set_permissions(fs::Permissions::from_mode(mode & 0o7777))
+                .map_err(failed)?;
+        }
+        if let Some(size) = attrs.size {
+            file.set_len(size).map_err(failed)?;
+        }
+        Ok(done(id))
+    }
+
+    async fn opendir(&mut self, id: u32, path: String) -> Result<Handle, Self::Error> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(self.real(&path)).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let metadata = entry.metadata().map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            entries.push(Entry::new(name, FileAttributes::from(&metadata)));
+        }
+        Ok(self.keep(id, Open::Directory(entries)))
+    }
+
+    async fn readdir(&mut self, id: u32, handle: String) -> Result<Name, Self::Error> {
+        match self.open.get_mut(&handle) {
+            Some(Open::Directory(entries)) if entries.is_empty() => Err(StatusCode::Eof.into()),
+            Some(Open::Directory(entries)) => {
+                let some = entries.len().min(100);
+                Ok(Name {
+                    id,
+                    files: entries.drain(..some).collect(),
+                })
+            }
+            _ => Err(StatusCode::Failure.with_message("no such handle")),
+        }
+    }
+
+    async fn remove(&mut self, id: u32, filename: String) -> Result<Status, Self::Error> {
+        fs::remove_file(self.real(&filename)).map_err(failed)?;
+        Ok(done(id))
+    }
+
+    async fn mkdir(
+        &mut self,
+        id: u32,
+        path: String,
+        attrs: FileAttributes,
+    ) -> Result<Status, Self::Error> {
+        let path = self.real(&path);
+        fs::create_dir(&path)
+            .and_then(|()| set(&path, &attrs))
+            .map_err(failed)?;
+        Ok(done(id))
+    }
+
+    async fn rmdir(&mut self, id: u32, path: String) -> Result<Status, Self::Error> {
+        fs::remove_dir(self.real(&path)).map_err(failed)?;
+        Ok(done(id))
+    }
+
+    async fn rename(
+        &mut self,
+        id: u32,
+        oldpath: String,
+        newpath: String,
+    ) -> Result<Status, Self::Error> {
+        let (old, new) = (self.real(&oldpath), self.real(&newpath));
+        if new.symlink_metadata().is_ok() {
+            // SFTP 3 forbids it (draft-ietf-secsh-filexfer-02, 6.5).
+            return Err(StatusCode::Failure.with_message("the new name exists"));
+        }
+        fs::rename(old, new).map_err(failed)?;
+        Ok(done(id))
+    }
+
+    async fn readlink(&mut self, id: u32, path: String) -> Result<Name, Self::Error> {
+        let target = fs::read_link(self.real(&path)).map_err(failed)?;
+        Ok(Name {
+            id,
+            files: vec![Entry::dummy(target.to_string_lossy())],
+        })
+    }
+
+    async fn symlink(
+        &mut self,
+        id: u32,
+        linkpath: String,
+        targetpath: String,
+    ) -> Result<Status, Self::Error> {
+        symlink(targetpath, self.real(&linkpath)).map_err(failed)?;
+        Ok(done(id))
+    }
+}

@@ -1,0 +1,463 @@
+//! sshd of a simulated host.
+//!
+//! Owns the listener, the connections and the protocol's requests: who may log in (the keys in
+//! the user's `authorized_keys` under the root prefix, nothing else), what a channel asks for, and
+//! the faults that hit a request. Running a command is [`exec`]'s, a terminal [`pty`](super::pty)'s and
+//! files are [`sftp`]'s business.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use russh::keys::PublicKey;
+use russh::server::{
+    Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
+};
+use russh::{Channel, ChannelId, MethodKind, MethodSet, Pty, Sig, SshId};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::counters::count;
+use super::disk::home;
+use super::exec::{self, Control, Job, Work};
+use super::host::{Gates, Host, lock};
+use super::options::ExecFault;
+use super::pty::Size;
+use super::sftp;
+
+/// Binds sshd's address, which works at once or not at all.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// Accepts until it is dropped, connections included.
+pub(super) async fn serve(host: Arc<Host>, listener: TcpListener, gates: Gates) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, peer)) = listener.accept().await else {
+            continue;
+        };
+        while connections.try_join_next().is_some() {}
+        count(&host.counters.ssh_connections);
+        let (host, gates) = (Arc::clone(&host), gates.clone());
+        connections.spawn(async move {
+            // A connection that breaks is the client's to notice.
+            let _ = connection(host, stream, peer, gates).await;
+        });
+    }
+}
+
+async fn connection(
+    host: Arc<Host>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    gates: Gates,
+) -> Result<(), russh::Error> {
+    stream.set_nodelay(true)?;
+    let stream = stream.into_std()?;
+    // A second handle, to end the connection from outside.
+    let line = Arc::new(stream.try_clone()?);
+    let stream = TcpStream::from_std(stream)?;
+    if !host.connected(&line) {
+        return Ok(());
+    }
+    let mut stream = Counted {
+        stream,
+        host: Arc::clone(&host),
+    };
+    let talk = async {
+        gates.greets.opened().await;
+        let before = host.options().before_identification.clone();
+        stream.write_all(&before).await?;
+        let config = Arc::new(config(&host));
+        let login = Login {
+            host: Arc::clone(&host),
+            peer,
+            user: String::new(),
+            line: Arc::clone(&line),
+            channels: HashMap::new(),
+        };
+        russh::server::run_stream(config, stream, login)
+            .await?
+            .await
+    };
+    let result = talk.await;
+    host.disconnect(&line);
+    result
+}
+
+fn config(host: &Host) -> Config {
+    Config {
+        server_id: SshId::Standard(host.options().ssh_identification.clone().into()),
+        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
+        // Nobody guesses keys here; tests wait for refusals.
+        auth_rejection_time: Duration::ZERO,
+        auth_rejection_time_initial: Some(Duration::ZERO),
+        // OpenSSH's MaxAuthTries.
+        max_auth_attempts: 6,
+        keys: vec![host.host_key()],
+        inactivity_timeout: None,
+        // Room for what a client may have under way, so that a channel that waits for its
+        // client's next word never stops the others.
+        channel_buffer_size: 4096,
+        event_buffer_size: 1024,
+        ..Config::default()
+    }
+}
+
+/// One client's connection.
+struct Login {
+    host: Arc<Host>,
+    peer: SocketAddr,
+    user: String,
+    line: Arc<std::net::TcpStream>,
+    channels: HashMap<ChannelId, Door>,
+}
+
+/// A session channel.
+struct Door {
+    /// The channel, until a request starts something on it.
+    channel: Option<Channel<Msg>>,
+    environment: Vec<(String, String)>,
+    terminal: Option<(String, Size)>,
+    /// Where the client's words go once something runs.
+    control: Option<mpsc::UnboundedSender<Control>>,
+}
+
+impl Login {
+    /// Whether `authorized_keys` of that user holds the key.
+    fn knows(&self, user: &str, key: &PublicKey) -> bool {
+        if user.is_empty() || user.contains('/') || user.starts_with('.') {
+            return false;
+        }
+        let file = home(&self.host.root, user).join(".ssh/authorized_keys");
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| PublicKey::from_openssh(line).ok())
+            .any(|known| known.key_data() == key.key_data())
+    }
+
+    fn verdict(&self, user: &str, key: &PublicKey) -> Auth {
+        count(&self.host.counters.auth_attempts);
+        if self.knows(user, key) {
+            Auth::Accept
+        } else {
+            Auth::reject()
+        }
+    }
+
+    fn refuse(&self) -> Auth {
+        count(&self.host.counters.auth_attempts);
+        Auth::reject()
+    }
+
+    /// Starts something on a channel; false where the channel is taken or unknown.
+    fn start(&mut self, id: ChannelId, work: Work, session: &Session) -> bool {
+        let Some(door) = self.channels.get_mut(&id) else {
+            return false;
+        };
+        let Some(channel) = door.channel.take() else {
+            return false;
+        };
+        let (control, orders) = mpsc::unbounded_channel();
+        door.control = Some(control);
+        let job = Job {
+            host: Arc::clone(&self.host),
+            user: self.user.clone(),
+            peer: self.peer,
+            environment: std::mem::take(&mut door.environment),
+            terminal: door.terminal.take(),
+            work,
+            line: Arc::clone(&self.line),
+            session: session.handle(),
+        };
+        tokio::spawn(exec::run(job, channel, orders));
+        true
+    }
+
+    fn tell(&self, id: ChannelId, control: Control) {
+        if let Some(orders) = self
+            .channels
+            .get(&id)
+            .and_then(|door| door.control.as_ref())
+        {
+            // What ran has ended: nobody listens any more.
+            let _ = orders.send(control);
+        }
+    }
+}
+
+/// Answers a channel request.
+fn reply(session: &mut Session, id: ChannelId, granted: bool) -> Result<(), russh::Error> {
+    if granted {
+        session.channel_success(id)
+    } else {
+        session.channel_failure(id)
+    }
+}
+
+impl Handler for Login {
+    type Error = russh::Error;
+
+    async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
+        Ok(self.host.options().login_banner.clone())
+    }
+
+    async fn auth_none(&mut self, _user: &str) -> Result<Auth, Self::Error> {
+        Ok(self.refuse())
+    }
+
+    async fn auth_password(&mut self, _user: &str, _password: &str) -> Result<Auth, Self::Error> {
+        Ok(self.refuse())
+    }
+
+    async fn auth_publickey_offered(
+        &mut self,
+        user: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, Self::Error> {
+        Ok(self.verdict(user, offer.public_key))
+    }
+
+    async fn auth_publickey(
+        &mut self,
+        user: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, Self::Error> {
+        // The offer of the same key was counted already.
+        if !self.knows(user, key.public_key) {
+            return Ok(Auth::reject());
+        }
+        self.user = user.to_owned();
+        Ok(Auth::Accept)
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let id = channel.id();
+        let door = Door {
+            channel: Some(channel),
+            environment: Vec::new(),
+            terminal: None,
+            control: None,
+        };
+        self.channels.insert(id, door);
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn env_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        value: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        // Debian's sshd_config: AcceptEnv LANG LC_*.
+        let accepted = name == "LANG" || name.starts_with("LC_");
+        if let Some(door) = self.channels.get_mut(&id).filter(|_| accepted) {
+            door.environment.push((name.to_owned(), value.to_owned()));
+        }
+        reply(session, id, accepted)
+    }
+
+    async fn pty_request(
+        &mut self,
+        id: ChannelId,
+        term: &str,
+        columns: u32,
+        rows: u32,
+        _pixels_wide: u32,
+        _pixels_high: u32,
+        _modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let size = Size::new(columns, rows);
+        let door = self
+            .channels
+            .get_mut(&id)
+            .filter(|door| door.channel.is_some());
+        let granted = door
+            .map(|door| door.terminal = Some((term.to_owned(), size)))
+            .is_some();
+        reply(session, id, granted)
+    }
+
+    async fn window_change_request(
+        &mut self,
+        id: ChannelId,
+        columns: u32,
+        rows: u32,
+        _pixels_wide: u32,
+        _pixels_high: u32,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.tell(id, Control::Resize(Size::new(columns, rows)));
+        Ok(())
+    }
+
+    async fn shell_request(
+        &mut self,
+        id: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        count(&self.host.counters.shells);
+        let granted = self.start(id, Work::Shell, session);
+        reply(session, id, granted)
+    }
+
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let number = {
+            let mut execs = lock(&self.host.counters.execs);
+            execs.push(String::from_utf8_lossy(command).into_owned());
+            execs.len() as u64
+        };
+        let fault = self.host.options().exec_faults.get(&number).cloned();
+        let command = command.to_vec();
+        let work = match fault {
+            Some(ExecFault::DropConnection) => return Err(russh::Error::Disconnect),
+            Some(ExecFault::Refuse) => return session.channel_failure(id),
+            Some(ExecFault::Hang) => Work::Hang,
+            Some(ExecFault::Fail { status, stderr }) => Work::Fail { status, stderr },
+            Some(ExecFault::DropBeforeStatus) => Work::Command {
+                command,
+                delay: Duration::ZERO,
+                drop_at_end: true,
+            },
+            Some(ExecFault::Delay(delay)) => Work::Command {
+                command,
+                delay,
+                drop_at_end: false,
+            },
+            None => Work::Command {
+                command,
+                delay: Duration::ZERO,
+                drop_at_end: false,
+            },
+        };
+        let granted = self.start(id, work, session);
+        reply(session, id, granted)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let door = self.channels.get_mut(&id).filter(|_| name == "sftp");
+        let channel = door.and_then(|door| door.channel.take());
+        let granted = channel.is_some();
+        reply(session, id, granted)?;
+        if let Some(channel) = channel {
+            count(&self.host.counters.sftp_sessions);
+            sftp::serve(channel.into_stream(), &self.host.root, &self.user).await;
+        }
+        Ok(())
+    }
+
+    async fn signal(
+        &mut self,
+        id: ChannelId,
+        signal: Sig,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.tell(id, Control::Signal(signal));
+        Ok(())
+    }
+
+    async fn data(
+        &mut self,
+        id: ChannelId,
+        data: &[u8],
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.tell(id, Control::Input(bytes::Bytes::copy_from_slice(data)));
+        Ok(())
+    }
+
+    async fn channel_eof(
+        &mut self,
+        id: ChannelId,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.tell(id, Control::EndOfInput);
+        Ok(())
+    }
+
+    async fn channel_close(
+        &mut self,
+        id: ChannelId,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        // The orders' sender goes with it: what runs learns that its client is gone.
+        self.channels.remove(&id);
+        Ok(())
+    }
+}
+
+/// A socket whose bytes are counted.
+struct Counted {
+    stream: TcpStream,
+    host: Arc<Host>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let read = (buffer.filled().len() - before) as u64;
+        self.host
+            .counters
+            .ssh_bytes_in
+            .fetch_add(read, Ordering::Relaxed);
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = &polled {
+            self.host
+                .counters
+                .ssh_bytes_out
+                .fetch_add(*written as u64, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

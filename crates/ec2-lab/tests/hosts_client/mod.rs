@@ -1,0 +1,172 @@
+//! An SSH client for the tests of hosts, and keys for it.
+#![allow(dead_code, reason = "each test file uses its own part of it")]
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ec2_lab::hosts::HostSpec;
+use russh::client::{self, Handle};
+use russh::keys::ssh_key::private::Ed25519Keypair;
+use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKey};
+use russh::{ChannelMsg, Sig};
+
+/// A key pair that only the tests know.
+pub(crate) fn key(seed: u8) -> PrivateKey {
+    PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
+}
+
+/// An address of loopback that no other test of this machine uses at the same time.
+pub(crate) fn address() -> IpAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    // 127.64.0.0/10, by process and by test.
+    let host = u32::from_be_bytes([0, high, low, 0]).wrapping_add(next) & 0x003f_ffff;
+    IpAddr::V4(Ipv4Addr::from(u32::from_be_bytes([127, 64, 0, 0]) | host))
+}
+
+/// What the endpoint would say of an instance.
+pub(crate) fn spec(instance_id: &str) -> HostSpec {
+    HostSpec {
+        instance_id: instance_id.to_owned(),
+        address: address(),
+        user: "admin".to_owned(),
+        public_key: Some(key(1).public_key().to_openssh().unwrap()),
+        user_data: Vec::new(),
+    }
+}
+
+/// What came back from a command.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) status: Option<u32>,
+    pub(crate) signal: Option<String>,
+}
+
+impl Output {
+    pub(crate) fn out(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub(crate) fn err(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}
+
+/// Takes any host key and remembers it, and the banner.
+#[derive(Default)]
+pub(crate) struct Trusting {
+    pub(crate) seen: Arc<std::sync::Mutex<Option<PublicKey>>>,
+    pub(crate) banner: Arc<std::sync::Mutex<String>>,
+}
+
+impl client::Handler for Trusting {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        key: &russh::keys::PublicKeyOrCertificate,
+    ) -> Result<bool, Self::Error> {
+        if let russh::keys::PublicKeyOrCertificate::PublicKey { key, .. } = key {
+            *self.seen.lock().unwrap() = Some(key.clone());
+        }
+        Ok(true)
+    }
+
+    async fn auth_banner(
+        &mut self,
+        banner: &str,
+        _session: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        self.banner.lock().unwrap().push_str(banner);
+        Ok(())
+    }
+}
+
+/// A session that is logged in.
+pub(crate) struct Client {
+    pub(crate) session: Handle<Trusting>,
+    pub(crate) host_key: PublicKey,
+    pub(crate) banner: String,
+}
+
+/// Connects and logs in; `None` where the key or user is refused.
+pub(crate) async fn login(
+    address: SocketAddr,
+    user: &str,
+    key: PrivateKey,
+) -> Result<Option<Client>, russh::Error> {
+    let trusting = Trusting::default();
+    let (seen, banner) = (Arc::clone(&trusting.seen), Arc::clone(&trusting.banner));
+    let config = Arc::new(client::Config::default());
+    let mut session = client::connect(config, address, trusting).await?;
+    let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
+    if !session.authenticate_publickey(user, key).await?.success() {
+        return Ok(None);
+    }
+    let host_key = seen.lock().unwrap().clone().unwrap();
+    let banner = banner.lock().unwrap().clone();
+    Ok(Some(Client {
+        session,
+        host_key,
+        banner,
+    }))
+}
+
+/// Logs in as the user of the spec with the key of the spec.
+pub(crate) async fn connect(spec: &HostSpec, port: u16) -> Client {
+    login(SocketAddr::new(spec.address, port), &spec.user, key(1))
+        .await
+        .unwrap()
+        .expect("the key is refused")
+}
+
+impl Client {
+    /// Runs a command to its end, with that input.
+    pub(crate) async fn run(&self, command: &str, input: &[u8]) -> Output {
+        self.try_run(command, input).await.unwrap()
+    }
+
+    /// Runs a command; the connection may break.
+    pub(crate) async fn try_run(
+        &self,
+        command: &str,
+        input: &[u8],
+    ) -> Result<Output, russh::Error> {
+        let channel = self.session.channel_open_session().await?;
+        channel.exec(true, command).await?;
+        let (mut answers, words) = channel.split();
+        let input = input.to_vec();
+        let sending = async move {
+            words.data(&input[..]).await?;
+            words.eof().await
+        };
+        let mut output = Output::default();
+        let receiving = async {
+            while let Some(answer) = answers.wait().await {
+                match answer {
+                    ChannelMsg::Data { data } => output.stdout.extend_from_slice(&data),
+                    ChannelMsg::ExtendedData { data, ext: 1 } => {
+                        output.stderr.extend_from_slice(&data)
+                    }
+                    ChannelMsg::ExitStatus { exit_status } => output.status = Some(exit_status),
+                    ChannelMsg::ExitSignal { signal_name, .. } => {
+                        output.signal = Some(name(&signal_name))
+                    }
+                    ChannelMsg::Failure => output.stderr.extend_from_slice(b"request refused"),
+                    _ => {}
+                }
+            }
+        };
+        // A command that ends without reading is no failure of ours.
+        let (_, ()) = tokio::join!(sending, receiving);
+        Ok(output)
+    }
+}
+
+fn name(signal: &Sig) -> String {
+    format!("{signal:?}")
+}
