@@ -120,6 +120,8 @@ impl DockerService {
     /// As [`start`](Self::start).
     pub(super) async fn restart(&self, host: &Arc<Host>) -> Result<(), StartError> {
         let mut service = self.0.lock().await;
+        // systemd refuses a unit that it could not run before it stops the one that runs.
+        service.command_line(host)?;
         if service.state == State::Active {
             count(&host.counters.docker_restarts);
             service.stop().await;
@@ -165,26 +167,40 @@ impl Service {
         self.state = State::Inactive;
     }
 
-    async fn start(&mut self, host: &Arc<Host>) -> Result<(), StartError> {
-        count(&host.counters.docker_starts);
+    /// The loaded unit with the one command line that a service may have.
+    fn command_line(&mut self, host: &Host) -> Result<(Unit, String), StartError> {
         if self.loaded.is_none() {
             self.loaded = Unit::load(&host.root, UNIT);
         }
-        let Some(unit) = self.loaded.clone() else {
-            return Err(StartError::NotFound);
-        };
-        let [line] = unit.exec_start()[..] else {
-            host.journal.systemd(UNIT, match unit.exec_start().len() {
+        let unit = self.loaded.clone().ok_or(StartError::NotFound)?;
+        let mut lines = unit.exec_start();
+        lines.retain(|line| match systemd_unit::words(line) {
+            Ok(_) => true,
+            Err(reason) => {
+                host.journal
+                    .systemd(UNIT, format!("{reason}, ignoring: ExecStart={line}"));
+                false
+            }
+        });
+        let [line] = lines[..] else {
+            host.journal.systemd(UNIT, match lines.len() {
                 0 => "docker.service: Service has no ExecStart=, ExecStop=, or SuccessAction=. Refusing.",
                 _ => "docker.service: Service has more than one ExecStart= setting, which is only allowed for Type=oneshot services. Refusing.",
             });
             return Err(StartError::BadSetting);
         };
+        let line = line.to_owned();
+        Ok((unit, line))
+    }
+
+    async fn start(&mut self, host: &Arc<Host>) -> Result<(), StartError> {
+        let (unit, line) = self.command_line(host)?;
+        count(&host.counters.docker_starts);
         host.journal.systemd(
             UNIT,
             "Starting docker.service - Docker Application Container Engine...",
         );
-        match self.run(host, &unit, line).await {
+        match self.run(host, &unit, &line).await {
             Ok(()) => {
                 self.state = State::Active;
                 host.journal.dockerd("API listen on /run/docker.sock");

@@ -216,7 +216,7 @@ pub(super) fn words(line: &str) -> Result<Vec<String>, String> {
         }
     }
     if quote.is_some() {
-        return Err(format!("Unbalanced quoting: {line}"));
+        return Err("Unbalanced quoting".to_owned());
     }
     words.extend(word);
     Ok(words)
