@@ -142,3 +142,23 @@ where
     }));
     result
 }
+
+/// Bounds a whole operation. When the time is over the context's flag is set, and the operation
+/// itself is still waited for: a call that was sent gets its answer onto the record, and every
+/// wait in it ends at once.
+pub async fn within<T>(
+    cx: &Cx,
+    what: &'static str,
+    limit: Duration,
+    operation: impl Future<Output = T>,
+) -> T {
+    let mut operation = std::pin::pin!(operation);
+    tokio::select! {
+        biased;
+        value = &mut operation => return value,
+        () = cx.ambient.sleep(limit) => {}
+    }
+    cx.debug(format!("{what}: the time of {} s is over", limit.as_secs()));
+    cx.cancel.cancel("the time limit");
+    operation.await
+}

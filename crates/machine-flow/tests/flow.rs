@@ -269,3 +269,15 @@ async fn undo_goes_backwards_keys_first_and_remembers() {
     assert_eq!(*again.1.lock().unwrap(), ["instance"]);
     assert!(report.is_clean());
 }
+
+#[tokio::test]
+async fn a_deadline_cancels_and_still_hears_the_answer() {
+    let (cx, journal, _) = context();
+    let operation = cx.step("launch", intent("instance"), async {
+        assert_eq!(cx.cancel.cancelled().await, "the time limit");
+        Ok::<_, StepFailure<No>>(Made::with_id((), "i-1"))
+    });
+    let result = within(&cx, "create", Duration::from_secs(60), operation).await;
+    assert!(matches!(result, Err(StepError::Cancelled("the time limit"))));
+    assert!(open_resources(&journal.entries().unwrap())[0].made);
+}
