@@ -278,6 +278,9 @@ async fn a_deadline_cancels_and_still_hears_the_answer() {
         Ok::<_, StepFailure<No>>(Made::with_id((), "i-1"))
     });
     let result = within(&cx, "create", Duration::from_secs(60), operation).await;
-    assert!(matches!(result, Err(StepError::Cancelled("the time limit"))));
+    assert!(matches!(
+        result,
+        Err(StepError::Cancelled("the time limit"))
+    ));
     assert!(open_resources(&journal.entries().unwrap())[0].made);
 }
