@@ -1,1 +1,45 @@
-//! 
+//! Go's `text/template` over JSON values and values shaped like Go structs.
+//!
+//! `docker-machine inspect -f` and `ls --format` take templates that people wrote for the Go program, so this
+//! crate owns what such a template prints, byte for byte: the language, the predefined functions, Go's `fmt`
+//! verbs and types, Go's sentences for what is wrong, and `text/tabwriter` for the table of `ls`. It
+//! refuses what no caller needs: functions in data, complex numbers, methods with arguments, other
+//! delimiters. It does no I/O but to the writer it is given, and knows nothing of machines.
+//!
+//! ```
+//! use go_template::{Functions, Template, Value};
+//!
+//! let machine: Value = serde_json::json!({"Name": "n1", "Labels": ["a", "b"], "Memory": 1048576}).into();
+//! let template = Template::parse_with("", "{{.Name}}: {{json .Labels}} {{.Memory}}", Functions::with_json())?;
+//! assert_eq!(template.execute(&machine)?, r#"n1: ["a","b"] 1.048576e+06"#);
+//! # Ok::<(), go_template::Error>(())
+//! ```
+
+mod builtin;
+mod compare;
+mod convert;
+mod datum;
+mod duration;
+mod error;
+mod escape;
+mod eval;
+mod exec;
+mod expression;
+mod format;
+mod functions;
+mod json;
+mod lexer;
+mod limits;
+mod node;
+mod number;
+mod parser;
+mod quote;
+pub mod tabwriter;
+mod template;
+mod value;
+
+pub use error::Error;
+pub use functions::Functions;
+pub use limits::Limits;
+pub use template::Template;
+pub use value::{Element, GoString, List, Map, Named, Pointer, Struct, Value};
