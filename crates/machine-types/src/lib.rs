@@ -7,6 +7,7 @@ mod address;
 mod exit;
 mod host_options;
 mod name;
+mod printable;
 mod secret;
 mod state;
 
@@ -14,5 +15,6 @@ pub use address::{DOCKER_PORT, DockerUrl, SshEndpoint};
 pub use exit::ExitStatus;
 pub use host_options::{AuthOptions, EngineOptions, GoList, HostOptions, SwarmOptions};
 pub use name::{InvalidName, MachineName};
+pub use printable::{printable, printable_tail};
 pub use secret::Secret;
 pub use state::MachineState;

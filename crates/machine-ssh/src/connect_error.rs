@@ -1,0 +1,169 @@
+//! Why there is no session, by the layer that failed.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::{HostKeyError, KeyError};
+
+/// How far an attempt got: the layer that failed. In order, the outermost first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// The name has no address.
+    Address,
+    /// Nothing answers at the address: no route, a firewall or security group, a machine that
+    /// has not booted.
+    Route,
+    /// The machine answers, and refuses the port: no sshd listens there (yet).
+    Port,
+    /// Something accepts the connection, and does not introduce itself as SSH.
+    Banner,
+    /// SSH was begun, and no keys were agreed on.
+    KeyExchange,
+    /// The host key is not the pinned one.
+    HostKey,
+    /// The login was refused: user or key.
+    Authentication,
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Address => "address",
+            Self::Route => "route",
+            Self::Port => "port",
+            Self::Banner => "banner",
+            Self::KeyExchange => "key exchange",
+            Self::HostKey => "host key",
+            Self::Authentication => "authentication",
+        })
+    }
+}
+
+/// What the SSH protocol's implementation had to say.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ProtocolError(#[from] pub(crate) russh::Error);
+
+/// Why an attempt to connect did not end in a session. Nothing is left open.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name cannot be resolved.
+    #[error("cannot resolve {host}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// The resolver's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Nobody answers.
+    #[error("{address} does not answer ({} s)", within.as_secs())]
+    NoAnswer {
+        /// `HOST:PORT`.
+        address: String,
+        /// For how long it was tried.
+        within: Duration,
+    },
+    /// The network has no way there.
+    #[error("cannot reach {address}")]
+    Unreachable {
+        /// `HOST:PORT`.
+        address: String,
+        /// The operating system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The machine is there, and its port is closed.
+    #[error("{address} refuses connections")]
+    Refused {
+        /// `HOST:PORT`.
+        address: String,
+    },
+    /// The connection was accepted, and no SSH server introduced itself.
+    #[error("{address} accepts connections, but {what}")]
+    Banner {
+        /// `HOST:PORT`.
+        address: String,
+        /// What it did instead; remote text in it is printable and short.
+        what: String,
+    },
+    /// The key exchange failed or was not finished in time.
+    #[error("no key exchange with {address}")]
+    KeyExchange {
+        /// `HOST:PORT`.
+        address: String,
+        /// The protocol's reason.
+        #[source]
+        source: ProtocolError,
+    },
+    /// The key exchange or the login was not finished in time.
+    #[error("{address} stopped answering during {layer} ({} s)", within.as_secs())]
+    Stalled {
+        /// `HOST:PORT`.
+        address: String,
+        /// Where it stopped.
+        layer: Layer,
+        /// The bound of the attempt.
+        within: Duration,
+    },
+    /// The host key is not accepted, or could not be pinned.
+    #[error("the host key of {address} is not accepted")]
+    HostKey {
+        /// `HOST:PORT`.
+        address: String,
+        /// Why.
+        #[source]
+        source: HostKeyError,
+    },
+    /// The server refused the login.
+    #[error("{address} refuses to log in {user} with {tried}")]
+    Authentication {
+        /// `HOST:PORT`.
+        address: String,
+        /// The login name.
+        user: String,
+        /// What was offered: `the key /path/id_rsa`, `2 keys of the agent`.
+        tried: String,
+    },
+    /// The connection ended during the login.
+    #[error("{address} hung up during authentication of {user}")]
+    HungUp {
+        /// `HOST:PORT`.
+        address: String,
+        /// The login name.
+        user: String,
+        /// The protocol's reason.
+        #[source]
+        source: ProtocolError,
+    },
+    /// The private key is of no use.
+    #[error("cannot log in to {address}")]
+    Key {
+        /// `HOST:PORT`.
+        address: String,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// The operation was cancelled.
+    #[error("cancelled by {0}")]
+    Cancelled(&'static str),
+}
+
+impl ConnectError {
+    /// Returns the layer that failed; `None` where it was our own side: key file, cancellation.
+    pub fn layer(&self) -> Option<Layer> {
+        match self {
+            Self::Resolve { .. } => Some(Layer::Address),
+            Self::NoAnswer { .. } | Self::Unreachable { .. } => Some(Layer::Route),
+            Self::Refused { .. } => Some(Layer::Port),
+            Self::Banner { .. } => Some(Layer::Banner),
+            Self::KeyExchange { .. } => Some(Layer::KeyExchange),
+            Self::Stalled { layer, .. } => Some(*layer),
+            Self::HostKey { .. } => Some(Layer::HostKey),
+            Self::Authentication { .. } | Self::HungUp { .. } => Some(Layer::Authentication),
+            Self::Key { .. } | Self::Cancelled(_) => None,
+        }
+    }
+}

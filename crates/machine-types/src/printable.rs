@@ -1,0 +1,111 @@
+//! Text of strangers, made fit for our own messages.
+
+/// How many characters of a stranger's text a message quotes.
+const LONGEST: usize = 400;
+
+/// Makes bytes of a remote host fit to be quoted in a message on somebody's terminal: one line,
+/// no control characters or escapes (`\u{1b}` and the like are spelled out), nothing that
+/// reorders or hides text, at most 400 characters, `…` where something was cut.
+pub fn printable(bytes: &[u8]) -> String {
+    // Four bytes are the longest character: what lies behind cannot be quoted anyway.
+    let (bytes, cut) = match bytes.get(..LONGEST * 4) {
+        Some(start) if start.len() < bytes.len() => (start, true),
+        _ => (bytes, false),
+    };
+    let text = String::from_utf8_lossy(bytes);
+    quote(text.trim(), cut, LONGEST)
+}
+
+/// The same for the end of a longer text, such as the output of a command: the last 400
+/// characters, its lines joined by ` | `.
+pub fn printable_tail(bytes: &[u8]) -> String {
+    let start = bytes.len().saturating_sub(LONGEST * 4);
+    let text = String::from_utf8_lossy(bytes.get(start..).unwrap_or_default());
+    let lines: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
+    let joined = lines.join(" | ");
+    let length = joined.chars().count();
+    if start == 0 && length <= LONGEST {
+        return quote(&joined, false, LONGEST * 8);
+    }
+    let tail: String = joined
+        .chars()
+        .skip(length.saturating_sub(LONGEST))
+        .collect();
+    format!("…{}", quote(&tail, false, LONGEST * 8))
+}
+
+fn quote(text: &str, cut: bool, longest: usize) -> String {
+    let mut quoted = String::new();
+    let mut cut = cut;
+    for (index, character) in text.chars().enumerate() {
+        if index == longest {
+            cut = true;
+            break;
+        }
+        match character {
+            '\n' | '\r' | '\t' => quoted.push(' '),
+            c if c.is_control() || is_deceptive(c) => {
+                quoted.extend(c.escape_unicode());
+            }
+            c => quoted.push(c),
+        }
+    }
+    if cut {
+        quoted.push('…');
+    }
+    quoted
+}
+
+/// Characters without a shape of their own that change how their neighbours are read: Unicode's
+/// bidirectional controls, zero-width characters, line and paragraph separators, tags, the BOM.
+fn is_deceptive(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_spelled_out() {
+        assert_eq!(
+            printable(b"\x1b]0;title\x07hi\x9b31m\r\n"),
+            "\\u{1b}]0;title\\u{7}hi\u{fffd}31m"
+        );
+        assert_eq!(
+            printable("a\u{9b}b\u{202e}c".as_bytes()),
+            "a\\u{9b}b\\u{202e}c"
+        );
+        assert_eq!(printable("Zürich 東京".as_bytes()), "Zürich 東京");
+        assert_eq!(printable(b"two\nlines\n"), "two lines");
+    }
+
+    #[test]
+    fn length_is_bounded() {
+        let long = printable(&vec![b'a'; 1 << 20]);
+        assert_eq!(long.chars().count(), LONGEST + 1);
+        assert!(long.ends_with('…'));
+        let exact = vec![b'a'; LONGEST];
+        assert_eq!(printable(&exact).len(), LONGEST);
+        assert!(printable(&vec![0x1b; 1 << 20]).len() < LONGEST * 8);
+    }
+
+    #[test]
+    fn a_tail_is_the_end() {
+        assert_eq!(printable_tail(b"one\n\ntwo\x1b\n"), "one | two\\u{1b}");
+        assert_eq!(printable_tail(b""), "");
+        let mut long = "x".repeat(5000).into_bytes();
+        long.extend_from_slice(b"\nE: the reason\n");
+        let tail = printable_tail(&long);
+        assert!(tail.starts_with("…x") && tail.ends_with("x | E: the reason"));
+        assert_eq!(tail.chars().count(), LONGEST + 1);
+    }
+}
