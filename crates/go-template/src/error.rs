@@ -9,32 +9,42 @@ use crate::quote;
 #[non_exhaustive]
 pub enum Error {
     /// The text is not a template. Nothing was written.
-    #[error("template: {name}:{line}: {message}")]
-    Parse {
-        /// The name given to [`Template::parse`](crate::Template::parse).
-        name: String,
-        /// The line, from 1, that the parser had reached.
-        line: usize,
-        /// Go's sentence.
-        message: String,
-    },
+    #[error(transparent)]
+    Parse(#[from] Box<ParseError>),
     /// The template met data it cannot handle, or one of its [`Limits`](crate::Limits). What came before is written.
-    #[error("template: {name}:{line}:{column}: executing {} at <{context}>: {message}", quote::quote(.executing.as_bytes(), false))]
-    Execute {
-        /// The name given to [`Template::parse`](crate::Template::parse).
-        name: String,
-        /// The line, from 1.
-        line: usize,
-        /// The byte in the line, from 0.
-        column: usize,
-        /// The template that was running: the main one, or one of its definitions.
-        executing: String,
-        /// The expression at fault.
-        context: String,
-        /// Go's sentence.
-        message: String,
-    },
+    #[error(transparent)]
+    Execute(#[from] Box<ExecuteError>),
     /// The output could not be written; a part of it may have been.
     #[error("cannot write the template's output")]
     Write(#[source] io::Error),
+}
+
+/// Where a text stops being a template.
+#[derive(Debug, thiserror::Error)]
+#[error("template: {name}:{line}: {message}")]
+pub struct ParseError {
+    /// The name given to [`Template::parse`](crate::Template::parse).
+    pub name: String,
+    /// The line, from 1, that the parser had reached.
+    pub line: usize,
+    /// Go's sentence.
+    pub message: String,
+}
+
+/// Where and why an execution ended.
+#[derive(Debug, thiserror::Error)]
+#[error("template: {name}:{line}:{column}: executing {} at <{context}>: {message}", quote::quote(.executing.as_bytes(), false))]
+pub struct ExecuteError {
+    /// The name given to [`Template::parse`](crate::Template::parse).
+    pub name: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The byte in the line, from 0.
+    pub column: usize,
+    /// The template that was running: the main one, or one of its definitions.
+    pub executing: String,
+    /// The expression at fault.
+    pub context: String,
+    /// Go's sentence.
+    pub message: String,
 }

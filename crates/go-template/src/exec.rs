@@ -8,7 +8,7 @@ use std::io::Write;
 use std::slice;
 
 use crate::datum::Datum;
-use crate::error::Error;
+use crate::error::{Error, ExecuteError};
 use crate::eval::printable;
 use crate::format::{self, Printer};
 use crate::node::{Branch, Invocation, Node, Site};
@@ -170,14 +170,14 @@ impl<'t, 'w> Execution<'t, 'w> {
             .get(..self.site.position())
             .unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Error::Execute {
+        Error::from(Box::new(ExecuteError {
             name: self.template.name().to_owned(),
             line: before.matches('\n').count() + 1,
             column: before.len() - line_start,
             executing: self.executing.to_owned(),
             context: self.site.to_string(),
             message: message.into(),
-        }
+        }))
     }
 
     pub(crate) fn variable(&self, name: &str) -> Result<Datum, Error> {

@@ -30,6 +30,7 @@ mod functions;
 mod json;
 mod lexer;
 mod limits;
+mod list;
 mod node;
 mod number;
 mod parser;
@@ -38,8 +39,9 @@ pub mod tabwriter;
 mod template;
 mod value;
 
-pub use error::Error;
+pub use error::{Error, ExecuteError, ParseError};
 pub use functions::Functions;
 pub use limits::Limits;
+pub use list::ListFormat;
 pub use template::Template;
 pub use value::{Element, GoString, List, Map, Named, Pointer, Struct, Value};

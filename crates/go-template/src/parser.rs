@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Error;
+use crate::error::{Error, ParseError};
 use crate::functions::Functions;
 use crate::lexer::{self, Kind, Token};
 use crate::node::{Branch, Invocation, Node};
@@ -13,7 +13,7 @@ use crate::quote;
 
 /// How deep blocks and parentheses may nest, together. The parser, the evaluator and the tree's drop recurse
 /// this deep; in a debug build that takes about half of a test thread's two megabytes of stack.
-pub(crate) const MAX_NESTING: usize = 250;
+pub(crate) const MAX_NESTING: usize = 100;
 
 /// Templates by name: the main one and its definitions.
 pub(crate) type Definitions = BTreeMap<String, Vec<Node>>;
@@ -131,11 +131,11 @@ impl Parser<'_> {
 
     pub(crate) fn error(&self, message: impl Into<String>) -> Error {
         let line = self.tokens.get(self.furthest).map_or(1, |token| token.line);
-        Error::Parse {
+        Error::from(Box::new(ParseError {
             name: self.name.to_owned(),
             line,
             message: message.into(),
-        }
+        }))
     }
 
     pub(crate) fn unexpected(&self, token: &Token, context: &str) -> Error {

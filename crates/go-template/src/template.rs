@@ -26,7 +26,7 @@ impl Template {
     /// # Errors
     ///
     /// [`Error::Parse`] for what Go's parser refuses; for complex numbers; and for blocks and parentheses
-    /// nested deeper than 250.
+    /// nested deeper than 100.
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         Self::parse_with(name, text, Functions::new())
     }

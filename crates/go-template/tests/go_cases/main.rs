@@ -2,7 +2,7 @@
 //!
 //! Each file of `tests/data` is a table of cases; its `data` names one of the inputs of [`inputs`].
 
-#![allow(clippy::unwrap_used, clippy::panic)] // The helpers of tests are tests too.
+#![allow(clippy::unwrap_used, clippy::panic)] // What only tests call may panic.
 
 mod inputs;
 
@@ -64,5 +64,5 @@ macro_rules! tables {
 
 tables! {
     compare control exec_errors functions machine numbers parse_errors pipelines
-    printf_flags printf_format printf_verbs structs tabwriter text values
+    printf_flags printf_format printf_verbs recorded structs tabwriter text values
 }
