@@ -1,1 +1,23 @@
-//! 
+//! Makes a Linux host into a Docker engine that answers over TLS.
+//!
+//! Owns what runs on the host: one POSIX `sh` script, sent over a [`Remote`] with its values on
+//! standard input, that finds out what the host is, waits for its first boot, installs Docker
+//! where it is missing, and writes certificates and the unit's drop-in. It changes what differs
+//! and restarts the engine only if something did. Refuses to make certificates, to connect, or to
+//! check the engine from outside: that is `libmachine`'s business, which calls it.
+//!
+//! One file of `families/` per family of distributions, one row each in its table.
+
+mod error;
+mod host_name;
+mod plan;
+mod provision;
+mod remote;
+mod report;
+
+pub use error::{ProvisionError, Stage};
+pub use host_name::host_name;
+pub use plan::{Certificates, FetchScript, InstallSource, Plan};
+pub use provision::{detect, provision, upgrade};
+pub use remote::{Exit, Job, Remote, RemoteError};
+pub use report::{Firewall, Os, Report};

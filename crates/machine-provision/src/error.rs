@@ -1,0 +1,127 @@
+//! Why a host did not become what it should.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::{Exit, RemoteError};
+
+/// The part of provisioning in which something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Becoming root, and finding out what the host is.
+    Detect,
+    /// Waiting for cloud-init and for package managers.
+    Boot,
+    /// The host's name.
+    HostName,
+    /// Installing Docker, or moving it to another release.
+    Install,
+    /// Certificates and configuration.
+    Configure,
+    /// Starting the engine with them.
+    Start,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Detect => "looking at the host",
+            Self::Boot => "waiting for the host's first boot",
+            Self::HostName => "setting the host's name",
+            Self::Install => "installing Docker",
+            Self::Configure => "configuring Docker",
+            Self::Start => "starting Docker",
+        })
+    }
+}
+
+/// Why a host did not become what it should. Whatever was done before stays done: a repeated
+/// call goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// A command on the host failed.
+    #[error("{stage} failed on {machine:?}: {what}: {exit}{said}")]
+    Failed {
+        /// The machine's name.
+        machine: String,
+        /// Where.
+        stage: Stage,
+        /// The command that failed, or what is wrong, in the script's words; printable.
+        what: String,
+        /// How the script ended.
+        exit: Exit,
+        /// Empty, or a line end and the last lines that were said, each printable.
+        said: String,
+        /// What to do about it, where the script knows.
+        hint: Option<String>,
+    },
+    /// The host is none that can be provisioned.
+    #[error("{machine:?} cannot be provisioned: {reason}")]
+    Unsupported {
+        /// The machine's name.
+        machine: String,
+        /// Why; printable.
+        reason: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// The script's end is not known.
+    #[error("{stage} did not come to its end on {machine:?}")]
+    Remote {
+        /// The machine's name.
+        machine: String,
+        /// Where it was last.
+        stage: Stage,
+        /// What happened to the command.
+        #[source]
+        source: RemoteError,
+    },
+    /// An install script of this machine cannot be read, or is not text.
+    #[error("cannot read the install script {path}")]
+    InstallScript {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An engine option cannot be handed to dockerd by systemd.
+    #[error("engine option {option:?}: {reason}")]
+    Option {
+        /// The option, as it was given.
+        option: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The host's own `daemon.json` is in the way.
+    #[error("{path} of {machine:?}: {reason}")]
+    DaemonJson {
+        /// The machine's name.
+        machine: String,
+        /// The file on the host.
+        path: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The script did not tell how it ended: something else ran in its place.
+    #[error("{machine:?} ended the provisioning script without a word about how it went{said}")]
+    NoWord {
+        /// The machine's name.
+        machine: String,
+        /// Empty, or a line end and the last lines that were said, each printable.
+        said: String,
+    },
+}
+
+impl ProvisionError {
+    /// Returns what the user can do, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Failed { hint, .. } | Self::Unsupported { hint, .. } => hint.clone(),
+            Self::DaemonJson { path, .. } => Some(format!(
+                "repair or remove {path} on the host, then provision again"
+            )),
+            _ => None,
+        }
+    }
+}
