@@ -3,12 +3,15 @@
 //! The endpoint tells a [`Hosts`] when an instance boots, stops or goes away; how the host
 //! is made (in process, or a container with a real Debian) is its own business.
 
+mod debian;
 mod simulated;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use debian::{DebianError, DebianHosts, DebianImage, DebianOptions};
 pub use simulated::{
     Counts, DEBIAN_12, DockerAtBoot, DockerStart, ExecFault, HostOptions, HostView, Moment,
     SimulatedHosts,
@@ -74,5 +77,16 @@ impl Hosts for NoHosts {
     async fn terminate(&self, _instance_id: &str) {}
     async fn console(&self, _instance_id: &str) -> String {
         String::new()
+    }
+}
+
+/// Lets the lab's time pass.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the lab keeps its own time: what takes some here is what a test is about"
+)]
+async fn pause(wait: Duration) {
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
     }
 }

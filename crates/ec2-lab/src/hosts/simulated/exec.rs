@@ -21,9 +21,9 @@ use tokio::process::{ChildStdin, Command};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::disk::home;
-use super::gate::pause;
 use super::host::Host;
 use super::pty::{self, Size};
+use crate::hosts::pause;
 
 /// What the client says to something that runs.
 #[derive(Debug)]

@@ -1,15 +1,9 @@
 //! A door that opens once: at once, after a while, or when a test says so.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the lab keeps its own time: a host's boot is the one thing here that takes any"
-)]
-
-use std::time::Duration;
-
 use tokio::sync::watch;
 
 use super::options::Moment;
+use crate::hosts::pause;
 
 /// A door that opens once. Clones are the same door.
 #[derive(Debug, Clone)]
@@ -41,12 +35,5 @@ impl Gate {
     pub(super) async fn opened(&self) {
         // The sender lives in self, so the channel cannot close under us.
         let _ = self.0.subscribe().wait_for(|open| *open).await;
-    }
-}
-
-/// Lets the lab's time pass.
-pub(super) async fn pause(wait: Duration) {
-    if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
     }
 }

@@ -1,0 +1,238 @@
+//! The dockerd that carries the real hosts: the lab's own, started by hand.
+
+use std::fs::{self, File};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tokio::net::UnixDatagram;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::{DebianError, PROGRAMS, last_lines, run};
+
+/// The docker network of the hosts.
+pub(super) const NETWORK: &str = "ec2-lab";
+
+/// dockerd needs about a second; this is for a machine under load.
+const START: Duration = Duration::from_secs(60);
+
+/// A dockerd that runs. Dropping it ends its containers and itself.
+#[derive(Debug)]
+pub(super) struct Dockerd {
+    socket: PathBuf,
+    process: Mutex<std::process::Child>,
+}
+
+impl Dockerd {
+    /// Starts it on a directory and waits until it is ready. One that an earlier, killed lab left
+    /// on the same directory is ended first.
+    pub(super) async fn start(directory: &Path) -> Result<Self, DebianError> {
+        let run = directory.join("run");
+        let file = |path: &Path, source| DebianError::File {
+            path: path.to_owned(),
+            source,
+        };
+        fs::create_dir_all(&run).map_err(|source| file(&run, source))?;
+        let pid_file = run.join("dockerd.pid");
+        end_old(directory, &pid_file).await;
+        let (socket, ready, log) = (
+            run.join("docker.sock"),
+            run.join("ready"),
+            directory.join("dockerd.log"),
+        );
+        for old in [&socket, &ready] {
+            let _ = fs::remove_file(old);
+        }
+        // dockerd tells systemd when it is ready (sd_notify(3)); we are systemd here.
+        let notified = UnixDatagram::bind(&ready).map_err(|source| file(&ready, source))?;
+        let output = File::create(&log).map_err(|source| file(&log, source))?;
+        let errors = output.try_clone().map_err(|source| file(&log, source))?;
+        let host = format!("unix://{}", socket.display());
+        let process = std::process::Command::new("dockerd")
+            .args([
+                "--config-file",
+                "/dev/null",
+                "--bridge=none",
+                "--iptables=false",
+            ])
+            .args([
+                "--ip6tables=false",
+                "--ip-forward=false",
+                "--ip-masq=false",
+                "--userland-proxy=false",
+            ])
+            .arg("--host")
+            .arg(host)
+            .arg("--data-root")
+            .arg(directory.join("data"))
+            .arg("--exec-root")
+            .arg(run.join("exec"))
+            .arg("--pidfile")
+            .arg(&pid_file)
+            .env("PATH", PROGRAMS)
+            .env("NOTIFY_SOCKET", &ready)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .map_err(|source| DebianError::Run {
+                program: "dockerd".to_owned(),
+                source,
+            })?;
+        let dockerd = Self {
+            socket,
+            process: Mutex::new(process),
+        };
+        let mut message = [0; 256];
+        let told = timeout(START, async {
+            while let Ok(length) = notified.recv(&mut message).await {
+                if message
+                    .get(..length)
+                    .is_some_and(|text| text.starts_with(b"READY=1"))
+                {
+                    return true;
+                }
+            }
+            false
+        });
+        if let Ok(true) = told.await {
+            return Ok(dockerd);
+        }
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(5).collect();
+        Err(DebianError::Failed {
+            what: "the start of the lab's dockerd".to_owned(),
+            output: lines.join("\n"),
+        })
+    }
+
+    /// Runs the docker client; an exit status other than 0 is an error.
+    pub(super) async fn docker(&self, words: &[&str]) -> Result<Output, DebianError> {
+        run(
+            &format!("docker {}", words.first().unwrap_or(&"")),
+            &mut self.client(words),
+        )
+        .await
+    }
+
+    /// Runs the docker client, whatever its exit status.
+    pub(super) async fn try_docker(&self, words: &[&str]) -> Result<Output, DebianError> {
+        let output = self
+            .client(words)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await;
+        output.map_err(|source| DebianError::Run {
+            program: "docker".to_owned(),
+            source,
+        })
+    }
+
+    /// The docker client on this dockerd's socket.
+    pub(super) fn client(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        let host = format!("unix://{}", self.socket.display());
+        command
+            .env("PATH", PROGRAMS)
+            .env("DOCKER_HOST", host)
+            .env("DOCKER_CONFIG", "/nonexistent")
+            .args(words);
+        command
+    }
+
+    /// Removes the containers and networks of earlier labs on this data root.
+    pub(super) async fn clear(&self) -> Result<(), DebianError> {
+        let listed = self.docker(&["ps", "--all", "--quiet"]).await?;
+        let ids = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let mut words = vec!["rm", "--force", "--volumes"];
+        words.extend(ids.split_whitespace());
+        if words.len() > 3 {
+            self.docker(&words).await?;
+        }
+        self.docker(&["network", "prune", "--force"]).await?;
+        self.docker(&["volume", "prune", "--force"])
+            .await
+            .map(|_| ())
+    }
+
+    /// Makes the hosts' network.
+    pub(super) async fn network(&self, subnet: &str, gateway: IpAddr) -> Result<(), DebianError> {
+        let gateway = gateway.to_string();
+        let words = [
+            "network",
+            "create",
+            "--subnet",
+            subnet,
+            "--gateway",
+            &gateway,
+            NETWORK,
+        ];
+        self.docker(&words).await.map(|_| ())
+    }
+
+    /// Whether an image is loaded.
+    pub(super) async fn has_image(&self, name: &str) -> bool {
+        let found = self.try_docker(&["image", "inspect", name]).await;
+        found.is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for Dockerd {
+    fn drop(&mut self) {
+        let client = |words: &[&str]| {
+            let mut command = std::process::Command::new("docker");
+            let host = format!("unix://{}", self.socket.display());
+            command
+                .env("PATH", PROGRAMS)
+                .env("DOCKER_HOST", host)
+                .args(words)
+                .stdin(Stdio::null())
+                .output()
+        };
+        // As far as it goes: the next start clears up what stays.
+        if let Ok(listed) = client(&["ps", "--all", "--quiet"]) {
+            let ids = String::from_utf8_lossy(&listed.stdout).into_owned();
+            let ids: Vec<&str> = ids.split_whitespace().collect();
+            if !ids.is_empty() {
+                let removed = client(&[&["rm", "--force", "--volumes"], &ids[..]].concat());
+                let _ = removed.map(|output| last_lines(&output));
+            }
+        }
+        let _ = client(&["network", "rm", NETWORK]);
+        let process = self
+            .process
+            .get_mut()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(pid) = i32::try_from(process.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let _ = process.wait();
+    }
+}
+
+/// Ends a dockerd that a killed lab left behind on this directory, which we have locked.
+async fn end_old(directory: &Path, pid_file: &Path) {
+    let text = fs::read_to_string(pid_file).unwrap_or_default();
+    let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else {
+        return;
+    };
+    let command = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+    let data = directory.join("data").to_string_lossy().into_owned();
+    if !String::from_utf8_lossy(&command).contains(&data) {
+        return;
+    }
+    let _ = kill_process(pid, Signal::TERM);
+    // It is no child of ours, so there is nothing to wait on but its disappearance.
+    for _ in 0..300 {
+        if test_kill_process(pid).is_err() {
+            return;
+        }
+        crate::hosts::pause(Duration::from_millis(100)).await;
+    }
+    let _ = kill_process(pid, Signal::KILL);
+}
