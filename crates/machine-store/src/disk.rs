@@ -1,0 +1,280 @@
+//! Every touch of the disk, each one behind the hook: bounded reads, atomic writes, renames, removals.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use machine_flow::Ambient;
+use rustix::fs::{CWD, OFlags, RenameFlags};
+
+use crate::layout::TEMPORARY;
+use crate::{FileHook, FileOp, StoreError};
+
+/// After this time nobody is writing a temporary file any more: whoever did has crashed.
+pub(crate) const STALE: Duration = Duration::from_secs(3600);
+
+/// The disk, with clock, dice and hook.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    pub(crate) ambient: Arc<dyn Ambient>,
+    pub(crate) hook: Arc<dyn FileHook>,
+}
+
+type Done<T = ()> = Result<T, StoreError>;
+
+impl Disk {
+    fn run<T>(
+        &self,
+        op: FileOp,
+        action: &'static str,
+        path: &Path,
+        act: impl FnOnce() -> io::Result<T>,
+    ) -> Done<T> {
+        self.hook
+            .before(op, path)
+            .and_then(|()| act())
+            .map_err(|source| StoreError::disk(action, path, source))
+    }
+
+    /// Reads a regular file of at most `limit` bytes. Follows links; never waits for a FIFO's writer.
+    pub(crate) fn read(&self, path: &Path, limit: u64) -> Done<Vec<u8>> {
+        let file = self.run(FileOp::Read, "read", path, || {
+            OpenOptions::new()
+                .read(true)
+                .custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY))
+                .open(path)
+        })?;
+        let failed = |source| StoreError::disk("read", path, source);
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(StoreError::NotAFile {
+                path: path.to_owned(),
+            });
+        }
+        let mut bytes = Vec::new();
+        let read = file
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
+        if read as u64 > limit {
+            return Err(StoreError::TooLarge {
+                path: path.to_owned(),
+                limit,
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a regular file that is text.
+    pub(crate) fn read_text(&self, path: &Path, limit: u64) -> Done<String> {
+        String::from_utf8(self.read(path, limit)?).map_err(|_| StoreError::NotText {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Lists a directory's entries, sorted; none where there is no directory.
+    pub(crate) fn list(&self, directory: &Path) -> Done<Vec<fs::DirEntry>> {
+        let listed = self.run(FileOp::List, "list", directory, || {
+            fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()
+        });
+        let mut entries = match listed {
+            Err(error) if error.is_missing() => return Ok(Vec::new()),
+            other => other?,
+        };
+        entries.sort_by_key(fs::DirEntry::file_name);
+        Ok(entries)
+    }
+
+    /// Makes a directory and its parents, 0700, as far as they are missing.
+    pub(crate) fn make_directories(&self, path: &Path) -> Done {
+        if path.is_dir() {
+            return Ok(());
+        }
+        self.run(FileOp::MakeDirectory, "create", path, || {
+            DirBuilder::new().recursive(true).mode(0o700).create(path)
+        })?;
+        match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => self.sync_directory(parent),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes one directory, 0700, that must not be there.
+    pub(crate) fn make_directory(&self, path: &Path) -> Done {
+        self.run(FileOp::MakeDirectory, "create", path, || {
+            DirBuilder::new().mode(0o700).create(path)
+        })
+    }
+
+    /// Makes a file that must not be there, fills it, and fsyncs it. Removes it again on any error.
+    pub(crate) fn write_new(&self, path: &Path, contents: &[u8], mode: u32) -> Done {
+        let mut file = self.run(FileOp::Create, "create", path, || {
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(mode)
+                .custom_flags(flags(OFlags::NOFOLLOW))
+                .open(path)
+        })?;
+        let written = self
+            .run(FileOp::Write, "write", path, || file.write_all(contents))
+            .and_then(|()| self.run(FileOp::Sync, "write", path, || file.sync_all()));
+        if written.is_err() {
+            // The first error counts; what cannot be removed is swept later.
+            let _ = fs::remove_file(path);
+        }
+        written
+    }
+
+    /// Replaces a file, or makes it: readers see the old contents or the new, whole.
+    pub(crate) fn write(&self, path: &Path, contents: &[u8], mode: u32) -> Done {
+        let directory = parent(path);
+        self.sweep_files(directory);
+        let temporary = self.temporary(directory, path);
+        self.write_new(&temporary, contents, mode)?;
+        if let Err(error) = self.rename(&temporary, path) {
+            let _ = fs::remove_file(&temporary);
+            return Err(error);
+        }
+        self.sync_directory(directory)
+    }
+
+    fn temporary(&self, directory: &Path, path: &Path) -> PathBuf {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let chance = self.ambient.random();
+        directory.join(format!("{TEMPORARY}{name}-{chance:016x}"))
+    }
+
+    /// Makes a file out of nothing, or leaves the one that is there; readers never see half of it.
+    pub(crate) fn write_once(&self, path: &Path, contents: &[u8], mode: u32) -> Done {
+        let directory = parent(path);
+        let temporary = self.temporary(directory, path);
+        self.write_new(&temporary, contents, mode)?;
+        match self.rename_new(&temporary, path) {
+            Ok(()) => self.sync_directory(directory),
+            Err(error) => {
+                let _ = fs::remove_file(&temporary);
+                if path.exists() { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    /// Appends to a file, made where it is missing, from `length` on, and fsyncs it. On an error the
+    /// file is cut back to `length`, as far as the disk lets it.
+    pub(crate) fn append(&self, path: &Path, length: u64, bytes: &[u8], mode: u32) -> Done {
+        let is_new = !path.exists();
+        let mut file = self.run(FileOp::Create, "append to", path, || {
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(mode)
+                .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
+                .open(path)
+        })?;
+        let written = self
+            .run(FileOp::Write, "append to", path, || {
+                file.set_len(length)?;
+                file.write_all(bytes)
+            })
+            .and_then(|()| self.run(FileOp::Sync, "append to", path, || file.sync_all()));
+        if written.is_err() {
+            let _ = file.set_len(length);
+        }
+        written?;
+        if is_new {
+            self.sync_directory(parent(path))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> Done {
+        self.run(FileOp::Rename, "rename to", to, || fs::rename(from, to))
+    }
+
+    /// Renames to a name that must not be taken: `AlreadyExists` otherwise. Where the file system cannot
+    /// promise that (NFS), looks first; the machine's lock keeps our own processes out meanwhile.
+    pub(crate) fn rename_new(&self, from: &Path, to: &Path) -> Done {
+        self.run(
+            FileOp::Rename,
+            "rename to",
+            to,
+            || match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                    if fs::symlink_metadata(to).is_ok() {
+                        return Err(io::ErrorKind::AlreadyExists.into());
+                    }
+                    fs::rename(from, to)
+                }
+                other => Ok(other?),
+            },
+        )
+    }
+
+    pub(crate) fn remove_file(&self, path: &Path) -> Done {
+        let removed = self.run(FileOp::Remove, "remove", path, || fs::remove_file(path));
+        forgive_missing(removed)
+    }
+
+    /// Removes a tree without following links.
+    pub(crate) fn remove_tree(&self, path: &Path) -> Done {
+        let removed = self.run(FileOp::Remove, "remove", path, || {
+            if fs::symlink_metadata(path)?.is_dir() {
+                fs::remove_dir_all(path)
+            } else {
+                fs::remove_file(path)
+            }
+        });
+        forgive_missing(removed)
+    }
+
+    pub(crate) fn sync_directory(&self, path: &Path) -> Done {
+        self.run(FileOp::SyncDirectory, "sync", path, || {
+            match File::open(path)?.sync_all() {
+                // File systems that cannot fsync a directory say so; there is nothing better.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+                other => other,
+            }
+        })
+    }
+
+    /// Tells whether an entry was last changed more than an hour ago.
+    pub(crate) fn is_stale(&self, entry: &fs::DirEntry) -> bool {
+        entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .ok()
+            .and_then(|changed| self.ambient.now().duration_since(changed).ok())
+            .is_some_and(|age| age > STALE)
+    }
+
+    /// Removes temporary files that a crash has left; what cannot be removed is left to the next sweep.
+    pub(crate) fn sweep_files(&self, directory: &Path) {
+        for entry in self.list(directory).unwrap_or_default() {
+            let is_temporary = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
+            if is_temporary && self.is_stale(&entry) {
+                let _ = self.remove_file(&entry.path());
+            }
+        }
+    }
+}
+
+fn forgive_missing(done: Done) -> Done {
+    match done {
+        Err(error) if error.is_missing() => Ok(()),
+        other => other,
+    }
+}
+
+pub(crate) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// `open(2)`'s flags are an `int`; none that is used here has the sign bit.
+pub(crate) fn flags(flags: OFlags) -> i32 {
+    flags.bits().cast_signed()
+}

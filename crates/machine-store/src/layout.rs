@@ -1,0 +1,119 @@
+//! The names of files and directories. Nothing here touches the disk.
+
+use std::path::{Path, PathBuf};
+
+use machine_types::MachineName;
+
+pub(crate) const MACHINES: &str = "machines";
+pub(crate) const CERTS: &str = "certs";
+pub(crate) const LOCKS: &str = ".locks";
+pub(crate) const MARKS: &str = ".marks";
+pub(crate) const TOMBSTONES: &str = ".tombstones";
+pub(crate) const STORE_ID: &str = ".docker-machine-store-id";
+/// What a machine's directory is called while it is being filled.
+pub(crate) const CREATING: &str = ".creating-";
+/// What a machine's directory is called while it is being emptied.
+pub(crate) const REMOVING: &str = ".removing-";
+/// What a file is called until it is complete.
+pub(crate) const TEMPORARY: &str = ".writing-";
+
+/// A file in a machine's directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MachineFile {
+    /// The configuration.
+    Config,
+    /// The SSH key's private half, whatever its algorithm.
+    SshKey,
+    /// The SSH key's public half.
+    SshPublicKey,
+    /// A copy of the CA's certificate.
+    Ca,
+    /// A copy of the client certificate.
+    Cert,
+    /// A copy of the client certificate's key.
+    Key,
+    /// The certificate that this machine's engine was given: the pin.
+    Server,
+    /// The engine's key.
+    ServerKey,
+    /// What was made for this machine elsewhere.
+    Journal,
+    /// The pinned host keys, in OpenSSH's format.
+    KnownHosts,
+}
+
+impl MachineFile {
+    /// Returns the file's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config.json",
+            Self::SshKey => "id_rsa",
+            Self::SshPublicKey => "id_rsa.pub",
+            Self::Ca => "ca.pem",
+            Self::Cert => "cert.pem",
+            Self::Key => "key.pem",
+            Self::Server => "server.pem",
+            Self::ServerKey => "server-key.pem",
+            Self::Journal => ".journal",
+            Self::KnownHosts => ".known_hosts",
+        }
+    }
+
+    /// Returns the mode of the file, as the Go binary leaves it under the umask 022: certificates can be
+    /// read by everyone who gets into the directory, and nobody but the owner does.
+    pub fn mode(self) -> u32 {
+        match self {
+            Self::Ca | Self::Cert | Self::Server => 0o644,
+            _ => 0o600,
+        }
+    }
+}
+
+/// Paths under one base.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    base: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(base: PathBuf) -> Self {
+        Self { base }
+    }
+
+    pub(crate) fn base(&self) -> &Path {
+        &self.base
+    }
+
+    pub(crate) fn under(&self, name: &str) -> PathBuf {
+        self.base.join(name)
+    }
+
+    pub(crate) fn machines(&self) -> PathBuf {
+        self.under(MACHINES)
+    }
+
+    pub(crate) fn directory(&self, name: &MachineName) -> PathBuf {
+        self.machines().join(name.as_str())
+    }
+
+    pub(crate) fn creating(&self, name: &MachineName, chance: u64) -> PathBuf {
+        self.machines()
+            .join(format!("{CREATING}{name}-{chance:016x}"))
+    }
+
+    pub(crate) fn removing(&self, name: &MachineName, chance: u64) -> PathBuf {
+        self.machines()
+            .join(format!("{REMOVING}{name}-{chance:016x}"))
+    }
+
+    pub(crate) fn lock(&self, name: &str) -> PathBuf {
+        self.under(LOCKS).join(name)
+    }
+}
+
+/// Reads the machine's name out of a directory's name `PREFIX NAME - 16 hex digits`.
+pub(crate) fn name_between(text: &str, prefix: &str) -> Option<MachineName> {
+    let (name, chance) = text.strip_prefix(prefix)?.rsplit_once('-')?;
+    let is_chance = chance.len() == 16 && chance.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_chance { name.parse().ok() } else { None }
+}

@@ -1,0 +1,144 @@
+//! Locks as types: who holds one may write what it protects. They survive no process: the kernel frees
+//! them when their holder ends, however it ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use machine_flow::{Cx, Look, WaitError, WaitPolicy, wait_until};
+use machine_types::MachineName;
+use rustix::fs::OFlags;
+
+use crate::disk::{Disk, flags, parent};
+use crate::{FileOp, StoreError};
+
+/// The right to change one machine: its directory, its `config.json`, its journal. Readers need none.
+#[derive(Debug)]
+#[must_use = "the lock is free again when this is dropped"]
+pub struct MachineLock {
+    pub(crate) name: MachineName,
+    pub(crate) file: LockedFile,
+}
+
+impl MachineLock {
+    /// Returns the machine's name.
+    pub fn name(&self) -> &MachineName {
+        &self.name
+    }
+}
+
+/// The right to change what all machines share: the CA and the client certificate.
+#[derive(Debug)]
+#[must_use = "the lock is free again when this is dropped"]
+pub struct BootstrapLock {
+    pub(crate) _file: LockedFile,
+}
+
+/// A locked file. Its contents are the holder's process id, for the message to those who wait.
+#[derive(Debug)]
+pub(crate) struct LockedFile {
+    file: File,
+    path: PathBuf,
+}
+
+/// What a try found.
+pub(crate) enum Attempt {
+    Got(LockedFile),
+    Held { pid: Option<u32> },
+}
+
+impl LockedFile {
+    /// Tries once to lock.
+    pub(crate) fn attempt(disk: &Disk, path: &Path) -> Result<Attempt, StoreError> {
+        let failed = |source| StoreError::disk("lock", path, source);
+        disk.make_directories(parent(path))?;
+        loop {
+            disk.hook.before(FileOp::Lock, path).map_err(failed)?;
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
+                .open(path)
+                .map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let mut text = String::new();
+                    let _ = (&file).take(16).read_to_string(&mut text);
+                    return Ok(Attempt::Held {
+                        pid: text.trim().parse().ok(),
+                    });
+                }
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            }
+            // The last holder may have removed the file between our opening it and our locking it:
+            // then the lock is one on nothing, and a newer file is the real one.
+            let ours = file.metadata().map_err(failed)?;
+            let there = std::fs::symlink_metadata(path);
+            if !there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+                continue;
+            }
+            // A courtesy to those who wait. A full disk is no reason not to hold a lock.
+            let _ = file.set_len(0);
+            let _ = file.rewind();
+            let _ = writeln!(file, "{}", std::process::id());
+            return Ok(Attempt::Got(Self {
+                file,
+                path: path.to_owned(),
+            }));
+        }
+    }
+
+    /// Waits for a lock, for `within` at most.
+    pub(crate) async fn wait(
+        disk: &Disk,
+        path: &Path,
+        what: &str,
+        within: Duration,
+        cx: &Cx,
+    ) -> Result<Self, StoreError> {
+        let policy =
+            WaitPolicy::backing_off(Duration::from_millis(5), Duration::from_millis(250), within);
+        let mut holder = None;
+        let waited =
+            wait_until(
+                cx,
+                &format!("lock of {what}"),
+                policy,
+                async || match Self::attempt(disk, path)? {
+                    Attempt::Got(file) => Ok(Look::Ready(file)),
+                    Attempt::Held { pid } => {
+                        holder = pid;
+                        Ok(Look::Pending("held".to_owned()))
+                    }
+                },
+            )
+            .await;
+        waited.map_err(|error| match error {
+            WaitError::Failed(error) => error,
+            WaitError::Cancelled(reason) => StoreError::Cancelled(reason),
+            WaitError::TimedOut { within, .. } => StoreError::Locked {
+                what: what.to_owned(),
+                pid: holder,
+                within,
+            },
+        })
+    }
+
+    /// Removes the lock's file, for a machine that is gone. The lock itself is held until the drop.
+    pub(crate) fn unlink(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // Closing would do the same; a child that has inherited the descriptor would not.
+        let _ = self.file.unlock();
+    }
+}

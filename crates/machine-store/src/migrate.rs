@@ -1,0 +1,132 @@
+//! Older versions of `config.json`, made into version 3 when they are read.
+//!
+//! Version 0 (before 0.2.0) is flat; version 1 nests it under `HostOptions`; version 2 renames the CA
+//! key's path and brings `CertDir` and `Name`; version 3 gives the driver its `StorePath`. Works on JSON,
+//! so that what it does not know stays where it is.
+
+use std::path::Path;
+
+use machine_types::{HostOptions, MachineName};
+use serde_json::{Map, Value, json};
+
+use crate::CONFIG_VERSION;
+use crate::layout::{CERTS, MACHINES};
+
+type Object = Map<String, Value>;
+
+/// The fields of version 0 that moved into `AuthOptions`.
+const FLAT_AUTH: [&str; 6] = [
+    "CaCertPath",
+    "PrivateKeyPath",
+    "ServerCertPath",
+    "ServerKeyPath",
+    "ClientCertPath",
+    "ClientKeyPath",
+];
+
+/// The fields of version 0 that moved into `SwarmOptions`, with their new names.
+const FLAT_SWARM: [(&str, &str); 3] = [
+    ("SwarmHost", "Host"),
+    ("SwarmMaster", "Master"),
+    ("SwarmDiscovery", "Discovery"),
+];
+
+/// Brings a configuration to version 3; returns whether there was anything to do.
+pub(crate) fn to_current(config: &mut Object, name: &MachineName, base: &Path) -> bool {
+    let version = config
+        .get("ConfigVersion")
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
+    if version >= CONFIG_VERSION {
+        return false;
+    }
+    if version < 1 {
+        nest(config);
+    }
+    if version < 2 {
+        rename_paths(config, name, base);
+    }
+    if let Some(driver) = config.get_mut("Driver").and_then(Value::as_object_mut) {
+        driver.insert("StorePath".into(), json!(base.display().to_string()));
+    }
+    config.insert("ConfigVersion".into(), json!(CONFIG_VERSION));
+    true
+}
+
+/// Version 0 to 1.
+fn nest(config: &mut Object) {
+    let flat: Vec<(&str, Value)> = FLAT_AUTH
+        .iter()
+        .filter_map(|key| Some((*key, config.shift_remove(*key)?)))
+        .collect();
+    let swarm: Vec<(&str, Value)> = FLAT_SWARM
+        .iter()
+        .filter_map(|(old, new)| Some((*new, config.shift_remove(*old)?)))
+        .collect();
+    let options = child(config, "HostOptions");
+    let engine = child(options, "EngineOptions");
+    engine.insert("TlsVerify".into(), json!(true));
+    if engine
+        .get("InstallURL")
+        .and_then(Value::as_str)
+        .is_none_or(str::is_empty)
+    {
+        engine.insert("InstallURL".into(), json!("https://get.docker.com"));
+    }
+    let target = child(options, "SwarmOptions");
+    for (key, value) in swarm {
+        target.insert(key.into(), value);
+    }
+    let target = child(options, "AuthOptions");
+    for (key, value) in flat {
+        target.insert(key.into(), value);
+    }
+}
+
+/// Version 1 to 2.
+fn rename_paths(config: &mut Object, name: &MachineName, base: &Path) {
+    config.shift_remove("StorePath");
+    let auth = child(child(config, "HostOptions"), "AuthOptions");
+    if let Some(path) = auth.shift_remove("PrivateKeyPath") {
+        auth.insert("CaPrivateKeyPath".into(), path);
+    }
+    auth.insert(
+        "CertDir".into(),
+        json!(base.join(CERTS).display().to_string()),
+    );
+    let directory = base.join(MACHINES).join(name.as_str());
+    auth.insert("StorePath".into(), json!(directory.display().to_string()));
+    config.insert("Name".into(), json!(name.as_str()));
+}
+
+/// Returns the object at `key`, made where there is none.
+fn child<'a>(parent: &'a mut Object, key: &str) -> &'a mut Object {
+    let value = parent.entry(key).or_insert(Value::Null);
+    if !value.is_object() {
+        *value = Value::Object(Object::new());
+    }
+    match value {
+        Value::Object(object) => object,
+        _ => unreachable!("it was made an object just now"),
+    }
+}
+
+/// Reads gaps as Go does: a known field that is `null` is as good as absent, and an absent truth value
+/// is false, `TlsVerify` too.
+pub(crate) fn fill_as_go(config: &mut Object) {
+    let Ok(Value::Object(mut known)) = serde_json::to_value(HostOptions::default()) else {
+        return;
+    };
+    config.retain(|key, value| {
+        !(value.is_null() && matches!(key.as_str(), "DriverName" | "HostOptions" | "Name"))
+    });
+    let options = child(config, "HostOptions");
+    for part in ["EngineOptions", "SwarmOptions", "AuthOptions"] {
+        let names = known.remove(part).unwrap_or_default();
+        child(options, part).retain(|key, value| !(value.is_null() && names.get(key).is_some()));
+    }
+    options.retain(|key, value| !(value.is_null() && known.contains_key(key)));
+    child(options, "EngineOptions")
+        .entry("TlsVerify")
+        .or_insert(json!(false));
+}

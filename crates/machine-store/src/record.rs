@@ -1,0 +1,124 @@
+//! `config.json`, typed: what is known has a field, what is not known survives.
+
+use std::path::Path;
+
+use machine_types::{HostOptions, MachineName};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{StoreError, migrate};
+
+/// The version of `config.json` that is written here, and by the Go binary since its 0.5.0.
+pub const CONFIG_VERSION: i64 = 3;
+
+/// A machine's `config.json`. The fields are written in this order, which is the Go binary's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct MachineRecord {
+    /// 3, or higher where a later docker-machine wrote it. Lower ones are migrated when they are read.
+    pub config_version: i64,
+    /// The driver's part, as it stands.
+    pub driver: Value,
+    /// `amazonec2`, `none`, or a driver that this binary does not have.
+    pub driver_name: String,
+    /// What is the same for every driver.
+    pub host_options: HostOptions,
+    /// The machine's name.
+    pub name: String,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+    /// Whether this was an older version on the disk: then the first save keeps a copy of it.
+    #[serde(skip)]
+    pub(crate) migrated: bool,
+}
+
+impl Default for MachineRecord {
+    fn default() -> Self {
+        Self {
+            config_version: CONFIG_VERSION,
+            driver: Value::Object(Map::new()),
+            driver_name: String::new(),
+            host_options: HostOptions::default(),
+            name: String::new(),
+            extra: Map::new(),
+            migrated: false,
+        }
+    }
+}
+
+impl MachineRecord {
+    /// Makes the record of a new machine.
+    pub fn new(
+        name: &MachineName,
+        driver_name: impl Into<String>,
+        driver: Value,
+        host_options: HostOptions,
+    ) -> Self {
+        Self {
+            driver,
+            driver_name: driver_name.into(),
+            host_options,
+            name: name.to_string(),
+            ..Self::default()
+        }
+    }
+
+    /// Reads a `config.json` of any version. `base` is the store's root, for what old versions lack.
+    ///
+    /// # Errors
+    /// [`StoreError::Empty`], [`StoreError::Broken`], [`StoreError::NameMismatch`]; they name `path`.
+    pub fn parse(
+        bytes: &[u8],
+        name: &MachineName,
+        path: &Path,
+        base: &Path,
+    ) -> Result<Self, StoreError> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(StoreError::Empty {
+                path: path.to_owned(),
+            });
+        }
+        let broken = |source| StoreError::Broken {
+            path: path.to_owned(),
+            source,
+        };
+        let mut json: Map<String, Value> = serde_json::from_slice(bytes).map_err(broken)?;
+        let migrated = migrate::to_current(&mut json, name, base);
+        migrate::fill_as_go(&mut json);
+        let mut record: Self = serde_json::from_value(Value::Object(json)).map_err(broken)?;
+        record.migrated = migrated;
+        if record.name.is_empty() {
+            record.name = name.to_string();
+        }
+        if record.name != name.as_str() {
+            return Err(StoreError::NameMismatch {
+                path: path.to_owned(),
+                found: record.name.escape_default().take(200).collect(),
+            });
+        }
+        Ok(record)
+    }
+
+    /// Writes it as the Go binary does: indented by four blanks, without a line feed at the end.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] for a record that a later docker-machine wrote.
+    pub fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, StoreError> {
+        if self.config_version > CONFIG_VERSION {
+            return Err(StoreError::Newer {
+                path: path.to_owned(),
+                version: self.config_version,
+            });
+        }
+        let mut bytes = Vec::new();
+        let indent = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+        let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, indent);
+        self.serialize(&mut serializer)
+            .map_err(|source| StoreError::Broken {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(bytes)
+    }
+}

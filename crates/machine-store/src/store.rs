@@ -1,0 +1,334 @@
+//! The store's own door: names, reading, saving, locking.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use machine_flow::{Ambient, Cx, Entry, JournalError, Look, WaitError, WaitPolicy, wait_until};
+use machine_types::MachineName;
+
+use crate::disk::Disk;
+use crate::layout::{CERTS, Layout};
+use crate::lock::{Attempt, LockedFile};
+use crate::{
+    BootstrapLock, CONFIG_VERSION, FileHook, FileJournal, MachineFile, MachineLock, MachineRecord,
+    StoreError,
+};
+
+/// The largest `config.json` that is read. A real one has 4 KB.
+pub(crate) const CONFIG_LIMIT: u64 = 4 << 20;
+/// The largest certificate, key or host-key file that is read.
+const FILE_LIMIT: u64 = 1 << 20;
+/// How long a reader waits for a `config.json` that is being replaced: the Go binary removes the old one
+/// before it renames the new one.
+const MOMENT: Duration = Duration::from_millis(250);
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The owner: 0600.
+    Private,
+    /// Everyone who gets into the directory: 0644, less the umask.
+    Public,
+}
+
+impl Access {
+    fn mode(self) -> u32 {
+        match self {
+            Self::Private => 0o600,
+            Self::Public => 0o644,
+        }
+    }
+}
+
+/// A storage directory. Making one touches no disk; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) layout: Layout,
+    pub(crate) disk: Disk,
+}
+
+impl Store {
+    /// Names a store by its base directory, which need not be there.
+    pub fn new(base: impl Into<PathBuf>, ambient: Arc<dyn Ambient>) -> Self {
+        Self {
+            layout: Layout::new(base.into()),
+            disk: Disk {
+                ambient,
+                hook: Arc::new(()),
+            },
+        }
+    }
+
+    /// Sets what is called before every operation on a file, for tests.
+    pub fn with_hook(mut self, hook: Arc<dyn FileHook>) -> Self {
+        self.disk.hook = hook;
+        self
+    }
+
+    /// Returns the base directory.
+    pub fn base(&self) -> &Path {
+        self.layout.base()
+    }
+
+    /// Returns the directory of the shared certificates.
+    pub fn certs_directory(&self) -> PathBuf {
+        self.layout.under(CERTS)
+    }
+
+    /// Returns the directory of all machines.
+    pub fn machines_directory(&self) -> PathBuf {
+        self.layout.machines()
+    }
+
+    /// Returns a machine's directory.
+    pub fn directory(&self, name: &MachineName) -> PathBuf {
+        self.layout.directory(name)
+    }
+
+    /// Returns the path of a file in a machine's directory.
+    pub fn file(&self, name: &MachineName, file: MachineFile) -> PathBuf {
+        self.directory(name).join(file.name())
+    }
+
+    /// Lists the machines, sorted by byte: every real directory without a leading dot, broken ones included.
+    /// No store is no machines. Directories that no machine can be called like are left to [`Store::odd_names`].
+    ///
+    /// # Errors
+    /// Where the directory cannot be read.
+    pub fn names(&self) -> Result<Vec<MachineName>, StoreError> {
+        let names = self.entries_of_machines()?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// Lists directories beside the machines that the Go binary and the runner take for machines, and that
+    /// no machine can be called like. Escaped for a terminal.
+    ///
+    /// # Errors
+    /// Where the directory cannot be read.
+    pub fn odd_names(&self) -> Result<Vec<String>, StoreError> {
+        let names = self.entries_of_machines()?;
+        Ok(names
+            .iter()
+            .filter_map(|name| name.parse::<MachineName>().err())
+            .map(|invalid| invalid.0)
+            .collect())
+    }
+
+    fn entries_of_machines(&self) -> Result<Vec<String>, StoreError> {
+        let entries = self.disk.list(&self.layout.machines())?;
+        Ok(entries
+            .iter()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| !name.starts_with('.'))
+            .collect())
+    }
+
+    /// Tells whether there is a directory of that name, with or without a configuration in it.
+    pub fn exists(&self, name: &MachineName) -> bool {
+        self.directory(name).is_dir()
+    }
+
+    /// Reads a machine's configuration, of whatever version. Where it is missing, looks again for a moment
+    /// (250 ms): the Go binary may be replacing it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] at once; everything that [`Store::try_load`] says.
+    pub async fn load(&self, name: &MachineName, cx: &Cx) -> Result<MachineRecord, StoreError> {
+        match self.try_load(name) {
+            Err(StoreError::ConfigMissing { .. }) => {}
+            other => return other,
+        }
+        let policy = WaitPolicy::every(Duration::from_millis(10), MOMENT);
+        let waited = wait_until(cx, "configuration", policy, async || {
+            match self.try_load(name) {
+                Err(StoreError::ConfigMissing { .. }) => Ok(Look::Pending("missing".to_owned())),
+                other => other.map(Look::Ready),
+            }
+        })
+        .await;
+        waited.map_err(|error| match error {
+            WaitError::Failed(error) => error,
+            WaitError::Cancelled(reason) => StoreError::Cancelled(reason),
+            WaitError::TimedOut { .. } => StoreError::ConfigMissing {
+                path: self.file(name, MachineFile::Config),
+            },
+        })
+    }
+
+    /// Reads a machine's configuration, looking once.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] without a directory, [`StoreError::ConfigMissing`] without a file, and whatever is
+    /// wrong with the file, by its path. A newer version is no error: it is read as far as it is understood.
+    pub fn try_load(&self, name: &MachineName) -> Result<MachineRecord, StoreError> {
+        let path = self.file(name, MachineFile::Config);
+        match self.disk.read(&path, CONFIG_LIMIT) {
+            Ok(bytes) => MachineRecord::parse(&bytes, name, &path, self.base()),
+            Err(error) if error.is_missing() && self.exists(name) => {
+                Err(StoreError::ConfigMissing { path })
+            }
+            Err(error) if error.is_missing() => Err(StoreError::NotFound { name: name.clone() }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for the right to change a machine, which need not exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] names the holder when `within` is over; [`StoreError::Cancelled`]; the disk.
+    pub async fn lock_machine(
+        &self,
+        name: &MachineName,
+        within: Duration,
+        cx: &Cx,
+    ) -> Result<MachineLock, StoreError> {
+        let path = self.layout.lock(name.as_str());
+        let what = format!("machine {:?}", name.as_str());
+        Ok(MachineLock {
+            name: name.clone(),
+            file: LockedFile::wait(&self.disk, &path, &what, within, cx).await?,
+        })
+    }
+
+    /// Takes the right to change a machine, or returns `None` where somebody else has it.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn try_lock_machine(&self, name: &MachineName) -> Result<Option<MachineLock>, StoreError> {
+        let path = self.layout.lock(name.as_str());
+        Ok(match LockedFile::attempt(&self.disk, &path)? {
+            Attempt::Got(file) => Some(MachineLock {
+                name: name.clone(),
+                file,
+            }),
+            Attempt::Held { .. } => None,
+        })
+    }
+
+    /// Waits for the right to change the shared certificates.
+    ///
+    /// # Errors
+    /// As [`Store::lock_machine`].
+    pub async fn lock_bootstrap(
+        &self,
+        within: Duration,
+        cx: &Cx,
+    ) -> Result<BootstrapLock, StoreError> {
+        let path = self.layout.lock(".bootstrap");
+        let file = LockedFile::wait(&self.disk, &path, "certificates", within, cx).await?;
+        Ok(BootstrapLock { _file: file })
+    }
+
+    /// Replaces a machine's configuration. A configuration of an older version is kept beside it once, as
+    /// `config.json.bak`, as the Go binary does.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] where the record, or the file that is there, is of a later version; the disk. The
+    /// old file is then still there, whole.
+    pub fn save(&self, lock: &MachineLock, record: &MachineRecord) -> Result<(), StoreError> {
+        save_in(&self.disk, &self.directory(&lock.name), record)
+    }
+
+    /// Reads a machine's configuration, changes it, and saves it where the change changed anything.
+    ///
+    /// # Errors
+    /// Those of [`Store::try_load`] and [`Store::save`].
+    pub fn update<T>(
+        &self,
+        lock: &MachineLock,
+        change: impl FnOnce(&mut MachineRecord) -> T,
+    ) -> Result<T, StoreError> {
+        let mut record = self.try_load(&lock.name)?;
+        let before = record.clone();
+        let value = change(&mut record);
+        if record != before {
+            self.save(lock, &record)?;
+        }
+        Ok(value)
+    }
+
+    /// Returns a machine's journal, for the one who holds its lock.
+    pub fn journal(&self, lock: &MachineLock) -> FileJournal {
+        FileJournal::new(
+            self.disk.clone(),
+            lock.name.clone(),
+            self.directory(&lock.name),
+            self.base().to_owned(),
+        )
+    }
+
+    /// Reads a machine's journal without its lock. No journal is no entries.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or understood.
+    pub fn entries(&self, name: &MachineName) -> Result<Vec<Entry>, JournalError> {
+        FileJournal::new(
+            self.disk.clone(),
+            name.clone(),
+            self.directory(name),
+            self.base().to_owned(),
+        )
+        .read()
+    }
+
+    /// Reads a text file (a certificate, a key, pinned host keys) of 1 MiB at most, in the store or elsewhere.
+    ///
+    /// # Errors
+    /// [`StoreError::is_missing`] where there is none; not a file, too large, not text, the disk.
+    pub fn read_text(&self, path: &Path) -> Result<String, StoreError> {
+        self.disk.read_text(path, FILE_LIMIT)
+    }
+
+    /// Replaces a file whole, in the store or elsewhere; makes it where it is missing, and the store's own
+    /// directories too. What lies outside the store must have its directory.
+    ///
+    /// # Errors
+    /// The disk; the old file is then still there, whole.
+    pub fn write(&self, path: &Path, contents: &str, access: Access) -> Result<(), StoreError> {
+        let directory = crate::disk::parent(path);
+        if directory == self.certs_directory() || directory == self.base() {
+            self.disk.make_directories(directory)?;
+        }
+        self.disk.write(path, contents.as_bytes(), access.mode())
+    }
+
+    /// Removes a file; one that is not there is fine.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn remove_file(&self, path: &Path) -> Result<(), StoreError> {
+        self.disk.remove_file(path)
+    }
+}
+
+/// Replaces `config.json` in a machine's directory or tombstone.
+pub(crate) fn save_in(
+    disk: &Disk,
+    directory: &Path,
+    record: &MachineRecord,
+) -> Result<(), StoreError> {
+    let path = directory.join(MachineFile::Config.name());
+    let bytes = record.to_bytes(&path)?;
+    if let Ok(old) = disk.read(&path, CONFIG_LIMIT) {
+        let version = version_of(&old);
+        if version > CONFIG_VERSION {
+            return Err(StoreError::Newer { path, version });
+        }
+        if record.migrated && version < CONFIG_VERSION {
+            disk.write(&directory.join("config.json.bak"), &old, 0o600)?;
+        }
+    }
+    disk.write(&path, &bytes, MachineFile::Config.mode())
+}
+
+/// Returns a configuration's version; 0 where it has none, or is none.
+fn version_of(bytes: &[u8]) -> i64 {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Version {
+        config_version: i64,
+    }
+    serde_json::from_slice::<Version>(bytes).map_or(0, |version| version.config_version)
+}
