@@ -117,8 +117,8 @@ pub(crate) fn len(argument: &Datum) -> Result<usize, String> {
 }
 
 /// `index x 1 "key"`: one level down for each index.
-pub(crate) fn index(item: Datum, indexes: &[Datum]) -> Result<Datum, String> {
-    let mut item = item.unbox();
+pub(crate) fn index(item: &Datum, indexes: &[Datum]) -> Result<Datum, String> {
+    let mut item = item.clone().unbox();
     if item.is_nothing() {
         return Err("index of untyped nil".to_owned());
     }
@@ -185,8 +185,8 @@ fn position(index: &Value, length: usize) -> Result<usize, String> {
 }
 
 /// `slice x 1 2`: Go's `x[1:2]` of a list or string.
-pub(crate) fn slice(item: Datum, indexes: &[Datum]) -> Result<Value, String> {
-    let item = item.unbox();
+pub(crate) fn slice(item: &Datum, indexes: &[Datum]) -> Result<Value, String> {
+    let item = item.clone().unbox();
     if item.is_nothing() {
         return Err("slice of untyped nil".to_owned());
     }
@@ -204,7 +204,11 @@ pub(crate) fn slice(item: Datum, indexes: &[Datum]) -> Result<Value, String> {
     };
     let mut bounds = [0, length, length];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
-        *bound = position(&index.value, length)?;
+        // Unlike `index`, Go's `slice` does not look into the box.
+        *bound = match index.boxed {
+            true => return Err("cannot index slice/array with type interface {}".to_owned()),
+            false => position(&index.value, length)?,
+        };
     }
     let [from, to, capacity] = bounds;
     for (low, high) in [(from, to), (to, capacity)] {

@@ -3,16 +3,14 @@
 //! Owns field access, argument passing and Go's words for what does not fit. The walk over statements is
 //! in `exec`, the functions themselves in `builtin`.
 
-use crate::builtin::{self, Builtin, Param};
-use crate::datum::{Datum, indirect};
+use crate::builtin::{Builtin, Param};
+use crate::datum::Datum;
 use crate::error::Error;
-use crate::escape;
 use crate::exec::Execution;
-use crate::format::Printer;
 use crate::node::{Command, Operand, Pipeline, Site, Term};
 use crate::number::Constant;
 use crate::quote;
-use crate::value::{GoString, Value};
+use crate::value::Value;
 
 /// What a command hands to its first operand: its arguments, and the value piped into it.
 struct Given<'t> {
@@ -334,77 +332,6 @@ impl<'t> Execution<'t, '_> {
             }
         }
         Ok(given.piped.unwrap_or(last))
-    }
-
-    fn apply(
-        &mut self,
-        function: Builtin,
-        arguments: Vec<Datum>,
-        callee: Option<String>,
-    ) -> Result<Datum, String> {
-        if function == Builtin::Index || function == Builtin::Slice {
-            let mut arguments = arguments.into_iter();
-            let item = arguments.next().unwrap_or_else(Datum::nothing);
-            let indexes: Vec<Datum> = arguments.map(Datum::unbox).collect();
-            return match function {
-                Builtin::Index => builtin::index(item, &indexes),
-                _ => builtin::slice(item, &indexes).map(Datum::plain),
-            };
-        }
-        if let (Builtin::Len, [argument]) = (function, arguments.as_slice()) {
-            return Ok(Datum::plain(
-                i64::try_from(builtin::len(argument)?).unwrap_or(i64::MAX),
-            ));
-        }
-        let values: Vec<Value> = arguments
-            .into_iter()
-            .map(|argument| argument.value)
-            .collect();
-        let first = values.first().unwrap_or(&Value::Nil);
-        let text = match function {
-            Builtin::Not => return Ok(Datum::plain(!first.is_true())),
-            Builtin::Call => return Err(builtin::call(first, callee)),
-            Builtin::Print => self.formatted(|printer| printer.print(&values))?,
-            Builtin::Println => self.formatted(|printer| printer.println(&values))?,
-            Builtin::Printf => {
-                let format = match first {
-                    Value::String(format) => format.clone(),
-                    _ => GoString::from(""),
-                };
-                self.formatted(|printer| {
-                    printer.printf(format.as_bytes(), values.get(1..).unwrap_or_default())
-                })?
-            }
-            Builtin::Html => escape::html(&self.joined(&values)?),
-            Builtin::Js => escape::js(&self.joined(&values)?),
-            Builtin::Urlquery => escape::urlquery(&self.joined(&values)?),
-            comparison => return builtin::comparison(comparison, &values).map(Datum::plain),
-        };
-        Ok(Datum::plain(Value::String(text.into())))
-    }
-
-    /// Prints the arguments of an escaping function as bare actions would.
-    fn joined(&self, values: &[Value]) -> Result<Vec<u8>, String> {
-        let values: Vec<Value> = values.iter().map(printable).collect();
-        self.formatted(|printer| printer.print(&values))
-    }
-
-    fn formatted(&self, write: impl FnOnce(&mut Printer)) -> Result<Vec<u8>, String> {
-        let mut printer = Printer::new(self.bytes_left());
-        write(&mut printer);
-        if printer.overflowed() {
-            return Err("text is too long".to_owned());
-        }
-        Ok(printer.into_bytes())
-    }
-}
-
-/// What an action prints of a value: the struct behind a pointer, and words for nothing.
-pub(crate) fn printable(value: &Value) -> Value {
-    match indirect(value) {
-        Some(Value::Nil) => Value::from("<no value>"),
-        Some(value) => value,
-        None => value.clone(),
     }
 }
 

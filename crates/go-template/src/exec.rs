@@ -5,24 +5,21 @@
 //! them. Called by [`Template::execute_to`](crate::Template::execute_to).
 
 use std::io::Write;
-use std::slice;
 
+use crate::apply::printable;
 use crate::datum::Datum;
 use crate::error::{Error, ExecuteError};
-use crate::eval::printable;
 use crate::format::{self, Printer};
+use crate::frame::{Frame, FrameKind, Items, Loop, Variables};
 use crate::node::{Branch, Invocation, Node, Site};
 use crate::template::Template;
-use crate::value::{List, Map, Value};
-
-type Variables<'t> = Vec<(&'t str, Datum)>;
+use crate::value::Value;
 
 /// A running template.
 pub(crate) struct Execution<'t, 'w> {
     pub(crate) template: &'t Template,
     /// What errors are blamed on.
     pub(crate) site: Site<'t>,
-    /// The innermost is the last.
     pub(crate) variables: Variables<'t>,
     out: &'w mut dyn Write,
     executing: &'t str,
@@ -30,68 +27,6 @@ pub(crate) struct Execution<'t, 'w> {
     depth: usize,
     steps: u64,
     bytes: usize,
-}
-
-/// A body that is being executed.
-struct Frame<'t> {
-    nodes: slice::Iter<'t, Node>,
-    dot: Datum,
-    /// How many variables remain when the body ends.
-    variables: usize,
-    kind: FrameKind<'t>,
-}
-
-enum FrameKind<'t> {
-    Plain,
-    Loop(Loop<'t>),
-    /// The `else` of a `range`: `break` ends it, as in Go.
-    LoopElse,
-    /// A called template, with what its caller goes on with.
-    Call {
-        variables: Variables<'t>,
-        executing: &'t str,
-    },
-}
-
-/// A `range` and how far it is.
-struct Loop<'t> {
-    branch: &'t Branch,
-    items: Items,
-    next: usize,
-    /// How many variables remain when one turn ends.
-    variables: usize,
-}
-
-enum Items {
-    List(List),
-    Map(Map),
-    Numbers(i64),
-    Bytes(u8),
-}
-
-impl Items {
-    /// The index or key, and the item.
-    fn get(&self, index: usize) -> Option<(Datum, Datum)> {
-        let number = i64::try_from(index).ok()?;
-        match self {
-            Items::List(list) => {
-                let item = list.items().get(index)?.clone();
-                Some((Datum::plain(number), Datum::item(list.element, item)))
-            }
-            Items::Map(map) => {
-                let (key, item) = map.entries().get(index)?;
-                let item = Datum::item(map.element, item.clone());
-                Some((Datum::plain(&**key), item))
-            }
-            Items::Numbers(end) => {
-                (number < *end).then(|| (Datum::nothing(), Datum::plain(number)))
-            }
-            Items::Bytes(end) => {
-                let byte = u8::try_from(index).ok().filter(|byte| byte < end)?;
-                Some((Datum::nothing(), Datum::plain(Value::Byte(byte))))
-            }
-        }
-    }
 }
 
 impl<'t, 'w> Execution<'t, 'w> {

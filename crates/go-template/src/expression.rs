@@ -1,11 +1,11 @@
 //! Reads pipelines, commands and operands: the second half of the parser.
 
 use crate::error::Error;
-use crate::lexer::{Kind, Token};
 use crate::node::{Command, Operand, Pipeline, Term};
 use crate::number;
 use crate::parser::Parser;
 use crate::quote;
+use crate::token::{Kind, Token};
 
 impl Parser<'_> {
     /// Reads a pipeline and the token that ends it.

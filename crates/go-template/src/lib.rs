@@ -15,6 +15,7 @@
 //! # Ok::<(), go_template::Error>(())
 //! ```
 
+mod apply;
 mod builtin;
 mod compare;
 mod convert;
@@ -26,6 +27,7 @@ mod eval;
 mod exec;
 mod expression;
 mod format;
+mod frame;
 mod functions;
 mod json;
 mod lexer;
@@ -37,6 +39,7 @@ mod parser;
 mod quote;
 pub mod tabwriter;
 mod template;
+mod token;
 mod value;
 
 pub use error::{Error, ExecuteError, ParseError};

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, ParseError};
 use crate::functions::Functions;
-use crate::lexer::{self, Kind, Token};
+use crate::lexer;
 use crate::node::{Branch, Invocation, Node};
 use crate::quote;
+use crate::token::{Kind, Token};
 
 /// How deep blocks and parentheses may nest, together. The parser, the evaluator and the tree's drop recurse
 /// this deep; in a debug build that takes about half of a test thread's two megabytes of stack.

@@ -1,6 +1,7 @@
-//! Templates and what Go 1.26's own packages made of them: output, and error word for word.
+//! Templates and what Go made of them: output, and error word for word.
 //!
-//! Each file of `tests/data` is a table of cases; its `data` names one of the inputs of [`inputs`].
+//! Each file of `tests/data` is a table of cases; its `data` names one of the inputs of [`inputs`]. `recorded` holds
+//! what docker-machine 0.16.2-gitlab.23 printed, the others what the packages of Go 1.26 did.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // What only tests call may panic.
 
@@ -63,6 +64,6 @@ macro_rules! tables {
 }
 
 tables! {
-    compare control exec_errors functions machine numbers parse_errors pipelines
+    compare control exec_errors functions machine made_up numbers parse_errors pipelines
     printf_flags printf_format printf_verbs recorded structs tabwriter text values
 }
