@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::certificate::CertificateError;
+use crate::verifier::WrongMachine;
 
 /// Why an engine was not reached, or not believed. The texts are those of Go's `net` package where
 /// scripts may look for them.
@@ -40,6 +41,14 @@ pub enum DialError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// EC2 gave the address to somebody else.
+    #[error(
+        "{address}: another machine answers, with another certificate than this machine was given"
+    )]
+    WrongMachine {
+        /// `HOST:PORT`.
+        address: String,
     },
     /// The server is not who it should be, or does not let us in.
     #[error("{address}")]
@@ -124,6 +133,11 @@ impl DialError {
             },
         }
     }
+}
+
+fn is_wrong_machine(error: &rustls::Error) -> bool {
+    use rustls::CertificateError::Other;
+    matches!(error, rustls::Error::InvalidCertificate(Other(other)) if other.0.is::<WrongMachine>())
 }
 
 /// Says an operating system's error in Go's words: lower case, and no number.
