@@ -4,7 +4,7 @@
 //! crate owns what such a template prints, byte for byte: the language, the predefined functions, Go's `fmt`
 //! verbs and types, Go's sentences for what is wrong, and `text/tabwriter` for the table of `ls`. It
 //! refuses what no caller needs: functions in data, complex numbers, methods with arguments, other
-//! delimiters. It does no I/O but to the writer it is given, and knows nothing of machines.
+//! delimiters. A `range` over a named integer visits plain ones. It does no I/O but to the writer it is given, and knows nothing of machines.
 //!
 //! ```
 //! use go_template::{Functions, Template, Value};
