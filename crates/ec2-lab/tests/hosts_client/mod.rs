@@ -156,7 +156,11 @@ impl Client {
                     ChannelMsg::ExitSignal { signal_name, .. } => {
                         output.signal = Some(name(&signal_name))
                     }
-                    ChannelMsg::Failure => output.stderr.extend_from_slice(b"request refused"),
+                    // The channel stays open, and nothing will ever run on it.
+                    ChannelMsg::Failure => {
+                        output.stderr.extend_from_slice(b"request refused");
+                        break;
+                    }
                     _ => {}
                 }
             }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -51,6 +51,9 @@ impl Dockerd {
         let notified = UnixDatagram::bind(&ready).map_err(|source| file(&ready, source))?;
         let output = File::create(&log).map_err(|source| file(&log, source))?;
         let errors = output.try_clone().map_err(|source| file(&log, source))?;
+        // Whatever is configured for another dockerd of this machine is not for this one.
+        let config = run.join("daemon.json");
+        fs::write(&config, "{}").map_err(|source| file(&config, source))?;
         let host = format!("unix://{}", socket.display());
         let process = std::process::Command::new("dockerd")
             .args([
@@ -87,19 +90,7 @@ impl Dockerd {
             socket,
             process: Mutex::new(process),
         };
-        let mut message = [0; 256];
-        let told = timeout(START, async {
-            while let Ok(length) = notified.recv(&mut message).await {
-                if message
-                    .get(..length)
-                    .is_some_and(|text| text.starts_with(b"READY=1"))
-                {
-                    return true;
-                }
-            }
-            false
-        });
-        if let Ok(true) = told.await {
+        if dockerd.is_ready(&notified).await {
             return Ok(dockerd);
         }
         let text = fs::read_to_string(&log).unwrap_or_default();
@@ -108,6 +99,30 @@ impl Dockerd {
             what: "the start of the lab's dockerd".to_owned(),
             output: lines.join("\n"),
         })
+    }
+
+    /// Waits until dockerd says that it is ready, or is gone.
+    async fn is_ready(&self, notified: &UnixDatagram) -> bool {
+        let mut message = [0; 256];
+        let ready = async {
+            loop {
+                // A dockerd that exits says nothing: look after it now and then.
+                match timeout(Duration::from_millis(200), notified.recv(&mut message)).await {
+                    Ok(Ok(length)) if message.get(..length).is_some_and(is_ready_message) => {
+                        return true;
+                    }
+                    Ok(Err(_)) => return false,
+                    Ok(Ok(_)) | Err(_) if self.has_exited() => return false,
+                    Ok(Ok(_)) | Err(_) => {}
+                }
+            }
+        };
+        timeout(START, ready).await.unwrap_or(false)
+    }
+
+    fn has_exited(&self) -> bool {
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        !matches!(process.try_wait(), Ok(None))
     }
 
     /// Runs the docker client; an exit status other than 0 is an error.
@@ -207,12 +222,19 @@ impl Drop for Dockerd {
         let process = self
             .process
             .get_mut()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(pid) = i32::try_from(process.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);
         }
         let _ = process.wait();
     }
+}
+
+/// One message may carry several assignments, a line each.
+fn is_ready_message(message: &[u8]) -> bool {
+    message
+        .split(|byte| *byte == b'\n')
+        .any(|line| line == b"READY=1")
 }
 
 /// Ends a dockerd that a killed lab left behind on this directory, which we have locked.
