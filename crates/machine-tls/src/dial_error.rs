@@ -123,6 +123,7 @@ impl DialError {
             .get_ref()
             .and_then(|e| e.downcast_ref::<rustls::Error>())
         {
+            Some(source) if is_wrong_machine(source) => Self::WrongMachine { address },
             Some(source) => Self::Tls {
                 address,
                 source: source.clone(),
