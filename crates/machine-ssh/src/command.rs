@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::SshError;
+
 /// How much of each of the two output streams is kept when nothing else is asked for: 1 MiB.
 const DEFAULT_LIMIT: usize = 1 << 20;
 
@@ -72,20 +74,44 @@ impl Command {
     }
 
     /// Returns the line that goes over the wire.
-    pub(crate) fn line(&self) -> String {
+    ///
+    /// # Errors
+    /// [`SshError::Environment`] for a name that a shell would not take for one.
+    pub(crate) fn line(&self) -> Result<String, SshError> {
         let mut script = String::new();
         for (name, value) in &self.environment {
+            if !is_variable_name(name) {
+                return Err(SshError::Environment {
+                    title: self.title.clone(),
+                    name: name.clone(),
+                });
+            }
             script.push_str(&format!("export {name}={}; ", shell_quote(value)));
         }
         script.push_str(&self.text);
-        if !self.as_root {
-            return script;
+        if self.as_root {
+            script = format!(
+                "exec sh -c {} {}",
+                shell_quote(AS_ROOT),
+                shell_quote(&script)
+            );
         }
-        let script = shell_quote(&script);
-        format!(
-            "if [ \"$(id -u)\" -eq 0 ]; then exec sh -c {script}; else exec sudo -n sh -c {script}; fi"
-        )
+        Ok(script)
     }
+}
+
+/// Runs its `$0` as root. The script comes as a word of its own, so that it is quoted once and
+/// the login shell sees nothing that only a POSIX shell would understand.
+const AS_ROOT: &str =
+    r#"if [ "$(id -u)" -eq 0 ]; then exec sh -c "$0"; else exec sudo -n sh -c "$0"; fi"#;
+
+/// What IEEE Std 1003.1 (section 8.1) lets be a name.
+fn is_variable_name(name: &str) -> bool {
+    let mut characters = name.chars();
+    characters
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && characters.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Quotes a text for a POSIX shell, so that it stands for exactly itself as one word.

@@ -1,11 +1,25 @@
-//! One attempt to connect.
+//! One attempt to connect, layer by layer.
 
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use machine_flow::Cx;
-use machine_types::SshEndpoint;
+use machine_types::{SshEndpoint, printable};
+use russh::client::{self, DisconnectReason, Handle, Handler};
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate};
+use tokio::time::{Instant, timeout_at};
 
-use crate::{ConnectError, Credentials, HostKeys, Session};
+use crate::authenticate::{Keyring, Login};
+use crate::dial::{authority, dial};
+use crate::host_keys::Verdict;
+use crate::session::Connection;
+use crate::wire::{Introduction, Wire};
+use crate::{ConnectError, Credentials, HostKeys, Layer, ProtocolError, Session};
+
+/// A peer that has sent nothing for this long is asked for a sign of life, and taken for dead
+/// when it has not given one for three more.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Connects once: resolves, dials, exchanges keys, checks the host key, logs in, pins.
 ///
@@ -13,11 +27,245 @@ use crate::{ConnectError, Credentials, HostKeys, Session};
 /// [`ConnectError`] names the layer that failed; it took at most `within`. Nothing is left open.
 /// A cancellation ends it at once.
 pub async fn connect(
-    _endpoint: &SshEndpoint,
-    _credentials: &Credentials,
-    _host_keys: &HostKeys,
-    _cx: &Cx,
-    _within: Duration,
+    endpoint: &SshEndpoint,
+    credentials: &Credentials,
+    host_keys: &HostKeys,
+    cx: &Cx,
+    within: Duration,
 ) -> Result<Session, ConnectError> {
-    todo!()
+    let attempt = attempt(endpoint, credentials, host_keys, cx, within, within);
+    match cx.cancel.or(attempt).await {
+        Ok(result) => result,
+        Err(reason) => Err(ConnectError::Cancelled(reason)),
+    }
+}
+
+/// The same with a bound of its own for the TCP connection, and not cut by a cancellation.
+pub(crate) async fn attempt(
+    endpoint: &SshEndpoint,
+    credentials: &Credentials,
+    host_keys: &HostKeys,
+    cx: &Cx,
+    dial_within: Duration,
+    within: Duration,
+) -> Result<Session, ConnectError> {
+    let address = authority(endpoint);
+    let keyring = Keyring::read(credentials, cx).map_err(|source| ConnectError::Key {
+        address: address.clone(),
+        source,
+    })?;
+    let not_accepted = |source| ConnectError::HostKey {
+        address: address.clone(),
+        source,
+    };
+    let verdict = Verdict::new(host_keys, &address).map_err(not_accepted)?;
+    let config = Arc::new(config(&verdict));
+    let observed = Observed::new(verdict);
+
+    let deadline = Instant::now() + within;
+    let tcp = dial(endpoint, dial_within).await?;
+    let (wire, hold, introduction) = Wire::new(tcp);
+    let client = Client(observed.clone());
+    let mut handle = match timeout_at(deadline, client::connect_stream(config, wire, client)).await
+    {
+        Ok(Ok(handle)) => handle,
+        Ok(Err(error)) => return Err(handshake_failed(address, &introduction, &observed, error)),
+        Err(_) => return Err(silent(address, &introduction, within)),
+    };
+
+    let login = timeout_at(deadline, keyring.log_in(&mut handle, &endpoint.user)).await;
+    match login {
+        Ok(Login::Accepted) => {}
+        Ok(Login::Refused(tried)) => {
+            return Err(ConnectError::Authentication {
+                address,
+                user: endpoint.user.clone(),
+                tried,
+            });
+        }
+        Ok(Login::HungUp(error)) => {
+            return Err(ConnectError::HungUp {
+                address,
+                user: endpoint.user.clone(),
+                source: ProtocolError(error),
+            });
+        }
+        Err(_) => {
+            return Err(ConnectError::Stalled {
+                address,
+                layer: Layer::Authentication,
+                within,
+            });
+        }
+    }
+    // Not before the login: a machine may make new host keys while it boots, and until it
+    // accepts our key it has not shown that it is the one we made.
+    observed.settle(endpoint, cx).map_err(not_accepted)?;
+    let connection = Connection::new(handle, observed, address, hold);
+    Ok(Session::new(connection))
+}
+
+/// The library's defaults, without SHA-1, and with the pinned key's type first: a server has
+/// keys of several types and shows the one that is asked for.
+fn config(verdict: &Verdict) -> client::Config {
+    let mut key_types = vec![
+        Algorithm::Ed25519,
+        Algorithm::Ecdsa {
+            curve: EcdsaCurve::NistP256,
+        },
+        Algorithm::Ecdsa {
+            curve: EcdsaCurve::NistP384,
+        },
+        Algorithm::Ecdsa {
+            curve: EcdsaCurve::NistP521,
+        },
+        Algorithm::Rsa {
+            hash: Some(HashAlg::Sha512),
+        },
+        Algorithm::Rsa {
+            hash: Some(HashAlg::Sha256),
+        },
+    ];
+    key_types.sort_by_key(|algorithm| !verdict.prefers(algorithm));
+    let mut config = client::Config {
+        keepalive_interval: Some(KEEPALIVE),
+        keepalive_max: 3,
+        nodelay: true,
+        ..Default::default()
+    };
+    config.preferred.key = Cow::Owned(key_types);
+    config
+}
+
+fn handshake_failed(
+    address: String,
+    introduction: &Introduction,
+    observed: &Observed,
+    error: russh::Error,
+) -> ConnectError {
+    if let Some(source) = observed.refused() {
+        return ConnectError::HostKey { address, source };
+    }
+    if introduction.is_ssh() {
+        return ConnectError::KeyExchange {
+            address,
+            source: ProtocolError(error),
+        };
+    }
+    let said = introduction.bytes();
+    let what = match (&error, said.is_empty()) {
+        (russh::Error::Version, _) => format!("is no SSH server: it says {:?}", printable(&said)),
+        (_, true) => "hangs up at once".to_owned(),
+        (_, false) => format!("hangs up: it says {:?}", printable(&said)),
+    };
+    ConnectError::Banner { address, what }
+}
+
+fn silent(address: String, introduction: &Introduction, within: Duration) -> ConnectError {
+    if introduction.is_ssh() {
+        return ConnectError::Stalled {
+            address,
+            layer: Layer::KeyExchange,
+            within,
+        };
+    }
+    let said = introduction.bytes();
+    let seconds = within.as_secs();
+    let what = match said.is_empty() {
+        true => format!("says nothing for {seconds} s"),
+        false => format!(
+            "has not named its version in {seconds} s: it says {:?}",
+            printable(&said)
+        ),
+    };
+    ConnectError::Banner { address, what }
+}
+
+/// What the protocol's task saw, for the session's owner to read.
+#[derive(Clone)]
+pub(crate) struct Observed(Arc<Mutex<Seen>>);
+
+struct Seen {
+    verdict: Verdict,
+    shown: Option<PublicKey>,
+    refused: Option<crate::HostKeyError>,
+    goodbye: Option<String>,
+}
+
+impl Observed {
+    fn new(verdict: Verdict) -> Self {
+        Self(Arc::new(Mutex::new(Seen {
+            verdict,
+            shown: None,
+            refused: None,
+            goodbye: None,
+        })))
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn refused(&self) -> Option<crate::HostKeyError> {
+        self.with(|seen| seen.refused.take())
+    }
+
+    fn settle(&self, endpoint: &SshEndpoint, cx: &Cx) -> Result<(), crate::HostKeyError> {
+        self.with(|seen| match &seen.shown {
+            Some(key) => seen.verdict.settle(endpoint, key, cx),
+            None => Ok(()),
+        })
+    }
+
+    /// Why the connection ended, printable, if it has.
+    pub(crate) fn goodbye(&self) -> Option<String> {
+        self.with(|seen| seen.goodbye.clone())
+    }
+}
+
+/// The side of us that the protocol's task talks to.
+pub(crate) struct Client(Observed);
+
+/// The connection's handle.
+pub(crate) type ClientHandle = Handle<Client>;
+
+impl Handler for Client {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        shown: &PublicKeyOrCertificate,
+    ) -> Result<bool, Self::Error> {
+        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else {
+            return Ok(false);
+        };
+        Ok(self.0.with(|seen| match seen.verdict.on(key) {
+            Ok(()) => {
+                seen.shown = Some(key.clone());
+                true
+            }
+            Err(error) => {
+                seen.refused = Some(error);
+                false
+            }
+        }))
+    }
+
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<Self::Error>,
+    ) -> Result<(), Self::Error> {
+        let goodbye = match reason {
+            DisconnectReason::ReceivedDisconnect(info) => printable(info.message.as_bytes()),
+            DisconnectReason::Error(russh::Error::KeepaliveTimeout) => {
+                format!(
+                    "it has given no sign of life for {} s",
+                    KEEPALIVE.as_secs() * 4
+                )
+            }
+            DisconnectReason::Error(error) => printable(error.to_string().as_bytes()),
+        };
+        self.0.with(|seen| seen.goodbye = Some(goodbye));
+        Ok(())
+    }
 }

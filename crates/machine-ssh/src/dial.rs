@@ -1,1 +1,114 @@
-//! (in work)
+//! From a name to an accepted TCP connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use machine_types::SshEndpoint;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use crate::ConnectError;
+
+/// How long after an attempt that is not answered the next one starts beside it. A packet to a
+/// machine that has not booted is lost, and TCP sends it again only after 1 s, 3 s, 7 s.
+const PACE: Duration = Duration::from_millis(250);
+
+/// How many attempts may be under way at once.
+const IN_FLIGHT: usize = 16;
+
+/// How many of a name's addresses are tried.
+const ADDRESSES: usize = 8;
+
+/// Returns `HOST:PORT`, an IPv6 address in brackets.
+pub(crate) fn authority(endpoint: &SshEndpoint) -> String {
+    if endpoint.host.contains(':') {
+        format!("[{}]:{}", endpoint.host, endpoint.port)
+    } else {
+        format!("{}:{}", endpoint.host, endpoint.port)
+    }
+}
+
+/// Opens a TCP connection: the first that is accepted among attempts that overlap. Ends early
+/// once each address has refused.
+pub(crate) async fn dial(
+    endpoint: &SshEndpoint,
+    within: Duration,
+) -> Result<TcpStream, ConnectError> {
+    let mut refusals = Vec::new();
+    match timeout(within, race(endpoint, &mut refusals)).await {
+        Ok(result) => result,
+        Err(_) => Err(refusals.pop().unwrap_or(ConnectError::NoAnswer {
+            address: authority(endpoint),
+            within,
+        })),
+    }
+}
+
+async fn race(
+    endpoint: &SshEndpoint,
+    refusals: &mut Vec<ConnectError>,
+) -> Result<TcpStream, ConnectError> {
+    let addresses = resolve(endpoint).await?;
+    let mut attempts = FuturesUnordered::new();
+    let mut next = addresses.iter().cycle();
+    loop {
+        if attempts.len() < IN_FLIGHT {
+            attempts.extend(next.next().map(|address| open(*address)));
+        }
+        match timeout(PACE, attempts.next()).await {
+            Ok(Some(Ok(stream))) => return Ok(stream),
+            Ok(Some(Err(error))) => {
+                refusals.push(refusal(endpoint, error));
+                if refusals.len() >= addresses.len() {
+                    // A machine that refuses is nearer than a network that has no route.
+                    refusals.sort_by_key(ConnectError::layer);
+                    return Err(refusals.pop().unwrap_or(ConnectError::Refused {
+                        address: authority(endpoint),
+                    }));
+                }
+            }
+            Ok(None) | Err(_) => {}
+        }
+    }
+}
+
+async fn resolve(endpoint: &SshEndpoint) -> Result<Vec<SocketAddr>, ConnectError> {
+    let resolved = match lookup_host((endpoint.host.as_str(), endpoint.port)).await {
+        Ok(addresses) => Ok(addresses.take(ADDRESSES).collect::<Vec<_>>()),
+        Err(error) => Err(error),
+    };
+    resolved
+        .and_then(|addresses| match addresses.is_empty() {
+            true => Err(io::Error::other("the name has no address")),
+            false => Ok(addresses),
+        })
+        .map_err(|source| ConnectError::Resolve {
+            host: endpoint.host.clone(),
+            source,
+        })
+}
+
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // TCP lets a socket connect to itself where its own port happens to be the one it dials:
+    // nobody listens there.
+    if stream.local_addr()? == address {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    // Keystrokes and small requests must not wait for each other's acknowledgement.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn refusal(endpoint: &SshEndpoint, source: io::Error) -> ConnectError {
+    let address = authority(endpoint);
+    match source.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
+            ConnectError::Refused { address }
+        }
+        _ => ConnectError::Unreachable { address, source },
+    }
+}

@@ -2,6 +2,12 @@
 
 use std::path::PathBuf;
 
+use machine_flow::Cx;
+use machine_types::SshEndpoint;
+use russh::keys::{Algorithm, PublicKey};
+
+use crate::known_hosts::{Pins, fingerprint};
+
 /// Which host keys are accepted. The files are in OpenSSH's `known_hosts` format, one per
 /// machine, so that rsync and sshfs can be given them as `UserKnownHostsFile`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,4 +65,79 @@ pub enum HostKeyError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// The policy with the file read: decides on the key that a host shows.
+pub(crate) struct Verdict {
+    host: String,
+    file: PathBuf,
+    /// `None` where any key is accepted and none remembered.
+    pins: Option<Pins>,
+}
+
+impl Verdict {
+    /// Reads the pins. `host` is `HOST:PORT`, for errors.
+    pub(crate) fn new(policy: &HostKeys, host: &str) -> Result<Self, HostKeyError> {
+        let host = host.to_owned();
+        let (file, must_hold) = match policy {
+            HostKeys::PinAtFirstContact(file) => (file.clone(), false),
+            HostKeys::AcceptPinnedOnly(file) => (file.clone(), true),
+            HostKeys::AcceptAny => {
+                return Ok(Self {
+                    host,
+                    file: PathBuf::new(),
+                    pins: None,
+                });
+            }
+        };
+        let pins = Pins::read(&file)?;
+        if must_hold && pins.is_empty() {
+            return Err(HostKeyError::NotPinned { host, file });
+        }
+        Ok(Self {
+            host,
+            file,
+            pins: Some(pins),
+        })
+    }
+
+    /// Tells whether a key of this type is pinned.
+    pub(crate) fn prefers(&self, algorithm: &Algorithm) -> bool {
+        let same_type = |pin: &PublicKey| {
+            pin.algorithm() == *algorithm
+                || (pin.algorithm().is_rsa() && algorithm.clone().is_rsa())
+        };
+        self.pins
+            .as_ref()
+            .is_some_and(|pins| pins.keys().any(same_type))
+    }
+
+    /// Decides on a key.
+    pub(crate) fn on(&self, key: &PublicKey) -> Result<(), HostKeyError> {
+        match &self.pins {
+            Some(pins) if !pins.is_empty() && !pins.holds(key) => Err(HostKeyError::Changed {
+                host: self.host.clone(),
+                shown: fingerprint(key),
+                pinned: pins.keys().map(fingerprint).collect::<Vec<_>>().join(", "),
+                file: self.file.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers an accepted key under the endpoint's present address.
+    pub(crate) fn settle(
+        &self,
+        endpoint: &SshEndpoint,
+        key: &PublicKey,
+        cx: &Cx,
+    ) -> Result<(), HostKeyError> {
+        match &self.pins {
+            Some(pins) => {
+                let unique = cx.ambient.random();
+                pins.settle(&endpoint.host, endpoint.port, key, unique)
+            }
+            None => Ok(()),
+        }
+    }
 }

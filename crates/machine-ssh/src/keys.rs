@@ -1,8 +1,14 @@
 //! SSH key pairs: made, and read from files.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
 use machine_types::Secret;
+use russh::keys::key::safe_rng;
+use russh::keys::ssh_key::LineEnding;
+use russh::keys::ssh_key::private::{KeypairData, RsaKeypair};
+use russh::keys::{Algorithm, PrivateKey};
 
 /// What kind of key pair to make.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,8 +38,93 @@ pub struct KeyPair {
 ///
 /// # Errors
 /// [`KeyError::Length`] for an RSA key that is too short or too long.
-pub fn generate_key_pair(_kind: KeyType) -> Result<KeyPair, KeyError> {
-    todo!()
+pub fn generate_key_pair(kind: KeyType) -> Result<KeyPair, KeyError> {
+    let mut random = safe_rng();
+    let key = match kind {
+        KeyType::Ed25519 => PrivateKey::random(&mut random, Algorithm::Ed25519),
+        KeyType::Rsa { bits } if RSA_BITS.contains(&bits) => RsaKeypair::random(&mut random, bits)
+            .and_then(|pair| PrivateKey::new(KeypairData::Rsa(pair), "")),
+        KeyType::Rsa { bits } => return Err(KeyError::Length { bits }),
+    }
+    .map_err(generate_error)?;
+    let private = match kind {
+        KeyType::Ed25519 => Secret::new(
+            key.to_openssh(LineEnding::LF)
+                .map_err(generate_error)?
+                .as_str(),
+        ),
+        KeyType::Rsa { .. } => rsa_pem(&key)?,
+    };
+    let public = public_line_of(&key).map_err(generate_error)?;
+    Ok(KeyPair { private, public })
+}
+
+/// What OpenSSH calls weak, and what takes minutes to make.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+fn generate_error(error: impl std::error::Error + Send + Sync + 'static) -> KeyError {
+    KeyError::Generate(Box::new(error))
+}
+
+/// The line as Go's `ssh.MarshalAuthorizedKey` writes it: no comment, a line end.
+fn public_line_of(key: &PrivateKey) -> Result<String, russh::keys::ssh_key::Error> {
+    let public = russh::keys::PublicKey::new(key.public_key().key_data().clone(), "");
+    Ok(format!("{}\n", public.to_openssh()?.trim_end()))
+}
+
+/// Writes an RSA key as PKCS#1 in PEM. In PKCS#8 (RFC 5208), which is what the library writes,
+/// the PKCS#1 structure is the content of the last field, an OCTET STRING.
+fn rsa_pem(key: &PrivateKey) -> Result<Secret, KeyError> {
+    let pkcs8 = russh::keys::pkcs8::encode_pkcs8(key).map_err(generate_error)?;
+    let pkcs1 = der::content(&pkcs8, der::SEQUENCE)
+        .and_then(|fields| der::skip(fields, der::INTEGER))
+        .and_then(|fields| der::skip(fields, der::SEQUENCE))
+        .and_then(|fields| der::content(fields, der::OCTET_STRING))
+        .ok_or_else(|| generate_error(std::io::Error::other("not a PKCS#8 structure")))?;
+    let mut pem = String::from("-----BEGIN RSA PRIVATE KEY-----\n");
+    let base64 = base64::engine::general_purpose::STANDARD.encode(pkcs1);
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str("-----END RSA PRIVATE KEY-----\n");
+    Ok(Secret::from(pem))
+}
+
+/// As much of ASN.1's DER (ITU-T X.690) as it takes to step through a PKCS#8 structure.
+mod der {
+    pub(super) const INTEGER: u8 = 0x02;
+    pub(super) const OCTET_STRING: u8 = 0x04;
+    pub(super) const SEQUENCE: u8 = 0x30;
+
+    /// The content of the first element, which must have this tag.
+    pub(super) fn content(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+        split(bytes, tag).map(|(content, _)| content)
+    }
+
+    /// What follows the first element, which must have this tag.
+    pub(super) fn skip(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+        split(bytes, tag).map(|(_, rest)| rest)
+    }
+
+    fn split(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+        let (first, bytes) = bytes.split_first()?;
+        let (length, bytes) = bytes.split_first()?;
+        let (length, bytes) = match *length {
+            short @ 0..0x80 => (usize::from(short), bytes),
+            long => {
+                let (length, bytes) = bytes.split_at_checked(usize::from(long & 0x7f))?;
+                let length = length.iter().try_fold(0usize, |sum, byte| {
+                    sum.checked_mul(256)?.checked_add(usize::from(*byte))
+                })?;
+                (length, bytes)
+            }
+        };
+        (*first == tag).then(|| bytes.split_at_checked(length))?
+    }
 }
 
 /// Reads the private key in a file and returns its public line, `ssh-rsa AAAA…` with a line end
@@ -41,8 +132,39 @@ pub fn generate_key_pair(_kind: KeyType) -> Result<KeyPair, KeyError> {
 ///
 /// # Errors
 /// [`KeyError`] names the file; an encrypted key is an error, as nobody could be asked.
-pub fn public_key_line(_private: &Path) -> Result<String, KeyError> {
-    todo!()
+pub fn public_key_line(private: &Path) -> Result<String, KeyError> {
+    let key = read_private_key(private)?;
+    public_line_of(&key).map_err(|_| KeyError::Malformed {
+        file: private.to_owned(),
+    })
+}
+
+/// The longest file that is taken for a key. An RSA key of 16384 bits has 13 KB.
+const LONGEST_FILE: u64 = 64 << 10;
+
+pub(crate) fn read_private_key(file: &Path) -> Result<PrivateKey, KeyError> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|opened| opened.take(LONGEST_FILE).read_to_end(&mut bytes))
+        .map_err(|source| KeyError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
+    let malformed = || KeyError::Malformed {
+        file: file.to_owned(),
+    };
+    let text = Secret::from(String::from_utf8(bytes).map_err(|_| malformed())?);
+    match russh::keys::decode_secret_key(text.expose(), None) {
+        Ok(key) => Ok(key),
+        // PKCS#1 and PKCS#8 say it in their headers, OpenSSH's format inside.
+        Err(russh::keys::Error::KeyIsEncrypted) => Err(KeyError::Encrypted {
+            file: file.to_owned(),
+        }),
+        Err(_) if text.expose().contains("ENCRYPTED") => Err(KeyError::Encrypted {
+            file: file.to_owned(),
+        }),
+        Err(_) => Err(malformed()),
+    }
 }
 
 /// Why a key cannot be used, or made.

@@ -1,1 +1,185 @@
-//! (in work)
+//! The file that a machine's host key is pinned in.
+//!
+//! In OpenSSH's `known_hosts` format, but read otherwise: the file belongs to one machine, so a
+//! key is looked up by itself and not by the address, which a stopped machine loses.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use russh::keys::{HashAlg, PublicKey};
+
+use crate::HostKeyError;
+
+/// A file of one machine has a few lines; what is longer is not one of ours.
+const LONGEST_FILE: u64 = 1 << 20;
+
+/// What the file holds.
+pub(crate) struct Pins {
+    file: PathBuf,
+    lines: Vec<Line>,
+}
+
+enum Line {
+    /// Host patterns, and a key.
+    Pin(String, PublicKey),
+    /// A comment, a marker, anything else.
+    Other(String),
+}
+
+impl Pins {
+    /// Reads the file. A missing one holds nothing; one that holds something and no key is
+    /// damaged.
+    pub(crate) fn read(file: &Path) -> Result<Self, HostKeyError> {
+        let mut bytes = Vec::new();
+        match File::open(file).and_then(|f| f.take(LONGEST_FILE).read_to_end(&mut bytes)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => {
+                return Err(HostKeyError::Io {
+                    action: "read",
+                    file: file.to_owned(),
+                    source,
+                });
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<_> = text.lines().map(Line::parse).collect();
+        let pins = Self {
+            file: file.to_owned(),
+            lines,
+        };
+        let says_something = text
+            .lines()
+            .any(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        if says_something && pins.is_empty() {
+            return Err(HostKeyError::Damaged { file: pins.file });
+        }
+        Ok(pins)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys().next().is_none()
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &PublicKey> {
+        self.lines.iter().filter_map(|line| match line {
+            Line::Pin(_, key) => Some(key),
+            Line::Other(_) => None,
+        })
+    }
+
+    pub(crate) fn holds(&self, key: &PublicKey) -> bool {
+        self.keys().any(|pin| pin.key_data() == key.key_data())
+    }
+
+    /// Sees to it that the file names the key under this host, and writes it if it did not.
+    /// `unique` tells the temporary files of concurrent writers apart.
+    pub(crate) fn settle(
+        &self,
+        host: &str,
+        port: u16,
+        key: &PublicKey,
+        unique: u64,
+    ) -> Result<(), HostKeyError> {
+        let pattern = pattern(host, port);
+        let settled = self.lines.iter().any(|line| match line {
+            Line::Pin(hosts, pin) => {
+                pin.key_data() == key.key_data() && hosts.split(',').any(|h| h == pattern)
+            }
+            Line::Other(_) => false,
+        });
+        if settled {
+            return Ok(());
+        }
+        self.write(&pattern, key, unique)
+            .map_err(|source| HostKeyError::Io {
+                action: "write",
+                file: self.file.clone(),
+                source,
+            })
+    }
+
+    fn write(&self, pattern: &str, key: &PublicKey, unique: u64) -> io::Result<()> {
+        if pattern.contains(|c: char| c.is_whitespace() || c.is_control() || ",*?!".contains(c)) {
+            return Err(io::Error::other(
+                "the host's name has characters of a pattern",
+            ));
+        }
+        let mut text = String::new();
+        for line in &self.lines {
+            match line {
+                Line::Pin(_, key) => text.push_str(&pin_line(pattern, key)?),
+                Line::Other(line) => {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+            }
+        }
+        if !self.holds(key) {
+            text.push_str(&pin_line(pattern, key)?);
+        }
+        replace(&self.file, text.as_bytes(), unique)
+    }
+}
+
+impl Line {
+    fn parse(line: &str) -> Self {
+        let other = || Self::Other(line.to_owned());
+        if line.starts_with(['#', '@']) {
+            return other();
+        }
+        match line.trim().split_once([' ', '\t']) {
+            Some((hosts, key)) => match PublicKey::from_openssh(key.trim()) {
+                Ok(key) => Self::Pin(hosts.to_owned(), key),
+                Err(_) => other(),
+            },
+            None => other(),
+        }
+    }
+}
+
+fn pin_line(pattern: &str, key: &PublicKey) -> io::Result<String> {
+    let bare = PublicKey::new(key.key_data().clone(), "");
+    let key = bare.to_openssh().map_err(io::Error::other)?;
+    Ok(format!("{pattern} {}\n", key.trim_end()))
+}
+
+/// The host as sshd(8) describes it for this file: in brackets with its port, unless that is 22.
+fn pattern(host: &str, port: u16) -> String {
+    let host = host.to_lowercase();
+    match port {
+        22 => host,
+        port => format!("[{host}]:{port}"),
+    }
+}
+
+/// `ssh-ed25519 SHA256:…`
+pub(crate) fn fingerprint(key: &PublicKey) -> String {
+    format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256))
+}
+
+/// Replaces the file whole or not at all. Only a process that is killed on the way leaves its
+/// temporary file.
+fn replace(file: &Path, content: &[u8], unique: u64) -> io::Result<()> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(format!(".{unique:016x}.tmp"));
+    let temporary = PathBuf::from(name);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)
+        .and_then(|mut f| f.write_all(content).and_then(|()| f.sync_all()))
+        .and_then(|()| fs::rename(&temporary, file));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    // The rename itself is on the disk only with its directory.
+    match file.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => File::open(directory)?.sync_all(),
+        _ => Ok(()),
+    }
+}

@@ -8,7 +8,6 @@
 //!
 //! The library below is russh; its types do not leave this crate.
 
-mod agent;
 mod authenticate;
 mod command;
 mod connect;
@@ -20,6 +19,7 @@ mod keys;
 mod known_hosts;
 mod pump;
 mod session;
+mod session_error;
 mod sftp;
 mod shell;
 mod status;
@@ -34,7 +34,8 @@ pub use connect_error::{ConnectError, Layer, ProtocolError};
 pub use credentials::Credentials;
 pub use host_keys::{HostKeyError, HostKeys};
 pub use keys::{KeyError, KeyPair, KeyType, generate_key_pair, public_key_line};
-pub use session::{Session, SshError};
+pub use session::Session;
+pub use session_error::SshError;
 pub use sftp::{Entry, Sftp, SftpError};
 pub use shell::{Pty, WindowSize};
 pub use status::{ExitStatus, Output};

@@ -1,1 +1,248 @@
-//! (in work)
+//! A channel of a session: starts something on it, and copies until it ends.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::status::Ended;
+use crate::{ExitStatus, Pty, WindowSize};
+
+/// As much as one packet carries (RFC 4253, section 6.1).
+const CHUNK: usize = 32 << 10;
+
+/// The stream of standard error among a channel's extended data (RFC 4254, section 5.2).
+const STDERR: u32 = 1;
+
+/// How long the message that closes an abandoned channel may wait to be sent.
+const CLOSING: Duration = Duration::from_secs(10);
+
+/// An open channel. One that is dropped before its end is closed, and what runs on it is told
+/// to end.
+pub(crate) struct Channel {
+    read: ChannelReadHalf,
+    write: Option<ChannelWriteHalf<Msg>>,
+}
+
+/// Why copying ended without a status.
+#[derive(Debug)]
+pub(crate) enum PumpError {
+    /// The connection is gone.
+    Lost,
+    /// The server did not do what was asked.
+    Refused,
+    /// The channel was closed, and nobody told how the command ended.
+    NoStatus,
+    /// Our input failed.
+    Input(io::Error),
+    /// Our output failed.
+    Output(io::Error),
+}
+
+impl Channel {
+    pub(crate) fn new(channel: russh::Channel<Msg>) -> Self {
+        let (read, write) = channel.split();
+        Self {
+            read,
+            write: Some(write),
+        }
+    }
+
+    /// Starts a command.
+    pub(crate) async fn exec(&mut self, line: String) -> Result<(), PumpError> {
+        let sent = self.write()?.exec(true, line).await;
+        self.granted(sent).await
+    }
+
+    /// Starts a login shell on a pseudo-terminal.
+    pub(crate) async fn shell(&mut self, pty: &Pty) -> Result<(), PumpError> {
+        let WindowSize { columns, rows } = pty.size;
+        let write = self.write()?;
+        let sent = write
+            .request_pty(true, &pty.term, columns, rows, 0, 0, &[])
+            .await;
+        self.granted(sent).await?;
+        let sent = self.write()?.request_shell(true).await;
+        self.granted(sent).await
+    }
+
+    fn write(&self) -> Result<&ChannelWriteHalf<Msg>, PumpError> {
+        self.write.as_ref().ok_or(PumpError::Lost)
+    }
+
+    /// Waits for the answer to a request. Nothing else of interest comes before it: output
+    /// belongs to what has been started.
+    async fn granted(&mut self, sent: Result<(), russh::Error>) -> Result<(), PumpError> {
+        sent.map_err(|_| PumpError::Lost)?;
+        loop {
+            match self.read.wait().await {
+                Some(ChannelMsg::Success) => return Ok(()),
+                Some(ChannelMsg::Failure) => return Err(PumpError::Refused),
+                Some(ChannelMsg::Close) | None => return Err(PumpError::Lost),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Copies until the channel is closed, and returns how the command ended.
+    pub(crate) async fn pump(
+        mut self,
+        stdin: impl AsyncRead + Send,
+        stdout: impl AsyncWrite + Send,
+        stderr: impl AsyncWrite + Send,
+        resizes: Option<mpsc::Receiver<WindowSize>>,
+    ) -> Result<ExitStatus, PumpError> {
+        let Some(write) = self.write.as_ref() else {
+            return Err(PumpError::Lost);
+        };
+        let (stdin, stdout, stderr) = (pin!(stdin), pin!(stdout), pin!(stderr));
+        // The three run side by side, and the end is always the reader's: it goes on reading
+        // while input waits for the machine to take it, which else could wait for ever.
+        let result = tokio::select! {
+            result = drain(&mut self.read, stdout, stderr) => result,
+            error = feed(write, stdin) => Err(error),
+            never = resize(write, resizes) => match never {},
+        };
+        if result.is_ok() {
+            // Closed by both sides: nothing is left to be said.
+            self.write = None;
+        }
+        result
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        let (Some(write), Ok(runtime)) = (self.write.take(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        runtime.spawn(timeout(CLOSING, async move {
+            let _ = write.signal(Sig::TERM).await;
+            let _ = write.close().await;
+        }));
+    }
+}
+
+/// Copies from the channel until it is closed.
+async fn drain(
+    read: &mut ChannelReadHalf,
+    mut stdout: Pin<&mut impl AsyncWrite>,
+    mut stderr: Pin<&mut impl AsyncWrite>,
+) -> Result<ExitStatus, PumpError> {
+    let mut ended = None;
+    loop {
+        match read.wait().await {
+            Some(ChannelMsg::Data { data }) => copy_out(&mut stdout, &data).await?,
+            Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => {
+                copy_out(&mut stderr, &data).await?;
+            }
+            Some(ChannelMsg::ExitStatus { exit_status }) => ended = Some(Ended::Code(exit_status)),
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                ended = Some(Ended::Signal(signal_word(&signal_name)));
+            }
+            Some(ChannelMsg::Close) => {
+                return ended.map(ExitStatus).ok_or(PumpError::NoStatus);
+            }
+            None => return Err(PumpError::Lost),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Writes through to the other side of a pipe at once: somebody may be watching.
+async fn copy_out(to: &mut Pin<&mut impl AsyncWrite>, data: &[u8]) -> Result<(), PumpError> {
+    to.write_all(data).await.map_err(PumpError::Output)?;
+    to.flush().await.map_err(PumpError::Output)
+}
+
+/// Copies to the channel, and returns only if the input fails.
+async fn feed(write: &ChannelWriteHalf<Msg>, mut stdin: Pin<&mut impl AsyncRead>) -> PumpError {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let length = match stdin.read(&mut chunk).await {
+            Ok(length) => length,
+            Err(error) => return PumpError::Input(error),
+        };
+        let data = chunk.get(..length).unwrap_or_default();
+        let sent = match length {
+            0 => write.eof().await,
+            _ => write.data_bytes(Bytes::copy_from_slice(data)).await,
+        };
+        if length == 0 || sent.is_err() {
+            // At its end, or at the channel's, which the reader sees too.
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// Passes the window's sizes on; never returns.
+async fn resize(
+    write: &ChannelWriteHalf<Msg>,
+    resizes: Option<mpsc::Receiver<WindowSize>>,
+) -> std::convert::Infallible {
+    if let Some(mut resizes) = resizes {
+        while let Some(WindowSize { columns, rows }) = resizes.recv().await {
+            if write.window_change(columns, rows, 0, 0).await.is_err() {
+                break;
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+/// The signal's name, made of what may be in one: it comes from the server.
+fn signal_word(signal: &Sig) -> String {
+    let name = match signal {
+        Sig::Custom(name) => name.clone(),
+        known => format!("{known:?}"),
+    };
+    let fit = |c: &char| c.is_ascii_alphanumeric() || "-@._".contains(*c);
+    name.chars().filter(fit).take(64).collect()
+}
+
+/// Keeps the first bytes of a stream, and drops the rest.
+pub(crate) struct Kept {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) truncated: bool,
+    limit: usize,
+}
+
+impl Kept {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            truncated: false,
+            limit,
+        }
+    }
+}
+
+impl AsyncWrite for Kept {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let kept = self.get_mut();
+        let room = kept.limit.saturating_sub(kept.bytes.len());
+        kept.truncated |= bytes.len() > room;
+        kept.bytes.extend(bytes.iter().take(room));
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,29 +1,147 @@
 //! A session with a machine: many commands, one connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use machine_flow::Cx;
+use machine_flow::{Cx, SpanKind, SpanOutcome};
+use machine_types::printable_tail;
+use russh::Disconnect;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use crate::{Command, ExitStatus, Output, ProtocolError, Pty, Sftp, SftpError, Upload, WindowSize};
+use crate::connect::{ClientHandle, Observed};
+use crate::pump::{Channel, Kept, PumpError};
+use crate::wire::Hold;
+use crate::{Command, ExitStatus, Output, Pty, Sftp, SftpError, SshError, Upload, WindowSize};
 
 /// A login on a machine. Any number of commands, shells and transfers may run on it, one after
 /// the other or at once; they share one connection, so that a stream whose reader dawdles slows
 /// the others down. A peer that is silent for 40 s is taken for dead. Dropping it hangs up.
 pub struct Session {
-    _private: (),
+    connection: Arc<Connection>,
+}
+
+/// What a session and what runs on it share.
+pub(crate) struct Connection {
+    handle: ClientHandle,
+    observed: Observed,
+    host: String,
+    _hold: Hold,
+}
+
+impl Connection {
+    pub(crate) fn new(handle: ClientHandle, observed: Observed, host: String, hold: Hold) -> Self {
+        Self {
+            handle,
+            observed,
+            host,
+            _hold: hold,
+        }
+    }
+
+    /// Opens a channel for what `title` names.
+    pub(crate) async fn open(&self, title: &str) -> Result<Channel, SshError> {
+        match self.handle.channel_open_session().await {
+            Ok(channel) => Ok(Channel::new(channel)),
+            Err(russh::Error::ChannelOpenFailure(reason)) => Err(SshError::Refused {
+                title: title.to_owned(),
+                host: self.host.clone(),
+                reason: format!(": {reason:?}"),
+            }),
+            Err(_) => Err(self.lost(title)),
+        }
+    }
+
+    fn lost(&self, title: &str) -> SshError {
+        let reason = match self.observed.goodbye() {
+            Some(goodbye) if !goodbye.is_empty() => format!(": {goodbye}"),
+            _ => String::new(),
+        };
+        SshError::Lost {
+            title: title.to_owned(),
+            host: self.host.clone(),
+            reason,
+        }
+    }
+
+    /// Says in the words of a session how a channel's copying failed.
+    pub(crate) fn explain(&self, title: &str, end: PumpError) -> SshError {
+        let (title, host) = (title.to_owned(), self.host.clone());
+        let local = |title, action, source| SshError::Local {
+            title,
+            action,
+            source,
+        };
+        match end {
+            PumpError::Lost => self.lost(&title),
+            PumpError::Refused => SshError::Refused {
+                title,
+                host,
+                reason: String::new(),
+            },
+            PumpError::NoStatus => SshError::NoStatus { title, host },
+            PumpError::Input(source) => local(title, "read the input", source),
+            PumpError::Output(source) => local(title, "write the output", source),
+        }
+    }
+
+    /// Bounds a piece of work on the session, and tells of its end.
+    pub(crate) async fn bounded<T>(
+        &self,
+        title: &str,
+        within: Option<Duration>,
+        cx: &Cx,
+        work: impl Future<Output = Result<T, SshError>>,
+    ) -> Result<T, SshError> {
+        let begun = (cx.ambient.now(), cx.ambient.monotonic());
+        let limited = async {
+            match within {
+                Some(within) => timeout(within, work).await.unwrap_or_else(|_| {
+                    Err(SshError::TimedOut {
+                        title: title.to_owned(),
+                        host: self.host.clone(),
+                        within,
+                    })
+                }),
+                None => work.await,
+            }
+        };
+        let result = cx.cancel.or(limited).await.unwrap_or_else(|reason| {
+            Err(SshError::Cancelled {
+                title: title.to_owned(),
+                reason,
+            })
+        });
+        let outcome = match &result {
+            Ok(_) => SpanOutcome::Ok,
+            Err(error) => SpanOutcome::Failed(error.word().into()),
+        };
+        cx.ended(SpanKind::Ssh, title, begun, outcome);
+        result
+    }
 }
 
 impl Session {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self {
+            connection: Arc::new(connection),
+        }
+    }
+
+    /// Returns the `HOST:PORT` that it is connected to.
+    pub fn host(&self) -> &str {
+        &self.connection.host
+    }
+
     /// Runs a command without input, and collects what it says.
     ///
     /// # Errors
     /// An exit code other than 0 is not an error: see [`Output::status`], or use
-    /// [`Session::check`]. [`SshError`] otherwise. On a timeout or a cancellation the channel is
-    /// closed; whether that ends the remote process is the machine's business.
-    pub async fn run(&self, _command: &Command, _cx: &Cx) -> Result<Output, SshError> {
-        todo!()
+    /// [`Session::check`]. [`SshError`] otherwise. On a timeout or a cancellation the remote
+    /// process is sent SIGTERM and its channel is closed; whether that ends it is its own business.
+    pub async fn run(&self, command: &Command, cx: &Cx) -> Result<Output, SshError> {
+        self.run_with_input(command, tokio::io::empty(), cx).await
     }
 
     /// Runs a command that must succeed.
@@ -31,8 +149,9 @@ impl Session {
     /// # Errors
     /// [`SshError::Failed`] for any status but 0, with the end of what it said; else as
     /// [`Session::run`].
-    pub async fn check(&self, _command: &Command, _cx: &Cx) -> Result<Output, SshError> {
-        todo!()
+    pub async fn check(&self, command: &Command, cx: &Cx) -> Result<Output, SshError> {
+        let output = self.run(command, cx).await?;
+        self.must_succeed(command, output)
     }
 
     /// Runs a command with input, to its end; a command that reads only part of it is none the
@@ -42,11 +161,21 @@ impl Session {
     /// As [`Session::run`], and [`SshError::Local`] where the input cannot be read.
     pub async fn run_with_input(
         &self,
-        _command: &Command,
-        _input: impl AsyncRead + Send,
-        _cx: &Cx,
+        command: &Command,
+        input: impl AsyncRead + Send,
+        cx: &Cx,
     ) -> Result<Output, SshError> {
-        todo!()
+        let mut stdout = Kept::new(command.limit);
+        let mut stderr = Kept::new(command.limit);
+        let status = self
+            .pipe(command, input, &mut stdout, &mut stderr, cx)
+            .await?;
+        Ok(Output {
+            status,
+            truncated: stdout.truncated || stderr.truncated,
+            stdout: stdout.bytes,
+            stderr: stderr.bytes,
+        })
     }
 
     /// Runs a command between three streams, byte for byte and as it goes. Its end is the end of
@@ -58,13 +187,23 @@ impl Session {
     /// pipe).
     pub async fn pipe(
         &self,
-        _command: &Command,
-        _stdin: impl AsyncRead + Send,
-        _stdout: impl AsyncWrite + Send,
-        _stderr: impl AsyncWrite + Send,
-        _cx: &Cx,
+        command: &Command,
+        stdin: impl AsyncRead + Send,
+        stdout: impl AsyncWrite + Send,
+        stderr: impl AsyncWrite + Send,
+        cx: &Cx,
     ) -> Result<ExitStatus, SshError> {
-        todo!()
+        let title = command.title();
+        let line = command.line()?;
+        let connection = &self.connection;
+        let work = async {
+            let mut channel = connection.open(title).await?;
+            let started = channel.exec(line).await;
+            started.map_err(|error| connection.explain(title, error))?;
+            let ended = channel.pump(stdin, stdout, stderr, None).await;
+            ended.map_err(|error| connection.explain(title, error))
+        };
+        connection.bounded(title, command.within, cx, work).await
     }
 
     /// Opens an interactive shell on a pseudo-terminal and copies until it ends. Putting the
@@ -74,13 +213,24 @@ impl Session {
     /// As [`Session::pipe`].
     pub async fn shell(
         &self,
-        _pty: &Pty,
-        _stdin: impl AsyncRead + Send,
-        _stdout: impl AsyncWrite + Send,
-        _resizes: mpsc::Receiver<WindowSize>,
-        _cx: &Cx,
+        pty: &Pty,
+        stdin: impl AsyncRead + Send,
+        stdout: impl AsyncWrite + Send,
+        resizes: mpsc::Receiver<WindowSize>,
+        cx: &Cx,
     ) -> Result<ExitStatus, SshError> {
-        todo!()
+        let title = "shell";
+        let connection = &self.connection;
+        let work = async {
+            let mut channel = connection.open(title).await?;
+            let started = channel.shell(pty).await;
+            started.map_err(|error| connection.explain(title, error))?;
+            let ended = channel
+                .pump(stdin, stdout, tokio::io::sink(), Some(resizes))
+                .await;
+            ended.map_err(|error| connection.explain(title, error))
+        };
+        connection.bounded(title, None, cx, work).await
     }
 
     /// Puts a file onto the machine by the shell's own means: whole or not at all, and with its
@@ -89,8 +239,10 @@ impl Session {
     ///
     /// # Errors
     /// [`SshError::Failed`] names the path; else as [`Session::run_with_input`].
-    pub async fn upload(&self, _upload: &Upload<'_>, _cx: &Cx) -> Result<(), SshError> {
-        todo!()
+    pub async fn upload(&self, upload: &Upload<'_>, cx: &Cx) -> Result<(), SshError> {
+        let command = upload.command();
+        let output = self.run_with_input(&command, upload.content, cx).await?;
+        self.must_succeed(&command, output).map(drop)
     }
 
     /// Starts the machine's SFTP server on this session. Paths are relative to the login's
@@ -98,111 +250,44 @@ impl Session {
     ///
     /// # Errors
     /// [`SftpError`], for instance where the machine has no SFTP server.
-    pub async fn sftp(&self, _cx: &Cx) -> Result<Sftp, SftpError> {
-        todo!()
+    pub async fn sftp(&self, cx: &Cx) -> Result<Sftp, SftpError> {
+        Sftp::start(self.connection.clone(), cx).await
     }
 
     /// Tells whether the connection has ended, as far as it is known here.
     pub fn is_closed(&self) -> bool {
-        todo!()
+        self.connection.handle.is_closed()
     }
 
     /// Says goodbye and hangs up. Dropping does the same without the goodbye.
     pub async fn close(self) {
-        todo!()
+        let goodbye = self
+            .connection
+            .handle
+            .disconnect(Disconnect::ByApplication, "", "");
+        // The connection is cut either way: a peer that does not listen gets no goodbye.
+        let _ = timeout(GOODBYE, goodbye).await;
+    }
+
+    fn must_succeed(&self, command: &Command, output: Output) -> Result<Output, SshError> {
+        if output.status.success() {
+            return Ok(output);
+        }
+        let said = match printable_tail(&output.stderr) {
+            nothing if nothing.is_empty() => printable_tail(&output.stdout),
+            said => said,
+        };
+        Err(SshError::Failed {
+            title: command.title().to_owned(),
+            host: self.host().to_owned(),
+            status: output.status,
+            said: match said.is_empty() {
+                true => said,
+                false => format!(": {said}"),
+            },
+        })
     }
 }
 
-/// Why something on a session did not come to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum SshError {
-    /// The command ended badly, and was expected not to.
-    #[error("{title} failed on {host}: {status}{said}")]
-    Failed {
-        /// The command's title.
-        title: String,
-        /// The machine's `HOST:PORT`.
-        host: String,
-        /// How it ended.
-        status: ExitStatus,
-        /// Empty, or `: ` and the end of its standard error (else output), printable, short.
-        said: String,
-    },
-    /// It took longer than the command allows.
-    #[error("{title} did not end on {host} within {} s", within.as_secs())]
-    TimedOut {
-        /// The command's title.
-        title: String,
-        /// The machine's `HOST:PORT`.
-        host: String,
-        /// The command's bound.
-        within: Duration,
-    },
-    /// The operation was cancelled.
-    #[error("{title}: cancelled by {reason}")]
-    Cancelled {
-        /// The command's title.
-        title: String,
-        /// Why: `SIGTERM`.
-        reason: &'static str,
-    },
-    /// The connection ended before the command did: the machine was shut down, the network
-    /// failed, sshd was killed.
-    #[error("the connection to {host} was lost during {title}{reason}")]
-    Lost {
-        /// The command's title.
-        title: String,
-        /// The machine's `HOST:PORT`.
-        host: String,
-        /// Empty, or `: ` and the server's parting words, printable, or what was noticed.
-        reason: String,
-    },
-    /// The machine refused to start it: too many sessions, no shell, no such subsystem.
-    #[error("{host} refuses to start {title}{reason}")]
-    Refused {
-        /// The command's title.
-        title: String,
-        /// The machine's `HOST:PORT`.
-        host: String,
-        /// Empty, or `: ` and the reason.
-        reason: String,
-    },
-    /// The command's channel was closed without a status.
-    #[error("{host} does not tell how {title} ended")]
-    NoStatus {
-        /// The command's title.
-        title: String,
-        /// The machine's `HOST:PORT`.
-        host: String,
-    },
-    /// A stream on our own side failed.
-    #[error("cannot {action} for {title}")]
-    Local {
-        /// The command's title.
-        title: String,
-        /// `read input`, `write output`.
-        action: &'static str,
-        /// The operating system's reason.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The name of an environment variable is none.
-    #[error("{title}: {name:?} is not the name of an environment variable")]
-    Environment {
-        /// The command's title.
-        title: String,
-        /// The name.
-        name: String,
-    },
-    /// The protocol was broken.
-    #[error("{title} on {host} broke the protocol")]
-    Protocol {
-        /// The command's title.
-        title: String,
-        /// The machine's `HOST:PORT`.
-        host: String,
-        /// The protocol's reason.
-        #[source]
-        source: ProtocolError,
-    },
-}
+/// How long the last words may take.
+const GOODBYE: Duration = Duration::from_secs(1);

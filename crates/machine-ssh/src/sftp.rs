@@ -1,10 +1,21 @@
 //! The machine's files, by SFTP.
 
+use std::sync::Arc;
+
+use machine_flow::Cx;
+
 use crate::SshError;
+use crate::session::Connection;
 
 /// The machine's files. Paths are relative to the login's directory; `~` has no meaning.
 pub struct Sftp {
     _private: (),
+}
+
+impl Sftp {
+    pub(crate) async fn start(_connection: Arc<Connection>, _cx: &Cx) -> Result<Self, SftpError> {
+        todo!()
+    }
 }
 
 /// A file or directory on the machine.

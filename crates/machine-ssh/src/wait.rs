@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use machine_flow::Cx;
+use machine_flow::{Cx, Look, WaitError, WaitPolicy, wait_until};
 use machine_types::SshEndpoint;
 
+use crate::connect::attempt;
+use crate::dial::authority;
 use crate::{ConnectError, Credentials, HostKeys, Layer, Session};
 
 /// Waits until a machine can be logged in to, and returns the session.
@@ -19,13 +21,107 @@ use crate::{ConnectError, Credentials, HostKeys, Layer, Session};
 /// # Errors
 /// [`WaitForSshError::TimedOut`] tells how far it got.
 pub async fn wait_for_ssh(
-    _endpoint: &SshEndpoint,
-    _credentials: &Credentials,
-    _host_keys: &HostKeys,
-    _cx: &Cx,
-    _within: Duration,
+    endpoint: &SshEndpoint,
+    credentials: &Credentials,
+    host_keys: &HostKeys,
+    cx: &Cx,
+    within: Duration,
 ) -> Result<Session, WaitForSshError> {
-    todo!()
+    let name = format!("{}@{}", endpoint.user, authority(endpoint));
+    let begun = cx.ambient.monotonic();
+    let elapsed = || cx.ambient.monotonic().saturating_sub(begun);
+    let mut progress = Progress::default();
+    let policy = WaitPolicy::every(PACE, within);
+    let waited = wait_until(cx, &format!("SSH on {name}"), policy, async || {
+        let left = within.saturating_sub(elapsed()).max(SHORTEST);
+        let (dial, whole) = (DIAL.min(left), HANDSHAKE.min(left));
+        match attempt(endpoint, credentials, host_keys, cx, dial, whole).await {
+            Ok(session) => Ok(Look::Ready(session)),
+            Err(error) => match error.layer() {
+                Some(layer) if layer != Layer::HostKey => {
+                    let pause = progress.note(error, layer, elapsed());
+                    Ok(Look::PendingFor(format!("{layer}"), pause))
+                }
+                _ => Err(error),
+            },
+        }
+    })
+    .await;
+    match waited {
+        Ok(session) => Ok(session),
+        Err(WaitError::Failed(error)) => Err(WaitForSshError::Hopeless(error)),
+        Err(WaitError::Cancelled(reason)) => Err(WaitForSshError::Cancelled(reason)),
+        Err(WaitError::TimedOut { .. }) => Err(progress.timed_out(name, within, elapsed())),
+    }
+}
+
+/// The pause between two attempts that did not reach a server.
+const PACE: Duration = Duration::from_millis(200);
+
+/// The bound of one round of dialling, within which attempts overlap.
+const DIAL: Duration = Duration::from_secs(3);
+
+/// The bound of one attempt: a small machine that is still booting takes seconds for a key
+/// exchange.
+const HANDSHAKE: Duration = Duration::from_secs(20);
+
+/// What the last attempt gets, at the end of all patience.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// OpenSSH 9.8 and later count 5 s against the client's address for each failed login
+/// (`PerSourcePenalties authfail:5s`), forget one second per second, and shut it out once 15 s
+/// have added up. After a first quick retry, one try in five seconds never gets there.
+const FIRST_REFUSAL: Duration = Duration::from_secs(2);
+const LATER_REFUSALS: Duration = Duration::from_millis(5500);
+
+/// The same servers count 1 s for a connection without a login.
+const NO_LOGIN: Duration = Duration::from_secs(1);
+
+/// How far it got, and since when.
+#[derive(Default)]
+struct Progress {
+    last: Option<(ConnectError, Layer, Duration)>,
+    refusals: u32,
+}
+
+impl Progress {
+    /// Notes a failed attempt, and returns how long to leave the machine alone at least.
+    fn note(&mut self, error: ConnectError, layer: Layer, now: Duration) -> Duration {
+        let since = match &self.last {
+            Some((_, last, since)) if *last == layer => *since,
+            _ => now,
+        };
+        self.last = Some((error, layer, since));
+        match layer {
+            Layer::Address | Layer::Route | Layer::Port => Duration::ZERO,
+            Layer::Banner | Layer::KeyExchange | Layer::HostKey => NO_LOGIN,
+            Layer::Authentication => {
+                self.refusals += 1;
+                match self.refusals {
+                    1 => FIRST_REFUSAL,
+                    _ => LATER_REFUSALS,
+                }
+            }
+        }
+    }
+
+    fn timed_out(self, endpoint: String, within: Duration, now: Duration) -> WaitForSshError {
+        let (last, reached, since) = self.last.unwrap_or((
+            ConnectError::NoAnswer {
+                address: endpoint.clone(),
+                within,
+            },
+            Layer::Route,
+            Duration::ZERO,
+        ));
+        WaitForSshError::TimedOut {
+            endpoint,
+            within,
+            reached,
+            stuck: now.saturating_sub(since),
+            last,
+        }
+    }
 }
 
 /// Why waiting for SSH ended without a session.

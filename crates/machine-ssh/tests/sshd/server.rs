@@ -1,0 +1,215 @@
+//! An OpenSSH server of the test's own.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use machine_flow::{Cx, MemoryJournal};
+use machine_ssh::{Credentials, HostKeys, Session, connect};
+use machine_types::SshEndpoint;
+use tempfile::TempDir;
+
+const SSHD: &str = "/usr/sbin/sshd";
+
+/// More than anything here takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tells whether there is an OpenSSH to test with.
+pub fn available() -> bool {
+    let there = Path::new(SSHD).exists() && Path::new("/usr/bin/ssh-keygen").exists();
+    let wanted = std::env::var_os("LAB_REAL_SSHD").is_some_and(|value| value == "1");
+    assert!(
+        there || !wanted,
+        "LAB_REAL_SSHD=1, and no OpenSSH at {SSHD}"
+    );
+    if !there {
+        eprintln!("left out: no OpenSSH at {SSHD}");
+    }
+    there
+}
+
+/// Leaves the test where there is no OpenSSH.
+#[macro_export]
+macro_rules! need_openssh {
+    () => {
+        if !$crate::server::available() {
+            return;
+        }
+    };
+}
+
+pub fn cx() -> Cx {
+    Cx::new(Arc::new(MemoryJournal::default()))
+}
+
+/// A port that nobody listens at.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+pub fn me() -> String {
+    let output = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Runs a tool that must succeed, and returns what it wrote.
+pub fn tool(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Makes a key pair with ssh-keygen, and returns the private key's path.
+pub fn keygen(directory: &Path, name: &str, options: &[&str]) -> PathBuf {
+    let path = directory.join(name);
+    let mut arguments = vec!["-q", "-N", "", "-C", "", "-f", path.to_str().unwrap()];
+    arguments.extend(options);
+    tool("ssh-keygen", &arguments);
+    path
+}
+
+/// The server's directory, keys and address; and the server, while it runs.
+pub struct Server {
+    pub directory: TempDir,
+    pub endpoint: SshEndpoint,
+    options: String,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Sets a server up that accepts one Ed25519 key, and does not start it.
+    pub fn prepared() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        keygen(directory.path(), "host", &["-t", "ed25519"]);
+        let key = keygen(directory.path(), "id", &["-t", "ed25519"]);
+        let endpoint = SshEndpoint {
+            host: "127.0.0.1".into(),
+            port: free_port(),
+            user: me(),
+            key: Some(key),
+        };
+        let server = Self {
+            directory,
+            endpoint,
+            options: String::new(),
+            child: None,
+        };
+        server.authorize(&server.path("id.pub"));
+        server
+    }
+
+    pub fn started() -> Self {
+        let mut server = Self::prepared();
+        server.start();
+        server
+    }
+
+    /// Adds lines to its configuration.
+    pub fn option(&mut self, line: &str) {
+        self.options.push_str(line);
+        self.options.push('\n');
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Lets a public key in.
+    pub fn authorize(&self, public: &Path) {
+        std::fs::copy(public, self.path("authorized")).unwrap();
+    }
+
+    /// Starts it, and returns when it listens.
+    pub fn start(&mut self) {
+        // The directory that sshd locks its unprivileged part into, where it runs as root.
+        if me() == "root" {
+            std::fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let directory = self.directory.path().display();
+        let config = format!(
+            "Port {}\nListenAddress 127.0.0.1\nHostKey {directory}/host\nPidFile none\n\
+             AuthorizedKeysFile {directory}/authorized\nStrictModes no\nUsePAM no\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
+             Subsystem sftp internal-sftp\nPrintMotd no\nPrintLastLog no\n{}",
+            self.endpoint.port, self.options
+        );
+        std::fs::write(self.path("sshd_config"), config).unwrap();
+        let mut child = Command::new(SSHD)
+            .args(["-D", "-e", "-f"])
+            .arg(self.path("sshd_config"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = Vec::new();
+        loop {
+            match log.next() {
+                Some(Ok(line)) if line.contains("Server listening") => break,
+                Some(Ok(line)) => said.push(line),
+                _ => panic!("sshd did not start: {said:?}"),
+            }
+        }
+        // Its log must go on being read, or it would stop at a full pipe.
+        std::thread::spawn(move || log.for_each(drop));
+        self.child = Some(child);
+    }
+
+    /// Ends the listener. Sessions that are open go on.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    pub fn credentials(&self) -> Credentials {
+        Credentials::KeyFile(self.path("id"))
+    }
+
+    pub async fn session(&self) -> Session {
+        connect(
+            &self.endpoint,
+            &self.credentials(),
+            &HostKeys::AcceptAny,
+            &cx(),
+            PATIENCE,
+        )
+        .await
+        .unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The mode of a file.
+pub fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// An error with all its causes, as the binary would print it.
+pub fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
