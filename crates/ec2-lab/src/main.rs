@@ -1,1 +1,38 @@
-fn main() {}
+//! The lab's command line: an EC2 endpoint to try things against.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the binary speaks to people"
+)]
+
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Command;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let matches = Command::new("ec2-lab")
+        .about("An EC2 endpoint with state, time and faults")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(serve::command())
+        .get_matches();
+    let result = match matches.subcommand() {
+        Some(("serve", options)) => serve::run(options).await,
+        _ => Ok(()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ec2-lab: {error}");
+            let mut source = std::error::Error::source(&error);
+            while let Some(cause) = source {
+                eprintln!("  caused by: {cause}");
+                source = cause.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

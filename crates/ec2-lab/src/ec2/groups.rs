@@ -1,0 +1,403 @@
+//! Security groups and their ingress rules. Nothing filters packets: the rules are what a
+//! client reads back.
+
+use super::consistency::Kind;
+use super::error::ApiError;
+use super::filters::{Filters, IdKind, page};
+use super::query::Params;
+use super::state::{Cx, tag_set};
+use super::tags;
+use super::vpc::VPC;
+use super::xml::Xml;
+
+pub(crate) const GROUP: IdKind = IdKind {
+    prefix: "sg-",
+    code: "InvalidGroup",
+    noun: "security group",
+};
+
+/// EC2's default quota of inbound rules per group.
+const MAX_RULES: usize = 60;
+
+/// A security group.
+#[derive(Debug, Clone)]
+pub struct SecurityGroup {
+    /// `sg-…`.
+    pub id: String,
+    /// Unique within its VPC.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Its VPC.
+    pub vpc: String,
+    /// What it lets in.
+    pub ingress: Vec<Rule>,
+}
+
+/// One ingress rule with one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// `tcp`, `udp`, `icmp` or `-1` for all.
+    pub protocol: String,
+    /// The first port; -1 where ports do not matter.
+    pub from: i32,
+    /// The last port.
+    pub to: i32,
+    /// An IPv4 block, an IPv6 block or the id of a group.
+    pub source: Source,
+}
+
+/// Whom a rule lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An IPv4 block.
+    Ipv4(String),
+    /// An IPv6 block.
+    Ipv6(String),
+    /// The members of a group.
+    Group(String),
+    /// A prefix list.
+    PrefixList(String),
+}
+
+pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
+    let name = params.need("GroupName")?;
+    let description = params.need("GroupDescription")?;
+    if name.len() > 255 || name.starts_with("sg-") {
+        return Err(ApiError::new(
+            "InvalidParameterValue",
+            format!(
+                "Value ({name}) for parameter GroupName is invalid. Group names may not be in the format sg-*."
+            ),
+        ));
+    }
+    let vpc = match params.get("VpcId") {
+        Some(id) => {
+            VPC.check([id], |id| cx.region.vpcs.contains_key(id))?;
+            id.to_owned()
+        }
+        None => cx
+            .region
+            .vpcs
+            .values()
+            .find(|v| v.default)
+            .map(|v| v.id.clone())
+            .ok_or_else(|| ApiError::new("VPCIdNotSpecified", "No default VPC for this user"))?,
+    };
+    if cx
+        .region
+        .groups
+        .values()
+        .any(|g| g.vpc == vpc && g.name == name)
+    {
+        return Err(ApiError::new(
+            "InvalidGroup.Duplicate",
+            format!("The security group '{name}' already exists for VPC '{vpc}'"),
+        ));
+    }
+    let tags = tags::of_new(params, "security-group")?;
+    tags::dry_run(params)?;
+    let id = cx.shared.ids.id("sg-");
+    let group = SecurityGroup {
+        id: id.clone(),
+        name: name.to_owned(),
+        description: description.to_owned(),
+        vpc,
+        ingress: Vec::new(),
+    };
+    cx.region.groups.insert(id.clone(), group);
+    cx.born(Kind::SecurityGroup, &id);
+    cx.tag_new(&id, tags.clone());
+    let mut xml = Xml::done();
+    xml.leaf("groupId", &id);
+    xml.leaf("securityGroupArn", cx.region.arn("security-group", &id));
+    tag_set(&mut xml, &tags);
+    Ok(xml)
+}
+
+/// The id of the group that a call names by `GroupId`, or by `GroupName` in the default VPC.
+fn named(cx: &Cx<'_>, params: &Params) -> Result<String, ApiError> {
+    if let Some(id) = params.get("GroupId") {
+        GROUP.check([id], |id| {
+            cx.region.groups.contains_key(id) && cx.sees(Kind::SecurityGroup, id)
+        })?;
+        return Ok(id.to_owned());
+    }
+    let name = params
+        .get("GroupName")
+        .ok_or_else(|| ApiError::missing("groupName or groupId"))?;
+    let vpc = cx.region.vpcs.values().find(|v| v.default);
+    cx.region
+        .groups
+        .values()
+        .find(|g| g.name == name && vpc.is_some_and(|v| v.id == g.vpc))
+        .filter(|g| cx.sees(Kind::SecurityGroup, &g.id))
+        .map(|g| g.id.clone())
+        .ok_or_else(|| GROUP.not_found(&[name]))
+}
+
+pub(crate) fn authorize_ingress(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
+    let id = named(cx, params)?;
+    let rules = rules(params)?;
+    tags::dry_run(params)?;
+    let Some(group) = cx.region.groups.get_mut(&id) else {
+        return Err(GROUP.not_found(&[&id]));
+    };
+    if let Some(rule) = rules.iter().find(|r| group.ingress.contains(r)) {
+        return Err(ApiError::new(
+            "InvalidPermission.Duplicate",
+            format!(
+                "the specified rule \"peer: {}, {}, from port: {}, to port: {}, ALLOW\" already exists",
+                rule.source.text(),
+                rule.protocol.to_uppercase(),
+                rule.from,
+                rule.to
+            ),
+        ));
+    }
+    if group.ingress.len() + rules.len() > MAX_RULES {
+        return Err(ApiError::new(
+            "RulesPerSecurityGroupLimitExceeded",
+            "The maximum number of rules per security group has been reached.",
+        ));
+    }
+    group.ingress.extend(rules.iter().cloned());
+    let mut xml = Xml::done();
+    xml.list("securityGroupRuleSet", &rules, |xml, rule| {
+        xml.leaf("securityGroupRuleId", cx.shared.ids.id("sgr-"));
+        xml.leaf("groupId", &id);
+        xml.leaf("groupOwnerId", &cx.region.account);
+        xml.leaf("isEgress", false);
+        xml.leaf("ipProtocol", &rule.protocol);
+        xml.leaf("fromPort", rule.from);
+        xml.leaf("toPort", rule.to);
+        match &rule.source {
+            Source::Ipv4(cidr) => xml.leaf("cidrIpv4", cidr),
+            Source::Ipv6(cidr) => xml.leaf("cidrIpv6", cidr),
+            Source::PrefixList(id) => xml.leaf("prefixListId", id),
+            Source::Group(id) => xml.node("referencedGroupInfo", |xml| xml.leaf("groupId", id)),
+        }
+    });
+    Ok(xml)
+}
+
+impl Source {
+    fn text(&self) -> &str {
+        match self {
+            Self::Ipv4(s) | Self::Ipv6(s) | Self::Group(s) | Self::PrefixList(s) => s,
+        }
+    }
+}
+
+/// Reads `IpPermissions.N`, or the one rule that older clients spell out at the top.
+fn rules(params: &Params) -> Result<Vec<Rule>, ApiError> {
+    let mut rules = Vec::new();
+    let mut permissions = params.structs("IpPermissions");
+    if permissions.is_empty() {
+        let mut one = Params::default();
+        for name in ["IpProtocol", "FromPort", "ToPort"] {
+            if let Some(value) = params.get(name) {
+                one.set(name, value);
+            }
+        }
+        if let Some(cidr) = params.get("CidrIp") {
+            one.set("IpRanges.1.CidrIp", cidr);
+        }
+        permissions.push(one);
+    }
+    for permission in permissions {
+        let protocol = match permission.need("IpProtocol")? {
+            "6" => "tcp",
+            "17" => "udp",
+            "1" => "icmp",
+            other => other,
+        };
+        let ports = |name: &str| permission.number::<i32>(name);
+        let (from, to) = (ports("FromPort")?, ports("ToPort")?);
+        if matches!(protocol, "tcp" | "udp") && (from.is_none() || to.is_none()) {
+            return Err(ApiError::new(
+                "InvalidParameterValue",
+                format!(
+                    "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange of {protocol}."
+                ),
+            ));
+        }
+        let (from, to) = (from.unwrap_or(-1), to.unwrap_or(-1));
+        if !(-1..=65535).contains(&from) || !(-1..=65535).contains(&to) || from > to {
+            return Err(ApiError::new(
+                "InvalidParameterValue",
+                format!("Invalid value '{from}-{to}' for portRange."),
+            ));
+        }
+        let texts = |list: &str, field: &str| -> Vec<String> {
+            let items = permission.structs(list);
+            items.iter().filter_map(|i| i.text(field)).collect()
+        };
+        let ipv4 = texts("IpRanges", "CidrIp");
+        if let Some(bad) = ipv4
+            .iter()
+            .find(|c| super::config::Cidr::parse(c).is_none())
+        {
+            return Err(ApiError::new(
+                "InvalidParameterValue",
+                format!("CIDR block {bad} is malformed"),
+            ));
+        }
+        let sources = ipv4
+            .into_iter()
+            .map(Source::Ipv4)
+            .chain(
+                texts("Ipv6Ranges", "CidrIpv6")
+                    .into_iter()
+                    .map(Source::Ipv6),
+            )
+            .chain(texts("Groups", "GroupId").into_iter().map(Source::Group))
+            .chain(
+                texts("PrefixListIds", "PrefixListId")
+                    .into_iter()
+                    .map(Source::PrefixList),
+            );
+        rules.extend(sources.map(|source| Rule {
+            protocol: protocol.to_owned(),
+            from,
+            to,
+            source,
+        }));
+    }
+    if rules.is_empty() {
+        return Err(ApiError::missing("ipPermissions"));
+    }
+    Ok(rules)
+}
+
+pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
+    let known = [
+        "group-id",
+        "group-name",
+        "vpc-id",
+        "description",
+        "owner-id",
+        "ip-permission.cidr",
+        "ip-permission.from-port",
+        "ip-permission.to-port",
+        "ip-permission.protocol",
+    ];
+    let filters = Filters::parse(params, &known)?;
+    let (ids, names) = (params.list("GroupId"), params.list("GroupName"));
+    let seen = |g: &SecurityGroup| cx.sees(Kind::SecurityGroup, &g.id);
+    GROUP.check(ids.iter().copied(), |id| {
+        cx.region.groups.get(id).is_some_and(seen)
+    })?;
+    let by_name = |name: &str| cx.region.groups.values().any(|g| g.name == name && seen(g));
+    if let Some(unknown) = names.iter().find(|n| !by_name(n)) {
+        return Err(GROUP.not_found(&[unknown]));
+    }
+    let found: Vec<&SecurityGroup> = cx
+        .region
+        .groups
+        .values()
+        .filter(|g| ids.is_empty() || ids.contains(&g.id.as_str()))
+        .filter(|g| names.is_empty() || names.contains(&g.name.as_str()))
+        .filter(|g| filters.pass(&cx.tags(&g.id), |name| field(&cx.region.account, g, name)))
+        .filter(|g| seen(g))
+        .collect();
+    let (found, next) = page(params, found, |g| g.id.as_str())?;
+    let mut xml = Xml::new();
+    xml.list("securityGroupInfo", found, |xml, g| {
+        xml.leaf("ownerId", &cx.region.account);
+        xml.leaf("groupId", &g.id);
+        xml.leaf("groupName", &g.name);
+        xml.leaf("groupDescription", &g.description);
+        xml.leaf("vpcId", &g.vpc);
+        xml.leaf("securityGroupArn", cx.region.arn("security-group", &g.id));
+        permissions(xml, &cx.region.account, &g.ingress);
+        xml.list("ipPermissionsEgress", [()], |xml, ()| {
+            xml.leaf("ipProtocol", "-1");
+            xml.list("groups", Vec::<()>::new(), |_, ()| ());
+            xml.list("ipRanges", ["0.0.0.0/0"], |xml, c| xml.leaf("cidrIp", c));
+            xml.list("ipv6Ranges", Vec::<()>::new(), |_, ()| ());
+            xml.list("prefixListIds", Vec::<()>::new(), |_, ()| ());
+        });
+        tag_set(xml, &cx.tags(&g.id));
+    });
+    xml.leaf_if("nextToken", next);
+    Ok(xml)
+}
+
+fn field(account: &str, g: &SecurityGroup, name: &str) -> Vec<String> {
+    match name {
+        "group-id" => vec![g.id.clone()],
+        "group-name" => vec![g.name.clone()],
+        "vpc-id" => vec![g.vpc.clone()],
+        "description" => vec![g.description.clone()],
+        "owner-id" => vec![account.to_owned()],
+        rule => g
+            .ingress
+            .iter()
+            .map(|r| match rule {
+                "ip-permission.from-port" => r.from.to_string(),
+                "ip-permission.to-port" => r.to.to_string(),
+                "ip-permission.protocol" => r.protocol.clone(),
+                _ => r.source.text().to_owned(),
+            })
+            .collect(),
+    }
+}
+
+/// Writes `ipPermissions`, sources of equal protocol and ports gathered as EC2 does.
+fn permissions(xml: &mut Xml, account: &str, rules: &[Rule]) {
+    let mut ports: Vec<(&str, i32, i32)> = Vec::new();
+    for rule in rules {
+        let key = (rule.protocol.as_str(), rule.from, rule.to);
+        if !ports.contains(&key) {
+            ports.push(key);
+        }
+    }
+    xml.list("ipPermissions", ports, |xml, (protocol, from, to)| {
+        xml.leaf("ipProtocol", protocol);
+        if protocol != "-1" {
+            xml.leaf("fromPort", from);
+            xml.leaf("toPort", to);
+        }
+        let sources = || {
+            rules
+                .iter()
+                .filter(|r| (r.protocol.as_str(), r.from, r.to) == (protocol, from, to))
+                .map(|r| &r.source)
+        };
+        let groups = sources().filter_map(|s| match s {
+            Source::Group(id) => Some(id),
+            _ => None,
+        });
+        xml.list("groups", groups, |xml, id| {
+            xml.leaf("userId", account);
+            xml.leaf("groupId", id);
+        });
+        let ipv4 = sources().filter(|s| matches!(s, Source::Ipv4(_)));
+        xml.list("ipRanges", ipv4, |xml, s| xml.leaf("cidrIp", s.text()));
+        let ipv6 = sources().filter(|s| matches!(s, Source::Ipv6(_)));
+        xml.list("ipv6Ranges", ipv6, |xml, s| xml.leaf("cidrIpv6", s.text()));
+        let lists = sources().filter(|s| matches!(s, Source::PrefixList(_)));
+        xml.list("prefixListIds", lists, |xml, s| {
+            xml.leaf("prefixListId", s.text())
+        });
+    });
+}
+
+/// DeleteSecurityGroup: only one that no instance uses.
+pub(crate) fn delete(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
+    let id = named(cx, params)?;
+    let used = |i: &&super::instances::Instance| !i.state.is_ending() && i.groups.contains(&id);
+    if cx.region.instances.values().find(used).is_some() {
+        return Err(ApiError::new(
+            "DependencyViolation",
+            format!("resource {id} has a dependent object"),
+        ));
+    }
+    tags::dry_run(params)?;
+    cx.region.groups.remove(&id);
+    cx.region.tags.remove(&id);
+    let mut xml = Xml::done();
+    xml.leaf("groupId", &id);
+    Ok(xml)
+}
