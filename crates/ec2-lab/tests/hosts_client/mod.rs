@@ -165,8 +165,15 @@ impl Client {
                 }
             }
         };
-        // A command that ends without reading is no failure of ours.
-        let (_, ()) = tokio::join!(sending, receiving);
+        // A command that ends without reading leaves the sender waiting for a window.
+        let both = async {
+            let _ = sending.await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = receiving => {}
+            () = both => {}
+        }
         Ok(output)
     }
 }

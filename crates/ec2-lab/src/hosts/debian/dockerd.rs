@@ -56,12 +56,9 @@ impl Dockerd {
         fs::write(&config, "{}").map_err(|source| file(&config, source))?;
         let host = format!("unix://{}", socket.display());
         let process = std::process::Command::new("dockerd")
-            .args([
-                "--config-file",
-                "/dev/null",
-                "--bridge=none",
-                "--iptables=false",
-            ])
+            .arg("--config-file")
+            .arg(&config)
+            .args(["--bridge=none", "--iptables=false"])
             .args([
                 "--ip6tables=false",
                 "--ip-forward=false",

@@ -18,23 +18,27 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::disk::home;
 
-/// Serves one session in the background until its stream ends.
-pub(super) async fn serve<S>(stream: S, root: &Path, user: &str)
+/// Serves one session until the client ends it.
+pub(super) async fn serve<S>(mut stream: S, root: PathBuf, user: String)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
-    let home = home(root, user);
+    let home = home(&root, &user);
     let home = home
-        .strip_prefix(root)
+        .strip_prefix(&root)
         .map(|path| Path::new("/").join(path))
         .unwrap_or(home);
     let files = Files {
-        root: root.to_owned(),
+        root,
         home,
         open: HashMap::new(),
         next: 0,
     };
-    russh_sftp::server::run(stream, files).await;
+    // The library serves in a task of its own; the end of this pipe is how we learn of its end.
+    let (mut ours, theirs) = tokio::io::duplex(256 * 1024);
+    russh_sftp::server::run(theirs, files).await;
+    // A connection that breaks ends both ways.
+    let _ = tokio::io::copy_bidirectional(&mut stream, &mut ours).await;
 }
 
 struct Files {

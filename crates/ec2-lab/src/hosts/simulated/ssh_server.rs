@@ -369,7 +369,15 @@ impl Handler for Login {
         reply(session, id, granted)?;
         if let Some(channel) = channel {
             count(&self.host.counters.sftp_sessions);
-            sftp::serve(channel.into_stream(), &self.host.root, &self.user).await;
+            let (root, user) = (self.host.root.clone(), self.user.clone());
+            let client = session.handle();
+            tokio::spawn(async move {
+                let mut stream = channel.into_stream();
+                sftp::serve(&mut stream, root, user).await;
+                // OpenSSH's scp takes a subsystem without an exit status for a failure. The
+                // channel closes when the stream is dropped.
+                let _ = client.exit_status_request(id, 0).await;
+            });
         }
         Ok(())
     }
