@@ -1,1 +1,117 @@
-//! 
+//! The command line of docker-machine: argv, the table of commands and of drivers, rendering.
+//!
+//! The only composition root: it puts drivers, store and use-cases together, and is alone in touching the
+//! process's world, which `main` reads into a [`World`]. The use-cases are `libmachine`'s.
+
+pub mod argv;
+mod child;
+pub mod cli;
+pub mod commands;
+pub mod console;
+mod context;
+pub mod drivers;
+pub mod environment;
+pub mod failure;
+mod go_json;
+mod listing;
+mod location;
+pub mod options;
+mod progress;
+pub mod prompt;
+mod quote;
+mod script;
+pub mod signals;
+pub mod sink;
+pub mod terminal;
+pub mod usage;
+pub mod version;
+
+use std::sync::Arc;
+
+use machine_types::ExitStatus;
+
+use cli::{Cli, Invocation, Request};
+use console::{Stream, Terminals};
+pub use context::{Context, World};
+use failure::Failure;
+use sink::{Sink, Wanted};
+
+/// How wide help is where nobody can tell, and at most: longer lines are hard to read.
+const WIDEST: usize = 100;
+
+/// Returns how wide help is to be.
+pub fn columns(terminals: Terminals) -> usize {
+    terminals
+        .columns
+        .map_or(WIDEST, |columns| columns.min(WIDEST))
+}
+
+/// Does what the command line says, and returns how the process ends.
+pub async fn run(world: World) -> ExitStatus {
+    let console = world.console.clone();
+    let drivers = drivers::table();
+    let cli = Cli {
+        drivers: &drivers,
+        environment: &world.environment,
+        columns: columns(console.terminals()),
+    };
+    let parsed = cli.parse(world.args.get(1..).unwrap_or_default());
+    let invocation = match parsed {
+        Ok(invocation) => invocation,
+        Err(error) => return end(&world, Failure::from(error)),
+    };
+    let Invocation {
+        global,
+        request,
+        warnings,
+    } = invocation;
+    match request {
+        Request::Help(text) => console.line(Stream::Out, &text),
+        Request::Version => console.line(Stream::Out, &version::line()),
+        Request::Run(command, arguments) => {
+            warnings
+                .iter()
+                .for_each(|warning| console.line(Stream::Err, warning));
+            let sink = Arc::new(sink(&world, global.bool("debug"), command.is_evaluated()));
+            let store = match context::store_path(&world, &global) {
+                Ok(store) => store,
+                Err(failure) => return end(&world, failure),
+            };
+            let context = Context::new(world, store, &global, sink.clone());
+            let ended = command.run(&context, arguments).await;
+            let failure = ended.err();
+            if let Some(help) = failure.as_ref().and_then(Failure::help) {
+                console.line(Stream::Out, help);
+            }
+            let text = failure.as_ref().map(Failure::text);
+            sink.finish(command.about().name, text.as_deref());
+            return failure.map_or(ExitStatus::Success, |failure| failure.status());
+        }
+    }
+    ExitStatus::Success
+}
+
+fn end(world: &World, failure: Failure) -> ExitStatus {
+    if let Some(help) = failure.help() {
+        world.console.line(Stream::Out, help);
+    }
+    world.console.line(Stream::Err, &failure.text());
+    failure.status()
+}
+
+fn sink(world: &World, debug: bool, evaluated: bool) -> Sink {
+    let path = |name| {
+        world
+            .environment
+            .get(name)
+            .map(|path| world.directory.join(path))
+    };
+    let wanted = Wanted {
+        debug,
+        evaluated,
+        json_log: world.environment.get("MACHINE_LOG") == Some("json"),
+        trace: path("MACHINE_TRACE"),
+        metrics: path("MACHINE_METRICS_FILE"),
+    };
+    Sink::new(wanted, world.console.clone(), world.ambient.clone())
+}

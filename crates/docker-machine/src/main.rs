@@ -1,1 +1,71 @@
-fn main() {}
+//! The binary: reads the process's world, runs the command line, ends the process.
+
+use std::io::{BufReader, IsTerminal as _, stderr, stdin, stdout};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+use docker_machine::console::{Console, Terminals};
+use docker_machine::environment::Environment;
+use docker_machine::{World, run, signals, terminal};
+use libmachine::{Cancel, SystemAmbient};
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        terminal::restore();
+        let text = format!("docker-machine: this is a bug: {panic}\n");
+        // Nobody may be listening.
+        let _ = std::io::Write::write_all(&mut stderr(), text.as_bytes());
+    }));
+    let cancel = Cancel::new();
+    signals::listen(cancel.clone(), terminal::restore);
+    let world = world(cancel);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let status = match runtime {
+        Ok(runtime) => {
+            let status = runtime.block_on(run(world));
+            // A thread that still reads standard input must not hold the process.
+            runtime.shutdown_background();
+            status.code()
+        }
+        Err(_) => 1,
+    };
+    terminal::restore();
+    ExitCode::from(status)
+}
+
+fn world(cancel: Cancel) -> World {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+    let environment = Environment::new(variables);
+    // A dumb terminal cannot move its cursor: it gets lines, as a pipe does.
+    let is_smart = environment.get("TERM").is_some_and(|term| term != "dumb");
+    let terminals = Terminals {
+        out: stdout().is_terminal(),
+        err: stderr().is_terminal() && is_smart,
+        columns: columns(),
+        colour: environment.get("NO_COLOR").is_none(),
+    };
+    World {
+        args: std::env::args_os().map(text).collect(),
+        home: dirs::home_dir(),
+        directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
+        console: Arc::new(Console::new(
+            Box::new(stdout()),
+            Box::new(stderr()),
+            terminals,
+        )),
+        input: Arc::new(Mutex::new(Box::new(BufReader::new(stdin())))),
+        ambient: Arc::new(SystemAmbient::new()),
+        environment,
+        cancel,
+    }
+}
+
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stdout())
+        .or_else(|_| rustix::termios::tcgetwinsize(stderr()))
+        .ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns >= 20)
+}

@@ -1,0 +1,458 @@
+//! From a Go command line to a plain one: a pure function, called once, before clap.
+//!
+//! Owns the syntax that Go's `flag` package and the Go binary's command library accept, and people's
+//! fingers know: `-flag` and `--flag`, `=value` or the next word, booleans that may carry a value,
+//! flags behind positionals, `--`. Refuses to know what a flag means. What comes out has one form only,
+//! `--flag=value` before `--` before positionals, so that clap has nothing to guess.
+//!
+//! An unknown flag or command passes through under its name: naming the nearest one is clap's job.
+
+use std::collections::BTreeMap;
+
+use machine_driver::{FlagSpec, OptionValue, Options};
+
+/// A flag of the binary's own or of a driver, and the letter that is short for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag {
+    /// Its name, type and environment variable.
+    pub spec: FlagSpec,
+    /// `t` for `--timeout, -t`.
+    pub short: Option<&'static str>,
+}
+
+impl Flag {
+    /// Declares a flag without a short form.
+    pub const fn new(spec: FlagSpec) -> Self {
+        Self { spec, short: None }
+    }
+
+    /// Gives it a short form.
+    #[must_use]
+    pub const fn short(mut self, short: &'static str) -> Self {
+        self.short = Some(short);
+        self
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.spec.name == name || self.short == Some(name)
+    }
+}
+
+/// What a command line may consist of.
+#[derive(Debug, Clone, Default)]
+pub struct Grammar {
+    /// The flags before the command.
+    pub global: Vec<Flag>,
+    /// The flags of each command.
+    pub commands: BTreeMap<&'static str, Vec<Flag>>,
+    /// The commands whose words are taken as they are (`ssh NAME ls -l`), but for a first word of help.
+    pub raw: Vec<&'static str>,
+}
+
+/// A command line in its one form.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Line {
+    /// `--flag=value` of the flags before the command.
+    pub global: Vec<String>,
+    /// The command, if there is one; whether it exists is not known here.
+    pub command: Option<String>,
+    /// `--flag=value` of the command's flags; `--flag` alone where nobody knows it.
+    pub flags: Vec<String>,
+    /// Everything else.
+    pub words: Vec<String>,
+}
+
+impl Line {
+    /// Returns the words for clap, the program's name not among them.
+    pub fn for_clap(&self) -> Vec<String> {
+        let mut line = self.global.clone();
+        if let Some(command) = &self.command {
+            line.push(command.clone());
+            line.extend(self.flags.iter().cloned());
+            line.push("--".to_owned());
+            line.extend(self.words.iter().cloned());
+        }
+        line
+    }
+}
+
+/// What Go's `flag` package says about a flag it cannot take. The sentences are Go's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SyntaxError {
+    /// `---x`, `-=x`.
+    #[error("bad flag syntax: {0}")]
+    Malformed(String),
+    /// The line ends where a value should be.
+    #[error("flag needs an argument: -{0}")]
+    ValueMissing(String),
+    /// A number that is none.
+    #[error("invalid value {value:?} for flag -{name}: parse error")]
+    NotANumber {
+        /// The flag's name, as typed.
+        name: String,
+        /// What was given.
+        value: String,
+    },
+    /// A truth value that is none.
+    #[error("invalid boolean value {value:?} for -{name}: parse error")]
+    NotABoolean {
+        /// The flag's name, as typed.
+        name: String,
+        /// What was given.
+        value: String,
+    },
+    /// `-t 3 --timeout 4`.
+    #[error("Cannot use two forms of the same flag: {0} {1}")]
+    TwoForms(String, String),
+}
+
+/// Why a line was refused, and which command's it was: that command's help goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// `None`: it was a global flag.
+    pub command: Option<String>,
+    /// Why.
+    pub why: SyntaxError,
+}
+
+/// Brings a command line, without the program's name, into its one form.
+///
+/// # Errors
+/// [`Refused`] for the first flag that Go would refuse; unknown ones are clap's to refuse.
+pub fn normalize(grammar: &Grammar, args: &[String]) -> Result<Line, Refused> {
+    let refused = |command: Option<&String>| {
+        let command = command.cloned();
+        move |why| Refused { command, why }
+    };
+    let mut global = Scan::of(&grammar.global);
+    let rest = global.run(args, false).map_err(refused(None))?;
+    let mut line = Line {
+        global: global.flags,
+        ..Line::default()
+    };
+    let Some((command, args)) = rest.split_first() else {
+        return Ok(line);
+    };
+    line.command = Some(command.clone());
+    if grammar.raw.contains(&command.as_str()) {
+        let asks_for_help = |word: &String| ["-h", "-help", "--help"].contains(&word.as_str());
+        if args.first().is_some_and(asks_for_help) {
+            line.flags.push("--help=true".to_owned());
+        } else {
+            line.words = args.to_vec();
+        }
+        return Ok(line);
+    }
+    let none = Vec::new();
+    let flags = grammar.commands.get(command.as_str()).unwrap_or(&none);
+    let mut scan = Scan::of(flags);
+    scan.run(args, true).map_err(refused(Some(command)))?;
+    line.flags = scan.flags;
+    line.words = scan.words;
+    Ok(line)
+}
+
+/// Returns the last value of a flag on a line in its one form.
+pub fn last_value<'a>(flags: &'a [String], name: &str) -> Option<&'a str> {
+    flags.iter().rev().find_map(|flag| {
+        let (given, value) = flag.strip_prefix("--")?.split_once('=')?;
+        (given == name).then_some(value)
+    })
+}
+
+struct Scan<'a> {
+    known: &'a [Flag],
+    /// Under which name each flag was given first.
+    forms: BTreeMap<&'static str, String>,
+    flags: Vec<String>,
+    words: Vec<String>,
+}
+
+impl<'a> Scan<'a> {
+    fn of(known: &'a [Flag]) -> Self {
+        Self {
+            known,
+            forms: BTreeMap::new(),
+            flags: Vec::new(),
+            words: Vec::new(),
+        }
+    }
+
+    /// Takes flags until the first word, or, where they may be mixed, to the end. Returns what is left.
+    fn run<'l>(&mut self, args: &'l [String], mixed: bool) -> Result<&'l [String], SyntaxError> {
+        let mut rest = args;
+        while let Some((arg, after)) = rest.split_first() {
+            if arg == "--" {
+                self.words.extend_from_slice(after);
+                return Ok(after);
+            }
+            // A dash alone is a word: standard input, by custom.
+            let Some(flag) = arg.strip_prefix('-').filter(|flag| !flag.is_empty()) else {
+                if !mixed {
+                    return Ok(rest);
+                }
+                self.words.push(arg.clone());
+                rest = after;
+                continue;
+            };
+            rest = self.flag(arg, flag.strip_prefix('-').unwrap_or(flag), after)?;
+        }
+        Ok(rest)
+    }
+
+    fn flag<'l>(
+        &mut self,
+        arg: &str,
+        flag: &str,
+        after: &'l [String],
+    ) -> Result<&'l [String], SyntaxError> {
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (flag, None),
+        };
+        if name.is_empty() || name.starts_with('-') {
+            return Err(SyntaxError::Malformed(arg.to_owned()));
+        }
+        let Some(known) = self.known.iter().find(|known| known.is_called(name)) else {
+            self.flags.push(format!("--{name}"));
+            return Ok(after);
+        };
+        let first = self
+            .forms
+            .entry(known.spec.name)
+            .or_insert_with(|| name.to_owned());
+        if first != name {
+            let (long, short) = (known.spec.name, known.short.unwrap_or_default());
+            return Err(SyntaxError::TwoForms(short.to_owned(), long.to_owned()));
+        }
+        let (value, after) = match (value, known.spec.kind) {
+            (Some(value), _) => (value, after),
+            (None, machine_driver::FlagKind::Bool) => ("true".to_owned(), after),
+            (None, machine_driver::FlagKind::Switch { bare }) => (bare.to_owned(), after),
+            (None, _) => match after.split_first() {
+                Some((value, after)) => (value.clone(), after),
+                None => return Err(SyntaxError::ValueMissing(name.to_owned())),
+            },
+        };
+        if !fits(&known.spec, &value) {
+            let name = name.to_owned();
+            return Err(match known.spec.kind {
+                machine_driver::FlagKind::Bool => SyntaxError::NotABoolean { name, value },
+                _ => SyntaxError::NotANumber { name, value },
+            });
+        }
+        self.flags.push(format!("--{}={value}", known.spec.name));
+        Ok(after)
+    }
+}
+
+/// Tells whether a value is of its flag's type.
+pub fn fits(spec: &FlagSpec, value: &str) -> bool {
+    let given = OptionValue {
+        values: vec![value.to_owned()],
+        from_env: None,
+    };
+    Options::new(vec![spec.clone()], BTreeMap::from([(spec.name, given)])).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grammar() -> Grammar {
+        let flag = Flag::new;
+        Grammar {
+            global: vec![
+                flag(FlagSpec::bool("debug", "")).short("D"),
+                flag(FlagSpec::string("storage-path", "")).short("s"),
+                flag(FlagSpec::string("bugsnag-api-token", "")),
+            ],
+            commands: BTreeMap::from([
+                (
+                    "create",
+                    vec![
+                        flag(FlagSpec::string("driver", "")).short("d"),
+                        flag(FlagSpec::list("tls-san", "")),
+                        flag(FlagSpec::bool("swarm", "")),
+                        flag(FlagSpec::int("port", 22, "")).short("p"),
+                        flag(FlagSpec::switch("spot-fallback", "capacity", "")),
+                    ],
+                ),
+                (
+                    "rm",
+                    vec![
+                        flag(FlagSpec::bool("y", "")),
+                        flag(FlagSpec::bool("force", "")).short("f"),
+                    ],
+                ),
+                ("ssh", Vec::new()),
+            ]),
+            raw: vec!["ssh"],
+        }
+    }
+
+    fn try_line(args: &[&str]) -> Result<String, Refused> {
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        normalize(&grammar(), &args).map(|line| line.for_clap().join(" "))
+    }
+
+    fn line(args: &[&str]) -> String {
+        try_line(args).unwrap()
+    }
+
+    fn why(args: &[&str]) -> String {
+        try_line(args).unwrap_err().why.to_string()
+    }
+
+    #[test]
+    fn one_dash_or_two_and_a_sign_or_a_word_are_the_same() {
+        for args in [
+            ["create", "-d", "none", "n"].as_slice(),
+            &["create", "--d", "none", "n"],
+            &["create", "-driver", "none", "n"],
+            &["create", "--driver", "none", "n"],
+            &["create", "-d=none", "n"],
+            &["create", "-driver=none", "n"],
+            &["create", "--driver=none", "n"],
+            &["create", "n", "--driver", "none"],
+            &["create", "--driver=none", "--", "n"],
+        ] {
+            assert_eq!(line(args), "create --driver=none -- n", "{args:?}");
+        }
+    }
+
+    #[test]
+    fn booleans_take_a_value_only_behind_a_sign() {
+        assert_eq!(line(&["rm", "-y", "n1"]), "rm --y=true -- n1");
+        assert_eq!(line(&["rm", "-y", "false"]), "rm --y=true -- false");
+        assert_eq!(line(&["rm", "-y=false", "n1"]), "rm --y=false -- n1");
+        assert_eq!(line(&["rm", "--force=T"]), "rm --force=T --");
+        assert_eq!(
+            why(&["rm", "-f=maybe"]),
+            r#"invalid boolean value "maybe" for -f: parse error"#
+        );
+        assert_eq!(
+            why(&["rm", "-y="]),
+            r#"invalid boolean value "" for -y: parse error"#
+        );
+    }
+
+    #[test]
+    fn switches_may_carry_a_word() {
+        assert_eq!(
+            line(&["create", "--spot-fallback", "n"]),
+            "create --spot-fallback=capacity -- n"
+        );
+        assert_eq!(
+            line(&["create", "--spot-fallback=any"]),
+            "create --spot-fallback=any --"
+        );
+    }
+
+    #[test]
+    fn values_may_be_empty_begin_with_a_dash_and_hold_anything() {
+        assert_eq!(line(&["create", "--driver="]), "create --driver= --");
+        assert_eq!(line(&["create", "--driver", ""]), "create --driver= --");
+        assert_eq!(line(&["create", "--driver", "-x"]), "create --driver=-x --");
+        assert_eq!(line(&["create", "--driver", "--"]), "create --driver=-- --");
+        assert_eq!(
+            line(&["create", "--tls-san=a=b,c d"]),
+            "create --tls-san=a=b,c d --"
+        );
+        assert_eq!(line(&["create", "-p", "-0x10"]), "create --port=-0x10 --");
+    }
+
+    #[test]
+    fn what_is_repeated_stays_in_order() {
+        assert_eq!(
+            line(&[
+                "create",
+                "--tls-san",
+                "a",
+                "n",
+                "--tls-san=b",
+                "-d",
+                "x",
+                "-d",
+                "y"
+            ]),
+            "create --tls-san=a --tls-san=b --driver=x --driver=y -- n"
+        );
+        let flags = ["--driver=x", "--port=1", "--driver=y=z"].map(str::to_owned);
+        assert_eq!(last_value(&flags, "driver"), Some("y=z"));
+        assert_eq!(last_value(&flags, "drive"), None);
+    }
+
+    #[test]
+    fn two_forms_of_a_flag_are_refused_as_go_refuses_them() {
+        assert_eq!(
+            why(&["create", "-d", "a", "--driver", "b"]),
+            "Cannot use two forms of the same flag: d driver"
+        );
+    }
+
+    #[test]
+    fn nothing_behind_two_dashes_is_a_flag() {
+        assert_eq!(line(&["rm", "--", "-y", "n1"]), "rm -- -y n1");
+        assert_eq!(line(&["rm", "n1", "--", "--", "-f"]), "rm -- n1 -- -f");
+        assert_eq!(line(&["--", "rm", "-y"]), "rm --y=true --");
+    }
+
+    #[test]
+    fn a_dash_alone_is_a_word() {
+        assert_eq!(line(&["rm", "-", "-y"]), "rm --y=true -- -");
+        assert_eq!(line(&["-"]), "- --");
+    }
+
+    #[test]
+    fn global_flags_end_at_the_command() {
+        assert_eq!(
+            line(&["-D", "--bugsnag-api-token=no-report", "-s", "/x", "rm", "n"]),
+            "--debug=true --bugsnag-api-token=no-report --storage-path=/x rm -- n"
+        );
+        assert_eq!(line(&["rm", "-D"]), "rm --D --");
+        assert_eq!(line(&["-s", "rm"]), "--storage-path=rm");
+        assert_eq!(line(&[]), "");
+    }
+
+    #[test]
+    fn what_nobody_knows_passes_through_by_name() {
+        assert_eq!(line(&["rm", "-bogus=3", "n"]), "rm --bogus -- n");
+        assert_eq!(line(&["--bogus"]), "--bogus");
+        assert_eq!(line(&["bogus", "-x"]), "bogus --x --");
+    }
+
+    #[test]
+    fn what_ssh_runs_is_nobodys_business() {
+        assert_eq!(
+            line(&["ssh", "n", "ls", "-d", "--", "/tmp"]),
+            "ssh -- n ls -d -- /tmp"
+        );
+        assert_eq!(
+            line(&["-D", "ssh", "n", "--help"]),
+            "--debug=true ssh -- n --help"
+        );
+        for help in ["-h", "-help", "--help"] {
+            assert_eq!(line(&["ssh", help]), "ssh --help=true --");
+        }
+    }
+
+    #[test]
+    fn what_go_refuses_is_refused_in_its_words() {
+        assert_eq!(why(&["rm", "---y"]), "bad flag syntax: ---y");
+        assert_eq!(why(&["rm", "-=y"]), "bad flag syntax: -=y");
+        assert_eq!(why(&["rm", "--=y"]), "bad flag syntax: --=y");
+        assert_eq!(why(&["-s"]), "flag needs an argument: -s");
+        assert_eq!(
+            why(&["create", "n", "--driver"]),
+            "flag needs an argument: -driver"
+        );
+        assert_eq!(
+            why(&["create", "-p", "abc"]),
+            r#"invalid value "abc" for flag -p: parse error"#
+        );
+        let refused = try_line(&["create", "-p", ""]).unwrap_err();
+        assert_eq!(refused.command.as_deref(), Some("create"));
+        assert_eq!(try_line(&["-s"]).unwrap_err().command, None);
+    }
+}

@@ -1,0 +1,381 @@
+//! The command line as a whole: from words to a command, its options and its positionals.
+//!
+//! [`crate::argv`] has brought the words into one form; this declares the commands to clap out of the
+//! table, lets it judge, and reads the options. It also renders help, for the completions and the man
+//! page too. What a command does is none of its business.
+
+use std::sync::Arc;
+
+use clap::{Arg, ArgAction, ArgMatches};
+use machine_driver::{DriverKind, FlagKind, FlagSpec, Options};
+
+use crate::argv::{self, Flag, Grammar, Line};
+use crate::commands::{self, Command};
+use crate::environment::Environment;
+use crate::options::{self, Owner};
+use crate::usage::UsageError;
+
+/// What to do.
+pub struct Invocation {
+    /// The flags before the command.
+    pub global: Options,
+    /// What was asked for.
+    pub request: Request,
+    /// What the environment has and nobody reads, to be said on standard error.
+    pub warnings: Vec<String>,
+}
+
+/// What was asked for.
+pub enum Request {
+    /// `--help`, or nothing at all.
+    Help(String),
+    /// `--version`.
+    Version,
+    /// A command.
+    Run(&'static dyn Command, Arguments),
+}
+
+/// What a command is given.
+#[derive(Debug, Clone, Default)]
+pub struct Arguments {
+    /// Its own flags.
+    pub options: Options,
+    /// Of `create`: the driver's name.
+    pub driver_name: &'static str,
+    /// Of `create`: the driver's flags.
+    pub driver: Options,
+    /// Everything that is no flag.
+    pub words: Vec<String>,
+    /// The help that goes with a usage error.
+    pub usage: String,
+}
+
+/// The flags before the command.
+pub fn global_flags() -> Vec<Flag> {
+    let text = |name, env, help| Flag::new(FlagSpec::string(name, help).env(env));
+    let switch = |name, help| FlagSpec::bool(name, help);
+    vec![
+        Flag::new(
+            switch("debug", "Tell each step, call and wait, with its duration")
+                .env("MACHINE_DEBUG"),
+        )
+        .short("D"),
+        text(
+            "storage-path",
+            "MACHINE_STORAGE_PATH",
+            "Where machines and certificates are kept, instead of ~/.docker/machine",
+        )
+        .short("s"),
+        text(
+            "tls-ca-cert",
+            "MACHINE_TLS_CA_CERT",
+            "The CA's certificate, instead of certs/ca.pem",
+        ),
+        text(
+            "tls-ca-key",
+            "MACHINE_TLS_CA_KEY",
+            "The CA's private key, instead of certs/ca-key.pem",
+        ),
+        text(
+            "tls-client-cert",
+            "MACHINE_TLS_CLIENT_CERT",
+            "The client's certificate, instead of certs/cert.pem",
+        ),
+        text(
+            "tls-client-key",
+            "MACHINE_TLS_CLIENT_KEY",
+            "The client's private key, instead of certs/key.pem",
+        ),
+        text(
+            "github-api-token",
+            "MACHINE_GITHUB_API_TOKEN",
+            "Accepted, and not used",
+        ),
+        Flag::new(switch("native-ssh", "Accepted: SSH is always native").env("MACHINE_NATIVE_SSH")),
+        text(
+            "bugsnag-api-token",
+            "MACHINE_BUGSNAG_API_TOKEN",
+            "Accepted: nothing is ever sent anywhere",
+        ),
+        help_flag(),
+        Flag::new(switch("version", "Print the version")).short("v"),
+    ]
+}
+
+fn help_flag() -> Flag {
+    Flag::new(FlagSpec::bool("help", "Print help")).short("h")
+}
+
+/// The command line of this binary, for one table of drivers.
+pub struct Cli<'a> {
+    /// The drivers.
+    pub drivers: &'a [Arc<dyn DriverKind>],
+    /// What stands in for flags.
+    pub environment: &'a Environment,
+    /// How wide help may be.
+    pub columns: usize,
+}
+
+impl Cli<'_> {
+    /// Reads a command line, the program's name not among its words.
+    ///
+    /// # Errors
+    /// [`UsageError`] says what is wrong as the Go binary says it, and which help goes with it.
+    pub fn parse(&self, args: &[String]) -> Result<Invocation, UsageError> {
+        let line = argv::normalize(&self.grammar(), args).map_err(|refused| {
+            let command = refused.command.as_deref().and_then(commands::find);
+            UsageError::new(refused.why.to_string()).with_help(self.help(command, None))
+        })?;
+        let command = match &line.command {
+            Some(name) => Some(commands::find(name).ok_or_else(|| self.unknown_command(name))?),
+            None => None,
+        };
+        let driver = match command {
+            Some(command) if command.takes_driver_flags() => self.driver(&line)?,
+            _ => None,
+        };
+        let matches = self
+            .clap(driver)
+            .try_get_matches_from(line.for_clap())
+            .map_err(|error| {
+                let help = self.help(command.filter(|_| !in_global(&line, &error)), driver);
+                UsageError::of_clap(&error).with_help(help)
+            })?;
+        let mut warnings = Vec::new();
+        let mut read = |flags: Vec<FlagSpec>, owner, matches: &ArgMatches| {
+            options::read(flags, owner, matches, self.environment, &mut warnings)
+        };
+        let global = read(specs(global_flags()), Owner::Binary, &matches);
+        let request = match (command, matches.subcommand_matches(name_of(command))) {
+            _ if global.bool("help") => Request::Help(self.help(None, None)),
+            _ if global.bool("version") => Request::Version,
+            (Some(command), Some(matches)) => {
+                let options = read(specs(all_flags(command)), Owner::Binary, matches);
+                if options.bool("help") {
+                    Request::Help(self.help(Some(command), driver))
+                } else {
+                    let drivers_flags = driver.map(|driver| driver.flags()).unwrap_or_default();
+                    let driver_options = read(drivers_flags, Owner::Driver, matches);
+                    Request::Run(
+                        command,
+                        Arguments {
+                            driver_name: driver.map(|driver| driver.name()).unwrap_or_default(),
+                            options,
+                            driver: driver_options,
+                            words: line.words,
+                            usage: self.help(Some(command), driver),
+                        },
+                    )
+                }
+            }
+            _ => Request::Help(self.help(None, None)),
+        };
+        Ok(Invocation {
+            global,
+            request,
+            warnings,
+        })
+    }
+
+    /// Renders the help of a command, with a driver's flags where it takes them; of the program itself for `None`.
+    pub fn help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
+        let mut program = self.clap(driver);
+        program.build();
+        let text = match program.find_subcommand_mut(name_of(command)) {
+            Some(command) => command.render_long_help().to_string(),
+            None => program.render_long_help().to_string(),
+        };
+        // clap ends lines that it wrapped with the space it wrapped at.
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        lines.join("\n").trim_end().to_owned()
+    }
+
+    /// Declares everything to clap, with the flags of one driver.
+    pub fn clap(&self, driver: Option<&dyn DriverKind>) -> clap::Command {
+        let driver = driver.map(DriverKind::flags).unwrap_or_default();
+        self.clap_with(&driver)
+    }
+
+    /// Declares everything to clap, with the flags of all drivers: for completions and the man page.
+    pub fn clap_whole(&self) -> clap::Command {
+        let flags: Vec<FlagSpec> = self.drivers.iter().flat_map(|kind| kind.flags()).collect();
+        self.clap_with(&flags)
+    }
+
+    fn clap_with(&self, driver: &[FlagSpec]) -> clap::Command {
+        let mut program = clap::Command::new("docker-machine")
+            .about("Create and manage machines running Docker.")
+            .version(crate::version::version())
+            .override_usage("docker-machine [OPTIONS] COMMAND [ARG...]")
+            .after_help("Run 'docker-machine COMMAND --help' for more information on a command.")
+            .no_binary_name(true)
+            .disable_help_flag(true)
+            .disable_version_flag(true)
+            .disable_help_subcommand(true)
+            .term_width(self.columns)
+            .subcommand_value_name("COMMAND")
+            .subcommand_help_heading("Commands")
+            .next_help_heading("Options")
+            .args(
+                global_flags()
+                    .iter()
+                    .map(|flag| argument(&flag.spec, flag.short)),
+            );
+        for command in commands::TABLE {
+            program = program.subcommand(self.clap_command(*command, driver));
+        }
+        program
+    }
+
+    fn clap_command(&self, command: &dyn Command, driver: &[FlagSpec]) -> clap::Command {
+        let about = command.about();
+        let arguments = match about.arguments {
+            "" => String::new(),
+            arguments => format!(" {arguments}"),
+        };
+        let mut declared = clap::Command::new(about.name)
+            .about(about.summary)
+            .long_about(
+                format!("{}\n\n{}", about.summary, about.details)
+                    .trim_end()
+                    .to_owned(),
+            )
+            .override_usage(format!(
+                "docker-machine {} [OPTIONS]{arguments}",
+                about.name
+            ))
+            .disable_help_flag(true)
+            .disable_version_flag(true)
+            .next_help_heading("Options")
+            .args(
+                all_flags(command)
+                    .iter()
+                    .map(|flag| argument(&flag.spec, flag.short)),
+            )
+            .arg(Arg::new("words").value_name("ARG").num_args(0..).hide(true));
+        if command.takes_driver_flags() {
+            let names: Vec<_> = self.drivers.iter().map(|kind| kind.name()).collect();
+            let names = format!("Drivers: {}.", names.join(", "));
+            declared = declared
+                .after_help(match driver {
+                    [] => format!("{names}\nRun 'docker-machine create --driver NAME --help' for a driver's own options."),
+                    _ => names,
+                })
+                .next_help_heading("Options of the driver")
+                .args(driver.iter().map(|spec| argument(spec, None)));
+        }
+        declared
+    }
+
+    fn grammar(&self) -> Grammar {
+        let of = |command: &dyn Command| {
+            let mut flags = all_flags(command);
+            if command.takes_driver_flags() {
+                let drivers = self.drivers.iter().flat_map(|kind| kind.flags());
+                flags.extend(drivers.map(Flag::new));
+            }
+            (command.about().name, flags)
+        };
+        Grammar {
+            global: global_flags(),
+            commands: commands::TABLE.iter().map(|command| of(*command)).collect(),
+            raw: commands::TABLE
+                .iter()
+                .filter(|command| command.takes_words_as_they_are())
+                .map(|command| command.about().name)
+                .collect(),
+        }
+    }
+
+    /// Finds the driver that a `create` is about; `None`: it only asks for help.
+    fn driver(&self, line: &Line) -> Result<Option<&dyn DriverKind>, UsageError> {
+        let typed = argv::last_value(&line.flags, "driver");
+        let name = typed.or_else(|| self.environment.get("MACHINE_DRIVER"));
+        if name.is_none() && argv::last_value(&line.flags, "help").is_some() {
+            return Ok(None);
+        }
+        // The Go binary's default is one that this binary does not have.
+        let name = name.unwrap_or("virtualbox");
+        match self.drivers.iter().find(|kind| kind.name() == name) {
+            Some(kind) => Ok(Some(kind.as_ref())),
+            None => {
+                let known: Vec<_> = self.drivers.iter().map(|kind| kind.name()).collect();
+                Err(UsageError::new(format!(
+                    "Driver {name:?} not found. Do you have the plugin binary \"docker-machine-driver-{name}\" accessible in your PATH?"
+                ))
+                .with_hint(format!("choose one with --driver: {}", known.join(", "))))
+            }
+        }
+    }
+
+    /// Says that there is no such command, and which one is near.
+    pub fn unknown_command(&self, name: &str) -> UsageError {
+        let error = self.clap(None).try_get_matches_from([name]);
+        UsageError::new(format!(
+            "docker-machine: '{name}' is not a docker-machine command. See 'docker-machine --help'."
+        ))
+        .with_suggestion(error.err().as_ref())
+    }
+}
+
+fn name_of(command: Option<&dyn Command>) -> &'static str {
+    command
+        .map(|command| command.about().name)
+        .unwrap_or_default()
+}
+
+fn specs(flags: Vec<Flag>) -> Vec<FlagSpec> {
+    flags.into_iter().map(|flag| flag.spec).collect()
+}
+
+/// Returns the flags of a command, and the one that every command has.
+fn all_flags(command: &dyn Command) -> Vec<Flag> {
+    let mut flags = command.flags();
+    flags.push(help_flag());
+    flags
+}
+
+/// Tells whether the flag that clap refused stands before the command.
+fn in_global(line: &Line, error: &clap::Error) -> bool {
+    let refused = crate::usage::refused_flag(error);
+    refused.is_some_and(|flag| line.global.contains(&flag))
+}
+
+fn argument(spec: &FlagSpec, short: Option<&'static str>) -> Arg {
+    let mut help = spec.help.to_owned();
+    match spec.kind {
+        FlagKind::String { default } if !default.is_empty() => {
+            help.push_str(&format!(" [default: {default}]"));
+        }
+        FlagKind::Int { default } => help.push_str(&format!(" [default: {default}]")),
+        FlagKind::List { default } if !default.is_empty() => {
+            help.push_str(&format!(" [default: {}]", default.join(", ")));
+        }
+        _ => {}
+    }
+    if matches!(spec.kind, FlagKind::List { .. }) {
+        help.push_str(" (repeatable)");
+    }
+    if let Some(env) = spec.env {
+        help.push_str(&format!(" [${env}]"));
+    }
+    let mut argument = Arg::new(spec.name).action(ArgAction::Append).help(help);
+    // `-y` is shown as it is typed; in its one form it is `--y`.
+    argument = match (spec.name.chars().next(), spec.name.len()) {
+        (Some(letter), 1) => argument.short(letter).alias(spec.name),
+        _ => argument.long(spec.name),
+    };
+    if let Some(letter) = short.and_then(|short| short.chars().next()) {
+        argument = argument.short(letter);
+    }
+    match spec.kind {
+        // A value is always there by the time that clap looks; help shows none.
+        FlagKind::Bool => argument
+            .num_args(0..=1)
+            .hide_possible_values(true)
+            .value_name("BOOL"),
+        FlagKind::Switch { .. } => argument.num_args(0..=1).value_name("WORD"),
+        FlagKind::Int { .. } => argument.num_args(1).value_name("NUMBER"),
+        FlagKind::String { .. } | FlagKind::List { .. } => argument.num_args(1).value_name("VALUE"),
+    }
+}

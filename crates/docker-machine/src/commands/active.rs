@@ -1,0 +1,62 @@
+//! `docker-machine active`.
+
+use async_trait::async_trait;
+use libmachine::{Active as Pointed, ListOptions};
+use machine_driver::FlagSpec;
+use machine_types::MachineState;
+
+use super::{About, Command};
+use crate::argv::Flag;
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::listing::{self, order};
+
+/// Prints which machine `DOCKER_HOST` points at.
+pub(crate) struct Active;
+
+#[async_trait]
+impl Command for Active {
+    fn about(&self) -> About {
+        About {
+            name: "active",
+            arguments: "",
+            summary: "Print which machine is active",
+            details: "The one whose Docker, or whose swarm, $DOCKER_HOST points at.",
+        }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        let timeout = FlagSpec::int(
+            "timeout",
+            10,
+            "How many seconds a machine may take to answer",
+        );
+        vec![Flag::new(timeout).short("t")]
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        if !arguments.words.is_empty() {
+            return Err(Failure::new("Error: Too many arguments given"));
+        }
+        let options = ListOptions {
+            names: None,
+            timeout: listing::timeout(&arguments.options),
+            docker_host: cx.world.environment.get("DOCKER_HOST").map(str::to_owned),
+        };
+        let listed = cx.library.list(&options).await;
+        let mut items = listed.map_err(|error| Failure::of("Error getting active host", &error))?;
+        items.sort_by(|a, b| order::natural(&a.name, &b.name));
+        let is_active = |active| matches!(active, Pointed::Host | Pointed::Swarm);
+        if let Some(item) = items.iter().find(|item| is_active(item.active)) {
+            cx.print(&item.name);
+            return Ok(());
+        }
+        // One that did not answer in time may be it.
+        let silent = items.iter().any(|item| item.state == MachineState::Timeout);
+        Err(Failure::new(match silent {
+            true => "Error getting active host: timeout",
+            false => "No active host found",
+        }))
+    }
+}

@@ -1,0 +1,70 @@
+//! `docker-machine config`.
+
+use async_trait::async_trait;
+use libmachine::Error;
+use machine_driver::FlagSpec;
+
+use super::{About, Command, targets};
+use crate::argv::Flag;
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::quote::go_quote;
+
+/// Prints the options that make `docker` talk to a machine, having seen that it answers.
+pub(crate) struct Config;
+
+/// Names what was being done, as the Go binary does, when a machine did not prove that it is there.
+pub(crate) fn failure(doing: &str, error: &Error) -> Failure {
+    match error {
+        Error::NotFound(_) | Error::UnknownDriver { .. } | Error::Store(_) => {
+            Failure::of("", error)
+        }
+        Error::Endpoint { .. } => Failure::of(
+            &format!("{doing}: Error checking and/or regenerating the certs"),
+            error,
+        ),
+        _ => Failure::of(doing, error),
+    }
+}
+
+#[async_trait]
+impl Command for Config {
+    fn about(&self) -> About {
+        About {
+            name: "config",
+            arguments: "[NAME]",
+            summary: "Print the connection options of a machine's Docker",
+            details: "For use as: docker $(docker-machine config NAME) ps. Fails where Docker does not answer with this machine's certificate. Without a name, of the machine 'default'.",
+        }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        vec![Flag::new(FlagSpec::bool(
+            "swarm",
+            "Those of the swarm that the machine is the master of",
+        ))]
+    }
+
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let name = targets::first(cx, &arguments.words)?;
+        let swarm = arguments.options.bool("swarm");
+        let connected = cx.library.connection(&name, swarm).await;
+        let connection =
+            connected.map_err(|error| failure("Error running connection boilerplate", &error))?;
+        cx.print("--tlsverify");
+        for (flag, path) in [
+            ("tlscacert", &connection.ca),
+            ("tlscert", &connection.cert),
+            ("tlskey", &connection.key),
+        ] {
+            cx.print(&format!("--{flag}={}", go_quote(&path.to_string_lossy())));
+        }
+        cx.print(&format!("-H={}", connection.url));
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! `docker-machine create`.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use libmachine::{CreateRequest, CreateTimes, Provisioning};
+use machine_driver::{FlagSpec, Options};
+use machine_types::{EngineOptions, SwarmOptions};
+
+use super::{About, Command};
+use crate::argv::Flag;
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Creates a machine.
+pub(crate) struct Create;
+
+#[async_trait]
+impl Command for Create {
+    fn about(&self) -> About {
+        About {
+            name: "create",
+            arguments: "NAME",
+            summary: "Create a machine",
+            details: "Launches an instance, installs Docker on it and makes it answer over TLS. If that fails, whatever was made is removed again.",
+        }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        let text = FlagSpec::string;
+        let list = |name, help| Flag::new(FlagSpec::list(name, help));
+        let swarm = |spec: FlagSpec| Flag::new(spec);
+        vec![
+            Flag::new(text("driver", "Which driver makes the machine").env("MACHINE_DRIVER"))
+                .short("d"),
+            Flag::new(
+                text(
+                    "engine-install-url",
+                    "Where Docker's installation script comes from",
+                )
+                .default_text("https://get.docker.com")
+                .env("MACHINE_DOCKER_INSTALL_URL"),
+            ),
+            Flag::new(text(
+                "engine-version",
+                "Which release of Docker to install, instead of the newest",
+            )),
+            list(
+                "engine-opt",
+                "An option of dockerd, as FLAG=VALUE without dashes",
+            ),
+            list(
+                "engine-insecure-registry",
+                "A registry to be used without checking its certificate",
+            ),
+            Flag::new(
+                FlagSpec::list("engine-registry-mirror", "A registry mirror")
+                    .env("ENGINE_REGISTRY_MIRROR"),
+            ),
+            list("engine-label", "A label of the engine, as KEY=VALUE"),
+            Flag::new(text("engine-storage-driver", "Docker's storage driver")),
+            list(
+                "engine-env",
+                "An environment variable of dockerd, as NAME=VALUE",
+            ),
+            list(
+                "tls-san",
+                "Another name or address for the server's certificate",
+            ),
+            Flag::new(text(
+                "custom-install-script",
+                "A script to run instead of installing and configuring Docker",
+            )),
+            Flag::new(text(
+                "hostname-override",
+                "The host's name, instead of the machine's",
+            )),
+            swarm(FlagSpec::bool(
+                "swarm",
+                "Record the machine as a member of a classic swarm",
+            )),
+            swarm(FlagSpec::bool(
+                "swarm-master",
+                "Record it as the swarm's master",
+            )),
+            swarm(
+                text("swarm-image", "The image of the swarm's agent")
+                    .default_text("swarm:latest")
+                    .env("MACHINE_SWARM_IMAGE"),
+            ),
+            swarm(text(
+                "swarm-discovery",
+                "The swarm's discovery service, as SCHEME://...",
+            )),
+            swarm(text("swarm-strategy", "The swarm's scheduling strategy").default_text("spread")),
+            swarm(FlagSpec::list(
+                "swarm-opt",
+                "An option of the swarm's master",
+            )),
+            swarm(FlagSpec::list(
+                "swarm-join-opt",
+                "An option of the swarm's agent",
+            )),
+            swarm(
+                text("swarm-host", "Where the swarm's master listens")
+                    .default_text("tcp://0.0.0.0:3376"),
+            ),
+            swarm(text("swarm-addr", "The address that the swarm is told")),
+            swarm(FlagSpec::bool(
+                "swarm-experimental",
+                "Record the swarm's experimental features as on",
+            )),
+        ]
+    }
+
+    fn takes_driver_flags(&self) -> bool {
+        true
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let name = match arguments.words.as_slice() {
+            [name] if !name.is_empty() => name.clone(),
+            [_, extra @ ..] if !extra.is_empty() => {
+                let extra = extra.join(" ");
+                return Err(Failure::new(format!(
+                    "Invalid command line. Found extra arguments [{extra}]"
+                )));
+            }
+            _ => {
+                return Err(Failure::usage(
+                    "Error: No machine name specified",
+                    &arguments.usage,
+                ));
+            }
+        };
+        let options = arguments.options;
+        let discovery = options.string("swarm-discovery");
+        if !discovery.is_empty() && !discovery.contains("://") {
+            return Err(Failure::new(format!(
+                "Error parsing swarm discovery: Swarm Discovery URL was in the wrong format: {discovery}"
+            )));
+        }
+        let request = CreateRequest {
+            name: name.clone(),
+            driver: arguments.driver_name.to_owned(),
+            options: arguments.driver,
+            engine: engine(&options),
+            swarm: swarm(&options),
+            tls_sans: options.list("tls-san"),
+            provisioning: Provisioning {
+                engine_version: given(&options, "engine-version"),
+                custom_install_script: given(&options, "custom-install-script")
+                    .map(|path| cx.world.directory.join(path)),
+                hostname: given(&options, "hostname-override"),
+            },
+        };
+        let begun = cx.world.ambient.monotonic();
+        let times = cx.library.create(request).await?;
+        if times != CreateTimes::default() {
+            let total = cx.world.ambient.monotonic().saturating_sub(begun);
+            cx.print(&closing_line(total, &times));
+        }
+        let program = cx
+            .world
+            .args
+            .first()
+            .map_or("docker-machine", String::as_str);
+        cx.print(&format!(
+            "To see how to connect your Docker Client to the Docker Engine running on this virtual machine, run: {program} env {name}"
+        ));
+        Ok(())
+    }
+}
+
+fn engine(options: &Options) -> EngineOptions {
+    EngineOptions {
+        arbitrary_flags: Some(options.list("engine-opt")),
+        env: Some(options.list("engine-env")),
+        insecure_registry: Some(options.list("engine-insecure-registry")),
+        labels: Some(options.list("engine-label")),
+        registry_mirror: Some(options.list("engine-registry-mirror")),
+        storage_driver: options.string("engine-storage-driver"),
+        tls_verify: true,
+        install_url: options.string("engine-install-url"),
+        ..EngineOptions::default()
+    }
+}
+
+fn swarm(options: &Options) -> SwarmOptions {
+    let master = options.bool("swarm-master");
+    let agent = options.bool("swarm");
+    SwarmOptions {
+        is_swarm: agent || master,
+        address: options.string("swarm-addr"),
+        discovery: options.string("swarm-discovery"),
+        agent,
+        master,
+        host: options.string("swarm-host"),
+        image: options.string("swarm-image"),
+        strategy: options.string("swarm-strategy"),
+        arbitrary_flags: Some(options.list("swarm-opt")),
+        arbitrary_join_flags: Some(options.list("swarm-join-opt")),
+        is_experimental: options.bool("swarm-experimental"),
+        ..SwarmOptions::default()
+    }
+}
+
+fn given(options: &Options, name: &str) -> Option<String> {
+    Some(options.string(name)).filter(|value| !value.is_empty())
+}
+
+/// Says where the time went.
+fn closing_line(total: Duration, times: &CreateTimes) -> String {
+    let seconds = |time: Duration| format!("{:.1}s", time.as_secs_f64());
+    format!(
+        "Created in {}: launch {}, boot {}, ssh {}, docker {}",
+        seconds(total),
+        seconds(times.launch),
+        seconds(times.boot),
+        seconds(times.ssh),
+        seconds(times.docker),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closing_line_says_where_the_time_went() {
+        let times = CreateTimes {
+            launch: Duration::from_millis(1100),
+            boot: Duration::from_secs(6),
+            ssh: Duration::from_millis(160),
+            docker: Duration::from_millis(1900),
+        };
+        assert_eq!(
+            closing_line(Duration::from_millis(9160), &times),
+            "Created in 9.2s: launch 1.1s, boot 6.0s, ssh 0.2s, docker 1.9s"
+        );
+    }
+}

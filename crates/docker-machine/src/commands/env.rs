@@ -1,0 +1,122 @@
+//! `docker-machine env`.
+
+use async_trait::async_trait;
+use machine_driver::FlagSpec;
+
+use super::{About, Command, config, targets};
+use crate::argv::Flag;
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::script::{Language, NoProxy, set, unset, usage_hint};
+
+/// Prints the commands that point a shell's `docker` at a machine.
+pub(crate) struct Env;
+
+#[async_trait]
+impl Command for Env {
+    fn about(&self) -> About {
+        About {
+            name: "env",
+            arguments: "[NAME]",
+            summary: "Print the commands that point a shell's docker at a machine",
+            details: "For use as: eval $(docker-machine env NAME). The last lines say how in the shell at hand. Fails where Docker does not answer with this machine's certificate. Without a name, for the machine 'default'.",
+        }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        vec![
+            Flag::new(FlagSpec::bool(
+                "swarm",
+                "Point at the swarm that the machine is the master of",
+            )),
+            Flag::new(FlagSpec::string(
+                "shell",
+                "Which shell it is for: bash, zsh, sh, fish, tcsh, cmd, powershell or emacs; $SHELL where not given",
+            )),
+            Flag::new(FlagSpec::bool("unset", "Unset the variables")).short("u"),
+            Flag::new(FlagSpec::bool(
+                "no-proxy",
+                "Add the machine's address to $NO_PROXY",
+            )),
+        ]
+    }
+
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let text = match arguments.options.bool("unset") {
+            true => unset_script(cx, &arguments)?,
+            false => set_script(cx, &arguments).await?,
+        };
+        cx.pieces()
+            .console
+            .write(crate::console::Stream::Out, text.as_bytes());
+        Ok(())
+    }
+}
+
+async fn set_script(cx: &Context, arguments: &Arguments) -> Result<String, Failure> {
+    let name = targets::only(cx, &arguments.words)?;
+    let connected = cx
+        .library
+        .connection(&name, arguments.options.bool("swarm"))
+        .await;
+    let connection =
+        connected.map_err(|error| config::failure("Error checking TLS connection", &error))?;
+    let shell = shell_name(cx, arguments)?;
+    let no_proxy = match arguments.options.bool("no-proxy") {
+        true => {
+            let address = cx.library.open(&name)?.address().unwrap_or_default();
+            Some(NoProxy::of(&cx.world.environment).with(&address))
+        }
+        false => None,
+    };
+    let mut variables = vec![
+        ("DOCKER_TLS_VERIFY", "1".to_owned()),
+        ("DOCKER_HOST", connection.url),
+        (
+            "DOCKER_CERT_PATH",
+            connection.directory.to_string_lossy().into_owned(),
+        ),
+        ("DOCKER_MACHINE_NAME", name),
+    ];
+    variables.extend(no_proxy.map(|no_proxy| (no_proxy.variable, no_proxy.value)));
+    let script = set(Language::called(&shell), &variables);
+    Ok(script + &usage_hint(Language::called(&shell), &cx.world.args))
+}
+
+fn unset_script(cx: &Context, arguments: &Arguments) -> Result<String, Failure> {
+    if !arguments.words.is_empty() {
+        return Err(Failure::new(
+            "Error: Expected no machine name when the -u flag is present",
+        ));
+    }
+    let shell = shell_name(cx, arguments)?;
+    let no_proxy = arguments
+        .options
+        .bool("no-proxy")
+        .then(|| NoProxy::of(&cx.world.environment));
+    let script = unset(Language::called(&shell), no_proxy.as_ref());
+    Ok(script + &usage_hint(Language::called(&shell), &cx.world.args))
+}
+
+fn shell_name(cx: &Context, arguments: &Arguments) -> Result<String, Failure> {
+    let named = arguments.options.string("shell");
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    detect(&cx.world.environment).ok_or_else(|| {
+        cx.print("The default lines below are for a sh/bash shell, you can specify the shell you're using, with the --shell flag.\n");
+        Failure::new("Error: Unknown shell")
+    })
+}
+
+/// Tells the user's shell by the file name in `$SHELL`.
+fn detect(environment: &Environment) -> Option<String> {
+    let shell = environment.get("SHELL")?.trim_end_matches('/');
+    Some(shell.rsplit('/').next().unwrap_or(shell).to_owned())
+}

@@ -1,0 +1,38 @@
+//! `docker-machine help`.
+
+use async_trait::async_trait;
+
+use super::{About, Command};
+use crate::cli::{Arguments, Cli};
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Prints the help of this program, or of one command.
+pub(crate) struct Help;
+
+#[async_trait]
+impl Command for Help {
+    fn about(&self) -> About {
+        About {
+            name: "help",
+            arguments: "[COMMAND]",
+            summary: "Print the help of this program, or of one command",
+            details: "The options of a driver: docker-machine create --driver NAME --help.",
+        }
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let drivers = crate::drivers::table();
+        let cli = Cli {
+            drivers: &drivers,
+            environment: &cx.world.environment,
+            columns: crate::columns(cx.world.console.terminals()),
+        };
+        let command = match arguments.words.first() {
+            Some(name) => Some(super::find(name).ok_or_else(|| cli.unknown_command(name))?),
+            None => None,
+        };
+        cx.print(&cli.help(command, None));
+        Ok(())
+    }
+}

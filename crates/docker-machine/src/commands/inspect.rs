@@ -1,0 +1,70 @@
+//! `docker-machine inspect`.
+
+use async_trait::async_trait;
+use go_template::{Functions, Template};
+use libmachine::Error;
+use machine_driver::FlagSpec;
+use serde_json::{Value, json};
+
+use super::{About, Command, targets};
+use crate::argv::Flag;
+use crate::cli::Arguments;
+use crate::console::Stream;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::go_json;
+
+/// Prints a machine's configuration, or what a template makes of it.
+pub(crate) struct Inspect;
+
+#[async_trait]
+impl Command for Inspect {
+    fn about(&self) -> About {
+        About {
+            name: "inspect",
+            arguments: "[NAME]",
+            summary: "Print the configuration of a machine",
+            details: "As JSON, secrets included; or by a Go template, for instance {{.Driver.IPAddress}} or {{json .HostOptions}}. Asks nobody. Without a name, of the machine 'default'.",
+        }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        let format = FlagSpec::string("format", "Print what this Go template makes of it");
+        vec![Flag::new(format).short("f")]
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        if arguments.words.len() > 1 {
+            return Err(Failure::usage(targets::ONE_MACHINE, &arguments.usage));
+        }
+        let machine = machine(cx, &targets::first(cx, &arguments.words)?)?;
+        let format = arguments.options.string("format");
+        if format.is_empty() {
+            cx.print(&go_json::pretty(&machine));
+            return Ok(());
+        }
+        let template = Template::parse_with("", &format, Functions::with_json())
+            .map_err(|error| Failure::new(format!("template parsing error: {error}")))?;
+        template
+            .execute_to(&machine.into(), &mut cx.pieces())
+            .map_err(|error| Failure::new(error.to_string()))?;
+        cx.world.console.write(Stream::Out, b"\n");
+        Ok(())
+    }
+}
+
+/// Returns a machine's configuration; of a driver that this binary does not have, its name is all that
+/// is known of the driver's part.
+fn machine(cx: &Context, name: &str) -> Result<Value, Failure> {
+    match cx.library.open(name) {
+        Ok(machine) => Ok(machine.inspect()),
+        Err(Error::UnknownDriver { driver, .. }) => {
+            let mut machine = cx.library.record(name)?.to_json();
+            if let Some(part) = machine.get_mut("Driver") {
+                *part = json!({ "Name": driver });
+            }
+            Ok(machine)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,28 @@
+//! `docker-machine kill`.
+
+use async_trait::async_trait;
+
+use super::{About, Command, targets};
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Pulls the plug of machines.
+pub(crate) struct Kill;
+
+#[async_trait]
+impl Command for Kill {
+    fn about(&self) -> About {
+        About {
+            name: "kill",
+            arguments: "[NAME...]",
+            summary: "Kill machines",
+            details: "Ends the instance without asking its system to shut down. Without a name, the machine 'default'.",
+        }
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let names = targets::all(cx, &arguments.words)?;
+        targets::each(&names, |name| cx.library.kill(name)).await
+    }
+}

@@ -1,0 +1,101 @@
+//! `docker-machine ls`.
+
+use async_trait::async_trait;
+use libmachine::{Active, ListItem, ListOptions};
+use machine_driver::FlagSpec;
+
+use super::{About, Command};
+use crate::argv::Flag;
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::listing::filter::{Facts, Filters};
+use crate::listing::format::Format;
+use crate::listing::{self, order};
+
+/// Lists machines.
+pub(crate) struct Ls;
+
+#[async_trait]
+impl Command for Ls {
+    fn about(&self) -> About {
+        About {
+            name: "ls",
+            arguments: "",
+            summary: "List machines",
+            details: "Filters: driver=NAME, state=STATE, name=REGEXP, label=KEY[=VALUE], swarm=MASTER. Values of one key are alternatives, different keys must all match. Formats: a Go template with the fields .Name .Active .ActiveHost .ActiveSwarm .DriverName .State .URL .SwarmOptions .Swarm .EngineOptions .Error .DockerVersion .ResponseTime; aligned, with headers, where it begins with 'table'; or 'json', one object a line.",
+        }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        vec![
+            Flag::new(FlagSpec::bool("quiet", "Print names only, and ask nobody")).short("q"),
+            Flag::new(FlagSpec::list("filter", "Which machines, as KEY=VALUE")),
+            Flag::new(FlagSpec::int(
+                "timeout",
+                10,
+                "How many seconds a machine may take to answer",
+            ))
+            .short("t"),
+            Flag::new(FlagSpec::string("format", "How to show them")).short("f"),
+        ]
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let filters = Filters::parse(&arguments.options.list("filter"))
+            .map_err(|error| Failure::new(error.to_string()))?;
+        let (machines, broken) = machines(cx)?;
+        let mut names = filters.select(&machines);
+        if arguments.options.bool("quiet") {
+            if filters.ask_for_states() {
+                let items = list(cx, &arguments, &filters, names).await?;
+                names = items.into_iter().map(|item| item.name).collect();
+            }
+            names.iter().for_each(|name| cx.print(name));
+            return Ok(());
+        }
+        let unfit = |error: go_template::Error| Failure::new(error.to_string());
+        let format = Format::parse(&arguments.options.string("format")).map_err(unfit)?;
+        // A broken machine is shown whatever the filters are: nobody can tell what it is.
+        names.extend(broken);
+        let mut items = list(cx, &arguments, &filters, names).await?;
+        items.sort_by(|a, b| order::natural(&a.name, &b.name));
+        format.write(&items, &mut cx.pieces()).map_err(unfit)
+    }
+}
+
+/// Returns what is in the store, in the order of a directory listing, and the names of what is broken.
+fn machines(cx: &Context) -> Result<(Vec<Facts>, Vec<String>), Failure> {
+    let mut names = cx.library.names()?;
+    names.sort();
+    let (mut machines, mut broken) = (Vec::new(), Vec::new());
+    for name in names {
+        match cx.library.record(&name) {
+            Ok(record) => machines.push(Facts {
+                name,
+                driver: record.driver_name,
+                engine: record.host_options.engine_options,
+                swarm: record.host_options.swarm_options,
+            }),
+            Err(_) => broken.push(name),
+        }
+    }
+    Ok((machines, broken))
+}
+
+async fn list(
+    cx: &Context,
+    arguments: &Arguments,
+    filters: &Filters,
+    names: Vec<String>,
+) -> Result<Vec<ListItem>, Failure> {
+    let options = ListOptions {
+        names: Some(names),
+        timeout: listing::timeout(&arguments.options),
+        docker_host: cx.world.environment.get("DOCKER_HOST").map(str::to_owned),
+    };
+    let mut items = cx.library.list(&options).await?;
+    let is_broken = |item: &ListItem| item.active == Active::Unknown;
+    items.retain(|item| is_broken(item) || filters.wants_state(item.state));
+    Ok(items)
+}

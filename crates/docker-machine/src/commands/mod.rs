@@ -1,0 +1,117 @@
+//! The commands: one file and one line of the table each.
+//!
+//! A command's file says what it is called, which flags and positionals it takes, and what it does:
+//! read the arguments, call one use-case of `libmachine`, show what came of it.
+
+use async_trait::async_trait;
+
+use crate::argv::Flag;
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+
+mod active;
+mod config;
+mod create;
+mod env;
+mod help;
+mod inspect;
+mod ip;
+mod kill;
+mod ls;
+mod mount;
+mod provision;
+mod prune;
+mod regenerate_certs;
+mod restart;
+mod rm;
+mod scp;
+mod ssh;
+mod start;
+mod status;
+mod stop;
+mod targets;
+mod upgrade;
+mod url;
+mod version;
+
+/// The table, in the order of help.
+pub static TABLE: &[&dyn Command] = &[
+    &active::Active,
+    &config::Config,
+    &create::Create,
+    &env::Env,
+    &inspect::Inspect,
+    &ip::Ip,
+    &kill::Kill,
+    &ls::Ls,
+    &mount::Mount,
+    &provision::Provision,
+    &prune::Prune,
+    &regenerate_certs::RegenerateCerts,
+    &restart::Restart,
+    &rm::Rm,
+    &scp::Scp,
+    &ssh::Ssh,
+    &start::Start,
+    &status::Status,
+    &stop::Stop,
+    &upgrade::Upgrade,
+    &url::Url,
+    &version::Version,
+    &help::Help,
+];
+
+/// How a command is called, and what its help says.
+#[derive(Debug, Clone, Copy)]
+pub struct About {
+    /// The verb.
+    pub name: &'static str,
+    /// Its positionals, as in `NAME...`.
+    pub arguments: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+    /// What else there is to know.
+    pub details: &'static str,
+}
+
+/// A command of the table.
+#[async_trait]
+pub trait Command: Send + Sync {
+    /// Returns how it is called.
+    fn about(&self) -> About;
+
+    /// Returns its flags, but for `--help`.
+    fn flags(&self) -> Vec<Flag> {
+        Vec::new()
+    }
+
+    /// Tells whether `--driver` brings the driver's flags.
+    fn takes_driver_flags(&self) -> bool {
+        false
+    }
+
+    /// Tells whether nothing behind it is a flag: `ssh NAME ls -l`.
+    fn takes_words_as_they_are(&self) -> bool {
+        false
+    }
+
+    /// Tells whether a shell reads its standard output: what is told besides goes to standard error.
+    fn is_evaluated(&self) -> bool {
+        false
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`Failure`] is what the user is told and how the process ends.
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure>;
+}
+
+/// Finds a command by its name.
+pub fn find(name: &str) -> Option<&'static dyn Command> {
+    TABLE
+        .iter()
+        .find(|command| command.about().name == name)
+        .copied()
+}

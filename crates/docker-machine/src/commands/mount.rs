@@ -1,0 +1,79 @@
+//! `docker-machine mount`.
+
+use async_trait::async_trait;
+use libmachine::Location;
+use machine_driver::FlagSpec;
+use tokio::process::Command as Program;
+
+use super::{About, Command};
+use crate::argv::Flag;
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::location;
+
+/// Mounts a machine's directory here, by sshfs.
+pub(crate) struct Mount;
+
+#[async_trait]
+impl Command for Mount {
+    fn about(&self) -> About {
+        About {
+            name: "mount",
+            arguments: "[[USER@]MACHINE:]PATH [MOUNTPOINT]",
+            summary: "Mount a machine's directory here",
+            details: "By sshfs, which must be installed. Without a mount point, at the same path. Without a machine, of the machine 'default'.",
+        }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        vec![Flag::new(FlagSpec::bool("unmount", "Unmount it")).short("u")]
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let (source, point) = match arguments.words.as_slice() {
+            [source] => (source, None),
+            [source, point] => (source, Some(point)),
+            _ => {
+                return Err(Failure::usage(
+                    "Improper number of arguments",
+                    &arguments.usage,
+                ));
+            }
+        };
+        let source = match source.contains(':') {
+            true => source.clone(),
+            false => format!("default:{source}"),
+        };
+        let Location::Machine { name, user, path } = location::parse(&source, &cx.world.directory)
+        else {
+            return Err(Failure::new(
+                "Error loading host: this computer needs no mount of itself",
+            ));
+        };
+        cx.library
+            .open(&name)
+            .map_err(|error| Failure::of("Error loading host: Error loading host", &error))?;
+        let point = point.unwrap_or(&path);
+        if arguments.options.bool("unmount") {
+            return crate::child::run(
+                Program::new("fusermount").arg("-u").arg(point),
+                "You must have a copy of the fusermount binary locally to use the unmount option",
+            )
+            .await;
+        }
+        let details = cx.library.ssh_details(&name).await?;
+        let mut sshfs = Program::new("sshfs");
+        for option in location::openssh_options(&details) {
+            sshfs.arg("-o").arg(option);
+        }
+        sshfs
+            .arg(location::remote(&details, user.as_deref(), &path))
+            .arg(point);
+        crate::child::run(
+            &mut sshfs,
+            "You must have a copy of the sshfs binary locally to use the mount feature",
+        )
+        .await
+    }
+}

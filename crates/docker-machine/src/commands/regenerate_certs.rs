@@ -1,0 +1,54 @@
+//! `docker-machine regenerate-certs`.
+
+use async_trait::async_trait;
+use machine_driver::FlagSpec;
+
+use super::{About, Command, targets};
+use crate::argv::Flag;
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::prompt::confirm;
+
+/// Issues new certificates.
+pub(crate) struct RegenerateCerts;
+
+#[async_trait]
+impl Command for RegenerateCerts {
+    fn about(&self) -> About {
+        About {
+            name: "regenerate-certs",
+            arguments: "[NAME...]",
+            summary: "Issue new TLS certificates for machines",
+            details: "Restarts Docker there. Without a name, for the machine 'default'.",
+        }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        vec![
+            Flag::new(FlagSpec::bool("force", "Do not ask")).short("f"),
+            Flag::new(FlagSpec::bool(
+                "client-certs",
+                "Issue a new client certificate too",
+            )),
+        ]
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        if !arguments.options.bool("force") {
+            let question = "Regenerate TLS machine certs?  Warning: this is irreversible.";
+            match confirm(cx, question).await? {
+                Some(true) => {}
+                Some(false) => return Ok(()),
+                None => return Err(Failure::new("nobody answered: say -f to go ahead unasked")),
+            }
+        }
+        cx.print("Regenerating TLS certificates");
+        let names = targets::all(cx, &arguments.words)?;
+        let client_certs = arguments.options.bool("client-certs");
+        targets::each(&names, |name| {
+            cx.library.regenerate_certificates(name, client_certs)
+        })
+        .await
+    }
+}

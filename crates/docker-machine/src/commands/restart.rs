@@ -1,0 +1,28 @@
+//! `docker-machine restart`.
+
+use async_trait::async_trait;
+
+use super::{About, Command, targets};
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Restarts machines.
+pub(crate) struct Restart;
+
+#[async_trait]
+impl Command for Restart {
+    fn about(&self) -> About {
+        About {
+            name: "restart",
+            arguments: "[NAME...]",
+            summary: "Restart machines",
+            details: "Waits until Docker answers again. Without a name, the machine 'default'.",
+        }
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let names = targets::all(cx, &arguments.words)?;
+        targets::each(&names, |name| cx.library.restart(name)).await
+    }
+}

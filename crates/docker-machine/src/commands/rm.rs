@@ -1,0 +1,93 @@
+//! `docker-machine rm`.
+
+use async_trait::async_trait;
+use libmachine::{Error, Removed};
+use machine_driver::FlagSpec;
+
+use super::{About, Command};
+use crate::argv::Flag;
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::prompt::confirm;
+
+/// Removes machines.
+pub(crate) struct Rm;
+
+#[async_trait]
+impl Command for Rm {
+    fn about(&self) -> About {
+        About {
+            name: "rm",
+            arguments: "NAME...",
+            summary: "Remove machines",
+            details: "Terminates the instance, deletes the key pair that was imported for it, and forgets the machine. What is gone already is fine. What cannot be removed keeps the machine; with --force it is forgotten all the same, and what is left is kept on record for 'docker-machine prune'.",
+        }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        vec![
+            Flag::new(FlagSpec::bool(
+                "force",
+                "Forget machines even where something of them is left; implies -y",
+            ))
+            .short("f"),
+            Flag::new(FlagSpec::bool("y", "Do not ask")),
+        ]
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let names = &arguments.words;
+        if names.is_empty() {
+            return Err(Failure::usage(
+                "Error: Expected to get one or more machine names as arguments",
+                &arguments.usage,
+            ));
+        }
+        cx.print(&format!("About to remove {}", names.join(", ")));
+        cx.print("WARNING: This action will delete both local reference and remote instance.");
+        let force = arguments.options.bool("force");
+        let asked = !force && !arguments.options.bool("y");
+        if asked && confirm(cx, "Are you sure?").await? != Some(true) {
+            return Ok(());
+        }
+        let mut failures = Vec::new();
+        for name in names {
+            match cx.library.remove(name, force).await {
+                Ok(removed) => told(cx, name, &removed),
+                // The Go binary forgives what it never knew, when forced.
+                Err(error @ Error::NotFound(_)) if force => {
+                    cx.complain(&failure(name, &error).text());
+                    cx.complain(&format!("Can't remove {name:?}"));
+                }
+                Err(error) => failures.push(failure(name, &error)),
+            }
+        }
+        match failures.len() {
+            0 => Ok(()),
+            1 => Err(failures.remove(0)),
+            _ => Err(Failure::joined(failures)),
+        }
+    }
+}
+
+fn failure(name: &str, error: &Error) -> Failure {
+    match error {
+        // It says so itself.
+        Error::Remove { .. } => Failure::of("", error),
+        _ => Failure::of(&format!("Error removing host {name:?}"), error),
+    }
+}
+
+fn told(cx: &Context, name: &str, removed: &Removed) {
+    if let Some(overridden) = &removed.overridden {
+        cx.complain(&format!("Error removing host {name:?}: {overridden}"));
+    }
+    for left in &removed.left {
+        cx.complain(&format!(
+            "  left behind, and on record: {} ({})",
+            left.what, left.why
+        ));
+    }
+    cx.print(&format!("Successfully removed {name}"));
+}

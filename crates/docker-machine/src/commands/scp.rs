@@ -1,0 +1,112 @@
+//! `docker-machine scp`.
+
+use async_trait::async_trait;
+use libmachine::{Copy, Error, Location};
+use machine_driver::FlagSpec;
+
+use super::{About, Command};
+use crate::argv::Flag;
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::location;
+use crate::progress::Progress;
+
+/// Copies files between here and machines.
+pub(crate) struct Scp;
+
+#[async_trait]
+impl Command for Scp {
+    fn about(&self) -> About {
+        About {
+            name: "scp",
+            arguments: "[[USER@]MACHINE:]PATH [[USER@]MACHINE:]PATH",
+            summary: "Copy files between here and machines",
+            details: "Over SFTP, or with --delta by rsync. Between two machines the bytes come by here. 'localhost' is this computer.",
+        }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        vec![
+            Flag::new(FlagSpec::bool(
+                "recursive",
+                "Copy directories with all that is in them",
+            ))
+            .short("r"),
+            Flag::new(FlagSpec::bool("delta", "Send differences only, by rsync")).short("d"),
+            Flag::new(FlagSpec::bool("quiet", "Show no progress")).short("q"),
+        ]
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let [from, to] = arguments.words.as_slice() else {
+            return Err(Failure::usage(
+                "Improper number of arguments",
+                &arguments.usage,
+            ));
+        };
+        let from = location::parse(from, &cx.world.directory);
+        let to = location::parse(to, &cx.world.directory);
+        for place in [&from, &to] {
+            if let Location::Machine { name, .. } = place {
+                cx.library.open(name).map_err(|error| unknown(&error))?;
+            }
+        }
+        let recursive = arguments.options.bool("recursive");
+        let quiet = arguments.options.bool("quiet");
+        if arguments.options.bool("delta") {
+            return rsync(cx, &from, &to, recursive, quiet).await;
+        }
+        let progress = Progress::new(&cx.world.console, quiet);
+        let mut tell = |path: &str, done, total| progress.tell(path, done, total);
+        let options = Copy {
+            recursive,
+            progress: &mut tell,
+        };
+        let copied = cx.library.copy(&from, &to, options).await;
+        progress.end();
+        Ok(copied?)
+    }
+}
+
+fn unknown(error: &Error) -> Failure {
+    Failure::of("Error loading host: Error loading host", error)
+}
+
+async fn rsync(
+    cx: &Context,
+    from: &Location,
+    to: &Location,
+    recursive: bool,
+    quiet: bool,
+) -> Result<(), Failure> {
+    let mut ssh = "ssh".to_owned();
+    let mut places = Vec::new();
+    for place in [from, to] {
+        match place {
+            Location::Local(path) => places.push(path.to_string_lossy().into_owned()),
+            Location::Machine { name, user, path } => {
+                let details = cx.library.ssh_details(name).await?;
+                for option in location::openssh_options(&details) {
+                    // rsync splits this line itself and honours double quotes (rsync(1), --rsh).
+                    ssh.push_str(&format!(" -o \"{option}\""));
+                }
+                places.push(location::remote(&details, user.as_deref(), path));
+            }
+        }
+    }
+    let mut rsync = tokio::process::Command::new("rsync");
+    rsync.arg("-e").arg(ssh);
+    if !quiet {
+        rsync.arg("--progress");
+    }
+    if recursive {
+        rsync.arg("-r");
+    }
+    rsync.args(places);
+    crate::child::run(
+        &mut rsync,
+        "You must have a copy of the rsync binary locally to use the --delta option",
+    )
+    .await
+}

@@ -1,0 +1,86 @@
+//! `docker-machine ssh`.
+
+use async_trait::async_trait;
+use libmachine::{Error, Pty};
+use machine_types::MachineState;
+
+use super::{About, Command, targets};
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::terminal::{self, RawMode};
+
+/// Logs in to a machine, or runs a command there.
+pub(crate) struct Ssh;
+
+#[async_trait]
+impl Command for Ssh {
+    fn about(&self) -> About {
+        About {
+            name: "ssh",
+            arguments: "[NAME [COMMAND...]]",
+            summary: "Log in to a machine, or run a command there",
+            details: "The words of the command are joined by spaces and read by the machine's shell. Nothing behind NAME is an option of this program. Without a name, the machine 'default'.",
+        }
+    }
+
+    fn takes_words_as_they_are(&self) -> bool {
+        true
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let name = targets::first(cx, &arguments.words)?;
+        let command = match arguments.words.get(1..).unwrap_or_default() {
+            [dashes, command @ ..] if dashes == "--" => command,
+            command => command,
+        };
+        let command = command.join(" ");
+        let ended = if command.is_empty() && terminal::is_interactive() {
+            interactive(cx, &name).await
+        } else {
+            // No terminal and no command: the login shell reads its commands from standard input.
+            let login = "exec \"${SHELL:-/bin/sh}\" -l".to_owned();
+            let command = if command.is_empty() { login } else { command };
+            let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
+            cx.library
+                .run(&name, &command, stdin, stdout, tokio::io::stderr())
+                .await
+        };
+        match ended {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(Failure::new(status.to_string())),
+            Err(error) => Err(why(cx, &name, error).await),
+        }
+    }
+}
+
+async fn interactive(cx: &Context, name: &str) -> Result<libmachine::RemoteExit, Error> {
+    let pty = Pty {
+        term: cx
+            .world
+            .environment
+            .get("TERM")
+            .unwrap_or("dumb")
+            .to_owned(),
+        size: terminal::size(),
+    };
+    let resizes = terminal::resizes();
+    // Restored when it is dropped, on a second signal and on a panic.
+    let _raw = RawMode::enter();
+    let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
+    cx.library.shell(name, &pty, stdin, stdout, resizes).await
+}
+
+/// Says so if the reason is that the machine does not run.
+async fn why(cx: &Context, name: &str, error: Error) -> Failure {
+    let logged_in = !matches!(error, Error::Login { .. });
+    if logged_in {
+        return error.into();
+    }
+    match cx.library.state(name).await {
+        Ok(state) if state != MachineState::Running => Failure::new(format!(
+            "Error: Cannot run SSH command: Host {name:?} is not running"
+        )),
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,33 @@
+//! `docker-machine status`.
+
+use async_trait::async_trait;
+
+use super::{About, Command, targets};
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Prints what a machine is doing.
+pub(crate) struct Status;
+
+#[async_trait]
+impl Command for Status {
+    fn about(&self) -> About {
+        About {
+            name: "status",
+            arguments: "[NAME]",
+            summary: "Print the state of a machine",
+            details: "Running, Stopped, Starting, Stopping, Paused, Saved, Error or Timeout. Without a name, of the machine 'default'.",
+        }
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let name = targets::only(cx, &arguments.words)?;
+        cx.library.open(&name)?;
+        let state = cx.library.state(&name).await.map_err(|error| {
+            Failure::of(&format!("error getting state for host {name}"), &error)
+        })?;
+        cx.print(state.as_str());
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! `docker-machine stop`.
+
+use async_trait::async_trait;
+
+use super::{About, Command, targets};
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Shuts machines down.
+pub(crate) struct Stop;
+
+#[async_trait]
+impl Command for Stop {
+    fn about(&self) -> About {
+        About {
+            name: "stop",
+            arguments: "[NAME...]",
+            summary: "Stop machines",
+            details: "Shuts the instance down and waits for it. Without a name, the machine 'default'.",
+        }
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let names = targets::all(cx, &arguments.words)?;
+        targets::each(&names, |name| cx.library.stop(name)).await
+    }
+}

@@ -1,0 +1,29 @@
+//! `docker-machine url`.
+
+use async_trait::async_trait;
+
+use super::{About, Command, targets};
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Prints `DOCKER_HOST` for a machine.
+pub(crate) struct Url;
+
+#[async_trait]
+impl Command for Url {
+    fn about(&self) -> About {
+        About {
+            name: "url",
+            arguments: "[NAME]",
+            summary: "Print the URL of a machine's Docker",
+            details: "The value for $DOCKER_HOST, as tcp://ADDRESS:2376. Without a name, of the machine 'default'.",
+        }
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let name = targets::only(cx, &arguments.words)?;
+        cx.print(&cx.library.url(&name).await?);
+        Ok(())
+    }
+}

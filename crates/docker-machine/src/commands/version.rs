@@ -1,0 +1,32 @@
+//! `docker-machine version`.
+
+use async_trait::async_trait;
+
+use super::{About, Command, targets};
+use crate::cli::Arguments;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Prints the version of this program, or of a machine's Docker.
+pub(crate) struct Version;
+
+#[async_trait]
+impl Command for Version {
+    fn about(&self) -> About {
+        About {
+            name: "version",
+            arguments: "[NAME]",
+            summary: "Print the version of this program, or of a machine's Docker",
+            details: "",
+        }
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        match arguments.words.as_slice() {
+            [] => cx.print(&crate::version::line()),
+            [name] => cx.print(&cx.library.docker_version(name).await?),
+            _ => return Err(Failure::new(targets::ONE_MACHINE)),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! Standard output and standard error.
+//!
+//! The only place that writes to either. A write that fails is forgotten: GitLab Runner may close its
+//! log pipes while a create still runs, and that create must come to its end. At a terminal it also
+//! keeps the live line out of the way of the lines that stay.
+
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Where a line goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// What is known about the two streams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terminals {
+    /// Standard output is a terminal.
+    pub out: bool,
+    /// Standard error is a terminal.
+    pub err: bool,
+    /// How many columns it has, where that is known.
+    pub columns: Option<usize>,
+    /// It may be told to change colours.
+    pub colour: bool,
+}
+
+/// The two streams, and the live line below them.
+pub struct Console {
+    terminals: Terminals,
+    streams: Mutex<Streams>,
+}
+
+struct Streams {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    live: String,
+}
+
+/// Returns the cursor to the first column and clears the line (ECMA-48: CR, EL).
+const CLEAR: &str = "\r\x1b[K";
+
+impl Console {
+    /// Takes the two streams.
+    pub fn new(
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+        terminals: Terminals,
+    ) -> Self {
+        let live = String::new();
+        Self {
+            terminals,
+            streams: Mutex::new(Streams { out, err, live }),
+        }
+    }
+
+    /// Returns what is known about the two streams.
+    pub fn terminals(&self) -> Terminals {
+        self.terminals
+    }
+
+    /// Writes bytes as they are.
+    pub fn write(&self, stream: Stream, bytes: &[u8]) {
+        let mut streams = self.lock();
+        streams.hide();
+        streams.write(stream, bytes);
+        if bytes.ends_with(b"\n") {
+            streams.show();
+        }
+    }
+
+    /// Writes a line.
+    pub fn line(&self, stream: Stream, text: &str) {
+        self.write(stream, format!("{text}\n").as_bytes());
+    }
+
+    /// Replaces the live line; an empty one takes it away. Does nothing where standard error is no terminal.
+    pub fn live(&self, text: &str) {
+        if !self.terminals.err {
+            return;
+        }
+        let mut streams = self.lock();
+        streams.hide();
+        // The last column stays free: writing there may move the line up.
+        let width = self.terminals.columns.unwrap_or(80).saturating_sub(1);
+        streams.live = text.chars().take(width).collect();
+        streams.show();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Streams {
+    fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        let to = match stream {
+            Stream::Out => &mut self.out,
+            Stream::Err => &mut self.err,
+        };
+        // Nobody is left to be told that nobody listens.
+        let _ = to.write_all(bytes).and_then(|()| to.flush());
+    }
+
+    fn hide(&mut self) {
+        if !self.live.is_empty() {
+            self.write(Stream::Err, CLEAR.as_bytes());
+        }
+    }
+
+    fn show(&mut self) {
+        if !self.live.is_empty() {
+            let live = self.live.clone();
+            self.write(Stream::Err, live.as_bytes());
+        }
+    }
+}
+
+/// A [`Write`] over one stream, for what makes its output in pieces.
+pub struct Pieces<'a> {
+    /// Whose stream.
+    pub console: &'a Console,
+    /// Which.
+    pub stream: Stream,
+}
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.console.write(self.stream, bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// A stream that can be read back.
+    #[derive(Clone, Default)]
+    pub(crate) struct Tape(Arc<Mutex<Vec<u8>>>);
+
+    impl Tape {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Tape {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+    }
+
+    pub(crate) fn taped(terminals: Terminals) -> (Console, Tape, Tape) {
+        let (out, err) = (Tape::default(), Tape::default());
+        let console = Console::new(Box::new(out.clone()), Box::new(err.clone()), terminals);
+        (console, out, err)
+    }
+
+    #[test]
+    fn a_closed_pipe_and_a_full_disk_change_nothing() {
+        let console = Console::new(Box::new(Broken), Box::new(Broken), Terminals::default());
+        console.line(Stream::Out, "x");
+        console.line(Stream::Err, "x");
+    }
+
+    #[test]
+    fn lines_that_stay_do_not_run_into_the_live_one() {
+        let terminal = Terminals {
+            err: true,
+            columns: Some(6),
+            ..Terminals::default()
+        };
+        let (console, out, err) = taped(terminal);
+        console.live("waiting");
+        console.line(Stream::Out, "done");
+        console.live("");
+        assert_eq!(out.text(), "done\n");
+        assert_eq!(err.text(), "waiti\r\x1b[Kwaiti\r\x1b[K");
+    }
+
+    #[test]
+    fn in_a_pipe_there_is_no_live_line() {
+        let (console, _, err) = taped(Terminals::default());
+        console.live("waiting");
+        console.line(Stream::Err, "x");
+        assert_eq!(err.text(), "x\n");
+    }
+}

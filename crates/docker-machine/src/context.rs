@@ -1,0 +1,115 @@
+//! What every command works with: the world as `main` found it, and the library over it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use libmachine::{Ambient, Cancel, CertificatePaths, Library, Settings};
+use machine_driver::Options;
+
+use crate::console::{Console, Pieces, Stream};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::prompt::Input;
+use crate::sink::Sink;
+
+/// The world as `main` found it; tests make their own.
+pub struct World {
+    /// The command line, the program's own name first.
+    pub args: Vec<String>,
+    /// The environment variables.
+    pub environment: Environment,
+    /// The user's home directory.
+    pub home: Option<PathBuf>,
+    /// Where relative paths begin.
+    pub directory: PathBuf,
+    /// Standard output and standard error.
+    pub console: Arc<Console>,
+    /// Standard input, where questions are answered.
+    pub input: Arc<Mutex<Input>>,
+    /// The clock.
+    pub ambient: Arc<dyn Ambient>,
+    /// Set by the first signal.
+    pub cancel: Cancel,
+}
+
+/// What every command works with.
+pub struct Context {
+    /// The world as `main` found it.
+    pub world: World,
+    /// The use-cases.
+    pub library: Library,
+}
+
+impl Context {
+    /// Puts the library together out of the global flags.
+    pub fn new(world: World, store: PathBuf, global: &Options, sink: Arc<Sink>) -> Self {
+        let mut certificates = CertificatePaths::of_store(&store);
+        for (flag, path) in [
+            ("tls-ca-cert", &mut certificates.ca),
+            ("tls-ca-key", &mut certificates.ca_key),
+            ("tls-client-cert", &mut certificates.client),
+            ("tls-client-key", &mut certificates.client_key),
+        ] {
+            let given = global.string(flag);
+            if !given.is_empty() {
+                *path = world.directory.join(given);
+            }
+        }
+        let environment = &world.environment;
+        let ssh = world.home.as_ref().map(|home| home.join(".ssh"));
+        let settings = Settings {
+            store: store.clone(),
+            certificates,
+            user: environment.get("USER").unwrap_or("unknown").to_owned(),
+            ssh_agent: environment.get("SSH_AUTH_SOCK").map(PathBuf::from),
+            // The names that OpenSSH tries, in its order (ssh_config(5), IdentityFile).
+            user_keys: ["id_rsa", "id_ecdsa", "id_ed25519"]
+                .iter()
+                .filter_map(|name| Some(ssh.as_ref()?.join(name)))
+                .collect(),
+        };
+        let library = Library::new(
+            settings,
+            crate::drivers::table(),
+            sink,
+            world.cancel.clone(),
+        );
+        Self { world, library }
+    }
+
+    /// Writes a line to standard output.
+    pub fn print(&self, line: &str) {
+        self.world.console.line(Stream::Out, line);
+    }
+
+    /// Writes a line to standard error.
+    pub fn complain(&self, line: &str) {
+        self.world.console.line(Stream::Err, line);
+    }
+
+    /// Returns standard output, for what makes its output in pieces.
+    pub fn pieces(&self) -> Pieces<'_> {
+        Pieces {
+            console: &self.world.console,
+            stream: Stream::Out,
+        }
+    }
+}
+
+/// Returns the store's root.
+///
+/// # Errors
+/// Where nobody says where the store is.
+pub(crate) fn store_path(world: &World, global: &Options) -> Result<PathBuf, Failure> {
+    let given = global.string("storage-path");
+    if !given.is_empty() {
+        // Paths in config.json are absolute, wherever the next command is run.
+        return Ok(world.directory.join(given));
+    }
+    match &world.home {
+        Some(home) => Ok(home.join(".docker").join("machine")),
+        None => Err(Failure::new(
+            "nobody says where machines are kept: neither --storage-path, $MACHINE_STORAGE_PATH nor $HOME is set",
+        )),
+    }
+}

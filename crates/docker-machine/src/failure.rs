@@ -1,0 +1,183 @@
+//! What the user is told when something failed, and how the process ends.
+//!
+//! The first line is what the Go binary says, because scripts look for its sentences: what failed and
+//! the reason, joined by a colon. Below it, indented: what caused that, what is left behind, and the way out.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+
+use libmachine::{Error, Left};
+use machine_types::ExitStatus;
+
+use crate::usage::UsageError;
+
+/// A command that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure(Box<Parts>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parts {
+    /// What failed and why.
+    message: String,
+    causes: Vec<String>,
+    left: Vec<Left>,
+    hint: Option<String>,
+    help: Option<String>,
+    status: ExitStatus,
+}
+
+impl Failure {
+    /// Makes a failure out of one sentence.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            message: message.into(),
+            causes: Vec::new(),
+            left: Vec::new(),
+            hint: None,
+            help: None,
+            status: ExitStatus::Failure,
+        }))
+    }
+
+    /// Makes the failure of a command line, whose help goes to standard output.
+    pub fn usage(message: &str, help: &str) -> Self {
+        let mut failure = Self::new(message);
+        failure.0.help = Some(help.to_owned());
+        failure
+    }
+
+    /// Makes a failure out of an error and what was being done; nothing is said of an empty `what`.
+    pub fn of(what: &str, error: &Error) -> Self {
+        let mut failure = Self::chained(what, error);
+        failure.0.hint = error.hint();
+        failure.0.left = error.left().to_vec();
+        failure.0.status = error.exit();
+        failure
+    }
+
+    /// Makes one failure out of those of several machines.
+    pub fn joined(failures: Vec<Self>) -> Self {
+        let texts: Vec<String> = failures.iter().map(Self::text).collect();
+        Self::new(texts.join("\n"))
+    }
+
+    /// Returns the text for standard error, without a line end at its end.
+    pub fn text(&self) -> String {
+        let parts = &self.0;
+        let mut text = parts.message.clone();
+        for cause in &parts.causes {
+            let _ = write!(text, "\n  caused by: {}", indented(cause));
+        }
+        for left in &parts.left {
+            let _ = write!(
+                text,
+                "\n  left behind: {} ({})",
+                left.what,
+                indented(&left.why)
+            );
+        }
+        if let Some(hint) = &parts.hint {
+            let _ = write!(text, "\n  hint: {}", indented(hint));
+        }
+        text
+    }
+
+    /// Returns the help for standard output.
+    pub fn help(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
+    /// Returns how the process ends.
+    pub fn status(&self) -> ExitStatus {
+        self.0.status
+    }
+
+    /// The first line holds what was being done, the error and its direct reason.
+    fn chained(what: &str, error: &(dyn StdError + 'static)) -> Self {
+        let mut links: Vec<String> = Vec::new();
+        let mut next = Some(error);
+        while let Some(link) = next {
+            let text = link.to_string().trim_end().to_owned();
+            // A transparent layer repeats what is below it.
+            if links.last() != Some(&text) && !text.is_empty() {
+                links.push(text);
+            }
+            next = link.source();
+        }
+        let causes = links.split_off(links.len().min(2));
+        let what = Some(what.to_owned()).filter(|what| !what.is_empty());
+        let first: Vec<String> = what.into_iter().chain(links).collect();
+        let mut failure = Self::new(first.join(": "));
+        failure.0.causes = causes;
+        failure
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::of("", &error)
+    }
+}
+
+impl From<UsageError> for Failure {
+    fn from(error: UsageError) -> Self {
+        let mut failure = Self::new(error.message);
+        failure.0.hint = error.hint;
+        failure.0.help = error.help;
+        failure
+    }
+}
+
+/// Brings further lines of a text below its first.
+fn indented(text: &str) -> String {
+    text.trim_end().replace('\n', "\n    ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<Layer>>);
+
+    fn chain(layers: &[&'static str]) -> Layer {
+        let (first, rest) = layers.split_first().unwrap();
+        Layer(first, (!rest.is_empty()).then(|| Box::new(chain(rest))))
+    }
+
+    #[test]
+    fn the_first_line_holds_what_failed_and_why() {
+        let error = chain(&[
+            "cannot create",
+            "cannot launch",
+            "cannot connect",
+            "refused",
+        ]);
+        let mut failure = Failure::chained("Error", &error);
+        failure.0.hint = Some("look\nhere".into());
+        assert_eq!(
+            failure.text(),
+            "Error: cannot create: cannot launch\n  caused by: cannot connect\n  caused by: refused\n  hint: look\n    here"
+        );
+    }
+
+    #[test]
+    fn layers_that_repeat_the_one_below_are_told_once() {
+        let failure = Failure::chained("", &chain(&["a", "a", "b"]));
+        assert_eq!(failure.text(), "a: b");
+    }
+
+    #[test]
+    fn what_is_left_behind_is_named() {
+        let mut failure = Failure::new("Error creating machine");
+        failure.0.left.push(Left {
+            what: "instance i-1 in us-east-1".into(),
+            why: "RequestLimitExceeded".into(),
+        });
+        assert_eq!(
+            failure.text(),
+            "Error creating machine\n  left behind: instance i-1 in us-east-1 (RequestLimitExceeded)"
+        );
+    }
+}

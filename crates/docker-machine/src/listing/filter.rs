@@ -1,0 +1,196 @@
+//! `ls --filter`: values of one key are alternatives, different keys must all match.
+
+use std::collections::BTreeMap;
+
+use machine_types::{EngineOptions, MachineState, SwarmOptions};
+use regex::Regex;
+
+/// The filters of one `ls`.
+#[derive(Debug, Default)]
+pub(crate) struct Filters {
+    swarms: Vec<String>,
+    drivers: Vec<String>,
+    states: Vec<String>,
+    names: Vec<Regex>,
+    labels: Vec<String>,
+}
+
+/// A filter that is none. The first two sentences are the Go binary's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FilterError {
+    #[error("Unsupported filter syntax")]
+    Syntax,
+    #[error("Unsupported filter key '{0}'")]
+    Key(String),
+    #[error("error parsing regexp: `{0}`")]
+    Pattern(String, #[source] regex::Error),
+}
+
+/// What the filters look at, but for the state: all of it is in `config.json`.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) name: String,
+    pub(crate) driver: String,
+    pub(crate) engine: EngineOptions,
+    pub(crate) swarm: SwarmOptions,
+}
+
+impl Filters {
+    /// Reads `key=value` words.
+    pub(crate) fn parse(words: &[String]) -> Result<Self, FilterError> {
+        let mut filters = Self::default();
+        for word in words {
+            let (key, value) = word.split_once('=').ok_or(FilterError::Syntax)?;
+            let value = value.to_owned();
+            match key.to_lowercase().as_str() {
+                "swarm" => filters.swarms.push(value),
+                "driver" => filters.drivers.push(value),
+                "state" => filters.states.push(value),
+                "label" => filters.labels.push(value),
+                "name" => {
+                    let pattern = Regex::new(&value);
+                    filters
+                        .names
+                        .push(pattern.map_err(|error| FilterError::Pattern(value, error))?);
+                }
+                key => return Err(FilterError::Key(key.to_owned())),
+            }
+        }
+        Ok(filters)
+    }
+
+    /// Tells whether the machines must be asked for their states.
+    pub(crate) fn ask_for_states(&self) -> bool {
+        !self.states.is_empty()
+    }
+
+    /// Tells whether a machine in this state is wanted.
+    pub(crate) fn wants_state(&self, state: MachineState) -> bool {
+        any(&self.states, |wanted| {
+            wanted.eq_ignore_ascii_case(state.as_str())
+        })
+    }
+
+    /// Returns the names of the machines that are wanted, whatever their states.
+    pub(crate) fn select(&self, machines: &[Facts]) -> Vec<String> {
+        let masters: BTreeMap<&str, &str> = machines
+            .iter()
+            .filter(|machine| machine.swarm.master)
+            .map(|machine| (machine.swarm.discovery.as_str(), machine.name.as_str()))
+            .collect();
+        let wanted = |machine: &&Facts| {
+            let master = masters.get(machine.swarm.discovery.as_str()).copied();
+            any(&self.swarms, |swarm| {
+                swarm.eq_ignore_ascii_case(master.unwrap_or_default())
+            }) && any(&self.drivers, |driver| {
+                driver.eq_ignore_ascii_case(&machine.driver)
+            }) && any(&self.names, |pattern| pattern.is_match(&machine.name))
+                && any(&self.labels, |label| has_label(&machine.engine, label))
+        };
+        machines
+            .iter()
+            .filter(wanted)
+            .map(|machine| machine.name.clone())
+            .collect()
+    }
+}
+
+fn any<T>(wanted: &[T], matches: impl Fn(&T) -> bool) -> bool {
+    wanted.is_empty() || wanted.iter().any(matches)
+}
+
+/// `key=value` wants that value, in any case; `key` alone wants the label, whatever its value.
+fn has_label(engine: &EngineOptions, wanted: &str) -> bool {
+    let split = |label: &str| match label.split_once('=') {
+        Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+        None => (label.to_owned(), None),
+    };
+    let (wanted_key, wanted_value) = split(wanted);
+    let labels = engine
+        .labels
+        .as_deref()
+        .unwrap_or_default()
+        .iter()
+        .map(|label| split(label));
+    // Of a label given twice the last value counts.
+    let Some((_, value)) = labels.rev().find(|(key, _)| *key == wanted_key) else {
+        return false;
+    };
+    wanted_value.is_none_or(|wanted| value.unwrap_or_default().eq_ignore_ascii_case(&wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(name: &str, driver: &str, labels: &[&str], swarm: (&str, bool)) -> Facts {
+        Facts {
+            name: name.into(),
+            driver: driver.into(),
+            engine: EngineOptions {
+                labels: Some(labels.iter().map(ToString::to_string).collect()),
+                ..EngineOptions::default()
+            },
+            swarm: SwarmOptions {
+                discovery: swarm.0.into(),
+                master: swarm.1,
+                ..SwarmOptions::default()
+            },
+        }
+    }
+
+    fn select(words: &[&str]) -> Vec<String> {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        Filters::parse(&words).unwrap().select(&[
+            machine("n1", "none", &[], ("", false)),
+            machine(
+                "n2",
+                "amazonec2",
+                &["role=db", "tier=gold", "bare"],
+                ("", false),
+            ),
+            machine("swm", "none", &[], ("token://a", true)),
+            machine("swa", "none", &[], ("token://a", false)),
+        ])
+    }
+
+    #[test]
+    fn values_of_a_key_are_alternatives_and_keys_add_up() {
+        assert_eq!(select(&[]).len(), 4);
+        assert_eq!(select(&["driver=NONE", "name=^n"]), ["n1"]);
+        assert_eq!(select(&["name=1", "NAME=2"]), ["n1", "n2"]);
+        assert_eq!(select(&["name="]).len(), 4);
+    }
+
+    #[test]
+    fn labels_match_by_key_and_value() {
+        assert_eq!(select(&["label=role=DB"]), ["n2"]);
+        assert_eq!(select(&["label=role"]), ["n2"]);
+        assert_eq!(select(&["label=bare"]), ["n2"]);
+        assert!(select(&["label=role=web"]).is_empty());
+        assert!(select(&["label=Role=db"]).is_empty());
+    }
+
+    #[test]
+    fn a_swarm_is_called_after_its_master() {
+        assert_eq!(select(&["swarm=SWM"]), ["swm", "swa"]);
+        assert!(select(&["swarm=swa"]).is_empty());
+    }
+
+    #[test]
+    fn states_are_asked_for_only_when_somebody_wants_to_know() {
+        let filters = Filters::parse(&["state=running".to_owned()]).unwrap();
+        assert!(filters.ask_for_states() && filters.wants_state(MachineState::Running));
+        assert!(!filters.wants_state(MachineState::Stopped));
+        let none = Filters::default();
+        assert!(!none.ask_for_states() && none.wants_state(MachineState::Error));
+    }
+
+    #[test]
+    fn what_is_no_filter_is_named() {
+        let error = |word: &str| Filters::parse(&[word.to_owned()]).unwrap_err().to_string();
+        assert_eq!(error("foo"), "Unsupported filter syntax");
+        assert_eq!(error("Foo=1"), "Unsupported filter key 'foo'");
+        assert_eq!(error("name=("), "error parsing regexp: `(`");
+    }
+}

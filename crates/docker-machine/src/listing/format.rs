@@ -1,0 +1,335 @@
+//! `ls --format`: Go templates over one machine each, aligned where they begin with `table`, or JSON.
+
+use std::io::Write;
+
+use go_template::tabwriter::{Layout, align};
+use go_template::{Element, Error, List, Map, Named, Pointer, Struct, Template, Value};
+use libmachine::{Active, ListItem};
+use machine_types::{EngineOptions, GoList, MachineState, SwarmOptions};
+use serde_json::json;
+
+use crate::go_json;
+
+/// The columns of a plain `ls`.
+const DEFAULT: &str = "table {{ .Name }}\t{{ .Active }}\t{{ .DriverName}}\t{{ .State }}\t{{ .URL }}\t{{ .Swarm }}\t{{ .DockerVersion }}\t{{ .Error}}";
+
+/// What a `table` calls each field.
+const HEADERS: [(&str, &str); 13] = [
+    ("Name", "NAME"),
+    ("Active", "ACTIVE"),
+    ("ActiveHost", "ACTIVE_HOST"),
+    ("ActiveSwarm", "ACTIVE_SWARM"),
+    ("DriverName", "DRIVER"),
+    ("State", "STATE"),
+    ("URL", "URL"),
+    ("SwarmOptions", "SWARM_OPTIONS"),
+    ("Swarm", "SWARM"),
+    ("EngineOptions", "ENGINE_OPTIONS"),
+    ("Error", "ERRORS"),
+    ("DockerVersion", "DOCKER"),
+    ("ResponseTime", "RESPONSE"),
+];
+
+/// How a list of machines is shown.
+#[derive(Debug)]
+pub(crate) enum Format {
+    /// A template for each machine.
+    Plain(Template),
+    /// A template for each machine, with a line of headers, aligned.
+    Table(Template),
+    /// An object for each machine; not in the Go binary.
+    Json,
+}
+
+impl Format {
+    /// Reads a format; an empty one is the default.
+    pub(crate) fn parse(format: &str) -> Result<Self, Error> {
+        if format == "json" {
+            return Ok(Self::Json);
+        }
+        let format = if format.is_empty() { DEFAULT } else { format };
+        let (table, text) = match format.strip_prefix("table") {
+            Some(text) => (true, text),
+            None => (false, format),
+        };
+        // In single quotes a shell hands on `\t` and `\n` as they are.
+        let text = text
+            .trim_matches(' ')
+            .replace(r"\t", "\t")
+            .replace(r"\n", "\n");
+        let template = Template::parse("", &format!("{text}\n"))?;
+        Ok(match table {
+            true => Self::Table(template),
+            false => Self::Plain(template),
+        })
+    }
+
+    /// Writes the machines. What was made before an error is written.
+    pub(crate) fn write(&self, items: &[ListItem], out: &mut dyn Write) -> Result<(), Error> {
+        match self {
+            Self::Plain(template) => rows(template, items, out),
+            Self::Table(template) => {
+                let mut text = Vec::new();
+                let made = template
+                    .execute_to(&Map::strings(HEADERS).into(), &mut text)
+                    .and_then(|()| rows(template, items, &mut text));
+                out.write_all(&align(&text, Layout::LS))
+                    .map_err(Error::Write)?;
+                made
+            }
+            Self::Json => items
+                .iter()
+                .try_for_each(|item| writeln!(out, "{}", go_json::line(&object(item))))
+                .map_err(Error::Write),
+        }
+    }
+}
+
+fn rows(template: &Template, items: &[ListItem], out: &mut dyn Write) -> Result<(), Error> {
+    items
+        .iter()
+        .try_for_each(|item| template.execute_to(&row(item), out))
+}
+
+/// The column `SWARM`.
+fn swarm(item: &ListItem) -> String {
+    let master = item.swarm_master.clone().unwrap_or_default();
+    match &item.swarm {
+        Some(swarm) if swarm.discovery.is_empty() => String::new(),
+        Some(swarm) if swarm.master => format!("{master} (master)"),
+        Some(_) => master,
+        None => String::new(),
+    }
+}
+
+/// The column `DOCKER`: of a machine that could not even be asked it stays empty.
+fn docker(item: &ListItem) -> String {
+    match &item.docker {
+        Some(version) => format!("v{version}"),
+        None if item.broken || item.state == MachineState::Timeout => String::new(),
+        None => "Unknown".to_owned(),
+    }
+}
+
+/// The column `ACTIVE`.
+fn active(item: &ListItem) -> &'static str {
+    match item.active {
+        _ if item.state == MachineState::Timeout => "",
+        Active::Unknown => "",
+        Active::No => "-",
+        Active::Host => "*",
+        Active::Swarm => "* (swarm)",
+    }
+}
+
+/// A machine as templates see it: a Go struct, by its field names there.
+fn row(item: &ListItem) -> Value {
+    let state = MachineState::ALL
+        .iter()
+        .position(|state| *state == item.state);
+    let state = i64::try_from(state.unwrap_or_default()).unwrap_or_default();
+    Struct::new(
+        "commands.HostListItem",
+        [
+            ("Name", item.name.as_str().into()),
+            ("Active", active(item).into()),
+            ("ActiveHost", (item.active == Active::Host).into()),
+            ("ActiveSwarm", (item.active == Active::Swarm).into()),
+            ("DriverName", item.driver.as_str().into()),
+            (
+                "State",
+                Named::new("state.State", state, item.state.as_str()).into(),
+            ),
+            ("URL", item.url.as_str().into()),
+            (
+                "SwarmOptions",
+                pointer(item.swarm.as_ref(), "swarm.Options", swarm_fields).into(),
+            ),
+            ("Swarm", swarm(item).into()),
+            (
+                "EngineOptions",
+                pointer(item.engine.as_ref(), "engine.Options", engine_fields).into(),
+            ),
+            ("Error", item.error.as_str().into()),
+            ("DockerVersion", docker(item).into()),
+            ("ResponseTime", milliseconds(item.response_time).into()),
+        ],
+    )
+    .into()
+}
+
+fn milliseconds(time: std::time::Duration) -> std::time::Duration {
+    std::time::Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+type Fields = Vec<(&'static str, Value)>;
+
+fn pointer<T: Default>(options: Option<&T>, type_name: &str, fields: fn(&T) -> Fields) -> Pointer {
+    match options {
+        Some(options) => Pointer::to(Struct::new(type_name, fields(options))),
+        None => {
+            let names = fields(&T::default()).into_iter().map(|(name, _)| name);
+            Pointer::nil(type_name, names)
+        }
+    }
+}
+
+fn list(list: &GoList) -> Value {
+    match list {
+        Some(items) => List::strings(items.iter().map(String::as_str)).into(),
+        None => List::nil(Element::String).into(),
+    }
+}
+
+fn engine_fields(engine: &EngineOptions) -> Fields {
+    vec![
+        ("ArbitraryFlags", list(&engine.arbitrary_flags)),
+        ("DNS", list(&engine.dns)),
+        ("GraphDir", engine.graph_dir.as_str().into()),
+        ("Env", list(&engine.env)),
+        ("Ipv6", engine.ipv6.into()),
+        ("InsecureRegistry", list(&engine.insecure_registry)),
+        ("Labels", list(&engine.labels)),
+        ("LogLevel", engine.log_level.as_str().into()),
+        ("StorageDriver", engine.storage_driver.as_str().into()),
+        ("SelinuxEnabled", engine.selinux_enabled.into()),
+        ("TLSVerify", engine.tls_verify.into()),
+        ("RegistryMirror", list(&engine.registry_mirror)),
+        ("InstallURL", engine.install_url.as_str().into()),
+    ]
+}
+
+fn swarm_fields(swarm: &SwarmOptions) -> Fields {
+    vec![
+        ("IsSwarm", swarm.is_swarm.into()),
+        ("Address", swarm.address.as_str().into()),
+        ("Discovery", swarm.discovery.as_str().into()),
+        ("Agent", swarm.agent.into()),
+        ("Master", swarm.master.into()),
+        ("Host", swarm.host.as_str().into()),
+        ("Image", swarm.image.as_str().into()),
+        ("Strategy", swarm.strategy.as_str().into()),
+        ("Heartbeat", swarm.heartbeat.into()),
+        (
+            "Overcommit",
+            swarm.overcommit.as_f64().unwrap_or_default().into(),
+        ),
+        ("ArbitraryFlags", list(&swarm.arbitrary_flags)),
+        ("ArbitraryJoinFlags", list(&swarm.arbitrary_join_flags)),
+        ("Env", list(&swarm.env)),
+        ("IsExperimental", swarm.is_experimental.into()),
+    ]
+}
+
+/// A machine as `--format json` shows it. The keys are a promise.
+fn object(item: &ListItem) -> serde_json::Value {
+    json!({
+        "name": item.name,
+        "active": matches!(item.active, Active::Host | Active::Swarm),
+        "driver": item.driver,
+        "state": item.state.as_str(),
+        "url": item.url,
+        "swarm": swarm(item),
+        "docker": item.docker,
+        "error": item.error,
+        "response_ms": u64::try_from(item.response_time.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn item(name: &str) -> ListItem {
+        ListItem {
+            name: name.into(),
+            active: Active::No,
+            driver: "none".into(),
+            state: MachineState::Running,
+            url: "tcp://127.0.0.1:23761".into(),
+            swarm: Some(SwarmOptions {
+                discovery: "token://a".into(),
+                master: true,
+                ..SwarmOptions::default()
+            }),
+            swarm_master: Some("swm".into()),
+            engine: Some(EngineOptions {
+                labels: Some(vec!["a=b".into(), "c=d".into()]),
+                ..EngineOptions::default()
+            }),
+            docker: None,
+            broken: false,
+            error: String::new(),
+            response_time: Duration::from_micros(12_345),
+        }
+    }
+
+    fn broken(name: &str) -> ListItem {
+        ListItem {
+            active: Active::Unknown,
+            driver: "not found".into(),
+            state: MachineState::Error,
+            url: String::new(),
+            swarm: None,
+            swarm_master: None,
+            engine: None,
+            broken: true,
+            error: "cannot be read".into(),
+            ..item(name)
+        }
+    }
+
+    fn show(format: &str, items: &[ListItem]) -> String {
+        let mut out = Vec::new();
+        Format::parse(format)
+            .unwrap()
+            .write(items, &mut out)
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_plain_ls_is_a_table() {
+        assert_eq!(
+            show("", &[]),
+            "NAME   ACTIVE   DRIVER   STATE   URL   SWARM   DOCKER   ERRORS\n"
+        );
+        assert_eq!(
+            show("", &[item("swm"), broken("b")]),
+            "NAME   ACTIVE   DRIVER      STATE     URL                     SWARM          DOCKER    ERRORS\n\
+             swm    -        none        Running   tcp://127.0.0.1:23761   swm (master)   Unknown   \n\
+             b               not found   Error                                                      cannot be read\n"
+        );
+    }
+
+    #[test]
+    fn fields_have_their_go_names_and_types() {
+        let shown = show(
+            r"{{.State}} {{.EngineOptions.Labels}} {{.SwarmOptions.Discovery}} {{.ResponseTime}}\t{{.EngineOptions.TLSVerify}}",
+            &[item("a")],
+        );
+        assert_eq!(shown, "Running [a=b c=d] token://a 12ms\ttrue\n");
+        assert_eq!(
+            show("table {{.Name}}|{{.ResponseTime}}", &[]),
+            "NAME|RESPONSE\n"
+        );
+        assert_eq!(
+            show("{{if .SwarmOptions}}y{{else}}n{{end}}", &[broken("b")]),
+            "n\n"
+        );
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let shown = show("json", &[item("a"), broken("b")]);
+        let lines: Vec<serde_json::Value> = shown
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines[0]["name"], "a");
+        assert_eq!(lines[0]["response_ms"], 12);
+        assert_eq!(lines[1]["state"], "Error");
+        assert!(lines[1]["docker"].is_null());
+    }
+}

@@ -1,0 +1,65 @@
+//! The order of names: as people count, `n2` before `n10`, upper and lower case alike.
+
+use std::cmp::Ordering;
+
+/// Compares two names.
+pub(crate) fn natural(a: &str, b: &str) -> Ordering {
+    let (lower_a, lower_b) = (a.to_lowercase(), b.to_lowercase());
+    let (mut rest_a, mut rest_b) = (lower_a.as_str(), lower_b.as_str());
+    while !rest_a.is_empty() && !rest_b.is_empty() {
+        let (chunk_a, chunk_b);
+        (chunk_a, rest_a) = chunk(rest_a);
+        (chunk_b, rest_b) = chunk(rest_b);
+        let order = match (chunk_a.parse::<u64>(), chunk_b.parse::<u64>()) {
+            (Ok(a), Ok(b)) => a.cmp(&b),
+            _ => chunk_a.cmp(chunk_b),
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+    // Equal but for case or leading zeros: some order, and always the same.
+    rest_a.len().cmp(&rest_b.len()).then_with(|| a.cmp(b))
+}
+
+/// Splits off the digits, or the others, that a text begins with.
+fn chunk(text: &str) -> (&str, &str) {
+    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    let end = text
+        .find(|c: char| c.is_ascii_digit() != digits)
+        .unwrap_or(text.len());
+    text.split_at(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::natural;
+
+    #[test]
+    fn names_are_ordered_as_people_count() {
+        let mut names = [
+            "n10",
+            "default",
+            "n2",
+            "N1",
+            "n",
+            "n2-a",
+            "n02",
+            "n99999999999999999999",
+        ];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(
+            names,
+            [
+                "default",
+                "n",
+                "N1",
+                "n02",
+                "n2",
+                "n2-a",
+                "n10",
+                "n99999999999999999999"
+            ]
+        );
+    }
+}

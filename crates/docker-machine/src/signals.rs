@@ -1,0 +1,81 @@
+//! Signals: the first one cancels, the second one ends the process at once.
+//!
+//! They are heard on a thread of their own, so that nothing an operation does can make us deaf.
+
+use libmachine::Cancel;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Where Linux says which signals this process ignores (proc(5), `SigIgn`).
+const STATUS: &str = "/proc/self/status";
+
+/// SIGHUP's number, the same on every architecture.
+const HANGUP: u32 = 1;
+
+/// Begins to listen. `leave` is called before the second signal ends the process with code 130, which
+/// shells take for an interrupt.
+pub fn listen(cancel: Cancel, leave: fn()) {
+    let mut heard = vec![
+        (SignalKind::interrupt(), "SIGINT"),
+        (SignalKind::terminate(), "SIGTERM"),
+        (SignalKind::quit(), "SIGQUIT"),
+    ];
+    // Under nohup a terminal that vanishes is to be ignored.
+    if !is_ignored(&std::fs::read_to_string(STATUS).unwrap_or_default(), HANGUP) {
+        heard.push((SignalKind::hangup(), "SIGHUP"));
+    }
+    let listener = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+        let Ok(runtime) = runtime else { return };
+        runtime.block_on(async {
+            let mut signals: Vec<(Signal, &'static str)> = heard
+                .into_iter()
+                .filter_map(|(kind, name)| Some((signal(kind).ok()?, name)))
+                .collect();
+            loop {
+                let name = next(&mut signals).await;
+                if cancel.reason().is_some() {
+                    leave();
+                    std::process::exit(130);
+                }
+                cancel.cancel(name);
+            }
+        });
+    };
+    // Without the thread, signals do what they do by default.
+    let _ = std::thread::Builder::new()
+        .name("signals".into())
+        .stack_size(128 * 1024)
+        .spawn(listener);
+}
+
+async fn next(signals: &mut [(Signal, &'static str)]) -> &'static str {
+    std::future::poll_fn(|cx| {
+        for (signal, name) in signals.iter_mut() {
+            if signal.poll_recv(cx).is_ready() {
+                return std::task::Poll::Ready(*name);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+fn is_ignored(status: &str, number: u32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.unwrap_or_default() & (1 << (number - 1)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ignored;
+
+    #[test]
+    fn nohup_is_seen() {
+        assert!(is_ignored("Name:\tx\nSigIgn:\t0000000000001001\n", 1));
+        assert!(!is_ignored("SigIgn:\t0000000000001000\n", 1));
+        assert!(!is_ignored("", 1));
+    }
+}

@@ -1,0 +1,71 @@
+//! The terminal of an interactive login: its size, its changes of size, and its raw mode.
+//!
+//! Raw mode is left on every way out: when its guard is dropped, when a second signal ends the process,
+//! and on a panic. That is why what was saved lies in a static.
+
+use std::io::{IsTerminal as _, stdin, stdout};
+use std::sync::{Mutex, PoisonError};
+
+use libmachine::WindowSize;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// The terminal's settings from before raw mode, as long as it lasts.
+static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Raw mode, for as long as this lives.
+pub(crate) struct RawMode;
+
+impl RawMode {
+    /// Puts standard input's terminal into raw mode: every key goes to the machine.
+    pub(crate) fn enter() -> Self {
+        if let Ok(settings) = tcgetattr(stdin()) {
+            let mut raw = settings.clone();
+            raw.make_raw();
+            *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
+            // A terminal that has vanished needs no raw mode.
+            let _ = tcsetattr(stdin(), OptionalActions::Now, &raw);
+        }
+        Self
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Leaves raw mode, if it was entered.
+pub fn restore() {
+    let saved = SAVED.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(settings) = saved {
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &settings);
+    }
+}
+
+/// Tells whether somebody sits there: both ends are a terminal.
+pub(crate) fn is_interactive() -> bool {
+    stdin().is_terminal() && stdout().is_terminal()
+}
+
+/// Returns the size of the terminal; what is unknown is what a VT100 had.
+pub(crate) fn size() -> WindowSize {
+    let size = tcgetwinsize(stdout()).ok().filter(|size| size.ws_col > 0);
+    WindowSize {
+        columns: size.map_or(80, |size| size.ws_col.into()),
+        rows: size.map_or(24, |size| size.ws_row.into()),
+    }
+}
+
+/// Tells each new size of the terminal.
+pub(crate) fn resizes() -> mpsc::Receiver<WindowSize> {
+    let (sender, receiver) = mpsc::channel(1);
+    if let Ok(mut changes) = signal(SignalKind::window_change()) {
+        tokio::spawn(async move {
+            while changes.recv().await.is_some() && sender.send(size()).await.is_ok() {}
+        });
+    }
+    receiver
+}

@@ -1,0 +1,15 @@
+//! What `--version` says.
+
+/// Returns `X.Y.Z, build H`: the package's version, and the commit where it is known (see `build.rs`).
+pub fn version() -> &'static str {
+    concat!(
+        env!("CARGO_PKG_VERSION"),
+        ", build ",
+        env!("DOCKER_MACHINE_BUILD")
+    )
+}
+
+/// Returns the whole line, as scripts read it.
+pub fn line() -> String {
+    format!("docker-machine version {}", version())
+}
