@@ -8,16 +8,23 @@
 //!
 //! One file of `families/` per family of distributions, one row each in its table.
 
+mod daemon_json;
 mod error;
+mod families;
+mod flags;
 mod host_name;
+mod parameters;
 mod plan;
+mod progress;
 mod provision;
 mod remote;
 mod report;
+mod script;
+mod unit;
 
 pub use error::{ProvisionError, Stage};
 pub use host_name::host_name;
 pub use plan::{Certificates, FetchScript, InstallSource, Plan};
 pub use provision::{detect, provision, upgrade};
-pub use remote::{Exit, Job, Remote, RemoteError};
+pub use remote::{Exit, Job, Remote, RemoteError, TakeLine};
 pub use report::{Firewall, Os, Report};

@@ -2,15 +2,24 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use machine_flow::Cx;
+use machine_ssh::{Command, Session};
 use machine_types::Secret;
+use tokio::io::AsyncWrite;
 
 /// Why a command's end is not known: the connection was lost, time ran out, it was cancelled.
 /// A command that ended badly is no such error.
 pub type RemoteError = Box<dyn Error + Send + Sync>;
+
+/// Takes the output of a command, line by line.
+pub type TakeLine<'a> = dyn FnMut(&str) + Send + 'a;
 
 /// A command for the host.
 pub struct Job<'a> {
@@ -45,7 +54,7 @@ impl fmt::Display for Exit {
 /// A host on which commands run, as the login user.
 #[async_trait]
 pub trait Remote: Send + Sync {
-    /// Runs a command to its end. Both its output streams go to `line` as they come, line by
+    /// Runs a command to its end. Both its output streams go to `lines` as they come, line by
     /// line without the line end; what is not UTF-8 is replaced.
     ///
     /// # Errors
@@ -54,7 +63,87 @@ pub trait Remote: Send + Sync {
     async fn run(
         &self,
         job: &Job<'_>,
-        line: &mut (dyn FnMut(&str) + Send),
+        lines: &mut TakeLine<'_>,
         cx: &Cx,
     ) -> Result<Exit, RemoteError>;
+}
+
+#[async_trait]
+impl Remote for Session {
+    async fn run(
+        &self,
+        job: &Job<'_>,
+        lines: &mut TakeLine<'_>,
+        cx: &Cx,
+    ) -> Result<Exit, RemoteError> {
+        let command = Command::new(job.title, job.command).within(job.within);
+        let lines = Mutex::new(lines);
+        let (stdout, stderr) = (Lines::new(&lines), Lines::new(&lines));
+        let input = job.input.expose().as_bytes();
+        let status = self.pipe(&command, input, stdout, stderr, cx).await?;
+        Ok(match (status.code(), status.signal()) {
+            (Some(code), _) => Exit::Code(code),
+            (None, signal) => Exit::Signal(signal.unwrap_or("?").to_owned()),
+        })
+    }
+}
+
+/// The longest line that is waited for; a longer one comes in pieces.
+const LONGEST: usize = 64 << 10;
+
+/// Cuts what is written to it into lines.
+struct Lines<'a, 'b, 'c> {
+    taker: &'a Mutex<&'b mut TakeLine<'c>>,
+    begun: Vec<u8>,
+}
+
+impl<'a, 'b, 'c> Lines<'a, 'b, 'c> {
+    fn new(taker: &'a Mutex<&'b mut TakeLine<'c>>) -> Self {
+        Self {
+            taker,
+            begun: Vec::new(),
+        }
+    }
+
+    fn end_line(&mut self) {
+        let mut taker = self.taker.lock().unwrap_or_else(PoisonError::into_inner);
+        taker(&String::from_utf8_lossy(&self.begun));
+        self.begun.clear();
+    }
+}
+
+impl AsyncWrite for Lines<'_, '_, '_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        for byte in bytes {
+            if *byte == b'\n' {
+                self.end_line();
+                continue;
+            }
+            self.begun.push(*byte);
+            if self.begun.len() == LONGEST {
+                self.end_line();
+            }
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Lines<'_, '_, '_> {
+    fn drop(&mut self) {
+        if !self.begun.is_empty() {
+            self.end_line();
+        }
+    }
 }

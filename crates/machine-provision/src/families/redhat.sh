@@ -1,0 +1,33 @@
+# RHEL, CentOS (Stream), Rocky, AlmaLinux, Oracle Linux, Fedora. Docker's script knows centos, fedora
+# and rhel by name. The others are binary compatible with RHEL and take Docker's packages for CentOS,
+# from the repository that Docker's installation guide for CentOS names. dnf waits for its own lock.
+
+redhat_busy() {
+    alive /var/run/yum.pid || locked /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock
+}
+
+redhat_is_known_to_default_script() {
+    case $os_id in centos | fedora | rhel) return 0 ;; *) return 1 ;; esac
+}
+
+redhat_install() { # a release, or nothing: the newest
+    packages=dnf
+    have dnf || packages=yum
+    # A Docker that is no docker-ce is the distribution's, and moves with it.
+    if [ -n "$dockerd" ] && ! rpm -q docker-ce >/dev/null 2>&1; then
+        owner=$(rpm -qf --qf '%{NAME}' "$dockerd") || fail "$dockerd belongs to no package" \
+            "it was installed by hand: upgrade it by hand"
+        run $packages -q -y install "$owner${1:+-$1}"
+        return
+    fi
+    if [ ! -e "$R/etc/yum.repos.d/docker-ce.repo" ]; then
+        distribution=centos
+        case $os_id in fedora | rhel) distribution=$os_id ;; esac
+        fetch "https://download.docker.com/linux/$distribution/docker-ce.repo" \
+            "$R/etc/yum.repos.d/docker-ce.repo.new" ||
+            fail "Docker's repository for $distribution cannot be reached from the host" \
+                "let the host reach it, or give an --engine-install-url that it can reach"
+        mv -f "$R/etc/yum.repos.d/docker-ce.repo.new" "$R/etc/yum.repos.d/docker-ce.repo"
+    fi
+    run $packages -q -y install "docker-ce${1:+-$1}" "docker-ce-cli${1:+-$1}" containerd.io
+}

@@ -1,0 +1,11 @@
+# Any other Linux with systemd that brings Docker: Arch, Flatcar, Fedora CoreOS, an image of one's own.
+
+systemd_busy() { return 1; }
+
+# Docker's script says best itself whom it does not know.
+systemd_is_known_to_default_script() { return 0; }
+
+systemd_install() {
+    fail "no way is known to install Docker on ${os_id:-this system}${1:+ in release $1}" \
+        "use an image with Docker, or give an --engine-install-url that knows this system"
+}

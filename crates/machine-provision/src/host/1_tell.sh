@@ -1,0 +1,42 @@
+# Makes this host a Docker engine that answers over TLS. Runs as root, and does what the variables
+# p_* say, which come as assignments on standard input: no secret is an argument or in the
+# environment. It changes what differs, and restarts Docker only if something did.
+set -eu
+umask 022
+R=${MACHINE_ROOT-} # a prefix of all paths: empty, but for a host of a test
+PATH=$PATH:$R/usr/local/sbin:$R/usr/local/bin:$R/usr/sbin:$R/usr/bin:$R/sbin:$R/bin:$R/opt/bin
+export PATH LC_ALL=C
+exec 2>&1
+eval "$(cat)"
+exec </dev/null
+
+# Lines that begin with @machine are read by who sent this: "stage" begins a part, "run" names the
+# command that the lines after it come from, "fact" is a result, "ask" a question that ends the
+# script to be answered by the next one, "done" the end; "say", "warn", "fail", "hint" are for people.
+tell() { printf '@machine %s\n' "$*"; }
+
+fail() { # what is wrong, what to do about it
+    tell "fail $1"
+    [ -z "${2-}" ] || tell "hint $2"
+    exit 1
+}
+
+run() { tell "run $*"; "$@"; }
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+scratch=
+trap '[ -z "$scratch" ] || rm -rf "$scratch"' EXIT
+
+write() { # mode, path, text: the whole file or nothing, with its mode from the first byte
+    tell "run write $2"
+    [ -d "$R${2%/*}" ] || mkdir -p "$R${2%/*}"
+    rm -f "$R$2.new"
+    (umask 077; printf '%s\n' "$3" >"$R$2.new") || { rm -f "$R$2.new"; return 1; }
+    chmod "$1" "$R$2.new"
+    mv -f "$R$2.new" "$R$2"
+    if have restorecon; then restorecon "$R$2" || :; fi
+    tell "fact changed yes"
+}
+
+holds() { [ -f "$R$1" ] && [ "$(cat "$R$1")" = "$2" ]; } # path, text

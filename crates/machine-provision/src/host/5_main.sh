@@ -1,0 +1,38 @@
+# What is to be done, from top to bottom.
+
+# No question of debconf, needrestart or ucf ever waits for an answer, and zypper waits for its lock.
+export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical NEEDRESTART_MODE=a UCF_FORCE_CONFFOLD=1
+export ZYPP_LOCK_TIMEOUT=300
+
+look_at_system
+case $p_mode in
+detect)
+    tell "done"
+    exit 0
+    ;;
+custom)
+    await_cloud_init
+    set_host_name
+    tell "stage install Running the custom install script..."
+    scratch=$(mktemp -d "$R/tmp/docker-machine.XXXXXX")
+    printf '%s\n' "$p_install_script" >"$scratch/install.sh"
+    run_script "$scratch/install.sh" "custom install script"
+    tell "fact changed yes"
+    tell "done"
+    exit 0
+    ;;
+esac
+
+# User data may still be about to install or configure Docker.
+if ! find_dockerd || [ -s "$R/var/lib/cloud/instance/user-data.txt" ]; then await_cloud_init; fi
+set_host_name
+if ! find_dockerd; then
+    install_docker
+elif [ "$p_mode" = upgrade ]; then
+    upgrade_docker
+fi
+configure_docker
+start_docker
+look_at_firewall
+tell "fact docker $(docker_version)"
+tell "done"

@@ -1,0 +1,105 @@
+//! Words for a systemd unit: how a text is written so that systemd reads back exactly it.
+//!
+//! Rules: systemd.service(5) "Command lines", systemd.exec(5) `Environment=`, systemd.syntax(7)
+//! "Quoting", systemd.unit(5) "Specifiers".
+
+use crate::ProvisionError;
+
+/// Returns dockerd's arguments for `ExecStart=`. Words that need no quotes have none.
+///
+/// # Errors
+/// [`ProvisionError::Option`] for a word with a NUL, which no command line can hold.
+pub(crate) fn arguments(words: &[String]) -> Result<String, ProvisionError> {
+    let mut line = Vec::new();
+    for word in words {
+        // Behind the first word, `$` stands for a variable and `;` alone for the next command.
+        line.push(quoted(word)?.replace('$', "$$"));
+    }
+    Ok(line.join(" "))
+}
+
+/// Returns one `Environment=` line for each `NAME=value`.
+///
+/// # Errors
+/// [`ProvisionError::Option`] for what is no assignment to a variable.
+pub(crate) fn environment(assignments: &[String]) -> Result<String, ProvisionError> {
+    let mut lines = Vec::new();
+    for assignment in assignments {
+        let name = assignment.split('=').next().unwrap_or_default();
+        let is_name = !name.is_empty()
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !is_name || !assignment.contains('=') {
+            return Err(ProvisionError::Option {
+                // The value may be a secret.
+                option: name.escape_debug().to_string(),
+                reason: "is not NAME=value, with a name of letters, digits and _",
+            });
+        }
+        lines.push(format!("Environment={}", quoted(assignment)?));
+    }
+    Ok(lines.join("\n"))
+}
+
+fn quoted(word: &str) -> Result<String, ProvisionError> {
+    if word.contains('\0') {
+        return Err(ProvisionError::Option {
+            option: word.escape_debug().to_string(),
+            reason: "holds a NUL, which no command line can",
+        });
+    }
+    let is_plain =
+        |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '\'' | '\\');
+    let word = word.replace('%', "%%");
+    if !word.is_empty() && word != ";" && word.chars().all(is_plain) {
+        return Ok(word);
+    }
+    let mut text = String::from('"');
+    for c in word.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            '\n' => text.push_str("\\n"),
+            '\t' => text.push_str("\\t"),
+            '\r' => text.push_str("\\r"),
+            c if c.is_ascii_control() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_words_stay_plain() {
+        let words: Vec<String> = [
+            "-H",
+            "tcp://0.0.0.0:2376",
+            "--label",
+            "a=b",
+            "--log-opt=max-size=10m",
+        ]
+        .map(str::to_owned)
+        .into();
+        assert_eq!(
+            arguments(&words).unwrap(),
+            "-H tcp://0.0.0.0:2376 --label a=b --log-opt=max-size=10m"
+        );
+        assert_eq!(
+            environment(&["A=http://p:1".into()]).unwrap(),
+            "Environment=A=http://p:1"
+        );
+    }
+
+    #[test]
+    fn what_is_no_assignment_is_refused_without_its_value() {
+        for bad in ["", "X", "=v", "a b=c", "1A=secret", "A-B=secret"] {
+            let error = environment(&[bad.to_owned()]).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
+        assert!(arguments(&["a\0b".to_owned()]).is_err());
+    }
+}
