@@ -1,238 +1,198 @@
-//! The certificate authority of a store: made once, or found as the Go binary left it.
-//!
-//! Names, usages and lifetimes are the Go binary's. New keys are ECDSA P-256 (NIST FIPS 186-5), which
-//! costs a thousandth of an RSA key; an RSA authority that is there goes on signing.
+//! Making certificates.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use machine_types::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SigningKey,
 };
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use x509_parser::extensions::GeneralName;
+use time::OffsetDateTime;
 
-use crate::certificate::{CertificateError, KeyedCertificate, Validity, parse, read_pem};
+use crate::certificate::{Certificate, private_key};
+use crate::{CertificateError, der};
 
-/// How long a certificate is valid, in days: the Go binary's three years of 360 days.
-pub const VALID_DAYS: u64 = 1080;
-
-/// How far a certificate reaches back, for machines whose clocks are behind.
+/// Hosts whose clocks are slow accept the certificate all the same; as the Go binary.
 const BACKDATED: Duration = Duration::from_secs(5 * 60);
+/// How long every certificate is valid; as the Go binary.
+const VALID: Duration = Duration::from_secs(1080 * 24 * 3600);
 
-/// A CA that can sign.
+/// A certificate and its private key, both PEM. The key is ECDSA P-256 in PKCS#8 without a passphrase, which
+/// Go, OpenSSL and dockerd read.
+#[derive(Clone)]
+pub struct Issued {
+    /// The certificate.
+    pub certificate: String,
+    /// The key.
+    pub key: Secret,
+}
+
+/// A certificate authority that can sign: one of ours, the Go binary's (RSA, PKCS#1), or the user's own.
 pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    certificate: CertificateDer<'static>,
+    certificate: Certificate,
+    key: KeyPair,
 }
 
 impl Authority {
-    /// Makes a new CA of an organisation (`$USER`).
+    /// Makes a new CA, `O = USER`, valid for 1080 days from five minutes before `now`. Load it with
+    /// [`Authority::from_pem`].
     ///
     /// # Errors
-    /// [`CertificateError::Make`].
-    pub fn make(organisation: &str, now: SystemTime) -> Result<KeyedCertificate, CertificateError> {
-        let make = |source| CertificateError::Make { what: "CA", source };
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(make)?;
-        let mut params = params(organisation, now);
+    /// Where the system has no randomness.
+    pub fn make(user: &str, now: SystemTime) -> Result<Issued, CertificateError> {
+        let key = new_key()?;
+        let mut params = params(user, now);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![
             KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyEncipherment,
-            KeyUsagePurpose::KeyAgreement,
             KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::CrlSign,
         ];
-        let certificate = params.self_signed(&key).map_err(make)?;
-        Ok(keyed(&certificate, &key))
-    }
-
-    /// Reads a CA: certificate and key, RSA or ECDSA, PKCS#1, SEC1 or PKCS#8.
-    ///
-    /// # Errors
-    /// [`CertificateError`] names the file; a key that belongs to another certificate is refused.
-    pub fn read(certificate: &Path, key: &Path) -> Result<Self, CertificateError> {
-        let malformed = |path: &Path, what| CertificateError::Malformed {
-            path: path.to_owned(),
-            what,
-        };
-        let der = crate::certificate::first_certificate(&read_pem(certificate)?, certificate)?;
-        let key_pem = Secret::from(String::from_utf8_lossy(&read_pem(key)?).into_owned());
-        let key_pair =
-            KeyPair::from_pem(key_pem.expose()).map_err(|_| malformed(key, "private key"))?;
-        let parsed = parse(&der).ok_or_else(|| malformed(certificate, "certificate"))?;
-        if parsed.public_key().raw != key_pair.subject_public_key_info() {
-            return Err(CertificateError::Mismatch {
-                certificate: certificate.to_owned(),
-                key: key.to_owned(),
-            });
-        }
-        let issuer = Issuer::from_ca_cert_der(&der, key_pair)
-            .map_err(|_| malformed(certificate, "certificate"))?;
-        Ok(Self {
-            issuer,
-            certificate: der,
+        let certificate = params.self_signed(&key).map_err(failed("make"))?;
+        Ok(Issued {
+            certificate: certificate.pem(),
+            key: Secret::new(key.serialize_pem()),
         })
     }
 
-    /// Issues a client certificate, for clientAuth only.
+    /// Reads a CA and its key: RSA in PKCS#1 or PKCS#8, ECDSA in SEC1 or PKCS#8, Ed25519 in PKCS#8. Of several certificates
+    /// in one text, the one that the key belongs to.
     ///
     /// # Errors
-    /// [`CertificateError::Make`].
-    pub fn issue_client(
-        &self,
-        organisation: &str,
-        now: SystemTime,
-    ) -> Result<KeyedCertificate, CertificateError> {
-        let mut params = params(organisation, now);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.issue(params, "client certificate")
+    /// [`CertificateError::KeyMismatch`], [`CertificateError::NotAnAuthority`], and what cannot be read.
+    pub fn from_pem(certificate: &str, key: &Secret) -> Result<Self, CertificateError> {
+        let certificates = Certificate::all_from_pem(certificate)?;
+        let key = KeyPair::try_from(&private_key(key)?).map_err(|_| CertificateError::NoKey)?;
+        let public_key = key.subject_public_key_info();
+        let certificate = certificates
+            .into_iter()
+            .find(|certificate| certificate.public_key() == public_key)
+            .ok_or(CertificateError::KeyMismatch)?;
+        if !certificate.is_authority() {
+            return Err(CertificateError::NotAnAuthority);
+        }
+        Ok(Self { certificate, key })
     }
 
-    /// Issues a server certificate for an address, for `localhost`, and for whatever else is
-    /// asked for (`--tls-san`); what looks like an IP address becomes an IP SAN (RFC 5280, 4.2.1.6).
+    /// Returns the CA's own certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Issues the client certificate that all machines of a store share, `O = USER.<bootstrap>`.
     ///
     /// # Errors
-    /// [`CertificateError::Make`], for a name that is not ASCII.
-    pub fn issue_server(
+    /// Where the system has no randomness, or the CA's key cannot sign.
+    pub fn client(&self, user: &str, now: SystemTime) -> Result<Issued, CertificateError> {
+        let mut params = params(&format!("{user}.<bootstrap>"), now);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(params)
+    }
+
+    /// Issues the server certificate of one machine, `O = USER.MACHINE`, for `localhost` and for `hosts`: its address
+    /// and every `--tls-san`. What reads as an IP address becomes one, as clients demand.
+    ///
+    /// # Errors
+    /// [`CertificateError::BadName`] names the host; otherwise as [`Authority::client`].
+    pub fn server(
         &self,
-        organisation: &str,
-        address: &str,
-        sans: &[String],
+        user: &str,
+        machine: &str,
+        hosts: &[String],
         now: SystemTime,
-    ) -> Result<KeyedCertificate, CertificateError> {
-        let make = |source| CertificateError::Make {
-            what: "server certificate",
-            source,
-        };
-        let mut params = params(organisation, now);
+    ) -> Result<Issued, CertificateError> {
+        let mut params = params(&format!("{user}.{machine}"), now);
         params.key_usages = vec![
             KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyEncipherment,
             KeyUsagePurpose::KeyAgreement,
         ];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        for name in names(address, sans) {
-            let san = match name.parse::<IpAddr>() {
-                Ok(address) => SanType::IpAddress(address),
-                Err(_) => SanType::DnsName(name.try_into().map_err(make)?),
-            };
-            params.subject_alt_names.push(san);
+        let localhost = "localhost".to_owned();
+        for host in std::iter::once(&localhost).chain(hosts) {
+            let name = alternative_name(host)?;
+            if !params.subject_alt_names.contains(&name) {
+                params.subject_alt_names.push(name);
+            }
         }
-        self.issue(params, "server certificate")
+        self.issue(params)
     }
 
-    /// Tells whether a server certificate is one that this CA signed, is valid for at least
-    /// another day, carries the address and all other names, and belongs to its key.
-    pub fn vouches_for(
-        &self,
-        server: &KeyedCertificate,
-        address: &str,
-        sans: &[String],
-        now: SystemTime,
-    ) -> bool {
-        let (Ok(der), Some(authority), Ok(key)) = (
-            CertificateDer::from_pem_slice(server.certificate.as_bytes()),
-            parse(&self.certificate),
-            KeyPair::from_pem(server.key.expose()),
-        ) else {
-            return false;
-        };
-        let Some(certificate) = parse(&der) else {
-            return false;
-        };
-        let carried = match certificate.subject_alternative_name() {
-            Ok(Some(extension)) => extension.value.general_names.clone(),
-            _ => return false,
-        };
-        let carries = |name: &str| {
-            carried.iter().any(|general| match general {
-                GeneralName::DNSName(dns) => dns.eq_ignore_ascii_case(name),
-                GeneralName::IPAddress(bytes) => octets(name).is_some_and(|ip| ip == **bytes),
-                _ => false,
-            })
-        };
-        let tomorrow = now + Duration::from_secs(24 * 60 * 60);
-        // The authority's name stands in for its signature here: a certificate that only claims
-        // to be ours is refused by the dial, whose verifier checks the signature.
-        certificate.issuer() == authority.subject()
-            && signed_by(&certificate, &authority)
-            && Validity::of(&certificate).covers(tomorrow)
-            && certificate.public_key().raw == key.subject_public_key_info()
-            && names(address, sans).iter().all(|name| carries(name))
-    }
-
-    fn issue(
-        &self,
-        mut params: CertificateParams,
-        what: &'static str,
-    ) -> Result<KeyedCertificate, CertificateError> {
-        let make = |source| CertificateError::Make { what, source };
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(make)?;
-        params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(make)?;
-        Ok(keyed(&certificate, &key))
-    }
-}
-
-/// Tells whether the certificate names the authority's key as its signer, where it names any.
-fn signed_by(
-    certificate: &x509_parser::certificate::X509Certificate<'_>,
-    authority: &x509_parser::certificate::X509Certificate<'_>,
-) -> bool {
-    use x509_parser::extensions::ParsedExtension;
-    let named = certificate
-        .iter_extensions()
-        .find_map(|e| match e.parsed_extension() {
-            ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.clone(),
-            _ => None,
-        });
-    let own = authority
-        .iter_extensions()
-        .find_map(|e| match e.parsed_extension() {
-            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.clone()),
-            _ => None,
-        });
-    match (named, own) {
-        (Some(named), Some(own)) => named == own,
-        _ => true,
-    }
-}
-
-fn names(address: &str, sans: &[String]) -> Vec<String> {
-    let mut names = vec!["localhost".to_owned(), address.to_owned()];
-    for san in sans {
-        if !names.contains(san) {
-            names.push(san.clone());
+    fn issue(&self, mut params: CertificateParams) -> Result<Issued, CertificateError> {
+        let key = new_key()?;
+        params.is_ca = IsCa::ExplicitNoCa;
+        let mut issuer = CertificateParams::default();
+        if let Some(id) = self.certificate.key_id() {
+            params.use_authority_key_identifier_extension = true;
+            issuer.key_identifier_method = KeyIdMethod::PreSpecified(id.to_vec());
         }
+        let draft = params
+            .signed_by(&key, &Issuer::from_params(&issuer, &self.key))
+            .map_err(failed("sign"))?;
+        // rcgen would spell the issuer's name its own way, and cannot spell every name (several OUs). Clients compare
+        // it with the CA's subject byte by byte, so those bytes are what goes in.
+        let signed = der::with_issuer(draft.der(), self.certificate.subject(), |bytes| {
+            self.key.sign(bytes).ok()
+        })
+        .ok_or_else(|| failed("sign")(rcgen::Error::CouldNotParseCertificate))?;
+        Ok(Issued {
+            certificate: pem(&CertificateDer::from(signed)),
+            key: Secret::new(key.serialize_pem()),
+        })
     }
-    names
 }
 
-fn octets(name: &str) -> Option<Vec<u8>> {
-    match name.parse().ok()? {
-        IpAddr::V4(address) => Some(address.octets().to_vec()),
-        IpAddr::V6(address) => Some(address.octets().to_vec()),
+fn new_key() -> Result<KeyPair, CertificateError> {
+    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(failed("make"))
+}
+
+fn failed(action: &'static str) -> impl Fn(rcgen::Error) -> CertificateError {
+    move |source| CertificateError::Crypto {
+        action,
+        source: source.into(),
     }
 }
 
-fn params(organisation: &str, now: SystemTime) -> CertificateParams {
-    let mut name = DistinguishedName::new();
-    name.push(DnType::OrganizationName, organisation);
+fn params(organization: &str, now: SystemTime) -> CertificateParams {
     let mut params = CertificateParams::default();
+    let mut name = DistinguishedName::new();
+    name.push(DnType::OrganizationName, organization);
     params.distinguished_name = name;
-    params.not_before = (now - BACKDATED).into();
-    params.not_after = (now + Duration::from_secs(VALID_DAYS * 24 * 60 * 60)).into();
+    let begin = now.checked_sub(BACKDATED).unwrap_or(now);
+    params.not_before = OffsetDateTime::from(begin);
+    params.not_after = OffsetDateTime::from(begin + VALID);
     params
 }
 
-fn keyed(certificate: &rcgen::Certificate, key: &KeyPair) -> KeyedCertificate {
-    KeyedCertificate {
-        certificate: certificate.pem(),
-        key: Secret::from(key.serialize_pem()),
+fn alternative_name(host: &str) -> Result<SanType, CertificateError> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
     }
+    let bad = || CertificateError::BadName {
+        name: host.escape_default().take(300).collect(),
+    };
+    let is_name = !host.is_empty()
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._*".contains(&b));
+    if !is_name {
+        return Err(bad());
+    }
+    Ok(SanType::DnsName(host.try_into().map_err(|_| bad())?))
+}
+
+/// Writes a certificate as PEM (RFC 7468): base64 in lines of 64 characters, which are 48 bytes.
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    let lines: Vec<String> = certificate
+        .chunks(48)
+        .map(|line| BASE64.encode(line))
+        .collect();
+    format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        lines.join("\n")
+    )
 }

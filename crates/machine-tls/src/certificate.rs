@@ -1,160 +1,201 @@
-//! A certificate with its key, as PEM texts, and what can be read out of it.
+//! Reading certificates.
 
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use machine_types::Secret;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::time::ASN1Time;
 
-/// The largest PEM file that is read: a CA bundle of hundreds of certificates fits.
-const LARGEST: u64 = 1 << 20;
+use crate::CertificateError;
+use crate::verifier::provider;
 
-/// What is wrong with a certificate or a key.
-#[derive(Debug, thiserror::Error)]
-pub enum CertificateError {
-    /// The file cannot be read.
-    #[error("open {}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file does not hold what it should.
-    #[error("{} holds no {what}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// `certificate`, `private key`.
-        what: &'static str,
-    },
-    /// The key belongs to another certificate.
-    #[error("the key in {} does not belong to the certificate in {}", key.display(), certificate.display())]
-    Mismatch {
-        /// The certificate's file.
-        certificate: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-    },
-    /// The certificate could not be made.
-    #[error("cannot make the {what}")]
-    Make {
-        /// `CA`, `client certificate`, `server certificate`.
-        what: &'static str,
-        /// Why.
-        #[source]
-        source: rcgen::Error,
-    },
+/// A certificate, read once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    der: CertificateDer<'static>,
+    not_before: SystemTime,
+    not_after: SystemTime,
+    is_authority: bool,
+    subject: Vec<u8>,
+    issuer: Vec<u8>,
+    public_key: Vec<u8>,
+    key_id: Option<Vec<u8>>,
+    addresses: Vec<IpAddr>,
+    dns_names: Vec<String>,
 }
 
-/// A certificate and its private key.
-#[derive(Clone)]
-pub struct KeyedCertificate {
-    /// The certificate, PEM.
-    pub certificate: String,
-    /// The private key, PEM, unencrypted.
-    pub key: Secret,
-}
-
-/// From when to when a certificate is valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Validity {
-    /// Not before.
-    pub from: SystemTime,
-    /// Not after.
-    pub until: SystemTime,
-}
-
-impl Validity {
-    /// Reads it out of the first certificate of a PEM file.
+impl Certificate {
+    /// Reads the first certificate of a PEM text.
     ///
     /// # Errors
-    /// [`CertificateError`] names the file.
-    pub fn read(path: &Path) -> Result<Self, CertificateError> {
-        let der = first_certificate(&read_pem(path)?, path)?;
-        parse(&der).map_or_else(
-            || {
-                Err(CertificateError::Malformed {
-                    path: path.to_owned(),
-                    what: "certificate",
-                })
-            },
-            |certificate| Ok(Self::of(&certificate)),
-        )
+    /// [`CertificateError::NoCertificate`].
+    pub fn from_pem(pem: &str) -> Result<Self, CertificateError> {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes())
+            .map_err(|_| CertificateError::NoCertificate)?;
+        Self::from_der(der)
     }
 
-    pub(crate) fn of(certificate: &X509Certificate<'_>) -> Self {
-        let at = |seconds: i64| {
-            SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+    /// Reads every certificate of a PEM text.
+    ///
+    /// # Errors
+    /// [`CertificateError::NoCertificate`] where there is none, or a broken one among them.
+    pub fn all_from_pem(pem: &str) -> Result<Vec<Self>, CertificateError> {
+        let all: Vec<Self> = CertificateDer::pem_slice_iter(pem.as_bytes())
+            .map(|der| Self::from_der(der.map_err(|_| CertificateError::NoCertificate)?))
+            .collect::<Result<_, _>>()?;
+        if all.is_empty() {
+            return Err(CertificateError::NoCertificate);
+        }
+        Ok(all)
+    }
+
+    fn from_der(der: CertificateDer<'static>) -> Result<Self, CertificateError> {
+        let (rest, x509) =
+            X509Certificate::from_der(&der).map_err(|_| CertificateError::NoCertificate)?;
+        if !rest.is_empty() {
+            return Err(CertificateError::NoCertificate);
+        }
+        let mut addresses = Vec::new();
+        let mut dns_names = Vec::new();
+        let mut key_id = None;
+        for extension in x509.extensions() {
+            match extension.parsed_extension() {
+                ParsedExtension::SubjectAlternativeName(names) => {
+                    for name in &names.general_names {
+                        match name {
+                            GeneralName::DNSName(name) => dns_names.push((*name).to_owned()),
+                            GeneralName::IPAddress(bytes) => addresses.extend(address(bytes)),
+                            _ => {}
+                        }
+                    }
+                }
+                ParsedExtension::SubjectKeyIdentifier(id) => key_id = Some(id.0.to_vec()),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            not_before: system_time(x509.validity().not_before),
+            not_after: system_time(x509.validity().not_after),
+            is_authority: x509.is_ca(),
+            subject: x509.subject().as_raw().to_vec(),
+            issuer: x509.issuer().as_raw().to_vec(),
+            public_key: x509.public_key().raw.to_vec(),
+            key_id,
+            addresses,
+            dns_names,
+            der,
+        })
+    }
+
+    /// Returns the moment before which it does not count.
+    pub fn not_before(&self) -> SystemTime {
+        self.not_before
+    }
+
+    /// Returns the moment after which it does not count any more.
+    pub fn not_after(&self) -> SystemTime {
+        self.not_after
+    }
+
+    /// Tells whether it counts at a moment.
+    pub fn is_valid_at(&self, moment: SystemTime) -> bool {
+        self.not_before <= moment && moment <= self.not_after
+    }
+
+    /// Tells whether it may sign others.
+    pub fn is_authority(&self) -> bool {
+        self.is_authority
+    }
+
+    /// Tells whether a CA has signed it: the names match and the signature holds. Dates do not matter here.
+    pub fn is_signed_by(&self, authority: &Self) -> bool {
+        if self.issuer != authority.subject {
+            return false;
+        }
+        let (Ok((_, x509)), Ok((_, ca))) = (
+            X509Certificate::from_der(&self.der),
+            X509Certificate::from_der(&authority.der),
+        ) else {
+            return false;
         };
-        let validity = certificate.validity();
-        Self {
-            from: at(validity.not_before.timestamp()),
-            until: at(validity.not_after.timestamp()),
+        x509.verify_signature(Some(ca.public_key())).is_ok()
+    }
+
+    /// Tells whether it carries a host as a subject alternative name: an address as an address, a name as
+    /// a name, letter case aside. Wildcards are not looked into.
+    pub fn carries(&self, host: &str) -> bool {
+        match host.parse::<IpAddr>() {
+            Ok(address) => self.addresses.contains(&address),
+            Err(_) => self
+                .dns_names
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(host)),
         }
     }
 
-    /// Tells whether it is valid now.
-    pub fn covers(&self, now: SystemTime) -> bool {
-        self.from <= now && now <= self.until
+    /// Lists its subject alternative names, for people.
+    pub fn names(&self) -> Vec<String> {
+        let addresses = self.addresses.iter().map(ToString::to_string);
+        self.dns_names.iter().cloned().chain(addresses).collect()
     }
-}
 
-impl KeyedCertificate {
-    /// Reads both files; `None` where one of them is not there.
+    /// Tells whether a private key belongs to it.
     ///
     /// # Errors
-    /// [`CertificateError`] where one is there and cannot be read.
-    pub fn read(certificate: &Path, key: &Path) -> Result<Option<Self>, CertificateError> {
-        let read = |path: &Path| match read_pem(path) {
-            Err(CertificateError::Unreadable { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                Ok(None)
-            }
-            read => read.map(Some),
-        };
-        Ok(match (read(certificate)?, read(key)?) {
-            (Some(certificate), Some(key)) => Some(Self {
-                certificate: String::from_utf8_lossy(&certificate).into_owned(),
-                key: Secret::from(String::from_utf8_lossy(&key).into_owned()),
+    /// [`CertificateError::NoKey`] where the text is no key; [`CertificateError::Crypto`] for one that cannot be used.
+    pub fn has_key(&self, key: &Secret) -> Result<bool, CertificateError> {
+        match CertifiedKey::from_der(vec![self.der.clone()], private_key(key)?, &provider()) {
+            Ok(_) => Ok(true),
+            Err(rustls::Error::InconsistentKeys(_)) => Ok(false),
+            Err(error) => Err(CertificateError::Crypto {
+                action: "use",
+                source: error.into(),
             }),
-            _ => None,
-        })
+        }
+    }
+
+    pub(crate) fn der(&self) -> &CertificateDer<'static> {
+        &self.der
+    }
+
+    pub(crate) fn subject(&self) -> &[u8] {
+        &self.subject
+    }
+
+    pub(crate) fn public_key(&self) -> &[u8] {
+        &self.public_key
+    }
+
+    pub(crate) fn key_id(&self) -> Option<&[u8]> {
+        self.key_id.as_deref()
     }
 }
 
-/// Reads a file of PEM, bounded.
-pub(crate) fn read_pem(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    let unreadable = |source| CertificateError::Unreadable {
-        path: path.to_owned(),
-        source,
+/// Reads the first private key of a PEM text: PKCS#1, PKCS#8 or SEC1. Other sections before it, such as
+/// `EC PARAMETERS`, are skipped.
+pub(crate) fn private_key(key: &Secret) -> Result<PrivateKeyDer<'static>, CertificateError> {
+    PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(|_| CertificateError::NoKey)
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        return Some(four.into());
+    }
+    <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from)
+}
+
+fn system_time(time: ASN1Time) -> SystemTime {
+    let seconds = time.timestamp();
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let moment = if seconds < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(distance)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(distance)
     };
-    use std::io::Read as _;
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    Ok(bytes)
-}
-
-/// Takes the first certificate out of PEM.
-pub(crate) fn first_certificate(
-    pem: &[u8],
-    path: &Path,
-) -> Result<CertificateDer<'static>, CertificateError> {
-    CertificateDer::from_pem_slice(pem).map_err(|_| CertificateError::Malformed {
-        path: path.to_owned(),
-        what: "certificate",
-    })
-}
-
-/// Parses a certificate; `None` for what is none.
-pub(crate) fn parse<'a>(der: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    Some(certificate)
+    moment.unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -1,118 +1,309 @@
-//! Connecting to an engine.
+//! The dial: TCP, TLS and one question to an engine, within one bound.
 
-use std::path::PathBuf;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use machine_flow::Cx;
 use machine_types::DockerUrl;
-use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
+use serde::Deserialize;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::dial_error::DialError;
-use crate::identity::{Identity, Pins};
+use crate::http::{self, Answer, HttpError};
+use crate::verifier::{FixedTime, NotPinned, PinnedVerifier};
+use crate::{CertificateError, DialError, DialPhase, Identity, Pins};
 
-/// A Docker Engine, and what it takes to talk to it.
-pub enum Endpoint {
-    /// Over TLS.
-    Tls {
-        /// Where.
-        url: DockerUrl,
-        /// The client.
-        client: Arc<ClientConfig>,
-    },
-    /// A socket of this computer (driver `none`).
-    Unix(PathBuf),
+/// What an engine says about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct EngineVersion {
+    /// `29.0.1`.
+    pub version: String,
+    /// The highest API version that it speaks: `1.52`.
+    pub api_version: String,
 }
 
-impl Endpoint {
-    /// Puts an endpoint together: where it is, who we are, who it has to be.
+/// Dials engines. Cheap to make out of an [`Identity`] that was read once, one for each machine.
+#[derive(Clone)]
+pub struct Dialer {
+    security: Security,
+    within: Duration,
+}
+
+#[derive(Clone)]
+enum Security {
+    Plain,
+    Tls(Arc<ClientConfig>),
+    /// Every CA has expired, or has not begun.
+    Expired,
+}
+
+impl Dialer {
+    /// Makes a dialer for engines without TLS: driver `none` with a plain `tcp://` URL. Each dial takes `within` at most.
+    pub fn plain(within: Duration) -> Self {
+        Self {
+            security: Security::Plain,
+            within,
+        }
+    }
+
+    /// Makes a dialer that trusts the identity's CA, shows its client certificate, and accepts pinned certificates
+    /// alone, all judged at `now`. TLS 1.2 and 1.3. Each dial takes `within` at most, name lookup and all.
     ///
     /// # Errors
-    /// [`DialError::Setup`] for certificates that TLS cannot use.
-    pub fn new(url: DockerUrl, identity: Identity, pins: Pins) -> Result<Self, DialError> {
-        Ok(Self::Tls {
-            url,
-            client: identity.client(pins)?,
+    /// A CA that cannot be used.
+    pub fn tls(
+        identity: &Identity,
+        pins: &Pins,
+        now: SystemTime,
+        within: Duration,
+    ) -> Result<Self, CertificateError> {
+        let security = match identity.verifier(now)? {
+            None => Security::Expired,
+            Some(chain) => {
+                let clock = Arc::new(FixedTime::new(now));
+                let pins = pins.clone();
+                let mut config =
+                    ClientConfig::builder_with_details(identity.provider.clone(), clock)
+                        .with_safe_default_protocol_versions()
+                        .map_err(|error| CertificateError::Crypto {
+                            action: "use",
+                            source: error.into(),
+                        })?
+                        .dangerous()
+                        .with_custom_certificate_verifier(Arc::new(PinnedVerifier { chain, pins }))
+                        .with_client_cert_resolver(identity.client.clone());
+                config.resumption = Resumption::disabled();
+                Security::Tls(Arc::new(config))
+            }
+        };
+        Ok(Self { security, within })
+    }
+
+    /// Connects by TCP and closes again: what `url` asks. Says nothing about who answers.
+    ///
+    /// # Errors
+    /// [`DialError`]; [`DialError::is_silence`] tells whether anything answered.
+    pub async fn reach(&self, url: &DockerUrl) -> Result<(), DialError> {
+        connect(url, self.deadline()).await.map(drop)
+    }
+
+    /// Connects and shakes hands: what `config` asks. Over TLS 1.3 an engine that refuses the client
+    /// certificate says so only afterwards: [`Dialer::ping`] finds that out too.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub async fn check(&self, url: &DockerUrl) -> Result<(), DialError> {
+        let deadline = self.deadline();
+        self.open(url, deadline).await.map(drop)
+    }
+
+    /// Asks `/_ping`: whatever the HTTP status, the engine has accepted us.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub async fn ping(&self, url: &DockerUrl) -> Result<(), DialError> {
+        self.get(url, "/_ping").await.map(drop)
+    }
+
+    /// Asks `/version`, without an API version in the path: every engine answers that.
+    ///
+    /// # Errors
+    /// [`DialError`]; [`DialError::Status`] for anything but 200.
+    pub async fn version(&self, url: &DockerUrl) -> Result<EngineVersion, DialError> {
+        let answer = self.get(url, "/version").await?;
+        if answer.status != 200 {
+            return Err(DialError::Status {
+                address: url.authority(),
+                status: answer.status,
+            });
+        }
+        serde_json::from_slice(&answer.body).map_err(|error| DialError::Protocol {
+            address: url.authority(),
+            source: error.into(),
         })
     }
-}
 
-/// Connects, shows who we are, and checks who answers: a TCP connection and a TLS handshake.
-///
-/// # Errors
-/// [`DialError`]; within the time given, whatever the other side does.
-pub async fn check(endpoint: &Endpoint, within: Duration, cx: &Cx) -> Result<(), DialError> {
-    match endpoint {
-        Endpoint::Tls { url, client } => {
-            let connected = connect_tls(url, client);
-            bounded(&url.authority(), within, cx, connected)
-                .await
-                .map(drop)
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.within
+    }
+
+    async fn get(&self, url: &DockerUrl, path: &str) -> Result<Answer, DialError> {
+        let deadline = self.deadline();
+        let answer = match self.open(url, deadline).await? {
+            Connection::Plain(mut stream) => {
+                timeout_at(deadline, http::get(&mut stream, path)).await
+            }
+            Connection::Tls(mut stream) => {
+                timeout_at(deadline, http::get(&mut *stream, path)).await
+            }
+        };
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(HttpError::Io(error))) => Err(judge(url, error)),
+            Ok(Err(error)) => Err(DialError::Protocol {
+                address: url.authority(),
+                source: error.into(),
+            }),
+            Err(_) => Err(DialError::TimedOut {
+                address: url.authority(),
+                during: DialPhase::Answer,
+            }),
         }
-        Endpoint::Unix(path) => connect_unix(path).await.map(drop),
+    }
+
+    async fn open(&self, url: &DockerUrl, deadline: Instant) -> Result<Connection, DialError> {
+        let stream = connect(url, deadline).await?;
+        let config = match &self.security {
+            Security::Plain => return Ok(Connection::Plain(stream)),
+            Security::Expired => {
+                return Err(DialError::Expired {
+                    address: url.authority(),
+                    whose: "the CA certificate",
+                });
+            }
+            Security::Tls(config) => config.clone(),
+        };
+        let name = ServerName::try_from(url.host.clone()).map_err(|error| DialError::Protocol {
+            address: url.authority(),
+            source: error.into(),
+        })?;
+        match timeout_at(deadline, TlsConnector::from(config).connect(name, stream)).await {
+            Ok(Ok(stream)) => Ok(Connection::Tls(Box::new(stream))),
+            Ok(Err(error)) => Err(judge(url, error)),
+            Err(_) => Err(DialError::TimedOut {
+                address: url.authority(),
+                during: DialPhase::Handshake,
+            }),
+        }
     }
 }
 
-/// Connects and hangs up.
-///
-/// # Errors
-/// As [`check`].
-pub async fn probe_tcp(url: &DockerUrl, within: Duration, cx: &Cx) -> Result<(), DialError> {
-    bounded(&url.authority(), within, cx, connect_tcp(url))
-        .await
-        .map(drop)
+enum Connection {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
-pub(crate) async fn connect_tcp(url: &DockerUrl) -> Result<TcpStream, DialError> {
-    let stream = TcpStream::connect((url.host.as_str(), url.port))
-        .await
-        .map_err(|error| DialError::connect(&url.authority(), &error))?;
-    // One small question, one answer: waiting to fill a segment only costs time.
-    let _ = stream.set_nodelay(true);
-    Ok(stream)
-}
-
-pub(crate) async fn connect_tls(
-    url: &DockerUrl,
-    client: &Arc<ClientConfig>,
-) -> Result<TlsStream<TcpStream>, DialError> {
-    let unreachable = |_| DialError::Unreachable {
-        address: url.authority(),
-        reason: "no such host".into(),
+/// Tries each address of the host in turn until one answers; of several failures the last is told.
+async fn connect(url: &DockerUrl, deadline: Instant) -> Result<TcpStream, DialError> {
+    let address = || url.authority();
+    let timed_out = || DialError::TimedOut {
+        address: address(),
+        during: DialPhase::Connect,
     };
-    let name = ServerName::try_from(url.host.clone()).map_err(unreachable)?;
-    let stream = connect_tcp(url).await?;
-    TlsConnector::from(client.clone())
-        .connect(name, stream)
-        .await
-        .map_err(|error| DialError::handshake(&url.authority(), error))
-}
-
-pub(crate) async fn connect_unix(path: &PathBuf) -> Result<tokio::net::UnixStream, DialError> {
-    let connected = tokio::net::UnixStream::connect(path).await;
-    connected.map_err(|source| DialError::Socket {
-        path: path.clone(),
-        source,
+    let targets: Vec<SocketAddr> = match url.host.parse::<IpAddr>() {
+        // No look-up, which would start a thread.
+        Ok(ip) => vec![SocketAddr::new(ip, url.port)],
+        Err(_) => {
+            let looked_up = tokio::net::lookup_host((url.host.as_str(), url.port));
+            match timeout_at(deadline, looked_up).await {
+                Ok(Ok(found)) => found.collect(),
+                Ok(Err(source)) => {
+                    return Err(DialError::NoSuchHost {
+                        host: url.host.clone(),
+                        source,
+                    });
+                }
+                Err(_) => return Err(timed_out()),
+            }
+        }
+    };
+    let mut last = None;
+    for target in targets {
+        match timeout_at(deadline, TcpStream::connect(target)).await {
+            Ok(Ok(stream)) => {
+                // Small messages to and fro; waiting to fill packets would only cost time.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(error)) => last = Some(error),
+            Err(_) => return Err(timed_out()),
+        }
+    }
+    let error = last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into());
+    Err(match error.kind() {
+        io::ErrorKind::ConnectionRefused => DialError::Refused { address: address() },
+        io::ErrorKind::TimedOut => timed_out(),
+        io::ErrorKind::HostUnreachable => DialError::Unreachable {
+            address: address(),
+            reason: "no route to host",
+        },
+        io::ErrorKind::NetworkUnreachable => DialError::Unreachable {
+            address: address(),
+            reason: "network is unreachable",
+        },
+        _ => DialError::Io {
+            address: address(),
+            source: error,
+        },
     })
 }
 
-/// Bounds and cancels.
-pub(crate) async fn bounded<T>(
-    address: &str,
-    within: Duration,
-    cx: &Cx,
-    future: impl Future<Output = Result<T, DialError>>,
-) -> Result<T, DialError> {
-    match cx.cancel.or(tokio::time::timeout(within, future)).await {
-        Err(reason) => Err(DialError::Cancelled(reason)),
-        Ok(Err(_)) => Err(DialError::Timeout {
-            address: address.to_owned(),
-            within,
-        }),
-        Ok(Ok(result)) => result,
+/// Finds out what an I/O error of a TLS stream means.
+fn judge(url: &DockerUrl, error: io::Error) -> DialError {
+    let address = url.authority();
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .cloned();
+    match tls {
+        None => DialError::Io {
+            address,
+            source: error,
+        },
+        Some(rustls::Error::InvalidCertificate(bad)) => judge_certificate(address, bad),
+        Some(rustls::Error::AlertReceived(alert)) if is_about_us(alert) => DialError::Rejected {
+            address,
+            alert: format!("{alert:?}"),
+        },
+        Some(error) => DialError::Protocol {
+            address,
+            source: error.into(),
+        },
     }
+}
+
+fn judge_certificate(address: String, bad: rustls::CertificateError) -> DialError {
+    use rustls::CertificateError as Bad;
+    match bad {
+        Bad::Other(other) if other.0.is::<NotPinned>() => DialError::OtherMachine { address },
+        Bad::Expired
+        | Bad::ExpiredContext { .. }
+        | Bad::NotValidYet
+        | Bad::NotValidYetContext { .. } => DialError::Expired {
+            address,
+            whose: "the server certificate",
+        },
+        Bad::NotValidForNameContext { presented, .. } => DialError::WrongAddress {
+            address,
+            names: presented.join(", ").escape_default().take(500).collect(),
+        },
+        Bad::UnknownIssuer | Bad::BadSignature => DialError::UnknownAuthority { address },
+        other => DialError::BadCertificate {
+            address,
+            source: rustls::Error::InvalidCertificate(other).into(),
+        },
+    }
+}
+
+/// Tells whether an alert (RFC 8446, section 6.2) is the server's word on the client certificate.
+fn is_about_us(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateRequired
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError
+    )
 }

@@ -1,56 +1,109 @@
-//! One question over HTTP/1.0: the answer ends with the connection, so nothing of it needs counting.
+//! One GET of HTTP/1.0: one answer, no chunks, and the end of the connection is the end of the body.
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use std::io;
 
-/// The longest answer that is read: 1 MiB. `/version` is below 2 KiB.
-const LONGEST: u64 = 1 << 20;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// The largest answer that is read. `/version` of a real engine has 1 KB.
+const LIMIT: u64 = 1 << 20;
 
 /// An answer.
+#[derive(Debug)]
 pub(crate) struct Answer {
-    /// The status code.
     pub(crate) status: u16,
-    /// The body.
     pub(crate) body: Vec<u8>,
 }
 
-/// Asks for a path.
-///
-/// # Errors
-/// `Err(Ok(reason))` where the answer is not HTTP, `Err(Err(error))` where the connection fails.
-pub(crate) async fn get<S>(
-    mut stream: S,
-    host: &str,
-    path: &str,
-) -> Result<Answer, Result<String, std::io::Error>>
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("the answer is not one of HTTP/1")]
+    NotHttp,
+    #[error("the answer is longer than {LIMIT} bytes")]
+    TooLong,
+    #[error("the answer ended early")]
+    Torn,
+}
+
+/// Sends `GET path` and reads the answer.
+pub(crate) async fn get<S>(stream: &mut S, path: &str) -> Result<Answer, HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let request =
-        format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: docker-machine\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.map_err(Err)?;
-    stream.flush().await.map_err(Err)?;
+        format!("GET {path} HTTP/1.0\r\nHost: docker\r\nUser-Agent: docker-machine\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
     let mut bytes = Vec::new();
-    match stream.take(LONGEST).read_to_end(&mut bytes).await {
-        Ok(_) => {}
-        // A server that hangs up without TLS's goodbye has said all that it had to say.
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof && !bytes.is_empty() => {}
-        Err(error) => return Err(Err(error)),
+    // An engine that closes TCP without closing TLS first tears nothing that the length does not show.
+    match stream.take(LIMIT + 1).read_to_end(&mut bytes).await {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !bytes.is_empty() => {}
+        other => {
+            other?;
+        }
     }
-    parse(&bytes).ok_or_else(|| Ok("no HTTP".to_owned()))
+    if bytes.len() as u64 > LIMIT {
+        return Err(HttpError::TooLong);
+    }
+    parse(&bytes)
 }
 
-fn parse(bytes: &[u8]) -> Option<Answer> {
-    let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
-    let (head, body) = (
-        std::str::from_utf8(bytes.get(..end)?).ok()?,
-        bytes.get(end + 4..)?,
-    );
-    let mut words = head.lines().next()?.split(' ');
-    if !words.next()?.starts_with("HTTP/1.") {
-        return None;
+fn parse(bytes: &[u8]) -> Result<Answer, HttpError> {
+    let end = bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .ok_or(HttpError::NotHttp)?;
+    let (head, body) = bytes.split_at(end);
+    let body = body.get(4..).unwrap_or_default();
+    let head = std::str::from_utf8(head).map_err(|_| HttpError::NotHttp)?;
+    let mut lines = head.split("\r\n");
+    let status = lines
+        .next()
+        .and_then(|line| line.strip_prefix("HTTP/1."))
+        .and_then(|line| line.split(' ').nth(1))
+        .filter(|status| status.len() == 3)
+        .and_then(|status| status.parse().ok())
+        .ok_or(HttpError::NotHttp)?;
+    let length = lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse::<usize>().ok());
+    if length.is_some_and(|length| length > body.len()) {
+        return Err(HttpError::Torn);
     }
-    Some(Answer {
-        status: words.next()?.parse().ok()?,
+    let body = body.get(..length.unwrap_or(body.len())).unwrap_or(body);
+    Ok(Answer {
+        status,
         body: body.to_vec(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read() {
+        let answer = parse(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}x").unwrap();
+        assert_eq!((answer.status, &answer.body[..]), (200, &b"{}"[..]));
+        let answer = parse(b"HTTP/1.1 403 Forbidden\r\n\r\n").unwrap();
+        assert_eq!((answer.status, answer.body.len()), (403, 0));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused() {
+        for bytes in [
+            &b""[..],
+            b"HTTP/1.1 200",
+            b"SSH-2.0-OpenSSH\r\n\r\n",
+            b"HTTP/1.1 abc\r\n\r\n",
+            b"HTTP/1.1 99999 x\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort",
+            b"\xff\xfe\r\n\r\n",
+        ] {
+            assert!(parse(bytes).is_err(), "{bytes:?}");
+        }
+    }
 }

@@ -1,101 +1,101 @@
-//! Who we are at an engine, and who it has to be.
+//! Who we are to an engine, and which engine we mean.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use machine_types::Secret;
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-use crate::certificate::{CertificateError, read_pem};
-use crate::dial_error::DialError;
-use crate::verifier::Verifier;
+use crate::certificate::private_key;
+use crate::verifier::provider;
+use crate::{Certificate, CertificateError};
 
-/// The CA that we trust, and the certificate that we show. The runner's files, read once.
+/// A CA to trust, and a client certificate with its key: `ca.pem`, `cert.pem`, `key.pem`, read once for any
+/// number of dials.
+#[derive(Clone)]
 pub struct Identity {
-    roots: Vec<CertificateDer<'static>>,
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    authorities: Vec<Certificate>,
+    pub(crate) client: Arc<SingleCertAndKey>,
+    pub(crate) provider: Arc<CryptoProvider>,
 }
 
 impl Identity {
-    /// Reads `ca.pem`, `cert.pem` and `key.pem`.
+    /// Reads the three PEM texts. `ca` may hold several certificates: each is trusted while it is valid.
     ///
     /// # Errors
-    /// [`DialError::Certificates`] names the file.
-    pub fn read(ca: &Path, cert: &Path, key: &Path) -> Result<Self, DialError> {
+    /// What cannot be read; [`CertificateError::KeyMismatch`].
+    pub fn from_pem(ca: &str, certificate: &str, key: &Secret) -> Result<Self, CertificateError> {
+        let provider = provider();
+        let chain = Certificate::all_from_pem(certificate)?;
+        let chain = chain.iter().map(|link| link.der().clone()).collect();
+        let client = CertifiedKey::from_der(chain, private_key(key)?, &provider).map_err(
+            |error| match error {
+                rustls::Error::InconsistentKeys(_) => CertificateError::KeyMismatch,
+                error => CertificateError::Crypto {
+                    action: "use",
+                    source: error.into(),
+                },
+            },
+        )?;
         Ok(Self {
-            roots: certificates(ca)?,
-            chain: certificates(cert)?,
-            key: PrivateKeyDer::from_pem_slice(&read_pem(key)?).map_err(|_| {
-                CertificateError::Malformed {
-                    path: key.to_owned(),
-                    what: "private key",
-                }
-            })?,
+            authorities: Certificate::all_from_pem(ca)?,
+            client: Arc::new(client.into()),
+            provider,
         })
     }
 
-    /// Makes the TLS client: 1.2 or newer, this CA and no other, and only the pinned certificates
-    /// where there are pins.
-    pub(crate) fn client(self, pins: Pins) -> Result<Arc<ClientConfig>, DialError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    /// Returns the verifier over the CAs that are valid at a moment; `None` where none is. Go refuses an
+    /// expired root too, webpki does not look.
+    pub(crate) fn verifier(
+        &self,
+        now: SystemTime,
+    ) -> Result<Option<Arc<WebPkiServerVerifier>>, CertificateError> {
+        let unusable =
+            |source: Box<dyn std::error::Error + Send + Sync>| CertificateError::Crypto {
+                action: "use",
+                source,
+            };
         let mut roots = RootCertStore::empty();
-        let (added, _) = roots.add_parsable_certificates(self.roots);
-        if added == 0 {
-            return Err(DialError::Setup(rustls::Error::General(
-                "the CA's certificate cannot be used".into(),
-            )));
+        for authority in self.authorities.iter().filter(|ca| ca.is_valid_at(now)) {
+            roots
+                .add(authority.der().clone())
+                .map_err(|error| unusable(error.into()))?;
         }
-        let verifier = Verifier::new(roots, provider.clone(), pins)?;
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(DialError::Setup)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_auth_cert(self.chain, self.key)
-            .map_err(DialError::Setup)?;
-        Ok(Arc::new(config))
+        if roots.is_empty() {
+            return Ok(None);
+        }
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
+            .build()
+            .map(Some)
+            .map_err(|error| unusable(error.into()))
     }
 }
 
-/// The certificates that a machine may show: its own, and during a rotation the one that is on
-/// its way there.
+/// The certificates that a machine's engine was given: `server.pem`, and while one takes the other's place, both.
 #[derive(Debug, Clone, Default)]
-pub struct Pins(pub(crate) Vec<CertificateDer<'static>>);
+pub struct Pins(Vec<CertificateDer<'static>>);
 
 impl Pins {
-    /// No pins: whatever the CA signed for the address will do.
+    /// No pin: every engine of the CA is accepted. For machines of driver `none`, which have no `server.pem`.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Reads the pins out of files; those that are not there are passed over.
-    ///
-    /// # Errors
-    /// [`DialError::Certificates`] where a file is there and holds no certificate.
-    pub fn read(files: &[PathBuf]) -> Result<Self, DialError> {
-        let mut pins = Vec::new();
-        for file in files {
-            match read_pem(file) {
-                Ok(pem) => pins.push(crate::certificate::first_certificate(&pem, file)?),
-                Err(CertificateError::Unreadable { source, .. })
-                    if source.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(Self(pins))
+    /// Accepts one of these certificates alone.
+    pub fn new<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> Self {
+        Self(
+            certificates
+                .into_iter()
+                .map(|certificate| certificate.der().clone())
+                .collect(),
+        )
     }
-}
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let pem = read_pem(path)?;
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match read {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(CertificateError::Malformed {
-            path: path.to_owned(),
-            what: "certificate",
-        }),
+    pub(crate) fn accept(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.0.is_empty() || self.0.contains(certificate)
     }
 }

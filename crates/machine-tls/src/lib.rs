@@ -1,21 +1,24 @@
-//! Certificates and the dial: the CA, what it issues, and whether the engine that answers is the
-//! machine's own.
+//! Certificates and the dial: the CA, what it issues, and whether an engine is the one it should be.
 //!
-//! Owns X.509 and TLS. Refuses to know where the files lie: paths and texts are handed in.
-//! `libmachine` makes certificates with [`Authority`] and asks engines through [`Endpoint`].
+//! Owns X.509 (making and reading), the pins, and a bounded dial of a Docker Engine over TLS or plain
+//! TCP. Refuses files (everything is PEM text handed in), the environment and the clock (times are
+//! handed in; only I/O bounds are counted here). `libmachine` and `machine-provision` call it.
+//!
+//! All cryptography is aws-lc-rs, chosen explicitly: no process-wide default is set or needed.
+//! Every future here needs a Tokio runtime with I/O and time, a current-thread one will do, and can be dropped at
+//! any point: the connection is then closed, and nothing else was touched.
 
 mod authority;
 mod certificate;
+mod der;
 mod dial;
-mod dial_error;
-mod engine;
+mod error;
 mod http;
 mod identity;
 mod verifier;
 
-pub use authority::{Authority, VALID_DAYS};
-pub use certificate::{CertificateError, KeyedCertificate, Validity};
-pub use dial::{Endpoint, check, probe_tcp};
-pub use dial_error::DialError;
-pub use engine::{EngineVersion, version};
+pub use authority::{Authority, Issued};
+pub use certificate::Certificate;
+pub use dial::{Dialer, EngineVersion};
+pub use error::{CertificateError, DialError, DialPhase};
 pub use identity::{Identity, Pins};

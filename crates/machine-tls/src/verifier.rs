@@ -1,47 +1,54 @@
-//! The check of a server's certificate: the CA's signature, the address, the dates, and the pin.
+//! Who is accepted as a machine's engine: signed by the CA, for that address, and pinned.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
-};
+use rustls::time_provider::TimeProvider;
+use rustls::{DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
-use crate::dial_error::DialError;
-use crate::identity::Pins;
+use crate::Pins;
 
-/// EC2 gives an address to somebody else when a machine is gone. Another machine of the same CA
-/// may be behind it then: only the pin tells them apart.
-#[derive(Debug)]
-pub(crate) struct Verifier {
-    webpki: Arc<WebPkiServerVerifier>,
-    pins: Pins,
+/// Returns aws-lc-rs.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// The server is another machine of the same CA.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the certificate is not the one that this machine was given: another machine answers at its address"
-)]
-pub(crate) struct WrongMachine;
+/// The clock of one dial: the moment that was handed in.
+#[derive(Debug)]
+pub(crate) struct FixedTime(UnixTime);
 
-impl Verifier {
-    pub(crate) fn new(
-        roots: RootCertStore,
-        provider: Arc<CryptoProvider>,
-        pins: Pins,
-    ) -> Result<Self, DialError> {
-        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-            .build()
-            .map_err(|error| DialError::Setup(Error::General(error.to_string())))?;
-        Ok(Self { webpki, pins })
+impl FixedTime {
+    pub(crate) fn new(now: SystemTime) -> Self {
+        let since = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        Self(UnixTime::since_unix_epoch(since))
     }
 }
 
-impl ServerCertVerifier for Verifier {
+impl TimeProvider for FixedTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(self.0)
+    }
+}
+
+/// The certificate is a good one, of another machine. Travels through rustls to the error of the dial.
+#[derive(Debug, thiserror::Error)]
+#[error("not the certificate that this machine was given")]
+pub(crate) struct NotPinned;
+
+/// The rules of a public web server, with the CA as the only root, and the pins on top.
+#[derive(Debug)]
+pub(crate) struct PinnedVerifier {
+    pub(crate) chain: Arc<WebPkiServerVerifier>,
+    pub(crate) pins: Pins,
+}
+
+impl ServerCertVerifier for PinnedVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -50,40 +57,50 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.webpki.verify_server_cert(
+        let verdict = self.chain.verify_server_cert(
             end_entity,
             intermediates,
             server_name,
             ocsp_response,
             now,
-        )?;
-        if self.pins.0.is_empty() || self.pins.0.iter().any(|pin| pin == end_entity) {
-            return Ok(verified);
+        );
+        if self.pins.accept(end_entity) {
+            return verdict;
         }
-        Err(Error::InvalidCertificate(CertificateError::Other(
-            OtherError(Arc::new(WrongMachine)),
-        )))
+        // Whatever else is wrong with it, a certificate of our CA that is not pinned is another machine's.
+        match verdict {
+            Err(Error::InvalidCertificate(
+                rustls::CertificateError::UnknownIssuer
+                | rustls::CertificateError::BadSignature
+                | rustls::CertificateError::BadEncoding,
+            )) => verdict,
+            _ => Err(Error::InvalidCertificate(rustls::CertificateError::Other(
+                OtherError(Arc::new(NotPinned)),
+            ))),
+        }
     }
 
     fn verify_tls12_signature(
         &self,
         message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, cert, dss)
+        self.chain
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
         &self,
         message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, cert, dss)
+        self.chain
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
+        self.chain.supported_verify_schemes()
     }
 }

@@ -6,15 +6,17 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use machine_tls::{Authority, CertificateError, KeyedCertificate, VALID_DAYS, Validity};
+use machine_tls::{Authority, Certificate, CertificateError, Issued};
+use machine_types::Secret;
 
-fn write(directory: &Path, name: &str, made: &KeyedCertificate) {
+fn write(directory: &Path, name: &str, made: &Issued) {
     std::fs::write(directory.join(format!("{name}.pem")), &made.certificate).unwrap();
     std::fs::write(directory.join(format!("{name}-key.pem")), made.key.expose()).unwrap();
 }
 
 fn authority(directory: &Path) -> Authority {
-    Authority::read(&directory.join("ca.pem"), &directory.join("ca-key.pem")).unwrap()
+    let text = |name| std::fs::read_to_string(directory.join(name)).unwrap();
+    Authority::from_pem(&text("ca.pem"), &Secret::from(text("ca-key.pem"))).unwrap()
 }
 
 fn run(directory: &Path, program: &str, arguments: &[&str]) -> String {
@@ -44,22 +46,16 @@ fn has(program: &str, version: &str) -> bool {
 
 fn issue_all(directory: &Path) {
     let (authority, now) = (authority(directory), SystemTime::now());
-    let sans = [
-        "extra.example".to_owned(),
-        "10.9.8.7".to_owned(),
-        "2001:db8::7".to_owned(),
-    ];
+    let hosts = ["127.0.0.1", "extra.example", "10.9.8.7", "2001:db8::7"].map(str::to_owned);
     write(
         directory,
         "client",
-        &authority.issue_client("tester.<bootstrap>", now).unwrap(),
+        &authority.client("tester", now).unwrap(),
     );
     write(
         directory,
         "server",
-        &authority
-            .issue_server("tester.m1", "127.0.0.1", &sans, now)
-            .unwrap(),
+        &authority.server("tester", "m1", &hosts, now).unwrap(),
     );
 }
 
@@ -176,109 +172,69 @@ fn go_talks_to_a_go_server_with_them() {
 
 #[test]
 fn certificates_are_valid_as_long_as_the_go_binarys() {
-    let directory = tempfile::tempdir().unwrap();
     let now = SystemTime::now();
-    write(
-        directory.path(),
-        "ca",
-        &Authority::make("tester", now).unwrap(),
-    );
-    let validity = Validity::read(&directory.path().join("ca.pem")).unwrap();
+    let ca = Authority::make("tester", now).unwrap();
+    let ca = Certificate::from_pem(&ca.certificate).unwrap();
     let five_minutes = Duration::from_secs(300);
-    let days = Duration::from_secs(VALID_DAYS * 86_400);
-    let close = |a: SystemTime, b: SystemTime| {
-        a.duration_since(b)
-            .or_else(|_| b.duration_since(a))
-            .unwrap()
-            < Duration::from_secs(2)
-    };
-    assert!(close(validity.from, now - five_minutes) && close(validity.until, now + days));
-    assert!(validity.covers(now) && !validity.covers(now + days + five_minutes));
+    let days = Duration::from_secs(1080 * 86_400);
+    assert!(ca.is_valid_at(now) && ca.is_valid_at(now - five_minutes + Duration::from_secs(1)));
+    assert!(!ca.is_valid_at(now - five_minutes - Duration::from_secs(2)));
+    assert!(ca.is_valid_at(now + days - five_minutes - Duration::from_secs(2)));
+    assert!(!ca.is_valid_at(now + days + Duration::from_secs(2)));
 }
 
 #[test]
-fn a_certificate_is_kept_only_while_it_fits() {
-    let directory = tempfile::tempdir().unwrap();
+fn a_certificate_tells_whose_it_is() {
     let now = SystemTime::now();
-    write(
-        directory.path(),
-        "ca",
-        &Authority::make("tester", now).unwrap(),
-    );
-    let authority = authority(directory.path());
-    let sans = ["a.example".to_owned()];
-    let server = authority
-        .issue_server("tester.m1", "10.0.0.1", &sans, now)
-        .unwrap();
-    assert!(authority.vouches_for(&server, "10.0.0.1", &sans, now));
-    assert!(authority.vouches_for(&server, "10.0.0.1", &[], now));
+    let [ca, other] = [(); 2].map(|()| Authority::make("tester", now).unwrap());
+    let authority = Authority::from_pem(&ca.certificate, &ca.key).unwrap();
+    let foreign = Authority::from_pem(&other.certificate, &other.key).unwrap();
+    let hosts = ["10.0.0.1", "a.example"].map(str::to_owned);
+    let issued = authority.server("tester", "m1", &hosts, now).unwrap();
+    let server = Certificate::from_pem(&issued.certificate).unwrap();
+    assert!(server.is_signed_by(authority.certificate()));
     assert!(
-        !authority.vouches_for(&server, "10.0.0.2", &sans, now),
-        "another address"
-    );
-    assert!(
-        !authority.vouches_for(&server, "10.0.0.1", &["b.example".to_owned()], now),
-        "another name"
-    );
-    let late = now + Duration::from_secs((VALID_DAYS - 1) * 86_400 + 60);
-    assert!(
-        !authority.vouches_for(&server, "10.0.0.1", &sans, late),
-        "its last day"
-    );
-    let other = authority
-        .issue_server("tester.m1", "10.0.0.1", &sans, now)
-        .unwrap();
-    let mixed = KeyedCertificate {
-        certificate: server.certificate.clone(),
-        key: other.key,
-    };
-    assert!(
-        !authority.vouches_for(&mixed, "10.0.0.1", &sans, now),
-        "another key"
-    );
-
-    write(
-        directory.path(),
-        "ca",
-        &Authority::make("tester", now).unwrap(),
-    );
-    let renewed = self::authority(directory.path());
-    assert!(
-        !renewed.vouches_for(&server, "10.0.0.1", &sans, now),
+        !server.is_signed_by(foreign.certificate()),
         "another CA of the same name"
     );
+    assert!(
+        ["localhost", "10.0.0.1", "A.example"]
+            .iter()
+            .all(|host| server.carries(host))
+    );
+    assert!(!server.carries("10.0.0.2"));
+    assert!(server.has_key(&issued.key).unwrap());
+    assert!(!server.has_key(&other.key).unwrap());
 }
 
 #[test]
 fn what_is_broken_is_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let (ca, key) = (
-        directory.path().join("ca.pem"),
-        directory.path().join("ca-key.pem"),
-    );
-    let error = |expected: &str| {
-        let error = Authority::read(&ca, &key).err().unwrap();
-        assert!(error.to_string().contains(expected), "{error}");
-        error
-    };
-    error(&ca.display().to_string());
-    std::fs::write(&ca, "no certificate").unwrap();
-    error("holds no certificate");
     let now = SystemTime::now();
-    write(
-        directory.path(),
-        "ca",
-        &Authority::make("tester", now).unwrap(),
-    );
-    std::fs::write(
-        &key,
-        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-    )
-    .unwrap();
-    error("holds no private key");
-    std::fs::write(&key, Authority::make("tester", now).unwrap().key.expose()).unwrap();
+    let [ca, other] = [(); 2].map(|()| Authority::make("tester", now).unwrap());
+    let read =
+        |certificate: &str, key: &Secret| Authority::from_pem(certificate, key).err().unwrap();
     assert!(matches!(
-        error("does not belong"),
-        CertificateError::Mismatch { .. }
+        read("no certificate", &ca.key),
+        CertificateError::NoCertificate
     ));
+    let broken = Secret::new("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    assert!(matches!(
+        read(&ca.certificate, &broken),
+        CertificateError::NoKey
+    ));
+    assert!(matches!(
+        read(&ca.certificate, &other.key),
+        CertificateError::KeyMismatch
+    ));
+    let authority = Authority::from_pem(&ca.certificate, &ca.key).unwrap();
+    let client = authority.client("tester", now).unwrap();
+    assert!(matches!(
+        read(&client.certificate, &client.key),
+        CertificateError::NotAnAuthority
+    ));
+    let bad = authority
+        .server("tester", "m1", &["bad name".to_owned()], now)
+        .err()
+        .unwrap();
+    assert!(bad.to_string().contains("bad name"), "{bad}");
 }
