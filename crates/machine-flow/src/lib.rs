@@ -24,4 +24,4 @@ pub use journal::{
 };
 pub use step::{Cut, Hook, Injected, Made, Moment, StepError, StepFailure};
 pub use undo::{Leftover, Undo, UndoReport, Undone, undo_all};
-pub use wait::{Look, WaitError, WaitPolicy, wait_until, within};
+pub use wait::{Look, WaitError, WaitPolicy, wait_until, wait_until_ready, within};

@@ -1,6 +1,6 @@
-//! The one waiter: every pause in the tree is a turn of [`wait_until`].
+//! The one waiter: every pause in the tree is a turn of [`wait_until`] (or of its `Send` form).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::{Cx, Event, Span, SpanKind, SpanOutcome};
 
@@ -99,48 +99,119 @@ where
     E: std::error::Error + 'static,
     F: AsyncFnMut() -> Result<Look<T>, E>,
 {
-    let begun = cx.ambient.monotonic();
-    let started = cx.ambient.now();
-    let mut looks = 0;
-    let result = loop {
-        let (last, at_least) = match cx.cancel.or(look()).await {
-            Err(reason) => break Err(WaitError::Cancelled(reason)),
-            Ok(Err(error)) => break Err(WaitError::Failed(error)),
-            Ok(Ok(Look::Ready(value))) => break Ok(value),
+    let mut turns = Turns::begin(cx, what, policy);
+    loop {
+        let seen = cx.cancel.or(look()).await;
+        if let Some(result) = turns.after(seen).await {
+            return turns.end(result);
+        }
+    }
+}
+
+/// Waits as [`wait_until`] does, for a look that returns a future of its own.
+///
+/// It is for the methods of traits whose futures must be `Send`: of an async closure that borrows, the
+/// compiler cannot show that yet (rust-lang/rust#110338).
+///
+/// # Errors
+/// As [`wait_until`].
+pub async fn wait_until_ready<T, E, F, Fut>(
+    cx: &Cx,
+    what: &str,
+    policy: WaitPolicy,
+    mut look: F,
+) -> Result<T, WaitError<E>>
+where
+    E: std::error::Error + 'static,
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<Look<T>, E>>,
+{
+    let mut turns = Turns::begin(cx, what, policy);
+    loop {
+        let seen = cx.cancel.or(look()).await;
+        if let Some(result) = turns.after(seen).await {
+            return turns.end(result);
+        }
+    }
+}
+
+/// A wait in progress: all of it but the looking.
+struct Turns<'a> {
+    cx: &'a Cx,
+    what: &'a str,
+    policy: WaitPolicy,
+    begun: Duration,
+    started: SystemTime,
+    looks: u32,
+}
+
+impl<'a> Turns<'a> {
+    fn begin(cx: &'a Cx, what: &'a str, policy: WaitPolicy) -> Self {
+        Self {
+            begun: cx.ambient.monotonic(),
+            started: cx.ambient.now(),
+            looks: 0,
+            cx,
+            what,
+            policy,
+        }
+    }
+
+    fn waited(&self) -> Duration {
+        self.cx.ambient.monotonic().saturating_sub(self.begun)
+    }
+
+    /// Judges a look; pauses where there has to be another one.
+    async fn after<T, E: std::error::Error + 'static>(
+        &mut self,
+        seen: Result<Result<Look<T>, E>, &'static str>,
+    ) -> Option<Result<T, WaitError<E>>> {
+        let (last, at_least) = match seen {
+            Err(reason) => return Some(Err(WaitError::Cancelled(reason))),
+            Ok(Err(error)) => return Some(Err(WaitError::Failed(error))),
+            Ok(Ok(Look::Ready(value))) => return Some(Ok(value)),
             Ok(Ok(Look::Pending(last))) => (last, Duration::ZERO),
             Ok(Ok(Look::PendingFor(last, at_least))) => (last, at_least),
         };
-        let left = policy
-            .within
-            .saturating_sub(cx.ambient.monotonic().saturating_sub(begun));
+        let left = self.policy.within.saturating_sub(self.waited());
         if left.is_zero() {
-            break Err(WaitError::TimedOut {
-                what: what.to_owned(),
-                within: policy.within,
+            return Some(Err(WaitError::TimedOut {
+                what: self.what.to_owned(),
+                within: self.policy.within,
                 last,
-            });
+            }));
         }
-        let chance = (cx.ambient.random() >> 11) as f64 / (1u64 << 53) as f64;
-        let pause = policy.pause(looks, chance).max(at_least).min(left);
-        looks += 1;
-        if let Err(reason) = cx.cancel.or(cx.ambient.sleep(pause)).await {
-            break Err(WaitError::Cancelled(reason));
-        }
-    };
-    cx.events.emit(Event::Ended(Span {
-        kind: SpanKind::Wait,
-        name: what.to_owned(),
-        started,
-        took: cx.ambient.monotonic().saturating_sub(begun),
-        outcome: match &result {
-            Ok(_) => SpanOutcome::Ok,
-            Err(WaitError::TimedOut { .. }) => SpanOutcome::Failed("timeout".into()),
-            Err(WaitError::Cancelled(_)) => SpanOutcome::Failed("cancelled".into()),
-            Err(WaitError::Failed(_)) => SpanOutcome::Failed("error".into()),
-        },
-        fields: [("looks", (looks + 1).to_string())].into(),
-    }));
-    result
+        let ambient = &self.cx.ambient;
+        let chance = (ambient.random() >> 11) as f64 / (1u64 << 53) as f64;
+        let pause = self
+            .policy
+            .pause(self.looks, chance)
+            .max(at_least)
+            .min(left);
+        self.looks += 1;
+        let slept = self.cx.cancel.or(ambient.sleep(pause)).await;
+        slept.err().map(|reason| Err(WaitError::Cancelled(reason)))
+    }
+
+    fn end<T, E: std::error::Error + 'static>(
+        self,
+        result: Result<T, WaitError<E>>,
+    ) -> Result<T, WaitError<E>> {
+        self.cx.events.emit(Event::Ended(Span {
+            kind: SpanKind::Wait,
+            name: self.what.to_owned(),
+            started: self.started,
+            took: self.waited(),
+            outcome: match &result {
+                Ok(_) => SpanOutcome::Ok,
+                Err(WaitError::TimedOut { .. }) => SpanOutcome::Failed("timeout".into()),
+                Err(WaitError::Cancelled(_)) => SpanOutcome::Failed("cancelled".into()),
+                Err(WaitError::Failed(_)) => SpanOutcome::Failed("error".into()),
+            },
+            fields: [("looks", (self.looks + 1).to_string())].into(),
+        }));
+        result
+    }
 }
 
 /// Bounds a whole operation. When the time is over the context's flag is set, and the operation

@@ -97,6 +97,22 @@ async fn a_wait_looks_at_once_and_backs_off() {
 }
 
 #[tokio::test]
+async fn a_wait_can_be_sent_to_another_thread() {
+    let (cx, _, clock) = context();
+    let looks = AtomicU64::new(0);
+    let policy = WaitPolicy::every(Duration::from_secs(1), Duration::from_secs(10));
+    let wait: Box<dyn Future<Output = _> + Send + '_> =
+        Box::new(wait_until_ready(&cx, "a second look", policy, || async {
+            Ok::<_, Infallible>(match looks.fetch_add(1, Ordering::Relaxed) {
+                0 => Look::Pending("not yet".into()),
+                look => Look::Ready(look),
+            })
+        }));
+    assert_eq!(Box::into_pin(wait).await.unwrap(), 1);
+    assert_eq!(clock.monotonic(), Duration::from_secs(1));
+}
+
+#[tokio::test]
 async fn a_wait_is_bounded_and_says_what_it_saw() {
     let (cx, _, clock) = context();
     let policy = WaitPolicy::every(Duration::from_secs(7), Duration::from_secs(10));
