@@ -1,1 +1,102 @@
-//! 
+//! The driver `amazonec2`: a machine is an EC2 instance.
+//!
+//! Owns all that is Amazon's: flags, credentials, the client, the launch and its undoing, and the
+//! form of its part of `config.json`. Refuses SSH, prompts and files of the store, but for a small record
+//! of capacity shortages. The one place of the shipped binary that uses the AWS SDK; called by
+//! `libmachine` through the traits of `machine-driver`.
+
+mod account;
+mod call;
+mod candidates;
+mod client;
+mod codes;
+mod configure;
+mod credentials;
+mod dns;
+mod environment;
+mod errors;
+mod flags;
+mod fresh;
+mod groups;
+mod http;
+mod image;
+mod keypair;
+mod launch;
+mod lifecycle;
+mod lookup;
+mod machine;
+mod network;
+mod preflight;
+mod prune;
+mod region;
+mod request;
+mod retry;
+mod saved;
+mod shortage;
+mod states;
+mod tags;
+mod undo;
+mod userdata;
+
+use async_trait::async_trait;
+use machine_driver::{Base, Driver, DriverError, DriverKind, FlagSpec, LeftBehind, Options};
+use machine_flow::Cx;
+use machine_types::MachineState;
+use serde_json::{Map, Value};
+
+use crate::configure::Wishes;
+use crate::machine::Machine;
+use crate::saved::Saved;
+
+const NAME: &str = "amazonec2";
+
+/// Makes machines of the driver `amazonec2`.
+#[derive(Debug, Clone, Copy)]
+pub struct AmazonEc2;
+
+#[async_trait]
+impl DriverKind for AmazonEc2 {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn flags(&self) -> Vec<FlagSpec> {
+        flags::flags()
+    }
+
+    fn configure(&self, base: &Base, options: &Options) -> Result<Box<dyn Driver>, DriverError> {
+        let (saved, wishes) = configure::configure(base, options)?;
+        Ok(Box::new(Machine::new(base, saved, wishes, Map::new())))
+    }
+
+    fn load(&self, base: &Base, saved: &Value) -> Result<Box<dyn Driver>, DriverError> {
+        let loaded = saved.as_object().cloned().unwrap_or_default();
+        let saved = Saved::read(saved)?;
+        Ok(Box::new(Machine::new(
+            base,
+            saved,
+            Wishes::default(),
+            loaded,
+        )))
+    }
+
+    async fn states(
+        &self,
+        drivers: &[&dyn Driver],
+        cx: &Cx,
+    ) -> Vec<Result<MachineState, DriverError>> {
+        states::states(drivers, cx).await
+    }
+
+    async fn left_behind(
+        &self,
+        driver: &dyn Driver,
+        store_id: &str,
+        cx: &Cx,
+    ) -> Result<Vec<LeftBehind>, DriverError> {
+        match driver.as_any().downcast_ref::<Machine>() {
+            Some(machine) => prune::left_behind(machine.api(), cx, &machine.saved, store_id).await,
+            None => Ok(Vec::new()),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What to try, in which order: instance types, subnets, markets.
+
+/// One way to launch the machine. A client token belongs to one candidate: idempotency is zonal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub instance_type: String,
+    pub subnet: String,
+    pub zone: String,
+    pub spot: bool,
+}
+
+impl Candidate {
+    /// Says what it is, for messages.
+    pub(crate) fn describe(&self) -> String {
+        let market = if self.spot { "spot " } else { "" };
+        format!(
+            "{market}{} in {} ({})",
+            self.instance_type, self.zone, self.subnet
+        )
+    }
+}
+
+/// A subnet with its zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub subnet: String,
+    pub zone: String,
+    pub vpc: String,
+}
+
+/// Lists all candidates: a type's subnets before the next type, and all of spot before on-demand.
+pub(crate) fn candidates(
+    types: &[String],
+    places: &[Place],
+    spot: bool,
+    fallback: bool,
+) -> Vec<Candidate> {
+    let markets: &[bool] = match (spot, fallback) {
+        (true, true) => &[true, false],
+        (true, false) => &[true],
+        (false, _) => &[false],
+    };
+    let mut all = Vec::new();
+    for spot in markets {
+        for instance_type in types {
+            all.extend(places.iter().map(|place| Candidate {
+                instance_type: instance_type.clone(),
+                subnet: place.subnet.clone(),
+                zone: place.zone.clone(),
+                spot: *spot,
+            }));
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subnets_change_fastest_and_the_market_last() {
+        let place = |n: &str| Place {
+            subnet: n.into(),
+            zone: n.into(),
+            vpc: "v".into(),
+        };
+        let order: Vec<_> = candidates(
+            &["t".into(), "u".into()],
+            &[place("1"), place("2")],
+            true,
+            true,
+        )
+        .iter()
+        .map(|c| format!("{}{}{}", c.instance_type, c.subnet, u8::from(c.spot)))
+        .collect();
+        assert_eq!(
+            order,
+            ["t11", "t21", "u11", "u21", "t10", "t20", "u10", "u20"]
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! The EC2 client of one machine, built by hand from what is needed and at the first call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_ec2::config::retry::RetryConfig;
+use aws_sdk_ec2::config::timeout::TimeoutConfig;
+use aws_sdk_ec2::config::{
+    BehaviorVersion, Region, SharedHttpClient, StalledStreamProtectionConfig,
+};
+use machine_flow::Scope;
+
+use crate::credentials;
+use crate::environment::Environment;
+use crate::http::Http;
+use crate::retry::NoRetry;
+use crate::saved::Saved;
+
+/// How long a connection may take to come up; EC2's endpoints are in the same region as a rule.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How long one attempt may take: a RunInstances answers within seconds, or something is wrong.
+const ATTEMPT: Duration = Duration::from_secs(12);
+
+/// How long throttling is waited out. 200 launches through EC2's bucket of 5 and 2/s take 98 s.
+const THROTTLED: Duration = Duration::from_secs(300);
+
+/// A connection to EC2, with what error messages and journals say about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub ec2: aws_sdk_ec2::Client,
+    pub region: String,
+    /// Empty for AWS's own.
+    pub endpoint: String,
+    /// How long to wait where EC2 says that there are too many calls.
+    pub throttle_patience: Duration,
+    http: SharedHttpClient,
+    environment: Arc<Environment>,
+    credentials: aws_credential_types::provider::SharedCredentialsProvider,
+}
+
+impl Api {
+    /// Makes the client with the machine's own keys, or the provider chain where it has none.
+    pub(crate) fn new(saved: &Saved) -> Self {
+        let environment = Environment::read();
+        let http = SharedHttpClient::new(Http::new(environment.clone()));
+        let credentials = credentials::of(saved, &region(saved), &http);
+        Self::with(saved, credentials, http, environment)
+    }
+
+    /// Makes a client of the same place with the provider chain's credentials.
+    pub(crate) fn of_the_environment(&self, saved: &Saved) -> Self {
+        let credentials = credentials::chain(&self.region, &self.http);
+        Self::with(
+            saved,
+            credentials,
+            self.http.clone(),
+            (*self.environment).clone(),
+        )
+    }
+
+    fn with(
+        saved: &Saved,
+        credentials: aws_credential_types::provider::SharedCredentialsProvider,
+        http: SharedHttpClient,
+        environment: Environment,
+    ) -> Self {
+        let region = region(saved);
+        let retries = saved.retry_count;
+        let attempts = u32::try_from(retries.clamp(0, 100)).unwrap_or(0) + 1;
+        let mut config = aws_sdk_ec2::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.clone()))
+            .credentials_provider(credentials.clone())
+            .http_client(http.clone())
+            .timeout_config(timeouts())
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(attempts)
+                    .with_initial_backoff(Duration::from_millis(300))
+                    .with_max_backoff(Duration::from_secs(10)),
+            )
+            .retry_classifier(NoRetry)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .use_fips(environment.use_fips)
+            .use_dual_stack(environment.use_dual_stack);
+        let endpoint = endpoint_url(saved).unwrap_or_default();
+        if !endpoint.is_empty() {
+            config = config.endpoint_url(&endpoint);
+        }
+        Self {
+            ec2: aws_sdk_ec2::Client::from_conf(config.build()),
+            region,
+            endpoint,
+            throttle_patience: if retries < 0 {
+                Duration::ZERO
+            } else {
+                THROTTLED
+            },
+            http,
+            environment: Arc::new(environment),
+            credentials,
+        }
+    }
+
+    /// Makes the client that asks whose credentials these are. Rarely needed, and so not kept.
+    pub(crate) fn sts(&self) -> aws_sdk_sts::Client {
+        let mut config = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(self.credentials.clone())
+            .http_client(self.http.clone())
+            .timeout_config(timeouts())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .use_fips(self.environment.use_fips)
+            .use_dual_stack(self.environment.use_dual_stack);
+        if !self.endpoint.is_empty() {
+            config = config.endpoint_url(&self.endpoint);
+        }
+        aws_sdk_sts::Client::from_conf(config.build())
+    }
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(ATTEMPT)
+        .build()
+}
+
+/// Returns the region to sign for. The Go binary saves none where there is an endpoint.
+fn region(saved: &Saved) -> String {
+    if saved.region.is_empty() {
+        "us-east-1".to_owned()
+    } else {
+        saved.region.clone()
+    }
+}
+
+/// Says where a machine's resources are, as the journal has it.
+pub(crate) fn scope(saved: &Saved) -> Scope {
+    Scope {
+        account: None,
+        region: region(saved),
+        endpoint: endpoint_url(saved).unwrap_or_default(),
+    }
+}
+
+/// Returns the endpoint as a URL, `None` where there is none or it is neither URL nor host.
+pub(crate) fn endpoint_url(saved: &Saved) -> Option<String> {
+    let given = saved.endpoint.trim_end_matches('/');
+    let (scheme, rest) = match given.split_once("://") {
+        Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
+        Some(_) => return None,
+        None if saved.disable_ssl => ("http", given),
+        None => ("https", given),
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+    let plausible = !authority.is_empty()
+        && !authority.ends_with(':')
+        && authority.bytes().all(plain)
+        && rest.bytes().all(|b| b.is_ascii_graphic());
+    plausible.then(|| format!("{scheme}://{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_urls_or_hosts() {
+        let url = |endpoint: &str, disable_ssl| {
+            endpoint_url(&Saved {
+                endpoint: endpoint.into(),
+                disable_ssl,
+                ..Saved::default()
+            })
+        };
+        assert_eq!(
+            url("http://127.0.0.1:5001", false).unwrap(),
+            "http://127.0.0.1:5001"
+        );
+        assert_eq!(
+            url("https://ec2.example/", true).unwrap(),
+            "https://ec2.example"
+        );
+        assert_eq!(
+            url("ec2.example:8773/services", false).unwrap(),
+            "https://ec2.example:8773/services"
+        );
+        assert_eq!(url("ec2.example", true).unwrap(), "http://ec2.example");
+        for bad in ["", "ftp://x", "http://", "a b", "http://u:p@h"] {
+            assert_eq!(url(bad, false), None, "{bad}");
+        }
+    }
+}

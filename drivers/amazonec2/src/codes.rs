@@ -1,0 +1,87 @@
+//! EC2's error codes, by what they mean for us (EC2 API Reference, "Error codes").
+
+/// Too many calls, for now.
+pub(crate) fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "RequestLimitExceeded"
+            | "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "TooManyRequestsException"
+            | "EC2ThrottledException"
+            | "SlowDown"
+            | "BandwidthLimitExceeded"
+    )
+}
+
+/// No capacity of this kind in this place, or none left of a quota: another candidate may do.
+pub(crate) fn is_capacity(code: &str) -> bool {
+    is_quota(code)
+        || is_price(code)
+        || matches!(
+            code,
+            "InsufficientInstanceCapacity"
+                | "InsufficientHostCapacity"
+                | "InsufficientReservedInstanceCapacity"
+                | "InsufficientCapacity"
+                | "InsufficientFreeAddressesInSubnet"
+                | "Unsupported"
+                | "UnsupportedHostConfiguration"
+                | "UnfulfillableCapacity"
+                | "capacity-not-available"
+        )
+}
+
+/// A quota of the account in the region: no zone and no subnet helps.
+pub(crate) fn is_quota(code: &str) -> bool {
+    matches!(
+        code,
+        "InstanceLimitExceeded"
+            | "VcpuLimitExceeded"
+            | "MaxSpotInstanceCountExceeded"
+            | "MaxSpotFleetRequestCountExceeded"
+    )
+}
+
+/// The price that the user set is too low.
+pub(crate) fn is_price(code: &str) -> bool {
+    matches!(code, "SpotMaxPriceTooLow")
+}
+
+/// The credentials are wrong, or may not do this.
+pub(crate) fn is_denied(code: &str) -> bool {
+    is_bad_credentials(code)
+        || matches!(
+            code,
+            "UnauthorizedOperation"
+                | "AccessDenied"
+                | "AccessDeniedException"
+                | "OptInRequired"
+                | "Blocked"
+                | "PendingVerification"
+        )
+}
+
+/// The credentials themselves are refused, whatever they ask for.
+pub(crate) fn is_bad_credentials(code: &str) -> bool {
+    matches!(
+        code,
+        "AuthFailure"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "RequestExpired"
+            | "SignatureDoesNotMatch"
+            | "InvalidAccessKeyId"
+            | "MissingAuthenticationToken"
+    )
+}
+
+/// A server's error behind which the act may have been done all the same.
+pub(crate) fn is_ambiguous(code: &str, status: u16) -> bool {
+    status >= 500 && !is_capacity(code) && !is_throttling(code)
+}

@@ -1,0 +1,28 @@
+//! The environment variables of AWS's tools that concern the way to the service, not a machine.
+//!
+//! The one place beside the SDK's own provider chain that looks at the environment: proxies and
+//! certificates are the network's, and every AWS tool takes them from here.
+
+/// What the environment says about the way to AWS.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Environment {
+    /// The certificates to trust instead of the system's.
+    pub ca_bundle: Option<String>,
+    /// Whether to use the endpoints with FIPS 140 cryptography.
+    pub use_fips: bool,
+    /// Whether to use the endpoints that answer over IPv6, too.
+    pub use_dual_stack: bool,
+}
+
+impl Environment {
+    /// Reads `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`.
+    pub(crate) fn read() -> Self {
+        let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let yes = |name| text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        Self {
+            ca_bundle: text("AWS_CA_BUNDLE").or_else(|| text("SSL_CERT_FILE")),
+            use_fips: yes("AWS_USE_FIPS_ENDPOINT"),
+            use_dual_stack: yes("AWS_USE_DUALSTACK_ENDPOINT"),
+        }
+    }
+}

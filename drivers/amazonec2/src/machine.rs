@@ -1,0 +1,243 @@
+//! One machine: the parts of the driver put together.
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use machine_driver::{Base, Driver, DriverError, KeyMaterial, KeyPlan, Restart, merge};
+use machine_flow::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
+use machine_types::{DockerUrl, MachineState, SshEndpoint};
+use serde_json::{Map, Value};
+
+use crate::client::{Api, scope};
+use crate::configure::Wishes;
+use crate::preflight::{self, Findings};
+use crate::saved::Saved;
+use crate::{groups, keypair, launch, lifecycle, undo};
+
+/// A machine of the driver `amazonec2`.
+pub(crate) struct Machine {
+    base: Base,
+    /// The object as it was loaded, with what other versions wrote.
+    loaded: Map<String, Value>,
+    pub(crate) saved: Saved,
+    wishes: Wishes,
+    findings: Findings,
+    api: OnceLock<Api>,
+}
+
+impl Machine {
+    pub(crate) fn new(
+        base: &Base,
+        saved: Saved,
+        wishes: Wishes,
+        loaded: Map<String, Value>,
+    ) -> Self {
+        Self {
+            base: base.clone(),
+            loaded,
+            saved,
+            wishes,
+            findings: Findings::default(),
+            api: OnceLock::new(),
+        }
+    }
+
+    /// Returns the client, made at the first call.
+    pub(crate) fn api(&self) -> &Api {
+        self.api.get_or_init(|| Api::new(&self.saved))
+    }
+
+    fn keep(&self, cx: &Cx) -> Result<(), DriverError> {
+        Ok(cx.journal.save_driver(&self.save())?)
+    }
+}
+
+#[async_trait]
+impl Driver for Machine {
+    fn name(&self) -> &'static str {
+        crate::NAME
+    }
+
+    fn save(&self) -> Value {
+        merge(
+            &self.loaded,
+            serde_json::to_value(&self.saved).unwrap_or_default(),
+        )
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    async fn preflight(&mut self, cx: &Cx) -> Result<(), DriverError> {
+        let api = self.api().clone();
+        if self.saved.id.is_empty() {
+            self.saved.id = format!("{:016x}{:016x}", cx.ambient.random(), cx.ambient.random());
+        }
+        self.findings = preflight::check(&api, cx, &mut self.saved, &self.wishes).await?;
+        Ok(())
+    }
+
+    fn key_plan(&self) -> KeyPlan {
+        if self.saved.has_own_key() {
+            return KeyPlan::Copy {
+                private: PathBuf::from(&self.saved.ssh_private_key_path),
+                public: !self.saved.existing_key && !self.saved.use_fleet,
+            };
+        }
+        KeyPlan::Generate {
+            algorithm: self.wishes.key_type.clone(),
+        }
+    }
+
+    async fn create(&mut self, key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError> {
+        let api = self.api().clone();
+        cx.say(format!(
+            "({}) Launching instance...",
+            self.saved.base.machine_name
+        ));
+        let found = &self.findings.groups;
+        let group_ids = groups::ensure(&api, cx, &self.saved, &self.wishes, found).await?;
+        self.saved.security_group_ids = Some(group_ids);
+        if !self.saved.existing_key {
+            self.saved
+                .key_name
+                .clone_from(&self.saved.base.machine_name);
+            keypair::import(&api, cx, &self.saved, &self.base.store_id, &key.public).await?;
+        }
+        self.keep(cx)?;
+        let store = (self.base.store.as_path(), self.base.store_id.as_str());
+        let instance = launch::launch(
+            &api,
+            cx,
+            &mut self.saved,
+            &self.wishes,
+            &self.findings.places,
+            store,
+        )
+        .await?;
+        self.keep(cx)?;
+        cx.debug(format!(
+            "launched {} with the private address {}",
+            instance.instance_id().unwrap_or_default(),
+            self.saved.private_ip_address
+        ));
+        Ok(())
+    }
+
+    async fn await_address(&mut self, cx: &Cx) -> Result<(), DriverError> {
+        if self.saved.base.ip_address.is_empty() {
+            let api = self.api().clone();
+            lifecycle::await_address(&api, cx, &mut self.saved).await?;
+            self.keep(cx)?;
+        }
+        Ok(())
+    }
+
+    async fn until_ended(&self, cx: &Cx) -> DriverError {
+        lifecycle::until_ended(self.api(), cx, &self.saved).await
+    }
+
+    async fn diagnose(&self, cx: &Cx) -> Option<String> {
+        lifecycle::diagnose(self.api(), cx, &self.saved).await
+    }
+
+    async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError> {
+        if self.saved.instance_id.is_empty() {
+            return Ok(lifecycle::state_without_instance(cx));
+        }
+        lifecycle::state(self.api(), cx, &self.saved).await
+    }
+
+    fn saved_address(&self) -> Option<String> {
+        let address = &self.saved.base.ip_address;
+        (!address.is_empty()).then(|| address.clone())
+    }
+
+    fn docker_url(&self) -> Option<DockerUrl> {
+        Some(DockerUrl::new(self.saved_address()?))
+    }
+
+    fn docker_host(&self) -> Option<String> {
+        Some(self.docker_url()?.to_string())
+    }
+
+    fn ssh(&self) -> Option<SshEndpoint> {
+        let saved = &self.saved.base;
+        let key = match saved.ssh_key_path.as_str() {
+            "" => self.base.directory.join("id_rsa"),
+            path => PathBuf::from(path),
+        };
+        Some(SshEndpoint {
+            host: self.saved_address()?,
+            port: if saved.ssh_port == 0 {
+                22
+            } else {
+                saved.ssh_port
+            },
+            user: saved.ssh_user.clone(),
+            key: Some(key),
+        })
+    }
+
+    async fn start(&mut self, cx: &Cx) -> Result<(), DriverError> {
+        let api = self.api().clone();
+        lifecycle::start(&api, cx, &mut self.saved).await
+    }
+
+    async fn stop(&mut self, cx: &Cx) -> Result<(), DriverError> {
+        lifecycle::stop(self.api(), cx, &self.saved, false).await
+    }
+
+    async fn kill(&mut self, cx: &Cx) -> Result<(), DriverError> {
+        lifecycle::stop(self.api(), cx, &self.saved, true).await
+    }
+
+    async fn restart(&mut self, cx: &Cx) -> Result<Restart, DriverError> {
+        lifecycle::restart(self.api(), cx, &self.saved).await?;
+        Ok(Restart::Asked)
+    }
+
+    fn scope(&self) -> Scope {
+        scope(&self.saved)
+    }
+
+    fn saved_resources(&self) -> Vec<Resource> {
+        let resource = |kind: &str, key: &str, undo, id: Option<String>| Resource {
+            step: None,
+            name: format!("saved {kind}"),
+            at: 0,
+            intent: Intent {
+                kind: kind.into(),
+                key: key.into(),
+                ownership: Ownership::Ours,
+                undo,
+                scope: self.scope(),
+                detail: Value::Null,
+            },
+            made: true,
+            id,
+        };
+        let mut all = Vec::new();
+        let saved = &self.saved;
+        if !saved.existing_key && !saved.key_name.is_empty() {
+            all.push(resource(
+                keypair::KIND,
+                &saved.key_name,
+                UndoOrder::First,
+                None,
+            ));
+        }
+        if !saved.instance_id.is_empty() {
+            let id = Some(saved.instance_id.clone());
+            all.push(resource(launch::KIND, "", UndoOrder::Reverse, id));
+        }
+        all
+    }
+
+    async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError> {
+        undo::undo(self.api(), cx, &self.saved, resource).await
+    }
+}

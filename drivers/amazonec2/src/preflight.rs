@@ -1,0 +1,96 @@
+//! Everything that can be asked before anything is made, at once.
+
+use aws_sdk_ec2::types::SecurityGroup;
+use machine_driver::DriverError;
+use machine_flow::Cx;
+
+use crate::candidates::Place;
+use crate::client::Api;
+use crate::configure::Wishes;
+use crate::image::{self, ImageFacts};
+use crate::saved::Saved;
+use crate::{groups, keypair, network, tags};
+
+/// What the answers were.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Findings {
+    pub places: Vec<Place>,
+    pub groups: Vec<SecurityGroup>,
+}
+
+/// Asks, and fills in what follows from the answers.
+///
+/// A new key pair is not asked about: importing it tells whether its name is free, in the one call
+/// that no other process can come in between.
+pub(crate) async fn check(
+    api: &Api,
+    cx: &Cx,
+    saved: &mut Saved,
+    wishes: &Wishes,
+) -> Result<Findings, DriverError> {
+    if let (_, Some(words)) = tags::pairs(&saved.tags) {
+        let name = &saved.base.machine_name;
+        cx.say(format!(
+            "({name}) Tags are not key value in pairs. {words} elements found"
+        ));
+    }
+    if saved.vpc_id.is_empty() && wishes.subnets.is_empty() {
+        saved.vpc_id = network::default_vpc(api, cx).await?;
+    }
+    let asked: &Saved = saved;
+    let key_pair = async {
+        match asked.existing_key {
+            true => Ok(keypair::check_existing(api, cx, asked).await?),
+            false => Ok::<_, DriverError>(()),
+        }
+    };
+    // Groups are looked for by name in a VPC: where only the subnet tells which, it comes first.
+    let network = async {
+        if asked.vpc_id.is_empty() {
+            let places = network::places(api, cx, asked, wishes).await?;
+            let vpc = places
+                .first()
+                .map(|place| place.vpc.clone())
+                .unwrap_or_default();
+            let groups = groups::find(api, cx, asked, &vpc).await?;
+            Ok::<_, DriverError>((places, groups))
+        } else {
+            let places = network::places(api, cx, asked, wishes);
+            tokio::try_join!(places, groups::find(api, cx, asked, &asked.vpc_id))
+        }
+    };
+    let image = image::check(api, cx, &asked.ami, &wishes.instance_types);
+    let ((), (places, groups), image) = tokio::try_join!(key_pair, network, image)?;
+    if let Some(place) = places.first() {
+        settle(saved, place);
+    }
+    apply(saved, wishes, image);
+    Ok(Findings { places, groups })
+}
+
+/// Writes the place that was chosen into what is saved.
+pub(crate) fn settle(saved: &mut Saved, place: &Place) {
+    saved.subnet_id.clone_from(&place.subnet);
+    if saved.vpc_id.is_empty() {
+        saved.vpc_id.clone_from(&place.vpc);
+    }
+    let letter = place
+        .zone
+        .strip_prefix(&saved.region)
+        .filter(|_| saved.endpoint.is_empty());
+    letter.unwrap_or(&place.zone).clone_into(&mut saved.zone);
+}
+
+fn apply(saved: &mut Saved, wishes: &Wishes, image: ImageFacts) {
+    saved.ami = image.id;
+    if let Some(device) = image.root_device
+        && !wishes.device_given
+    {
+        saved.device_name = device;
+    }
+    if let Some(user) = image.user
+        && !wishes.user_given
+    {
+        user.clone_into(&mut saved.base.ssh_user);
+    }
+}

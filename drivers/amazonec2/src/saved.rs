@@ -1,0 +1,150 @@
+//! The `Driver` object of `config.json`: the Go fork's fields, in its order, then our own.
+//!
+//! Fields of our own are written only where they differ from their default, so that a plain
+//! machine's file is the one that the Go binary writes.
+
+use machine_driver::{DriverError, DriverErrorKind, SavedBase};
+use machine_types::{GoList, Secret};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// What is saved of a machine.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Saved {
+    #[serde(flatten)]
+    pub base: SavedBase,
+    pub id: String,
+    pub access_key: String,
+    #[serde(serialize_with = "write_secret", deserialize_with = "read_secret")]
+    pub secret_key: Secret,
+    #[serde(serialize_with = "write_secret", deserialize_with = "read_secret")]
+    pub session_token: Secret,
+    pub region: String,
+    #[serde(rename = "AMI")]
+    pub ami: String,
+    #[serde(rename = "SSHKeyID")]
+    pub ssh_key_id: i64,
+    pub existing_key: bool,
+    pub key_name: String,
+    pub instance_id: String,
+    pub instance_type: String,
+    #[serde(rename = "PrivateIPAddress")]
+    pub private_ip_address: String,
+    /// Of old versions: one group only.
+    pub security_group_id: String,
+    pub security_group_ids: GoList,
+    /// Of old versions: one group only.
+    pub security_group_name: String,
+    pub security_group_names: GoList,
+    pub security_group_read_only: bool,
+    pub open_ports: GoList,
+    pub tags: String,
+    pub reservation_id: String,
+    pub device_name: String,
+    pub root_size: i64,
+    pub volume_type: String,
+    pub volume_encrypted: bool,
+    pub volume_kms_key_id: String,
+    pub iam_instance_profile: String,
+    pub vpc_id: String,
+    pub subnet_id: String,
+    /// The zone's letter; the full name where there is an endpoint.
+    pub zone: String,
+    pub request_spot_instance: bool,
+    pub spot_price: String,
+    pub block_duration_minutes: i64,
+    #[serde(rename = "PrivateIPOnly")]
+    pub private_ip_only: bool,
+    #[serde(rename = "UsePrivateIP")]
+    pub use_private_ip: bool,
+    pub use_ebs_optimized_instance: bool,
+    pub monitoring: bool,
+    #[serde(rename = "SSHPrivateKeyPath")]
+    pub ssh_private_key_path: String,
+    pub retry_count: i64,
+    pub endpoint: String,
+    #[serde(rename = "DisableSSL")]
+    pub disable_ssl: bool,
+    pub user_data_file: String,
+    pub metadata_token_setting: String,
+    pub metadata_token_response_hop_limit: i64,
+
+    // Of rancher's fork and ours.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub http_endpoint: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub http_protocol_ipv6: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ipv6_address_count: i64,
+    #[serde(skip_serializing_if = "is_false")]
+    pub enable_primary_ipv6: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub ipv6_address_only: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub use_fleet: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub launch_template: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub max_lifetime: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub owner_tag_prefix: String,
+    #[serde(skip_serializing_if = "is_false")]
+    pub no_owner_tags: bool,
+}
+
+impl Saved {
+    /// Reads the object; what is missing or `null` gets the default.
+    pub(crate) fn read(saved: &Value) -> Result<Self, DriverError> {
+        let mut object = saved.as_object().cloned().unwrap_or_default();
+        object.retain(|_, value| !value.is_null());
+        let mut read: Self = serde_json::from_value(Value::Object(object))
+            .map_err(|error| DriverError::new(DriverErrorKind::Configuration, Unreadable(error)))?;
+        adopt(&mut read.security_group_ids, &read.security_group_id);
+        adopt(&mut read.security_group_names, &read.security_group_name);
+        Ok(read)
+    }
+
+    /// Tells whether the key is a copy of one of the user's, which other machines may have, too.
+    pub(crate) fn has_own_key(&self) -> bool {
+        !self.ssh_private_key_path.is_empty()
+    }
+
+    /// Returns the zone's full name: `us-east-1a`.
+    pub(crate) fn zone_name(&self) -> String {
+        if self.endpoint.is_empty() && !self.zone.is_empty() {
+            format!("{}{}", self.region, self.zone)
+        } else {
+            self.zone.clone()
+        }
+    }
+}
+
+/// Moves an old version's single group into the list.
+fn adopt(list: &mut GoList, single: &str) {
+    if list.is_none() && !single.is_empty() {
+        *list = Some(vec![single.to_owned()]);
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the saved amazonec2 configuration")]
+struct Unreadable(#[source] serde_json::Error);
+
+fn write_secret<S: Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(secret.expose())
+}
+
+fn read_secret<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+    String::deserialize(from).map(Secret::new)
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(value: &i64) -> bool {
+    *value == 0
+}

@@ -1,0 +1,215 @@
+//! Removing what a machine made. Nothing is made again here: what may exist is looked up.
+
+use std::time::Duration;
+
+use machine_driver::{DriverError, DriverErrorKind};
+use machine_flow::{Cx, Look, Resource, Undone, WaitError, WaitPolicy, wait_until_ready};
+
+use crate::call::CallError;
+use crate::client::Api;
+use crate::fresh::CONSISTENCY_WINDOW;
+use crate::lifecycle::age;
+use crate::lookup::{filter, instances, state_name};
+use crate::saved::Saved;
+use crate::tags::owner_key;
+use crate::{account, keypair, launch, prune};
+
+/// How long something that may exist is looked for.
+const LOOK_UP: Duration = Duration::from_secs(10);
+
+/// A resource of a kind that this version does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("this version cannot remove a {kind} ({key})")]
+struct UnknownKind {
+    kind: String,
+    key: String,
+}
+
+/// EC2 keeps an instance that is protected from termination.
+#[derive(Debug, thiserror::Error)]
+#[error("the instance {0} is protected from termination")]
+struct Protected(String, #[source] CallError);
+
+/// Removes one resource.
+pub(crate) async fn undo(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    resource: &Resource,
+) -> Result<Undone, DriverError> {
+    match resource.intent.kind.as_str() {
+        keypair::KIND => key_pair(api, cx, saved, resource).await,
+        launch::KIND => instance(api, cx, saved, resource).await,
+        prune::SPOT_REQUEST => prune::cancel_spot_request(api, cx, &id_or_key(resource)).await,
+        prune::VOLUME => prune::delete_volume(api, cx, &id_or_key(resource)).await,
+        kind => {
+            let unknown = UnknownKind {
+                kind: kind.to_owned(),
+                key: resource.intent.key.clone(),
+            };
+            Err(DriverError::new(DriverErrorKind::Unsupported, unknown))
+        }
+    }
+}
+
+fn id_or_key(resource: &Resource) -> String {
+    resource
+        .id
+        .clone()
+        .unwrap_or_else(|| resource.intent.key.clone())
+}
+
+/// Deletes the key pair: by its name where it was made, and only where it is certainly ours
+/// where nobody knows whether it was.
+async fn key_pair(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    resource: &Resource,
+) -> Result<Undone, DriverError> {
+    let name = &resource.intent.key;
+    if !resource.made && resource.step.is_some() {
+        let public = resource.intent.detail["public_key"]
+            .as_str()
+            .unwrap_or_default();
+        let found = look_up(cx, "the key pair to be found", || {
+            keypair::find(api, cx, name)
+        })
+        .await?;
+        match found {
+            Some(pair) if keypair::is_this_machines(&pair, saved, public) => {}
+            Some(_) => return Ok(Undone::Gone),
+            None => return account::gone(api, cx, resource, &format!("the key pair {name}")).await,
+        }
+    }
+    match keypair::delete(api, cx, name).await? {
+        Some(_) => Ok(Undone::Gone),
+        // EC2 calls it a success as well where there is none: here, or in the wrong account.
+        None => account::gone(api, cx, resource, &format!("the key pair {name}")).await,
+    }
+}
+
+async fn instance(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    resource: &Resource,
+) -> Result<Undone, DriverError> {
+    let Some(id) = known_id(saved, resource) else {
+        return unfinished(api, cx, saved, resource).await;
+    };
+    let young = age(cx, resource.at) < CONSISTENCY_WINDOW;
+    let ended = look_up(cx, "the instance to be known", || async {
+        known(terminate(api, cx, &id).await)
+    });
+    // Just launched, EC2 may know it in a moment; else it knows what there is.
+    let ended = if young {
+        ended.await
+    } else {
+        known(terminate(api, cx, &id).await)
+    };
+    match ended {
+        Ok(Some(())) => Ok(Undone::Gone),
+        Ok(None) => account::gone(api, cx, resource, &format!("the instance {id}")).await,
+        Err(error) if error.code() == "OperationNotPermitted" => Err(DriverError::new(
+            DriverErrorKind::Denied,
+            Protected(id.clone(), error),
+        )
+        .with_hint("remove its termination protection first, or terminate it in the console")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn known_id(saved: &Saved, resource: &Resource) -> Option<String> {
+    // A journal that was cut after the launch, and a configuration that knows the id already.
+    let of_this_launch = resource.step.is_none() && !saved.instance_id.is_empty();
+    resource
+        .id
+        .clone()
+        .or_else(|| of_this_launch.then(|| saved.instance_id.clone()))
+}
+
+fn known(result: Result<(), CallError>) -> Result<Option<()>, CallError> {
+    match result {
+        Ok(()) => Ok(Some(())),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn terminate(api: &Api, cx: &Cx, id: &str) -> Result<(), CallError> {
+    api.call(cx, "TerminateInstances", |probe| {
+        api.ec2
+            .terminate_instances()
+            .instance_ids(id)
+            .customize()
+            .interceptor(probe)
+            .send()
+    })
+    .await
+    .map(|_| ())
+}
+
+/// Looks for a launch whose answer never came: by its client token, and by the machine's own tag.
+async fn unfinished(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    resource: &Resource,
+) -> Result<Undone, DriverError> {
+    let by_token = filter("client-token", [resource.intent.key.clone()]);
+    let found = look_up(cx, "a launch to be found", || async {
+        let mut found = instances(api, cx, vec![by_token.clone()]).await?;
+        if found.is_empty() && !saved.no_owner_tags && !saved.id.is_empty() {
+            let tag = filter(
+                format!("tag:{}", owner_key(saved, "id")),
+                [saved.id.clone()],
+            );
+            found = instances(api, cx, vec![tag]).await?;
+        }
+        Ok((!found.is_empty()).then_some(found))
+    })
+    .await?;
+    let Some(found) = found else {
+        return account::gone(
+            api,
+            cx,
+            resource,
+            &format!("a launch with the client token {}", resource.intent.key),
+        )
+        .await;
+    };
+    for (instance, _) in found {
+        if state_name(&instance) != "terminated"
+            && let Some(id) = instance.instance_id()
+        {
+            terminate(api, cx, id).await?;
+        }
+    }
+    Ok(Undone::Gone)
+}
+
+/// Looks until something is found or the patience is over.
+async fn look_up<T: Send, Fut: Future<Output = Result<Option<T>, CallError>> + Send>(
+    cx: &Cx,
+    what: &str,
+    look: impl Fn() -> Fut + Sync,
+) -> Result<Option<T>, CallError> {
+    let policy =
+        WaitPolicy::backing_off(Duration::from_millis(500), Duration::from_secs(3), LOOK_UP);
+    let found = wait_until_ready(cx, what, policy, || async {
+        Ok(match look().await? {
+            Some(found) => Look::Ready(found),
+            None => Look::Pending("nothing".into()),
+        })
+    });
+    match found.await {
+        Ok(found) => Ok(Some(found)),
+        Err(WaitError::TimedOut { .. }) => Ok(None),
+        Err(WaitError::Failed(error)) => Err(error),
+        Err(WaitError::Cancelled(reason)) => Err(CallError::Cancelled {
+            action: "the look-up",
+            reason,
+        }),
+    }
+}
