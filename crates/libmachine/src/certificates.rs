@@ -1,0 +1,215 @@
+//! The shared CA and client certificate, and each machine's own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use machine_flow::Cx;
+use machine_store::{Access, MachineFile};
+use machine_tls::{Authority, Certificate, CertificateError, Dialer, Identity, Issued, Pins};
+use machine_types::{MachineName, Secret};
+
+use crate::machine::Machine;
+use crate::{Error, Library};
+
+/// The certificate that is on its way to the machine: it counts beside `server.pem` until the
+/// rotation is over, so that a crash in between cuts nobody off.
+const NEXT_SERVER_CERTIFICATE: &str = ".server-next.pem";
+
+/// How long a process waits for another one that is making the CA: a key pair and three files.
+const BOOTSTRAP: Duration = Duration::from_secs(30);
+
+/// A server certificate is replaced a day before its end: a host's clock may be ahead.
+const LAST_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Library {
+    /// Makes the CA and the client's certificate where they are missing. Any number of processes
+    /// may do so at once: one makes them, the others find them made.
+    pub(crate) async fn bootstrap_certificates(&self, cx: &Cx) -> Result<(), Error> {
+        let files = &self.settings.certificates;
+        let complete = [&files.ca, &files.client, &files.client_key];
+        if complete.iter().all(|file| file.exists()) {
+            return Ok(());
+        }
+        let _lock = self.store.lock_bootstrap(BOOTSTRAP, cx).await?;
+        if !files.ca.exists() {
+            cx.say(format!("Creating CA: {}", files.ca.display()));
+            let made = Authority::make(&self.settings.user, self.ambient.now())
+                .map_err(Error::Certificates)?;
+            // The key first: a key without its certificate has signed nothing, and is replaced.
+            self.store
+                .write(&files.ca_key, made.key.expose(), Access::Private)?;
+            self.store
+                .write(&files.ca, &made.certificate, Access::Public)?;
+        }
+        if !files.client.exists() || !files.client_key.exists() {
+            self.issue_client_certificate(cx)?;
+        }
+        Ok(())
+    }
+
+    /// Issues a new client certificate of the CA that is there.
+    pub(crate) async fn renew_client_certificate(&self, cx: &Cx) -> Result<(), Error> {
+        let _lock = self.store.lock_bootstrap(BOOTSTRAP, cx).await?;
+        self.issue_client_certificate(cx)
+    }
+
+    /// The caller holds the lock.
+    fn issue_client_certificate(&self, cx: &Cx) -> Result<(), Error> {
+        let files = &self.settings.certificates;
+        cx.say(format!(
+            "Creating client certificate: {}",
+            files.client.display()
+        ));
+        let made = self
+            .authority(&files.ca, &files.ca_key)?
+            .client(&self.settings.user, self.ambient.now())
+            .map_err(Error::Certificates)?;
+        self.store
+            .write(&files.client_key, made.key.expose(), Access::Private)?;
+        self.store
+            .write(&files.client, &made.certificate, Access::Public)?;
+        Ok(())
+    }
+
+    /// Returns the machine's server certificate: the one it has, if that still fits, else a new one,
+    /// which [`Library::keep_server_certificate`] makes its own once the machine has it.
+    pub(crate) fn server_certificate(
+        &self,
+        machine: &Machine,
+        address: &str,
+        anew: bool,
+    ) -> Result<Issued, Error> {
+        let auth = &machine.record.host_options.auth_options;
+        let authority = self.authority(
+            auth.ca_cert_path.as_ref(),
+            auth.ca_private_key_path.as_ref(),
+        )?;
+        let mut hosts = vec![address.to_owned()];
+        hosts.extend(auth.server_cert_sans.iter().flatten().cloned());
+        if !anew && let Some(current) = self.current_certificate(machine, &authority, &hosts) {
+            return Ok(current);
+        }
+        let user = &self.settings.user;
+        let issued = authority
+            .server(user, machine.name.as_str(), &hosts, self.ambient.now())
+            .map_err(Error::Certificates)?;
+        let next = self.next_server_certificate(&machine.name);
+        self.store
+            .write(&next, &issued.certificate, Access::Public)?;
+        Ok(issued)
+    }
+
+    /// Returns the certificate that the machine has, if it can stay.
+    fn current_certificate(
+        &self,
+        machine: &Machine,
+        authority: &Authority,
+        hosts: &[String],
+    ) -> Option<Issued> {
+        let read = |file| {
+            self.store
+                .read_text(&self.store.file(&machine.name, file))
+                .ok()
+        };
+        let (pem, key) = (
+            read(MachineFile::Server)?,
+            Secret::from(read(MachineFile::ServerKey)?),
+        );
+        let certificate = Certificate::from_pem(&pem).ok()?;
+        let stays = certificate.is_signed_by(authority.certificate())
+            && certificate.is_valid_at(self.ambient.now() + LAST_DAY)
+            && certificate.has_key(&key).unwrap_or(false)
+            && hosts.iter().all(|host| certificate.carries(host));
+        stays.then_some(Issued {
+            certificate: pem,
+            key,
+        })
+    }
+
+    /// Makes the certificate that the machine now uses its own.
+    pub(crate) fn keep_server_certificate(
+        &self,
+        machine: &Machine,
+        issued: &Issued,
+    ) -> Result<(), Error> {
+        let file = |file| self.store.file(&machine.name, file);
+        let (key, pem) = (issued.key.expose(), &issued.certificate);
+        self.store
+            .write(&file(MachineFile::ServerKey), key, Access::Private)?;
+        self.store
+            .write(&file(MachineFile::Server), pem, Access::Public)?;
+        self.store
+            .remove_file(&self.next_server_certificate(&machine.name))?;
+        Ok(())
+    }
+
+    /// Copies the shared certificates into the machine's directory, where the runner reads them.
+    pub(crate) fn copy_client_certificates(&self, machine: &Machine) -> Result<(), Error> {
+        let auth = &machine.record.host_options.auth_options;
+        let copies = [
+            (&auth.ca_cert_path, MachineFile::Ca, Access::Public),
+            (&auth.client_cert_path, MachineFile::Cert, Access::Public),
+            (&auth.client_key_path, MachineFile::Key, Access::Private),
+        ];
+        for (from, to, access) in copies {
+            let text = self.store.read_text(from.as_ref())?;
+            self.store
+                .write(&self.store.file(&machine.name, to), &text, access)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a dialer out of the machine's own copies of the certificates, as the runner uses
+    /// them; of a machine that never had any (driver `none`), of the shared ones, without a pin.
+    pub(crate) fn dialer(&self, machine: &Machine, within: Duration) -> Result<Dialer, Error> {
+        let file = |file| self.store.file(&machine.name, file);
+        let auth = &machine.record.host_options.auth_options;
+        let server = file(MachineFile::Server);
+        let (identity, pins) = if server.exists() {
+            let identity = self.identity(
+                &file(MachineFile::Ca),
+                &file(MachineFile::Cert),
+                &file(MachineFile::Key),
+            )?;
+            let mut pins = vec![self.certificate(&server)?];
+            let next = self.next_server_certificate(&machine.name);
+            if next.exists() {
+                pins.push(self.certificate(&next)?);
+            }
+            (identity, Pins::new(&pins))
+        } else {
+            let identity = self.identity(
+                auth.ca_cert_path.as_ref(),
+                auth.client_cert_path.as_ref(),
+                auth.client_key_path.as_ref(),
+            )?;
+            (identity, Pins::none())
+        };
+        Dialer::tls(&identity, &pins, self.ambient.now(), within).map_err(Error::Certificates)
+    }
+
+    fn identity(&self, ca: &Path, cert: &Path, key: &Path) -> Result<Identity, Error> {
+        let text = |path| self.store.read_text(path);
+        let key_text = Secret::from(text(key)?);
+        Identity::from_pem(&text(ca)?, &text(cert)?, &key_text).map_err(in_file(cert))
+    }
+
+    fn certificate(&self, path: &Path) -> Result<Certificate, Error> {
+        Certificate::from_pem(&self.store.read_text(path)?).map_err(in_file(path))
+    }
+
+    fn authority(&self, certificate: &Path, key: &Path) -> Result<Authority, Error> {
+        let text = |path| self.store.read_text(path);
+        let key_text = Secret::from(text(key)?);
+        Authority::from_pem(&text(certificate)?, &key_text).map_err(in_file(certificate))
+    }
+
+    fn next_server_certificate(&self, name: &MachineName) -> PathBuf {
+        self.store.directory(name).join(NEXT_SERVER_CERTIFICATE)
+    }
+}
+
+fn in_file(path: &Path) -> impl FnOnce(CertificateError) -> Error {
+    let path = path.to_owned();
+    |source| Error::CertificateFile { path, source }
+}

@@ -1,0 +1,158 @@
+//! `config`, `env`, `url`: is the machine there, and how does one talk to it?
+//!
+//! The answer comes from the machine itself, at its saved address. The cloud is asked only when
+//! that fails, and only to say why: a throttled call must never make a healthy machine look dead
+//! (GitLab Runner destroys it then).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use machine_flow::Cx;
+use machine_store::MachineFile;
+use machine_tls::{DialError, Dialer};
+use machine_types::{DockerUrl, MachineState};
+
+use crate::list::one_line;
+use crate::machine::Machine;
+use crate::{Error, Library};
+
+/// How long a connection may take. With [`ASK`] it keeps a dead machine below five seconds.
+const DIAL: Duration = Duration::from_millis(2500);
+
+/// How long the cloud may take to say why a machine does not answer.
+const ASK: Duration = Duration::from_secs(2);
+
+/// How to talk to a machine's engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// `DOCKER_HOST`.
+    pub url: String,
+    /// The CA's certificate.
+    pub ca: PathBuf,
+    /// The client's certificate.
+    pub cert: PathBuf,
+    /// The client's key.
+    pub key: PathBuf,
+    /// The directory that holds all three: `DOCKER_CERT_PATH`.
+    pub directory: PathBuf,
+}
+
+impl Library {
+    /// Tells how to talk to a machine's engine, having seen that it answers, over TLS, with the
+    /// certificate that this machine was given. Of a swarm's master, with `swarm`, the swarm's.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`], [`Error::Endpoint`] with what the connection ran into, [`Error::NotSwarmMaster`].
+    pub async fn connection(&self, name: &str, swarm: bool) -> Result<Connection, Error> {
+        let machine = self.open(name).await?;
+        let cx = self.context();
+        let url = self.engine_url(&machine, &cx).await?;
+        let url = match (swarm, machine.swarm_url()) {
+            (false, _) => url,
+            (true, Some(url)) => url,
+            (true, None) => return Err(Error::NotSwarmMaster(name.to_owned())),
+        };
+        if let Err(reason) = self.dial(&machine, &url, &cx).await {
+            return Err(match self.ask_state(&machine, &cx).await {
+                Some(state) if state != MachineState::Running => Error::NotRunning,
+                _ => Error::Endpoint {
+                    host: authority(&url),
+                    reason: one_line(reason),
+                },
+            });
+        }
+        let file = |file| self.store.file(&machine.name, file);
+        Ok(Connection {
+            url,
+            ca: file(MachineFile::Ca),
+            cert: file(MachineFile::Cert),
+            key: file(MachineFile::Key),
+            directory: self.store.directory(&machine.name),
+        })
+    }
+
+    /// Returns `DOCKER_HOST` for a machine that runs: its port accepts connections, or else the
+    /// cloud says that it runs.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`], or the driver's where nobody can tell.
+    pub async fn url(&self, name: &str) -> Result<String, Error> {
+        let machine = self.open(name).await?;
+        let cx = self.context();
+        let url = self.engine_url(&machine, &cx).await?;
+        if machine.driver.ssh().is_none() {
+            // Somebody else looks after it: the URL is what it is.
+            return Ok(url);
+        }
+        if let Some(endpoint) = DockerUrl::parse(&url)
+            && Dialer::plain(DIAL).reach(&endpoint).await.is_ok()
+        {
+            return Ok(url);
+        }
+        match machine.driver.state(&cx).await? {
+            MachineState::Running => Ok(url),
+            _ => Err(Error::NotRunning),
+        }
+    }
+
+    /// Returns the version of a machine's engine.
+    ///
+    /// # Errors
+    /// [`Error::Engine`]; [`Error::NotRunning`].
+    pub async fn docker_version(&self, name: &str) -> Result<String, Error> {
+        let machine = self.open(name).await?;
+        self.engine_version(&machine, DIAL).await
+    }
+
+    /// Returns the saved URL. A machine that has none yet, or not any more, does not run.
+    async fn engine_url(&self, machine: &Machine, cx: &Cx) -> Result<String, Error> {
+        match machine.driver.docker_host() {
+            Some(url) => Ok(url),
+            None => match machine.driver.state(cx).await? {
+                MachineState::Running => Err(Error::NoAddress(machine.name.to_string())),
+                _ => Err(Error::NotRunning),
+            },
+        }
+    }
+
+    /// Connects, proves who we are, and checks who answers.
+    pub(crate) async fn dial(&self, machine: &Machine, url: &str, cx: &Cx) -> Result<(), Error> {
+        let engine = DockerUrl::parse(url).ok_or_else(|| Error::NoEngine(url.to_owned()))?;
+        let dialer = self.dialer(machine, DIAL)?;
+        match cx.cancel.or(dialer.check(&engine)).await {
+            Ok(dialled) => dialled.map_err(Error::Dial),
+            Err(reason) => Err(Error::Cancelled(reason)),
+        }
+    }
+
+    pub(crate) async fn engine_version(
+        &self,
+        machine: &Machine,
+        within: Duration,
+    ) -> Result<String, Error> {
+        let url = machine.driver.docker_host().unwrap_or_default();
+        let engine = DockerUrl::parse(&url).ok_or(Error::NoEngine(url))?;
+        match self.dialer(machine, within)?.version(&engine).await {
+            Ok(said) => Ok(machine_types::printable(said.version.as_bytes())),
+            Err(DialError::Refused { .. }) => Err(Error::EngineRefused),
+            Err(error) => Err(Error::Engine(error)),
+        }
+    }
+
+    async fn ask_state(&self, machine: &Machine, cx: &Cx) -> Option<MachineState> {
+        let asked = tokio::time::timeout(ASK, machine.driver.state(cx)).await;
+        match asked {
+            Ok(Ok(state)) => Some(state),
+            Ok(Err(error)) => {
+                cx.debug(one_line(error));
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// Returns `HOST:PORT` of a `tcp://` URL, and any other URL as it is.
+fn authority(url: &str) -> String {
+    DockerUrl::parse(url).map_or_else(|| url.to_owned(), |url| url.authority())
+}

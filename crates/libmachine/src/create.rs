@@ -1,0 +1,250 @@
+//! `create`: from a command line to an engine that answers over TLS, or to nothing at all.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use machine_driver::{DriverErrorKind, KeyMaterial, KeyPlan, Options};
+use machine_flow::{Cx, SpanKind, SpanOutcome, within};
+use machine_store::{MachineFile, MachineRecord, NewFile, StoreError};
+use machine_types::{AuthOptions, EngineOptions, HostOptions, MachineName, SwarmOptions};
+
+use crate::journal::Remembering;
+use crate::list::one_line;
+use crate::machine::{Machine, Work};
+use crate::provisioning::Provisioning;
+use crate::removal_request::unless_removed;
+use crate::rollback::{left, undo_machine};
+use crate::{Error, Left, Library};
+
+/// The limit over a whole create: GitLab Runner kills the process after an hour, and a rollback
+/// must have its time before that.
+const LIMIT: Duration = Duration::from_secs(50 * 60);
+
+/// What `create` was asked for.
+#[derive(Debug, Clone)]
+pub struct CreateRequest {
+    /// The machine's name, as typed.
+    pub name: String,
+    /// The driver's name.
+    pub driver: String,
+    /// The driver's flags.
+    pub options: Options,
+    /// How the engine is set up.
+    pub engine: EngineOptions,
+    /// Classic swarm.
+    pub swarm: SwarmOptions,
+    /// `--tls-san`.
+    pub tls_sans: Vec<String>,
+    /// What provisioning does besides.
+    pub provisioning: Provisioning,
+}
+
+/// Where the time of a create went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CreateTimes {
+    /// From the first call to a certain launch.
+    pub launch: Duration,
+    /// From there to an address.
+    pub boot: Duration,
+    /// From there to a login.
+    pub ssh: Duration,
+    /// From there to an engine that answers over TLS.
+    pub docker: Duration,
+}
+
+impl Library {
+    /// Creates a machine. When it fails, whatever was made is removed again; the machine's
+    /// directory stays only if something of it could not be, for a later `rm`.
+    ///
+    /// Any number of creates may run at once, the very first ones included. A cancellation ends
+    /// it between two calls, and rolls back.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] and [`Error::PreCreate`]: nothing was made. [`Error::Create`]: with
+    /// what is left behind.
+    pub async fn create(&self, request: CreateRequest) -> Result<CreateTimes, Error> {
+        let name: MachineName = request.name.parse()?;
+        let kind = self.kind(&request.driver)?;
+        if self.store.exists(&name) {
+            return Err(Error::AlreadyExists(request.name));
+        }
+        let mut base = self.base(&name, &request.swarm, String::new());
+        // Flags first: a command line that makes no sense must not even make a store.
+        kind.configure(&base, &request.options)
+            .map_err(Error::Configuration)?;
+        base.store_id = self.store.ensure_id()?.as_str().to_owned();
+        let mut driver = kind
+            .configure(&base, &request.options)
+            .map_err(Error::Configuration)?;
+
+        let cx = self.context();
+        let checked = driver.preflight(&cx).await;
+        // Some flags can be judged only by asking the cloud; they leave nothing behind either.
+        if let Err(error) = checked {
+            if error.kind == DriverErrorKind::Configuration {
+                return Err(Error::Configuration(error));
+            }
+            self.bootstrap_certificates(&cx).await?;
+            cx.say("Running pre-create checks...");
+            return Err(match error.kind {
+                DriverErrorKind::PreCreate => Error::PreCreate(error),
+                _ => Error::Driver(error),
+            });
+        }
+        self.bootstrap_certificates(&cx).await?;
+        cx.say("Running pre-create checks...");
+        cx.say("Creating machine...");
+        self.settle_in_passing().await;
+
+        let key = self.make_key(&driver.key_plan()).await?;
+        let record = MachineRecord::new(
+            &name,
+            driver.name(),
+            driver.save(),
+            self.host_options(&name, &request),
+        );
+        let files: Vec<NewFile<'_>> = key
+            .files
+            .iter()
+            .map(|(file, contents)| NewFile {
+                file: *file,
+                contents: contents.expose(),
+            })
+            .collect();
+        let lock = match self.store.try_lock_machine(&name)? {
+            Some(lock) => lock,
+            None => return Err(Error::AlreadyExists(request.name)),
+        };
+        match self.store.create(&lock, &record, &files) {
+            Err(StoreError::AlreadyExists { .. }) => {
+                return Err(Error::AlreadyExists(request.name));
+            }
+            created => created?,
+        }
+        let cx = self.context_over(Remembering::over(self.store.journal(&lock)));
+        let machine = Machine {
+            name: name.clone(),
+            record,
+            driver,
+        };
+        let mut work = Work { machine, lock, cx };
+        let cx = work.cx.clone();
+        let bring_up = self.bring_up(&mut work, &key.material, &request.provisioning);
+        let bring_up = unless_removed(&self.store, &name, &cx, bring_up);
+        match within(&cx, "create", LIMIT, bring_up).await {
+            Ok(times) => Ok(times),
+            Err(error) => Err(self.roll_back(work, error).await),
+        }
+    }
+
+    async fn bring_up(
+        &self,
+        work: &mut Work,
+        key: &KeyMaterial,
+        provisioning: &Provisioning,
+    ) -> Result<CreateTimes, Error> {
+        let cx = &work.cx.clone();
+        let mut times = CreateTimes::default();
+        let mut phase = Phase::begin(cx, "launch");
+        work.machine
+            .driver
+            .create(key, cx)
+            .await
+            .map_err(Error::DriverCreate)?;
+        self.save(work)?;
+        times.launch = phase.end();
+        if matches!(work.machine.driver.key_plan(), KeyPlan::Nothing)
+            && work.machine.driver.ssh().is_none()
+        {
+            // An engine that somebody else looks after: nothing to wait for, nothing to set up.
+            return Ok(times);
+        }
+
+        cx.say("Waiting for machine to be running, this may take a few minutes...");
+        phase = Phase::begin(cx, "boot");
+        work.machine.driver.await_address(cx).await?;
+        self.save(work)?;
+        times.boot = phase.end();
+
+        cx.say("Detecting operating system of created instance...");
+        cx.say("Waiting for SSH to be available...");
+        phase = Phase::begin(cx, "ssh");
+        let session = self.first_login(&work.machine, cx).await?;
+        times.ssh = phase.end();
+
+        phase = Phase::begin(cx, "docker");
+        self.set_up(&work.machine, &session, provisioning, false, cx)
+            .await?;
+        times.docker = phase.end();
+        Ok(times)
+    }
+
+    /// Removes what a failed create has made, and says what it could not.
+    async fn roll_back(&self, work: Work, error: Error) -> Error {
+        let Work { machine, lock, cx } = work;
+        let left = match undo_machine(&*machine.driver, &cx).await {
+            Ok(report) => left(report),
+            Err(error) => vec![Left {
+                what: format!("whatever the journal of {} names", machine.name),
+                why: one_line(error),
+            }],
+        };
+        // A machine of which something is left keeps its directory, so that a later rm finds it.
+        if left.is_empty()
+            && let Err(error) = self.store.remove(lock)
+        {
+            cx.warn(one_line(error));
+        }
+        Error::Create {
+            source: Box::new(error),
+            left,
+        }
+    }
+
+    fn host_options(&self, name: &MachineName, request: &CreateRequest) -> HostOptions {
+        let text = |path: &Path| path.display().to_string();
+        let file = |file| text(&self.store.file(name, file));
+        let certificates = &self.settings.certificates;
+        HostOptions {
+            engine_options: request.engine.clone(),
+            swarm_options: request.swarm.clone(),
+            auth_options: AuthOptions {
+                cert_dir: text(&certificates.directory),
+                ca_cert_path: text(&certificates.ca),
+                ca_private_key_path: text(&certificates.ca_key),
+                server_cert_path: file(MachineFile::Server),
+                server_key_path: file(MachineFile::ServerKey),
+                client_key_path: text(&certificates.client_key),
+                client_cert_path: text(&certificates.client),
+                server_cert_sans: Some(request.tls_sans.clone()),
+                store_path: text(&self.store.directory(name)),
+                ..AuthOptions::default()
+            },
+            ..HostOptions::default()
+        }
+    }
+}
+
+/// A part of a create, timed.
+struct Phase {
+    cx: Cx,
+    name: &'static str,
+    begun: (SystemTime, Duration),
+}
+
+impl Phase {
+    fn begin(cx: &Cx, name: &'static str) -> Self {
+        Self {
+            begun: (cx.ambient.now(), cx.ambient.monotonic()),
+            cx: cx.clone(),
+            name,
+        }
+    }
+
+    fn end(self) -> Duration {
+        let took = self.cx.ambient.monotonic().saturating_sub(self.begun.1);
+        self.cx
+            .ended(SpanKind::Phase, self.name, self.begun, SpanOutcome::Ok);
+        took
+    }
+}

@@ -1,0 +1,260 @@
+//! What a use-case can fail with.
+
+use std::path::PathBuf;
+
+use machine_driver::{DriverError, DriverErrorKind};
+use machine_flow::JournalError;
+use machine_provision::ProvisionError;
+use machine_ssh::{ConnectError, KeyError, SshError, TransferError, WaitForSshError};
+use machine_store::StoreError;
+use machine_tls::{CertificateError, DialError};
+use machine_types::{ExitStatus, InvalidName};
+
+/// The error of a use-case. Its own text is its layer's only; the chain of sources tells the rest.
+///
+/// The sentences that scripts look for are word for word the Go binary's.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store does not know the name.
+    #[error(
+        "Docker machine \"{0}\" does not exist. Use \"docker-machine ls\" to list machines. Use \"docker-machine create\" to add a new one."
+    )]
+    NotFound(String),
+    /// The name is taken.
+    #[error("Docker machine \"{0}\" already exists")]
+    AlreadyExists(String),
+    /// The name cannot be one.
+    #[error("Error creating machine")]
+    InvalidName(#[from] InvalidName),
+    /// There is no such driver.
+    #[error(
+        "Driver \"{driver}\" not found. Do you have the plugin binary \"docker-machine-driver-{driver}\" accessible in your PATH?"
+    )]
+    UnknownDriver {
+        /// The driver's name.
+        driver: String,
+        /// The drivers that there are.
+        known: Vec<&'static str>,
+    },
+    /// The driver's flags do not make sense.
+    #[error("Error setting machine configuration from flags provided")]
+    Configuration(#[source] DriverError),
+    /// A check before anything was made.
+    #[error("Error with pre-create check")]
+    PreCreate(#[source] DriverError),
+    /// A create that failed half-way, and was rolled back.
+    #[error("Error creating machine")]
+    Create {
+        /// Why.
+        #[source]
+        source: Box<Error>,
+        /// What the rollback could not remove.
+        left: Vec<Left>,
+    },
+    /// The driver, while it was making the machine.
+    #[error("Error in driver during machine creation")]
+    DriverCreate(#[source] DriverError),
+    /// The driver, at anything else.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// Somebody removed the machine while this process was at work on it.
+    #[error("Docker machine \"{0}\" was removed while it was being worked on")]
+    Removed(String),
+    /// `rm` of a machine that could not be undone whole: it stays.
+    #[error("Error removing host \"{name}\"")]
+    Remove {
+        /// The machine.
+        name: String,
+        /// The first thing that went wrong.
+        #[source]
+        source: Box<Error>,
+        /// What is still there.
+        left: Vec<Left>,
+    },
+    /// The machine's configuration cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal cannot be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The machine does not run.
+    #[error("Host is not running")]
+    NotRunning,
+    /// It runs already.
+    #[error("Machine \"{0}\" is already running.")]
+    AlreadyRunning(String),
+    /// It is stopped already.
+    #[error("Machine \"{0}\" is already stopped.")]
+    AlreadyStopped(String),
+    /// The machine has no address, or its driver no URL.
+    #[error("machine {0:?} has no address yet")]
+    NoAddress(String),
+    /// The driver has no SSH.
+    #[error("machine {0:?} cannot be reached over SSH: its driver is \"{1}\"")]
+    NoSsh(String, &'static str),
+    /// The Docker endpoint did not prove that it is this machine's.
+    #[error(
+        "There was an error validating certificates for host {host:?}: {reason}\nYou can attempt to regenerate them using 'docker-machine regenerate-certs [name]'.\nBe advised that this will trigger a Docker daemon restart which might stop running containers.\n"
+    )]
+    Endpoint {
+        /// `HOST:PORT`.
+        host: String,
+        /// What the dial said: part of a sentence that scripts read, hence no source.
+        reason: String,
+    },
+    /// The engine was not reached, or not believed.
+    #[error(transparent)]
+    Dial(DialError),
+    /// The engine did not answer a question.
+    #[error("Unable to query docker version")]
+    Engine(#[source] DialError),
+    /// The engine's port is closed.
+    #[error("Unable to query docker version: Cannot connect to the docker engine endpoint")]
+    EngineRefused,
+    /// The URL is none that we can connect to.
+    #[error("{0:?} is no address of an engine that can be connected to: tcp://HOST:PORT is")]
+    NoEngine(String),
+    /// The engine was set up, and cannot be reached from here.
+    #[error("Docker was set up, and does not answer at {host}: {reason}")]
+    EngineSilent {
+        /// Its URL.
+        host: String,
+        /// What the last attempt ran into.
+        reason: String,
+        /// A firewall of the machine that may be in the way.
+        firewall: Option<machine_provision::Firewall>,
+    },
+    /// A swarm's endpoint was asked for, and this is not a master.
+    #[error("{0:?} is not a swarm master. The --swarm flag is intended for use with swarm masters")]
+    NotSwarmMaster(String),
+    /// Certificates.
+    #[error("Error generating certificates")]
+    Certificates(#[source] CertificateError),
+    /// A file that should hold a certificate.
+    #[error("{path} cannot be used")]
+    CertificateFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: CertificateError,
+    },
+    /// A file of the user's: a key, a certificate.
+    #[error("cannot read {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A key that cannot be read or made.
+    #[error("cannot make the machine's SSH key")]
+    Key(#[source] KeyError),
+    /// A machine that was launched, and does not let us in.
+    #[error("cannot log in to machine {name:?}")]
+    FirstLogin {
+        /// The machine.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<WaitForSshError>,
+        /// The tail of the machine's console, where it may be read.
+        console: Option<String>,
+    },
+    /// A machine that runs, and does not let us in.
+    #[error("cannot log in to machine {name:?}")]
+    Login {
+        /// The machine.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<ConnectError>,
+    },
+    /// A command or a shell on a machine.
+    #[error(transparent)]
+    Session(SshError),
+    /// A copy.
+    #[error(transparent)]
+    Copy(TransferError),
+    /// Provisioning.
+    #[error("Error running provisioning")]
+    Provision(#[source] ProvisionError),
+    /// A signal.
+    #[error("cancelled by {0}")]
+    Cancelled(&'static str),
+    /// `prune` will not guess.
+    #[error("refusing to prune: {0}")]
+    Prune(String),
+}
+
+/// Something that is still there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// `instance i-0abc in us-east-1`.
+    pub what: String,
+    /// Why it could not be removed.
+    pub why: String,
+}
+
+impl Error {
+    /// Returns how the process ends.
+    pub fn exit(&self) -> ExitStatus {
+        match self {
+            Self::PreCreate(_) => ExitStatus::PreCreate,
+            _ => ExitStatus::Failure,
+        }
+    }
+
+    /// Returns what the user can do, where somebody knows.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Configuration(error)
+            | Self::PreCreate(error)
+            | Self::DriverCreate(error)
+            | Self::Driver(error) => error.hint.clone(),
+            Self::Create { source, .. } | Self::Remove { source, .. } => source.hint(),
+            Self::Provision(error) => error.hint(),
+            Self::UnknownDriver { known, .. } => Some(format!(
+                "the drivers of this binary are {}",
+                known.join(", ")
+            )),
+            Self::EngineSilent {
+                firewall: Some(firewall),
+                ..
+            } => Some(format!(
+                "{} is active on the machine; {} opens the port",
+                firewall.name, firewall.opened_by
+            )),
+            Self::EngineSilent { .. } => Some(
+                "check that the security groups and firewalls on the way let the port through"
+                    .into(),
+            ),
+            Self::FirstLogin {
+                console: Some(console),
+                ..
+            } => Some(format!("the console of the machine ends with\n{console}")),
+            _ => None,
+        }
+    }
+
+    /// Returns what is left behind.
+    pub fn left(&self) -> &[Left] {
+        match self {
+            Self::Create { left, .. } | Self::Remove { left, .. } => left,
+            _ => &[],
+        }
+    }
+
+    /// Tells whether a signal ended the operation.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Cancelled(_) => true,
+            Self::Create { source, .. } | Self::Remove { source, .. } => source.is_cancelled(),
+            Self::DriverCreate(error) | Self::Driver(error) => {
+                error.kind == DriverErrorKind::Cancelled
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The library: a store, the drivers, and the world that the binary handed in.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use machine_driver::{Base, DriverKind};
+use machine_flow::{Ambient, Cancel, Cx, Events, Hook, Journal, MemoryJournal, SystemAmbient};
+use machine_store::Store;
+use machine_types::{MachineName, SwarmOptions};
+
+use crate::Error;
+
+/// What the binary read out of flags and environment, once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The store's root.
+    pub store: PathBuf,
+    /// The shared certificates.
+    pub certificates: CertificatePaths,
+    /// The organisation of new certificates: `$USER`, else `unknown`.
+    pub user: String,
+    /// The SSH agent's socket, for machines without a key of their own.
+    pub ssh_agent: Option<PathBuf>,
+    /// The user's own private keys, for the same.
+    pub user_keys: Vec<PathBuf>,
+}
+
+/// The files of the shared certificates: `--tls-ca-cert` and its like, or those of `certs/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificatePaths {
+    /// The directory that new machines remember as `CertDir`.
+    pub directory: PathBuf,
+    /// The CA's certificate.
+    pub ca: PathBuf,
+    /// The CA's private key.
+    pub ca_key: PathBuf,
+    /// The client's certificate.
+    pub client: PathBuf,
+    /// The client's private key.
+    pub client_key: PathBuf,
+}
+
+impl CertificatePaths {
+    /// Returns the files of a store's own `certs/`.
+    pub fn of_store(store: &Path) -> Self {
+        let directory = store.join("certs");
+        Self {
+            ca: directory.join("ca.pem"),
+            ca_key: directory.join("ca-key.pem"),
+            client: directory.join("cert.pem"),
+            client_key: directory.join("key.pem"),
+            directory,
+        }
+    }
+}
+
+/// All use-cases are methods of this. Cheap to make; it opens nothing.
+pub struct Library {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) kinds: Vec<Arc<dyn DriverKind>>,
+    pub(crate) ambient: Arc<dyn Ambient>,
+    pub(crate) cancel: Cancel,
+    pub(crate) events: Arc<dyn Events>,
+    pub(crate) hook: Arc<dyn Hook>,
+}
+
+impl Library {
+    /// Puts a library together: a store, the table of drivers, somebody to tell, and a flag to
+    /// cancel whatever is going on.
+    pub fn new(
+        settings: Settings,
+        kinds: Vec<Arc<dyn DriverKind>>,
+        events: Arc<dyn Events>,
+        cancel: Cancel,
+    ) -> Self {
+        let ambient: Arc<dyn Ambient> = Arc::new(SystemAmbient::new());
+        Self {
+            store: Store::new(settings.store.clone(), ambient.clone()),
+            settings,
+            kinds,
+            ambient,
+            cancel,
+            events,
+            hook: Arc::new(()),
+        }
+    }
+
+    /// Puts another clock and other dice in: for tests.
+    #[must_use]
+    pub fn with_ambient(mut self, ambient: Arc<dyn Ambient>) -> Self {
+        self.ambient = ambient;
+        self
+    }
+
+    /// Puts a hook in at every cut of every step: for tests.
+    #[must_use]
+    pub fn with_hook(mut self, hook: Arc<dyn Hook>) -> Self {
+        self.hook = hook;
+        self
+    }
+
+    /// Puts another store in, over the same root: for tests that make its disk fail.
+    #[must_use]
+    pub fn with_store(mut self, store: Store) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// Returns the names of all machines, sorted by byte. No store is no machines.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, Error> {
+        let names = self.store.names()?;
+        Ok(names.iter().map(ToString::to_string).collect())
+    }
+
+    /// Returns the drivers that there are.
+    pub fn driver_names(&self) -> Vec<&'static str> {
+        self.kinds.iter().map(|kind| kind.name()).collect()
+    }
+
+    pub(crate) fn kind(&self, driver: &str) -> Result<&Arc<dyn DriverKind>, Error> {
+        self.kinds
+            .iter()
+            .find(|kind| kind.name() == driver)
+            .ok_or_else(|| Error::UnknownDriver {
+                driver: driver.to_owned(),
+                known: self.driver_names(),
+            })
+    }
+
+    pub(crate) fn base(&self, name: &MachineName, swarm: &SwarmOptions, store_id: String) -> Base {
+        Base {
+            name: name.clone(),
+            store: self.settings.store.clone(),
+            directory: self.store.directory(name),
+            store_id,
+            swarm_master: swarm.master,
+            swarm_host: swarm.host.clone(),
+            swarm_discovery: swarm.discovery.clone(),
+        }
+    }
+
+    /// Makes a context over a journal.
+    pub(crate) fn context_over(&self, journal: Arc<dyn Journal>) -> Cx {
+        Cx {
+            ambient: self.ambient.clone(),
+            cancel: self.cancel.clone(),
+            events: self.events.clone(),
+            journal,
+            hook: self.hook.clone(),
+        }
+    }
+
+    /// Makes a context for what leaves no record: questions.
+    pub(crate) fn context(&self) -> Cx {
+        self.context_over(Arc::<MemoryJournal>::default())
+    }
+}

@@ -1,0 +1,137 @@
+//! `start`, `stop`, `restart`, `kill`.
+
+use std::time::Duration;
+
+use machine_driver::Restart;
+use machine_flow::{Cx, Look, WaitError, WaitPolicy, wait_until};
+use machine_ssh::{Command, Session};
+use machine_types::MachineState;
+
+use crate::machine::Work;
+use crate::provisioning::Provisioning;
+use crate::{Error, Library};
+
+/// How long a machine that was told to restart may go on answering before it counts as not
+/// restarting at all.
+const GOING_DOWN: Duration = Duration::from_secs(60);
+
+impl Library {
+    /// Starts a stopped machine, learns its address, and re-issues its certificate where that is
+    /// a new one. It ends when the engine answers.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyRunning`]; the driver's; SSH or the engine that do not come up.
+    pub async fn start(&self, name: &str) -> Result<(), Error> {
+        let mut work = self.open_for_work(name).await?;
+        let cx = work.cx.clone();
+        cx.say(format!("Starting {name:?}..."));
+        if work.machine.driver.state(&cx).await? == MachineState::Running {
+            return Err(Error::AlreadyRunning(name.to_owned()));
+        }
+        work.machine.driver.start(&cx).await?;
+        cx.say(format!("Machine {name:?} was started."));
+        self.come_back(&mut work).await
+    }
+
+    /// Shuts a machine down and waits for it, within the runner's 60 s.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyStopped`]; the driver's.
+    pub async fn stop(&self, name: &str) -> Result<(), Error> {
+        let mut work = self.open_for_work(name).await?;
+        let cx = work.cx.clone();
+        cx.say(format!("Stopping {name:?}..."));
+        if work.machine.driver.state(&cx).await? == MachineState::Stopped {
+            return Err(Error::AlreadyStopped(name.to_owned()));
+        }
+        work.machine.driver.stop(&cx).await?;
+        self.save(&mut work)?;
+        cx.say(format!("Machine {name:?} was stopped."));
+        Ok(())
+    }
+
+    /// Pulls a machine's plug.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyStopped`]; the driver's.
+    pub async fn kill(&self, name: &str) -> Result<(), Error> {
+        let mut work = self.open_for_work(name).await?;
+        let cx = work.cx.clone();
+        cx.say(format!("Killing {name:?}..."));
+        if work.machine.driver.state(&cx).await? == MachineState::Stopped {
+            return Err(Error::AlreadyStopped(name.to_owned()));
+        }
+        work.machine.driver.kill(&cx).await?;
+        self.save(&mut work)?;
+        cx.say(format!("Machine {name:?} was killed."));
+        Ok(())
+    }
+
+    /// Restarts a machine; one that is stopped is started. It ends when the engine answers.
+    ///
+    /// # Errors
+    /// The driver's; SSH or the engine that do not come back.
+    pub async fn restart(&self, name: &str) -> Result<(), Error> {
+        let mut work = self.open_for_work(name).await?;
+        let cx = work.cx.clone();
+        cx.say(format!("Restarting {name:?}..."));
+        if work.machine.driver.state(&cx).await? == MachineState::Stopped {
+            work.machine.driver.start(&cx).await?;
+            return self.come_back(&mut work).await;
+        }
+        // A login that was open before tells when the machine goes down: a restart that is still
+        // on its way must not be taken for one that is over.
+        let session = self.login(&work.machine, &cx).await;
+        match work.machine.driver.restart(&cx).await? {
+            Restart::Asked => {}
+            Restart::Command(command) => {
+                let session = match &session {
+                    Ok(session) => session,
+                    Err(_) => &self.login(&work.machine, &cx).await?,
+                };
+                // The connection may end before the command's status is sent.
+                let _ = session.run(&Command::new("restart", command), &cx).await;
+            }
+        }
+        if let Ok(session) = session {
+            wait_for_hangup(&session, &cx).await?;
+        }
+        self.come_back(&mut work).await
+    }
+
+    /// Finds a machine that was started again, wherever it is now, and sets up what differs.
+    async fn come_back(&self, work: &mut Work) -> Result<(), Error> {
+        let cx = work.cx.clone();
+        work.machine.driver.await_address(&cx).await?;
+        self.save(work)?;
+        let machine = &work.machine;
+        if machine.driver.ssh().is_none() {
+            return Ok(());
+        }
+        cx.say("Waiting for SSH to be available...");
+        let session = self.first_login(machine, &cx).await?;
+        self.set_up(machine, &session, &Provisioning::default(), false, &cx)
+            .await?;
+        cx.say(
+            "Started machines may have new IP addresses. You may need to re-run the `docker-machine env` command.",
+        );
+        Ok(())
+    }
+}
+
+/// Waits until the machine has hung up. One that never does has not gone down; the caller finds
+/// it as it is.
+async fn wait_for_hangup(session: &Session, cx: &Cx) -> Result<(), Error> {
+    let policy = WaitPolicy::every(Duration::from_millis(200), GOING_DOWN);
+    let waited = wait_until(cx, "restart", policy, async || {
+        Ok::<_, std::convert::Infallible>(if session.is_closed() {
+            Look::Ready(())
+        } else {
+            Look::Pending("still connected".into())
+        })
+    });
+    match waited.await {
+        Err(WaitError::Cancelled(reason)) => Err(Error::Cancelled(reason)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,276 @@
+//! `ls`: every machine of the store, its state, and whether its engine answers.
+//!
+//! One call to the cloud for all machines of a place, one connection to each engine; a machine
+//! that is broken or slow is a line of its own and holds up no other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use machine_driver::Driver;
+use machine_types::{EngineOptions, MachineName, MachineState, SwarmOptions};
+
+use crate::Library;
+use crate::machine::Machine;
+
+/// What `ls` wants to know.
+#[derive(Debug, Clone)]
+pub struct ListOptions {
+    /// Which machines; `None`: all.
+    pub names: Option<Vec<String>>,
+    /// How long a machine may take to answer.
+    pub timeout: Duration,
+    /// `DOCKER_HOST`, which makes one of them the active one.
+    pub docker_host: Option<String>,
+}
+
+/// Which machine the shell's environment points at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Active {
+    /// Cannot be told: the machine's configuration is broken.
+    Unknown,
+    /// Another one, or none.
+    No,
+    /// Its engine.
+    Host,
+    /// The swarm that it is the master of.
+    Swarm,
+}
+
+/// A line of `ls`.
+#[derive(Debug, Clone)]
+pub struct ListItem {
+    /// The machine's name: its directory.
+    pub name: String,
+    /// Whether it is the active one.
+    pub active: Active,
+    /// The driver's name; `not found` for a broken machine, `not-found` for an unknown driver.
+    pub driver: String,
+    /// What it is doing.
+    pub state: MachineState,
+    /// `DOCKER_HOST` for it, where it runs.
+    pub url: String,
+    /// Its swarm's options; `None` for a broken machine.
+    pub swarm: Option<SwarmOptions>,
+    /// The name of the master of its swarm, where the store knows it.
+    pub swarm_master: Option<String>,
+    /// Its engine's options; `None` for a broken machine.
+    pub engine: Option<EngineOptions>,
+    /// The engine's version without a `v`; `None`: unknown.
+    pub docker: Option<String>,
+    /// Whether the version was asked for at all.
+    pub broken: bool,
+    /// What is wrong, one line; empty: nothing.
+    pub error: String,
+    /// How long it took to find all this out.
+    pub response_time: Duration,
+}
+
+impl Library {
+    /// Lists the machines, in the order of their names.
+    ///
+    /// # Errors
+    /// Only where the store itself cannot be read.
+    pub async fn list(&self, options: &ListOptions) -> Result<Vec<ListItem>, crate::Error> {
+        let names = match &options.names {
+            Some(names) => names.clone(),
+            None => self.names()?,
+        };
+        let mut items: Vec<Option<ListItem>> = Vec::with_capacity(names.len());
+        let mut opened: Vec<(usize, Machine)> = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            match self.open(name).await {
+                Ok(machine) => {
+                    items.push(None);
+                    opened.push((index, machine));
+                }
+                Err(error) => items.push(Some(self.broken(name, &error))),
+            }
+        }
+        let masters = swarm_masters(opened.iter().map(|(_, machine)| machine));
+        let begun = self.ambient.monotonic();
+        let mut states = self.states(&opened, options.timeout).await;
+        let looked_up = self.ambient.monotonic().saturating_sub(begun);
+        let lines = opened.iter().map(|(index, machine)| {
+            let state = states.remove(index).unwrap_or(Ok(MachineState::Timeout));
+            let masters = &masters;
+            async move {
+                let item = self.item(machine, state, masters, options, looked_up).await;
+                (*index, item)
+            }
+        });
+        for (index, item) in join_all(lines).await {
+            items[index] = Some(item);
+        }
+        Ok(items.into_iter().flatten().collect())
+    }
+
+    /// Asks for all states, a place at a time and all places at once.
+    async fn states(
+        &self,
+        machines: &[(usize, Machine)],
+        timeout: Duration,
+    ) -> BTreeMap<usize, Result<MachineState, String>> {
+        let mut by_kind: BTreeMap<&str, Vec<&(usize, Machine)>> = BTreeMap::new();
+        for entry in machines {
+            by_kind
+                .entry(entry.1.driver.name())
+                .or_default()
+                .push(entry);
+        }
+        let cx = self.context();
+        let asked = by_kind.into_iter().map(|(kind, entries)| {
+            let cx = cx.clone();
+            async move {
+                let Some(kind) = self.kinds.iter().find(|k| k.name() == kind) else {
+                    return Vec::new();
+                };
+                let drivers: Vec<&dyn Driver> = entries
+                    .iter()
+                    .map(|(_, machine)| &*machine.driver)
+                    .collect();
+                // A place that does not answer in time leaves all its machines at `Timeout`.
+                match tokio::time::timeout(timeout, kind.states(&drivers, &cx)).await {
+                    Ok(states) => entries
+                        .iter()
+                        .map(|(index, _)| *index)
+                        .zip(states.into_iter().map(|state| state.map_err(one_line)))
+                        .collect(),
+                    Err(_) => Vec::new(),
+                }
+            }
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    async fn item(
+        &self,
+        machine: &Machine,
+        state: Result<MachineState, String>,
+        masters: &BTreeMap<String, String>,
+        options: &ListOptions,
+        looked_up: Duration,
+    ) -> ListItem {
+        let begun = self.ambient.monotonic();
+        let host_options = &machine.record.host_options;
+        let mut item = ListItem {
+            name: machine.name.to_string(),
+            active: Active::No,
+            driver: machine.driver.name().to_owned(),
+            state: MachineState::Error,
+            url: String::new(),
+            swarm: Some(host_options.swarm_options.clone()),
+            swarm_master: masters.get(&host_options.swarm_options.discovery).cloned(),
+            engine: Some(host_options.engine_options.clone()),
+            docker: None,
+            broken: false,
+            error: String::new(),
+            response_time: Duration::ZERO,
+        };
+        match state {
+            Ok(state) => item.state = state,
+            Err(error) => item.error = error,
+        }
+        if item.state == MachineState::Timeout {
+            item.response_time = options.timeout;
+            return item;
+        }
+        if item.state == MachineState::Running {
+            item.url = machine.driver.docker_host().unwrap_or_default();
+            item.active = active(machine, &item.url, options.docker_host.as_deref());
+            let left = options.timeout.saturating_sub(looked_up);
+            match tokio::time::timeout(left, self.engine_version(machine, left)).await {
+                Ok(Ok(version)) => item.docker = Some(version),
+                Ok(Err(error)) => item.error = one_line(error),
+                Err(_) => {
+                    item.state = MachineState::Timeout;
+                    item.response_time = options.timeout;
+                    return item;
+                }
+            }
+        }
+        item.response_time = looked_up + self.ambient.monotonic().saturating_sub(begun);
+        item
+    }
+
+    fn broken(&self, name: &str, error: &crate::Error) -> ListItem {
+        let unknown_driver = match error {
+            crate::Error::UnknownDriver { driver, .. } => Some(driver),
+            _ => None,
+        };
+        let record = name
+            .parse::<MachineName>()
+            .ok()
+            .and_then(|name| self.store.try_load(&name).ok());
+        ListItem {
+            name: name.to_owned(),
+            active: if unknown_driver.is_some() {
+                Active::No
+            } else {
+                Active::Unknown
+            },
+            driver: if unknown_driver.is_some() {
+                "not-found"
+            } else {
+                "not found"
+            }
+            .to_owned(),
+            state: MachineState::Error,
+            url: String::new(),
+            swarm: record
+                .as_ref()
+                .map(|r| r.host_options.swarm_options.clone()),
+            swarm_master: None,
+            engine: record.map(|r| r.host_options.engine_options),
+            docker: None,
+            broken: unknown_driver.is_none(),
+            error: match unknown_driver {
+                Some(driver) => format!(
+                    "Driver {driver:?} not found. Do you have the plugin binary accessible in your PATH?"
+                ),
+                None => one_line(error),
+            },
+            response_time: Duration::ZERO,
+        }
+    }
+}
+
+/// Maps each swarm's discovery to the name of its master.
+fn swarm_masters<'a>(machines: impl Iterator<Item = &'a Machine>) -> BTreeMap<String, String> {
+    machines
+        .filter(|machine| machine.record.host_options.swarm_options.master)
+        .map(|machine| {
+            let swarm = &machine.record.host_options.swarm_options;
+            (swarm.discovery.clone(), machine.name.to_string())
+        })
+        .collect()
+}
+
+fn active(machine: &Machine, url: &str, docker_host: Option<&str>) -> Active {
+    let Some(docker_host) = docker_host.filter(|host| !host.is_empty()) else {
+        return Active::No;
+    };
+    if url == docker_host {
+        return Active::Host;
+    }
+    match machine.swarm_url() {
+        Some(url) if url == docker_host => Active::Swarm,
+        _ => Active::No,
+    }
+}
+
+/// Joins an error and its causes on one line.
+pub(crate) fn one_line(error: impl std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // A transparent layer says what the one above it has said.
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line.replace(['\n', '\r'], " ").trim_end().to_owned()
+}

@@ -1,0 +1,168 @@
+//! A machine of the store, opened: its record and its driver.
+
+use std::time::Duration;
+
+use machine_driver::Driver;
+use machine_flow::Cx;
+use machine_ssh::{Credentials, HostKeys};
+use machine_store::{MachineFile, MachineLock, MachineRecord, StoreError};
+use machine_types::{DockerUrl, MachineName, MachineState, SshEndpoint};
+use serde_json::Value;
+
+use crate::journal::Remembering;
+use crate::{Error, Library};
+
+/// How long a command waits for another one that works on the same machine. The runner kills a
+/// `stop` after 60 s, which itself takes 40.
+const LOCK: Duration = Duration::from_secs(10);
+
+/// A machine of the store, opened. Nobody was asked anything yet.
+pub struct Machine {
+    pub(crate) name: MachineName,
+    pub(crate) record: MachineRecord,
+    pub(crate) driver: Box<dyn Driver>,
+}
+
+/// A machine that is being worked on: opened, locked, and with its journal.
+pub(crate) struct Work {
+    pub(crate) machine: Machine,
+    pub(crate) lock: MachineLock,
+    pub(crate) cx: Cx,
+}
+
+impl Machine {
+    /// Returns its name.
+    pub fn name(&self) -> &MachineName {
+        &self.name
+    }
+
+    /// Returns its record: what `config.json` holds.
+    pub fn record(&self) -> &MachineRecord {
+        &self.record
+    }
+
+    /// Returns the saved address, which a stopped machine keeps.
+    pub fn address(&self) -> Option<String> {
+        self.driver.saved_address()
+    }
+
+    /// Returns the URL of the swarm whose master this is.
+    pub(crate) fn swarm_url(&self) -> Option<String> {
+        let swarm = &self.record.host_options.swarm_options;
+        if !swarm.master {
+            return None;
+        }
+        let port = DockerUrl::parse(&swarm.host)?.port;
+        let host = DockerUrl::parse(&self.driver.docker_host()?)?.host;
+        Some(DockerUrl { host, port }.to_string())
+    }
+}
+
+impl Library {
+    /// Opens a machine.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::UnknownDriver`], or what is wrong with its `config.json`.
+    pub async fn open(&self, name: &str) -> Result<Machine, Error> {
+        let record = self.record(name).await?;
+        let name: MachineName = name.parse().map_err(|_| Error::NotFound(name.to_owned()))?;
+        self.open_record(name, record)
+    }
+
+    /// Reads a machine's record without its driver, which this binary may not have.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], or what is wrong with its `config.json`.
+    pub async fn record(&self, name: &str) -> Result<MachineRecord, Error> {
+        let not_found = || Error::NotFound(name.to_owned());
+        let name: MachineName = name.parse().map_err(|_| not_found())?;
+        match self.store.load(&name, &self.context()).await {
+            Err(StoreError::NotFound { .. }) => Err(not_found()),
+            loaded => Ok(loaded?),
+        }
+    }
+
+    /// Returns what `inspect` shows: the record, with the driver's part as the driver would write
+    /// it. Of an unknown driver that is its name alone, as in the Go binary.
+    ///
+    /// # Errors
+    /// As [`Library::record`].
+    pub async fn inspect(&self, name: &str) -> Result<Value, Error> {
+        let mut record = self.record(name).await?;
+        let driver_name = record.driver_name.clone();
+        if self.kind(&driver_name).is_ok() {
+            record.driver = self.open(name).await?.driver.save();
+        } else {
+            record.driver = serde_json::json!({ "Name": driver_name });
+        }
+        Ok(serde_json::to_value(&record).unwrap_or_default())
+    }
+
+    /// Asks for a machine's state.
+    ///
+    /// # Errors
+    /// Where it cannot be opened or asked.
+    pub async fn state(&self, name: &str) -> Result<MachineState, Error> {
+        let machine = self.open(name).await?;
+        Ok(machine.driver.state(&self.context()).await?)
+    }
+
+    pub(crate) fn open_record(
+        &self,
+        name: MachineName,
+        record: MachineRecord,
+    ) -> Result<Machine, Error> {
+        let kind = self.kind(&record.driver_name)?;
+        let swarm = &record.host_options.swarm_options;
+        // Whoever only reads must not make a store id: an empty one tags nothing.
+        let store_id = match self.store.id() {
+            Ok(Some(id)) => id.as_str().to_owned(),
+            _ => String::new(),
+        };
+        let driver = kind.load(&self.base(&name, swarm, store_id), &record.driver)?;
+        Ok(Machine {
+            name,
+            record,
+            driver,
+        })
+    }
+
+    /// Opens a machine and takes the right to change it.
+    pub(crate) async fn open_for_work(&self, name: &str) -> Result<Work, Error> {
+        let not_found = || Error::NotFound(name.to_owned());
+        let parsed: MachineName = name.parse().map_err(|_| not_found())?;
+        if !self.store.exists(&parsed) {
+            return Err(not_found());
+        }
+        let lock = self
+            .store
+            .lock_machine(&parsed, LOCK, &self.context())
+            .await?;
+        // Opened under the lock: what was true before it may be long gone.
+        let machine = self.open(name).await?;
+        let cx = self.context_over(Remembering::over(self.store.journal(&lock)));
+        Ok(Work { machine, lock, cx })
+    }
+
+    /// Writes what the driver has learnt.
+    pub(crate) fn save(&self, work: &mut Work) -> Result<(), Error> {
+        work.machine.record.driver = work.machine.driver.save();
+        match self.store.save(&work.lock, &work.machine.record) {
+            // A later docker-machine wrote it; its file is left as it is.
+            Err(StoreError::Newer { .. }) => Ok(()),
+            saved => Ok(saved?),
+        }
+    }
+
+    pub(crate) fn credentials(&self, endpoint: &SshEndpoint) -> Credentials {
+        Credentials::of(
+            endpoint,
+            self.settings.ssh_agent.as_deref(),
+            &self.settings.user_keys,
+        )
+    }
+
+    pub(crate) fn host_keys(&self, name: &MachineName) -> HostKeys {
+        HostKeys::PinAtFirstContact(self.store.file(name, MachineFile::KnownHosts))
+    }
+}

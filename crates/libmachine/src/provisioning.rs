@@ -1,0 +1,186 @@
+//! `provision`, `regenerate-certs`, `upgrade`, and the last part of `create`: an engine that
+//! answers over TLS.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use machine_flow::{Cx, Look, WaitError, WaitPolicy, wait_until};
+use machine_provision::{Certificates, InstallSource, Plan, Report};
+use machine_ssh::Session;
+use machine_tls::Issued;
+use machine_types::DOCKER_PORT;
+
+use crate::list::one_line;
+use crate::machine::{Machine, Work};
+use crate::{Error, Library};
+
+/// How long a restarted engine may take to answer. It loads its containers and its network first.
+const ENGINE: Duration = Duration::from_secs(90);
+
+/// What provisioning does besides what the machine's record says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Provisioning {
+    /// `--engine-version`.
+    pub engine_version: Option<String>,
+    /// `--custom-install-script`: a file that replaces installing and configuring Docker altogether.
+    pub custom_install_script: Option<PathBuf>,
+    /// `--hostname-override`.
+    pub hostname: Option<String>,
+}
+
+/// A machine's plan, and the certificate in it that the machine does not own yet.
+struct Planned {
+    plan: Plan,
+    server: Issued,
+}
+
+impl Library {
+    /// Provisions a machine again: changes what differs, and restarts the engine only if something did.
+    ///
+    /// # Errors
+    /// SSH, the machine's own failures, or an engine that does not answer.
+    pub async fn provision(&self, name: &str) -> Result<(), Error> {
+        let Work { machine, cx, .. } = &self.open_for_work(name).await?;
+        cx.say("Waiting for SSH to be available...");
+        let session = self.first_login(machine, cx).await?;
+        self.set_up(machine, &session, &Provisioning::default(), false, cx)
+            .await
+    }
+
+    /// Issues a new server certificate for a machine and puts it there. With `client_certs`, a new
+    /// client certificate first.
+    ///
+    /// # Errors
+    /// As [`Library::provision`]. Until the machine has the new certificate, the old one counts too.
+    pub async fn regenerate_certificates(
+        &self,
+        name: &str,
+        client_certs: bool,
+    ) -> Result<(), Error> {
+        let Work { machine, cx, .. } = &self.open_for_work(name).await?;
+        if client_certs {
+            self.renew_client_certificate(cx).await?;
+        }
+        cx.say("Waiting for SSH to be available...");
+        let session = self.first_login(machine, cx).await?;
+        self.set_up(machine, &session, &Provisioning::default(), true, cx)
+            .await
+    }
+
+    /// Moves a machine's engine to the newest release, or to the one asked for.
+    ///
+    /// # Errors
+    /// As [`Library::provision`].
+    pub async fn upgrade(&self, name: &str, engine_version: Option<String>) -> Result<(), Error> {
+        let Work { machine, cx, .. } = &self.open_for_work(name).await?;
+        cx.say("Waiting for SSH to be available...");
+        let session = self.first_login(machine, cx).await?;
+        cx.say("Upgrading docker...");
+        let provisioning = Provisioning {
+            engine_version,
+            ..Provisioning::default()
+        };
+        let Planned { plan, server } = self.plan(machine, &provisioning, false)?;
+        let report = machine_provision::upgrade(&session, &plan, cx)
+            .await
+            .map_err(Error::Provision)?;
+        self.keep_server_certificate(machine, &server)?;
+        self.check_engine(machine, &report, cx).await
+    }
+
+    /// Sets an engine up over a session that is there, and checks it from here.
+    pub(crate) async fn set_up(
+        &self,
+        machine: &Machine,
+        session: &Session,
+        provisioning: &Provisioning,
+        new_certificate: bool,
+        cx: &Cx,
+    ) -> Result<(), Error> {
+        cx.say("Detecting the provisioner...");
+        cx.say("Copying certs to the local machine directory...");
+        self.copy_client_certificates(machine)?;
+        let Planned { plan, server } = self.plan(machine, provisioning, new_certificate)?;
+        let report = machine_provision::provision(session, &plan, cx)
+            .await
+            .map_err(Error::Provision)?;
+        self.keep_server_certificate(machine, &server)?;
+        self.check_engine(machine, &report, cx).await
+    }
+
+    fn plan(
+        &self,
+        machine: &Machine,
+        provisioning: &Provisioning,
+        new_certificate: bool,
+    ) -> Result<Planned, Error> {
+        let name = machine.name.to_string();
+        let address = machine
+            .driver
+            .saved_address()
+            .ok_or_else(|| Error::NoAddress(name.clone()))?;
+        let server = self.server_certificate(machine, &address, new_certificate)?;
+        let auth = &machine.record.host_options.auth_options;
+        let engine = machine.record.host_options.engine_options.clone();
+        let install = match &provisioning.custom_install_script {
+            Some(script) => InstallSource::Custom(script.clone()),
+            None => InstallSource::parse(&engine.install_url),
+        };
+        let plan = Plan {
+            hostname: provisioning
+                .hostname
+                .clone()
+                .unwrap_or_else(|| name.clone()),
+            machine: name,
+            provider: machine.driver.name().to_owned(),
+            engine_port: machine
+                .driver
+                .docker_url()
+                .map_or(DOCKER_PORT, |url| url.port),
+            ipv6: address.contains(':'),
+            engine_version: provisioning.engine_version.clone(),
+            install,
+            fetch: None,
+            engine,
+            certificates: Certificates {
+                ca: self.store.read_text(auth.ca_cert_path.as_ref())?,
+                server: server.certificate.clone(),
+                key: server.key.clone(),
+            },
+            open_firewall: false,
+        };
+        Ok(Planned { plan, server })
+    }
+
+    /// Waits until the engine answers over TLS, with the machine's own certificate.
+    async fn check_engine(&self, machine: &Machine, report: &Report, cx: &Cx) -> Result<(), Error> {
+        cx.say("Checking connection to Docker...");
+        let url = machine
+            .driver
+            .docker_host()
+            .ok_or_else(|| Error::NoAddress(machine.name.to_string()))?;
+        let policy =
+            WaitPolicy::backing_off(Duration::from_millis(20), Duration::from_secs(2), ENGINE);
+        let waited = wait_until(cx, "docker", policy, async || {
+            match self.dial(machine, &url, cx).await {
+                Ok(()) => Ok(Look::Ready(())),
+                Err(Error::Dial(error)) if error.is_silence() => Ok(Look::Pending(one_line(error))),
+                Err(error) => Err(error),
+            }
+        });
+        let reason = match waited.await {
+            Ok(()) => {
+                cx.say("Docker is up and running!");
+                return Ok(());
+            }
+            Err(WaitError::Cancelled(reason)) => return Err(Error::Cancelled(reason)),
+            Err(WaitError::TimedOut { last, .. }) => last,
+            Err(WaitError::Failed(error)) => one_line(error),
+        };
+        Err(Error::EngineSilent {
+            host: url,
+            reason,
+            firewall: report.firewall.clone(),
+        })
+    }
+}

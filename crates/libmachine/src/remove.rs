@@ -1,0 +1,158 @@
+//! `rm`: undo what a machine's journal and configuration name, then forget the machine.
+
+use std::time::Duration;
+
+use machine_driver::DriverError;
+use machine_flow::UndoReport;
+use machine_store::{MachineLock, StoreError};
+use machine_types::MachineName;
+
+use crate::journal::Remembering;
+use crate::list::one_line;
+use crate::removal_request::{request_removal, withdraw_request};
+use crate::rollback::{left, undo_machine};
+use crate::{Error, Left, Library};
+
+/// How long `rm` waits for a create that it told to give up: a call that was sent gets its answer,
+/// then comes the rollback.
+const HANDOVER: Duration = Duration::from_secs(150);
+
+/// What became of a machine that was removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// What could not be removed, or may still be there. It is on record as a tombstone, which
+    /// `create`, `rm` and `prune` look after.
+    pub left: Vec<Left>,
+    /// What went wrong and was overridden by force.
+    pub overridden: Option<String>,
+}
+
+impl Library {
+    /// Removes a machine: its resources in the cloud, then its directory. In any state, and as
+    /// often as one likes: what is gone already is fine. What nobody can be certain of is kept on
+    /// record outside `machines/`.
+    ///
+    /// With `force`, a machine that cannot be undone is forgotten all the same, and its journal kept.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a name that the store never knew; [`Error::Remove`] where the cloud refuses: then
+    /// the machine stays.
+    pub async fn remove(&self, name: &str, force: bool) -> Result<Removed, Error> {
+        let not_found = || Error::NotFound(name.to_owned());
+        let parsed: MachineName = name.parse().map_err(|_| not_found())?;
+        if !self.store.exists(&parsed) {
+            return Err(not_found());
+        }
+        let lock = self.take_over(&parsed).await?;
+        let removed = if self.store.exists(&parsed) {
+            self.remove_locked(lock, force).await
+        } else {
+            // A create that rolled back, or another rm, was quicker.
+            Ok(Removed::default())
+        };
+        self.settle_in_passing().await;
+        removed
+    }
+
+    /// Takes the machine's lock; whoever creates it is told to give up.
+    async fn take_over(&self, name: &MachineName) -> Result<MachineLock, Error> {
+        if let Some(lock) = self.store.try_lock_machine(name)? {
+            return Ok(lock);
+        }
+        let cx = self.context();
+        cx.phase(format!("waiting for another command to let go of {name}"));
+        request_removal(&self.store, name)?;
+        match self.store.lock_machine(name, HANDOVER, &cx).await {
+            Ok(lock) => Ok(lock),
+            Err(error) => {
+                withdraw_request(&self.store, name);
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn remove_locked(&self, lock: MachineLock, force: bool) -> Result<Removed, Error> {
+        let name = lock.name().clone();
+        let record = match self.store.load(&name, &self.context()).await {
+            Ok(record) => Ok(record),
+            Err(error) => self.record_by_journal(&name).ok_or(Error::from(error)),
+        };
+        let opened = record.and_then(|record| self.open_record(name.clone(), record));
+        let machine = match opened {
+            Ok(machine) => machine,
+            Err(error) if force => return self.forget(lock, error),
+            Err(error) => {
+                return Err(Error::Remove {
+                    name: name.to_string(),
+                    source: Box::new(error),
+                    left: Vec::new(),
+                });
+            }
+        };
+        let cx = self.context_over(Remembering::over(self.store.journal(&lock)));
+        let report = undo_machine(&*machine.driver, &cx).await?;
+        let (refusal, left) = take_refusal(report);
+        let overridden = match refusal {
+            Some(source) if !force => {
+                return Err(Error::Remove {
+                    name: name.to_string(),
+                    source: Box::new(Error::Driver(source)),
+                    left,
+                });
+            }
+            Some(source) => Some(one_line(source)),
+            None => None,
+        };
+        if left.is_empty() && overridden.is_none() {
+            self.store.remove(lock)?;
+        } else {
+            self.bury(lock)?;
+        }
+        Ok(Removed { left, overridden })
+    }
+
+    /// Removes a directory whose machine nobody can make out. With a journal, or a configuration
+    /// that a better binary may read, it is kept as a tombstone.
+    fn forget(&self, lock: MachineLock, error: Error) -> Result<Removed, Error> {
+        let overridden = Some(one_line(&error));
+        let name = lock.name();
+        let nothing_on_record = self
+            .store
+            .entries(name)
+            .is_ok_and(|entries| entries.is_empty());
+        let no_driver = matches!(error, Error::UnknownDriver { .. });
+        if nothing_on_record && !no_driver {
+            self.store.remove(lock)?;
+            return Ok(Removed {
+                left: Vec::new(),
+                overridden,
+            });
+        }
+        let left = vec![Left {
+            what: format!("whatever was made for {name}"),
+            why: one_line(&error),
+        }];
+        self.bury(lock)?;
+        Ok(Removed { left, overridden })
+    }
+
+    /// Moves a machine to the tombstones. One that somebody else has taken away is fine.
+    fn bury(&self, lock: MachineLock) -> Result<(), Error> {
+        match self.store.entomb(lock) {
+            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Parts the first refusal from what is left behind.
+fn take_refusal(mut report: UndoReport<DriverError>) -> (Option<DriverError>, Vec<Left>) {
+    let first = report.left.iter().position(|left| left.reason.is_err());
+    let refusal = first
+        .map(|index| &mut report.left[index])
+        .and_then(|leftover| {
+            let placeholder = Ok("refused".to_owned());
+            std::mem::replace(&mut leftover.reason, placeholder).err()
+        });
+    (refusal, left(report))
+}
