@@ -179,7 +179,7 @@ pub enum Error {
     Copy(TransferError),
     /// Provisioning.
     #[error("Error running provisioning")]
-    Provision(#[source] ProvisionError),
+    Provision(#[source] Box<ProvisionError>),
     /// A signal.
     #[error("cancelled by {0}")]
     Cancelled(&'static str),

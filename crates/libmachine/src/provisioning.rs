@@ -83,7 +83,7 @@ impl Library {
         let Planned { plan, server } = self.plan(machine, &provisioning, false)?;
         let report = machine_provision::upgrade(&session, &plan, cx)
             .await
-            .map_err(Error::Provision)?;
+            .map_err(|error| Error::Provision(Box::new(error)))?;
         self.keep_server_certificate(machine, &server)?;
         self.check_engine(machine, &report, cx).await
     }
@@ -103,7 +103,7 @@ impl Library {
         let Planned { plan, server } = self.plan(machine, provisioning, new_certificate)?;
         let report = machine_provision::provision(session, &plan, cx)
             .await
-            .map_err(Error::Provision)?;
+            .map_err(|error| Error::Provision(Box::new(error)))?;
         self.keep_server_certificate(machine, &server)?;
         self.check_engine(machine, &report, cx).await
     }
