@@ -135,7 +135,7 @@ impl Cli<'_> {
             _ => None,
         };
         let matches = self
-            .clap(driver)
+            .clap(driver, For::Parsing)
             .try_get_matches_from(line.for_clap())
             .map_err(|error| {
                 let help = self.help(command.filter(|_| !in_global(&line, &error)), driver);
@@ -179,7 +179,7 @@ impl Cli<'_> {
 
     /// Renders the help of a command, with a driver's flags where it takes them; of the program itself for `None`.
     pub fn help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
-        let mut program = self.clap(driver);
+        let mut program = self.clap(driver, For::Showing);
         program.build();
         let text = match program.find_subcommand_mut(name_of(command)) {
             Some(command) => command.render_long_help().to_string(),
@@ -191,18 +191,18 @@ impl Cli<'_> {
     }
 
     /// Declares everything to clap, with the flags of one driver.
-    pub fn clap(&self, driver: Option<&dyn DriverKind>) -> clap::Command {
+    fn clap(&self, driver: Option<&dyn DriverKind>, purpose: For) -> clap::Command {
         let driver = driver.map(DriverKind::flags).unwrap_or_default();
-        self.clap_with(&driver)
+        self.clap_with(&driver, purpose)
     }
 
     /// Declares everything to clap, with the flags of all drivers: for completions and the man page.
     pub fn clap_whole(&self) -> clap::Command {
         let flags: Vec<FlagSpec> = self.drivers.iter().flat_map(|kind| kind.flags()).collect();
-        self.clap_with(&flags)
+        self.clap_with(&flags, For::Showing)
     }
 
-    fn clap_with(&self, driver: &[FlagSpec]) -> clap::Command {
+    fn clap_with(&self, driver: &[FlagSpec], purpose: For) -> clap::Command {
         let mut program = clap::Command::new("docker-machine")
             .about("Create and manage machines running Docker.")
             .version(crate::version::version())
@@ -219,15 +219,20 @@ impl Cli<'_> {
             .args(
                 global_flags()
                     .iter()
-                    .map(|flag| argument(&flag.spec, flag.short)),
+                    .map(|flag| argument(&flag.spec, flag.short, purpose)),
             );
         for command in commands::TABLE {
-            program = program.subcommand(self.clap_command(*command, driver));
+            program = program.subcommand(self.clap_command(*command, driver, purpose));
         }
         program
     }
 
-    fn clap_command(&self, command: &dyn Command, driver: &[FlagSpec]) -> clap::Command {
+    fn clap_command(
+        &self,
+        command: &dyn Command,
+        driver: &[FlagSpec],
+        purpose: For,
+    ) -> clap::Command {
         let about = command.about();
         let arguments = match about.arguments {
             "" => String::new(),
@@ -250,7 +255,7 @@ impl Cli<'_> {
             .args(
                 all_flags(command)
                     .iter()
-                    .map(|flag| argument(&flag.spec, flag.short)),
+                    .map(|flag| argument(&flag.spec, flag.short, purpose)),
             )
             .arg(Arg::new("words").value_name("ARG").num_args(0..).hide(true));
         if command.takes_driver_flags() {
@@ -262,7 +267,7 @@ impl Cli<'_> {
                     _ => names,
                 })
                 .next_help_heading("Options of the driver")
-                .args(driver.iter().map(|spec| argument(spec, None)));
+                .args(driver.iter().map(|spec| argument(spec, None, purpose)));
         }
         declared
     }
@@ -310,12 +315,21 @@ impl Cli<'_> {
 
     /// Says that there is no such command, and which one is near.
     pub fn unknown_command(&self, name: &str) -> UsageError {
-        let error = self.clap(None).try_get_matches_from([name]);
+        let error = self.clap(None, For::Parsing).try_get_matches_from([name]);
         UsageError::new(format!(
             "docker-machine: '{name}' is not a docker-machine command. See 'docker-machine --help'."
         ))
         .with_suggestion(error.err().as_ref())
     }
+}
+
+/// What a declaration to clap is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// Lines in their one form, in which every flag carries its value.
+    Parsing,
+    /// Help, completions and the man page: flags as people type them.
+    Showing,
 }
 
 fn name_of(command: Option<&dyn Command>) -> &'static str {
@@ -341,7 +355,7 @@ fn in_global(line: &Line, error: &clap::Error) -> bool {
     refused.is_some_and(|flag| line.global.contains(&flag))
 }
 
-fn argument(spec: &FlagSpec, short: Option<&'static str>) -> Arg {
+fn argument(spec: &FlagSpec, short: Option<&'static str>, purpose: For) -> Arg {
     let mut help = spec.help.to_owned();
     match spec.kind {
         FlagKind::String { default } if !default.is_empty() => {
@@ -369,11 +383,8 @@ fn argument(spec: &FlagSpec, short: Option<&'static str>) -> Arg {
         argument = argument.short(letter);
     }
     match spec.kind {
-        // A value is always there by the time that clap looks; help shows none.
-        FlagKind::Bool => argument
-            .num_args(0..=1)
-            .hide_possible_values(true)
-            .value_name("BOOL"),
+        FlagKind::Bool if purpose == For::Showing => argument.action(ArgAction::SetTrue),
+        FlagKind::Bool => argument.num_args(1),
         FlagKind::Switch { .. } => argument.num_args(0..=1).value_name("WORD"),
         FlagKind::Int { .. } => argument.num_args(1).value_name("NUMBER"),
         FlagKind::String { .. } | FlagKind::List { .. } => argument.num_args(1).value_name("VALUE"),

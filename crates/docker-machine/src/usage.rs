@@ -52,7 +52,8 @@ impl UsageError {
             .filter_map(|kind| error?.get(kind))
             .find_map(|value| match value {
                 ContextValue::String(name) => Some(name.clone()),
-                ContextValue::Strings(names) => names.first().cloned(),
+                // clap names the nearest last.
+                ContextValue::Strings(names) => names.last().cloned(),
                 _ => None,
             });
         match nearest {
