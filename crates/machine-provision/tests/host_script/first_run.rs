@@ -1,0 +1,210 @@
+//! A host that was never provisioned.
+
+use machine_provision::{InstallSource, detect};
+
+use crate::host::{Host, INSTALL, context, plan, shells, some};
+
+#[tokio::test]
+async fn a_bare_host_gets_docker_certificates_and_name_in_one_round_trip() {
+    for shell in shells() {
+        let mut host = Host::bare();
+        host.shell = shell;
+        let (result, heard) = host.provision(&plan()).await;
+        let report = result.unwrap_or_else(|error| panic!("{shell}: {error}\n{}", heard.debug()));
+        assert!(
+            report.changed && report.installed && report.restarted,
+            "{shell}: {report:?}"
+        );
+        assert_eq!(report.docker_version, "29.1.2");
+        assert_eq!(
+            (report.os.id.as_str(), report.os.version.as_str()),
+            ("debian", "12")
+        );
+        assert_eq!(report.os.family, "debian");
+        assert_eq!(
+            heard.said(),
+            [
+                "Installing Docker...",
+                "Copying certs to the remote machine...",
+                "Setting Docker configuration on the remote daemon...",
+            ]
+        );
+        assert_eq!(host.count("systemctl restart"), 1);
+        assert_eq!(host.count("systemctl daemon-reload"), 1);
+        assert_eq!(host.read("/etc/hostname"), "m1\n");
+        assert_eq!(host.read("/state/host-name"), "m1\n");
+        assert_eq!(
+            host.read("/etc/hosts"),
+            "127.0.0.1 localhost\n127.0.1.1 m1\n"
+        );
+        for (file, mode, inside) in [
+            ("/etc/docker/ca.pem", 0o644, "\nCA\n"),
+            ("/etc/docker/server.pem", 0o644, "\nSERVER\n"),
+            ("/etc/docker/server-key.pem", 0o600, "\nVERYSECRET\n"),
+        ] {
+            assert!(host.read(file).contains(inside) && host.read(file).ends_with("-----\n"));
+            assert_eq!(host.mode(file), mode, "{file}");
+        }
+        assert!(!host.has("/run/docker-machine-restart"));
+        assert_eq!(std::fs::read_dir(host.path("/tmp")).unwrap().count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_drop_in_is_what_the_go_binary_wrote() {
+    let host = Host::with_docker();
+    let mut plan = plan();
+    plan.engine.arbitrary_flags = some(&["mtu=1400", "log-opt=max-size=10m"]);
+    plan.engine.labels = some(&["a=b"]);
+    plan.engine.insecure_registry = some(&["r:5000"]);
+    plan.engine.registry_mirror = some(&["http://127.0.0.1:5555"]);
+    plan.engine.env = some(&["HTTP_PROXY=http://p:1", "X=a b"]);
+    plan.engine.storage_driver = "vfs".to_owned();
+    host.provisioned(&plan).await;
+    assert_eq!(
+        host.drop_in(),
+        "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd -H tcp://0.0.0.0:2376 -H unix:///var/run/docker.sock \
+         --storage-driver vfs --tlsverify --tlscacert /etc/docker/ca.pem --tlscert /etc/docker/server.pem \
+         --tlskey /etc/docker/server-key.pem --label a=b --label provider=amazonec2 --insecure-registry r:5000 \
+         --registry-mirror http://127.0.0.1:5555 --mtu=1400 --log-opt=max-size=10m\n\
+         Environment=HTTP_PROXY=http://p:1\nEnvironment=\"X=a b\"\n"
+    );
+}
+
+#[tokio::test]
+async fn docker_that_is_there_is_not_installed() {
+    let host = Host::with_docker();
+    let (result, heard) = host.provision(&plan()).await;
+    let report = result.unwrap();
+    assert!(!report.installed && report.restarted);
+    assert_eq!(host.count("curl"), 0);
+    assert_eq!(host.count("apt-get"), 0);
+    assert!(!heard.said().contains(&"Installing Docker...".to_owned()));
+    assert!(!host.drop_in().contains("--storage-driver"));
+}
+
+#[tokio::test]
+async fn dockerd_is_found_where_it_is() {
+    for path in [
+        "/usr/sbin/dockerd",
+        "/opt/bin/dockerd",
+        "/usr/local/bin/dockerd",
+    ] {
+        let host = Host::bare();
+        host.install(path, "20.10.24+dfsg1");
+        let report = host.provisioned(&plan()).await;
+        assert!(
+            host.drop_in().contains(&format!("ExecStart={path} -H")),
+            "{}",
+            host.drop_in()
+        );
+        assert_eq!(report.docker_version, "20.10.24+dfsg1");
+    }
+}
+
+#[tokio::test]
+async fn a_pinned_release_reaches_the_install_script() {
+    let host = Host::bare();
+    let mut plan = plan();
+    plan.engine_version = Some("24.0.7".to_owned());
+    assert_eq!(host.provisioned(&plan).await.docker_version, "24.0.7");
+    let (result, heard) = Host::with_docker().provision(&plan).await;
+    assert!(!result.unwrap().installed);
+    assert_eq!(
+        heard.warnings(),
+        ["\"m1\" has Docker 29.1.2 already, and keeps it: upgrade moves it to 24.0.7"]
+    );
+}
+
+#[tokio::test]
+async fn an_install_script_from_here_is_sent_only_where_docker_is_missing() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), INSTALL).unwrap();
+    let mut plan = plan();
+    plan.install = InstallSource::parse(&format!("file://{}", file.path().display()));
+    let host = Host::bare();
+    assert!(host.provisioned(&plan).await.installed);
+    assert_eq!(host.count("curl"), 0);
+    plan.install = InstallSource::parse("/nowhere/install.sh");
+    assert!(!Host::with_docker().provisioned(&plan).await.installed);
+    let (error, _) = Host::bare().refusal(&plan).await;
+    assert_eq!(
+        error.to_string(),
+        "cannot read the install script /nowhere/install.sh"
+    );
+}
+
+#[tokio::test]
+async fn wget_does_where_there_is_no_curl() {
+    let host = Host::bare();
+    host.without("curl");
+    host.program("wget", "while [ $# -gt 1 ]; do [ \"$1\" != -O ] || out=$2; shift; done\ncp \"$S/web/https:__get.docker.com\" \"$out\"");
+    assert!(host.provisioned(&plan()).await.installed);
+    assert_eq!(host.count("wget"), 1);
+}
+
+#[tokio::test]
+async fn long_names_are_shortened_for_the_host() {
+    let host = Host::with_docker();
+    let mut plan = plan();
+    plan.hostname = "runner-abc-".repeat(9);
+    host.provisioned(&plan).await;
+    let name = host.read("/etc/hostname");
+    assert!(
+        name.trim().len() <= 64 && name.starts_with("runner-abc-"),
+        "{name}"
+    );
+    plan.hostname = "x; reboot".to_owned();
+    let (error, _) = host.refusal(&plan).await;
+    assert!(error.to_string().contains("is no host name"), "{error}");
+}
+
+#[tokio::test]
+async fn an_old_own_name_in_hosts_is_replaced() {
+    let host = Host::with_docker();
+    host.put(
+        "/etc/hosts",
+        "127.0.1.1\told.example old\n::1 ip6-localhost\n127.0.1.10 other\n",
+    );
+    host.provisioned(&plan()).await;
+    assert_eq!(
+        host.read("/etc/hosts"),
+        "127.0.1.1 m1\n::1 ip6-localhost\n127.0.1.10 other\n"
+    );
+}
+
+#[tokio::test]
+async fn a_custom_script_replaces_all_of_it() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "echo custom >\"$MACHINE_ROOT/state/custom\"\n").unwrap();
+    let host = Host::bare();
+    let mut plan = plan();
+    plan.install = InstallSource::Custom(file.path().to_owned());
+    let report = host.provisioned(&plan).await;
+    assert!(report.changed && !report.installed && report.docker_version.is_empty());
+    assert_eq!(host.read("/state/custom"), "custom\n");
+    assert_eq!(host.read("/etc/hostname"), "m1\n");
+    assert!(!host.has("/etc/docker") && host.count("systemctl") == 0);
+}
+
+#[tokio::test]
+async fn detection_changes_nothing() {
+    let host = Host::bare();
+    let (cx, _) = context();
+    let os = detect(&host, "m1", &cx).await.unwrap();
+    assert_eq!((os.id.as_str(), os.family.as_str()), ("debian", "debian"));
+    assert_eq!(host.read("/etc/hostname"), "ip-10-0-0-1\n");
+}
+
+#[tokio::test]
+async fn an_engine_with_an_ipv6_address_listens_there() {
+    let host = Host::with_docker();
+    let mut plan = plan();
+    (plan.ipv6, plan.engine_port) = (true, 2377);
+    host.provisioned(&plan).await;
+    assert!(
+        host.drop_in().contains("-H tcp://[::]:2377 -H unix"),
+        "{}",
+        host.drop_in()
+    );
+}

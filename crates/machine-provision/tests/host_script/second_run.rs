@@ -1,0 +1,109 @@
+//! A host that was provisioned before: only what differs changes.
+
+use machine_types::Secret;
+
+use crate::host::{Host, plan, some};
+
+#[tokio::test]
+async fn the_same_plan_changes_and_restarts_nothing() {
+    let host = Host::bare();
+    let mut plan = plan();
+    plan.engine.env = some(&["A=1 2", "B=%x"]);
+    plan.engine.labels = some(&["a=$b"]);
+    host.provisioned(&plan).await;
+    host.forget_calls();
+    let report = host.provisioned(&plan).await;
+    assert!(
+        !report.changed && !report.restarted && !report.installed,
+        "{report:?}"
+    );
+    assert_eq!(
+        host.count("systemctl restart") + host.count("systemctl daemon-reload"),
+        0
+    );
+    assert_eq!(host.count("curl") + host.count("hostname"), 0);
+}
+
+#[tokio::test]
+async fn each_difference_restarts_once() {
+    let host = Host::bare();
+    let mut plan = plan();
+    host.provisioned(&plan).await;
+    let mut changes: Vec<(&str, Box<dyn Fn(&mut machine_provision::Plan)>)> = Vec::new();
+    changes.push((
+        "a label",
+        Box::new(|plan| plan.engine.labels = some(&["new=1"])),
+    ));
+    changes.push((
+        "a certificate",
+        Box::new(|plan| plan.certificates.server = "NEW\n".into()),
+    ));
+    changes.push((
+        "a key",
+        Box::new(|plan| plan.certificates.key = Secret::new("NEWKEY\n")),
+    ));
+    changes.push(("the port", Box::new(|plan| plan.engine_port = 2377)));
+    for (what, change) in changes {
+        change(&mut plan);
+        host.forget_calls();
+        let report = host.provisioned(&plan).await;
+        assert!(report.changed && report.restarted, "{what}");
+        assert_eq!(host.count("systemctl restart"), 1, "{what}");
+    }
+    assert_eq!(host.read("/etc/docker/server-key.pem"), "NEWKEY\n");
+    assert_eq!(host.mode("/etc/docker/server-key.pem"), 0o600);
+}
+
+#[tokio::test]
+async fn another_name_restarts_nothing() {
+    let host = Host::bare();
+    let mut plan = plan();
+    host.provisioned(&plan).await;
+    host.forget_calls();
+    plan.hostname = "m2".to_owned();
+    let report = host.provisioned(&plan).await;
+    assert!(report.changed && !report.restarted);
+    assert_eq!(
+        host.read("/etc/hosts"),
+        "127.0.0.1 localhost\n127.0.1.1 m2\n"
+    );
+}
+
+#[tokio::test]
+async fn a_restart_that_did_not_come_about_is_made_up_for() {
+    let host = Host::with_docker();
+    host.put("/state/broken", "");
+    host.refusal(&plan()).await;
+    // Somebody started it with what it had; the files are all in place by now.
+    std::fs::remove_file(host.path("/state/broken")).unwrap();
+    host.put("/state/active", "active\n");
+    host.forget_calls();
+    assert!(host.provisioned(&plan()).await.restarted);
+    assert_eq!(host.count("systemctl restart"), 1);
+    host.forget_calls();
+    assert!(!host.provisioned(&plan()).await.restarted);
+}
+
+#[tokio::test]
+async fn an_engine_that_is_down_is_started() {
+    let host = Host::bare();
+    host.provisioned(&plan()).await;
+    host.put("/state/active", "failed\n");
+    host.put("/state/enabled", "disabled\n");
+    host.forget_calls();
+    assert!(host.provisioned(&plan()).await.restarted);
+    let calls = host.calls();
+    let at = |call: &str| calls.iter().position(|line| line == call).unwrap();
+    assert!(at("systemctl enable docker.service") < at("systemctl restart docker.service"));
+    assert!(at("systemctl reset-failed docker.service") < at("systemctl restart docker.service"));
+}
+
+#[tokio::test]
+async fn a_readable_key_is_closed_again() {
+    let host = Host::bare();
+    host.provisioned(&plan()).await;
+    let key = host.path("/etc/docker/server-key.pem");
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    host.provisioned(&plan()).await;
+    assert_eq!(host.mode("/etc/docker/server-key.pem"), 0o600);
+}
