@@ -15,7 +15,7 @@ use crate::listing::{self, order};
 /// Prints which machine `DOCKER_HOST` points at.
 pub(crate) struct Active;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Active {
     fn about(&self) -> About {
         About {

@@ -28,7 +28,7 @@ pub(crate) fn failure(doing: &str, error: &Error) -> Failure {
     }
 }
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Config {
     fn about(&self) -> About {
         About {

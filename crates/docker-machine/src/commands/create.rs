@@ -16,7 +16,7 @@ use crate::failure::Failure;
 /// Creates a machine.
 pub(crate) struct Create;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Create {
     fn about(&self) -> About {
         About {

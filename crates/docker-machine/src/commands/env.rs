@@ -14,7 +14,7 @@ use crate::script::{Language, NoProxy, set, unset, usage_hint};
 /// Prints the commands that point a shell's `docker` at a machine.
 pub(crate) struct Env;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Env {
     fn about(&self) -> About {
         About {
@@ -70,7 +70,7 @@ async fn set_script(cx: &Context, arguments: &Arguments) -> Result<String, Failu
     let shell = shell_name(cx, arguments)?;
     let no_proxy = match arguments.options.bool("no-proxy") {
         true => {
-            let address = cx.library.open(&name)?.address().unwrap_or_default();
+            let address = cx.library.open(&name).await?.address().unwrap_or_default();
             Some(NoProxy::of(&cx.world.environment).with(&address))
         }
         false => None,

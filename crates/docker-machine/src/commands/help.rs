@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Prints the help of this program, or of one command.
 pub(crate) struct Help;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Help {
     fn about(&self) -> About {
         About {

@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 use go_template::{Functions, Template};
-use libmachine::Error;
 use machine_driver::FlagSpec;
-use serde_json::{Value, json};
 
 use super::{About, Command, targets};
 use crate::argv::Flag;
@@ -17,7 +15,7 @@ use crate::go_json;
 /// Prints a machine's configuration, or what a template makes of it.
 pub(crate) struct Inspect;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Inspect {
     fn about(&self) -> About {
         About {
@@ -37,7 +35,8 @@ impl Command for Inspect {
         if arguments.words.len() > 1 {
             return Err(Failure::usage(targets::ONE_MACHINE, &arguments.usage));
         }
-        let machine = machine(cx, &targets::first(cx, &arguments.words)?)?;
+        let name = targets::first(cx, &arguments.words)?;
+        let machine = cx.library.inspect(&name).await?;
         let format = arguments.options.string("format");
         if format.is_empty() {
             cx.print(&go_json::pretty(&machine));
@@ -50,21 +49,5 @@ impl Command for Inspect {
             .map_err(|error| Failure::new(error.to_string()))?;
         cx.world.console.write(Stream::Out, b"\n");
         Ok(())
-    }
-}
-
-/// Returns a machine's configuration; of a driver that this binary does not have, its name is all that
-/// is known of the driver's part.
-fn machine(cx: &Context, name: &str) -> Result<Value, Failure> {
-    match cx.library.open(name) {
-        Ok(machine) => Ok(machine.inspect()),
-        Err(Error::UnknownDriver { driver, .. }) => {
-            let mut machine = cx.library.record(name)?.to_json();
-            if let Some(part) = machine.get_mut("Driver") {
-                *part = json!({ "Name": driver });
-            }
-            Ok(machine)
-        }
-        Err(error) => Err(error.into()),
     }
 }

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Prints the saved addresses of machines.
 pub(crate) struct Ip;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Ip {
     fn about(&self) -> About {
         About {
@@ -23,8 +23,8 @@ impl Command for Ip {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let mut failures = Vec::new();
-        for name in targets::all(cx, &arguments.words)? {
-            match cx.library.open(&name)?.address() {
+        for name in targets::all(cx, &arguments.words).await? {
+            match cx.library.open(&name).await?.address() {
                 Some(address) => cx.print(&address),
                 None => failures.push(Failure::new(format!(
                     "Error getting IP address: machine {name:?} has none yet"

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Pulls the plug of machines.
 pub(crate) struct Kill;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Kill {
     fn about(&self) -> About {
         About {
@@ -22,7 +22,7 @@ impl Command for Kill {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = targets::all(cx, &arguments.words)?;
+        let names = targets::all(cx, &arguments.words).await?;
         targets::each(&names, |name| cx.library.kill(name)).await
     }
 }

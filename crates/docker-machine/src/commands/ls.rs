@@ -16,7 +16,7 @@ use crate::listing::{self, order};
 /// Lists machines.
 pub(crate) struct Ls;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Ls {
     fn about(&self) -> About {
         About {
@@ -44,7 +44,7 @@ impl Command for Ls {
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let filters = Filters::parse(&arguments.options.list("filter"))
             .map_err(|error| Failure::new(error.to_string()))?;
-        let (machines, broken) = machines(cx)?;
+        let (machines, broken) = machines(cx).await?;
         let mut names = filters.select(&machines);
         if arguments.options.bool("quiet") {
             if filters.ask_for_states() {
@@ -65,12 +65,12 @@ impl Command for Ls {
 }
 
 /// Returns what is in the store, in the order of a directory listing, and the names of what is broken.
-fn machines(cx: &Context) -> Result<(Vec<Facts>, Vec<String>), Failure> {
+async fn machines(cx: &Context) -> Result<(Vec<Facts>, Vec<String>), Failure> {
     let mut names = cx.library.names()?;
     names.sort();
     let (mut machines, mut broken) = (Vec::new(), Vec::new());
     for name in names {
-        match cx.library.record(&name) {
+        match cx.library.record(&name).await {
             Ok(record) => machines.push(Facts {
                 name,
                 driver: record.driver_name,

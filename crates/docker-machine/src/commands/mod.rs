@@ -76,7 +76,7 @@ pub struct About {
 }
 
 /// A command of the table.
-#[async_trait]
+#[async_trait(?Send)]
 pub trait Command: Send + Sync {
     /// Returns how it is called.
     fn about(&self) -> About;

@@ -15,7 +15,7 @@ use crate::location;
 /// Mounts a machine's directory here, by sshfs.
 pub(crate) struct Mount;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Mount {
     fn about(&self) -> About {
         About {
@@ -53,6 +53,7 @@ impl Command for Mount {
         };
         cx.library
             .open(&name)
+            .await
             .map_err(|error| Failure::of("Error loading host: Error loading host", &error))?;
         let point = point.unwrap_or(&path);
         if arguments.options.bool("unmount") {

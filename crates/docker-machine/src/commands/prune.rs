@@ -19,7 +19,7 @@ use crate::failure::Failure;
 /// Lists, or removes, what no machine of the store owns.
 pub(crate) struct Prune;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Prune {
     fn about(&self) -> About {
         About {

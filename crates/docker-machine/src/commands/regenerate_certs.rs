@@ -13,7 +13,7 @@ use crate::prompt::confirm;
 /// Issues new certificates.
 pub(crate) struct RegenerateCerts;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for RegenerateCerts {
     fn about(&self) -> About {
         About {
@@ -44,7 +44,7 @@ impl Command for RegenerateCerts {
             }
         }
         cx.print("Regenerating TLS certificates");
-        let names = targets::all(cx, &arguments.words)?;
+        let names = targets::all(cx, &arguments.words).await?;
         let client_certs = arguments.options.bool("client-certs");
         targets::each(&names, |name| {
             cx.library.regenerate_certificates(name, client_certs)

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Restarts machines.
 pub(crate) struct Restart;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Restart {
     fn about(&self) -> About {
         About {
@@ -22,7 +22,7 @@ impl Command for Restart {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = targets::all(cx, &arguments.words)?;
+        let names = targets::all(cx, &arguments.words).await?;
         targets::each(&names, |name| cx.library.restart(name)).await
     }
 }

@@ -14,7 +14,7 @@ use crate::prompt::confirm;
 /// Removes machines.
 pub(crate) struct Rm;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Rm {
     fn about(&self) -> About {
         About {

@@ -15,7 +15,7 @@ use crate::progress::Progress;
 /// Copies files between here and machines.
 pub(crate) struct Scp;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Scp {
     fn about(&self) -> About {
         About {
@@ -49,7 +49,10 @@ impl Command for Scp {
         let to = location::parse(to, &cx.world.directory);
         for place in [&from, &to] {
             if let Location::Machine { name, .. } = place {
-                cx.library.open(name).map_err(|error| unknown(&error))?;
+                cx.library
+                    .open(name)
+                    .await
+                    .map_err(|error| unknown(&error))?;
             }
         }
         let recursive = arguments.options.bool("recursive");

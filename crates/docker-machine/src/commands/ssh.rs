@@ -13,7 +13,7 @@ use crate::terminal::{self, RawMode};
 /// Logs in to a machine, or runs a command there.
 pub(crate) struct Ssh;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Ssh {
     fn about(&self) -> About {
         About {

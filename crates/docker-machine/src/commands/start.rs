@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Starts stopped machines.
 pub(crate) struct Start;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Start {
     fn about(&self) -> About {
         About {
@@ -22,7 +22,7 @@ impl Command for Start {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = targets::all(cx, &arguments.words)?;
+        let names = targets::all(cx, &arguments.words).await?;
         targets::each(&names, |name| cx.library.start(name)).await
     }
 }

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Prints what a machine is doing.
 pub(crate) struct Status;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Status {
     fn about(&self) -> About {
         About {
@@ -23,7 +23,7 @@ impl Command for Status {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let name = targets::only(cx, &arguments.words)?;
-        cx.library.open(&name)?;
+        cx.library.open(&name).await?;
         let state = cx.library.state(&name).await.map_err(|error| {
             Failure::of(&format!("error getting state for host {name}"), &error)
         })?;

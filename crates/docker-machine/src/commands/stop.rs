@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Shuts machines down.
 pub(crate) struct Stop;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Stop {
     fn about(&self) -> About {
         About {
@@ -22,7 +22,7 @@ impl Command for Stop {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = targets::all(cx, &arguments.words)?;
+        let names = targets::all(cx, &arguments.words).await?;
         targets::each(&names, |name| cx.library.stop(name)).await
     }
 }

@@ -37,16 +37,17 @@ pub(crate) fn only(cx: &Context, words: &[String]) -> Result<String, Failure> {
 
 /// Returns the machines that a command is about, all of which the store knows: if it does not know
 /// one, nothing is done to any.
-pub(crate) fn all(cx: &Context, words: &[String]) -> Result<Vec<String>, Failure> {
+pub(crate) async fn all(cx: &Context, words: &[String]) -> Result<Vec<String>, Failure> {
     let names = match words {
         [] => vec![first(cx, words)?],
         names => names.to_vec(),
     };
-    let unknown: Vec<Failure> = names
-        .iter()
-        .filter_map(|name| cx.library.open(name).err())
-        .map(Failure::from)
-        .collect();
+    let mut unknown = Vec::new();
+    for name in &names {
+        if let Err(error) = cx.library.open(name).await {
+            unknown.push(Failure::from(error));
+        }
+    }
     match unknown.is_empty() {
         true => Ok(names),
         false => Err(Failure::joined(unknown)),

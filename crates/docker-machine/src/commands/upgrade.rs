@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Upgrades Docker on machines.
 pub(crate) struct Upgrade;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Upgrade {
     fn about(&self) -> About {
         About {
@@ -22,7 +22,7 @@ impl Command for Upgrade {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = targets::all(cx, &arguments.words)?;
+        let names = targets::all(cx, &arguments.words).await?;
         targets::each(&names, |name| cx.library.upgrade(name, None)).await
     }
 }

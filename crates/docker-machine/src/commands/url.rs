@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Prints `DOCKER_HOST` for a machine.
 pub(crate) struct Url;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Url {
     fn about(&self) -> About {
         About {

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Prints the version of this program, or of a machine's Docker.
 pub(crate) struct Version;
 
-#[async_trait]
+#[async_trait(?Send)]
 impl Command for Version {
     fn about(&self) -> About {
         About {
