@@ -109,7 +109,7 @@ fn settle(value: &mut Value, flag: &Flag) -> bool {
 fn says(value: &Value, text: &str) -> bool {
     match value {
         Value::String(there) => there == text,
-        other => other.to_string() == text,
+        other => serde_json::from_str::<Value>(text).is_ok_and(|ours| ours == *other),
     }
 }
 

@@ -266,10 +266,16 @@ fn known_trouble(progress: &Progress<'_>) -> Option<String> {
             "the host has images of another storage driver: leave --engine-storage-driver out",
         ),
     ];
+    let full = progress
+        .running
+        .starts_with("write ")
+        .then_some("look at the host's disk: it is full or broken");
     known
         .iter()
         .find(|(words, _)| progress.mentions(words))
-        .map(|(_, hint)| (*hint).to_owned())
+        .map(|(_, hint)| *hint)
+        .or(full)
+        .map(str::to_owned)
 }
 
 /// Sends the install script from here; where there is none, the distribution's package is next.

@@ -1,1 +1,132 @@
+//! A host that is still booting.
 
+use crate::host::{Host, plan};
+
+#[tokio::test]
+async fn cloud_init_is_waited_for_where_docker_is_to_be_installed() {
+    let host = Host::bare();
+    // Its user data installs Docker: there is nothing left to do for us.
+    host.program("cloud-init", "cp \"$S/stub\" \"$R/usr/bin/dockerd\"\n");
+    host.install("/usr/bin/dockerd", "27.5.1");
+    std::fs::remove_file(host.path("/usr/bin/dockerd")).unwrap();
+    let (result, heard) = host.provision(&plan()).await;
+    assert!(!result.unwrap().installed);
+    assert_eq!(heard.said()[0], "Waiting for cloud-init...");
+    assert_eq!(host.count("cloud-init status --wait"), 1);
+    assert_eq!(host.count("curl"), 0);
+}
+
+#[tokio::test]
+async fn cloud_init_is_left_alone_where_it_does_not_matter() {
+    let ready = Host::with_docker();
+    let done = Host::bare();
+    done.put("/run/cloud-init/result.json", "{}");
+    let disabled = Host::bare();
+    disabled.put("/run/cloud-init/disabled", "");
+    for host in [ready, done, disabled] {
+        host.program("cloud-init", "exit 1");
+        let (result, heard) = host.provision(&plan()).await;
+        result.unwrap();
+        assert_eq!(host.count("cloud-init"), 0);
+        assert!(heard.warnings().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn user_data_is_waited_for_even_where_docker_is() {
+    let host = Host::with_docker();
+    host.put("/var/lib/cloud/instance/user-data.txt", "#!/bin/sh\n");
+    host.program("cloud-init", "");
+    host.provisioned(&plan()).await;
+    assert_eq!(host.count("cloud-init status --wait"), 1);
+}
+
+#[tokio::test]
+async fn a_cloud_init_that_fails_or_hangs_does_not_stop_us() {
+    for (status, warning) in [
+        (1, "ended with an error"),
+        (124, "still at work after ten minutes"),
+    ] {
+        let host = Host::bare();
+        host.program("cloud-init", &format!("exit {status}"));
+        let (result, heard) = host.provision(&plan()).await;
+        assert!(result.unwrap().installed);
+        assert!(
+            heard.warnings()[0].contains(warning),
+            "{:?}",
+            heard.warnings()
+        );
+    }
+    let host = Host::bare();
+    host.program("cloud-init", "exit 2");
+    assert!(host.provision(&plan()).await.1.warnings().is_empty());
+}
+
+/// Takes apt's lock as the kernel would show it.
+fn lock(host: &Host) {
+    use std::os::unix::fs::MetadataExt;
+    host.put("/var/lib/dpkg/lock-frontend", "");
+    let inode = std::fs::metadata(host.path("/var/lib/dpkg/lock-frontend"))
+        .unwrap()
+        .ino();
+    host.put(
+        "/proc/locks",
+        &format!("1: POSIX  ADVISORY  WRITE 4711 fe:01:{inode} 0 EOF\n2: FLOCK  ADVISORY  WRITE 1 00:1a:77 0 EOF\n"),
+    );
+}
+
+#[tokio::test]
+async fn a_lock_is_waited_for_before_an_installation() {
+    let host = Host::bare();
+    lock(&host);
+    host.program(
+        "sleep",
+        "[ \"$(grep -c ^sleep \"$S/calls\")\" -lt 3 ] || : >\"$R/proc/locks\"",
+    );
+    let (result, heard) = host.provision(&plan()).await;
+    assert!(result.unwrap().installed);
+    assert_eq!(
+        heard.said()[..2],
+        ["Waiting for the package manager...", "Installing Docker..."]
+    );
+    assert_eq!(host.count("sleep"), 3);
+}
+
+#[tokio::test]
+async fn patience_with_a_lock_ends() {
+    let host = Host::bare();
+    lock(&host);
+    let (error, _) = host.refusal(&plan()).await;
+    assert!(
+        error
+            .to_string()
+            .contains("still locked by process 4711 after five minutes"),
+        "{error}"
+    );
+    assert_eq!(error.hint().unwrap(), "see what it does: ps -fp 4711");
+    assert_eq!(host.count("sleep"), 300);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_lock_where_nothing_is_installed() {
+    let host = Host::with_docker();
+    lock(&host);
+    host.provisioned(&plan()).await;
+    assert_eq!(host.count("sleep"), 0);
+}
+
+#[tokio::test]
+async fn no_question_of_a_package_waits_for_an_answer() {
+    let host = Host::bare();
+    host.put("/state/tail", "");
+    let script = host.read("/state/web/https:__get.docker.com");
+    host.web(
+        "https://get.docker.com",
+        &format!("{script}\necho \"$DEBIAN_FRONTEND $NEEDRESTART_MODE $(cat \"$APT_CONFIG\")\" >\"$S/asked\"; cat"),
+    );
+    host.provisioned(&plan()).await;
+    assert_eq!(
+        host.read("/state/asked"),
+        "noninteractive a DPkg::Lock::Timeout \"300\";\n"
+    );
+}

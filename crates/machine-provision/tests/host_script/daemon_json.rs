@@ -1,1 +1,82 @@
+//! A `daemon.json` of the image.
 
+use machine_provision::ProvisionError;
+
+use crate::host::{Host, plan, shells, some};
+
+const FILE: &str = "/etc/docker/daemon.json";
+const KEPT: &str = "/etc/docker/daemon.json.before-docker-machine";
+
+#[tokio::test]
+async fn a_file_that_does_not_collide_stays_as_it_is() {
+    let host = Host::with_docker();
+    let text = "{\n\t\"live-restore\": true, \"default-address-pools\": [{\"base\":\"10.9.0.0/16\",\"size\":24}]\n}\n\n";
+    host.put(FILE, text);
+    assert!(host.provisioned(&plan()).await.restarted);
+    assert_eq!(host.read(FILE), text);
+    assert!(!host.has(KEPT));
+    assert!(!host.provisioned(&plan()).await.changed);
+}
+
+#[tokio::test]
+async fn what_collides_moves_into_the_file_and_the_original_is_kept() {
+    for shell in shells() {
+        let mut host = Host::with_docker();
+        host.shell = shell;
+        let text = "{\"hosts\":[\"fd://\"],\"labels\":[\"image=it's\"],\"mtu\":1450,\"log-driver\":\"local\"}\n";
+        host.put(FILE, text);
+        let mut plan = plan();
+        plan.engine.labels = some(&["a=b"]);
+        plan.engine.arbitrary_flags = some(&["mtu=1400"]);
+        let (result, heard) = host.provision(&plan).await;
+        assert!(result.unwrap().restarted);
+        assert_eq!(host.count("systemctl restart"), 1, "{shell}");
+        assert_eq!(host.read(KEPT), text);
+        let file: serde_json::Value = serde_json::from_str(&host.read(FILE)).unwrap();
+        let expected = serde_json::json!({
+            "hosts": ["fd://", "tcp://0.0.0.0:2376", "unix:///var/run/docker.sock"],
+            "labels": ["image=it's", "a=b", "provider=amazonec2"],
+            "mtu": 1450,
+            "log-driver": "local",
+        });
+        assert_eq!(file, expected, "{shell}");
+        let drop_in = host.drop_in();
+        for gone in ["-H", "--label", "--mtu"] {
+            assert!(!drop_in.contains(&format!(" {gone}")), "{drop_in}");
+        }
+        assert!(drop_in.contains("--tlsverify --tlscacert"));
+        assert_eq!(heard.warnings().len(), 1);
+        assert!(
+            heard.warnings()[0].contains("mtu: --mtu=1400 gives way"),
+            "{:?}",
+            heard.warnings()
+        );
+        assert!(!host.provisioned(&plan).await.changed, "{shell}");
+        assert_eq!(host.read(KEPT), text);
+    }
+}
+
+#[tokio::test]
+async fn a_broken_file_is_named_and_left_alone() {
+    let host = Host::with_docker();
+    host.put(FILE, "{\"hosts\": [\n");
+    let (error, _) = host.refusal(&plan()).await;
+    assert!(matches!(error, ProvisionError::DaemonJson { .. }));
+    assert!(
+        error
+            .to_string()
+            .starts_with("/etc/docker/daemon.json of \"m1\": "),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("repair"));
+    assert_eq!(host.read(FILE), "{\"hosts\": [\n");
+    assert_eq!(host.count("systemctl restart"), 0);
+}
+
+#[tokio::test]
+async fn an_empty_file_is_none() {
+    let host = Host::with_docker();
+    host.put(FILE, "\n");
+    host.provisioned(&plan()).await;
+    assert_eq!(host.read(FILE), "\n");
+}

@@ -21,7 +21,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 /// Tools that read and write only what they are told to.
 const TOOLS: &[&str] = &[
     "cat", "chmod", "cp", "cut", "env", "grep", "head", "ls", "mkdir", "mktemp", "mv", "rm", "sed",
-    "script", "stat", "tail", "tee", "timeout", "touch", "tr", "wc",
+    "script", "stat", "tail", "tee", "timeout", "touch", "tr", "true", "wc",
 ];
 
 /// Programs that every host has.
@@ -76,6 +76,8 @@ pub(crate) struct Host {
     directory: TempDir,
     /// What `sh` is on it.
     pub(crate) shell: &'static str,
+    /// Whether no file can grow beyond a few KiB: what a full disk does, but for the error's name.
+    pub(crate) full: bool,
 }
 
 impl Host {
@@ -84,6 +86,7 @@ impl Host {
         let host = Self {
             directory: TempDir::new().unwrap(),
             shell: "dash",
+            full: false,
         };
         for directory in [
             "state/do",
@@ -277,8 +280,10 @@ impl Remote for Host {
             self.path("bin").display(),
             self.path("tools").display()
         );
+        let limit = "trap '' XFSZ; ulimit -f 8; ";
+        let command = format!("{}{}", if self.full { limit } else { "" }, job.command);
         let mut child = tokio::process::Command::new(sh)
-            .args(["-c", job.command])
+            .args(["-c", &command])
             .env_clear()
             .env("PATH", path)
             .env("MACHINE_ROOT", self.directory.path())

@@ -1,1 +1,174 @@
+//! What goes wrong, and what is said of it.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use machine_provision::{FetchScript, InstallSource, ProvisionError, Stage};
+
+use crate::host::{Host, INSTALL, plan};
+
+#[tokio::test]
+async fn a_failing_install_script_is_quoted() {
+    let host = Host::bare();
+    host.web(
+        "https://get.docker.com",
+        "for n in 1 2 3; do echo \"line $n\"; done\nprintf 'E: Unable to locate \\033[31mpackage\\n' >&2\nexit 100\n",
+    );
+    let (error, _) = host.refusal(&plan()).await;
+    let ProvisionError::Failed { stage, what, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (*stage, what.as_str()),
+        (Stage::Install, "https://get.docker.com")
+    );
+    assert_eq!(
+        error.to_string(),
+        "installing Docker failed on \"m1\": https://get.docker.com: exit status 100\n  line 1\n  line 2\n  line 3\n  E: Unable to locate \\u{1b}[31mpackage"
+    );
+    assert_eq!(std::fs::read_dir(host.path("/tmp")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_script_that_installs_nothing_is_found_out() {
+    let host = Host::bare();
+    host.web("https://get.docker.com", "echo fine\n");
+    let (error, _) = host.refusal(&plan()).await;
+    assert!(error.to_string().contains("there is no dockerd"), "{error}");
+}
+
+#[tokio::test]
+async fn a_daemon_that_does_not_come_up_is_quoted_from_the_journal() {
+    let host = Host::with_docker();
+    host.put("/state/broken", "");
+    host.program(
+        "journalctl",
+        "echo 'Starting docker.service'; echo 'unknown flag: --mut'",
+    );
+    let (error, _) = host.refusal(&plan()).await;
+    let text = error.to_string();
+    assert!(
+        text.starts_with("starting Docker failed on \"m1\": docker.service does not start"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\n  Starting docker.service\n  unknown flag: --mut"),
+        "{text}"
+    );
+    assert!(error.hint().unwrap().contains("--engine-opt"));
+    assert_eq!(host.count("journalctl -u docker.service -n 20"), 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_the_old_files_and_no_half_ones() {
+    for shell in crate::host::shells() {
+        let mut host = Host::with_docker();
+        host.shell = shell;
+        host.provisioned(&plan()).await;
+        let before = host.read("/etc/docker/server-key.pem");
+        let mut plan = plan();
+        plan.certificates.key = "NEW".repeat(8 << 10).into();
+        host.full = true;
+        let (error, _) = host.refusal(&plan).await;
+        let text = error.to_string();
+        assert!(
+            text.starts_with(
+                "configuring Docker failed on \"m1\": write /etc/docker/server-key.pem"
+            ),
+            "{shell}: {text}"
+        );
+        assert!(error.hint().unwrap().contains("disk"), "{shell}: {text}");
+        assert!(!host.has("/etc/docker/server-key.pem.new"), "{shell}");
+        assert_eq!(host.read("/etc/docker/server-key.pem"), before);
+        assert_eq!(host.count("systemctl restart"), 1, "{shell}");
+    }
+}
+
+#[tokio::test]
+async fn no_systemd_is_refused() {
+    let host = Host::bare();
+    std::fs::remove_dir_all(host.path("/run/systemd")).unwrap();
+    host.put("/etc/os-release", "ID=alpine\n");
+    let (error, _) = host.refusal(&plan()).await;
+    assert!(
+        error
+            .to_string()
+            .contains("this system (alpine) does not run systemd"),
+        "{error}"
+    );
+    assert_eq!(host.read("/etc/hostname"), "ip-10-0-0-1\n");
+}
+
+#[tokio::test]
+async fn a_dockerd_without_a_unit_is_refused() {
+    let host = Host::with_docker();
+    std::fs::remove_file(host.path("/usr/lib/systemd/system/docker.service")).unwrap();
+    let (error, _) = host.refusal(&plan()).await;
+    assert!(error.to_string().contains("no docker.service"), "{error}");
+}
+
+struct Page(Option<&'static str>);
+
+#[async_trait]
+impl FetchScript for Page {
+    async fn fetch(&self, _: &str) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+        let body = self.0.ok_or("no route to host")?;
+        Ok(body.as_bytes().to_vec())
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_a_way_out_gets_the_script_from_here() {
+    let mut plan = plan();
+    plan.install = InstallSource::parse("https://mirror.example/install.sh");
+    plan.fetch = Some(Arc::new(Page(Some(INSTALL))));
+    let unreachable = Host::bare();
+    let toolless = Host::bare();
+    toolless.without("curl");
+    for host in [unreachable, toolless] {
+        let (result, heard) = host.provision(&plan).await;
+        assert!(result.unwrap().installed);
+        assert!(heard.warnings().is_empty());
+        assert_eq!(host.count("apt-get"), 0);
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_fetches_it_the_distributions_package_is_installed() {
+    let mut plan = plan();
+    plan.install = InstallSource::parse("https://mirror.example/install.sh");
+    plan.fetch = Some(Arc::new(Page(None)));
+    let host = Host::bare();
+    host.program("dpkg-query", "exit 1");
+    host.program(
+        "apt-get",
+        &format!("case \"$*\" in *install*) {INSTALL} ;; esac"),
+    );
+    let (result, heard) = host.provision(&plan).await;
+    assert!(result.unwrap().installed);
+    assert_eq!(
+        host.count("apt-get -q -y --no-install-recommends install docker.io"),
+        1
+    );
+    let warning = &heard.warnings()[0];
+    for part in [
+        "mirror.example",
+        "Could not resolve host",
+        "no route to host",
+    ] {
+        assert!(warning.contains(part), "{warning}");
+    }
+}
+
+#[tokio::test]
+async fn something_that_is_not_the_script_is_found_out() {
+    let host = Host::bare();
+    host.program("id", "echo 1000");
+    host.program(
+        "sudo",
+        "[ \"$2\" != true ] || exit 0\necho 'This account is currently not available.'",
+    );
+    let (error, _) = host.refusal(&plan()).await;
+    assert!(matches!(error, ProvisionError::NoWord { .. }));
+    assert!(error.to_string().ends_with("not available."), "{error}");
+}
