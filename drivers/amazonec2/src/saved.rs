@@ -110,9 +110,11 @@ impl Saved {
         !self.ssh_private_key_path.is_empty()
     }
 
-    /// Returns the zone's full name: `us-east-1a`.
+    /// Returns the zone's full name: `us-east-1a`. With an endpoint the Go binary takes the zone as
+    /// it is; a lone letter is no zone's full name, so there it stands for a zone of the region, too.
     pub(crate) fn zone_name(&self) -> String {
-        if self.endpoint.is_empty() && !self.zone.is_empty() {
+        let is_letter = matches!(self.zone.as_bytes(), [b'a'..=b'z']);
+        if is_letter || (self.endpoint.is_empty() && !self.zone.is_empty()) {
             format!("{}{}", self.region, self.zone)
         } else {
             self.zone.clone()
