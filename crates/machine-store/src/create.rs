@@ -1,5 +1,6 @@
 //! How a machine's directory appears: complete, or not at all.
 
+use std::io;
 use std::path::Path;
 
 use machine_types::MachineName;
@@ -30,11 +31,10 @@ impl Store {
         files: &[NewFile<'_>],
     ) -> Result<(), StoreError> {
         let target = self.directory(&lock.name);
-        let exists = || StoreError::AlreadyExists {
-            name: lock.name.clone(),
-        };
         if target.symlink_metadata().is_ok() {
-            return Err(exists());
+            return Err(StoreError::AlreadyExists {
+                name: lock.name.clone(),
+            });
         }
         self.disk.make_directories(&self.layout.machines())?;
         self.sweep(&lock.name);
@@ -42,16 +42,22 @@ impl Store {
         let made = self
             .fill(&unfinished, record, files)
             .and_then(|()| self.disk.rename_new(&unfinished, &target));
-        match made {
-            Ok(()) => self.disk.sync_directory(&self.layout.machines()),
-            Err(error) => {
-                let _ = self.disk.remove_tree(&unfinished);
-                if target.symlink_metadata().is_ok() {
-                    return Err(exists());
-                }
-                Err(error)
-            }
+        if let Err(error) = made {
+            let _ = self.disk.remove_tree(&unfinished);
+            return Err(match error {
+                StoreError::Disk { source, .. } if is_taken(&source) => StoreError::AlreadyExists {
+                    name: lock.name.clone(),
+                },
+                other => other,
+            });
         }
+        let synced = self.disk.sync_directory(&self.layout.machines());
+        if synced.is_err() {
+            // It may be gone after a power cut: better that it is gone now.
+            let _ = self.disk.rename(&target, &unfinished);
+            let _ = self.disk.remove_tree(&unfinished);
+        }
+        synced
     }
 
     fn fill(
@@ -92,4 +98,12 @@ impl Store {
             }
         }
     }
+}
+
+/// `rename(2)` onto a directory with something in it says `ENOTEMPTY` where it may not say `EEXIST`.
+fn is_taken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
+    )
 }

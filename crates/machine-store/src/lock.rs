@@ -2,12 +2,13 @@
 //! them when their holder ends, however it ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::future::ready;
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use machine_flow::{Cx, Look, WaitError, WaitPolicy, wait_until};
+use machine_flow::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
 use machine_types::MachineName;
 use rustix::fs::OFlags;
 
@@ -105,20 +106,17 @@ impl LockedFile {
         let policy =
             WaitPolicy::backing_off(Duration::from_millis(5), Duration::from_millis(250), within);
         let mut holder = None;
-        let waited =
-            wait_until(
-                cx,
-                &format!("lock of {what}"),
-                policy,
-                async || match Self::attempt(disk, path)? {
-                    Attempt::Got(file) => Ok(Look::Ready(file)),
-                    Attempt::Held { pid } => {
-                        holder = pid;
-                        Ok(Look::Pending("held".to_owned()))
-                    }
-                },
-            )
-            .await;
+        let waited = wait_until_ready(cx, &format!("lock of {what}"), policy, || {
+            ready(match Self::attempt(disk, path) {
+                Ok(Attempt::Got(file)) => Ok(Look::Ready(file)),
+                Ok(Attempt::Held { pid }) => {
+                    holder = pid;
+                    Ok(Look::Pending("held".to_owned()))
+                }
+                Err(error) => Err(error),
+            })
+        })
+        .await;
         waited.map_err(|error| match error {
             WaitError::Failed(error) => error,
             WaitError::Cancelled(reason) => StoreError::Cancelled(reason),

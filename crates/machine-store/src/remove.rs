@@ -16,7 +16,8 @@ impl Store {
             Err(error) if error.is_missing() => {}
             other => {
                 other?;
-                self.disk.sync_directory(&self.layout.machines())?;
+                // Without it a power cut may bring the machine back, whole: no reason to fail now.
+                let _ = self.disk.sync_directory(&self.layout.machines());
             }
         }
         self.sweep(&lock.name);

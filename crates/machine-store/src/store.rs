@@ -1,10 +1,13 @@
 //! The store's own door: names, reading, saving, locking.
 
+use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use machine_flow::{Ambient, Cx, Entry, JournalError, Look, WaitError, WaitPolicy, wait_until};
+use machine_flow::{
+    Ambient, Cx, Entry, JournalError, Look, WaitError, WaitPolicy, wait_until_ready,
+};
 use machine_types::MachineName;
 
 use crate::disk::Disk;
@@ -141,11 +144,11 @@ impl Store {
             other => return other,
         }
         let policy = WaitPolicy::every(Duration::from_millis(10), MOMENT);
-        let waited = wait_until(cx, "configuration", policy, async || {
-            match self.try_load(name) {
+        let waited = wait_until_ready(cx, "configuration", policy, || {
+            ready(match self.try_load(name) {
                 Err(StoreError::ConfigMissing { .. }) => Ok(Look::Pending("missing".to_owned())),
                 other => other.map(Look::Ready),
-            }
+            })
         })
         .await;
         waited.map_err(|error| match error {

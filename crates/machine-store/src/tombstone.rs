@@ -82,8 +82,9 @@ impl Store {
             }
             other => {
                 other?;
-                self.disk.sync_directory(&graveyard)?;
-                self.disk.sync_directory(&self.layout.machines())?;
+                // Without it a power cut may bring the machine back, whole: no reason to fail now.
+                let _ = self.disk.sync_directory(&graveyard);
+                let _ = self.disk.sync_directory(&self.layout.machines());
                 self.strip(&directory);
                 lock.file.unlink();
             }

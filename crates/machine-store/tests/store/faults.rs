@@ -1,0 +1,192 @@
+//! An error at every operation on a file, alone and with all that follow.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use machine_flow::{Entry, Journal, Phase, SystemAmbient};
+use machine_store::{FileHook, FileOp, Store, StoreError};
+use serde_json::json;
+
+use crate::{KEY, create, entries, name, names, record, store};
+
+/// Fails at one operation, or from it on, with an error of the disk.
+struct Failing {
+    at: usize,
+    and_after: bool,
+    errno: i32,
+    seen: AtomicUsize,
+}
+
+impl FileHook for Failing {
+    fn before(&self, _op: FileOp, _path: &Path) -> io::Result<()> {
+        let now = self.seen.fetch_add(1, Ordering::SeqCst);
+        if now == self.at || (self.and_after && now > self.at) {
+            return Err(io::Error::from_raw_os_error(self.errno));
+        }
+        Ok(())
+    }
+}
+
+/// `ENOSPC`, `EROFS`, `EIO`, `EACCES` of Linux.
+const ERRNOS: [i32; 4] = [28, 30, 5, 13];
+
+/// Runs `act` on a fresh machine with an error at every place there is, then `check`; returns the number of places.
+fn at_every_place(
+    with_machine: bool,
+    act: impl Fn(&Store) -> Result<(), StoreError>,
+    check: impl Fn(&Store, bool),
+) -> usize {
+    for at in 0.. {
+        for (index, errno) in ERRNOS.into_iter().enumerate() {
+            let base = tempfile::tempdir().unwrap();
+            let sound = store(base.path());
+            if with_machine {
+                create(&sound, "n1");
+            }
+            let hook = Arc::new(Failing {
+                at,
+                and_after: index % 2 == 0,
+                errno,
+                seen: AtomicUsize::new(0),
+            });
+            let failing =
+                Store::new(base.path(), Arc::new(SystemAmbient::new())).with_hook(hook.clone());
+            let done = act(&failing);
+            if let Err(StoreError::Disk { source, path, .. }) = &done {
+                assert_eq!(source.raw_os_error(), Some(errno), "{}", path.display());
+            }
+            check(&sound, done.is_ok());
+            if hook.seen.load(Ordering::SeqCst) <= at {
+                done.unwrap();
+                return at;
+            }
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_create_leaves_a_whole_machine_or_none() {
+    let places = at_every_place(
+        false,
+        |store| {
+            let lock = store.try_lock_machine(&name("n1"))?.unwrap();
+            store.create(&lock, &record("n1"), &[KEY])
+        },
+        |store, created| {
+            let there = names(store) == ["n1"];
+            assert!(there || !created);
+            if there {
+                // A disk that fails from the last fsync on cannot take it back either.
+                assert_eq!(store.try_load(&name("n1")).unwrap(), record("n1"));
+            } else {
+                create(store, "n1");
+            }
+            assert_eq!(entries(&store.machines_directory()), ["n1"]);
+        },
+    );
+    assert!(places > 10, "{places}");
+}
+
+#[test]
+fn a_save_leaves_the_old_or_the_new() {
+    at_every_place(
+        true,
+        |store| {
+            let lock = store.try_lock_machine(&name("n1"))?.unwrap();
+            store.update(&lock, |record| record.driver = json!({"new": true}))
+        },
+        |store, saved| {
+            let driver = store.try_load(&name("n1")).unwrap().driver;
+            let is_new = driver == json!({"new": true});
+            assert!(is_new || (!saved && driver == record("n1").driver));
+            assert_eq!(
+                entries(&store.directory(&name("n1"))),
+                ["config.json", "id_rsa"]
+            );
+        },
+    );
+}
+
+#[test]
+fn a_remove_leaves_a_whole_machine_or_none() {
+    at_every_place(
+        true,
+        |store| {
+            let lock = store.try_lock_machine(&name("n1"))?.unwrap();
+            store.remove(lock)
+        },
+        |store, removed| {
+            assert_eq!(names(store).is_empty(), removed);
+            if !removed {
+                assert_eq!(store.try_load(&name("n1")).unwrap(), record("n1"));
+            }
+            let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
+            store.remove(lock).unwrap();
+            assert_eq!(entries(&store.machines_directory()), [""; 0]);
+        },
+    );
+}
+
+#[test]
+fn a_machine_is_never_lost_on_its_way_to_the_tombstones() {
+    at_every_place(
+        true,
+        |store| {
+            let lock = store.try_lock_machine(&name("n1"))?.unwrap();
+            store.entomb(lock).map(drop)
+        },
+        |store, entombed| {
+            let tombstones = store.tombstones().unwrap();
+            assert_eq!(names(store).len() + tombstones.len(), 1);
+            assert_eq!(tombstones.len(), usize::from(entombed));
+        },
+    );
+}
+
+#[test]
+fn an_entry_is_whole_or_not_there() {
+    let entry = |step| Entry {
+        step,
+        name: "launch".into(),
+        at: 1,
+        phase: Phase::Undone,
+    };
+    at_every_place(
+        true,
+        |store| {
+            let lock = store.try_lock_machine(&name("n1"))?.unwrap();
+            let journal = store.journal(&lock);
+            let appended = journal.append(&entry(1));
+            // Whatever has come of it, the next one must not be damaged by it.
+            appended.map_err(|error| StoreError::Disk {
+                action: error.action,
+                path: error.path.into(),
+                source: error.source,
+            })
+        },
+        |store, appended| {
+            let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
+            let journal = store.journal(&lock);
+            let entries = journal.entries().unwrap();
+            assert!(entries == [entry(1)] || (!appended && entries.is_empty()));
+            journal.append(&entry(2)).unwrap();
+            assert_eq!(journal.entries().unwrap().last(), Some(&entry(2)));
+        },
+    );
+}
+
+#[test]
+fn an_id_is_whole_or_not_there() {
+    at_every_place(
+        false,
+        |store| store.ensure_id().map(drop),
+        |store, made| {
+            assert!(store.id().unwrap().is_some() || !made);
+            store.ensure_id().unwrap();
+            assert_eq!(entries(store.base()), [".docker-machine-store-id"]);
+        },
+    );
+}

@@ -1,0 +1,99 @@
+//! What should not be where a file should be.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+
+use machine_store::{Access, MachineFile, StoreError};
+
+use crate::{create, entries, name, names, store};
+
+#[test]
+fn only_directories_that_the_runner_counts_are_machines() {
+    let base = tempfile::tempdir().unwrap();
+    let store = store(base.path());
+    create(&store, "n1");
+    let machines = store.machines_directory();
+    fs::create_dir(machines.join(".hidden")).unwrap();
+    fs::create_dir(machines.join("bad_name\u{1b}")).unwrap();
+    fs::write(machines.join("file"), "").unwrap();
+    symlink("n1", machines.join("link")).unwrap();
+    assert_eq!(names(&store), ["n1"]);
+    assert_eq!(store.odd_names().unwrap(), ["bad_name\\u{1b}"]);
+}
+
+#[test]
+fn a_configuration_that_is_no_file_is_refused_without_waiting() {
+    let base = tempfile::tempdir().unwrap();
+    let store = store(base.path());
+    create(&store, "n1");
+    let config = store.file(&name("n1"), MachineFile::Config);
+    let refused = || {
+        let error = store.try_load(&name("n1")).unwrap_err();
+        assert!(error.to_string().contains("config.json"), "{error}");
+        fs::remove_file(&config)
+            .or_else(|_| fs::remove_dir(&config))
+            .unwrap();
+        error
+    };
+    fs::remove_file(&config).unwrap();
+    let made = Command::new("mkfifo").arg(&config).status().unwrap();
+    assert!(made.success());
+    assert!(matches!(refused(), StoreError::NotAFile { .. }));
+    symlink("/dev/zero", &config).unwrap();
+    assert!(matches!(refused(), StoreError::NotAFile { .. }));
+    fs::create_dir(&config).unwrap();
+    assert!(matches!(refused(), StoreError::NotAFile { .. }));
+    let socket = UnixListener::bind(&config).unwrap();
+    assert!(matches!(refused(), StoreError::Disk { .. }));
+    drop(socket);
+    symlink("config.json", &config).unwrap();
+    assert!(matches!(refused(), StoreError::Disk { .. }));
+}
+
+#[test]
+fn a_huge_configuration_is_refused_without_reading_it() {
+    let base = tempfile::tempdir().unwrap();
+    let store = store(base.path());
+    create(&store, "n1");
+    let config = store.file(&name("n1"), MachineFile::Config);
+    File::create(&config).unwrap().set_len(1 << 40).unwrap();
+    let error = store.try_load(&name("n1")).unwrap_err();
+    assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
+}
+
+#[test]
+fn text_that_is_none_is_refused() {
+    let base = tempfile::tempdir().unwrap();
+    let store = store(base.path());
+    let path = base.path().join("ca.pem");
+    fs::write(&path, [0xff, 0xfe]).unwrap();
+    let error = store.read_text(&path).unwrap_err();
+    assert!(matches!(error, StoreError::NotText { .. }), "{error}");
+}
+
+#[test]
+fn writing_replaces_a_link_and_spares_what_it_points_to() {
+    let base = tempfile::tempdir().unwrap();
+    let store = store(base.path());
+    let (victim, link) = (base.path().join("victim"), base.path().join("link"));
+    fs::write(&victim, "precious").unwrap();
+    symlink(&victim, &link).unwrap();
+    store.write(&link, "new", Access::Private).unwrap();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert_eq!(fs::read_to_string(&link).unwrap(), "new");
+}
+
+#[test]
+fn removing_spares_what_links_in_the_machine_point_to() {
+    let base = tempfile::tempdir().unwrap();
+    let store = store(base.path());
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(elsewhere.path().join("precious"), "").unwrap();
+    create(&store, "n1");
+    symlink(elsewhere.path(), store.directory(&name("n1")).join("out")).unwrap();
+    let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
+    store.remove(lock).unwrap();
+    assert_eq!(entries(elsewhere.path()), ["precious"]);
+}

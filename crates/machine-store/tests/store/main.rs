@@ -1,0 +1,65 @@
+//! The store through its public door, on real files.
+
+#![allow(clippy::unwrap_used)]
+
+mod faults;
+mod hostile;
+mod journal;
+mod locks;
+mod machines;
+mod records;
+mod tombstones;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use machine_flow::{Cx, MemoryJournal, SystemAmbient};
+use machine_store::{MachineFile, MachineRecord, NewFile, Store};
+use machine_types::{HostOptions, MachineName};
+use serde_json::json;
+
+fn store(base: &Path) -> Store {
+    Store::new(base, Arc::new(SystemAmbient::new()))
+}
+
+fn name(text: &str) -> MachineName {
+    text.parse().unwrap()
+}
+
+fn record(text: &str) -> MachineRecord {
+    let driver = json!({"MachineName": text, "IPAddress": "127.0.0.1"});
+    MachineRecord::new(&name(text), "none", driver, HostOptions::default())
+}
+
+const KEY: NewFile<'static> = NewFile {
+    file: MachineFile::SshKey,
+    contents: "private",
+};
+
+/// Makes a machine of this name.
+fn create(store: &Store, text: &str) {
+    let lock = store.try_lock_machine(&name(text)).unwrap().unwrap();
+    store.create(&lock, &record(text), &[KEY]).unwrap();
+}
+
+fn cx() -> Cx {
+    Cx::new(Arc::<MemoryJournal>::default())
+}
+
+fn names(store: &Store) -> Vec<String> {
+    let names = store.names().unwrap();
+    names.iter().map(ToString::to_string).collect()
+}
+
+/// Lists everything in a directory, dot-named or not.
+fn entries(directory: &Path) -> Vec<String> {
+    let mut all: Vec<String> = std::fs::read_dir(directory)
+        .map(|entries| {
+            entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect()
+        })
+        .unwrap_or_default();
+    all.sort();
+    all
+}
