@@ -1,5 +1,13 @@
 //! Terminals, files and signals on a simulated host, by our own client and by OpenSSH's.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test's own functions fail and speak like the test itself"
+)]
+
 mod hosts_client;
 
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,13 @@
 //! Simulated hosts, through a real SSH client.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test's own functions fail and speak like the test itself"
+)]
+
 mod hosts_client;
 
 use ec2_lab::hosts::{HostOptions, Hosts, SimulatedHosts};
