@@ -1,0 +1,234 @@
+//! How far a run must equal its recording.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::case::{Call, Case};
+use crate::differences::{self, Part};
+use crate::home::Replayed;
+
+/// The commands whose standard output is read by programs: byte for byte.
+const EXACT: [&str; 10] =
+    ["url", "ip", "status", "config", "env", "ls", "inspect", "active", "version", "ssh"];
+
+/// Sentences that scripts look for: where the recording has one, it stands word for word on the
+/// same stream.
+const WELL_KNOWN: [&str; 22] = [
+    r"Docker machine .* does not exist\. Use",
+    r"Docker machine .* already exists",
+    r"Host is not running",
+    r"Machine .* is already (stopped|running)\.",
+    r"^Error: .*",
+    r"^exit status \d+",
+    r"^No active host found",
+    r"^Unsupported filter syntax",
+    r"^Improper number of arguments",
+    r"^flag provided but not defined: .*",
+    r"^invalid value .* parse error",
+    r"^docker-machine: '.*' is not a docker-machine command\. See 'docker-machine --help'\.",
+    r"^Driver .* not found\. Do you have the plugin binary .*",
+    r"^Invalid command line\. Found extra arguments .*",
+    r"Invalid hostname specified\. Allowed hostname chars are: 0-9a-zA-Z \. -",
+    r"hosts without a driver cannot be .*",
+    r"^About to remove .*",
+    r"^WARNING: This action will delete both local reference and remote instance\.",
+    r"^Successfully removed .*",
+    r"^Are you sure\? \(y/n\):",
+    r"^(Starting|Stopping|Restarting|Killing) .*\.\.\.",
+    r"^To see how to connect your Docker Client .*",
+];
+
+/// The calls whose parameters must be the recording's.
+const CALLS: [&str; 9] = [
+    "RunInstances",
+    "ImportKeyPair",
+    "CreateSecurityGroup",
+    "AuthorizeSecurityGroupIngress",
+    "StopInstances",
+    "StartInstances",
+    "RebootInstances",
+    "TerminateInstances",
+    "DeleteKeyPair",
+];
+
+/// Compares everything; returns what differs.
+pub(crate) fn all(case: &Case, replayed: &Replayed) -> Option<String> {
+    let parts = differences::of(&case.id);
+    let mut differ = Vec::new();
+    let expected = parts.iter().find_map(|part| match part {
+        // Not even whether it succeeds is given.
+        Part::Code(-1) => Some(replayed.code),
+        Part::Code(code) => Some(Some(*code)),
+        _ => None,
+    });
+    let expected = expected.unwrap_or(case.code);
+    if replayed.code != expected {
+        differ.push(format!("exit {:?} instead of {expected:?}", replayed.code));
+    }
+    if !parts.contains(&Part::Out) {
+        differ.extend(output(case, "stdout", &case.stdout, &replayed.stdout));
+    }
+    if !parts.contains(&Part::Err) {
+        differ.extend(meaning("stderr", &case.stderr, &replayed.stderr));
+    }
+    if !parts.contains(&Part::Files) {
+        if let Some(left) = &case.files_left
+            && *left != replayed.files_left
+        {
+            differ.push(format!("files left: {:?}\n  instead of {left:?}", replayed.files_left));
+        }
+        if let Some(config) = &case.config {
+            differ.extend(configuration(config, replayed.config.as_ref()));
+        }
+    }
+    if !parts.contains(&Part::Wire) {
+        differ.extend(wire(&case.wire, &replayed.wire));
+    }
+    (!differ.is_empty()).then(|| {
+        format!(
+            "{} {:?}\n  {}\n--- stdout\n{}--- stderr\n{}",
+            case.id,
+            case.argv,
+            differ.join("\n  "),
+            replayed.stdout,
+            replayed.stderr
+        )
+    })
+}
+
+/// The recording's addresses, and times, as placeholders.
+fn placed(text: &str) -> String {
+    let text = text.replace("172.31.0.4", "$IP").replace("54.214.135.183", "$IP");
+    text.replace("$IP3", "$IP")
+}
+
+fn output(case: &Case, stream: &str, recorded: &str, said: &str) -> Option<String> {
+    if recorded.contains("<usage text>") {
+        return (!said.contains("Usage: docker-machine")).then(|| format!("{stream}: no help"));
+    }
+    let command = case.argv.iter().find(|word| EXACT.contains(&word.as_str()));
+    // The program's own version is another one; that of a machine's Docker is not.
+    let own_version = recorded.starts_with("docker-machine version");
+    if own_version {
+        let form = regex::Regex::new(r"^docker-machine version \d+\.\d+\.\d+, build \w+\n$").unwrap();
+        return (!form.is_match(said)).then(|| format!("{stream}: {said:?}"));
+    }
+    match command {
+        Some(_) if table(&placed(recorded)) != table(said) => {
+            Some(format!("{stream}: {said:?}\n  instead of {recorded:?}"))
+        }
+        Some(_) => None,
+        None => meaning(stream, recorded, said),
+    }
+}
+
+/// Columns are as wide as what is in them, and an address here is not as wide as there. The reason
+/// for an error is told in our words.
+fn table(text: &str) -> String {
+    if !text.starts_with("NAME ") {
+        return random(text);
+    }
+    let columns = regex::Regex::new(" {2,}").unwrap();
+    let reasons = regex::Regex::new(
+        r"(Unable to query docker version|Error getting migrated host|open \$STORE[^:]*): .*",
+    )
+    .unwrap();
+    let lines = text.lines().map(|line| {
+        let line = columns.replace_all(line, "  ");
+        reasons.replace(&line, "$1").into_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The driver's own identifier of a machine is drawn by lot.
+fn random(text: &str) -> String {
+    let id = regex::Regex::new(r#""Id": "[0-9a-f]{32}""#).unwrap();
+    id.replace_all(text, r#""Id": "$$ID""#).into_owned()
+}
+
+/// Nothing where there was nothing, something where there was something, and the well-known sentences.
+fn meaning(stream: &str, recorded: &str, said: &str) -> Option<String> {
+    if recorded.is_empty() != said.is_empty() {
+        return Some(format!("{stream}: {said:?}\n  instead of {recorded:?}"));
+    }
+    let recorded = placed(recorded);
+    for sentence in WELL_KNOWN {
+        let sentence = regex::RegexBuilder::new(sentence).multi_line(true).build().unwrap();
+        for found in sentence.find_iter(&recorded) {
+            if !said.contains(found.as_str()) {
+                return Some(format!("{stream} lacks {:?}", found.as_str()));
+            }
+        }
+    }
+    None
+}
+
+/// Every recorded field, with its value; more may be there.
+fn configuration(recorded: &Value, left: Option<&Value>) -> Vec<String> {
+    let recorded: Value = serde_json::from_str(&placed(&recorded.to_string())).unwrap();
+    let mut differ = Vec::new();
+    fields("", &recorded, left.unwrap_or(&Value::Null), &mut differ);
+    differ
+}
+
+fn fields(path: &str, recorded: &Value, left: &Value, differ: &mut Vec<String>) {
+    match recorded {
+        Value::Object(object) => {
+            for (name, value) in object {
+                fields(&format!("{path}.{name}"), value, &left[name], differ);
+            }
+        }
+        _ if path == ".Driver.Id" && left.as_str().is_some_and(|id| id.len() == 32) => {}
+        _ if recorded == left => {}
+        _ => differ.push(format!("config.json {path}: {left} instead of {recorded}")),
+    }
+}
+
+/// The same calls with the same parameters, in whatever order.
+fn wire(recorded: &[Call], made: &[Call]) -> Vec<String> {
+    let mut differ = Vec::new();
+    for action in CALLS {
+        let of = |calls: &[Call]| -> Vec<BTreeSet<String>> {
+            let calls = calls.iter().filter(|call| call.action == action);
+            calls.map(|call| facts(&call.params)).collect()
+        };
+        let (recorded, made) = (of(recorded), of(made));
+        let same = recorded.len() == made.len()
+            && recorded.iter().zip(&made).all(|(recorded, made)| {
+                let ours = |fact: &&String| fact.starts_with("tag ") || fact.starts_with("own ");
+                recorded.is_subset(made) && made.difference(recorded).all(|fact| ours(&fact))
+            });
+        if !same {
+            differ.push(format!("{action}: {made:#?}\n  instead of {recorded:#?}"));
+        }
+    }
+    differ
+}
+
+/// A call's parameters as a set: tags and rules without their places in a list.
+fn facts(params: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let tag = regex::Regex::new(r"^TagSpecification\.(\d+)\.Tag\.\d+\.Key$").unwrap();
+    let rule = regex::Regex::new(r"^IpPermissions\.(\d+)\.IpProtocol$").unwrap();
+    let listed = regex::Regex::new(r"^(TagSpecification|IpPermissions)\.").unwrap();
+    let get = |name: String| params.get(&name).cloned().unwrap_or_default();
+    let mut facts = BTreeSet::new();
+    for (name, value) in params {
+        if let Some(found) = tag.captures(name) {
+            let kind = get(format!("TagSpecification.{}.ResourceType", &found[1]));
+            let text = get(name.replace(".Key", ".Value"));
+            facts.insert(format!("tag of {kind}: {value}={text}"));
+        } else if let Some(found) = rule.captures(name) {
+            let of = |field: &str| get(format!("IpPermissions.{}.{field}", &found[1]));
+            let (from, to, cidr) = (of("FromPort"), of("ToPort"), of("IpRanges.1.CidrIp"));
+            facts.insert(format!("rule {value} {from}-{to} {cidr}"));
+        } else if !listed.is_match(name) && !value.is_empty() {
+            let value = match name.as_str() {
+                "ClientToken" | "PublicKeyMaterial" => "random",
+                _ => value,
+            };
+            facts.insert(format!("{name}={value}"));
+        }
+    }
+    facts
+}
