@@ -77,6 +77,8 @@ pub(crate) struct Freshness {
 #[derive(Debug)]
 struct Fresh {
     born: SystemTime,
+    /// The call that made it, which always sees it.
+    born_in: u64,
     reads: u32,
     last_call: u64,
     blindness: Blindness,
@@ -88,10 +90,11 @@ impl Freshness {
         self.modes = modes;
     }
 
-    pub(crate) fn born(&mut self, kind: Kind, id: &str, now: SystemTime) {
+    pub(crate) fn born(&mut self, kind: Kind, id: &str, now: SystemTime, call: u64) {
         if let Some(blindness) = self.modes.get(&kind) {
             let fresh = Fresh {
                 born: now,
+                born_in: call,
                 reads: 0,
                 last_call: 0,
                 blindness: blindness.clone(),
@@ -106,6 +109,9 @@ impl Freshness {
         let Some(fresh) = all.get_mut(&(kind, id.to_owned())) else {
             return true;
         };
+        if fresh.born_in == call {
+            return true;
+        }
         if fresh.last_call != 0 && fresh.last_call != call {
             fresh.reads += 1;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::instances::{InstanceState, StateReason};
+use super::instances::{Instance, InstanceState, StateReason};
 use super::lab::{Core, IDLE};
 use super::life::{self, HostOrder};
 
@@ -61,7 +61,10 @@ async fn carry_out_for_one(core: Arc<Core>, mut orders: mpsc::UnboundedReceiver<
                     let reason = StateReason::new("Server.InternalError", &error.to_string());
                     let mut inner = core.lock();
                     let (region, shared) = inner.world.region(&account, &region);
-                    life::end(region, shared, &id, core.clock.now(), reason);
+                    let ending = |i: &Instance| i.state.is_ending();
+                    if !region.instances.get(&id).is_none_or(ending) {
+                        life::end(region, shared, &id, core.clock.now(), reason);
+                    }
                     core.send_orders(&mut inner);
                     drop(inner);
                     core.notify();

@@ -120,6 +120,8 @@ pub struct Instance {
     pub architecture: String,
     /// The name of its key pair.
     pub key_name: Option<String>,
+    /// The public key that its disk was made with; outlives the key pair.
+    pub public_key: Option<String>,
     /// When it was launched, or last started.
     pub launched: SystemTime,
     /// Its zone.

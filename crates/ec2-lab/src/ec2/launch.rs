@@ -65,7 +65,10 @@ pub(crate) fn run(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     let full = fleet::with_template(cx, params)?;
     let zone = place(cx, &full)?.zone;
     let reservation = match cx.region.tokens.find(&zone, params)? {
-        Some(known) => known,
+        Some(known) => {
+            tags::dry_run(params)?;
+            known
+        }
         None => {
             let made = start(cx, &full)?;
             cx.region.tokens.remember(&zone, params, &made);
@@ -387,6 +390,11 @@ fn make(
         image: launch.image.id.clone(),
         instance_type: launch.instance_type.clone(),
         architecture: launch.architecture.to_owned(),
+        public_key: launch
+            .key_name
+            .as_ref()
+            .and_then(|name| cx.region.keys.get(name))
+            .map(|pair| pair.public_key.clone()),
         key_name: launch.key_name.clone(),
         launched: cx.now,
         zone: subnet.zone.clone(),

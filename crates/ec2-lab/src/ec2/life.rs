@@ -101,7 +101,6 @@ fn boot(region: &Region, shared: &mut Shared, id: &str) {
     let Some(address) = reachable(instance, &shared.config) else {
         return;
     };
-    let key = instance.key_name.as_ref().and_then(|k| region.keys.get(k));
     shared.orders.push(HostOrder::Boot {
         account: region.account.clone(),
         region: region.name.clone(),
@@ -109,7 +108,7 @@ fn boot(region: &Region, shared: &mut Shared, id: &str) {
             instance_id: id.to_owned(),
             address,
             user: instance.user.clone(),
-            public_key: key.map(|k| k.public_key.clone()),
+            public_key: instance.public_key.clone(),
             user_data: instance.user_data.clone(),
         },
     });
@@ -197,10 +196,9 @@ pub(crate) fn end(
     instance.state = InstanceState::Terminated;
     instance.reason = Some(reason);
     instance.due = Some(now + shared.config.durations.remembered);
-    for address in [instance.private_ip.take(), instance.public_ip.take()] {
-        if let Some(address) = address {
-            shared.addresses.release(address);
-        }
+    let addresses = [instance.private_ip.take(), instance.public_ip.take()];
+    for address in addresses.into_iter().flatten() {
+        shared.addresses.release(address);
     }
     instance.ipv6.clear();
     let interfaces = std::mem::take(&mut instance.interfaces);

@@ -97,6 +97,13 @@ impl Policy {
             resource: resource_of(action),
             tag_keys: tag_keys(params),
         }];
+        if action == "CreateFleet" {
+            needs.push(Need {
+                action: "ec2:RunInstances",
+                resource: "instance",
+                tag_keys: Vec::new(),
+            });
+        }
         let specs = params.structs("TagSpecification");
         for spec in &specs {
             needs.push(Need {

@@ -36,6 +36,8 @@ pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
+            // No descriptors left, perhaps: let those that hold them go on.
+            tokio::task::yield_now().await;
             continue;
         };
         while connections.try_join_next().is_some() {}

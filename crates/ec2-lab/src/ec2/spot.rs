@@ -65,7 +65,7 @@ impl Options {
             ));
         }
         let block_duration = spot.number("BlockDurationMinutes")?;
-        if block_duration.is_some_and(|m: u32| m == 0 || m % 60 != 0 || m > 360) {
+        if block_duration.is_some_and(|m: u32| m == 0 || !m.is_multiple_of(60) || m > 360) {
             return Err(ApiError::invalid(
                 "blockDurationMinutes",
                 block_duration.unwrap_or(0),

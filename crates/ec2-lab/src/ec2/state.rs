@@ -145,7 +145,7 @@ impl Cx<'_> {
 
     /// Records that a resource was made just now.
     pub(crate) fn born(&mut self, kind: Kind, id: &str) {
-        self.region.fresh.born(kind, id, self.now);
+        self.region.fresh.born(kind, id, self.now, self.call);
     }
 
     /// Sets the tags of a resource that was made just now.
