@@ -20,9 +20,8 @@ put() { # mode, path, text
 # script reads the file and says what to write, once it has seen the very text that is there.
 reconcile_daemon_json() {
     json=/etc/docker/daemon.json
-    [ -s "$R$json" ] || return 0
+    [ -f "$R$json" ] || return 0
     text=$(cat "$R$json")
-    [ -n "$text" ] || return 0
     if [ "$text" != "$p_daemon_json_seen" ] || [ -z "$p_daemon_json" ]; then
         tell "ask daemon-json"
         printf '%s\n' "$text" | sed 's/^/@machine file /'

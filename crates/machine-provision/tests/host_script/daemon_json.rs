@@ -74,9 +74,13 @@ async fn a_broken_file_is_named_and_left_alone() {
 }
 
 #[tokio::test]
-async fn an_empty_file_is_none() {
-    let host = Host::with_docker();
-    host.put(FILE, "\n");
-    host.provisioned(&plan()).await;
-    assert_eq!(host.read(FILE), "\n");
+async fn an_empty_file_is_made_one_that_dockerd_takes() {
+    for text in ["", "\n"] {
+        let host = Host::with_docker();
+        host.put(FILE, text);
+        host.provisioned(&plan()).await;
+        assert_eq!(host.read(FILE), "{}\n");
+        assert!(host.drop_in().contains(" -H tcp:"));
+        assert!(!host.provisioned(&plan()).await.changed);
+    }
 }

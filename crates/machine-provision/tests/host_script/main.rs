@@ -1,5 +1,7 @@
 //! The very script, run by this machine's shells on a host that is a directory.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // What only tests call may panic.
+
 mod boot;
 mod configuration;
 mod daemon_json;
