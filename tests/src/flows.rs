@@ -1,0 +1,353 @@
+//! What the whole-binary flows share: a lab with hosts, a home, and the binary run against both.
+//!
+//! Owns the surroundings of a run (its environment is made here, nothing of the test's own gets
+//! in but `PATH`) and what can be asked afterwards. Asserts only what every flow asserts.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Builder, Lab};
+use ec2_lab::hosts::{HostOptions, HostView, SimulatedHosts};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, Command};
+
+/// The region of the flows.
+pub const REGION: &str = "us-east-1";
+
+/// No run of a flow takes that long; one that does is killed, and its test fails.
+const TOO_LONG: Duration = Duration::from_secs(300);
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What was run, for messages.
+    pub argv: String,
+    /// The exit status; none after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Ended {
+    /// Asserts that it succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self}");
+        self
+    }
+
+    /// Asserts that it failed with this exit status, and said each of these on standard error.
+    #[track_caller]
+    pub fn failed(self, code: i32, said: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "{self}");
+        for text in said {
+            assert!(self.err.contains(text), "not said: {text:?}\n{self}");
+        }
+        assert!(!self.err.contains("this is a bug"), "{self}");
+        self
+    }
+
+    /// The words of each line of standard output.
+    pub fn table(&self) -> Vec<Vec<&str>> {
+        let lines = self.out.lines();
+        lines
+            .map(|line| line.split_whitespace().collect())
+            .collect()
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            argv,
+            code,
+            out,
+            err,
+            ..
+        } = self;
+        write!(
+            f,
+            "$ {argv}\nexit {code:?}\n--- stdout\n{out}\n--- stderr\n{err}"
+        )
+    }
+}
+
+/// Somebody's home directory, with a store in it.
+#[derive(Debug)]
+pub struct Home {
+    directory: TempDir,
+    environment: BTreeMap<OsString, OsString>,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Home {
+    /// Makes one, with no AWS credentials but the lab's.
+    pub fn new() -> Self {
+        let directory = TempDir::with_prefix("home-").unwrap();
+        let home = directory.path();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let programs = crate::binary().parent().unwrap().to_owned();
+        let path = std::iter::once(programs).chain(std::env::split_paths(&path));
+        let environment: [(&str, OsString); 8] = [
+            ("PATH", std::env::join_paths(path).unwrap()),
+            ("HOME", home.into()),
+            ("USER", "tester".into()),
+            ("SHELL", "/bin/bash".into()),
+            ("TERM", "dumb".into()),
+            ("MACHINE_STORAGE_PATH", home.join("store").into()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY.into()),
+            ("AWS_SECRET_ACCESS_KEY", "SECRETEXAMPLE".into()),
+        ];
+        let mut made = Self {
+            environment: environment.map(|(name, value)| (name.into(), value)).into(),
+            directory,
+        };
+        made.set("AWS_EC2_METADATA_DISABLED", "true");
+        made
+    }
+
+    /// Sets a variable for the runs to come.
+    pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        let value = value.as_ref().to_owned();
+        self.environment.insert(name.into(), value);
+    }
+
+    /// Removes a variable.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.remove(OsStr::new(name));
+    }
+
+    /// The home directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The store's root.
+    pub fn store(&self) -> PathBuf {
+        PathBuf::from(&self.environment[OsStr::new("MACHINE_STORAGE_PATH")])
+    }
+
+    /// A machine's directory.
+    pub fn machine(&self, name: &str) -> PathBuf {
+        self.store().join("machines").join(name)
+    }
+
+    /// Writes a file in the home directory; returns its path.
+    pub fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, contents).unwrap();
+        path
+    }
+
+    /// The machines' directories, those that are half made or half removed included.
+    pub fn directories(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.store().join("machines")) else {
+            return Vec::new();
+        };
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+        entries
+            .map(|entry| name(entry).into_string().unwrap())
+            .collect()
+    }
+
+    /// What is on record of machines that the store forgot.
+    pub fn tombstones(&self) -> usize {
+        std::fs::read_dir(self.store().join(".tombstones")).map_or(0, Iterator::count)
+    }
+
+    /// Runs `docker-machine`.
+    pub async fn run<S: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = S>) -> Ended {
+        self.feed(argv, b"").await
+    }
+
+    /// Runs `docker-machine` with this on its standard input.
+    pub async fn feed<S: AsRef<OsStr>>(
+        &self,
+        argv: impl IntoIterator<Item = S>,
+        input: &[u8],
+    ) -> Ended {
+        let mut command = Command::new(crate::binary());
+        command.args(argv);
+        self.end(command, input).await
+    }
+
+    /// Runs a line in bash, which finds `docker-machine` in its `PATH`.
+    pub async fn shell(&self, line: &str) -> Ended {
+        let mut command = Command::new("bash");
+        command.args(["-euc", line]);
+        self.end(command, b"").await
+    }
+
+    /// Starts `docker-machine`, for a test that does not let it come to its end. What it says goes
+    /// nowhere; dropping it kills it.
+    pub fn start<S: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = S>) -> Child {
+        Command::new(crate::binary())
+            .args(argv)
+            .env_clear()
+            .envs(&self.environment)
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    }
+
+    /// Runs any program in these surroundings to its end.
+    pub async fn end(&self, mut command: Command, input: &[u8]) -> Ended {
+        let argv = command.as_std();
+        let words = std::iter::once(argv.get_program()).chain(argv.get_args());
+        let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
+        let argv = words.join(" ");
+        let begun = Instant::now();
+        let mut child = command
+            .env_clear()
+            .envs(&self.environment)
+            .current_dir(self.path())
+            .stdin(if input.is_empty() {
+                Stdio::null()
+            } else {
+                Stdio::piped()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{argv}: {error}"));
+        let stdin = child.stdin.take();
+        let fed = async {
+            if let Some(mut stdin) = stdin {
+                // Whoever does not want it closes it.
+                let _ = stdin.write_all(input).await;
+            }
+        };
+        let both = async { tokio::join!(child.wait_with_output(), fed).0.unwrap() };
+        let output = tokio::time::timeout(TOO_LONG, both).await;
+        let output = output.unwrap_or_else(|_| panic!("still running after {TOO_LONG:?}: {argv}"));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ended {
+            argv,
+            code: output.status.code(),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+            took: begun.elapsed(),
+        }
+    }
+}
+
+/// An EC2 with simulated hosts, and a home for the binary.
+#[derive(Debug)]
+pub struct Flow {
+    /// The endpoint.
+    pub lab: Lab,
+    /// The hosts behind it.
+    pub hosts: Arc<SimulatedHosts>,
+    /// Where the binary runs.
+    pub home: Home,
+}
+
+impl Flow {
+    /// Starts one whose hosts are a Debian 12 with Docker.
+    pub async fn start() -> Self {
+        Self::with(HostOptions::default(), |lab| lab).await
+    }
+
+    /// Starts one with other hosts.
+    pub async fn with_hosts(options: HostOptions) -> Self {
+        Self::with(options, |lab| lab).await
+    }
+
+    /// Starts one with other hosts on another endpoint.
+    pub async fn with(options: HostOptions, change: impl FnOnce(Builder) -> Builder) -> Self {
+        let hosts = Arc::new(SimulatedHosts::new(options).unwrap());
+        let lab = change(Lab::builder().loopback().hosts(hosts.clone()));
+        Self {
+            lab: lab.start().await.unwrap(),
+            hosts,
+            home: Home::new(),
+        }
+    }
+
+    /// The flags of a create that reaches the lab, and leaves the rest to the defaults.
+    pub fn flags(&self) -> Vec<String> {
+        let mut flags = endpoint_flags(&self.lab.endpoint());
+        flags.push("--amazonec2-ssh-port=2222".to_owned());
+        flags
+    }
+
+    /// Those, and every id that can be given.
+    pub fn flags_with_ids(&self) -> Vec<String> {
+        let subnets = self.lab.subnets(ACCOUNT, REGION);
+        let subnet = subnets.first().unwrap();
+        let mut flags = self.flags();
+        flags.extend([
+            format!("--amazonec2-vpc-id={}", subnet.vpc),
+            format!("--amazonec2-subnet-id={}", subnet.id),
+            format!("--amazonec2-zone={}", subnet.zone),
+            "--amazonec2-ami=ami-1e749f67".to_owned(),
+            "--amazonec2-security-group=default".to_owned(),
+            "--amazonec2-security-group-readonly".to_owned(),
+        ]);
+        flags
+    }
+
+    /// Creates a machine with these flags besides [`flags`](Self::flags).
+    pub async fn create(&self, name: &str, more: &[&str]) -> Ended {
+        let mut argv = vec!["create".to_owned()];
+        argv.extend(self.flags());
+        argv.extend(more.iter().map(|flag| (*flag).to_owned()));
+        argv.push(name.to_owned());
+        self.home.run(argv).await
+    }
+
+    /// The one host there is.
+    #[track_caller]
+    pub fn host(&self) -> HostView {
+        let mut hosts = self.hosts.hosts();
+        assert_eq!(hosts.len(), 1);
+        hosts.remove(0)
+    }
+
+    /// The calls that changed something at EC2, by name, in order.
+    pub fn changes(&self) -> Vec<String> {
+        let reads = ["Describe", "Get"];
+        let calls = self.lab.calls().into_iter().map(|call| call.action);
+        calls
+            .filter(|action| !reads.iter().any(|read| action.starts_with(read)))
+            .collect()
+    }
+
+    /// Asserts that of all machines nothing is left, here and there.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        assert_eq!(self.lab.left_over(), Vec::<String>::new());
+        assert_eq!(self.home.directories(), Vec::<String>::new());
+        assert_eq!(self.home.tombstones(), 0);
+    }
+}
+
+/// The flags that lead to an endpoint, and to hosts by their private addresses alone.
+pub fn endpoint_flags(endpoint: &str) -> Vec<String> {
+    vec![
+        "--driver=amazonec2".to_owned(),
+        format!("--amazonec2-endpoint={endpoint}"),
+        format!("--amazonec2-region={REGION}"),
+        format!("--amazonec2-zone={REGION}a"),
+        "--amazonec2-use-private-address".to_owned(),
+    ]
+}
