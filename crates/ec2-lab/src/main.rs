@@ -1,12 +1,14 @@
-//! The lab's command line: an EC2 endpoint to try things against.
+//! The lab's command line: an EC2 endpoint to try things against, and a demo.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "the binary speaks to people"
 )]
 
+mod demo;
 mod serve;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Command;
@@ -17,17 +19,19 @@ async fn main() -> ExitCode {
         .about("An EC2 endpoint with state, time and faults")
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .subcommand(demo::command())
         .subcommand(serve::command())
         .get_matches();
-    let result = match matches.subcommand() {
-        Some(("serve", options)) => serve::run(options).await,
+    let result: Result<(), Box<dyn Error>> = match matches.subcommand() {
+        Some(("demo", options)) => demo::run(options).await.map_err(Into::into),
+        Some(("serve", options)) => serve::run(options).await.map_err(Into::into),
         _ => Ok(()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ec2-lab: {error}");
-            let mut source = std::error::Error::source(&error);
+            let mut source = error.source();
             while let Some(cause) = source {
                 eprintln!("  caused by: {cause}");
                 source = cause.source();

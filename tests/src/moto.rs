@@ -1,0 +1,180 @@
+//! moto, an EC2 that nobody here wrote, and hosts that follow what it says.
+//!
+//! moto has no hosts: its addresses lead nowhere. [`Moto::follow`] reads its instances and gives
+//! each one a host of the lab, at the address that moto has made up.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use ec2_lab::hosts::{HostSpec, Hosts};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+
+use crate::flows::Home;
+
+/// moto imports for seconds; this is for a machine under load.
+const START: Duration = Duration::from_secs(60);
+/// How often its state is read.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A moto server. Dropping it ends it.
+#[derive(Debug)]
+pub struct Moto {
+    address: SocketAddr,
+    _server: Child,
+}
+
+/// An instance as moto describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// `i-…`.
+    pub id: String,
+    /// `running`, `stopped`…
+    pub state: String,
+    /// Its private address; none once it is terminated.
+    pub address: Option<IpAddr>,
+    /// The name of its key pair.
+    pub key: String,
+}
+
+impl Moto {
+    /// Starts the program that `MOTO_SERVER` names, or says that it is left out.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start(what: &str) -> Option<Self> {
+        let Some(program) = std::env::var_os("MOTO_SERVER") else {
+            crate::left_out(what, "MOTO_SERVER does not name moto's server");
+            return None;
+        };
+        // It takes a port, not a socket: one that was free a moment ago.
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let server = Command::new(program)
+            .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let answers = async {
+            let mut tick = tokio::time::interval(LOOK);
+            while TcpStream::connect(address).await.is_err() {
+                tick.tick().await;
+            }
+        };
+        let started = tokio::time::timeout(START, answers).await;
+        assert!(started.is_ok(), "moto does not listen on {address}");
+        Some(Self {
+            address,
+            _server: server,
+        })
+    }
+
+    /// The URL of the endpoint.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Calls an action without parameters, and returns the XML.
+    ///
+    /// # Panics
+    /// moto does not answer with status 200.
+    pub async fn call(&self, action: &str) -> String {
+        let body = format!("Action={action}&Version=2016-11-15");
+        // moto takes the region and the service from the credential's scope, and checks nothing.
+        let scope = format!("20260101/{}/ec2/aws4_request", crate::flows::REGION);
+        let request = format!(
+            "POST / HTTP/1.0\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{scope}, SignedHeaders=host, Signature=0\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let status = answer.split_whitespace().nth(1);
+        assert_eq!(status, Some("200"), "{action}: {answer}");
+        answer
+    }
+
+    /// All instances.
+    pub async fn instances(&self) -> Vec<Instance> {
+        let xml = self.call("DescribeInstances").await;
+        let instances = xml.split("<instanceId>").skip(1);
+        instances
+            .map(|text| Instance {
+                id: text.split('<').next().unwrap_or_default().to_owned(),
+                state: within(text, "<instanceState>")
+                    .and_then(|state| within(state, "<name>"))
+                    .and_then(|name| name.split('<').next())
+                    .unwrap_or_default()
+                    .to_owned(),
+                address: value(text, "<privateIpAddress>").and_then(|text| text.parse().ok()),
+                key: value(text, "<keyName>").unwrap_or_default().to_owned(),
+            })
+            .collect()
+    }
+
+    /// Gives every instance a host, as long as it is polled. Its public key is the one that the
+    /// machine of the key pair's name has in this home.
+    ///
+    /// # Panics
+    /// A host cannot be made.
+    pub async fn follow(&self, hosts: &dyn Hosts, home: &Home) {
+        let mut seen: BTreeMap<String, Instance> = BTreeMap::new();
+        let mut tick = tokio::time::interval(LOOK);
+        loop {
+            tick.tick().await;
+            for instance in self.instances().await {
+                let before = seen.insert(instance.id.clone(), instance.clone());
+                let was_on = before.as_ref().is_some_and(Instance::is_on);
+                if was_on == instance.is_on() && before.is_some() {
+                    continue;
+                }
+                match (instance.is_on(), instance.state.as_str()) {
+                    (true, _) => {
+                        let file: PathBuf = home.machine(&instance.key).join("id_rsa.pub");
+                        hosts.boot(instance.host(&file)).await.unwrap();
+                    }
+                    (false, "terminated" | "shutting-down") => hosts.terminate(&instance.id).await,
+                    (false, _) => hosts.stop(&instance.id).await,
+                }
+            }
+        }
+    }
+}
+
+impl Instance {
+    fn is_on(&self) -> bool {
+        self.state == "running"
+    }
+
+    fn host(&self, public_key: &std::path::Path) -> HostSpec {
+        HostSpec {
+            instance_id: self.id.clone(),
+            address: self.address.unwrap(),
+            user: "ubuntu".to_owned(),
+            public_key: Some(std::fs::read_to_string(public_key).unwrap()),
+            user_data: Vec::new(),
+        }
+    }
+}
+
+/// What follows a tag.
+fn within<'a>(xml: &'a str, tag: &str) -> Option<&'a str> {
+    xml.split_once(tag).map(|(_, rest)| rest)
+}
+
+/// The text between a tag and the next one.
+fn value<'a>(xml: &'a str, tag: &str) -> Option<&'a str> {
+    within(xml, tag)?.split('<').next()
+}

@@ -1,0 +1,211 @@
+//! What cannot work ends with a clear error and the right exit status, and nothing is made.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use ec2_lab::ec2::{ACCOUNT, Cidr};
+use machine_tests::flows::{Ended, Flow, REGION};
+
+/// Asserts that a refused create left no trace.
+#[track_caller]
+fn assert_nothing_made(flow: &Flow) {
+    assert_eq!(flow.changes(), Vec::<String>::new());
+    flow.assert_clean();
+}
+
+/// Runs a create that must be refused.
+async fn refused(flow: &Flow, more: &[&str], code: i32, said: &[&str]) -> Ended {
+    let ended = flow.create("m1", more).await.failed(code, said);
+    assert_nothing_made(flow);
+    ended
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_that_is_not_there() {
+    let flow = Flow::start().await;
+    let create = |driver| {
+        [
+            "create".to_owned(),
+            format!("--driver={driver}"),
+            "m1".to_owned(),
+        ]
+    };
+    let ended = flow.home.run(create("nimbus")).await;
+    // Those that there are, so that the next attempt is right.
+    ended.failed(1, &["nimbus", "amazonec2", "generic", "none"]);
+    let ended = flow.home.run(["create", "m1"]).await;
+    ended.failed(1, &["amazonec2", "generic", "none"]);
+    assert_nothing_made(&flow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_none() {
+    let flow = Flow::start().await;
+    for name in ["m_1!", "-m", ".hidden", "a/b", "..", "m 1", "ü"] {
+        let ended = flow.create(name, &[]).await;
+        assert_eq!(ended.code, Some(1), "{name:?}: {ended}");
+        assert!(!ended.err.is_empty(), "{name:?}: {ended}");
+    }
+    let mut argv = vec!["create".to_owned()];
+    argv.extend(flow.flags());
+    let ended = flow.home.run(argv).await;
+    ended.failed(1, &["No machine name specified"]);
+    assert_nothing_made(&flow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_credentials() {
+    let mut flow = Flow::start().await;
+    flow.home.unset("AWS_ACCESS_KEY_ID");
+    flow.home.unset("AWS_SECRET_ACCESS_KEY");
+    let ended = refused(&flow, &[], 1, &["credentials"]).await;
+    // The way out is named.
+    assert!(ended.err.contains("--amazonec2-access-key"), "{ended}");
+    refused(
+        &flow,
+        &["--amazonec2-access-key=AKIDEXAMPLE"],
+        1,
+        &["--amazonec2-secret-key"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_is_none() {
+    let flow = Flow::start().await;
+    // With an endpoint of one's own every region's name is good: this one goes without.
+    let argv = [
+        "create",
+        "--driver=amazonec2",
+        "--amazonec2-region=xx-nowhere-9",
+        "m1",
+    ];
+    flow.home.run(argv).await.failed(1, &["xx-nowhere-9"]);
+    assert_nothing_made(&flow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subnet_of_another_vpc() {
+    let flow = Flow::start().await;
+    let block = Cidr::parse("10.9.0.0/16").unwrap();
+    let other = flow.lab.add_vpc(ACCOUNT, REGION, block);
+    let zone = format!("{REGION}a");
+    let subnet = flow
+        .lab
+        .add_subnet(ACCOUNT, REGION, &other, &zone, block.part(24, 0));
+    let ours = flow.lab.vpcs(ACCOUNT, REGION)[0].id.clone();
+    let (vpc_flag, subnet_flag) = (
+        format!("--amazonec2-vpc-id={ours}"),
+        format!("--amazonec2-subnet-id={subnet}"),
+    );
+    refused(&flow, &[&vpc_flag, &subnet_flag], 1, &[&ours, &subnet]).await;
+    let missing = "--amazonec2-subnet-id=subnet-0123456789abcdef0";
+    let ended = flow.create("m1", &[&vpc_flag, missing]).await;
+    assert!(matches!(ended.code, Some(1 | 3)), "{ended}");
+    assert!(ended.err.contains("subnet-0123456789abcdef0"), "{ended}");
+    assert_nothing_made(&flow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_subnet_in_the_zone() {
+    let flow = Flow::start().await;
+    let empty = flow
+        .lab
+        .add_vpc(ACCOUNT, REGION, Cidr::parse("10.9.0.0/16").unwrap());
+    let vpc = format!("--amazonec2-vpc-id={empty}");
+    refused(&flow, &[&vpc], 3, &[&empty, "us-east-1a"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_does_not_exist() {
+    let flow = Flow::start().await;
+    let image = "--amazonec2-ami=ami-0deadbeefdeadbeef";
+    refused(&flow, &[image], 3, &["ami-0deadbeefdeadbeef"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_cannot_be_read() {
+    let flow = Flow::start().await;
+    let data = flow.home.path().join("no-user-data");
+    let path = data.to_str().unwrap();
+    refused(
+        &flow,
+        &[&format!("--amazonec2-userdata={path}")],
+        1,
+        &[path],
+    )
+    .await;
+
+    let key = flow.home.path().join("no-key");
+    let path = key.to_str().unwrap();
+    refused(
+        &flow,
+        &[&format!("--amazonec2-ssh-keypath={path}")],
+        1,
+        &[path],
+    )
+    .await;
+    // A directory cannot be read by anyone, root included.
+    std::fs::create_dir(&key).unwrap();
+    refused(
+        &flow,
+        &[&format!("--amazonec2-ssh-keypath={path}")],
+        1,
+        &[path],
+    )
+    .await;
+
+    let closed = flow.home.file("closed-key", "not for everyone");
+    std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o000)).unwrap();
+    let path = closed.to_str().unwrap();
+    // Root reads it, and finds that it is no key.
+    refused(
+        &flow,
+        &[&format!("--amazonec2-ssh-keypath={path}")],
+        1,
+        &[path],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_that_make_no_sense() {
+    let flow = Flow::start().await;
+    for (flag, said) in [
+        ("--amazonec2-open-port=99999", "99999"),
+        ("--amazonec2-root-size=big", "big"),
+        ("--amazonec2-no-such-flag", "amazonec2-no-such-flag"),
+        ("--amazonec2-keypair-name=k", "ssh-keypath"),
+    ] {
+        refused(&flow, &[flag], 1, &[said]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_pair_of_somebody_else_by_the_machines_name() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    // Another store, the same account.
+    let home = machine_tests::flows::Home::new();
+    let mut argv = vec!["create".to_owned()];
+    argv.extend(flow.flags());
+    argv.push("m1".to_owned());
+    let create = home.run(argv).await;
+    assert!(matches!(create.code, Some(1 | 3)), "{create}");
+    assert!(create.err.contains("m1"), "{create}");
+    assert_eq!(home.directories(), Vec::<String>::new());
+    // The machine that was there first is unharmed.
+    flow.home.run(["config", "m1"]).await.ok();
+    flow.home.run(["ssh", "m1", "true"]).await.ok();
+    assert_eq!(flow.lab.key_pairs().len(), 1);
+    assert_eq!(flow.lab.live_instances().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_taken() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let again = flow.create("m1", &[]).await;
+    again.failed(1, &["Docker machine \"m1\" already exists"]);
+    assert_eq!(flow.lab.live_instances().len(), 1);
+    flow.home.run(["config", "m1"]).await.ok();
+}

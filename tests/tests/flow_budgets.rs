@@ -1,0 +1,100 @@
+//! What a command may cost in things that can be counted: EC2 calls, connections, restarts.
+
+use std::collections::BTreeMap;
+
+use ec2_lab::hosts::DockerAtBoot;
+use ec2_lab::hosts::HostOptions;
+use machine_tests::flows::Flow;
+
+fn total(counts: &BTreeMap<String, usize>) -> usize {
+    counts.values().sum()
+}
+
+async fn create_with_ids(flow: &Flow, name: &str) {
+    let mut argv = vec!["create".to_owned()];
+    argv.extend(flow.flags_with_ids());
+    argv.push(name.to_owned());
+    flow.home.run(argv).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_with_every_id_given() {
+    let flow = Flow::start().await;
+    create_with_ids(&flow, "m1").await;
+    let calls = flow.lab.counts();
+    assert!(total(&calls) <= 5, "{calls:?}");
+    assert!(
+        calls.get("DescribeInstances").copied().unwrap_or_default() <= 2,
+        "{calls:?}"
+    );
+    assert_eq!(calls["RunInstances"], 1);
+    let host = flow.host().counts();
+    assert_eq!(host.ssh_connections, 1, "{host:?}");
+    assert_eq!(host.docker_restarts, 1, "{host:?}");
+    assert_eq!(host.installations, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_that_installs_docker() {
+    let flow = Flow::with_hosts(HostOptions {
+        docker: DockerAtBoot::Missing,
+        ..HostOptions::default()
+    })
+    .await;
+    create_with_ids(&flow, "m1").await;
+    let host = flow.host().counts();
+    assert_eq!(host.ssh_connections, 1, "{host:?}");
+    assert_eq!(host.installations, 1);
+    // The package starts it, once.
+    assert!(host.docker_restarts <= 1, "{host:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_runner_asks_about_a_live_machine_costs_no_call() {
+    let flow = Flow::start().await;
+    create_with_ids(&flow, "m1").await;
+    let connections = flow.host().counts().ssh_connections;
+    flow.lab.clear_calls();
+    for argv in [
+        &["config", "m1"][..],
+        &["url", "m1"],
+        &["inspect", "m1"],
+        &["ip", "m1"],
+        &["env", "m1"],
+        &["ls", "-q"],
+    ] {
+        flow.home.run(argv).await.ok();
+        assert_eq!(flow.lab.counts(), BTreeMap::new(), "{argv:?}");
+    }
+    assert_eq!(flow.host().counts().ssh_connections, connections);
+    flow.home.run(["status", "m1"]).await.ok();
+    assert!(total(&flow.lab.counts()) <= 1, "{:?}", flow.lab.counts());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_machines_costs_one_call() {
+    let flow = Flow::start().await;
+    for name in ["m1", "m2", "m3"] {
+        create_with_ids(&flow, name).await;
+    }
+    flow.lab.clear_calls();
+    let listed = flow.home.run(["ls"]).await.ok();
+    assert_eq!(listed.out.matches("Running").count(), 3, "{listed}");
+    assert_eq!(
+        flow.lab.counts(),
+        BTreeMap::from([("DescribeInstances".to_owned(), 1)])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_asks_for_what_it_removes_and_no_more() {
+    let flow = Flow::start().await;
+    create_with_ids(&flow, "m1").await;
+    flow.lab.clear_calls();
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    let calls = flow.lab.counts();
+    assert_eq!(calls.get("TerminateInstances"), Some(&1), "{calls:?}");
+    assert_eq!(calls.get("DeleteKeyPair"), Some(&1), "{calls:?}");
+    assert!(total(&calls) <= 4, "{calls:?}");
+    flow.assert_clean();
+}

@@ -1,0 +1,135 @@
+//! A create that fails half-way removes what it made, and says what it could not remove.
+
+use std::time::Duration;
+
+use ec2_lab::ec2::{Denial, Fault, Shortage};
+use ec2_lab::hosts::{DockerAtBoot, DockerStart, HostOptions, Moment};
+use machine_tests::flows::Flow;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn docker_does_not_install() {
+    let flow = Flow::with_hosts(HostOptions {
+        docker: DockerAtBoot::Missing,
+        install_fails: Some("E: Unable to fetch some archives".to_owned()),
+        ..HostOptions::default()
+    })
+    .await;
+    let ended = flow.create("m1", &[]).await;
+    ended.failed(
+        1,
+        &["E: Unable to fetch some archives", "https://get.docker.com"],
+    );
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn docker_is_installed_where_it_is_missing() {
+    let flow = Flow::with_hosts(HostOptions {
+        docker: DockerAtBoot::Missing,
+        ..HostOptions::default()
+    })
+    .await;
+    flow.create("m1", &[]).await.ok();
+    assert_eq!(flow.host().counts().installations, 1);
+    flow.home.run(["config", "m1"]).await.ok();
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dockerd_does_not_start() {
+    let line = "failed to start daemon: error initializing graphdriver";
+    let flow = Flow::with_hosts(HostOptions {
+        docker_start: DockerStart::Fails(line.to_owned()),
+        ..HostOptions::default()
+    })
+    .await;
+    // The journal's word for it, without which nobody knows what to do.
+    flow.create("m1", &[]).await.failed(1, &[line]);
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_instance_ends_before_sshd_comes() {
+    let flow = Flow::with_hosts(HostOptions {
+        listens: Moment::WhenTold,
+        ..HostOptions::default()
+    })
+    .await;
+    let ends = async {
+        flow.lab
+            .until(|lab| !lab.live_instances().is_empty() && lab.count("RunInstances") == 1)
+            .await;
+        let id = flow.lab.live_instances()[0].id.clone();
+        flow.lab.until(|_| flow.hosts.host(&id).is_some()).await;
+        assert!(flow.lab.reclaim(&id));
+        id
+    };
+    let (ended, id) = tokio::join!(flow.create("m1", &[]), ends);
+    // It does not wait for SSH until the limit.
+    assert!(ended.took < Duration::from_secs(60), "{ended}");
+    ended.failed(1, &[&id, "terminated"]);
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ec2_has_no_capacity() {
+    let flow = Flow::start().await;
+    flow.lab
+        .shortage(Shortage::new("InsufficientInstanceCapacity"));
+    let ended = flow.create("m1", &[]).await;
+    ended.failed(1, &["InsufficientInstanceCapacity"]);
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ec2_refuses_the_launch() {
+    let flow = Flow::start().await;
+    flow.lab.deny(Denial::of("RunInstances"));
+    // The call and the permission are named.
+    let ended = flow.create("m1", &[]).await;
+    ended.failed(1, &["UnauthorizedOperation", "RunInstances"]);
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_removed_is_named_and_a_later_rm_finds_it() {
+    let flow = Flow::with_hosts(HostOptions {
+        docker: DockerAtBoot::Missing,
+        install_fails: Some("E: Unable to fetch some archives".to_owned()),
+        ..HostOptions::default()
+    })
+    .await;
+    let refusal = flow
+        .lab
+        .inject(Fault::error("TerminateInstances", "UnauthorizedOperation").always());
+    let ended = flow.create("m1", &[]).await;
+    let id = flow.lab.live_instances()[0].id.clone();
+    let ended = ended.failed(1, &["E: Unable to fetch", "left behind", &id]);
+    // What failed first is said first.
+    let (cause, left) = (ended.err.find("E: Unable"), ended.err.find("left behind"));
+    assert!(cause < left, "{ended}");
+    assert_eq!(flow.home.directories(), ["m1"]);
+
+    let kept = flow.home.run(["rm", "-y", "m1"]).await;
+    kept.failed(1, &[&id]);
+    assert_eq!(flow.home.directories(), ["m1"]);
+
+    flow.lab.remove_fault(refusal);
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rm_of_an_instance_that_is_gone_succeeds() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let id = flow.lab.live_instances()[0].id.clone();
+    assert!(flow.lab.reclaim(&id));
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+    flow.home
+        .run(["rm", "-y", "never-was"])
+        .await
+        .failed(1, &["never-was"]);
+}
