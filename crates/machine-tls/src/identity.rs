@@ -76,26 +76,24 @@ impl Identity {
 }
 
 /// The certificates that a machine's engine was given: `server.pem`, and while one takes the other's place, both.
-#[derive(Debug, Clone, Default)]
-pub struct Pins(Vec<CertificateDer<'static>>);
+#[derive(Debug, Clone)]
+pub struct Pins(Option<Vec<CertificateDer<'static>>>);
 
 impl Pins {
     /// No pin: every engine of the CA is accepted. For machines of driver `none`, which have no `server.pem`.
     pub fn none() -> Self {
-        Self::default()
+        Self(None)
     }
 
-    /// Accepts one of these certificates alone.
+    /// Accepts one of these certificates alone; where there are none, nobody.
     pub fn new<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> Self {
-        Self(
-            certificates
-                .into_iter()
-                .map(|certificate| certificate.der().clone())
-                .collect(),
-        )
+        let certificates = certificates.into_iter();
+        Self(Some(certificates.map(|pin| pin.der().clone()).collect()))
     }
 
     pub(crate) fn accept(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.0.is_empty() || self.0.contains(certificate)
+        self.0
+            .as_ref()
+            .is_none_or(|pins| pins.contains(certificate))
     }
 }

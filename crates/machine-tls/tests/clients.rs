@@ -163,3 +163,16 @@ async fn an_engine_without_tls_is_asked_in_the_open() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn an_empty_list_of_pins_is_not_the_absence_of_pins() {
+    let (ca, ours) = authority();
+    let (server, now) = (server(&ours), SystemTime::now());
+    let client = ours.client("tester", now).unwrap();
+    let url = serve(&TLS13, &ca, &server).await;
+    let identity = Identity::from_pem(&ca.certificate, &client.certificate, &client.key).unwrap();
+    let dialer = |pins| Dialer::tls(&identity, &pins, now, PATIENCE).unwrap();
+    dialer(Pins::none()).check(&url).await.unwrap();
+    let error = dialer(Pins::new([])).check(&url).await.unwrap_err();
+    assert!(matches!(error, DialError::OtherMachine { .. }), "{error:?}");
+}
