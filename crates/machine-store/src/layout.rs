@@ -106,8 +106,9 @@ impl Layout {
             .join(format!("{REMOVING}{name}-{chance:016x}"))
     }
 
+    /// Returns the lock's file. It is dot-named like all that is ours; no machine is called `-…`.
     pub(crate) fn lock(&self, name: &str) -> PathBuf {
-        self.under(LOCKS).join(name)
+        self.under(LOCKS).join(format!(".{name}"))
     }
 }
 

@@ -16,7 +16,7 @@
 //!     .creating-NAME-HEX/     a directory that is not complete yet
 //!     .removing-NAME-HEX/     a directory that is no machine any more
 //!   .docker-machine-store-id  0600: what tells this store from all others
-//!   .locks/                   0700: NAME for a machine, .bootstrap for the certificates
+//!   .locks/                   0700: .NAME for a machine, .-bootstrap for the certificates
 //!   .marks/                   0700: which warning was given when
 //!   .tombstones/NAME-HEX/     0700: .journal and config.json of a machine that may live on
 //! ```

@@ -219,7 +219,7 @@ impl Store {
         within: Duration,
         cx: &Cx,
     ) -> Result<BootstrapLock, StoreError> {
-        let path = self.layout.lock(".bootstrap");
+        let path = self.layout.lock("-bootstrap");
         let file = LockedFile::wait(&self.disk, &path, "certificates", within, cx).await?;
         Ok(BootstrapLock { _file: file })
     }

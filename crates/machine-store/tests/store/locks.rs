@@ -52,7 +52,7 @@ fn a_lock_dies_with_its_holder() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     drop(store.try_lock_machine(&name("n1")).unwrap().unwrap());
-    let file = base.path().join(".locks/n1");
+    let file = base.path().join(".locks/.n1");
     let mut holder = Command::new("flock")
         .arg(&file)
         .args(["sh", "-c", "echo held; exec sleep 60"])

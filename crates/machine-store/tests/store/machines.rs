@@ -112,7 +112,7 @@ fn a_removed_machine_is_gone_and_may_be_removed_again() {
         store.remove(lock).unwrap();
         assert_eq!(entries(&store.machines_directory()), ["n2"]);
     }
-    assert_eq!(entries(&base.path().join(".locks")), ["n2"]);
+    assert_eq!(entries(&base.path().join(".locks")), [".n2"]);
 }
 
 #[test]
