@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches};
 use machine_driver::{DriverKind, FlagKind, FlagSpec, Options};
 
@@ -199,7 +200,13 @@ impl Cli<'_> {
     /// Declares everything to clap, with the flags of all drivers: for completions and the man page.
     pub fn clap_whole(&self) -> clap::Command {
         let flags: Vec<FlagSpec> = self.drivers.iter().flat_map(|kind| kind.flags()).collect();
+        let names: Vec<&'static str> = self.drivers.iter().map(|kind| kind.name()).collect();
         self.clap_with(&flags, For::Showing)
+            .mut_subcommand("create", |create| {
+                create.mut_arg("driver", |driver| {
+                    driver.value_parser(PossibleValuesParser::new(names))
+                })
+            })
     }
 
     fn clap_with(&self, driver: &[FlagSpec], purpose: For) -> clap::Command {

@@ -69,10 +69,8 @@ pub async fn run(world: World) -> ExitStatus {
         Request::Help(text) => console.line(Stream::Out, &text),
         Request::Version => console.line(Stream::Out, &version::line()),
         Request::Run(command, arguments) => {
-            warnings
-                .iter()
-                .for_each(|warning| console.line(Stream::Err, warning));
             let sink = Arc::new(sink(&world, global.bool("debug"), command.is_evaluated()));
+            warnings.iter().for_each(|warning| sink.warn(warning));
             let store = match context::store_path(&world, &global) {
                 Ok(store) => store,
                 Err(failure) => return end(&world, failure),

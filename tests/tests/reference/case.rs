@@ -35,7 +35,9 @@ pub(crate) struct Call {
 
 /// Reads a recording.
 pub(crate) fn read(file: &str) -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/reference").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("data/reference")
+        .join(file);
     let text = std::fs::read_to_string(&path).unwrap();
     let cases: Vec<Value> = serde_json::from_str(&text).unwrap();
     cases.iter().map(case).collect()
@@ -47,20 +49,30 @@ fn case(case: &Value) -> Case {
     Case {
         id: text(&case["id"]),
         argv: texts(&case["argv"]),
-        env: entries(&case["env"]).map(|(name, value)| (name, value.as_str().map(str::to_owned))).collect(),
+        env: entries(&case["env"])
+            .map(|(name, value)| (name, value.as_str().map(str::to_owned)))
+            .collect(),
         stdin: text(&case["stdin"]),
-        files: entries(&case["files"]).map(|(name, value)| (name, text(value))).collect(),
-        files_after: entries(&case["files_after"]).map(|(name, value)| (name, text(value))).collect(),
+        files: entries(&case["files"])
+            .map(|(name, value)| (name, text(value)))
+            .collect(),
+        files_after: entries(&case["files_after"])
+            .map(|(name, value)| (name, text(value)))
+            .collect(),
         setup: setup.map(|step| texts(&step["argv"])).collect(),
         code: case["rc"].as_i64().map(|code| i32::try_from(code).unwrap()),
         stdout: text(&case["stdout"]),
         stderr: text(&case["stderr"]),
-        files_left: case["files_left"].is_array().then(|| texts(&case["files_left"])),
+        files_left: case["files_left"]
+            .is_array()
+            .then(|| texts(&case["files_left"])),
         config: Some(case["config"].clone()).filter(Value::is_object),
         wire: wire
             .map(|call| Call {
                 action: text(&call["action"]),
-                params: entries(&call["params"]).map(|(name, value)| (name, text(value))).collect(),
+                params: entries(&call["params"])
+                    .map(|(name, value)| (name, text(value)))
+                    .collect(),
             })
             .collect(),
     }
@@ -75,5 +87,9 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 fn entries(value: &Value) -> impl Iterator<Item = (String, &Value)> {
-    value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value))
+    value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), value))
 }

@@ -9,8 +9,9 @@ use crate::differences::{self, Part};
 use crate::home::Replayed;
 
 /// The commands whose standard output is read by programs: byte for byte.
-const EXACT: [&str; 10] =
-    ["url", "ip", "status", "config", "env", "ls", "inspect", "active", "version", "ssh"];
+const EXACT: [&str; 10] = [
+    "url", "ip", "status", "config", "env", "ls", "inspect", "active", "version", "ssh",
+];
 
 /// Sentences that scripts look for: where the recording has one, it stands word for word on the
 /// same stream.
@@ -76,7 +77,10 @@ pub(crate) fn all(case: &Case, replayed: &Replayed) -> Option<String> {
         if let Some(left) = &case.files_left
             && *left != replayed.files_left
         {
-            differ.push(format!("files left: {:?}\n  instead of {left:?}", replayed.files_left));
+            differ.push(format!(
+                "files left: {:?}\n  instead of {left:?}",
+                replayed.files_left
+            ));
         }
         if let Some(config) = &case.config {
             differ.extend(configuration(config, replayed.config.as_ref()));
@@ -97,10 +101,10 @@ pub(crate) fn all(case: &Case, replayed: &Replayed) -> Option<String> {
     })
 }
 
-/// The recording's addresses, and times, as placeholders.
+/// The recording's addresses, private, public and of the second machine, as one placeholder.
 fn placed(text: &str) -> String {
-    let text = text.replace("172.31.0.4", "$IP").replace("54.214.135.183", "$IP");
-    text.replace("$IP3", "$IP")
+    let addresses = regex::Regex::new(r"172\.31\.\d+\.\d+|54\.214\.\d+\.\d+|\$IP3").unwrap();
+    addresses.replace_all(text, "$$IP").into_owned()
 }
 
 fn output(case: &Case, stream: &str, recorded: &str, said: &str) -> Option<String> {
@@ -111,7 +115,8 @@ fn output(case: &Case, stream: &str, recorded: &str, said: &str) -> Option<Strin
     // The program's own version is another one; that of a machine's Docker is not.
     let own_version = recorded.starts_with("docker-machine version");
     if own_version {
-        let form = regex::Regex::new(r"^docker-machine version \d+\.\d+\.\d+, build \w+\n$").unwrap();
+        let form =
+            regex::Regex::new(r"^docker-machine version \d+\.\d+\.\d+, build \w+\n$").unwrap();
         return (!form.is_match(said)).then(|| format!("{stream}: {said:?}"));
     }
     match command {
@@ -131,12 +136,12 @@ fn table(text: &str) -> String {
     }
     let columns = regex::Regex::new(" {2,}").unwrap();
     let reasons = regex::Regex::new(
-        r"(Unable to query docker version|Error getting migrated host|open \$STORE[^:]*): .*",
+        r"Unable to query docker version: .*|(Error getting migrated host|(open )?\$STORE/).*",
     )
     .unwrap();
     let lines = text.lines().map(|line| {
         let line = columns.replace_all(line, "  ");
-        reasons.replace(&line, "$1").into_owned()
+        reasons.replace(&line, "<reason>").into_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -154,7 +159,10 @@ fn meaning(stream: &str, recorded: &str, said: &str) -> Option<String> {
     }
     let recorded = placed(recorded);
     for sentence in WELL_KNOWN {
-        let sentence = regex::RegexBuilder::new(sentence).multi_line(true).build().unwrap();
+        let sentence = regex::RegexBuilder::new(sentence)
+            .multi_line(true)
+            .build()
+            .unwrap();
         for found in sentence.find_iter(&recorded) {
             if !said.contains(found.as_str()) {
                 return Some(format!("{stream} lacks {:?}", found.as_str()));

@@ -51,18 +51,16 @@ const TABLE: &[(&str, &[Part], &str)] = &[
         "SFTP in process: no scp whose connection could close",
     ),
     (
-        "certs.custom",
-        &[Code(0), Out, Err, Files],
-        "the directory of the certificates is made",
-    ),
-    (
-        "none.restart",
-        &[],
-        "",
+        "live.scp.missing",
+        &[Err],
+        "SFTP in process: the path and the reason, and no status of a program that did not run",
     ),
 ];
 
 /// Returns what of a case is not compared.
 pub(crate) fn of(id: &str) -> &'static [Part] {
-    TABLE.iter().find(|(case, ..)| *case == id).map_or(&[], |(_, parts, _)| parts)
+    TABLE
+        .iter()
+        .find(|(case, ..)| *case == id)
+        .map_or(&[], |(_, parts, _)| parts)
 }

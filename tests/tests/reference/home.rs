@@ -37,14 +37,6 @@ pub(crate) struct Replayed {
     pub(crate) wire: Vec<Call>,
 }
 
-/// Returns the binary under test.
-pub(crate) fn binary() -> PathBuf {
-    match std::env::var_os("DOCKER_MACHINE_BIN") {
-        Some(path) => path.into(),
-        None => machine_tests::binary(),
-    }
-}
-
 /// Runs a case.
 pub(crate) async fn replay(case: &Case) -> Replayed {
     let root = TempDir::with_prefix("reference-").unwrap();
@@ -54,11 +46,21 @@ pub(crate) async fn replay(case: &Case) -> Replayed {
         .public_addresses([loopback(7)])
         .access_key("AK", ACCOUNT)
         .access_key(ec2_lab::ec2::ACCESS_KEY, ACCOUNT)
-        .image(Image::new("ami-1e749f67", "ubuntu", "099720109477", "x86_64", "ubuntu"))
+        .instance_profiles(["another"])
+        .image(Image::new(
+            "ami-1e749f67",
+            "ubuntu",
+            "099720109477",
+            "x86_64",
+            "ubuntu",
+        ))
         .start()
         .await
         .unwrap();
-    let home = Home { root: root.path().canonicalize().unwrap(), lab };
+    let home = Home {
+        root: root.path().canonicalize().unwrap(),
+        lab,
+    };
     home.write(&case.files);
     for argv in &case.setup {
         home.run(argv, &BTreeMap::new(), "").await;
@@ -68,7 +70,11 @@ pub(crate) async fn replay(case: &Case) -> Replayed {
     let (code, stdout, stderr) = home.run(&case.argv, &case.env, &case.stdin).await;
     let wire = home.lab.calls().into_iter().map(|call| Call {
         action: call.action,
-        params: call.params.into_iter().map(|(name, value)| (name, home.placed(&value))).collect(),
+        params: call
+            .params
+            .into_iter()
+            .map(|(name, value)| (name, home.placed(&value)))
+            .collect(),
     });
     Replayed {
         code,
@@ -145,7 +151,7 @@ impl Home {
         env: &BTreeMap<String, Option<String>>,
         stdin: &str,
     ) -> (Option<i32>, String, String) {
-        let mut command = std::process::Command::new(binary());
+        let mut command = std::process::Command::new(machine_tests::binary());
         command
             .arg0("docker-machine")
             .args(argv.iter().map(|word| self.filled(word)))
@@ -194,7 +200,11 @@ impl Home {
         }
         let status = child.wait().await.unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (status.code(), text(&stdout), text(&stderr.await.unwrap().unwrap()))
+        (
+            status.code(),
+            text(&stdout),
+            text(&stderr.await.unwrap().unwrap()),
+        )
     }
 
     /// The files under the store, but for those of our own, whose names or directories begin with a dot.

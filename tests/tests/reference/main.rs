@@ -25,7 +25,9 @@ const AT_ONCE: usize = 8;
 async fn replay(cases: Vec<Case>) {
     let only = std::env::var("REFERENCE_CASE").ok();
     let places = Arc::new(Semaphore::new(AT_ONCE));
-    let wanted = cases.into_iter().filter(|case| only.as_ref().is_none_or(|id| *id == case.id));
+    let wanted = cases
+        .into_iter()
+        .filter(|case| only.as_ref().is_none_or(|id| *id == case.id));
     let running: Vec<_> = wanted
         .map(|case| {
             let places = places.clone();

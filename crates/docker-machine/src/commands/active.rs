@@ -35,6 +35,10 @@ impl Command for Active {
         vec![Flag::new(timeout).short("t")]
     }
 
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         if !arguments.words.is_empty() {
             return Err(Failure::new("Error: Too many arguments given"));

@@ -31,6 +31,10 @@ impl Command for Inspect {
         vec![Flag::new(format).short("f")]
     }
 
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         if arguments.words.len() > 1 {
             return Err(Failure::usage(targets::ONE_MACHINE, &arguments.usage));

@@ -21,6 +21,10 @@ impl Command for Ip {
         }
     }
 
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let mut failures = Vec::new();
         for name in targets::all(cx, &arguments.words).await? {

@@ -41,6 +41,10 @@ impl Command for Ls {
         ]
     }
 
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let filters = Filters::parse(&arguments.options.list("filter"))
             .map_err(|error| Failure::new(error.to_string()))?;

@@ -96,7 +96,7 @@ pub trait Command: Send + Sync {
         false
     }
 
-    /// Tells whether a shell reads its standard output: what is told besides goes to standard error.
+    /// Tells whether programs read its standard output: what is told besides goes to standard error.
     fn is_evaluated(&self) -> bool {
         false
     }

@@ -28,6 +28,10 @@ impl Command for Ssh {
         true
     }
 
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let name = targets::first(cx, &arguments.words)?;
         let command = match arguments.words.get(1..).unwrap_or_default() {

@@ -21,6 +21,10 @@ impl Command for Status {
         }
     }
 
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let name = targets::only(cx, &arguments.words)?;
         cx.library.open(&name).await?;

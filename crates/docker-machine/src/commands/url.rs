@@ -21,6 +21,10 @@ impl Command for Url {
         }
     }
 
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let name = targets::only(cx, &arguments.words)?;
         cx.print(&cx.library.url(&name).await?);

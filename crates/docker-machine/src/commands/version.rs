@@ -21,6 +21,10 @@ impl Command for Version {
         }
     }
 
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         match arguments.words.as_slice() {
             [] => cx.print(&crate::version::line()),

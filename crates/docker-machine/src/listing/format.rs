@@ -158,8 +158,10 @@ fn row(item: &ListItem) -> Value {
     .into()
 }
 
+/// Whole milliseconds, rounded up: templates ask `{{if .ResponseTime}}`, and an answer takes some time.
 fn milliseconds(time: std::time::Duration) -> std::time::Duration {
-    std::time::Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    let milliseconds = time.as_nanos().div_ceil(1_000_000);
+    std::time::Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX))
 }
 
 type Fields = Vec<(&'static str, Value)>;
@@ -309,7 +311,7 @@ mod tests {
             r"{{.State}} {{.EngineOptions.Labels}} {{.SwarmOptions.Discovery}} {{.ResponseTime}}\t{{.EngineOptions.TLSVerify}}",
             &[item("a")],
         );
-        assert_eq!(shown, "Running [a=b c=d] token://a 12ms\ttrue\n");
+        assert_eq!(shown, "Running [a=b c=d] token://a 13ms\ttrue\n");
         assert_eq!(
             show("table {{.Name}}|{{.ResponseTime}}", &[]),
             "NAME|RESPONSE\n"

@@ -25,7 +25,7 @@ use trace::Trace;
 pub struct Wanted {
     /// `--debug`.
     pub debug: bool,
-    /// A shell reads standard output: lines go to standard error.
+    /// Programs read standard output: lines go to standard error.
     pub evaluated: bool,
     /// `MACHINE_LOG=json`.
     pub json_log: bool,
@@ -87,6 +87,24 @@ impl Sink {
         }
     }
 
+    /// Warns. Like the Go binary it does so among the other lines: GitLab Runner logs each line of
+    /// standard error as an error of its own.
+    pub fn warn(&self, text: &str) {
+        let stream = match self.wanted.json_log {
+            true => Stream::Err,
+            false => self.telling(),
+        };
+        self.line(stream, "warning", text);
+    }
+
+    /// Where lines go that are no errors.
+    fn telling(&self) -> Stream {
+        match self.wanted.evaluated {
+            true => Stream::Err,
+            false => Stream::Out,
+        }
+    }
+
     fn line(&self, stream: Stream, level: &str, text: &str) {
         if self.wanted.json_log && stream == Stream::Err {
             let record = record::message(self.ambient.now(), level, text);
@@ -115,14 +133,8 @@ impl Sink {
 impl Events for Sink {
     fn emit(&self, event: Event) {
         match event {
-            Event::Say(text) => {
-                let stream = match self.wanted.evaluated {
-                    true => Stream::Err,
-                    false => Stream::Out,
-                };
-                self.line(stream, "info", &text);
-            }
-            Event::Warn(text) => self.line(Stream::Err, "warning", &text),
+            Event::Say(text) => self.line(self.telling(), "info", &text),
+            Event::Warn(text) => self.warn(&text),
             Event::Debug(text) if self.wanted.debug => self.line(Stream::Err, "debug", &text),
             Event::Debug(_) => {}
             Event::Phase(what) => self.live.phase(&what),
@@ -199,7 +211,7 @@ mod tests {
         sink.emit(Event::Debug("c".into()));
         sink.emit(Event::Phase("d".into()));
         sink.emit(Event::Ended(api_call()));
-        assert_eq!((out.text().as_str(), err.text().as_str()), ("a\n", "b\n"));
+        assert_eq!((out.text().as_str(), err.text().as_str()), ("a\nb\n", ""));
     }
 
     #[test]
