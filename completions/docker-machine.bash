@@ -137,7 +137,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__active)
+        docker__machine__subcmd__active)
             opts="-t -h --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -159,7 +159,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__config)
+        docker__machine__subcmd__config)
             opts="-h --swarm --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -173,7 +173,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__create)
+        docker__machine__subcmd__create)
             opts="-h -d --engine-install-url --engine-version --engine-opt --engine-insecure-registry --engine-registry-mirror --engine-label --engine-storage-driver --engine-env --tls-san --custom-install-script --hostname-override --swarm --swarm-master --swarm-image --swarm-discovery --swarm-strategy --swarm-opt --swarm-join-opt --swarm-host --swarm-addr --swarm-experimental --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url --driver"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -447,7 +447,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__env)
+        docker__machine__subcmd__env)
             opts="-u -h --swarm --shell --unset --no-proxy --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -465,7 +465,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__help)
+        docker__machine__subcmd__help)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -479,7 +479,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__inspect)
+        docker__machine__subcmd__inspect)
             opts="-f -h --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -501,7 +501,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__ip)
+        docker__machine__subcmd__ip)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -515,7 +515,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__kill)
+        docker__machine__subcmd__kill)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -529,7 +529,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__ls)
+        docker__machine__subcmd__ls)
             opts="-q -t -f -h --quiet --filter --timeout --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -563,7 +563,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__mount)
+        docker__machine__subcmd__mount)
             opts="-u -h --unmount --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -577,7 +577,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__provision)
+        docker__machine__subcmd__provision)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -591,7 +591,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__prune)
+        docker__machine__subcmd__prune)
             opts="-f -h --force --older-than --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -609,7 +609,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__regenerate__subcmd__certs)
+        docker__machine__subcmd__regenerate__subcmd__certs)
             opts="-f -h --force --client-certs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -623,7 +623,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__restart)
+        docker__machine__subcmd__restart)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -637,7 +637,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__rm)
+        docker__machine__subcmd__rm)
             opts="-f -y -h --force --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -651,7 +651,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__scp)
+        docker__machine__subcmd__scp)
             opts="-r -d -q -h --recursive --delta --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -665,7 +665,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__ssh)
+        docker__machine__subcmd__ssh)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -679,7 +679,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__start)
+        docker__machine__subcmd__start)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -693,7 +693,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__status)
+        docker__machine__subcmd__status)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -707,7 +707,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__stop)
+        docker__machine__subcmd__stop)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -721,7 +721,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__upgrade)
+        docker__machine__subcmd__upgrade)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -735,7 +735,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__url)
+        docker__machine__subcmd__url)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -749,7 +749,7 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        docker__subcmd__machine__subcmd__version)
+        docker__machine__subcmd__version)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -768,7 +768,7 @@ _docker__machine() {
 
 
 _docker-machine_with_names() {
-    _docker-machine "$@"
+    _docker__machine "$@"
     local word current="${COMP_WORDS[COMP_CWORD]}"
     [[ $current == -* ]] && return 0
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
