@@ -228,19 +228,19 @@ impl Api {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         let region = self.region.clone();
-        if let SdkError::ServiceError(answer) = &error {
-            let (code, message) = (answer.err().code(), answer.err().message());
-            // A body without a code is some proxy's: its status is all there is to know.
-            let status = answer.raw().status().as_u16();
+        if let SdkError::ServiceError(answer) = &error
+            && let Some(code) = answer.err().code()
+        {
             return CallError::Refused {
                 action,
                 region,
-                code: code.map_or_else(|| format!("HTTP {status}"), str::to_owned),
-                message: readable(message.unwrap_or("no reason given")),
+                code: code.to_owned(),
+                message: readable(answer.err().message().unwrap_or("no reason given")),
                 request_id,
-                status,
+                status: answer.raw().status().as_u16(),
             };
         }
+        // Without a code it is no answer of EC2's, but of something on the way to it.
         if without_credentials(&error) {
             let source = error.into_source().unwrap_or_else(Into::into);
             return CallError::NoCredentials {

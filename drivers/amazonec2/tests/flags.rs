@@ -1,0 +1,162 @@
+//! Flags that make no sense, and answers of EC2 that rule a machine out.
+
+mod room;
+
+use machine_driver::{DriverErrorKind, FlagKind, KeyPlan};
+use room::Room;
+
+#[tokio::test]
+async fn bad_flags_are_configuration_errors_and_ask_nobody() {
+    let room = Room::new().await;
+    let missing = room.store.path().join("none").display().to_string();
+    for (flags, words) in [
+        (
+            &[("endpoint", ""), ("region", "xx-nowhere-9")][..],
+            "Invalid region specified",
+        ),
+        (
+            &[("endpoint", ""), ("insecure-transport", "true")],
+            "using --amazonec2-insecure-transport also requires --amazonec2-endpoint",
+        ),
+        (&[("secret-key", "")], "need each other"),
+        (&[("keypair-name", "kp")], "--amazonec2-ssh-keypath"),
+        (&[("ssh-keypath", &missing)], "--amazonec2-ssh-keypath"),
+        (&[("userdata", &missing)], "--amazonec2-userdata"),
+        (&[("ssh-port", "70000")], "--amazonec2-ssh-port"),
+        (&[("open-port", "80/icmp")], "--amazonec2-open-port"),
+        (&[("root-size", "0")], "--amazonec2-root-size"),
+        (&[("metadata-token", "maybe")], "--amazonec2-metadata-token"),
+        (&[("max-lifetime", "soon")], "--amazonec2-max-lifetime"),
+        (
+            &[("security-group-cidr", "10.0.0.0")],
+            "--amazonec2-security-group-cidr",
+        ),
+        (&[("use-fleet", "true")], "--amazonec2-launch-template"),
+    ] {
+        let Err(error) = room.configure(flags) else {
+            panic!("{flags:?} is accepted")
+        };
+        assert_eq!(error.kind, DriverErrorKind::Configuration, "{flags:?}");
+        assert!(error.to_string().contains(words), "{flags:?}: {error}");
+    }
+    assert!(room.lab.calls().is_empty());
+}
+
+#[tokio::test]
+async fn answers_that_rule_a_machine_out_make_nothing() {
+    let room = Room::new().await;
+    let key = room.store.path().join("k");
+    std::fs::write(&key, "private").unwrap();
+    let key = key.display().to_string();
+    use DriverErrorKind::{Configuration, PreCreate};
+    for (flags, kind, words) in [
+        (
+            &[("zone", "us-east-1f")][..],
+            PreCreate,
+            "unable to find a subnet that is both in the zone us-east-1f and belonging to VPC ID",
+        ),
+        (
+            &[("subnet-id", "subnet-0000")],
+            Configuration,
+            "The desired subnet could not be located in this region.",
+        ),
+        (
+            &[("ami", "ami-doesnotexist")],
+            PreCreate,
+            "there is no image ami-doesnotexist",
+        ),
+        (&[("instance-type", "t4g.micro")], PreCreate, "x86_64"),
+        (
+            &[("keypair-name", "kp"), ("ssh-keypath", &key)],
+            PreCreate,
+            "There is no keypair with the name kp. Please verify the key name provided.",
+        ),
+        (
+            &[("security-group", "sg-0123456789")],
+            Configuration,
+            "sg-0123456789",
+        ),
+        (
+            &[("vpc-id", "vpc-0123"), ("subnet-id", &room.subnets[&'a'])],
+            Configuration,
+            "does not belong to VpcId",
+        ),
+        (
+            &[("subnet-id", &room.subnets[&'b'])],
+            Configuration,
+            "is not in the availability zone",
+        ),
+    ] {
+        let error = room.create(&mut room.machine(flags)).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{flags:?}: {error}");
+        assert!(error.to_string().contains(words), "{flags:?}: {error}");
+    }
+    let made = room
+        .lab
+        .calls()
+        .into_iter()
+        .filter(|call| !call.action.starts_with("Describe"));
+    assert_eq!(
+        made.map(|call| call.action).collect::<Vec<_>>(),
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn the_key_follows_from_the_flags() {
+    let room = Room::new().await;
+    assert_eq!(
+        room.machine(&[]).key_plan(),
+        KeyPlan::Generate {
+            algorithm: "ed25519".into()
+        }
+    );
+    assert_eq!(
+        room.machine(&[("ssh-key-type", "rsa")]).key_plan(),
+        KeyPlan::Generate {
+            algorithm: "rsa".into()
+        }
+    );
+    let key = room.store.path().join("k");
+    std::fs::write(&key, "private").unwrap();
+    std::fs::write(key.with_extension("pub"), "public").unwrap();
+    let path = key.display().to_string();
+    let copy = |public| KeyPlan::Copy {
+        private: key.clone(),
+        public,
+    };
+    assert_eq!(
+        room.machine(&[("ssh-keypath", &path)]).key_plan(),
+        copy(true)
+    );
+    assert_eq!(
+        room.machine(&[("ssh-keypath", &path), ("keypair-name", "kp")])
+            .key_plan(),
+        copy(false)
+    );
+}
+
+#[test]
+fn every_flag_is_declared_once_and_helps() {
+    let specs = machine_driver::DriverKind::flags(&driver_amazonec2::AmazonEc2);
+    let mut names: Vec<_> = specs.iter().map(|spec| spec.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), specs.len());
+    assert!(
+        specs
+            .iter()
+            .all(|spec| spec.name.starts_with("amazonec2-") && !spec.help.is_empty())
+    );
+    let type_of = specs
+        .iter()
+        .find(|spec| spec.name == "amazonec2-instance-type")
+        .unwrap();
+    assert_eq!(
+        type_of.kind,
+        FlagKind::String {
+            default: "t2.micro"
+        }
+    );
+    assert_eq!(type_of.env, Some("AWS_INSTANCE_TYPE"));
+}
