@@ -1,12 +1,14 @@
 //! Whose account this is: a not-found counts only in the account where the thing was made.
 
 use machine_driver::DriverError;
-use machine_flow::{Cx, Resource, Undone};
+use machine_flow::{Cx, Resource, Undone, open_resources};
 
 use crate::call::CallError;
 use crate::client::Api;
+use crate::codes;
 use crate::fresh::CONSISTENCY_WINDOW;
 use crate::lifecycle::age;
+use crate::saved::Saved;
 
 /// Asks whose credentials these are.
 pub(crate) async fn caller(api: &Api, cx: &Cx) -> Result<Option<String>, CallError> {
@@ -20,6 +22,41 @@ pub(crate) async fn caller(api: &Api, cx: &Cx) -> Result<Option<String>, CallErr
         })
         .await?;
     Ok(answer.account)
+}
+
+/// Tells whether an error says that the keys themselves are no good.
+pub(crate) fn are_credentials_refused(error: &DriverError) -> bool {
+    let call = error.cause().downcast_ref::<CallError>();
+    call.is_some_and(|call| codes::is_bad_credentials(call.code()))
+}
+
+/// Returns a client with the provider chain's credentials instead of the machine's own, where both
+/// are certainly of one account: the one on record.
+pub(crate) async fn of_the_environment(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    resource: &Resource,
+) -> Option<Api> {
+    if saved.access_key.is_empty() {
+        return None;
+    }
+    let known = resource.intent.scope.account.clone().or_else(|| {
+        let entries = cx.journal.entries().unwrap_or_default();
+        open_resources(&entries)
+            .into_iter()
+            .find_map(|other| other.intent.scope.account)
+    })?;
+    let fresh = api.of_the_environment(saved);
+    let own = caller(&fresh, cx).await.ok()??;
+    if own != known {
+        return None;
+    }
+    cx.warn(format!(
+        "({}) AWS refuses the saved credentials; going on with those of the environment, of the same account {own}",
+        saved.base.machine_name
+    ));
+    Some(fresh)
 }
 
 /// Says what a not-found means for a resource.

@@ -43,10 +43,8 @@ pub(crate) enum ConfigureError {
     UserDataTooLong { size: usize },
     #[error("--amazonec2-use-fleet and --amazonec2-launch-template need each other")]
     HalfAFleet,
-    #[error(
-        "--amazonec2-max-lifetime does not go with --amazonec2-use-fleet: the launch template has the user data"
-    )]
-    LeaseOfAFleet,
+    #[error("--amazonec2-use-fleet cannot be used: this version launches with RunInstances only")]
+    Fleet,
 }
 
 impl From<ConfigureError> for DriverError {
@@ -96,6 +94,9 @@ pub(crate) fn configure(base: &Base, options: &Options) -> Result<(Saved, Wishes
     check_key(&saved)?;
     if saved.use_fleet == saved.launch_template.is_empty() {
         return Err(ConfigureError::HalfAFleet);
+    }
+    if saved.use_fleet {
+        return Err(ConfigureError::Fleet);
     }
     let user_data = user_data(&saved)?;
     let wishes = Wishes {
@@ -262,9 +263,6 @@ fn user_data(saved: &Saved) -> Result<Option<Vec<u8>>, ConfigureError> {
     let data = if saved.max_lifetime.is_empty() {
         users
     } else {
-        if saved.use_fleet {
-            return Err(ConfigureError::LeaseOfAFleet);
-        }
         let lifetime = duration(&saved.max_lifetime).ok_or_else(|| {
             value(
                 "max-lifetime",

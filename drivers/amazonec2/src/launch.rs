@@ -6,8 +6,8 @@ use aws_sdk_ec2::operation::run_instances::RunInstancesOutput;
 use aws_sdk_ec2::types::Instance;
 use machine_driver::DriverError;
 use machine_flow::{
-    Cancel, Cx, Intent, Look, Made, Ownership, StepError, StepFailure, UndoOrder, WaitError,
-    WaitPolicy, wait_until_ready,
+    Cancel, Cx, Intent, Look, Made, Ownership, StepError, StepFailure, UndoOrder, WaitPolicy,
+    wait_until_ready,
 };
 
 use crate::call::CallError;
@@ -213,10 +213,7 @@ async fn by_token(api: &Api, cx: &Cx, token: &str) -> Option<(Instance, Option<S
             })
         },
     );
-    match found.await {
-        Ok(found) => Some(found),
-        Err(WaitError::TimedOut { .. } | WaitError::Cancelled(_) | WaitError::Failed(_)) => None,
-    }
+    found.await.ok()
 }
 
 fn empty(api: &Api) -> CallError {

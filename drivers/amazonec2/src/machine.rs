@@ -14,7 +14,7 @@ use crate::client::{Api, scope};
 use crate::configure::Wishes;
 use crate::preflight::{self, Findings};
 use crate::saved::Saved;
-use crate::{groups, keypair, launch, lifecycle, undo};
+use crate::{account, groups, keypair, launch, lifecycle, undo};
 
 /// A machine of the driver `amazonec2`.
 pub(crate) struct Machine {
@@ -238,6 +238,14 @@ impl Driver for Machine {
     }
 
     async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError> {
-        undo::undo(self.api(), cx, &self.saved, resource).await
+        let refused = match undo::undo(self.api(), cx, &self.saved, resource).await {
+            Err(error) if account::are_credentials_refused(&error) => error,
+            result => return result,
+        };
+        // Keys that were saved at the create may have expired since.
+        match account::of_the_environment(self.api(), cx, &self.saved, resource).await {
+            Some(fresh) => undo::undo(&fresh, cx, &self.saved, resource).await,
+            None => Err(refused),
+        }
     }
 }

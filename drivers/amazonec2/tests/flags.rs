@@ -1,5 +1,7 @@
 //! Flags that make no sense, and answers of EC2 that rule a machine out.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod room;
 
 use machine_driver::{DriverErrorKind, FlagKind, KeyPlan};
@@ -32,6 +34,10 @@ async fn bad_flags_are_configuration_errors_and_ask_nobody() {
             "--amazonec2-security-group-cidr",
         ),
         (&[("use-fleet", "true")], "--amazonec2-launch-template"),
+        (
+            &[("use-fleet", "true"), ("launch-template", "t")],
+            "RunInstances only",
+        ),
     ] {
         let Err(error) = room.configure(flags) else {
             panic!("{flags:?} is accepted")

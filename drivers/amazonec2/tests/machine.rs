@@ -1,5 +1,7 @@
 //! A machine's life: create, state, stop, start, undo, and what EC2 may throw in its way.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod room;
 
 use std::time::Duration;

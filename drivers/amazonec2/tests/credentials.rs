@@ -1,0 +1,122 @@
+//! Saved keys that EC2 refuses, and what the environment has instead.
+//!
+//! The provider chain reads the environment, which a test must not change in its own process: each
+//! case runs in a child with an environment of its own, in which nothing leads to a metadata service.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod room;
+
+use std::process::Command;
+
+use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, KeyState, Lab, OTHER_ACCOUNT};
+use machine_driver::DriverErrorKind;
+use room::Room;
+
+/// Runs a test of this file in a child with these keys in its environment. True in the child.
+fn in_a_child(test: &str, access_key: Option<&str>) -> bool {
+    if std::env::var_os("IN_A_CHILD").is_some() {
+        return true;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args([test, "--exact"]).env_clear();
+    child
+        .env("IN_A_CHILD", "1")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("HOME", "/nonexistent");
+    if let Some(key) = access_key {
+        child
+            .env("AWS_ACCESS_KEY_ID", key)
+            .env("AWS_SECRET_ACCESS_KEY", "FRESHSECRET");
+    }
+    let output = child.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+    false
+}
+
+/// Creates a machine, lets its keys expire, and undoes it.
+async fn undo_with_expired_keys() -> (Room, machine_flow::UndoReport<machine_driver::DriverError>) {
+    let builder = Lab::builder()
+        .access_key(ACCESS_KEY, ACCOUNT)
+        .access_key("AKIDFRESH", ACCOUNT)
+        .access_key("AKIDSTRANGER", OTHER_ACCOUNT);
+    let room = Room::with(builder).await;
+    let machine = room.created(&[]).await;
+    room.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
+    let report = room.undo(&*machine).await;
+    (room, report)
+}
+
+#[tokio::test]
+async fn fresh_keys_of_the_same_account_win() {
+    if in_a_child("fresh_keys_of_the_same_account_win", Some("AKIDFRESH")) {
+        let (room, report) = undo_with_expired_keys().await;
+        assert!(report.is_clean(), "{:?}", report.left);
+        assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+        assert!(
+            room.told
+                .lines()
+                .contains("AWS refuses the saved credentials")
+        );
+        assert!(!room.told.everything().contains("FRESHSECRET"));
+    }
+}
+
+#[tokio::test]
+async fn keys_of_another_account_do_not() {
+    if in_a_child("keys_of_another_account_do_not", Some("AKIDSTRANGER")) {
+        let (room, report) = undo_with_expired_keys().await;
+        assert_eq!(report.left.len(), 2, "key pair and instance stay on record");
+        assert_eq!(room.lab.live_instances().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn without_others_the_refusal_is_told() {
+    if in_a_child("without_others_the_refusal_is_told", None) {
+        let (_, report) = undo_with_expired_keys().await;
+        for left in &report.left {
+            assert_eq!(
+                left.reason.as_ref().unwrap_err().kind,
+                DriverErrorKind::Denied
+            );
+        }
+        assert_eq!(report.left.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_the_provider_chain_finds_is_used_and_never_saved() {
+    if in_a_child(
+        "what_the_provider_chain_finds_is_used_and_never_saved",
+        Some(ACCESS_KEY),
+    ) {
+        let room = Room::new().await;
+        let machine = room
+            .created(&[("access-key", ""), ("secret-key", "")])
+            .await;
+        let saved = machine.save();
+        assert_eq!(
+            (&saved["AccessKey"], &saved["SecretKey"]),
+            (&"".into(), &"".into())
+        );
+        assert!(!room.journal.driver().to_string().contains("FRESHSECRET"));
+        assert_eq!(room.lab.live_instances().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn without_any_credentials_it_says_how_to_give_some() {
+    if in_a_child("without_any_credentials_it_says_how_to_give_some", None) {
+        let room = Room::new().await;
+        let mut machine = room.machine(&[("access-key", ""), ("secret-key", "")]);
+        let error = room.create(&mut machine).await.unwrap_err();
+        assert_eq!(error.kind, DriverErrorKind::Denied, "{error}");
+        assert!(error.hint.unwrap().contains("--amazonec2-access-key"));
+        assert!(room.lab.calls().is_empty());
+    }
+}

@@ -1,0 +1,110 @@
+//! What the driver may do: the policy file, and the narrow policy that is out in the wild.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod room;
+
+use std::collections::BTreeSet;
+
+use driver_amazonec2::AmazonEc2;
+use ec2_lab::ec2::{ACCESS_KEY, Lab};
+use machine_driver::DriverKind;
+use room::Room;
+
+/// The actions of the policy that ships with the driver.
+fn shipped() -> BTreeSet<String> {
+    let policy: serde_json::Value =
+        serde_json::from_str(include_str!("../iam-policy.json")).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let actions = statements
+        .iter()
+        .flat_map(|statement| statement["Action"].as_array().unwrap());
+    actions
+        .map(|action| action.as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Makes every call that the driver knows, and returns their actions.
+async fn everything(room: &Room) -> BTreeSet<String> {
+    let mut machine = room
+        .created(&[
+            ("vpc-id", ""),
+            ("ami", ""),
+            ("use-private-address", "false"),
+        ])
+        .await;
+    machine.diagnose(&room.cx).await;
+    machine.stop(&room.cx).await.unwrap();
+    machine.start(&room.cx).await.unwrap();
+    machine.restart(&room.cx).await.unwrap();
+    AmazonEc2
+        .left_behind(&*machine, "store-1", &room.cx)
+        .await
+        .unwrap();
+    let spot = room.created(&[("request-spot-instance", "true")]).await;
+    let volume = room.lab.volumes()[0].id.clone();
+    for item in AmazonEc2
+        .left_behind(&*spot, "store-1", &room.cx)
+        .await
+        .unwrap()
+    {
+        spot.undo(&item.resource, &room.cx).await.unwrap();
+        let mut as_volume = item.resource.clone();
+        as_volume.intent.kind = "volume".into();
+        as_volume.id = Some(volume.clone());
+        spot.undo(&as_volume, &room.cx).await.ok();
+    }
+    room.lab
+        .counts()
+        .into_keys()
+        .map(|action| format!("ec2:{action}"))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_shipped_policy_allows_all_calls_and_hardly_more() {
+    let room = Room::new().await;
+    room.lab.allow_only(ACCESS_KEY, shipped());
+    let mut seen = everything(&room).await;
+    // It needs no permission.
+    seen.remove("ec2:GetCallerIdentity");
+    // Tags at birth are authorised as CreateTags; a default VPC by its attribute spares DescribeVpcs.
+    seen.insert("ec2:CreateTags".into());
+    seen.insert("ec2:DescribeVpcs".into());
+    assert_eq!(seen, shipped());
+}
+
+#[tokio::test]
+async fn the_policy_in_the_wild_is_enough_where_the_group_is_there() {
+    let room = Room::with(Lab::builder()).await;
+    room.created(&[]).await;
+    let wild = [
+        "ec2:Describe*",
+        "ec2:RunInstances",
+        "ec2:StartInstances",
+        "ec2:StopInstances",
+        "ec2:RebootInstances",
+        "ec2:TerminateInstances",
+        "ec2:CreateKeyPair",
+        "ec2:ImportKeyPair",
+        "ec2:DeleteKeyPair",
+        "ec2:CreateTags",
+        "ec2:RequestSpotInstances",
+        "ec2:CancelSpotInstanceRequests",
+        "ec2:AssociateIamInstanceProfile",
+    ];
+    room.lab.allow_only(ACCESS_KEY, wild);
+    // Another port than the group has open: it cannot be opened, and that is not the end.
+    let mut machine = room
+        .created(&[("request-spot-instance", "true"), ("open-port", "80")])
+        .await;
+    assert!(
+        room.told.lines().contains("cannot open ports"),
+        "{}",
+        room.told.lines()
+    );
+    assert_eq!(machine.diagnose(&room.cx).await, None);
+    machine.restart(&room.cx).await.unwrap();
+    assert!(room.undo(&*machine).await.is_clean());
+    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+}
