@@ -150,7 +150,7 @@ async fn terminate(api: &Api, cx: &Cx, id: &str) -> Result<(), CallError> {
     .map(|_| ())
 }
 
-/// Looks for a launch whose answer never came: by its client token, and by the machine's own tag.
+/// Looks for a launch whose answer never came: by the machine's own tag, then by its client token.
 async fn unfinished(
     api: &Api,
     cx: &Cx,
@@ -158,14 +158,19 @@ async fn unfinished(
     resource: &Resource,
 ) -> Result<Undone, DriverError> {
     let by_token = filter("client-token", [resource.intent.key.clone()]);
+    let tagged = !saved.no_owner_tags && !saved.id.is_empty();
+    let by_tag = filter(
+        format!("tag:{}", owner_key(saved, "id")),
+        [saved.id.clone()],
+    );
     let found = look_up(cx, "a launch to be found", || async {
-        let mut found = instances(api, cx, vec![by_token.clone()]).await?;
-        if found.is_empty() && !saved.no_owner_tags && !saved.id.is_empty() {
-            let tag = filter(
-                format!("tag:{}", owner_key(saved, "id")),
-                [saved.id.clone()],
-            );
-            found = instances(api, cx, vec![tag]).await?;
+        let mut found = Vec::new();
+        if tagged {
+            found = instances(api, cx, vec![by_tag.clone()]).await?;
+        }
+        // A launch that was refused its tags has its token still.
+        if found.is_empty() {
+            found = instances(api, cx, vec![by_token.clone()]).await?;
         }
         Ok((!found.is_empty()).then_some(found))
     })

@@ -197,7 +197,7 @@ async fn a_fresh_key_and_group_may_be_unknown_for_a_moment() {
             .blind(kind, Blindness::flicker(Duration::from_secs(2)));
     }
     let machine = room.created(&[("use-private-address", "false")]).await;
-    assert_eq!(machine.state(&room.cx).await.is_ok(), true);
+    assert!(machine.state(&room.cx).await.is_ok());
     assert!(room.undo(&*machine).await.is_clean());
     assert!(room.lab.clean(), "{:?}", room.lab.left_over());
 }
