@@ -82,11 +82,8 @@ impl Channel {
     async fn granted(&mut self, sent: Result<(), russh::Error>) -> Result<(), PumpError> {
         sent.map_err(|_| PumpError::Lost)?;
         loop {
-            match self.read.wait().await {
-                Some(ChannelMsg::Success) => return Ok(()),
-                Some(ChannelMsg::Failure) => return Err(PumpError::Refused),
-                Some(ChannelMsg::Close) | None => return Err(PumpError::Lost),
-                Some(_) => {}
+            if let Some(answer) = answer(self.read.wait().await) {
+                return answer;
             }
         }
     }
@@ -115,6 +112,30 @@ impl Channel {
             self.write = None;
         }
         result
+    }
+}
+
+/// Starts a subsystem on a channel that is to be a stream.
+pub(crate) async fn subsystem(
+    mut channel: russh::Channel<Msg>,
+    name: &str,
+) -> Result<russh::Channel<Msg>, PumpError> {
+    let sent = channel.request_subsystem(true, name).await;
+    sent.map_err(|_| PumpError::Lost)?;
+    loop {
+        if let Some(answer) = answer(channel.wait().await) {
+            return answer.map(|()| channel);
+        }
+    }
+}
+
+/// Reads the answer to a request, if the message is one.
+fn answer(message: Option<ChannelMsg>) -> Option<Result<(), PumpError>> {
+    match message {
+        Some(ChannelMsg::Success) => Some(Ok(())),
+        Some(ChannelMsg::Failure) => Some(Err(PumpError::Refused)),
+        Some(ChannelMsg::Close) | None => Some(Err(PumpError::Lost)),
+        Some(_) => None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use machine_flow::{Cx, SpanKind, SpanOutcome};
 use machine_types::printable_tail;
 use russh::Disconnect;
+use russh::client::Msg;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -41,9 +42,9 @@ impl Connection {
     }
 
     /// Opens a channel for what `title` names.
-    pub(crate) async fn open(&self, title: &str) -> Result<Channel, SshError> {
+    pub(crate) async fn open(&self, title: &str) -> Result<russh::Channel<Msg>, SshError> {
         match self.handle.channel_open_session().await {
-            Ok(channel) => Ok(Channel::new(channel)),
+            Ok(channel) => Ok(channel),
             Err(russh::Error::ChannelOpenFailure(reason)) => Err(SshError::Refused {
                 title: title.to_owned(),
                 host: self.host.clone(),
@@ -51,6 +52,10 @@ impl Connection {
             }),
             Err(_) => Err(self.lost(title)),
         }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.handle.is_closed()
     }
 
     fn lost(&self, title: &str) -> SshError {
@@ -197,7 +202,7 @@ impl Session {
         let line = command.line()?;
         let connection = &self.connection;
         let work = async {
-            let mut channel = connection.open(title).await?;
+            let mut channel = Channel::new(connection.open(title).await?);
             let started = channel.exec(line).await;
             started.map_err(|error| connection.explain(title, error))?;
             let ended = channel.pump(stdin, stdout, stderr, None).await;
@@ -222,7 +227,7 @@ impl Session {
         let title = "shell";
         let connection = &self.connection;
         let work = async {
-            let mut channel = connection.open(title).await?;
+            let mut channel = Channel::new(connection.open(title).await?);
             let started = channel.shell(pty).await;
             started.map_err(|error| connection.explain(title, error))?;
             let ended = channel
@@ -256,7 +261,7 @@ impl Session {
 
     /// Tells whether the connection has ended, as far as it is known here.
     pub fn is_closed(&self) -> bool {
-        self.connection.handle.is_closed()
+        self.connection.is_closed()
     }
 
     /// Says goodbye and hangs up. Dropping does the same without the goodbye.

@@ -1,32 +1,239 @@
-//! The machine's files, by SFTP.
+//! The machine's files, by SFTP (draft-ietf-secsh-filexfer-02, version 3, as OpenSSH speaks it).
 
+use std::fmt;
 use std::sync::Arc;
 
 use machine_flow::Cx;
+use machine_types::printable;
+use russh_sftp::client::error::Error;
+use russh_sftp::client::fs::{File, Metadata};
+use russh_sftp::client::{Config, SftpSession};
+use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::SshError;
+use crate::pump::subsystem;
 use crate::session::Connection;
 
-/// The machine's files. Paths are relative to the login's directory; `~` has no meaning.
+/// How long the machine may take for one answer, with others of a slow line queued before it.
+const ANSWER: u64 = 60;
+
+/// How many requests for reading and writing are under way at once, of up to 255 KB and 32 KB:
+/// both come to about the 2 MB of OpenSSH's window.
+const READS: usize = 8;
+const WRITES: usize = 64;
+
+/// The machine's files. Paths are relative to the login's directory; an empty one is that
+/// directory, `~` has no meaning. Keeps the connection open while it lives.
 pub struct Sftp {
-    _private: (),
+    files: SftpSession,
+    connection: Arc<Connection>,
 }
 
-impl Sftp {
-    pub(crate) async fn start(_connection: Arc<Connection>, _cx: &Cx) -> Result<Self, SftpError> {
-        todo!()
-    }
-}
-
-/// A file or directory on the machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What there is at a path; links are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
-    /// Whether it is a directory (a link to one counts).
-    pub directory: bool,
+    /// What it is.
+    pub kind: EntryKind,
     /// Its length in bytes.
     pub size: u64,
     /// Its permissions, the lower nine bits of its mode.
     pub mode: u32,
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A device, a socket, a pipe.
+    Other,
+}
+
+impl Sftp {
+    pub(crate) async fn start(connection: Arc<Connection>, cx: &Cx) -> Result<Self, SftpError> {
+        let title = "sftp";
+        let work = async {
+            let channel = connection.open(title).await?;
+            let started = subsystem(channel, title).await;
+            started.map_err(|error| connection.explain(title, error))
+        };
+        let channel = connection
+            .bounded(title, None, cx, work)
+            .await
+            .map_err(SftpError::Start)?;
+        let config = Config {
+            max_concurrent_reads: READS,
+            max_concurrent_writes: WRITES,
+            request_timeout_secs: ANSWER,
+            ..Config::default()
+        };
+        let session = SftpSession::new_with_config(channel.into_stream(), config);
+        let files = match cx.cancel.or(session).await {
+            Ok(Ok(files)) => files,
+            Ok(Err(error)) => return Err(answer(&connection, title, &error)),
+            Err(reason) => return Err(SftpError::Cancelled(reason)),
+        };
+        Ok(Self { files, connection })
+    }
+
+    /// Looks what is at a path.
+    ///
+    /// # Errors
+    /// [`SftpError::Remote`] names the path, where there is nothing, too.
+    pub async fn entry(&self, path: &str) -> Result<Entry, SftpError> {
+        let found = self.files.metadata(or_here(path)).await;
+        found.map(Entry::from).map_err(|e| self.failed(path, &e))
+    }
+
+    /// Looks what is at a path, if anything.
+    ///
+    /// # Errors
+    /// [`SftpError::Remote`] where the machine does not say.
+    pub async fn entry_if_any(&self, path: &str) -> Result<Option<Entry>, SftpError> {
+        match self.files.metadata(or_here(path)).await {
+            Ok(found) => Ok(Some(Entry::from(found))),
+            Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => Ok(None),
+            Err(error) => Err(self.failed(path, &error)),
+        }
+    }
+
+    /// Lists the names in a directory, `.` and `..` left out, as the machine gives them: whoever
+    /// makes a path of one has to look at it first.
+    ///
+    /// # Errors
+    /// [`SftpError::Remote`] names the directory.
+    pub async fn names(&self, directory: &str) -> Result<Vec<String>, SftpError> {
+        let listed = self.files.read_dir(or_here(directory)).await;
+        let listed = listed.map_err(|e| self.failed(directory, &e))?;
+        Ok(listed.map(|entry| entry.file_name()).collect())
+    }
+
+    /// Opens a file to be read. Reads ahead.
+    ///
+    /// # Errors
+    /// [`SftpError::Remote`] names the path; reading itself fails with the machine's words.
+    pub async fn read(
+        &self,
+        path: &str,
+    ) -> Result<impl AsyncRead + Send + Unpin + use<>, SftpError> {
+        self.open(path, OpenFlags::READ, FileAttributes::empty())
+            .await
+    }
+
+    /// Opens a file to be written from its start, emptied if it is there, else made with `mode`
+    /// less the umask's bits. What was written is on the machine once `shutdown` has succeeded.
+    ///
+    /// # Errors
+    /// [`SftpError::Remote`] names the path; writing itself fails with the machine's words.
+    pub async fn write(
+        &self,
+        path: &str,
+        mode: u32,
+    ) -> Result<impl AsyncWrite + Send + Unpin + use<>, SftpError> {
+        let flags = OpenFlags::CREATE | OpenFlags::TRUNCATE | OpenFlags::WRITE;
+        self.open(path, flags, permissions(mode)).await
+    }
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    /// [`SftpError::Remote`] names the path, where it is there already, too.
+    pub async fn make_directory(&self, path: &str) -> Result<(), SftpError> {
+        let made = self.files.create_dir(path).await;
+        made.map_err(|error| self.failed(path, &error))
+    }
+
+    /// Sets the permissions of what is at a path.
+    ///
+    /// # Errors
+    /// [`SftpError::Remote`] names the path.
+    pub async fn set_mode(&self, path: &str, mode: u32) -> Result<(), SftpError> {
+        let set = self
+            .files
+            .set_metadata(or_here(path), permissions(mode))
+            .await;
+        set.map_err(|error| self.failed(path, &error))
+    }
+
+    async fn open(
+        &self,
+        path: &str,
+        flags: OpenFlags,
+        attributes: FileAttributes,
+    ) -> Result<File, SftpError> {
+        self.files
+            .open_with_flags_and_attributes(path, flags, attributes)
+            .await
+            .map_err(|error| self.failed(path, &error))
+    }
+
+    fn failed(&self, path: &str, error: &Error) -> SftpError {
+        answer(&self.connection, path, error)
+    }
+
+    /// Says in the words of this room how reading or writing an open file failed.
+    pub(crate) fn failed_open(&self, path: &str, error: &std::io::Error) -> SftpError {
+        SftpError::Remote {
+            path: path.to_owned(),
+            reason: match self.connection.is_closed() {
+                true => "the connection was lost".to_owned(),
+                false => printable(error.to_string().as_bytes()),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Sftp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sftp").finish_non_exhaustive()
+    }
+}
+
+impl From<Metadata> for Entry {
+    fn from(found: Metadata) -> Self {
+        let kind = match (found.is_dir(), found.is_regular()) {
+            (true, _) => EntryKind::Directory,
+            (_, true) => EntryKind::File,
+            _ => EntryKind::Other,
+        };
+        Self {
+            kind,
+            size: found.size.unwrap_or_default(),
+            mode: found.permissions.unwrap_or_default() & 0o777,
+        }
+    }
+}
+
+fn or_here(path: &str) -> &str {
+    if path.is_empty() { "." } else { path }
+}
+
+fn permissions(mode: u32) -> FileAttributes {
+    FileAttributes {
+        permissions: Some(mode & 0o777),
+        ..FileAttributes::empty()
+    }
+}
+
+fn answer(connection: &Connection, path: &str, error: &Error) -> SftpError {
+    let reason = match error {
+        // In the system's words, as scp gives them.
+        Error::Status(status) => match status.status_code {
+            StatusCode::NoSuchFile => "No such file or directory".to_owned(),
+            StatusCode::PermissionDenied => "Permission denied".to_owned(),
+            _ => printable(status.error_message.as_bytes()),
+        },
+        Error::Timeout => format!("no answer for {ANSWER} s"),
+        _ if connection.is_closed() => "the connection was lost".to_owned(),
+        other => printable(other.to_string().as_bytes()),
+    };
+    SftpError::Remote {
+        path: path.to_owned(),
+        reason,
+    }
 }
 
 /// Why something with the machine's files failed.

@@ -1,5 +1,6 @@
 //! Waiting for a machine that is still booting.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use machine_flow::{Cx, Look, WaitError, WaitPolicy, wait_until};
@@ -27,31 +28,31 @@ pub async fn wait_for_ssh(
     cx: &Cx,
     within: Duration,
 ) -> Result<Session, WaitForSshError> {
+    let wait = Arc::new(Wait {
+        endpoint: endpoint.clone(),
+        credentials: credentials.clone(),
+        host_keys: host_keys.clone(),
+        cx: cx.clone(),
+        begun: cx.ambient.monotonic(),
+        within,
+        progress: Mutex::default(),
+    });
     let name = format!("{}@{}", endpoint.user, authority(endpoint));
-    let begun = cx.ambient.monotonic();
-    let elapsed = || cx.ambient.monotonic().saturating_sub(begun);
-    let mut progress = Progress::default();
     let policy = WaitPolicy::every(PACE, within);
-    let waited = wait_until(cx, &format!("SSH on {name}"), policy, async || {
-        let left = within.saturating_sub(elapsed()).max(SHORTEST);
-        let (dial, whole) = (DIAL.min(left), HANDSHAKE.min(left));
-        match attempt(endpoint, credentials, host_keys, cx, dial, whole).await {
-            Ok(session) => Ok(Look::Ready(session)),
-            Err(error) => match error.layer() {
-                Some(layer) if layer != Layer::HostKey => {
-                    let pause = progress.note(error, layer, elapsed());
-                    Ok(Look::PendingFor(format!("{layer}"), pause))
-                }
-                _ => Err(error),
-            },
+    // Each look owns what it uses: of a future that borrows from a closure the compiler cannot
+    // tell whether it may move to another thread.
+    let look = {
+        let wait = wait.clone();
+        move || {
+            let wait = wait.clone();
+            async move { wait.look().await }
         }
-    })
-    .await;
-    match waited {
+    };
+    match wait_until(cx, &format!("SSH on {name}"), policy, look).await {
         Ok(session) => Ok(session),
         Err(WaitError::Failed(error)) => Err(WaitForSshError::Hopeless(error)),
         Err(WaitError::Cancelled(reason)) => Err(WaitForSshError::Cancelled(reason)),
-        Err(WaitError::TimedOut { .. }) => Err(progress.timed_out(name, within, elapsed())),
+        Err(WaitError::TimedOut { .. }) => Err(wait.timed_out(name)),
     }
 }
 
@@ -77,27 +78,69 @@ const LATER_REFUSALS: Duration = Duration::from_millis(5500);
 /// The same servers count 1 s for a connection without a login.
 const NO_LOGIN: Duration = Duration::from_secs(1);
 
-/// How far it got, and since when.
+/// One wait: what for, and how far it got.
+struct Wait {
+    endpoint: SshEndpoint,
+    credentials: Credentials,
+    host_keys: HostKeys,
+    cx: Cx,
+    begun: Duration,
+    within: Duration,
+    progress: Mutex<Progress>,
+}
+
 #[derive(Default)]
 struct Progress {
+    /// The last attempt's error, its layer, and since when it has been that layer.
     last: Option<(ConnectError, Layer, Duration)>,
     refusals: u32,
 }
 
-impl Progress {
+impl Wait {
+    async fn look(&self) -> Result<Look<Session>, ConnectError> {
+        let left = self.within.saturating_sub(self.elapsed()).max(SHORTEST);
+        let (dial, whole) = (DIAL.min(left), HANDSHAKE.min(left));
+        let Self {
+            endpoint,
+            credentials,
+            host_keys,
+            cx,
+            ..
+        } = self;
+        match attempt(endpoint, credentials, host_keys, cx, dial, whole).await {
+            Ok(session) => Ok(Look::Ready(session)),
+            Err(error) => match error.layer() {
+                Some(layer) if layer != Layer::HostKey => {
+                    let pause = self.note(error, layer);
+                    Ok(Look::PendingFor(format!("{layer}"), pause))
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.cx.ambient.monotonic().saturating_sub(self.begun)
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes a failed attempt, and returns how long to leave the machine alone at least.
-    fn note(&mut self, error: ConnectError, layer: Layer, now: Duration) -> Duration {
-        let since = match &self.last {
+    fn note(&self, error: ConnectError, layer: Layer) -> Duration {
+        let mut progress = self.progress();
+        let since = match &progress.last {
             Some((_, last, since)) if *last == layer => *since,
-            _ => now,
+            _ => self.elapsed(),
         };
-        self.last = Some((error, layer, since));
+        progress.last = Some((error, layer, since));
         match layer {
             Layer::Address | Layer::Route | Layer::Port => Duration::ZERO,
             Layer::Banner | Layer::KeyExchange | Layer::HostKey => NO_LOGIN,
             Layer::Authentication => {
-                self.refusals += 1;
-                match self.refusals {
+                progress.refusals += 1;
+                match progress.refusals {
                     1 => FIRST_REFUSAL,
                     _ => LATER_REFUSALS,
                 }
@@ -105,20 +148,18 @@ impl Progress {
         }
     }
 
-    fn timed_out(self, endpoint: String, within: Duration, now: Duration) -> WaitForSshError {
-        let (last, reached, since) = self.last.unwrap_or((
-            ConnectError::NoAnswer {
-                address: endpoint.clone(),
-                within,
-            },
-            Layer::Route,
-            Duration::ZERO,
-        ));
+    fn timed_out(&self, endpoint: String) -> WaitForSshError {
+        let within = self.within;
+        let (last, reached, since) = self.progress().last.take().unwrap_or_else(|| {
+            let address = endpoint.clone();
+            let nothing = ConnectError::NoAnswer { address, within };
+            (nothing, Layer::Route, Duration::ZERO)
+        });
         WaitForSshError::TimedOut {
             endpoint,
             within,
             reached,
-            stuck: now.saturating_sub(since),
+            stuck: self.elapsed().saturating_sub(since),
             last,
         }
     }

@@ -16,10 +16,10 @@ use tempfile::TempDir;
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// More than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Tells whether there is an OpenSSH to test with.
-pub fn available() -> bool {
+pub(crate) fn available() -> bool {
     let there = Path::new(SSHD).exists() && Path::new("/usr/bin/ssh-keygen").exists();
     let wanted = std::env::var_os("LAB_REAL_SSHD").is_some_and(|value| value == "1");
     assert!(
@@ -42,23 +42,23 @@ macro_rules! need_openssh {
     };
 }
 
-pub fn cx() -> Cx {
+pub(crate) fn cx() -> Cx {
     Cx::new(Arc::new(MemoryJournal::default()))
 }
 
 /// A port that nobody listens at.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
-pub fn me() -> String {
+pub(crate) fn me() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// Runs a tool that must succeed, and returns what it wrote.
-pub fn tool(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn tool(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -70,7 +70,7 @@ pub fn tool(program: &str, arguments: &[&str]) -> String {
 }
 
 /// Makes a key pair with ssh-keygen, and returns the private key's path.
-pub fn keygen(directory: &Path, name: &str, options: &[&str]) -> PathBuf {
+pub(crate) fn keygen(directory: &Path, name: &str, options: &[&str]) -> PathBuf {
     let path = directory.join(name);
     let mut arguments = vec!["-q", "-N", "", "-C", "", "-f", path.to_str().unwrap()];
     arguments.extend(options);
@@ -79,16 +79,17 @@ pub fn keygen(directory: &Path, name: &str, options: &[&str]) -> PathBuf {
 }
 
 /// The server's directory, keys and address; and the server, while it runs.
-pub struct Server {
-    pub directory: TempDir,
-    pub endpoint: SshEndpoint,
+pub(crate) struct Server {
+    pub(crate) directory: TempDir,
+    pub(crate) endpoint: SshEndpoint,
     options: String,
+    sftp: &'static str,
     child: Option<Child>,
 }
 
 impl Server {
     /// Sets a server up that accepts one Ed25519 key, and does not start it.
-    pub fn prepared() -> Self {
+    pub(crate) fn prepared() -> Self {
         let directory = tempfile::tempdir().unwrap();
         keygen(directory.path(), "host", &["-t", "ed25519"]);
         let key = keygen(directory.path(), "id", &["-t", "ed25519"]);
@@ -102,35 +103,36 @@ impl Server {
             directory,
             endpoint,
             options: String::new(),
+            sftp: "Subsystem sftp internal-sftp\n",
             child: None,
         };
         server.authorize(&server.path("id.pub"));
         server
     }
 
-    pub fn started() -> Self {
+    pub(crate) fn started() -> Self {
         let mut server = Self::prepared();
         server.start();
         server
     }
 
     /// Adds lines to its configuration.
-    pub fn option(&mut self, line: &str) {
+    pub(crate) fn option(&mut self, line: &str) {
         self.options.push_str(line);
         self.options.push('\n');
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Lets a public key in.
-    pub fn authorize(&self, public: &Path) {
+    pub(crate) fn authorize(&self, public: &Path) {
         std::fs::copy(public, self.path("authorized")).unwrap();
     }
 
     /// Starts it, and returns when it listens.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         // The directory that sshd locks its unprivileged part into, where it runs as root.
         if me() == "root" {
             std::fs::create_dir_all("/run/sshd").unwrap();
@@ -140,8 +142,8 @@ impl Server {
             "Port {}\nListenAddress 127.0.0.1\nHostKey {directory}/host\nPidFile none\n\
              AuthorizedKeysFile {directory}/authorized\nStrictModes no\nUsePAM no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
-             Subsystem sftp internal-sftp\nPrintMotd no\nPrintLastLog no\n{}",
-            self.endpoint.port, self.options
+             {}PrintMotd no\nPrintLastLog no\n{}",
+            self.endpoint.port, self.sftp, self.options
         );
         std::fs::write(self.path("sshd_config"), config).unwrap();
         let mut child = Command::new(SSHD)
@@ -166,19 +168,25 @@ impl Server {
         self.child = Some(child);
     }
 
+    /// Starts it without SFTP, unless the options have one.
+    pub(crate) fn start_with_own_sftp(&mut self) {
+        self.sftp = "";
+        self.start();
+    }
+
     /// Ends the listener. Sessions that are open go on.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
     }
 
-    pub fn credentials(&self) -> Credentials {
+    pub(crate) fn credentials(&self) -> Credentials {
         Credentials::KeyFile(self.path("id"))
     }
 
-    pub async fn session(&self) -> Session {
+    pub(crate) async fn session(&self) -> Session {
         connect(
             &self.endpoint,
             &self.credentials(),
@@ -198,12 +206,12 @@ impl Drop for Server {
 }
 
 /// The mode of a file.
-pub fn mode(path: &Path) -> u32 {
+pub(crate) fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
 /// An error with all its causes, as the binary would print it.
-pub fn told(error: &dyn std::error::Error) -> String {
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

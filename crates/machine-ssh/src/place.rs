@@ -1,0 +1,176 @@
+//! One end of a copy: a path here or on a machine, treated alike.
+
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tokio::fs;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::transfer::plain_name;
+use crate::{Entry, EntryKind, Sftp, TransferError};
+
+/// One end of a copy.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// A path of this computer.
+    Local(&'a Path),
+    /// A path of a machine, relative to the login's directory; empty is that directory.
+    Remote(&'a Sftp, &'a str),
+}
+
+/// A [`Place`] that owns its path.
+#[derive(Clone)]
+pub(crate) enum Spot<'a> {
+    Local(PathBuf),
+    Remote(&'a Sftp, String),
+}
+
+/// A path as errors show it.
+pub(crate) fn local(path: &Path) -> String {
+    path.display().to_string()
+}
+
+impl<'a> Spot<'a> {
+    pub(crate) fn of(place: Place<'a>) -> Self {
+        match place {
+            Place::Local(path) => Self::Local(path.to_owned()),
+            Place::Remote(sftp, path) => Self::Remote(sftp, path.to_owned()),
+        }
+    }
+
+    /// The path, to be shown.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Local(path) => local(path),
+            Self::Remote(_, path) => path.clone(),
+        }
+    }
+
+    /// The last part of the path; `None` for `.`, `..`, the root and the login's directory,
+    /// whose content goes to the target itself.
+    pub(crate) fn base_name(&self) -> Option<String> {
+        let name = match self {
+            Self::Local(path) => path.file_name()?.to_str()?,
+            Self::Remote(_, path) => path.trim_end_matches('/').rsplit('/').next()?,
+        };
+        (!matches!(name, "" | "." | "..")).then(|| name.to_owned())
+    }
+
+    /// The path of what a directory's listing names.
+    pub(crate) fn child(&self, name: &str) -> Result<Self, TransferError> {
+        plain_name(&self.name(), name)?;
+        Ok(match self {
+            Self::Local(path) => Self::Local(path.join(name)),
+            Self::Remote(sftp, path) if path.is_empty() => Self::Remote(sftp, name.to_owned()),
+            Self::Remote(sftp, path) => {
+                Self::Remote(sftp, format!("{}/{name}", path.trim_end_matches('/')))
+            }
+        })
+    }
+
+    pub(crate) async fn entry(&self) -> Result<Entry, TransferError> {
+        match self {
+            Self::Local(path) => match fs::metadata(path).await {
+                Ok(found) => Ok(local_entry(&found)),
+                Err(error) => Err(self.failed(error)),
+            },
+            Self::Remote(sftp, path) => Ok(sftp.entry(path).await?),
+        }
+    }
+
+    pub(crate) async fn entry_if_any(&self) -> Result<Option<Entry>, TransferError> {
+        match self {
+            Self::Local(path) => match fs::metadata(path).await {
+                Ok(found) => Ok(Some(local_entry(&found))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(self.failed(error)),
+            },
+            Self::Remote(sftp, path) => Ok(sftp.entry_if_any(path).await?),
+        }
+    }
+
+    pub(crate) async fn names(&self) -> Result<Vec<String>, TransferError> {
+        let path = match self {
+            Self::Remote(sftp, path) => return Ok(sftp.names(path).await?),
+            Self::Local(path) => path,
+        };
+        let mut names = Vec::new();
+        let mut listing = fs::read_dir(path).await.map_err(|e| self.failed(e))?;
+        while let Some(entry) = listing.next_entry().await.map_err(|e| self.failed(e))? {
+            let name = entry.file_name().into_string().map_err(|name| {
+                Self::Local(path.join(name)).failed(io::Error::other("the name is not UTF-8"))
+            })?;
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    pub(crate) async fn make_directory(&self) -> Result<(), TransferError> {
+        match self {
+            Self::Local(path) => fs::create_dir(path).await.map_err(|e| self.failed(e)),
+            Self::Remote(sftp, path) => Ok(sftp.make_directory(path).await?),
+        }
+    }
+
+    pub(crate) async fn set_mode(&self, mode: u32) -> Result<(), TransferError> {
+        match self {
+            Self::Local(path) => {
+                let mode = std::fs::Permissions::from_mode(mode);
+                let set = fs::set_permissions(path, mode).await;
+                set.map_err(|error| self.failed(error))
+            }
+            Self::Remote(sftp, path) => Ok(sftp.set_mode(path, mode).await?),
+        }
+    }
+
+    pub(crate) async fn read(&self) -> Result<Box<dyn AsyncRead + Send + Unpin>, TransferError> {
+        match self {
+            Self::Local(path) => match fs::File::open(path).await {
+                Ok(file) => Ok(Box::new(file)),
+                Err(error) => Err(self.failed(error)),
+            },
+            Self::Remote(sftp, path) => Ok(Box::new(sftp.read(path).await?)),
+        }
+    }
+
+    pub(crate) async fn write(
+        &self,
+        mode: u32,
+    ) -> Result<Box<dyn AsyncWrite + Send + Unpin>, TransferError> {
+        let path = match self {
+            Self::Remote(sftp, path) => return Ok(Box::new(sftp.write(path, mode).await?)),
+            Self::Local(path) => path,
+        };
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(mode);
+        match fs::OpenOptions::from(options).open(path).await {
+            Ok(file) => Ok(Box::new(file)),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// An error of this place.
+    pub(crate) fn failed(&self, source: io::Error) -> TransferError {
+        match self {
+            Self::Local(path) => TransferError::Local {
+                path: path.clone(),
+                source,
+            },
+            Self::Remote(sftp, path) => sftp.failed_open(path, &source).into(),
+        }
+    }
+}
+
+fn local_entry(found: &std::fs::Metadata) -> Entry {
+    let kind = match (found.is_dir(), found.is_file()) {
+        (true, _) => EntryKind::Directory,
+        (_, true) => EntryKind::File,
+        _ => EntryKind::Other,
+    };
+    Entry {
+        kind,
+        size: found.len(),
+        mode: found.permissions().mode() & 0o777,
+    }
+}

@@ -1,0 +1,245 @@
+//! Files, by SFTP.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use machine_flow::Cx;
+use machine_ssh::{Copy, EntryKind, Place, Session, Sftp, TransferError, copy};
+use tokio::io::AsyncWriteExt;
+
+use crate::need_openssh;
+use crate::server::{Server, cx, mode, told};
+
+async fn sftp(session: &Session) -> Sftp {
+    session.sftp(&cx()).await.unwrap()
+}
+
+async fn transfer(
+    from: Place<'_>,
+    to: Place<'_>,
+    recursive: bool,
+    cx: &Cx,
+) -> Result<(), TransferError> {
+    let progress = &mut |_: &str, _, _| {};
+    copy(
+        from,
+        to,
+        Copy {
+            recursive,
+            progress,
+        },
+        cx,
+    )
+    .await
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_both_ways() {
+    need_openssh!();
+    let server = Server::started();
+    let session = server.session().await;
+    let sftp = sftp(&session).await;
+    let (here, there, back) = (
+        server.path("here"),
+        server.path("there"),
+        server.path("back"),
+    );
+    let block: Vec<u8> = (0..1u32 << 18).flat_map(u32::to_le_bytes).collect();
+    fs::write(&here, block.repeat(100)).unwrap();
+    let cx = cx();
+    let mut last = (0, 0);
+    let mut calls = 0;
+    let progress = &mut |_: &str, done: u64, size: u64| {
+        assert!(done >= last.0);
+        last = (done, size);
+        calls += 1;
+    };
+    let options = Copy {
+        recursive: false,
+        progress,
+    };
+    copy(
+        Place::Local(&here),
+        Place::Remote(&sftp, text(&there)),
+        options,
+        &cx,
+    )
+    .await
+    .unwrap();
+    assert_eq!(last, (100 << 20, 100 << 20));
+    assert!(calls > 10);
+    transfer(
+        Place::Remote(&sftp, text(&there)),
+        Place::Local(&back),
+        false,
+        &cx,
+    )
+    .await
+    .unwrap();
+    let sent = fs::read(&here).unwrap();
+    assert!(fs::read(&there).unwrap() == sent);
+    assert!(fs::read(&back).unwrap() == sent);
+}
+
+#[tokio::test]
+async fn trees_keep_their_modes_on_every_way() {
+    need_openssh!();
+    let server = Server::started();
+    let session = server.session().await;
+    let sftp = sftp(&session).await;
+    let root = server.path("tree");
+    fs::create_dir_all(root.join("sub/empty")).unwrap();
+    for (name, mode) in [("run", 0o755), ("secret", 0o600), ("sub/open", 0o666)] {
+        fs::write(root.join(name), name).unwrap();
+        fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    symlink("run", root.join("link")).unwrap();
+    fs::set_permissions(root.join("sub"), fs::Permissions::from_mode(0o711)).unwrap();
+    let cx = cx();
+    let (there, across, back) = (
+        server.path("there"),
+        server.path("across"),
+        server.path("back"),
+    );
+    transfer(
+        Place::Local(&root),
+        Place::Remote(&sftp, text(&there)),
+        true,
+        &cx,
+    )
+    .await
+    .unwrap();
+    let (from, to) = (
+        Place::Remote(&sftp, text(&there)),
+        Place::Remote(&sftp, text(&across)),
+    );
+    transfer(from, to, true, &cx).await.unwrap();
+    // Into a directory that is there.
+    fs::create_dir(&back).unwrap();
+    transfer(
+        Place::Remote(&sftp, text(&across)),
+        Place::Local(&back),
+        true,
+        &cx,
+    )
+    .await
+    .unwrap();
+    for copied in [there, across, back.join("across")] {
+        for (name, wanted) in [
+            ("run", 0o755),
+            ("secret", 0o600),
+            ("sub/open", 0o666),
+            ("link", 0o755),
+        ] {
+            assert_eq!(
+                mode(&copied.join(name)),
+                wanted,
+                "{name} in {}",
+                copied.display()
+            );
+        }
+        assert_eq!(fs::read_to_string(copied.join("link")).unwrap(), "run");
+        assert!(!copied.join("link").is_symlink());
+        assert_eq!(mode(&copied.join("sub")), 0o711);
+        assert!(copied.join("sub/empty").is_dir());
+    }
+}
+
+#[tokio::test]
+async fn errors_name_the_path() {
+    need_openssh!();
+    let server = Server::started();
+    let session = server.session().await;
+    let sftp = sftp(&session).await;
+    let cx = cx();
+    let target = server.path("target");
+    let error = transfer(
+        Place::Remote(&sftp, "/nope"),
+        Place::Local(&target),
+        false,
+        &cx,
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(error.to_string(), "/nope: No such file or directory");
+    let error = transfer(Place::Local(&target), Place::Remote(&sftp, "x"), false, &cx)
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), text(&target));
+    assert!(told(&error).contains("No such file"));
+    let directory = server.directory.path();
+    let (from, to) = (Place::Local(directory), Place::Remote(&sftp, text(&target)));
+    let error = transfer(from, to, false, &cx).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{}: not a regular file", directory.display())
+    );
+    let endless = server.path("endless");
+    fs::create_dir(&endless).unwrap();
+    symlink(".", endless.join("up")).unwrap();
+    let error = transfer(
+        Place::Remote(&sftp, text(&endless)),
+        Place::Local(&target),
+        true,
+        &cx,
+    )
+    .await
+    .unwrap_err();
+    assert!(told(&error).contains("up/up"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn paths_start_at_the_login() {
+    need_openssh!();
+    let mut server = Server::prepared();
+    let directory = server.directory.path().display().to_string();
+    server.option(&format!("Subsystem sftp internal-sftp -d {directory}"));
+    server.start_with_own_sftp();
+    let session = server.session().await;
+    let sftp = sftp(&session).await;
+    assert_eq!(sftp.entry("").await.unwrap().kind, EntryKind::Directory);
+    let mut file = sftp.write("made", 0o640).await.unwrap();
+    file.write_all(b"content").await.unwrap();
+    file.shutdown().await.unwrap();
+    assert_eq!(fs::read(server.path("made")).unwrap(), b"content");
+    let cx = cx();
+    let source = server.path("made");
+    fs::create_dir(server.path("dir")).unwrap();
+    transfer(
+        Place::Local(&source),
+        Place::Remote(&sftp, "dir"),
+        false,
+        &cx,
+    )
+    .await
+    .unwrap();
+    assert!(server.path("dir/made").exists());
+    let mut names = sftp.names("dir").await.unwrap();
+    names.sort();
+    assert_eq!(names, ["made"]);
+    assert_eq!(sftp.entry_if_any("none").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_machine_without_sftp() {
+    need_openssh!();
+    let mut server = Server::prepared();
+    server.start_with_own_sftp();
+    let session = server.session().await;
+    let error = session.sftp(&cx()).await.unwrap_err();
+    assert!(
+        told(&error).starts_with("cannot start SFTP: "),
+        "{}",
+        told(&error)
+    );
+    assert!(
+        told(&error).contains("refuses to start sftp"),
+        "{}",
+        told(&error)
+    );
+}

@@ -1,0 +1,218 @@
+//! Host keys: pinned at first contact, checked ever after.
+
+use machine_ssh::{
+    ConnectError, HostKeyError, HostKeys, Layer, WaitForSshError, connect, wait_for_ssh,
+};
+use machine_types::SshEndpoint;
+
+use crate::need_openssh;
+use crate::server::{PATIENCE, Server, cx, free_port, keygen, mode, told, tool};
+
+async fn log_in(
+    server: &Server,
+    endpoint: &SshEndpoint,
+    policy: &HostKeys,
+) -> Result<(), ConnectError> {
+    connect(endpoint, &server.credentials(), policy, &cx(), PATIENCE)
+        .await
+        .map(drop)
+}
+
+fn new_host_key(server: &mut Server, options: &[&str]) {
+    server.stop();
+    std::fs::remove_file(server.path("host")).unwrap();
+    std::fs::remove_file(server.path("host.pub")).unwrap();
+    keygen(server.directory.path(), "host", options);
+    server.start();
+}
+
+#[tokio::test]
+async fn a_pin_is_written_once_and_read_by_openssh() {
+    need_openssh!();
+    let server = Server::started();
+    let file = server.path(".known_hosts");
+    let policy = HostKeys::PinAtFirstContact(file.clone());
+    log_in(&server, &server.endpoint, &policy).await.unwrap();
+    let public = std::fs::read_to_string(server.path("host.pub")).unwrap();
+    let line = format!("[127.0.0.1]:{} {}\n", server.endpoint.port, public.trim());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), line);
+    assert_eq!(mode(&file), 0o600);
+
+    // The stock client, told to trust this file alone.
+    let port = server.endpoint.port.to_string();
+    let said = tool(
+        "ssh",
+        &[
+            "-F",
+            "/dev/null",
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            &format!("UserKnownHostsFile={}", file.display()),
+            "-i",
+            server.path("id").to_str().unwrap(),
+            "-p",
+            &port,
+            &format!("{}@127.0.0.1", server.endpoint.user),
+            "echo trusted",
+        ],
+    );
+    assert_eq!(said, "trusted\n");
+
+    std::fs::write(&file, format!("# ours\n{line}")).unwrap();
+    log_in(&server, &server.endpoint, &policy).await.unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        format!("# ours\n{line}")
+    );
+    let left = std::fs::read_dir(server.directory.path()).unwrap();
+    let temporary = left.filter(|e| {
+        e.as_ref()
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .contains("tmp")
+    });
+    assert_eq!(temporary.count(), 0);
+}
+
+#[tokio::test]
+async fn a_changed_key_is_refused_and_the_pin_stays() {
+    need_openssh!();
+    let mut server = Server::started();
+    let file = server.path(".known_hosts");
+    let policy = HostKeys::PinAtFirstContact(file.clone());
+    log_in(&server, &server.endpoint, &policy).await.unwrap();
+    let pinned = std::fs::read_to_string(&file).unwrap();
+    for options in [["-t", "ed25519"], ["-t", "rsa"]] {
+        new_host_key(&mut server, &options);
+        let error = log_in(&server, &server.endpoint, &policy)
+            .await
+            .unwrap_err();
+        assert_eq!(error.layer(), Some(Layer::HostKey));
+        let text = told(&error);
+        assert!(
+            text.contains("has changed") && text.contains("SHA256:"),
+            "{text}"
+        );
+        assert!(text.contains(file.to_str().unwrap()), "{text}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), pinned);
+    }
+    // Waiting does not mend it.
+    let waited = wait_for_ssh(
+        &server.endpoint,
+        &server.credentials(),
+        &policy,
+        &cx(),
+        PATIENCE,
+    )
+    .await;
+    assert!(matches!(
+        waited,
+        Err(WaitForSshError::Hopeless(ConnectError::HostKey { .. }))
+    ));
+}
+
+#[tokio::test]
+async fn a_new_address_keeps_the_pin() {
+    need_openssh!();
+    let mut server = Server::started();
+    let file = server.path(".known_hosts");
+    let policy = HostKeys::PinAtFirstContact(file.clone());
+    log_in(&server, &server.endpoint, &policy).await.unwrap();
+    let before = std::fs::read_to_string(&file).unwrap();
+    server.stop();
+    let old = server.endpoint.port;
+    server.endpoint.port = free_port();
+    server.start();
+    log_in(&server, &server.endpoint, &policy).await.unwrap();
+    let after = before.replace(&old.to_string(), &server.endpoint.port.to_string());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), after);
+    new_host_key(&mut server, &["-t", "ed25519"]);
+    server.endpoint.host = "localhost".into();
+    let error = log_in(&server, &server.endpoint, &policy)
+        .await
+        .unwrap_err();
+    assert_eq!(error.layer(), Some(Layer::HostKey));
+}
+
+#[tokio::test]
+async fn the_pinned_type_is_asked_for() {
+    need_openssh!();
+    let mut server = Server::prepared();
+    keygen(server.directory.path(), "host-rsa", &["-t", "rsa"]);
+    let rsa = server.path("host-rsa");
+    server.option(&format!("HostKey {}", rsa.display()));
+    server.start();
+    let file = server.path(".known_hosts");
+    let public = std::fs::read_to_string(rsa.with_extension("pub")).unwrap();
+    std::fs::write(&file, format!("old.example {public}")).unwrap();
+    let policy = HostKeys::AcceptPinnedOnly(file.clone());
+    log_in(&server, &server.endpoint, &policy).await.unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(
+        text.starts_with(&format!("[127.0.0.1]:{} ssh-rsa ", server.endpoint.port)),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn no_login_no_pin() {
+    need_openssh!();
+    let server = Server::started();
+    let file = server.path(".known_hosts");
+    let mut endpoint = server.endpoint.clone();
+    endpoint.user = "no-such-user".into();
+    let policy = HostKeys::PinAtFirstContact(file.clone());
+    let error = log_in(&server, &endpoint, &policy).await.unwrap_err();
+    assert_eq!(error.layer(), Some(Layer::Authentication));
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn files_that_hold_no_pin() {
+    need_openssh!();
+    let server = Server::started();
+    let file = server.path(".known_hosts");
+    let reason = async |policy: HostKeys| match log_in(&server, &server.endpoint, &policy).await {
+        Err(ConnectError::HostKey { source, .. }) => source,
+        other => panic!("{other:?}"),
+    };
+    let missing = reason(HostKeys::AcceptPinnedOnly(file.clone())).await;
+    assert!(
+        matches!(missing, HostKeyError::NotPinned { .. }),
+        "{missing}"
+    );
+    // Damage must not look like a first contact.
+    for damage in [
+        "[127.0.0.1]:22 ssh-ed25519 AAAA!\n",
+        "\u{0}\u{0}\u{0}",
+        "host",
+    ] {
+        std::fs::write(&file, damage).unwrap();
+        let damaged = reason(HostKeys::PinAtFirstContact(file.clone())).await;
+        assert!(matches!(damaged, HostKeyError::Damaged { .. }), "{damaged}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let unreadable = reason(HostKeys::PinAtFirstContact(file.clone())).await;
+    assert!(
+        matches!(unreadable, HostKeyError::Io { action: "read", .. }),
+        "{unreadable}"
+    );
+    let nowhere = server.path("no/such/.known_hosts");
+    let unwritable = reason(HostKeys::PinAtFirstContact(nowhere)).await;
+    assert!(
+        matches!(
+            unwritable,
+            HostKeyError::Io {
+                action: "write",
+                ..
+            }
+        ),
+        "{unwritable}"
+    );
+}

@@ -1,0 +1,157 @@
+//! Waiting for a machine that is not there yet.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use machine_flow::{Event, Events, SpanKind};
+use machine_ssh::{Command, HostKeys, Layer, WaitForSshError, wait_for_ssh};
+
+use crate::need_openssh;
+use crate::server::{PATIENCE, Server, cx, keygen, told};
+
+#[tokio::test]
+async fn a_server_that_comes_up_later() {
+    need_openssh!();
+    let mut server = Server::prepared();
+    let (endpoint, credentials) = (server.endpoint.clone(), server.credentials());
+    let cx = cx();
+    let wait = wait_for_ssh(&endpoint, &credentials, &HostKeys::AcceptAny, &cx, PATIENCE);
+    let start = async {
+        let start = || {
+            server.start();
+            (server, Instant::now())
+        };
+        tokio::task::spawn_blocking(start).await.unwrap()
+    };
+    let (session, (_server, up)) = tokio::join!(wait, start);
+    let session = session.unwrap();
+    assert!(up.elapsed() < Duration::from_secs(5));
+    session
+        .check(&Command::new("there", "true"), &cx)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_is_put_there_later() {
+    need_openssh!();
+    let server = Server::started();
+    let stranger = keygen(server.directory.path(), "stranger", &["-t", "ed25519"]);
+    server.authorize(&stranger.with_extension("pub"));
+    let cx = cx();
+    let credentials = server.credentials();
+    let begun = Instant::now();
+    let wait = wait_for_ssh(
+        &server.endpoint,
+        &credentials,
+        &HostKeys::AcceptAny,
+        &cx,
+        PATIENCE,
+    );
+    let put = async {
+        // The first attempt comes at once and is refused; the next one comes 2 s later.
+        tokio::time::timeout(Duration::from_millis(1200), std::future::pending::<()>())
+            .await
+            .unwrap_err();
+        server.authorize(&server.path("id.pub"));
+    };
+    let (session, ()) = tokio::join!(wait, put);
+    session.unwrap();
+    assert!(
+        begun.elapsed() >= Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn the_error_says_how_far_it_got() {
+    need_openssh!();
+    let server = Server::prepared();
+    let within = Duration::from_millis(700);
+    let wait = async || {
+        wait_for_ssh(
+            &server.endpoint,
+            &server.credentials(),
+            &HostKeys::AcceptAny,
+            &cx(),
+            within,
+        )
+        .await
+        .err()
+        .unwrap()
+    };
+    let WaitForSshError::TimedOut { reached, .. } = wait().await else {
+        panic!("not a timeout");
+    };
+    assert_eq!(reached, Layer::Port);
+
+    let server = Server::started();
+    std::fs::write(server.path("authorized"), "").unwrap();
+    let error = wait_for_ssh(
+        &server.endpoint,
+        &server.credentials(),
+        &HostKeys::AcceptAny,
+        &cx(),
+        Duration::from_secs(3),
+    )
+    .await
+    .err()
+    .unwrap();
+    let text = told(&error);
+    assert!(
+        text.contains("no further than the authentication"),
+        "{text}"
+    );
+    assert!(text.contains("refuses to log in"), "{text}");
+}
+
+#[derive(Default)]
+struct Waits(Mutex<Vec<SpanKind>>);
+
+impl Events for Waits {
+    fn emit(&self, event: Event) {
+        if let Event::Ended(span) = event {
+            self.0.lock().unwrap().push(span.kind);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wait_is_a_span_and_can_be_cancelled() {
+    need_openssh!();
+    let server = Server::prepared();
+    let waits = Arc::new(Waits::default());
+    let mut cx = cx();
+    cx.events = waits.clone();
+    let credentials = server.credentials();
+    let wait = wait_for_ssh(
+        &server.endpoint,
+        &credentials,
+        &HostKeys::AcceptAny,
+        &cx,
+        PATIENCE,
+    );
+    let (result, ()) = tokio::join!(wait, async { cx.cancel.cancel("SIGTERM") });
+    assert!(matches!(result, Err(WaitForSshError::Cancelled("SIGTERM"))));
+    assert_eq!(*waits.0.lock().unwrap(), [SpanKind::Wait]);
+}
+
+#[tokio::test]
+async fn a_wait_can_be_sent_to_another_task() {
+    need_openssh!();
+    let server = Server::started();
+    let (endpoint, credentials) = (server.endpoint.clone(), server.credentials());
+    let status = tokio::spawn(async move {
+        let cx = cx();
+        let session = wait_for_ssh(&endpoint, &credentials, &HostKeys::AcceptAny, &cx, PATIENCE)
+            .await
+            .unwrap();
+        session
+            .run(&Command::new("there", "true"), &cx)
+            .await
+            .unwrap()
+            .status
+    });
+    assert!(status.await.unwrap().success());
+}
