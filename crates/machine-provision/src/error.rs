@@ -55,16 +55,6 @@ pub enum ProvisionError {
         /// What to do about it, where the script knows.
         hint: Option<String>,
     },
-    /// The host is none that can be provisioned.
-    #[error("{machine:?} cannot be provisioned: {reason}")]
-    Unsupported {
-        /// The machine's name.
-        machine: String,
-        /// Why; printable.
-        reason: String,
-        /// What to do about it.
-        hint: Option<String>,
-    },
     /// The script's end is not known.
     #[error("{stage} did not come to its end on {machine:?}")]
     Remote {
@@ -76,6 +66,9 @@ pub enum ProvisionError {
         #[source]
         source: RemoteError,
     },
+    /// The operation was cancelled.
+    #[error("cancelled by {0}")]
+    Cancelled(&'static str),
     /// An install script of this machine cannot be read, or is not text.
     #[error("cannot read the install script {path}")]
     InstallScript {
@@ -117,7 +110,7 @@ impl ProvisionError {
     /// Returns what the user can do, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Failed { hint, .. } | Self::Unsupported { hint, .. } => hint.clone(),
+            Self::Failed { hint, .. } => hint.clone(),
             Self::DaemonJson { path, .. } => Some(format!(
                 "repair or remove {path} on the host, then provision again"
             )),

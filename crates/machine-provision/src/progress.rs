@@ -41,12 +41,14 @@ pub(crate) struct Progress<'a> {
     pub(crate) file: Vec<String>,
     /// Whether it came to its end.
     pub(crate) done: bool,
-    /// The results so far.
+    /// The results of all runs so far.
     pub(crate) report: Report,
+    /// What the user was told: a script that is run once more does not repeat it.
+    told: Vec<String>,
 }
 
 impl<'a> Progress<'a> {
-    pub(crate) fn new(cx: &'a Cx, report: Report) -> Self {
+    pub(crate) fn new(cx: &'a Cx) -> Self {
         Self {
             cx,
             stage: Stage::Detect,
@@ -57,8 +59,22 @@ impl<'a> Progress<'a> {
             question: None,
             file: Vec::new(),
             done: false,
-            report,
+            report: Report::default(),
+            told: Vec::new(),
         }
+    }
+
+    /// Forgets how the last run went, but not what came of it.
+    pub(crate) fn start_over(&mut self) {
+        let (report, told) = (
+            std::mem::take(&mut self.report),
+            std::mem::take(&mut self.told),
+        );
+        *self = Self {
+            report,
+            told,
+            ..Self::new(self.cx)
+        };
     }
 
     /// Takes a line.
@@ -93,6 +109,7 @@ impl<'a> Progress<'a> {
                 }
             }
             "file" => self.file.push(text.to_owned()),
+            "say" => self.say(printable(text.as_bytes())),
             "warn" => self.cx.warn(printable(text.as_bytes())),
             "fail" => self.failure = Some(printable(text.as_bytes())),
             "hint" => self.hint = Some(printable(text.as_bytes())),
@@ -113,10 +130,19 @@ impl<'a> Progress<'a> {
         };
         self.running.clear();
         self.last.clear();
-        if !sentence.is_empty() {
+        if sentence.is_empty() {
+            self.cx.phase(self.stage.to_string());
+        } else {
             let sentence = printable(sentence.as_bytes());
+            self.cx.phase(sentence.clone());
+            self.say(sentence);
+        }
+    }
+
+    fn say(&mut self, sentence: String) {
+        if !self.told.contains(&sentence) {
             self.cx.say(sentence.clone());
-            self.cx.phase(sentence);
+            self.told.push(sentence);
         }
     }
 

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::Duration;
 
-use machine_flow::{Cx, SpanKind, SpanOutcome};
+use machine_flow::Cx;
 use machine_types::printable;
 
 use crate::daemon_json::{self, reconcile};
@@ -32,7 +32,7 @@ const ROUNDS: usize = 5;
 ///
 /// # Errors
 /// [`ProvisionError`]. What was done before stays; a repeated call goes on from there. A
-/// cancellation is seen by the remote, and is a [`ProvisionError::Remote`].
+/// cancellation ends it soon; what runs on the host may go on for a while.
 pub async fn provision(
     remote: &dyn Remote,
     plan: &Plan,
@@ -67,7 +67,8 @@ pub async fn upgrade(remote: &dyn Remote, plan: &Plan, cx: &Cx) -> Result<Report
 pub async fn detect(remote: &dyn Remote, machine: &str, cx: &Cx) -> Result<Os, ProvisionError> {
     let mut parameters = Parameters::default();
     parameters.set("p_mode", "detect");
-    let progress = round(remote, machine, &parameters, Report::default(), cx).await?;
+    let mut progress = Progress::new(cx);
+    round(remote, machine, &parameters, &mut progress, cx).await?;
     Ok(progress.report.os)
 }
 
@@ -84,14 +85,15 @@ async fn carry_out(
         parameters.set("p_mode", "custom");
         parameters.set("p_install_script", &text);
     }
-    let mut report = Report::default();
+    let mut progress = Progress::new(cx);
     for _ in 0..ROUNDS {
-        let progress = round(remote, &plan.machine, &parameters, report, cx).await?;
-        let why = progress.said();
-        report = progress.report;
+        progress.start_over();
+        round(remote, &plan.machine, &parameters, &mut progress, cx).await?;
         match progress.question {
-            None => return Ok(report),
-            Some(Question::InstallScript) => answer_script(plan, &mut parameters, &why, cx).await?,
+            None => return Ok(progress.report),
+            Some(Question::InstallScript) => {
+                answer_script(plan, &mut parameters, &progress.said(), cx).await?;
+            }
             Some(Question::DaemonJson) => {
                 let seen = progress.file.join("\n");
                 answer_daemon_json(plan, &mut parameters, &all, &seen, cx)?;
@@ -161,19 +163,17 @@ fn command_line(flags: &[Flag]) -> Result<String, ProvisionError> {
 }
 
 /// Runs the script once, to its end or to a question.
-async fn round<'a>(
+async fn round(
     remote: &dyn Remote,
     machine: &str,
     parameters: &Parameters,
-    report: Report,
-    cx: &'a Cx,
-) -> Result<Progress<'a>, ProvisionError> {
+    progress: &mut Progress<'_>,
+    cx: &Cx,
+) -> Result<(), ProvisionError> {
     let text = script::text();
     cx.debug(text.clone());
     parameters.show(cx);
     let command = script::command(&text);
-    let mut progress = Progress::new(cx, report);
-    let begun = (cx.ambient.now(), cx.ambient.monotonic());
     let job = Job {
         title: "provision",
         command: &command,
@@ -181,13 +181,12 @@ async fn round<'a>(
         within: WITHIN,
     };
     let exit = remote.run(&job, &mut |line| progress.line(line), cx).await;
-    let result = judge(machine, exit, &progress);
-    let outcome = match &result {
-        Ok(()) => SpanOutcome::Ok,
-        Err(_) => SpanOutcome::Failed(progress.stage.to_string()),
-    };
-    cx.ended(SpanKind::Ssh, "provision", begun, outcome);
-    result.map(|()| progress)
+    if exit.is_err()
+        && let Some(reason) = cx.cancel.reason()
+    {
+        return Err(ProvisionError::Cancelled(reason));
+    }
+    judge(machine, exit, progress)
 }
 
 fn judge(

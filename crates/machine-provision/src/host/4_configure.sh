@@ -39,8 +39,9 @@ configure_docker() {
     [ -n "$unit" ] || fail "there is $dockerd, but no docker.service that runs it" \
         "install Docker with its systemd unit"
     case $unit in */null) fail "docker.service is masked" "systemctl unmask docker.service" ;; esac
-    tell "stage configure Copying certs to the remote machine..."
+    tell "stage configure"
     reconcile_daemon_json
+    tell "stage configure Copying certs to the remote machine..."
     put 644 /etc/docker/ca.pem "$p_ca"
     put 644 /etc/docker/server.pem "$p_server"
     put 600 /etc/docker/server-key.pem "$p_key"

@@ -23,10 +23,15 @@ custom)
     ;;
 esac
 
+tell "say Provisioning with $os_id..."
+find_dockerd || :
 # User data may still be about to install or configure Docker.
-if ! find_dockerd || [ -s "$R/var/lib/cloud/instance/user-data.txt" ]; then await_cloud_init; fi
+if [ -z "$dockerd" ] || [ -s "$R/var/lib/cloud/instance/user-data.txt" ]; then
+    await_cloud_init
+    find_dockerd || :
+fi
 set_host_name
-if ! find_dockerd; then
+if [ -z "$dockerd" ]; then
     install_docker
 elif [ "$p_mode" = upgrade ]; then
     upgrade_docker

@@ -8,6 +8,11 @@ if ! command -v sudo >/dev/null 2>&1; then
 fi
 refusal=$(LC_ALL=C sudo -n true 2>&1) && exec sudo -n sh -c "$machine_script"
 case $refusal in *"must have a tty"*)
+    if ! command -v script >/dev/null 2>&1; then
+        echo "@machine fail sudo wants a terminal (requiretty), and there is no script(1) to make one"
+        echo "@machine hint take requiretty out of sudoers, or log in as root"
+        exit 1
+    fi
     export machine_script
     exec 3<&0 4>&1
     script -qec 'exec sudo -n sh -c "$machine_script" <&3 >&4 2>&4' /dev/null </dev/null >/dev/null

@@ -11,7 +11,7 @@ async fn cloud_init_is_waited_for_where_docker_is_to_be_installed() {
     std::fs::remove_file(host.path("/usr/bin/dockerd")).unwrap();
     let (result, heard) = host.provision(&plan()).await;
     assert!(!result.unwrap().installed);
-    assert_eq!(heard.said()[0], "Waiting for cloud-init...");
+    assert_eq!(heard.said()[1], "Waiting for cloud-init...");
     assert_eq!(host.count("cloud-init status --wait"), 1);
     assert_eq!(host.count("curl"), 0);
 }
@@ -86,7 +86,7 @@ async fn a_lock_is_waited_for_before_an_installation() {
     let (result, heard) = host.provision(&plan()).await;
     assert!(result.unwrap().installed);
     assert_eq!(
-        heard.said()[..2],
+        heard.said()[1..3],
         ["Waiting for the package manager...", "Installing Docker..."]
     );
     assert_eq!(host.count("sleep"), 3);

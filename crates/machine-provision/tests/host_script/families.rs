@@ -160,7 +160,7 @@ async fn yum_and_zypper_are_waited_for_by_their_process() {
         host.program("sleep", "rm -r \"$R/proc/321\"");
         let (result, heard) = host.provision(&plan()).await;
         assert!(result.unwrap().installed);
-        assert_eq!(heard.said()[0], "Waiting for the package manager...");
+        assert_eq!(heard.said()[1], "Waiting for the package manager...");
         assert_eq!(host.count("sleep"), 1);
     }
 }

@@ -24,6 +24,7 @@ async fn a_bare_host_gets_docker_certificates_and_name_in_one_round_trip() {
         assert_eq!(
             heard.said(),
             [
+                "Provisioning with debian...",
                 "Installing Docker...",
                 "Copying certs to the remote machine...",
                 "Setting Docker configuration on the remote daemon...",

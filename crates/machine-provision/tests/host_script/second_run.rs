@@ -1,6 +1,6 @@
 //! A host that was provisioned before: only what differs changes.
 
-use machine_types::Secret;
+use machine_provision::Plan;
 
 use crate::host::{Host, plan, some};
 
@@ -24,25 +24,21 @@ async fn the_same_plan_changes_and_restarts_nothing() {
     assert_eq!(host.count("curl") + host.count("hostname"), 0);
 }
 
+type Change = fn(&mut Plan);
+
 #[tokio::test]
 async fn each_difference_restarts_once() {
     let host = Host::bare();
     let mut plan = plan();
     host.provisioned(&plan).await;
-    let mut changes: Vec<(&str, Box<dyn Fn(&mut machine_provision::Plan)>)> = Vec::new();
-    changes.push((
-        "a label",
-        Box::new(|plan| plan.engine.labels = some(&["new=1"])),
-    ));
-    changes.push((
-        "a certificate",
-        Box::new(|plan| plan.certificates.server = "NEW\n".into()),
-    ));
-    changes.push((
-        "a key",
-        Box::new(|plan| plan.certificates.key = Secret::new("NEWKEY\n")),
-    ));
-    changes.push(("the port", Box::new(|plan| plan.engine_port = 2377)));
+    let changes: [(&str, Change); 4] = [
+        ("a label", |plan| plan.engine.labels = some(&["new=1"])),
+        ("a certificate", |plan| {
+            plan.certificates.server = "NEW\n".into()
+        }),
+        ("a key", |plan| plan.certificates.key = "NEWKEY\n".into()),
+        ("the port", |plan| plan.engine_port = 2377),
+    ];
     for (what, change) in changes {
         change(&mut plan);
         host.forget_calls();

@@ -129,6 +129,14 @@ async fn a_host_without_a_way_out_gets_the_script_from_here() {
         let (result, heard) = host.provision(&plan).await;
         assert!(result.unwrap().installed);
         assert!(heard.warnings().is_empty());
+        assert_eq!(
+            heard
+                .said()
+                .iter()
+                .filter(|line| *line == "Installing Docker...")
+                .count(),
+            1
+        );
         assert_eq!(host.count("apt-get"), 0);
     }
 }
