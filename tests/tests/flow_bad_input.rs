@@ -1,6 +1,6 @@
 //! What cannot work ends with a clear error and the right exit status, and nothing is made.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 
 use ec2_lab::ec2::{ACCOUNT, Cidr};
 use machine_tests::flows::{Ended, Flow, REGION};
