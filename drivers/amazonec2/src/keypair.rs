@@ -63,7 +63,10 @@ pub(crate) async fn import(
                 id,
                 account: None,
             }),
-            Err(KeyPairError::Call(error)) if error.is_ambiguous() => {
+            // A name that is taken by what nobody can see yet may be taken by our own lost import.
+            Err(KeyPairError::Call(error))
+                if error.is_ambiguous() || error.code() == "InvalidKeyPair.Duplicate" =>
+            {
                 Err(StepFailure::Unknown(KeyPairError::Call(error)))
             }
             Err(error) => Err(StepFailure::NotMade(error)),
