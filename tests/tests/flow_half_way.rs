@@ -85,7 +85,7 @@ async fn ec2_has_no_capacity() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ec2_refuses_the_launch() {
     let flow = Flow::start().await;
-    flow.lab.deny(Denial::of("RunInstances"));
+    flow.lab.deny(Denial::of("ec2:RunInstances"));
     // The call and the permission are named.
     let ended = flow.create("m1", &[]).await;
     ended.failed(1, &["UnauthorizedOperation", "RunInstances"]);

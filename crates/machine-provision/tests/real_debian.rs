@@ -193,7 +193,7 @@ async fn a_bare_debian_becomes_an_engine_with_every_option_as_typed() {
     assert_eq!(shell(&hosts, "pidof dockerd").await, pid);
 
     // A file of the image that collides with nearly everything.
-    shell(&hosts, r#"echo '{"hosts":["fd://"],"labels":["image=1"],"mtu":1450,"log-opts":{"max-file":"3"},"tlsverify":false}' >/etc/docker/daemon.json"#).await;
+    shell(&hosts, r#"echo '{"hosts":["fd://"],"labels":["image=1"],"mtu":1450,"log-opts":{"max-file":"3"}}' >/etc/docker/daemon.json"#).await;
     plan.engine.labels = Some(vec!["one=1".to_owned()]);
     let error = provision(&session, &plan, &cx).await;
     let report = error.unwrap_or_else(|error| panic!("{error}"));

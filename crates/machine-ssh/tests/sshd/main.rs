@@ -10,6 +10,11 @@
     clippy::panic,
     clippy::print_stderr
 )]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy.toml's exception for tests does not reach their support functions"
+)]
 
 mod commands;
 mod files;
