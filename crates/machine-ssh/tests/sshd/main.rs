@@ -10,11 +10,6 @@
     clippy::panic,
     clippy::print_stderr
 )]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "clippy.toml's exception for tests does not reach their support functions"
-)]
 
 mod commands;
 mod files;
