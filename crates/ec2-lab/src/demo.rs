@@ -136,7 +136,7 @@ async fn show(options: &ArgMatches) -> Result<(), DemoError> {
         "docker-machine env m1",
         "docker-machine url m1",
         "docker-machine config m1",
-        "docker-machine ssh m1 'hostname; grep ExecStart=/ /etc/systemd/system/docker.service.d/10-machine.conf'",
+        "docker-machine ssh m1 'hostname; grep ExecStart=/ $MACHINE_ROOT/etc/systemd/system/docker.service.d/10-machine.conf'",
     ] {
         visitor.show(line).await?;
     }
