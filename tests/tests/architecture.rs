@@ -13,11 +13,18 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("machine-types", &[]),
     ("go-template", &[]),
+    ("machine-dns", &[]),
     ("machine-flow", &["machine-types"]),
     ("machine-store", &["machine-flow", "machine-types"]),
     ("machine-driver", &["machine-flow", "machine-types"]),
-    ("machine-tls", &["machine-flow", "machine-types"]),
-    ("machine-ssh", &["machine-flow", "machine-types"]),
+    (
+        "machine-tls",
+        &["machine-dns", "machine-flow", "machine-types"],
+    ),
+    (
+        "machine-ssh",
+        &["machine-dns", "machine-flow", "machine-types"],
+    ),
     (
         "machine-provision",
         &[
@@ -41,11 +48,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "driver-amazonec2",
-        &["machine-driver", "machine-flow", "machine-types"],
+        &[
+            "machine-dns",
+            "machine-driver",
+            "machine-flow",
+            "machine-types",
+        ],
     ),
     (
         "driver-generic",
-        &["machine-driver", "machine-flow", "machine-types"],
+        &[
+            "machine-dns",
+            "machine-driver",
+            "machine-flow",
+            "machine-types",
+        ],
     ),
     (
         "driver-none",
@@ -73,6 +90,7 @@ const ONE_ROOM: &[(&str, &str)] = &[
     ("aws-", "driver-amazonec2"),
     ("clap", "docker-machine"),
     ("russh", "machine-ssh"),
+    ("hickory-", "machine-dns"),
 ];
 
 struct Room {

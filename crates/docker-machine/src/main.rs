@@ -1,6 +1,7 @@
 //! The binary: reads the process's world, runs the command line, ends the process.
 
 use std::io::{BufReader, IsTerminal as _, stderr, stdin, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
@@ -49,7 +50,8 @@ fn world(cancel: Cancel) -> World {
     };
     World {
         args: std::env::args_os().map(text).collect(),
-        home: dirs::home_dir(),
+        // Not the user database: to read it, the C library loads plug-ins.
+        home: environment.get("HOME").map(PathBuf::from),
         directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
         console: Arc::new(Console::new(
             Box::new(stdout()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use machine_types::SshEndpoint;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::ConnectError;
@@ -76,14 +76,14 @@ async fn race(
 }
 
 async fn resolve(endpoint: &SshEndpoint) -> Result<Vec<SocketAddr>, ConnectError> {
-    let resolved = match lookup_host((endpoint.host.as_str(), endpoint.port)).await {
-        Ok(addresses) => Ok(addresses.take(ADDRESSES).collect::<Vec<_>>()),
-        Err(error) => Err(error),
-    };
-    resolved
-        .and_then(|addresses| match addresses.is_empty() {
+    machine_dns::addresses(&endpoint.host, endpoint.port)
+        .await
+        .and_then(|mut addresses| match addresses.is_empty() {
             true => Err(io::Error::other("the name has no address")),
-            false => Ok(addresses),
+            false => {
+                addresses.truncate(ADDRESSES);
+                Ok(addresses)
+            }
         })
         .map_err(|source| ConnectError::Resolve {
             host: endpoint.host.clone(),

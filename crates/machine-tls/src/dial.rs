@@ -1,7 +1,6 @@
 //! The dial: TCP, TLS and one question to an engine, within one bound.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -197,22 +196,16 @@ async fn connect(url: &DockerUrl, deadline: Instant) -> Result<TcpStream, DialEr
         address: address(),
         during: DialPhase::Connect,
     };
-    let targets: Vec<SocketAddr> = match url.host.parse::<IpAddr>() {
-        // No look-up, which would start a thread.
-        Ok(ip) => vec![SocketAddr::new(ip, url.port)],
-        Err(_) => {
-            let looked_up = tokio::net::lookup_host((url.host.as_str(), url.port));
-            match timeout_at(deadline, looked_up).await {
-                Ok(Ok(found)) => found.collect(),
-                Ok(Err(source)) => {
-                    return Err(DialError::NoSuchHost {
-                        host: url.host.clone(),
-                        source,
-                    });
-                }
-                Err(_) => return Err(timed_out()),
-            }
+    let looked_up = machine_dns::addresses(&url.host, url.port);
+    let targets = match timeout_at(deadline, looked_up).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(source)) => {
+            return Err(DialError::NoSuchHost {
+                host: url.host.clone(),
+                source,
+            });
         }
+        Err(_) => return Err(timed_out()),
     };
     let mut last = None;
     for target in targets {

@@ -258,7 +258,10 @@ impl Driver for GenericDriver {
 /// Tells from one TCP connection whether the host is up. A name that does not resolve, a refusal
 /// and silence are all the same: it cannot be reached.
 async fn sshd_state(host: &str, port: u16, cx: &Cx) -> MachineState {
-    let connected = tokio::time::timeout(PATIENCE, TcpStream::connect((host, port)));
+    let connected = tokio::time::timeout(PATIENCE, async {
+        let addresses = machine_dns::addresses(host, port).await?;
+        TcpStream::connect(addresses.as_slice()).await
+    });
     match cx.cancel.or(connected).await {
         Ok(Ok(Ok(_))) => MachineState::Running,
         Ok(_) => MachineState::Stopped,

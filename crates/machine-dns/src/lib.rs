@@ -1,0 +1,114 @@
+//! Names to addresses without the C library: its resolver loads plug-ins at run time, which a static
+//! executable cannot.
+//!
+//! Every name that the program connects to is looked up here: AWS's, a proxy's, a machine's. It
+//! reads `/etc/hosts` and `/etc/resolv.conf` (resolv.conf(5)), both at the first question, and does
+//! not read `/etc/nsswitch.conf`: names that only another service knows (mDNS, NIS, LDAP) are
+//! not found.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::system_conf::read_system_conf;
+
+/// Looks names up; clones share what was read and what was answered. It belongs to the tokio
+/// runtime in which it is first asked.
+#[derive(Clone, Default)]
+pub struct Resolver(Arc<OnceLock<TokioResolver>>);
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolver")
+    }
+}
+
+impl Resolver {
+    /// Returns the addresses of a host, those of IPv4 first. An address, in brackets or without, is
+    /// its own answer, and nothing is read for it.
+    ///
+    /// # Errors
+    /// The name has no address, nobody answers, or `/etc/resolv.conf` makes no sense.
+    pub async fn look_up(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        if let Ok(address) = host.trim_matches(['[', ']']).parse() {
+            return Ok(vec![address]);
+        }
+        let found = self.made()?.lookup_ip(host).await;
+        let found = found.map_err(io::Error::other)?;
+        Ok(found.iter().collect())
+    }
+
+    fn made(&self) -> io::Result<&TokioResolver> {
+        if let Some(made) = self.0.get() {
+            return Ok(made);
+        }
+        let (config, mut options) = configuration()?;
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        let provider = TokioRuntimeProvider::default();
+        let made = TokioResolver::builder_with_config(config, provider)
+            .with_options(options)
+            .build()
+            .map_err(io::Error::other)?;
+        Ok(self.0.get_or_init(|| made))
+    }
+}
+
+/// Reads `/etc/resolv.conf`. Without one the name server is this host (resolv.conf(5)).
+fn configuration() -> io::Result<(ResolverConfig, ResolverOpts)> {
+    match read_system_conf() {
+        Err(NetError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+            let here = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+            let config = ResolverConfig::from_parts(None, Vec::new(), vec![here]);
+            Ok((config, ResolverOpts::default()))
+        }
+        read => read.map_err(io::Error::other),
+    }
+}
+
+/// Returns the socket addresses of a host, as [`Resolver::look_up`] finds them.
+///
+/// # Errors
+/// Those of [`Resolver::look_up`].
+pub async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let found = Resolver::default().look_up(host).await?;
+    Ok(found
+        .into_iter()
+        .map(|address| SocketAddr::new(address, port))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_is_its_own_answer() {
+        for (text, address) in [
+            ("127.0.0.9", "127.0.0.9:22"),
+            ("::1", "[::1]:22"),
+            ("[::1]", "[::1]:22"),
+        ] {
+            let found = addresses(text, 22).await;
+            assert_eq!(found.ok(), address.parse().ok().map(|a| vec![a]), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn this_host_has_a_name() {
+        let found = Resolver::default().look_up("localhost").await;
+        let found = found.unwrap_or_default();
+        assert_eq!(found.first(), Some(&Ipv4Addr::LOCALHOST.into()));
+    }
+
+    /// RFC 6761 keeps `.invalid` free of names for ever; it is refused without asking anybody.
+    #[tokio::test]
+    async fn a_name_without_an_address_is_an_error() {
+        let error = Resolver::default().look_up("no-host.invalid").await;
+        assert!(error.is_err_and(|error| error.to_string().contains("no-host.invalid")));
+    }
+}
