@@ -48,7 +48,38 @@ pub struct Arguments {
     /// Everything that is no flag.
     pub words: Vec<String>,
     /// The help that goes with a usage error.
-    pub usage: String,
+    pub usage: Usage,
+}
+
+/// The help of a command, rendered once somebody is to see it: that takes longer than most commands.
+#[derive(Clone, Default)]
+pub struct Usage {
+    command: Option<&'static dyn Command>,
+    driver: &'static str,
+    columns: usize,
+}
+
+impl std::fmt::Debug for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(name_of(self.command))
+    }
+}
+
+impl Usage {
+    /// Renders it.
+    pub fn text(&self) -> String {
+        let drivers = crate::drivers::table();
+        let driver = drivers.iter().find(|kind| kind.name() == self.driver);
+        let cli = Cli {
+            drivers: &drivers,
+            environment: &Environment::default(),
+            columns: self.columns,
+        };
+        cli.help(
+            self.command.map(|command| command as &dyn Command),
+            driver.map(|kind| &**kind),
+        )
+    }
 }
 
 /// The flags before the command.
@@ -123,7 +154,7 @@ impl Cli<'_> {
     /// # Errors
     /// [`UsageError`] says what is wrong as the Go binary says it, and which help goes with it.
     pub fn parse(&self, args: &[String]) -> Result<Invocation, UsageError> {
-        let line = argv::normalize(&self.grammar(), args).map_err(|refused| {
+        let line = argv::normalize(&self.grammar(args), args).map_err(|refused| {
             let command = refused.command.as_deref().and_then(commands::find);
             UsageError::new(refused.why.to_string()).with_help(self.help(command, None))
         })?;
@@ -136,7 +167,7 @@ impl Cli<'_> {
             _ => None,
         };
         let matches = self
-            .clap(driver, For::Parsing)
+            .clap(command.as_slice(), driver, For::Parsing)
             .try_get_matches_from(line.for_clap())
             .map_err(|error| {
                 let help = self.help(command.filter(|_| !in_global(&line, &error)), driver);
@@ -164,7 +195,11 @@ impl Cli<'_> {
                             options,
                             driver: driver_options,
                             words: line.words,
-                            usage: self.help(Some(command), driver),
+                            usage: Usage {
+                                command: Some(command),
+                                driver: driver.map(|driver| driver.name()).unwrap_or_default(),
+                                columns: self.columns,
+                            },
                         },
                     )
                 }
@@ -180,7 +215,10 @@ impl Cli<'_> {
 
     /// Renders the help of a command, with a driver's flags where it takes them; of the program itself for `None`.
     pub fn help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
-        let mut program = self.clap(driver, For::Showing);
+        let mut program = match &command {
+            Some(_) => self.clap(command.as_slice(), driver, For::Showing),
+            None => self.clap(commands::TABLE, driver, For::Showing),
+        };
         program.build();
         let text = match program.find_subcommand_mut(name_of(command)) {
             Some(command) => command.render_long_help().to_string(),
@@ -191,17 +229,23 @@ impl Cli<'_> {
         lines.join("\n").trim_end().to_owned()
     }
 
-    /// Declares everything to clap, with the flags of one driver.
-    fn clap(&self, driver: Option<&dyn DriverKind>, purpose: For) -> clap::Command {
+    /// Declares some commands to clap, with the flags of one driver. Declaring all of them is what a
+    /// short command would spend its time on.
+    fn clap(
+        &self,
+        commands: &[&dyn Command],
+        driver: Option<&dyn DriverKind>,
+        purpose: For,
+    ) -> clap::Command {
         let driver = driver.map(DriverKind::flags).unwrap_or_default();
-        self.clap_with(&driver, purpose)
+        self.clap_with(commands, &driver, purpose)
     }
 
     /// Declares everything to clap, with the flags of all drivers: for completions and the man page.
     pub fn clap_whole(&self) -> clap::Command {
         let flags: Vec<FlagSpec> = self.drivers.iter().flat_map(|kind| kind.flags()).collect();
         let names: Vec<&'static str> = self.drivers.iter().map(|kind| kind.name()).collect();
-        self.clap_with(&flags, For::Showing)
+        self.clap_with(commands::TABLE, &flags, For::Showing)
             .mut_subcommand("create", |create| {
                 create.mut_arg("driver", |driver| {
                     driver.value_parser(PossibleValuesParser::new(names))
@@ -209,7 +253,12 @@ impl Cli<'_> {
             })
     }
 
-    fn clap_with(&self, driver: &[FlagSpec], purpose: For) -> clap::Command {
+    fn clap_with(
+        &self,
+        commands: &[&dyn Command],
+        driver: &[FlagSpec],
+        purpose: For,
+    ) -> clap::Command {
         let mut program = clap::Command::new("docker-machine")
             .about("Create and manage machines running Docker.")
             .version(crate::version::version())
@@ -228,7 +277,7 @@ impl Cli<'_> {
                     .iter()
                     .map(|flag| argument(&flag.spec, flag.short, purpose)),
             );
-        for command in commands::TABLE {
+        for command in commands {
             program = program.subcommand(self.clap_command(*command, driver, purpose));
         }
         program
@@ -279,7 +328,9 @@ impl Cli<'_> {
         declared
     }
 
-    fn grammar(&self) -> Grammar {
+    /// Returns the grammar of what may be the command of a line: of those whose names are in it.
+    fn grammar(&self, args: &[String]) -> Grammar {
+        let may_be = |command: &&&dyn Command| args.iter().any(|arg| arg == command.about().name);
         let of = |command: &dyn Command| {
             let mut flags = all_flags(command);
             if command.takes_driver_flags() {
@@ -290,7 +341,11 @@ impl Cli<'_> {
         };
         Grammar {
             global: global_flags(),
-            commands: commands::TABLE.iter().map(|command| of(*command)).collect(),
+            commands: commands::TABLE
+                .iter()
+                .filter(may_be)
+                .map(|command| of(*command))
+                .collect(),
             raw: commands::TABLE
                 .iter()
                 .filter(|command| command.takes_words_as_they_are())
@@ -322,7 +377,9 @@ impl Cli<'_> {
 
     /// Says that there is no such command, and which one is near.
     pub fn unknown_command(&self, name: &str) -> UsageError {
-        let error = self.clap(None, For::Parsing).try_get_matches_from([name]);
+        let error = self
+            .clap(commands::TABLE, None, For::Parsing)
+            .try_get_matches_from([name]);
         UsageError::new(format!(
             "docker-machine: '{name}' is not a docker-machine command. See 'docker-machine --help'."
         ))

@@ -30,6 +30,8 @@ pub struct World {
     pub ambient: Arc<dyn Ambient>,
     /// Set by the first signal.
     pub cancel: Cancel,
+    /// Begins to listen for signals, which until then do what they do by default.
+    pub listen: fn(Cancel),
 }
 
 /// What every command works with.

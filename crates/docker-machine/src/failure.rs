@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use libmachine::{Error, Left};
 use machine_types::ExitStatus;
 
+use crate::cli::Usage;
 use crate::usage::UsageError;
 
 /// A command that failed.
@@ -40,9 +41,9 @@ impl Failure {
     }
 
     /// Makes the failure of a command line, whose help goes to standard output.
-    pub fn usage(message: &str, help: &str) -> Self {
+    pub fn usage(message: &str, help: &Usage) -> Self {
         let mut failure = Self::new(message);
-        failure.0.help = Some(help.to_owned());
+        failure.0.help = Some(help.text());
         failure
     }
 

@@ -76,6 +76,9 @@ pub async fn run(world: World) -> ExitStatus {
                 Err(failure) => return end(&world, failure),
             };
             let context = Context::new(world, store, &global, sink.clone());
+            if !command.only_looks() {
+                (context.world.listen)(context.world.cancel.clone());
+            }
             let ended = command.run(&context, arguments).await;
             let failure = ended.err();
             if let Some(help) = failure.as_ref().and_then(Failure::help) {

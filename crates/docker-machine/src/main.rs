@@ -17,9 +17,7 @@ fn main() -> ExitCode {
         // Nobody may be listening.
         let _ = std::io::Write::write_all(&mut stderr(), text.as_bytes());
     }));
-    let cancel = Cancel::new();
-    signals::listen(cancel.clone(), terminal::restore);
-    let world = world(cancel);
+    let world = world();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -36,7 +34,7 @@ fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-fn world(cancel: Cancel) -> World {
+fn world() -> World {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
     let environment = Environment::new(variables);
@@ -61,7 +59,8 @@ fn world(cancel: Cancel) -> World {
         input: Arc::new(Mutex::new(Box::new(BufReader::new(stdin())))),
         ambient: Arc::new(SystemAmbient::new()),
         environment,
-        cancel,
+        cancel: Cancel::new(),
+        listen: |cancel| signals::listen(cancel, terminal::restore),
     }
 }
 

@@ -101,6 +101,12 @@ pub trait Command: Send + Sync {
         false
     }
 
+    /// Tells whether it changes nothing: then a signal may end it at once, and no thread has to
+    /// listen for one.
+    fn only_looks(&self) -> bool {
+        self.is_evaluated()
+    }
+
     /// Does it.
     ///
     /// # Errors

@@ -32,6 +32,10 @@ impl Command for Ssh {
         true
     }
 
+    fn only_looks(&self) -> bool {
+        false
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let name = targets::first(cx, &arguments.words)?;
         let command = match arguments.words.get(1..).unwrap_or_default() {
