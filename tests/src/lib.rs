@@ -7,6 +7,7 @@
     reason = "a harness that meets what it did not expect ends the test"
 )]
 
+pub mod certificates;
 pub mod flows;
 pub mod moto;
 pub mod real_hosts;

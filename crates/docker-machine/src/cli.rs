@@ -163,7 +163,7 @@ impl Cli<'_> {
             None => None,
         };
         let driver = match command {
-            Some(command) if command.takes_driver_flags() => self.driver(&line)?,
+            Some(command) if command.takes_driver_flags() => self.driver(command, &line)?,
             _ => None,
         };
         let matches = self
@@ -245,12 +245,17 @@ impl Cli<'_> {
     pub fn clap_whole(&self) -> clap::Command {
         let flags: Vec<FlagSpec> = self.drivers.iter().flat_map(|kind| kind.flags()).collect();
         let names: Vec<&'static str> = self.drivers.iter().map(|kind| kind.name()).collect();
-        self.clap_with(commands::TABLE, &flags, For::Showing)
-            .mut_subcommand("create", |create| {
-                create.mut_arg("driver", |driver| {
-                    driver.value_parser(PossibleValuesParser::new(names))
+        let with_driver = commands::TABLE
+            .iter()
+            .filter(|command| command.takes_driver_flags());
+        let whole = self.clap_with(commands::TABLE, &flags, For::Showing);
+        with_driver.fold(whole, |whole, command| {
+            whole.mut_subcommand(command.about().name, |command| {
+                command.mut_arg("driver", |driver| {
+                    driver.value_parser(PossibleValuesParser::new(names.clone()))
                 })
             })
+        })
     }
 
     fn clap_with(
@@ -319,7 +324,7 @@ impl Cli<'_> {
             let names = format!("Drivers: {}.", names.join(", "));
             declared = declared
                 .after_help(match driver {
-                    [] => format!("{names}\nRun 'docker-machine create --driver NAME --help' for a driver's own options."),
+                    [] => format!("{names}\nRun 'docker-machine {} --driver NAME --help' for a driver's own options.", about.name),
                     _ => names,
                 })
                 .next_help_heading("Options of the driver")
@@ -354,11 +359,16 @@ impl Cli<'_> {
         }
     }
 
-    /// Finds the driver that a `create` is about; `None`: it only asks for help.
-    fn driver(&self, line: &Line) -> Result<Option<&dyn DriverKind>, UsageError> {
+    /// Finds the driver that a command is about; `None`: it can do without, or only asks for help.
+    fn driver(
+        &self,
+        command: &dyn Command,
+        line: &Line,
+    ) -> Result<Option<&dyn DriverKind>, UsageError> {
         let typed = argv::last_value(&line.flags, "driver");
         let name = typed.or_else(|| self.environment.get("MACHINE_DRIVER"));
-        if name.is_none() && argv::last_value(&line.flags, "help").is_some() {
+        let only_help = argv::last_value(&line.flags, "help").is_some();
+        if name.is_none() && (only_help || !command.needs_driver()) {
             return Ok(None);
         }
         // The Go binary's default is one that this binary does not have.

@@ -79,6 +79,9 @@ pub async fn run(world: World) -> ExitStatus {
             if !command.only_looks() {
                 (context.world.listen)(context.world.cancel.clone());
             }
+            if !command.leaves_no_trace() {
+                context.library.warn_of_age();
+            }
             let ended = command.run(&context, arguments).await;
             let failure = ended.err();
             if let Some(help) = failure.as_ref().and_then(Failure::help) {

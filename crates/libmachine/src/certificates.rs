@@ -16,35 +16,43 @@ use crate::{Error, Library};
 const NEXT_SERVER_CERTIFICATE: &str = ".server-next.pem";
 
 /// How long a process waits for another one that is making the CA: a key pair and three files.
-const BOOTSTRAP: Duration = Duration::from_secs(30);
+pub(crate) const BOOTSTRAP: Duration = Duration::from_secs(30);
 
 /// A server certificate is replaced a day before its end: a host's clock may be ahead.
-const LAST_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const LAST_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Library {
-    /// Makes the CA and the client's certificate where they are missing. Any number of processes
-    /// may do so at once: one makes them, the others find them made.
+    /// Makes the CA and the client's certificate where they are missing, or about to end. Any number of
+    /// processes may do so at once: one makes them, the others find them made.
     pub(crate) async fn bootstrap_certificates(&self, cx: &Cx) -> Result<(), Error> {
         let files = &self.settings.certificates;
-        let complete = [&files.ca, &files.client, &files.client_key];
-        if complete.iter().all(|file| file.exists()) {
+        let will_do =
+            || files.ca.exists() && !self.authority_is_ending() && !self.client_is_ending();
+        if will_do() && !self.trusts_old_authorities() {
             return Ok(());
         }
         let _lock = self.store.lock_bootstrap(BOOTSTRAP, cx).await?;
         if !files.ca.exists() {
             cx.say(format!("Creating CA: {}", files.ca.display()));
-            let made = Authority::make(&self.settings.user, self.ambient.now())
-                .map_err(Error::Certificates)?;
+            let made = self.new_authority()?;
             // The key first: a key without its certificate has signed nothing, and is replaced.
             self.store
                 .write(&files.ca_key, made.key.expose(), Access::Private)?;
             self.store
                 .write(&files.ca, &made.certificate, Access::Public)?;
+        } else if self.authority_is_ending() {
+            self.replace_authority(cx)?;
+        } else {
+            self.forget_old_authorities(cx)?;
         }
-        if !files.client.exists() || !files.client_key.exists() {
+        if self.client_is_ending() {
             self.issue_client_certificate(cx)?;
         }
         Ok(())
+    }
+
+    pub(crate) fn new_authority(&self) -> Result<Issued, Error> {
+        Authority::make(&self.settings.user, self.ambient.now()).map_err(Error::Certificates)
     }
 
     /// Issues a new client certificate of the CA that is there.
@@ -54,7 +62,7 @@ impl Library {
     }
 
     /// The caller holds the lock.
-    fn issue_client_certificate(&self, cx: &Cx) -> Result<(), Error> {
+    pub(crate) fn issue_client_certificate(&self, cx: &Cx) -> Result<(), Error> {
         let files = &self.settings.certificates;
         cx.say(format!(
             "Creating client certificate: {}",
@@ -194,11 +202,11 @@ impl Library {
         Identity::from_pem(&text(ca)?, &text(cert)?, &key_text).map_err(in_file(cert))
     }
 
-    fn certificate(&self, path: &Path) -> Result<Certificate, Error> {
+    pub(crate) fn certificate(&self, path: &Path) -> Result<Certificate, Error> {
         Certificate::from_pem(&self.store.read_text(path)?).map_err(in_file(path))
     }
 
-    fn authority(&self, certificate: &Path, key: &Path) -> Result<Authority, Error> {
+    pub(crate) fn authority(&self, certificate: &Path, key: &Path) -> Result<Authority, Error> {
         let text = |path| self.store.read_text(path);
         let key_text = Secret::from(text(key)?);
         Authority::from_pem(&text(certificate)?, &key_text).map_err(in_file(certificate))

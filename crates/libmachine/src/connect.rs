@@ -17,7 +17,7 @@ use crate::machine::Machine;
 use crate::{Error, Library};
 
 /// How long a connection may take. With [`ASK`] it keeps a dead machine below five seconds.
-const DIAL: Duration = Duration::from_millis(2500);
+pub(crate) const DIAL: Duration = Duration::from_millis(2500);
 
 /// How long the cloud may take to say why a machine does not answer.
 const ASK: Duration = Duration::from_secs(2);
@@ -52,6 +52,10 @@ impl Library {
             (true, Some(url)) => url,
             (true, None) => return Err(Error::NotSwarmMaster(name.to_owned())),
         };
+        if let Err(error) = self.renew_own_client_certificate(&machine, &cx).await {
+            // The dial tells whether it matters.
+            cx.debug(one_line(error));
+        }
         if let Err(reason) = self.dial(&machine, &url, &cx).await {
             return Err(match self.ask_state(&machine, &cx).await {
                 Some(state) if state != MachineState::Running => Error::NotRunning,

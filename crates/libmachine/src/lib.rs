@@ -5,9 +5,11 @@
 //! print, to parse, and to read the environment: it tells [`machine_flow::Events`], and the binary
 //! hands in [`Settings`]. Every use-case is a method of [`Library`].
 
+mod age;
 mod certificates;
 mod connect;
 mod create;
+mod doctor;
 mod error;
 mod journal;
 mod key;
@@ -19,12 +21,14 @@ mod provisioning;
 mod prune;
 mod removal_request;
 mod remove;
+mod renewal;
 mod rollback;
 mod shell;
 mod tombstones;
 
 pub use connect::Connection;
 pub use create::{CreateRequest, CreateTimes};
+pub use doctor::DoctorRequest;
 pub use error::{Error, Left};
 pub use library::{CertificatePaths, Library, Settings};
 pub use list::{Active, ListItem, ListOptions};

@@ -77,42 +77,47 @@ impl Library {
             None => self.names()?,
         };
         let mut items: Vec<Option<ListItem>> = Vec::with_capacity(names.len());
-        let mut opened: Vec<(usize, Machine)> = Vec::new();
+        let (mut opened, mut places): (Vec<Machine>, Vec<usize>) = Default::default();
         for (index, name) in names.iter().enumerate() {
             match self.open(name).await {
                 Ok(machine) => {
                     items.push(None);
-                    opened.push((index, machine));
+                    opened.push(machine);
+                    places.push(index);
                 }
                 Err(error) => items.push(Some(self.broken(name, &error))),
             }
         }
-        let masters = swarm_masters(opened.iter().map(|(_, machine)| machine));
+        let masters = swarm_masters(&opened);
         let begun = self.ambient.monotonic();
         let mut states = self.states(&opened, options.timeout).await;
         let looked_up = self.ambient.monotonic().saturating_sub(begun);
-        let lines = opened.iter().map(|(index, machine)| {
-            let state = states.remove(index).unwrap_or(Ok(MachineState::Timeout));
-            let masters = &masters;
-            async move {
-                let item = self.item(machine, state, masters, options, looked_up).await;
-                (*index, item)
-            }
-        });
+        let lines = opened
+            .iter()
+            .zip(places)
+            .enumerate()
+            .map(|(at, (machine, index))| {
+                let state = states.remove(&at).unwrap_or(Ok(MachineState::Timeout));
+                let masters = &masters;
+                async move {
+                    let item = self.item(machine, state, masters, options, looked_up).await;
+                    (index, item)
+                }
+            });
         for (index, item) in join_all(lines).await {
             items[index] = Some(item);
         }
         Ok(items.into_iter().flatten().collect())
     }
 
-    /// Asks for all states, a place at a time and all places at once.
-    async fn states(
+    /// Asks for all states, a place at a time and all places at once; by the machines' indices.
+    pub(crate) async fn states(
         &self,
-        machines: &[(usize, Machine)],
+        machines: &[Machine],
         timeout: Duration,
     ) -> BTreeMap<usize, Result<MachineState, String>> {
-        let mut by_kind: BTreeMap<&str, Vec<&(usize, Machine)>> = BTreeMap::new();
-        for entry in machines {
+        let mut by_kind: BTreeMap<&str, Vec<(usize, &Machine)>> = BTreeMap::new();
+        for entry in machines.iter().enumerate() {
             by_kind
                 .entry(entry.1.driver.name())
                 .or_default()
@@ -236,8 +241,9 @@ impl Library {
 }
 
 /// Maps each swarm's discovery to the name of its master.
-fn swarm_masters<'a>(machines: impl Iterator<Item = &'a Machine>) -> BTreeMap<String, String> {
+fn swarm_masters(machines: &[Machine]) -> BTreeMap<String, String> {
     machines
+        .iter()
         .filter(|machine| machine.record.host_options.swarm_options.master)
         .map(|machine| {
             let swarm = &machine.record.host_options.swarm_options;

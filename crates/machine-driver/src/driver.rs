@@ -7,7 +7,7 @@ use machine_flow::{Cx, Resource, Scope, Undone};
 use machine_types::{DockerUrl, MachineName, MachineState, SshEndpoint};
 use serde_json::Value;
 
-use crate::{DriverError, FlagSpec, Options};
+use crate::{Check, DriverError, FlagSpec, Options};
 
 /// What a driver is told about the machine and its place in the store. It opens none of it.
 #[derive(Debug, Clone)]
@@ -106,6 +106,10 @@ pub trait DriverKind: Send + Sync {
         cx: &Cx,
     ) -> Vec<Result<MachineState, DriverError>>;
 
+    /// Examines, for `doctor`, the ways to the clouds of many machines: credentials, account, region, each
+    /// way once. The drivers are all of this kind; one without a cloud has nothing to examine. Changes nothing.
+    async fn examine_access(&self, drivers: &[&dyn Driver], cx: &Cx) -> Vec<Check>;
+
     /// Lists what carries this store's tags in one place, for `prune`; `None`: nothing can be left behind.
     ///
     /// # Errors
@@ -136,6 +140,11 @@ pub trait Driver: Send + Sync {
     /// # Errors
     /// [`DriverErrorKind::PreCreate`](crate::DriverErrorKind::PreCreate) where EC2's answer rules the machine out, others as they are.
     async fn preflight(&mut self, cx: &Cx) -> Result<(), DriverError>;
+
+    /// Examines, for `doctor`, everything that a create of this machine would build on, each part for itself:
+    /// what is wrong with one does not keep the others from being looked at. Changes nothing, at the
+    /// cloud or in the store.
+    async fn examine_plan(&self, cx: &Cx) -> Vec<Check>;
 
     /// Says which SSH key to make. Asks nobody.
     fn key_plan(&self) -> KeyPlan;

@@ -5,12 +5,14 @@
 //! prints nothing (it tells [`Cx`](machine_flow::Cx)), prompts nothing, does no SSH, and touches neither the
 //! store nor the environment; the cloud's own credential chain is the one exception.
 
+mod check;
 mod driver;
 mod error;
 mod flags;
 mod options;
 mod saved;
 
+pub use check::{Check, Verdict};
 pub use driver::{Base, Driver, DriverKind, KeyMaterial, KeyPlan, LeftBehind, Restart};
 pub use error::{DriverError, DriverErrorKind};
 pub use flags::{FlagKind, FlagSpec};

@@ -54,9 +54,14 @@ impl Cx {
         self.events.emit(crate::Event::Say(line.into()));
     }
 
-    /// Tells the user on standard error.
+    /// Warns the user, among the other lines.
     pub fn warn(&self, line: impl Into<String>) {
         self.events.emit(crate::Event::Warn(line.into()));
+    }
+
+    /// Tells the user on standard error, for what must not be overlooked.
+    pub fn alert(&self, line: impl Into<String>) {
+        self.events.emit(crate::Event::Alert(line.into()));
     }
 
     /// Tells whoever asked for `--debug`.

@@ -8,8 +8,11 @@ use std::time::{Duration, SystemTime};
 pub enum Event {
     /// A line for the user on standard output: `Creating machine...`.
     Say(String),
-    /// A line for the user on standard error that is not the end.
+    /// A line for the user, among the others, that is a warning.
     Warn(String),
+    /// A line that must be read even where nobody reads the others: on standard error, which GitLab Runner logs as
+    /// an error. Seldom.
+    Alert(String),
     /// A line for `--debug`.
     Debug(String),
     /// A new phase for the live line of a terminal: what is being waited for.

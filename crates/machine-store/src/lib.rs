@@ -40,6 +40,7 @@
 mod create;
 mod disk;
 mod error;
+mod examine;
 mod hook;
 mod identity;
 mod journal;
@@ -54,6 +55,7 @@ mod tombstone;
 
 pub use create::NewFile;
 pub use error::StoreError;
+pub use examine::Oddity;
 pub use hook::{FileHook, FileOp};
 pub use identity::{StoreCondition, StoreId};
 pub use journal::FileJournal;

@@ -186,7 +186,7 @@ fn alternative_name(host: &str) -> Result<SanType, CertificateError> {
 }
 
 /// Writes a certificate as PEM (RFC 7468): base64 in lines of 64 characters, which are 48 bytes.
-fn pem(certificate: &CertificateDer<'_>) -> String {
+pub(crate) fn pem(certificate: &CertificateDer<'_>) -> String {
     let lines: Vec<String> = certificate
         .chunks(48)
         .map(|line| BASE64.encode(line))

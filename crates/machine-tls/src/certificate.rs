@@ -92,6 +92,11 @@ impl Certificate {
         })
     }
 
+    /// Writes it as PEM.
+    pub fn to_pem(&self) -> String {
+        crate::authority::pem(&self.der)
+    }
+
     /// Returns the moment before which it does not count.
     pub fn not_before(&self) -> SystemTime {
         self.not_before

@@ -1,5 +1,6 @@
 //! Whose account this is: a not-found counts only in the account where the thing was made.
 
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use machine_driver::DriverError;
 use machine_flow::{Cx, Resource, Undone, open_resources};
 
@@ -10,18 +11,21 @@ use crate::fresh::CONSISTENCY_WINDOW;
 use crate::lifecycle::age;
 use crate::saved::Saved;
 
-/// Asks whose credentials these are.
+/// Asks whose credentials these are: the account.
 pub(crate) async fn caller(api: &Api, cx: &Cx) -> Result<Option<String>, CallError> {
+    Ok(identity(api, cx).await?.account)
+}
+
+/// Asks whose credentials these are: account, user or role.
+pub(crate) async fn identity(api: &Api, cx: &Cx) -> Result<GetCallerIdentityOutput, CallError> {
     let sts = api.sts();
-    let answer = api
-        .ask(cx, "GetCallerIdentity", |probe| {
-            sts.get_caller_identity()
-                .customize()
-                .interceptor(probe)
-                .send()
-        })
-        .await?;
-    Ok(answer.account)
+    api.ask(cx, "GetCallerIdentity", |probe| {
+        sts.get_caller_identity()
+            .customize()
+            .interceptor(probe)
+            .send()
+    })
+    .await
 }
 
 /// Tells whether an error says that the keys themselves are no good.

@@ -271,7 +271,7 @@ async fn authorize(
     .map(|_| ())
 }
 
-fn ports(saved: &Saved) -> Vec<(i32, &str)> {
+pub(crate) fn ports(saved: &Saved) -> Vec<(i32, &str)> {
     let mut ports = vec![
         (i32::from(saved.base.ssh_port), "tcp"),
         (i32::from(DOCKER_PORT), "tcp"),
@@ -293,7 +293,7 @@ fn ports(saved: &Saved) -> Vec<(i32, &str)> {
 }
 
 /// Tells whether a rule opens a port, to whomever.
-fn covers(rule: &IpPermission, port: i32, protocol: &str) -> bool {
+pub(crate) fn covers(rule: &IpPermission, port: i32, protocol: &str) -> bool {
     match rule.ip_protocol() {
         Some("-1") => true,
         Some(own) if own == protocol => {
@@ -323,7 +323,7 @@ fn permission(port: i32, protocol: &str, cidrs: &[String]) -> IpPermission {
     permission.build()
 }
 
-fn is_id(group: &str) -> bool {
+pub(crate) fn is_id(group: &str) -> bool {
     let hex = group.strip_prefix("sg-");
     hex.is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }

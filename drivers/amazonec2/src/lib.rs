@@ -15,6 +15,7 @@ mod credentials;
 mod dns;
 mod environment;
 mod errors;
+mod examine;
 mod flags;
 mod fresh;
 mod groups;
@@ -39,7 +40,7 @@ mod undo;
 mod userdata;
 
 use async_trait::async_trait;
-use machine_driver::{Base, Driver, DriverError, DriverKind, FlagSpec, LeftBehind, Options};
+use machine_driver::{Base, Check, Driver, DriverError, DriverKind, FlagSpec, LeftBehind, Options};
 use machine_flow::Cx;
 use machine_types::MachineState;
 use serde_json::{Map, Value};
@@ -86,6 +87,10 @@ impl DriverKind for AmazonEc2 {
         cx: &Cx,
     ) -> Vec<Result<MachineState, DriverError>> {
         states::states(drivers, cx).await
+    }
+
+    async fn examine_access(&self, drivers: &[&dyn Driver], cx: &Cx) -> Vec<Check> {
+        examine::access(drivers, cx).await
     }
 
     async fn left_behind(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use async_trait::async_trait;
-use machine_driver::{Base, Driver, DriverError, KeyMaterial, KeyPlan, Restart, merge};
+use machine_driver::{Base, Check, Driver, DriverError, KeyMaterial, KeyPlan, Restart, merge};
 use machine_flow::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ use crate::client::{Api, scope};
 use crate::configure::Wishes;
 use crate::preflight::{self, Findings};
 use crate::saved::Saved;
-use crate::{account, groups, keypair, launch, lifecycle, undo};
+use crate::{account, examine, groups, keypair, launch, lifecycle, undo};
 
 /// A machine of the driver `amazonec2`.
 pub(crate) struct Machine {
@@ -22,7 +22,7 @@ pub(crate) struct Machine {
     /// The object as it was loaded, with what other versions wrote.
     loaded: Map<String, Value>,
     pub(crate) saved: Saved,
-    wishes: Wishes,
+    pub(crate) wishes: Wishes,
     findings: Findings,
     api: OnceLock<Api>,
 }
@@ -78,6 +78,10 @@ impl Driver for Machine {
         }
         self.findings = preflight::check(&api, cx, &mut self.saved, &self.wishes).await?;
         Ok(())
+    }
+
+    async fn examine_plan(&self, cx: &Cx) -> Vec<Check> {
+        examine::plan(self, cx).await
     }
 
     fn key_plan(&self) -> KeyPlan {

@@ -131,7 +131,7 @@ pub(crate) async fn places(
     Ok(places)
 }
 
-async fn subnets(
+pub(crate) async fn subnets(
     api: &Api,
     cx: &Cx,
     filters: Vec<aws_sdk_ec2::types::Filter>,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use machine_driver::{
-    Base, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
+    Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
     LeftBehind, Options, Restart, merge,
 };
 use machine_flow::{Cx, Resource, Scope, Undone};
@@ -98,6 +98,11 @@ impl DriverKind for GenericKind {
         states
     }
 
+    async fn examine_access(&self, _drivers: &[&dyn Driver], _cx: &Cx) -> Vec<Check> {
+        // A host is no cloud: whether it answers is asked of each machine anyway.
+        Vec::new()
+    }
+
     async fn left_behind(
         &self,
         _driver: &dyn Driver,
@@ -157,6 +162,33 @@ impl Driver for GenericDriver {
             DriverErrorKind::PreCreate,
             GenericError::KeyMissing(self.saved.ssh_key.clone()),
         ))
+    }
+
+    async fn examine_plan(&self, cx: &Cx) -> Vec<Check> {
+        let base = &self.saved.base;
+        let (host, port) = (base.ip_address.as_str(), base.ssh_port);
+        let key = match self.saved.ssh_key.as_str() {
+            "" => Check::notable(
+                "SSH key",
+                "none is given: the agent and the keys in ~/.ssh are tried",
+                "name one with --generic-ssh-key to be certain",
+            ),
+            path if PathBuf::from(path).is_file() => Check::right("SSH key", path),
+            path => Check::wrong(
+                "SSH key",
+                format!("there is no file {path:?}"),
+                "correct --generic-ssh-key",
+            ),
+        };
+        let sshd = match sshd_state(host, port, cx).await {
+            MachineState::Running => Check::right("host", format!("{host} answers on port {port}")),
+            _ => Check::wrong(
+                "host",
+                format!("{host} does not answer on port {port}"),
+                "check --generic-ip-address, --generic-ssh-port, and the firewalls on the way",
+            ),
+        };
+        vec![key, sshd]
     }
 
     fn key_plan(&self) -> KeyPlan {

@@ -7,7 +7,7 @@ use std::any::Any;
 
 use async_trait::async_trait;
 use machine_driver::{
-    Base, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
+    Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
     LeftBehind, Options, Restart, SavedBase, merge,
 };
 use machine_flow::{Cx, Resource, Scope, Undone};
@@ -86,6 +86,10 @@ impl DriverKind for NoneKind {
         drivers.iter().map(|_| Ok(MachineState::Running)).collect()
     }
 
+    async fn examine_access(&self, _drivers: &[&dyn Driver], _cx: &Cx) -> Vec<Check> {
+        Vec::new()
+    }
+
     async fn left_behind(
         &self,
         _driver: &dyn Driver,
@@ -130,6 +134,20 @@ impl Driver for NoneDriver {
 
     async fn preflight(&mut self, _cx: &Cx) -> Result<(), DriverError> {
         Ok(())
+    }
+
+    async fn examine_plan(&self, _cx: &Cx) -> Vec<Check> {
+        vec![match self.docker_url() {
+            Some(url) => Check::right("url", url.to_string()),
+            None => Check::notable(
+                "url",
+                format!(
+                    "{:?} is kept as it is, and cannot be connected to",
+                    self.saved.url
+                ),
+                "give tcp://HOST:PORT, unless the machine is only there to have certificates made",
+            ),
+        }]
     }
 
     fn key_plan(&self) -> KeyPlan {

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 mod active;
 mod config;
 mod create;
+mod doctor;
 mod env;
 mod help;
 mod inspect;
@@ -40,6 +41,7 @@ pub static TABLE: &[&dyn Command] = &[
     &active::Active,
     &config::Config,
     &create::Create,
+    &doctor::Doctor,
     &env::Env,
     &inspect::Inspect,
     &ip::Ip,
@@ -88,6 +90,16 @@ pub trait Command: Send + Sync {
 
     /// Tells whether `--driver` brings the driver's flags.
     fn takes_driver_flags(&self) -> bool {
+        false
+    }
+
+    /// Tells whether it cannot do without `--driver`, having a default of its own that the Go binary has.
+    fn needs_driver(&self) -> bool {
+        self.takes_driver_flags()
+    }
+
+    /// Tells whether it leaves no trace in the store, not even that of a warning given.
+    fn leaves_no_trace(&self) -> bool {
         false
     }
 

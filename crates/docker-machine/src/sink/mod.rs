@@ -135,6 +135,7 @@ impl Events for Sink {
         match event {
             Event::Say(text) => self.line(self.telling(), "info", &text),
             Event::Warn(text) => self.warn(&text),
+            Event::Alert(text) => self.line(Stream::Err, "warning", &text),
             Event::Debug(text) if self.wanted.debug => self.line(Stream::Err, "debug", &text),
             Event::Debug(_) => {}
             Event::Phase(what) => self.live.phase(&what),

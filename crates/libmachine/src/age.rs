@@ -1,0 +1,84 @@
+//! How much of a certificate's time is left.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use machine_tls::Certificate;
+
+use crate::Library;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// From when on its end is worth a warning: people go on holiday, and change windows are months apart.
+pub(crate) const WARNED: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+
+/// Where a certificate stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Before its beginning: a clock is wrong.
+    NotBegun,
+    /// Long enough, and for how long.
+    Valid(Duration),
+    /// It ends within [`WARNED`].
+    Ending(Duration),
+    /// It ended so long ago.
+    Over(Duration),
+}
+
+impl Age {
+    pub(crate) fn of(certificate: &Certificate, now: SystemTime) -> Self {
+        if now < certificate.not_before() {
+            return Self::NotBegun;
+        }
+        match certificate.not_after().duration_since(now) {
+            Ok(left) if left > WARNED => Self::Valid(left),
+            Ok(left) => Self::Ending(left),
+            Err(error) => Self::Over(error.duration()),
+        }
+    }
+}
+
+impl Library {
+    /// Warns, once a day each, of shared certificates that end within 60 days. Says nothing of what cannot be
+    /// read: whoever needs it will.
+    pub fn warn_of_age(&self) {
+        let files = &self.settings.certificates;
+        let then = match self.is_our_own_ca() {
+            true => {
+                "a create in its last 30 days makes a new one and trusts both; machines that are to outlive it need docker-machine regenerate-certs then"
+            }
+            false => "replace it, then run docker-machine regenerate-certs for every machine",
+        };
+        self.warn_of("ca-ends", "CA", &files.ca, then);
+        let then = match self.is_our_own_client() {
+            true => "a new one of the same CA is issued in its last day",
+            false => "replace it",
+        };
+        self.warn_of("client-ends", "client certificate", &files.client, then);
+    }
+
+    fn warn_of(&self, mark: &str, what: &str, path: &Path, then: &str) {
+        let Ok(certificate) = self.certificate(path) else {
+            return;
+        };
+        let when = match Age::of(&certificate, self.ambient.now()) {
+            Age::Ending(left) => format!("ends in {}", days(left)),
+            Age::Over(since) => format!("ended {} ago", days(since)),
+            Age::Valid(_) | Age::NotBegun => return,
+        };
+        if self.store.is_due(mark) {
+            let path = path.display();
+            let line = format!("WARNING: the {what} {path} {when}: {then}");
+            self.context().alert(line);
+        }
+    }
+}
+
+/// Writes a time in days, for people.
+pub(crate) fn days(time: Duration) -> String {
+    match time.as_secs() / DAY.as_secs() {
+        0 => "less than a day".to_owned(),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}

@@ -1,0 +1,125 @@
+//! The shared certificates: there, whole, of each other, and not about to end.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use machine_driver::Check;
+use machine_tls::Certificate;
+use machine_types::Secret;
+
+use super::failed;
+use crate::age::{Age, days};
+use crate::{Error, Library};
+
+impl Library {
+    pub(super) fn examine_certificates(&self) -> Vec<Check> {
+        let files = &self.settings.certificates;
+        let all = [&files.ca, &files.ca_key, &files.client, &files.client_key];
+        if all.iter().all(|file| !file.exists()) {
+            return vec![Check::right(
+                "certificates",
+                "none yet: the first create makes them",
+            )];
+        }
+        let now = self.ambient.now();
+        let mut checks = Vec::new();
+        let authority = match self.certificate(&files.ca) {
+            Ok(authority) => {
+                let remedy = match self.is_our_own_ca() {
+                    true => "the next create makes a new CA, and goes on trusting the old one",
+                    false => "replace the CA that --tls-ca-cert names",
+                };
+                checks.push(of_age("CA", &authority, now, remedy));
+                Some(authority)
+            }
+            Err(error) => {
+                checks.push(unusable(
+                    "CA",
+                    error,
+                    "restore it from a backup: machines trust it alone",
+                ));
+                None
+            }
+        };
+        if let (Err(error), Some(_)) = (self.authority(&files.ca, &files.ca_key), &authority) {
+            checks.push(unusable(
+                "CA key",
+                error,
+                "restore it from a backup: without it nothing can be signed",
+            ));
+        }
+        match self.certificate(&files.client) {
+            Ok(client) => {
+                let remedy = "the next create issues a new one of the same CA";
+                checks.push(of_age("client certificate", &client, now, remedy));
+                checks.extend(authority.and_then(|authority| self.of_pair(&client, &authority)));
+            }
+            Err(error) => checks.push(unusable(
+                "client certificate",
+                error,
+                "remove it and its key: the next create issues a new one",
+            )),
+        }
+        checks
+    }
+
+    /// Whether the client's certificate is the CA's, and the key the certificate's.
+    fn of_pair(&self, client: &Certificate, authority: &Certificate) -> Option<Check> {
+        let files = &self.settings.certificates;
+        let remedy = "remove certificate and key: the next create issues new ones";
+        if !client.is_signed_by(authority) {
+            let found = format!("{} was not signed by this CA", files.client.display());
+            return Some(Check::wrong("client certificate", found, remedy));
+        }
+        let key = match self.store.read_text(&files.client_key) {
+            Ok(text) => Secret::from(text),
+            Err(error) => return Some(failed("client key", error, remedy)),
+        };
+        match client.has_key(&key) {
+            Ok(true) => None,
+            Ok(false) => Some(Check::wrong(
+                "client key",
+                format!(
+                    "{} belongs to another certificate",
+                    files.client_key.display()
+                ),
+                remedy,
+            )),
+            Err(error) => Some(failed("client key", error, remedy)),
+        }
+    }
+
+    /// Examines a machine's own certificates: only what is wrong with them is worth a line.
+    pub(super) fn examine_own_certificate(&self, name: &str, path: &Path) -> Option<Check> {
+        let subject = format!("machine {name}");
+        let remedy = format!("docker-machine regenerate-certs -f {name}");
+        if !path.exists() {
+            return None;
+        }
+        match self.certificate(path) {
+            Ok(certificate) => {
+                let check = of_age(subject, &certificate, self.ambient.now(), &remedy);
+                (!check.remedy.is_empty()).then_some(check)
+            }
+            Err(error) => Some(unusable(subject, error, &remedy)),
+        }
+    }
+}
+
+fn unusable(subject: impl Into<String>, error: Error, remedy: &str) -> Check {
+    failed(subject, error, remedy)
+}
+
+fn of_age(
+    subject: impl Into<String>,
+    certificate: &Certificate,
+    now: SystemTime,
+    remedy: &str,
+) -> Check {
+    match Age::of(certificate, now) {
+        Age::Valid(left) => Check::right(subject, format!("valid for {}", days(left))),
+        Age::Ending(left) => Check::notable(subject, format!("ends in {}", days(left)), remedy),
+        Age::Over(since) => Check::wrong(subject, format!("ended {} ago", days(since)), remedy),
+        Age::NotBegun => Check::wrong(subject, "has not begun yet", "set this computer's clock"),
+    }
+}

@@ -1,0 +1,136 @@
+//! Each machine: its version, its certificate, its state, and the routes to its sshd and its engine.
+
+use futures_util::future::join_all;
+use machine_driver::Check;
+use machine_store::{CONFIG_VERSION, MachineFile};
+use machine_tls::{DialError, Dialer};
+use machine_types::{DockerUrl, MachineState};
+
+use super::{PATIENCE, failed};
+use crate::connect::DIAL;
+use crate::list::one_line;
+use crate::machine::Machine;
+use crate::{Error, Library};
+
+impl Library {
+    pub(super) async fn examine_machines(&self, machines: &[Machine]) -> Vec<Check> {
+        let mut states = self.states(machines, PATIENCE).await;
+        let examined = machines.iter().enumerate().map(|(index, machine)| {
+            let state = states.remove(&index).unwrap_or(Ok(MachineState::Timeout));
+            self.examine_machine(machine, state)
+        });
+        join_all(examined).await.concat()
+    }
+
+    async fn examine_machine(
+        &self,
+        machine: &Machine,
+        state: Result<MachineState, String>,
+    ) -> Vec<Check> {
+        let name = machine.name.as_str();
+        let subject = format!("machine {name}");
+        let mut checks = Vec::new();
+        let version = machine.record.config_version;
+        if version > CONFIG_VERSION {
+            checks.push(Check::notable(
+                &subject,
+                format!("its config.json has version {version}: it is read, and never rewritten"),
+                "use the docker-machine that wrote it",
+            ));
+        }
+        if let Err(error) = self.store.entries(&machine.name) {
+            let remedy = "restore its .journal: rm goes by it";
+            checks.push(failed(&subject, error, remedy));
+        }
+        let server = self.store.file(&machine.name, MachineFile::Server);
+        checks.extend(self.examine_own_certificate(name, &server));
+        let remove = format!("docker-machine rm -f {name}");
+        match state {
+            Ok(MachineState::Running) => {
+                checks.extend(self.examine_routes(machine, &subject).await);
+            }
+            Ok(MachineState::Error) => {
+                let found = "there is no such instance, or it has ended";
+                checks.push(Check::wrong(&subject, found, remove));
+            }
+            Ok(MachineState::Timeout) => {
+                checks.push(Check::wrong(
+                    &subject,
+                    "nobody says what it is doing",
+                    "try again",
+                ));
+            }
+            Ok(state) if machine.driver.saved_address().is_none() => checks.push(Check::notable(
+                &subject,
+                format!(
+                    "{state}, without an address: it is being created, or its create was killed"
+                ),
+                format!("if nobody works on it: {remove}"),
+            )),
+            Ok(state) => checks.push(Check::notable(
+                &subject,
+                state.to_string(),
+                format!("docker-machine start {name}, if it should run"),
+            )),
+            Err(why) => checks.push(Check::wrong(&subject, why, "see the lines above")),
+        }
+        checks
+    }
+
+    /// Tries the ways to sshd and to the engine, both at once.
+    async fn examine_routes(&self, machine: &Machine, subject: &str) -> Vec<Check> {
+        let sshd = async {
+            let endpoint = machine.driver.ssh()?;
+            let port = DockerUrl {
+                host: endpoint.host,
+                port: endpoint.port,
+            };
+            let reached = Dialer::plain(DIAL).reach(&port).await;
+            Some(route(
+                subject,
+                "SSH",
+                &port,
+                reached.map_err(Error::Dial),
+                machine,
+            ))
+        };
+        let engine = async {
+            let url = machine.driver.docker_host()?;
+            let Some(endpoint) = DockerUrl::parse(&url) else {
+                return Some(Check::notable(
+                    subject,
+                    format!("{url} cannot be connected to"),
+                    "",
+                ));
+            };
+            let dialled = self.dial(machine, &url, &self.context()).await;
+            Some(route(subject, "Docker", &endpoint, dialled, machine))
+        };
+        let (sshd, engine) = tokio::join!(sshd, engine);
+        sshd.into_iter().chain(engine).collect()
+    }
+}
+
+fn route(
+    subject: &str,
+    what: &str,
+    to: &DockerUrl,
+    reached: Result<(), Error>,
+    machine: &Machine,
+) -> Check {
+    let (name, port) = (&machine.name, to.port);
+    let error = match reached {
+        Ok(()) => return Check::right(subject, format!("{what} answers at {}", to.authority())),
+        Err(error) => error,
+    };
+    let remedy = match &error {
+        Error::Dial(DialError::Refused { .. }) => {
+            format!("nothing listens there: docker-machine restart {name}, then provision")
+        }
+        Error::Dial(dial) if dial.is_silence() => format!(
+            "let port {port} through in the security groups, network ACLs and firewalls on the way"
+        ),
+        _ => format!("docker-machine regenerate-certs -f {name}"),
+    };
+    Check::wrong(subject, format!("{what}: {}", one_line(error)), remedy)
+}

@@ -1,0 +1,106 @@
+//! `doctor`: what is right, what is wrong, and what to do. It looks, asks, and changes nothing: no file of the
+//! store, nothing at the cloud, nothing on a machine.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use machine_driver::{Check, Driver, Options};
+use machine_types::SwarmOptions;
+
+use crate::list::one_line;
+use crate::machine::Machine;
+use crate::{Error, Library};
+
+mod certificates;
+mod machines;
+mod store;
+
+/// How long one cloud may take to answer all questions: throttling is not waited out.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What `doctor` was asked to look at, besides the store.
+#[derive(Debug, Clone, Default)]
+pub struct DoctorRequest {
+    /// Which machines; none: all.
+    pub names: Vec<String>,
+    /// A create that somebody has in mind: the driver's name, and its flags.
+    pub plan: Option<(&'static str, Options)>,
+}
+
+impl Library {
+    /// Examines the store, its certificates and machines, the ways to their clouds, and whatever a create with
+    /// the given flags would build on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a name that the store does not know. Whatever else is wrong is a line of the answer.
+    pub async fn examine(&self, request: &DoctorRequest) -> Result<Vec<Check>, Error> {
+        let mut checks = self.examine_store();
+        checks.extend(self.examine_certificates());
+        let names = match request.names.as_slice() {
+            [] => self.names().unwrap_or_default(),
+            names => names.to_vec(),
+        };
+        let mut machines = Vec::new();
+        for name in &names {
+            match self.open(name).await {
+                Ok(machine) => machines.push(machine),
+                Err(Error::NotFound(name)) => return Err(Error::NotFound(name)),
+                Err(error) => checks.push(store::unreadable(name, &error)),
+            }
+        }
+        checks.extend(self.examine_access(&machines).await);
+        if let Some((driver, options)) = &request.plan {
+            checks.extend(self.examine_plan(driver, options).await);
+        }
+        checks.extend(self.examine_machines(&machines).await);
+        Ok(checks)
+    }
+
+    /// Examines the ways to the clouds of all machines, a kind of driver at a time.
+    async fn examine_access(&self, machines: &[Machine]) -> Vec<Check> {
+        let cx = &self.context();
+        let asked = self.kinds.iter().map(|kind| async move {
+            let drivers: Vec<&dyn Driver> = machines
+                .iter()
+                .map(|machine| &*machine.driver)
+                .filter(|driver| driver.name() == kind.name())
+                .collect();
+            if drivers.is_empty() {
+                return Vec::new();
+            }
+            within(kind.name(), kind.examine_access(&drivers, cx)).await
+        });
+        join_all(asked).await.concat()
+    }
+
+    async fn examine_plan(&self, driver: &str, options: &Options) -> Vec<Check> {
+        let Ok(kind) = self.kind(driver) else {
+            return Vec::new();
+        };
+        // No machine is called like this for long: nothing is made under the name.
+        let Ok(name) = "doctor".parse() else {
+            return Vec::new();
+        };
+        let base = self.base(&name, &SwarmOptions::default(), String::new());
+        match kind.configure(&base, options) {
+            Err(error) => vec![Check::failed("flags", &error, "correct the flag")],
+            Ok(planned) => within(driver, planned.examine_plan(&self.context())).await,
+        }
+    }
+}
+
+async fn within(driver: &str, examination: impl Future<Output = Vec<Check>>) -> Vec<Check> {
+    let examined = tokio::time::timeout(PATIENCE, examination).await;
+    examined.unwrap_or_else(|_| {
+        vec![Check::wrong(
+            driver,
+            format!("no answer within {} s", PATIENCE.as_secs()),
+            "check the network's way to the endpoint, and whether calls are throttled",
+        )]
+    })
+}
+
+/// Makes the check of something that failed; `remedy` is the way out.
+fn failed(subject: impl Into<String>, error: impl std::error::Error, remedy: &str) -> Check {
+    Check::wrong(subject, one_line(error), remedy)
+}

@@ -1,0 +1,105 @@
+//! The store as a whole: modes, locks, half-made things, tombstones, versions.
+
+use machine_driver::Check;
+use machine_store::{Oddity, StoreCondition};
+
+use super::failed;
+use crate::{Error, Library};
+
+impl Library {
+    pub(super) fn examine_store(&self) -> Vec<Check> {
+        let base = self.store.base().display();
+        let mut checks = vec![match self.store.condition() {
+            Ok(StoreCondition::Absent) => Check::notable(
+                "store",
+                format!("there is no {base} yet"),
+                "the first create makes it; if there should be one, mount its disk",
+            ),
+            Ok(StoreCondition::WithoutId { machines }) if machines > 0 => {
+                let found = format!("{base}, {machines} machines, all of the Go binary");
+                Check::right("store", found)
+            }
+            Ok(StoreCondition::WithoutId { .. }) => Check::notable(
+                "store",
+                format!("{base} has neither machines nor an id"),
+                "the first create makes the id; if there should be machines, mount the disk",
+            ),
+            Ok(StoreCondition::Empty { id }) => {
+                Check::right("store", format!("{base}, no machines, id {id}"))
+            }
+            Ok(StoreCondition::Used { id, machines }) => {
+                Check::right("store", format!("{base}, {machines} machines, id {id}"))
+            }
+            Err(error) => failed("store", error, "put the file right, or remove it"),
+        }];
+        match self.store.oddities() {
+            Ok(odd) => checks.extend(odd.into_iter().map(of_oddity)),
+            Err(error) => checks.push(failed("store", error, "let this user read the store")),
+        }
+        match self.store.tombstones() {
+            Ok(tombstones) => checks.extend(tombstones.iter().map(|tombstone| {
+                Check::notable(
+                    "tombstone",
+                    format!("something made for {} may live on", tombstone.name()),
+                    "docker-machine prune --force settles it",
+                )
+            })),
+            Err(error) => checks.push(failed("tombstones", error, "let this user read them")),
+        }
+        checks
+    }
+}
+
+fn of_oddity(oddity: Oddity) -> Check {
+    match oddity {
+        Oddity::ReadOnly { path } => Check::wrong(
+            "store",
+            format!("{} cannot be written by this user", path.display()),
+            "run as its owner, or mount it for writing",
+        ),
+        Oddity::Exposed { path, mode, wanted } => Check::wrong(
+            "mode",
+            format!("{} has mode {mode:04o}", path.display()),
+            format!("chmod {wanted:o} {}", path.display()),
+        ),
+        Oddity::Locked { what, pid } => Check::notable(
+            "lock",
+            match (what.as_str(), pid) {
+                ("-bootstrap", Some(pid)) => format!("process {pid} works on the certificates"),
+                ("-bootstrap", None) => "somebody works on the certificates".to_owned(),
+                (name, Some(pid)) => format!("process {pid} works on {name}"),
+                (name, None) => format!("somebody works on {name}"),
+            },
+            "nothing, unless it has been there for an hour",
+        ),
+        Oddity::Unswept { path } => Check::notable(
+            "crash",
+            format!("{} was left half made", path.display()),
+            "nothing: the next command that writes there removes it",
+        ),
+        Oddity::OddName(name) => Check::wrong(
+            "machine",
+            format!("machines/{name} is no machine's name, and GitLab Runner counts it as one"),
+            "remove the directory",
+        ),
+    }
+}
+
+/// The line of a machine that cannot be opened.
+pub(super) fn unreadable(name: &str, error: &Error) -> Check {
+    let subject = format!("machine {name}");
+    match error {
+        Error::UnknownDriver { driver, .. } => Check::notable(
+            subject,
+            format!("its driver {driver:?} is not in this binary"),
+            "use the docker-machine that made it",
+        ),
+        error => failed(
+            subject,
+            error,
+            &format!(
+                "restore its config.json; docker-machine rm -f {name} removes it and what its journal names"
+            ),
+        ),
+    }
+}

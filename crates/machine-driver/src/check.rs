@@ -1,0 +1,94 @@
+//! What an examination finds out: a line of `doctor`'s table.
+
+use std::error::Error as StdError;
+
+use crate::DriverError;
+
+/// Whether something is as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It is.
+    Right,
+    /// It works, and somebody should know.
+    Notable,
+    /// It is not: something fails now, or will.
+    Wrong,
+}
+
+/// What was found out about one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What was looked at, in a word or two: `credentials`, `subnet`.
+    pub subject: String,
+    /// Whether it is as it should be.
+    pub verdict: Verdict,
+    /// What was found, on one line.
+    pub found: String,
+    /// What to do about it; empty where there is nothing to do.
+    pub remedy: String,
+}
+
+impl Check {
+    /// Says that something is as it should be.
+    pub fn right(subject: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::new(Verdict::Right, subject, found, "")
+    }
+
+    /// Says what somebody should know.
+    pub fn notable(
+        subject: impl Into<String>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::new(Verdict::Notable, subject, found, remedy)
+    }
+
+    /// Says what is wrong, and the way out.
+    pub fn wrong(
+        subject: impl Into<String>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::new(Verdict::Wrong, subject, found, remedy)
+    }
+
+    /// Says that something could not be had, with the error's causes, and its hint as the way out; where it
+    /// has none, `otherwise`.
+    pub fn failed(
+        subject: impl Into<String>,
+        error: &DriverError,
+        otherwise: impl Into<String>,
+    ) -> Self {
+        let remedy = error.hint.clone().unwrap_or_else(|| otherwise.into());
+        Self::wrong(subject, causes(error.cause()), remedy)
+    }
+
+    fn new(
+        verdict: Verdict,
+        subject: impl Into<String>,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            subject: subject.into(),
+            verdict,
+            found: found.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// Joins an error and its causes; a layer that only repeats the one below it is told once.
+fn causes(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

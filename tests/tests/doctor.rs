@@ -1,0 +1,332 @@
+//! `doctor`: its table for a healthy set-up and for broken ones, and that looking changes nothing.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use ec2_lab::ec2::{ACCESS_KEY, KeyState};
+use machine_tests::certificates::{Pair, client};
+use machine_tests::flows::{Ended, Flow};
+
+/// Everything that a file or directory of the store is.
+type Tree = BTreeMap<PathBuf, (u32, i64, i64, u64, Vec<u8>)>;
+
+fn tree(root: &Path) -> Tree {
+    let mut tree = Tree::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = std::fs::symlink_metadata(&path).unwrap();
+            let contents = match metadata.is_file() {
+                true => std::fs::read(&path).unwrap(),
+                false => Vec::new(),
+            };
+            if metadata.is_dir() {
+                directories.push(path.clone());
+            }
+            let when = (metadata.mtime(), metadata.mtime_nsec());
+            tree.insert(
+                path,
+                (metadata.mode(), when.0, when.1, metadata.ino(), contents),
+            );
+        }
+    }
+    tree
+}
+
+/// Runs `doctor`, and asserts that it changed nothing anywhere.
+async fn doctor(flow: &Flow, arguments: &[String]) -> Ended {
+    let store = flow.home.store();
+    let before = store.exists().then(|| tree(&store));
+    let changes = flow.changes();
+    let argv = std::iter::once("doctor".to_owned()).chain(arguments.iter().cloned());
+    let ended = flow.home.run(argv).await;
+    let after = store.exists().then(|| tree(&store));
+    assert_eq!(after, before, "doctor changed the store: {ended}");
+    assert_eq!(flow.changes(), changes, "doctor changed something at EC2");
+    ended
+}
+
+/// The one line whose subject and finding contain these words.
+#[track_caller]
+fn line<'a>(ended: &'a Ended, subject: &str, found: &str) -> &'a str {
+    let mut lines = ended
+        .out
+        .lines()
+        .filter(|line| line.contains(subject) && line.contains(found));
+    let first = lines.next();
+    first.unwrap_or_else(|| panic!("no line of {subject:?} with {found:?}\n{ended}"))
+}
+
+#[track_caller]
+fn assert_wrong(ended: &Ended, subject: &str, found: &str, remedy: &str) {
+    let line = line(ended, subject, found);
+    assert!(line.starts_with("WRONG "), "{line}\n{ended}");
+    assert!(
+        line.contains(remedy),
+        "{remedy:?} is not the way out: {line}"
+    );
+    assert_eq!(ended.code, Some(1), "{ended}");
+    assert!(ended.err.contains("wrong"), "{ended}");
+}
+
+fn wrong(ended: &Ended) -> usize {
+    ended
+        .out
+        .lines()
+        .filter(|line| line.starts_with("WRONG "))
+        .count()
+}
+
+async fn with_machine() -> Flow {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    flow
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_healthy_set_up() {
+    let flow = with_machine().await;
+    let ended = doctor(&flow, &flow.flags_with_ids()).await.ok();
+    assert_eq!(
+        ended.table()[0],
+        ["RESULT", "SUBJECT", "FOUND", "WHAT", "TO", "DO"]
+    );
+    assert_eq!(wrong(&ended), 0, "{ended}");
+    for (subject, found) in [
+        ("store", "1 machines"),
+        ("CA", "valid for 1079 days"),
+        ("client certificate", "valid for 1079 days"),
+        ("credentials", "of account 123456789012"),
+        ("region", "us-east-1"),
+        ("VPC", "vpc-"),
+        ("subnet", "us-east-1a"),
+        ("security group", "default"),
+        ("image", "ami-1e749f67"),
+        ("machine m1", "SSH answers at 127."),
+        ("machine m1", "Docker answers at tcp"),
+    ] {
+        let found = found.trim_end_matches(" tcp");
+        line(&ended, subject, found);
+    }
+    // The shortest question: no flags, no names.
+    let ended = doctor(&flow, &[]).await.ok();
+    line(&ended, "machine m1", "Docker answers");
+    assert!(!ended.out.contains("subnet"), "{ended}");
+    // A machine that is meant to be stopped is no illness.
+    flow.home.run(["stop", "m1"]).await.ok();
+    let ended = doctor(&flow, &["m1".to_owned()]).await.ok();
+    assert!(
+        line(&ended, "machine m1", "Stopped").starts_with("note "),
+        "{ended}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_store_yet() {
+    let flow = Flow::start().await;
+    let ended = doctor(&flow, &flow.flags()).await.ok();
+    assert!(
+        line(&ended, "store", "there is no").starts_with("note "),
+        "{ended}"
+    );
+    line(&ended, "certificates", "none yet");
+    line(&ended, "security group", "there is no docker-machine yet");
+    assert!(!flow.home.store().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_others_can_read() {
+    let flow = with_machine().await;
+    for path in ["certs/ca-key.pem", "machines/m1/config.json"] {
+        let path = flow.home.store().join(path);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let ended = doctor(&flow, &[]).await;
+    assert_wrong(&ended, "mode", "ca-key.pem has mode 0644", "chmod 600 ");
+    assert_wrong(&ended, "mode", "config.json has mode 0644", "chmod 600 ");
+    assert_eq!(wrong(&ended), 2, "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_that_cannot_be_read() {
+    let flow = with_machine().await;
+    let broken = flow.home.machine("m2");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("config.json"), "{\"ConfigVersion\": 3, ").unwrap();
+    std::fs::create_dir(flow.home.machine("no name")).unwrap();
+    let foreign = flow.home.machine("m3");
+    std::fs::create_dir(&foreign).unwrap();
+    let google = r#"{"ConfigVersion":3,"DriverName":"google","Name":"m3","Driver":{}}"#;
+    std::fs::write(foreign.join("config.json"), google).unwrap();
+    for path in [&broken, &foreign] {
+        let config = path.join("config.json");
+        std::fs::set_permissions(config, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let ended = doctor(&flow, &[]).await;
+    assert_wrong(
+        &ended,
+        "machine m2",
+        "is no machine's configuration",
+        "rm -f m2",
+    );
+    assert_wrong(
+        &ended,
+        "machine",
+        "machines/no name",
+        "remove the directory",
+    );
+    let google = line(&ended, "machine m3", "\"google\" is not in this binary");
+    assert!(google.starts_with("note "), "{google}");
+    assert_eq!(wrong(&ended), 2, "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_are_refused() {
+    let flow = with_machine().await;
+    flow.lab.set_key_state(ACCESS_KEY, KeyState::Inactive);
+    let ended = doctor(&flow, &flow.flags_with_ids()).await;
+    assert_wrong(
+        &ended,
+        "credentials",
+        "was refused",
+        "check the AWS credentials",
+    );
+    assert_wrong(&ended, "machine m1", "was refused", "see the lines above");
+    // The rest of the plan is not asked for: it would be refused with the same words.
+    assert!(!ended.out.contains("subnet"), "{ended}");
+    assert!(!ended.out.contains("SECRETEXAMPLE") && !ended.err.contains("SECRETEXAMPLE"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_whose_flags_lead_nowhere() {
+    let flow = Flow::start().await;
+    let mut flags = flow.flags();
+    flags.extend(
+        [
+            "--amazonec2-vpc-id=vpc-0123456789abcdef0",
+            "--amazonec2-subnet-id=subnet-0123456789abcdef0",
+            "--amazonec2-ami=ami-0123456789abcdef0",
+            "--amazonec2-security-group=sg-0123456789abcdef0",
+        ]
+        .map(str::to_owned),
+    );
+    let ended = doctor(&flow, &flags).await;
+    line(&ended, "credentials", "of account");
+    assert_wrong(&ended, "VPC", "there is no vpc-0123", "--amazonec2-vpc-id");
+    assert_wrong(&ended, "subnet", "subnet-0123", "--amazonec2-subnet-id");
+    assert_wrong(&ended, "image", "ami-0123", "--amazonec2-ami");
+    assert_wrong(
+        &ended,
+        "security group",
+        "sg-0123",
+        "--amazonec2-security-group",
+    );
+    assert_eq!(wrong(&ended), 4, "{ended}");
+    // Flags that make no sense at all are a line of the table, too.
+    let flags = ["--driver=amazonec2", "--amazonec2-region=xx-nowhere-9"].map(str::to_owned);
+    let ended = doctor(&flow, &flags).await;
+    assert_wrong(
+        &ended,
+        "flags",
+        "Invalid region specified",
+        "correct the flag",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_that_have_ended_or_do_not_belong_together() {
+    let flow = with_machine().await;
+    let certs = flow.home.store().join("certs");
+    let authority = Pair::read(&certs, "ca", "ca-key");
+    client(&authority, -3).write(&certs, "cert", "key");
+    let ended = doctor(&flow, &[]).await;
+    assert_wrong(
+        &ended,
+        "client certificate",
+        "ended 3 days ago",
+        "issues a new one",
+    );
+    assert_eq!(wrong(&ended), 1, "{ended}");
+
+    client(&authority, 30).write(&certs, "cert", "key");
+    let ended = doctor(&flow, &[]).await.ok();
+    let soon = line(&ended, "client certificate", "ends in 2");
+    assert!(soon.starts_with("note "), "{soon}");
+
+    std::fs::copy(certs.join("ca-key.pem"), certs.join("key.pem")).unwrap();
+    let ended = doctor(&flow, &[]).await;
+    assert_wrong(
+        &ended,
+        "client key",
+        "belongs to another certificate",
+        "issues new ones",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_cannot_be_reached() {
+    let flow = with_machine().await;
+    // An address on which nobody listens.
+    let config = flow.home.machine("m1").join("config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let address = flow.host().spec().address.to_string();
+    std::fs::write(&config, text.replace(&address, "127.250.250.250")).unwrap();
+    let ended = doctor(&flow, &[]).await;
+    assert_wrong(
+        &ended,
+        "machine m1",
+        "SSH: dial tcp 127.250.250.250:2222",
+        "nothing listens",
+    );
+    assert_wrong(
+        &ended,
+        "machine m1",
+        "Docker: dial tcp 127.250.250.250:2376",
+        "nothing listens",
+    );
+    assert_eq!(wrong(&ended), 2, "{ended}");
+
+    // And an instance that somebody else ended.
+    std::fs::write(&config, text).unwrap();
+    let instance = flow.lab.live_instances()[0].id.clone();
+    assert!(flow.lab.reclaim(&instance) || flow.lab.shut_down_from_inside(&instance));
+    let ended = doctor(&flow, &[]).await;
+    assert!(!ended.out.contains("SSH answers"), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_illness_and_worth_knowing() {
+    let flow = with_machine().await;
+    let store = flow.home.store();
+    let grave = store.join(".tombstones/m0-0123456789abcdef");
+    std::fs::create_dir_all(&grave).unwrap();
+    let newer = flow.home.machine("m1").join("config.json");
+    let text = std::fs::read_to_string(&newer).unwrap();
+    std::fs::write(
+        &newer,
+        text.replace("\"ConfigVersion\": 3", "\"ConfigVersion\": 4"),
+    )
+    .unwrap();
+    let lock = store.join(".locks/.m1");
+    let file = std::fs::File::options()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .open(&lock)
+        .unwrap();
+    std::io::Write::write_all(&mut &file, b"4711\n").unwrap();
+    file.lock().unwrap();
+    let ended = doctor(&flow, &[]).await.ok();
+    for (subject, found) in [
+        ("tombstone", "made for m0 may live on"),
+        ("machine m1", "has version 4"),
+        ("lock", "process 4711 works on m1"),
+    ] {
+        let line = line(&ended, subject, found);
+        assert!(line.starts_with("note "), "{line}");
+    }
+    let unknown = flow.home.run(["doctor", "nobody"]).await;
+    unknown.failed(1, &["\"nobody\" does not exist"]);
+}

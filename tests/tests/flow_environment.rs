@@ -1,0 +1,194 @@
+//! The surroundings that systemd, cron, containers and careful administrators give: little of what a login
+//! shell has.
+//!
+//! What needs another file system does it in a mount namespace of its own, which takes root, or a kernel
+//! that gives users namespaces.
+
+use ec2_lab::hosts::{HostOptions, Moment};
+use machine_tests::flows::{Ended, Flow, Home};
+use tokio::process::Command;
+
+/// Runs a script of `sh` in a mount namespace, where there is one to be had.
+async fn in_namespace(home: &Home, script: &str) -> Option<Ended> {
+    for unshare in ["unshare --mount", "unshare --mount --map-root-user"] {
+        let probe = format!("{unshare} mount -t tmpfs none /mnt");
+        if home.shell(&probe).await.code == Some(0) {
+            let mut bash = Command::new("bash");
+            bash.args([
+                "-c",
+                &format!("script=$(cat); {unshare} sh -euc \"$script\""),
+            ]);
+            return Some(home.end(bash, script.as_bytes()).await);
+        }
+    }
+    machine_tests::left_out("other file systems", "neither root nor user namespaces");
+    None
+}
+
+/// The life of a machine, as words for `sh`.
+fn life(flow: &Flow) -> String {
+    format!(
+        "docker-machine create {} m1; docker-machine config m1; docker-machine ls; docker-machine rm -y m1",
+        flow.flags().join(" ")
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_bare_as_systemd_gives_it() {
+    let mut flow = Flow::start().await;
+    for name in ["PATH", "HOME", "USER", "SHELL", "TERM"] {
+        flow.home.unset(name);
+    }
+    let home = &flow.home;
+    let mut argv = vec!["create".to_owned()];
+    argv.extend(flow.flags());
+    argv.push("m1".to_owned());
+    let created = home.run(argv).await.ok();
+    let listed = home.run(["ls"]).await.ok();
+    assert_eq!(listed.table()[1][3], "Running", "{listed}");
+    home.run(["config", "m1"]).await.ok();
+    assert_eq!(
+        home.run(["ssh", "m1", "echo there"]).await.ok().out,
+        "there\n"
+    );
+    // Lines that a journal takes: text, without a terminal's escapes.
+    for text in [&created.out, &created.err, &listed.out] {
+        let is_plain = |c: char| c == '\n' || !c.is_control();
+        assert!(text.chars().all(is_plain), "{created}\n{listed}");
+    }
+    // Nobody says whose certificates they are.
+    let subject = openssl_subject(home, "certs/ca.pem").await;
+    assert!(
+        subject.contains("O = unknown") || subject.contains("O=unknown"),
+        "{subject}"
+    );
+    home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
+
+async fn openssl_subject(home: &Home, path: &str) -> String {
+    let mut openssl = Command::new("/usr/bin/openssl");
+    openssl.args(["x509", "-noout", "-subject", "-in"]);
+    openssl.arg(home.store().join(path));
+    home.end(openssl, b"").await.ok().out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_the_same_in_every_language_and_names_need_not_be_text() {
+    let mut flow = Flow::start().await;
+    let mut said = Vec::new();
+    for locale in ["C", "de_DE.UTF-8", "xx_YY"] {
+        flow.home.set("LANG", locale);
+        flow.home.set("LC_ALL", locale);
+        let ended = flow.home.run(["inspect", "nobody"]).await;
+        said.push(ended.failed(1, &["does not exist"]).err);
+    }
+    assert_eq!((&said[0], &said[0]), (&said[1], &said[2]));
+    // An environment variable that is no text is nobody's business.
+    use std::os::unix::ffi::OsStrExt as _;
+    flow.home
+        .set("STRANGE", std::ffi::OsStr::from_bytes(b"\xff\xfe"));
+    flow.home.run(["ls"]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_home_the_password_file_says_where_it_is() {
+    let mut flow = Flow::start().await;
+    let elsewhere = flow.home.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let id = rustix::process::getuid().as_raw();
+    let passwd = format!("root:x:{id}:0::{}:/bin/sh\n", elsewhere.display());
+    let passwd = flow.home.file("passwd", passwd).display().to_string();
+    for name in ["HOME", "MACHINE_STORAGE_PATH"] {
+        flow.home.unset(name);
+    }
+    let life = life(&flow);
+    let script = format!("mount --bind {passwd} /etc/passwd; {life}");
+    let Some(ended) = in_namespace(&flow.home, &script).await else {
+        return;
+    };
+    let ended = ended.ok();
+    assert!(ended.out.contains("Running"), "{ended}");
+    assert!(elsewhere.join(".docker/machine/certs/ca.pem").is_file());
+
+    // Without a password file nobody knows, and that is said with the way out.
+    let none = flow.home.file("none", "").display().to_string();
+    // systemd's NSS module knows root by heart; a static binary asks nobody.
+    let hidden = format!(
+        "for file in /etc/passwd /etc/nsswitch.conf; do [ ! -e $file ] || mount --bind {none} $file; done"
+    );
+    let script = format!("{hidden}; docker-machine ls");
+    let ended = in_namespace(&flow.home, &script).await.unwrap();
+    ended.failed(1, &["MACHINE_STORAGE_PATH", "$HOME"]);
+    // Given the store, it is not missed.
+    let script = format!(
+        "{hidden}; export MACHINE_STORAGE_PATH={}; {life}",
+        elsewhere.join("store").display()
+    );
+    let ended = in_namespace(&flow.home, &script).await.unwrap().ok();
+    assert!(ended.out.contains("Running"), "{ended}");
+    assert_eq!(flow.lab.left_over(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_home_that_cannot_be_written() {
+    let mut flow = Flow::start().await;
+    let store = tempfile::TempDir::with_prefix("store-").unwrap();
+    flow.home.set("MACHINE_STORAGE_PATH", store.path());
+    let script = format!("mount -t tmpfs -o ro none \"$HOME\"; cd /; {}", life(&flow));
+    let Some(ended) = in_namespace(&flow.home, &script).await else {
+        return;
+    };
+    let ended = ended.ok();
+    assert!(ended.out.contains("Running"), "{ended}");
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_and_its_machines_on_disks_of_their_own() {
+    let flow = Flow::start().await;
+    let script = format!(
+        "mkdir -p \"$MACHINE_STORAGE_PATH\"; mount -t tmpfs -o mode=700 none \"$MACHINE_STORAGE_PATH\"; \
+         mkdir \"$MACHINE_STORAGE_PATH/machines\"; mount -t tmpfs -o mode=700 none \"$MACHINE_STORAGE_PATH/machines\"; {}; \
+         docker-machine doctor; ls -A \"$MACHINE_STORAGE_PATH/machines\" | sed s/^/left:/",
+        life(&flow)
+    );
+    let Some(ended) = in_namespace(&flow.home, &script).await else {
+        return;
+    };
+    let ended = ended.ok();
+    assert!(ended.out.contains("Running"), "{ended}");
+    assert!(!ended.out.contains("left:"), "{ended}");
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn systemctl_stop_in_the_middle_of_a_create() {
+    let flow = Flow::with_hosts(HostOptions {
+        listens: Moment::WhenTold,
+        ..HostOptions::default()
+    })
+    .await;
+    // The unit's processes are a group of their own, which gets SIGTERM.
+    let pid = flow.home.path().join("pid");
+    let line = format!(
+        "setsid --wait sh -c 'echo $$ > {}; exec docker-machine create {} m1'",
+        pid.display(),
+        flow.flags().join(" ")
+    );
+    let stop = async {
+        flow.lab
+            .until(|lab| lab.count("RunInstances") == 1 && !lab.live_instances().is_empty())
+            .await;
+        let group: i32 = std::fs::read_to_string(&pid)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        let group = rustix::process::Pid::from_raw(group).unwrap();
+        rustix::process::kill_process_group(group, rustix::process::Signal::TERM).unwrap();
+    };
+    let (ended, ()) = tokio::join!(flow.home.shell(&line), stop);
+    ended.failed(1, &["SIGTERM"]);
+    flow.assert_clean();
+}
