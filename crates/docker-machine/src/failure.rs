@@ -25,6 +25,7 @@ struct Parts {
     hint: Option<String>,
     help: Option<String>,
     status: ExitStatus,
+    cause: &'static str,
 }
 
 impl Failure {
@@ -37,6 +38,7 @@ impl Failure {
             hint: None,
             help: None,
             status: ExitStatus::Failure,
+            cause: "other",
         }))
     }
 
@@ -44,6 +46,7 @@ impl Failure {
     pub fn usage(message: &str, help: &Usage) -> Self {
         let mut failure = Self::new(message);
         failure.0.help = Some(help.text());
+        failure.0.cause = "usage";
         failure
     }
 
@@ -53,13 +56,20 @@ impl Failure {
         failure.0.hint = error.hint();
         failure.0.left = error.left().to_vec();
         failure.0.status = error.exit();
+        failure.0.cause = error.cause();
         failure
     }
 
     /// Makes one failure out of those of several machines.
     pub fn joined(failures: Vec<Self>) -> Self {
         let texts: Vec<String> = failures.iter().map(Self::text).collect();
-        Self::new(texts.join("\n"))
+        let mut joined = Self::new(texts.join("\n"));
+        let causes = failures.iter().map(Self::cause);
+        // Of several troubles none is the one; of several times the same it is.
+        joined.0.cause = causes
+            .reduce(|one, other| if one == other { one } else { "other" })
+            .unwrap_or("other");
+        joined
     }
 
     /// Returns the text for standard error, without a line end at its end.
@@ -86,6 +96,11 @@ impl Failure {
     /// Returns the help for standard output.
     pub fn help(&self) -> Option<&str> {
         self.0.help.as_deref()
+    }
+
+    /// Returns one word for what failed, for metrics and logs.
+    pub fn cause(&self) -> &'static str {
+        self.0.cause
     }
 
     /// Returns how the process ends.

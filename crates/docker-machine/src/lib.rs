@@ -87,8 +87,7 @@ pub async fn run(world: World) -> ExitStatus {
             if let Some(help) = failure.as_ref().and_then(Failure::help) {
                 console.line(Stream::Out, help);
             }
-            let text = failure.as_ref().map(Failure::text);
-            sink.finish(command.about().name, text.as_deref());
+            sink.finish(command.about().name, failure.as_ref());
             return failure.map_or(ExitStatus::Success, |failure| failure.status());
         }
     }

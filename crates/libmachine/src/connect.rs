@@ -45,7 +45,7 @@ impl Library {
     /// [`Error::NotRunning`], [`Error::Endpoint`] with what the connection ran into, [`Error::NotSwarmMaster`].
     pub async fn connection(&self, name: &str, swarm: bool) -> Result<Connection, Error> {
         let machine = self.open(name).await?;
-        let cx = self.context();
+        let cx = self.context_about(&machine.name);
         let url = self.engine_url(&machine, &cx).await?;
         let url = match (swarm, machine.swarm_url()) {
             (false, _) => url,
@@ -82,7 +82,7 @@ impl Library {
     /// [`Error::NotRunning`], or the driver's where nobody can tell.
     pub async fn url(&self, name: &str) -> Result<String, Error> {
         let machine = self.open(name).await?;
-        let cx = self.context();
+        let cx = self.context_about(&machine.name);
         let url = self.engine_url(&machine, &cx).await?;
         if machine.driver.ssh().is_none() {
             // Somebody else looks after it: the URL is what it is.

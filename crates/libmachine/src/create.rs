@@ -77,7 +77,7 @@ impl Library {
             .configure(&base, &request.options)
             .map_err(Error::Configuration)?;
 
-        let cx = self.context();
+        let cx = self.context_about(&name);
         let checked = driver.preflight(&cx).await;
         // Some flags can be judged only by asking the cloud; they leave nothing behind either.
         if let Err(error) = checked {
@@ -121,7 +121,7 @@ impl Library {
             }
             created => created?,
         }
-        let cx = self.context_over(Remembering::over(self.store.journal(&lock)));
+        let cx = self.context_over(&name, Remembering::over(self.store.journal(&lock)));
         let machine = Machine {
             name: name.clone(),
             record,

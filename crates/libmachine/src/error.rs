@@ -206,6 +206,34 @@ impl Error {
         }
     }
 
+    /// Returns one word for what failed, the same for the same trouble: for metrics and logs.
+    pub fn cause(&self) -> &'static str {
+        if self.is_cancelled() {
+            return "cancelled";
+        }
+        match self {
+            Self::Create { source, .. } | Self::Remove { source, .. } => source.cause(),
+            Self::DriverCreate(error) | Self::Driver(error) => driver_cause(error.kind),
+            Self::InvalidName(_)
+            | Self::AlreadyExists(_)
+            | Self::NotFound(_)
+            | Self::UnknownDriver { .. }
+            | Self::Configuration(_) => "usage",
+            Self::PreCreate(_) => "pre-create",
+            Self::FirstLogin { .. } | Self::Login { .. } | Self::NoSsh(..) => "ssh",
+            Self::Session(_) | Self::Copy(_) => "session",
+            Self::Provision(_) => "provision",
+            Self::Endpoint { .. }
+            | Self::Dial(_)
+            | Self::Engine(_)
+            | Self::EngineRefused
+            | Self::EngineSilent { .. } => "docker",
+            Self::Certificates(_) | Self::CertificateFile { .. } => "certificates",
+            Self::Store(_) | Self::Journal(_) | Self::File { .. } => "store",
+            _ => "other",
+        }
+    }
+
     /// Returns what the user can do, where somebody knows.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -256,5 +284,21 @@ impl Error {
             }
             _ => false,
         }
+    }
+}
+
+fn driver_cause(kind: DriverErrorKind) -> &'static str {
+    match kind {
+        DriverErrorKind::Configuration => "usage",
+        DriverErrorKind::PreCreate => "pre-create",
+        DriverErrorKind::NotFound => "not-found",
+        DriverErrorKind::Denied => "denied",
+        DriverErrorKind::Capacity => "capacity",
+        DriverErrorKind::Unavailable => "unavailable",
+        DriverErrorKind::Unsupported => "unsupported",
+        DriverErrorKind::Ended => "ended",
+        DriverErrorKind::Cancelled => "cancelled",
+        DriverErrorKind::Store => "store",
+        DriverErrorKind::Other => "other",
     }
 }

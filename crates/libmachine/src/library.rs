@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use machine_driver::{Base, DriverKind};
-use machine_flow::{Ambient, Cancel, Cx, Events, Hook, Journal, MemoryJournal, SystemAmbient};
+use machine_flow::{
+    Ambient, Cancel, Cx, Events, Hook, Journal, MemoryJournal, OfMachine, SystemAmbient,
+};
 use machine_store::Store;
 use machine_types::{MachineName, SwarmOptions};
 
@@ -143,19 +145,33 @@ impl Library {
         }
     }
 
-    /// Makes a context over a journal.
-    pub(crate) fn context_over(&self, journal: Arc<dyn Journal>) -> Cx {
+    /// Makes a context for work on a machine, over its journal.
+    pub(crate) fn context_over(&self, name: &MachineName, journal: Arc<dyn Journal>) -> Cx {
         Cx {
-            ambient: self.ambient.clone(),
-            cancel: self.cancel.clone(),
-            events: self.events.clone(),
             journal,
-            hook: self.hook.clone(),
+            ..self.context_about(name)
+        }
+    }
+
+    /// Makes a context for questions about one machine.
+    pub(crate) fn context_about(&self, name: &MachineName) -> Cx {
+        Cx {
+            events: Arc::new(OfMachine {
+                machine: name.to_string(),
+                told: self.events.clone(),
+            }),
+            ..self.context()
         }
     }
 
     /// Makes a context for what leaves no record: questions.
     pub(crate) fn context(&self) -> Cx {
-        self.context_over(Arc::<MemoryJournal>::default())
+        Cx {
+            ambient: self.ambient.clone(),
+            cancel: self.cancel.clone(),
+            events: self.events.clone(),
+            journal: Arc::<MemoryJournal>::default(),
+            hook: self.hook.clone(),
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use machine_driver::Driver;
+use machine_flow::Event;
 use machine_types::{EngineOptions, MachineName, MachineState, SwarmOptions};
 
 use crate::Library;
@@ -107,7 +108,22 @@ impl Library {
         for (index, item) in join_all(lines).await {
             items[index] = Some(item);
         }
-        Ok(items.into_iter().flatten().collect())
+        let items: Vec<ListItem> = items.into_iter().flatten().collect();
+        self.count(&items);
+        Ok(items)
+    }
+
+    /// Tells how many machines there are in each state, where all were asked.
+    fn count(&self, items: &[ListItem]) {
+        if self.names().map_or(0, |names| names.len()) != items.len() {
+            return;
+        }
+        let none = MachineState::ALL.iter().map(|state| (state.to_string(), 0));
+        let mut counted: BTreeMap<String, usize> = none.collect();
+        for item in items {
+            *counted.entry(item.state.to_string()).or_default() += 1;
+        }
+        self.events.emit(Event::Counted(counted));
     }
 
     /// Asks for all states, a place at a time and all places at once; by the machines' indices.

@@ -104,7 +104,10 @@ impl Library {
     /// Where it cannot be opened or asked.
     pub async fn state(&self, name: &str) -> Result<MachineState, Error> {
         let machine = self.open(name).await?;
-        Ok(machine.driver.state(&self.context()).await?)
+        Ok(machine
+            .driver
+            .state(&self.context_about(&machine.name))
+            .await?)
     }
 
     pub(crate) fn open_record(
@@ -140,7 +143,7 @@ impl Library {
             .await?;
         // Opened under the lock: what was true before it may be long gone.
         let machine = self.open(name).await?;
-        let cx = self.context_over(Remembering::over(self.store.journal(&lock)));
+        let cx = self.context_over(&parsed, Remembering::over(self.store.journal(&lock)));
         Ok(Work { machine, lock, cx })
     }
 

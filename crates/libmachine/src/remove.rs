@@ -89,7 +89,7 @@ impl Library {
                 });
             }
         };
-        let cx = self.context_over(Remembering::over(self.store.journal(&lock)));
+        let cx = self.context_over(&name, Remembering::over(self.store.journal(&lock)));
         let report = undo_machine(&*machine.driver, &cx).await?;
         let (refusal, left) = take_refusal(report);
         let overridden = match refusal {

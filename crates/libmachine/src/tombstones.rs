@@ -60,7 +60,10 @@ impl Library {
                 .ok_or(error)?,
         };
         let machine = self.open_record(tombstone.name().clone(), record)?;
-        let cx = self.context_over(Remembering::over(self.store.tombstone_journal(tombstone)));
+        let cx = self.context_over(
+            tombstone.name(),
+            Remembering::over(self.store.tombstone_journal(tombstone)),
+        );
         let left = left(undo_machine(&*machine.driver, &cx).await?);
         if left.is_empty() {
             self.store.remove_tombstone(tombstone)?;

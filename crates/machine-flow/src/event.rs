@@ -1,6 +1,7 @@
 //! What an operation tells while it runs. Nobody but the binary prints.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Something worth telling.
@@ -19,6 +20,8 @@ pub enum Event {
     Phase(String),
     /// A piece of work that has ended: for the trace, the log, the metrics and `--debug`.
     Ended(Span),
+    /// How many machines the whole store has in each state, all of them having been asked: for the metrics.
+    Counted(BTreeMap<String, usize>),
 }
 
 /// A piece of work that took time.
@@ -66,6 +69,28 @@ pub enum SpanOutcome {
 pub trait Events: Send + Sync {
     /// Takes one event.
     fn emit(&self, event: Event);
+}
+
+/// Adds a machine's name to whatever work is told of it, and hands all on.
+pub struct OfMachine {
+    /// The machine's name.
+    pub machine: String,
+    /// Who is told.
+    pub told: Arc<dyn Events>,
+}
+
+impl Events for OfMachine {
+    fn emit(&self, event: Event) {
+        self.told.emit(match event {
+            Event::Ended(mut span) => {
+                span.fields
+                    .entry("machine")
+                    .or_insert_with(|| self.machine.clone());
+                Event::Ended(span)
+            }
+            other => other,
+        });
+    }
 }
 
 /// Takes events and drops them.

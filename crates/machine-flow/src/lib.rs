@@ -17,7 +17,7 @@ mod wait;
 pub use ambient::{Ambient, SystemAmbient};
 pub use cancel::Cancel;
 pub use context::Cx;
-pub use event::{Event, Events, Span, SpanKind, SpanOutcome};
+pub use event::{Event, Events, OfMachine, Span, SpanKind, SpanOutcome};
 pub use journal::{
     Entry, Intent, Journal, JournalError, MemoryJournal, Ownership, Phase, Resource, Scope,
     UndoOrder, open_resources,

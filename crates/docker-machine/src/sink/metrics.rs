@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use libmachine::{Span, SpanKind, SpanOutcome};
 use rustix::fs::{FlockOperation, flock};
@@ -16,11 +17,16 @@ use rustix::fs::{FlockOperation, flock};
 const BOUNDS: [f64; 10] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0];
 
 /// Each metric's name, type and help.
-const METRICS: [(&str, &str, &str); 4] = [
+const METRICS: [(&str, &str, &str); 7] = [
     (
         "docker_machine_commands_total",
         "counter",
         "Commands by name and outcome.",
+    ),
+    (
+        "docker_machine_failures_total",
+        "counter",
+        "Commands that failed, by name and cause.",
     ),
     (
         "docker_machine_api_calls_total",
@@ -37,18 +43,47 @@ const METRICS: [(&str, &str, &str); 4] = [
         "histogram",
         "How long the parts of a create took.",
     ),
+    (
+        MACHINES,
+        "gauge",
+        "Machines of the store by state, as the last whole ls saw them.",
+    ),
+    (
+        COUNTED,
+        "gauge",
+        "When the machines were counted last, in Unix time.",
+    ),
 ];
+
+const MACHINES: &str = "docker_machine_machines";
+const COUNTED: &str = "docker_machine_counted_timestamp_seconds";
 
 /// Counters, by their series: `name{label="value"}`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics(BTreeMap<String, f64>);
 
 impl Metrics {
-    /// Counts a command.
-    pub(super) fn command(&mut self, name: &str, succeeded: bool) {
-        let outcome = if succeeded { "ok" } else { "failed" };
+    /// Counts a command, and the cause if it failed.
+    pub(super) fn command(&mut self, name: &str, cause: Option<&str>) {
+        let outcome = if cause.is_none() { "ok" } else { "failed" };
         let labels = [("command", name), ("outcome", outcome)];
         self.add("docker_machine_commands_total", &labels, 1.0);
+        if let Some(cause) = cause {
+            let labels = [("command", name), ("cause", cause)];
+            self.add("docker_machine_failures_total", &labels, 1.0);
+        }
+    }
+
+    /// Takes how many machines there are in each state.
+    pub(super) fn machines(&mut self, states: &BTreeMap<String, usize>, now: SystemTime) {
+        for (state, count) in states {
+            let state = if state.is_empty() { "unknown" } else { state };
+            self.add(MACHINES, &[("state", state)], *count as f64);
+        }
+        let since = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        self.0.insert(COUNTED.to_owned(), since.as_secs() as f64);
     }
 
     /// Counts a piece of work.
@@ -112,9 +147,7 @@ impl Metrics {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::default(),
             Err(error) => return Err(error),
         };
-        for (series, value) in &self.0 {
-            *all.0.entry(series.clone()).or_default() += value;
-        }
+        all.merge(self);
         let new = beside(path, ".new");
         let mut file = File::create(&new)?;
         file.write_all(all.text().as_bytes())?;
@@ -122,11 +155,21 @@ impl Metrics {
         std::fs::rename(&new, path)
     }
 
+    /// Adds counters; what is no counter takes the place of what was there.
+    fn merge(&mut self, newer: &Self) {
+        if newer.0.contains_key(COUNTED) {
+            self.0.retain(|series, _| !is_gauge(series));
+        }
+        for (series, value) in &newer.0 {
+            *self.0.entry(series.clone()).or_default() += value;
+        }
+    }
+
     fn parse(text: &str) -> Self {
-        let ours = |line: &&str| METRICS.iter().any(|(name, ..)| line.starts_with(name));
-        let series = text.lines().filter(ours).filter_map(|line| {
+        let series = text.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
-            Some((series.to_owned(), value.parse().ok()?))
+            let is_ours = METRICS.iter().any(|(name, ..)| is_of(series, name));
+            is_ours.then_some((series.to_owned(), value.parse().ok()?))
         });
         Self(series.collect())
     }
@@ -135,12 +178,43 @@ impl Metrics {
         let mut text = String::new();
         for (name, kind, help) in METRICS {
             text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-            for (series, value) in self.0.iter().filter(|(series, _)| series.starts_with(name)) {
+            let mut series: Vec<_> = self
+                .0
+                .iter()
+                .filter(|(series, _)| is_of(series, name))
+                .collect();
+            // A histogram's buckets are read in the order of their bounds.
+            series.sort_by(|(one, _), (other, _)| {
+                let (one, other) = (bound(one), bound(other));
+                one.0.cmp(other.0).then(one.1.total_cmp(&other.1))
+            });
+            for (series, value) in series {
                 text.push_str(&format!("{series} {value}\n"));
             }
         }
         text
     }
+}
+
+fn is_gauge(series: &str) -> bool {
+    is_of(series, MACHINES) || is_of(series, COUNTED)
+}
+
+/// Tells whether a series is of a metric: of the name itself, or of one of a histogram's three.
+fn is_of(series: &str, metric: &str) -> bool {
+    let name = series.split('{').next().unwrap_or_default();
+    let rest = name.strip_prefix(metric);
+    rest.is_some_and(|rest| matches!(rest, "" | "_bucket" | "_sum" | "_count"))
+}
+
+/// Splits a bucket's bound off its series, for sorting; of any other series it is nothing.
+fn bound(series: &str) -> (&str, f64) {
+    let split = series.rsplit_once("le=\"");
+    let bound = split.and_then(|(rest, bound)| {
+        let bound = bound.strip_suffix("\"}")?;
+        Some((rest, bound.replace("+Inf", "inf").parse().ok()?))
+    });
+    bound.unwrap_or((series, 0.0))
 }
 
 /// Returns a dot-named file beside another.
@@ -162,7 +236,7 @@ fn escape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     fn span(kind: SpanKind, name: &str) -> Span {
         Span {
@@ -180,7 +254,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("dm.prom");
         let mut metrics = Metrics::default();
-        metrics.command("create", true);
+        metrics.command("create", None);
         metrics.span(&span(SpanKind::Api, "RunInstances"));
         metrics.span(&span(SpanKind::Phase, "boot"));
         metrics.span(&span(SpanKind::Wait, "ssh"));
@@ -201,9 +275,53 @@ mod tests {
     }
 
     #[test]
+    fn what_was_counted_takes_the_place_of_what_was_counted_before() {
+        let counted = |state: &str, count| {
+            let mut metrics = Metrics::default();
+            let states = [(state.to_owned(), count)].into();
+            metrics.machines(&states, SystemTime::UNIX_EPOCH + Duration::from_secs(7));
+            metrics
+        };
+        let mut all = counted("Running", 3);
+        all.command("ls", None);
+        all.merge(&counted("Stopped", 1));
+        let text = all.text();
+        assert!(!text.contains("Running"), "{text}");
+        assert!(
+            text.contains("docker_machine_machines{state=\"Stopped\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("docker_machine_counted_timestamp_seconds 7\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("commands_total{command=\"ls\",outcome=\"ok\"} 1\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn buckets_stand_in_the_order_of_their_bounds() {
+        let mut metrics = Metrics::default();
+        metrics.span(&span(SpanKind::Phase, "boot"));
+        let text = metrics.text();
+        let bounds: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split("le=\"").nth(1)?.split('"').next())
+            .collect();
+        assert_eq!(
+            bounds,
+            [
+                "0.5", "1", "2", "5", "10", "20", "30", "60", "120", "300", "+Inf"
+            ]
+        );
+    }
+
+    #[test]
     fn labels_are_escaped_and_strangers_dropped() {
         let mut metrics = Metrics::default();
-        metrics.command("a\"b\\c\nd", false);
+        metrics.command("a\"b\\c\nd", Some("ssh"));
         assert_eq!(Metrics::parse(&metrics.text()), metrics);
         assert_eq!(
             Metrics::parse("other 1\ndocker_machine_commands_total{} x"),

@@ -6,10 +6,12 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use libmachine::{Ambient, Event, Events, Span, SpanKind, SpanOutcome};
 
 use crate::console::{Console, Stream};
+use crate::failure::Failure;
 
 mod live;
 mod metrics;
@@ -43,6 +45,8 @@ pub struct Sink {
     live: Live,
     trace: Option<Trace>,
     metrics: Mutex<Metrics>,
+    /// When the command began, by the wall's clock and by ours.
+    begun: (SystemTime, Duration),
 }
 
 impl Sink {
@@ -60,6 +64,7 @@ impl Sink {
             live: Live::new(console.clone()),
             trace,
             metrics: Mutex::new(Metrics::default()),
+            begun: (ambient.now(), ambient.monotonic()),
             wanted,
             console,
             ambient,
@@ -67,16 +72,23 @@ impl Sink {
     }
 
     /// Tells how a command ended, takes the live line away and writes the metrics.
-    pub fn finish(&self, command: &str, failure: Option<&str>) {
+    pub fn finish(&self, command: &str, failure: Option<&Failure>) {
         self.live.end();
-        if let Some(text) = failure.filter(|text| !text.is_empty()) {
-            self.line(Stream::Err, "error", text);
+        let text = failure.map(Failure::text).unwrap_or_default();
+        if !text.is_empty() {
+            self.line(Stream::Err, "error", &text);
+        }
+        let cause = failure.map(Failure::cause);
+        if self.wanted.json_log {
+            let took = self.ambient.monotonic().saturating_sub(self.begun.1);
+            let record = record::work("command", command, (self.begun.0, took), cause);
+            self.console.line(Stream::Err, &record);
         }
         let Some(path) = &self.wanted.metrics else {
             return;
         };
         let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics.command(command, failure.is_none());
+        metrics.command(command, cause);
         if let Err(error) = metrics.add_to(path) {
             let path = path.display();
             self.line(
@@ -140,6 +152,11 @@ impl Events for Sink {
             Event::Debug(_) => {}
             Event::Phase(what) => self.live.phase(&what),
             Event::Ended(span) => self.ended(&span),
+            Event::Counted(machines) if self.wanted.metrics.is_some() => {
+                let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+                metrics.machines(&machines, self.ambient.now());
+            }
+            Event::Counted(_) => {}
         }
     }
 }
@@ -179,7 +196,6 @@ mod tests {
     use crate::console::Terminals;
     use crate::console::tests::taped;
     use libmachine::SystemAmbient;
-    use std::time::{Duration, SystemTime};
 
     fn sink(
         wanted: Wanted,
@@ -239,7 +255,7 @@ mod tests {
         });
         sink.emit(Event::Ended(api_call()));
         sink.emit(Event::Warn("careful".into()));
-        sink.finish("create", Some("broken"));
+        sink.finish("create", Some(&Failure::new("broken")));
         let lines: Vec<serde_json::Value> = err
             .text()
             .lines()
@@ -253,6 +269,11 @@ mod tests {
         assert_eq!(
             (&lines[1]["level"], &lines[2]["message"]),
             (&"warning".into(), &"broken".into())
+        );
+        assert_eq!(lines[3]["kind"], "command");
+        assert_eq!(
+            (&lines[3]["name"], &lines[3]["outcome"]),
+            (&"create".into(), &"other".into())
         );
     }
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
+use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -73,7 +74,14 @@ async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<
     let carried = tokio::spawn(call::carry_out(core, Params::parse(&form), authorization));
     let xml = "text/xml;charset=UTF-8";
     match carried.await.map_err(|_| Dropped)? {
-        Answer::Whole { status, body } => respond(status, xml, body.into()),
+        Answer::Whole { status, body } => {
+            let id = request_id(&body).and_then(|id| HeaderValue::from_str(id).ok());
+            let mut response = respond(status, xml, body.into())?;
+            if let Some(id) = id {
+                response.headers_mut().insert("x-amzn-requestid", id);
+            }
+            Ok(response)
+        }
         Answer::None => Err(Dropped),
         Answer::Cut(start) => {
             let frames = [Ok(Frame::data(Bytes::from(start))), Err(Dropped)];
@@ -82,6 +90,16 @@ async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<
         }
         Answer::Huge(bytes) => response(200, xml, huge(bytes)),
     }
+}
+
+/// Reads the request's id out of an answer: EC2 sends it in a header, too, where the SDKs look for it.
+fn request_id(body: &str) -> Option<&str> {
+    ["requestId", "RequestID", "RequestId"]
+        .iter()
+        .find_map(|name| {
+            let (_, rest) = body.split_once(&format!("<{name}>"))?;
+            rest.split('<').next()
+        })
 }
 
 fn respond(status: u16, kind: &str, body: Bytes) -> Result<Response<Body>, Dropped> {
