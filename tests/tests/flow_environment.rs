@@ -92,42 +92,27 @@ async fn words_are_the_same_in_every_language_and_names_need_not_be_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_home_the_password_file_says_where_it_is() {
+async fn without_a_home_and_without_a_password_file() {
     let mut flow = Flow::start().await;
-    let elsewhere = flow.home.path().join("elsewhere");
-    std::fs::create_dir(&elsewhere).unwrap();
-    let id = rustix::process::getuid().as_raw();
-    let passwd = format!("root:x:{id}:0::{}:/bin/sh\n", elsewhere.display());
-    let passwd = flow.home.file("passwd", passwd).display().to_string();
-    for name in ["HOME", "MACHINE_STORAGE_PATH"] {
-        flow.home.unset(name);
-    }
-    let life = life(&flow);
-    let script = format!("mount --bind {passwd} /etc/passwd; {life}");
+    flow.home.unset("HOME");
+    let store = flow.home.store();
+    // Where the store is must be said: by one of the two.
+    flow.home.unset("MACHINE_STORAGE_PATH");
+    let ended = flow.home.run(["ls"]).await;
+    ended.failed(1, &["MACHINE_STORAGE_PATH", "$HOME", "--storage-path"]);
+    flow.home.set("MACHINE_STORAGE_PATH", &store);
+    let none = flow.home.file("none", "").display().to_string();
+    // Neither users nor name services, as in an image that holds one program.
+    let script = format!(
+        "for file in /etc/passwd /etc/group /etc/nsswitch.conf; do [ ! -e $file ] || mount --bind {none} $file; done; {}",
+        life(&flow)
+    );
     let Some(ended) = in_namespace(&flow.home, &script).await else {
         return;
     };
     let ended = ended.ok();
     assert!(ended.out.contains("Running"), "{ended}");
-    assert!(elsewhere.join(".docker/machine/certs/ca.pem").is_file());
-
-    // Without a password file nobody knows, and that is said with the way out.
-    let none = flow.home.file("none", "").display().to_string();
-    // systemd's NSS module knows root by heart; a static binary asks nobody.
-    let hidden = format!(
-        "for file in /etc/passwd /etc/nsswitch.conf; do [ ! -e $file ] || mount --bind {none} $file; done"
-    );
-    let script = format!("{hidden}; docker-machine ls");
-    let ended = in_namespace(&flow.home, &script).await.unwrap();
-    ended.failed(1, &["MACHINE_STORAGE_PATH", "$HOME"]);
-    // Given the store, it is not missed.
-    let script = format!(
-        "{hidden}; export MACHINE_STORAGE_PATH={}; {life}",
-        elsewhere.join("store").display()
-    );
-    let ended = in_namespace(&flow.home, &script).await.unwrap().ok();
-    assert!(ended.out.contains("Running"), "{ended}");
-    assert_eq!(flow.lab.left_over(), Vec::<String>::new());
+    flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
