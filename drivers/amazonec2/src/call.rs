@@ -21,6 +21,9 @@ use machine_flow::{
 use crate::client::Api;
 use crate::codes;
 
+/// A wait for EC2's bucket that a user would otherwise take for a hang.
+const WORTH_TELLING: Duration = Duration::from_secs(5);
+
 /// A call that did not do what it should.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
@@ -161,16 +164,30 @@ impl Api {
         Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
     {
         let begun = cx.ambient.monotonic();
+        let patient = !self.throttle_patience.is_zero();
+        let mut turn = match patient {
+            true => self.pace.turn(cx, action).await,
+            false => None,
+        };
+        if let Some(wait) = turn
+            && let Err(WaitError::Cancelled(reason)) = pause(cx, action, wait).await
+        {
+            return Err(CallError::Cancelled { action, reason });
+        }
         let mut refusals = 0;
         loop {
             let result = self.once(cx, action, &send).await;
             let waited = cx.ambient.monotonic().saturating_sub(begun);
-            match &result {
-                Err(error)
-                    if codes::is_throttling(error.code()) && waited < self.throttle_patience => {}
-                _ => return result,
+            let is_throttled = matches!(&result, Err(error) if codes::is_throttling(error.code()));
+            if !is_throttled || waited >= self.throttle_patience {
+                if turn.is_some() && !is_throttled {
+                    self.pace.served(cx, action).await;
+                }
+                return result;
             }
-            if pause(cx, action, refusals).await.is_err() {
+            turn = self.pace.refused(cx, action, turn.is_some()).await;
+            let wait = turn.unwrap_or_else(|| backoff(cx, refusals));
+            if pause(cx, action, wait).await.is_err() {
                 return result;
             }
             refusals += 1;
@@ -259,34 +276,38 @@ impl Api {
     }
 }
 
-/// Waits before a throttled call is made again: half a second at first, 15 at last, and half of it
-/// left to chance, so that many processes spread out.
+/// Returns how long a throttled call waits where there is no queue to take its turn in: half a second at
+/// first, 15 at last, and half of it left to chance, so that many processes spread out.
+fn backoff(cx: &Cx, refusals: i32) -> Duration {
+    let longest = (0.5 * 1.6f64.powi(refusals.min(20))).min(15.0);
+    let chance = (cx.ambient.random() >> 11) as f64 / (1u64 << 53) as f64;
+    Duration::from_secs_f64(longest * (1.0 - 0.5 * chance))
+}
+
+/// Waits before a call that EC2 throttles.
 async fn pause(
     cx: &Cx,
     action: &str,
-    refusals: i32,
+    wait: Duration,
 ) -> Result<(), WaitError<std::convert::Infallible>> {
-    let longest = Duration::from_secs_f64((0.5 * 1.6f64.powi(refusals.min(20))).min(15.0));
-    let policy = WaitPolicy {
-        jitter: 0.5,
-        ..WaitPolicy::every(longest, longest * 2)
-    };
-    let mut waited = false;
-    wait_until_ready(
-        cx,
-        &format!("{action} to be no longer throttled"),
-        policy,
-        || {
-            let over = std::mem::replace(&mut waited, true);
-            async move {
-                Ok(if over {
-                    Look::Ready(())
-                } else {
-                    Look::Pending("throttled".into())
-                })
-            }
-        },
-    )
+    if wait >= WORTH_TELLING {
+        cx.say(format!(
+            "EC2 throttles {action}: its turn is in {} s",
+            wait.as_secs()
+        ));
+    }
+    let what = format!("{action} to be no longer throttled");
+    let mut waited = wait.is_zero();
+    wait_until_ready(cx, &what, WaitPolicy::every(wait, wait * 2), || {
+        let over = std::mem::replace(&mut waited, true);
+        async move {
+            Ok(if over {
+                Look::Ready(())
+            } else {
+                Look::Pending("throttled".into())
+            })
+        }
+    })
     .await
 }
 

@@ -1,5 +1,6 @@
 //! The EC2 client of one machine, built by hand from what is needed and at the first call.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use machine_flow::Scope;
 use crate::credentials;
 use crate::environment::Environment;
 use crate::http::Http;
+use crate::pace::Pace;
 use crate::retry::NoRetry;
 use crate::saved::Saved;
 
@@ -22,8 +24,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long one attempt may take: a RunInstances answers within seconds, or something is wrong.
 const ATTEMPT: Duration = Duration::from_secs(12);
 
-/// How long throttling is waited out. 200 launches through EC2's bucket of 5 and 2/s take 98 s.
-const THROTTLED: Duration = Duration::from_secs(300);
+/// How long throttling is waited out: 1200 launches through EC2's bucket of 5 and 2/s.
+pub(crate) const THROTTLED: Duration = Duration::from_secs(600);
 
 /// A connection to EC2, with what error messages and journals say about it.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ pub(crate) struct Api {
     pub endpoint: String,
     /// How long to wait where EC2 says that there are too many calls.
     pub throttle_patience: Duration,
+    /// The turns that all processes of the store take while EC2 says so.
+    pub pace: Pace,
     http: SharedHttpClient,
     environment: Arc<Environment>,
     credentials: aws_credential_types::provider::SharedCredentialsProvider,
@@ -41,11 +45,16 @@ pub(crate) struct Api {
 
 impl Api {
     /// Makes the client with the machine's own keys, or the provider chain where it has none.
-    pub(crate) fn new(saved: &Saved) -> Self {
+    pub(crate) fn new(saved: &Saved, store: &Path) -> Self {
         let environment = Environment::read();
         let http = SharedHttpClient::new(Http::new(environment.clone()));
         let credentials = credentials::of(saved, &region(saved), &http);
-        Self::with(saved, credentials, http, environment)
+        let pace = Pace::new(
+            store,
+            &region(saved),
+            &endpoint_url(saved).unwrap_or_default(),
+        );
+        Self::with(saved, credentials, http, environment, pace)
     }
 
     /// Makes a client of the same place with the provider chain's credentials.
@@ -56,6 +65,7 @@ impl Api {
             credentials,
             self.http.clone(),
             (*self.environment).clone(),
+            self.pace.clone(),
         )
     }
 
@@ -64,6 +74,7 @@ impl Api {
         credentials: aws_credential_types::provider::SharedCredentialsProvider,
         http: SharedHttpClient,
         environment: Environment,
+        pace: Pace,
     ) -> Self {
         let region = region(saved);
         let retries = saved.retry_count;
@@ -97,6 +108,7 @@ impl Api {
             } else {
                 THROTTLED
             },
+            pace,
             http,
             environment: Arc::new(environment),
             credentials,

@@ -1,8 +1,8 @@
 //! The driver `amazonec2`: a machine is an EC2 instance.
 //!
 //! Owns all that is Amazon's: flags, credentials, the client, the launch and its undoing, and the
-//! form of its part of `config.json`. Refuses SSH, prompts and files of the store, but for a small record
-//! of capacity shortages. The one place of the shipped binary that uses the AWS SDK; called by
+//! form of its part of `config.json`. Refuses SSH, prompts and files of the store, but for two small records
+//! that its processes share: where there was no capacity, and whose turn it is while EC2 throttles. The one place of the shipped binary that uses the AWS SDK; called by
 //! `libmachine` through the traits of `machine-driver`.
 
 mod account;
@@ -27,6 +27,7 @@ mod lifecycle;
 mod lookup;
 mod machine;
 mod network;
+mod pace;
 mod preflight;
 mod prune;
 mod region;

@@ -46,7 +46,8 @@ impl Machine {
 
     /// Returns the client, made at the first call.
     pub(crate) fn api(&self) -> &Api {
-        self.api.get_or_init(|| Api::new(&self.saved))
+        self.api
+            .get_or_init(|| Api::new(&self.saved, &self.base.store))
     }
 
     fn keep(&self, cx: &Cx) -> Result<(), DriverError> {

@@ -1,0 +1,146 @@
+//! Throttling: waited out, and the turns that processes of one store take meanwhile.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod room;
+
+use std::time::{Duration, SystemTime};
+
+use driver_amazonec2::AmazonEc2;
+use ec2_lab::ec2::{Bucket, Fault, Throttling};
+use machine_driver::{Driver, DriverErrorKind, DriverKind};
+use room::Room;
+
+const RECORD: &str = ".ec2-pace.json";
+
+/// Buckets of which only that of launches is ever empty: it holds one, and gains one in two seconds.
+fn few_launches() -> Throttling {
+    let launch = Bucket {
+        size: 1.0,
+        rate: 0.5,
+    };
+    Throttling {
+        launch,
+        ..Throttling::documented()
+    }
+}
+
+fn machine(room: &Room, name: &str) -> Box<dyn Driver> {
+    let flags = room::options(&room.flags(&[]));
+    AmazonEc2.configure(&room.base(name), &flags).unwrap()
+}
+
+fn refused(room: &Room) -> usize {
+    let calls = room.lab.calls();
+    calls
+        .iter()
+        .filter(|call| call.error.as_deref() == Some("RequestLimitExceeded"))
+        .count()
+}
+
+#[tokio::test]
+async fn a_create_that_nobody_throttles_leaves_no_record_and_waits_for_none() {
+    let room = Room::new().await;
+    let begun = room.cx.ambient.monotonic();
+    room.created(&[]).await;
+    assert!(!room.store.path().join(RECORD).exists());
+    assert_eq!(room.cx.ambient.monotonic(), begun);
+}
+
+#[tokio::test]
+async fn who_comes_after_a_refusal_takes_a_turn_instead_of_being_refused() {
+    let room = Room::new().await;
+    room.lab.throttle(Some(few_launches()));
+    for name in ["m1", "m2"] {
+        room.create(&mut machine(&room, name)).await.unwrap();
+    }
+    let found_out = refused(&room);
+    assert!(found_out > 0, "the second launch is one too many");
+    for name in ["m3", "m4", "m5"] {
+        room.create(&mut machine(&room, name)).await.unwrap();
+    }
+    // The turns are as far apart as EC2's documented rate; this EC2 lets fewer through, which some of them
+    // find out for all.
+    assert!(refused(&room) <= found_out + 8, "{}", refused(&room));
+    assert!(room.store.path().join(RECORD).is_file());
+}
+
+#[tokio::test]
+async fn a_queue_that_nobody_stands_in_any_more_delays_nobody() {
+    let room = Room::new().await;
+    room.lab.throttle(Some(few_launches()));
+    for name in ["m1", "m2", "m3"] {
+        room.create(&mut machine(&room, name)).await.unwrap();
+    }
+    room.lab.throttle(None);
+    room.lab.clock().advance(Duration::from_secs(60));
+    let begun = room.cx.ambient.monotonic();
+    room.create(&mut machine(&room, "m4")).await.unwrap();
+    assert_eq!(room.cx.ambient.monotonic(), begun);
+}
+
+/// A record with one queue of launches.
+fn record(room: &Room, ahead: u128, interval: &str) -> String {
+    let since = room.cx.ambient.now().duration_since(SystemTime::UNIX_EPOCH);
+    let next = since.unwrap().as_millis() + ahead;
+    let endpoint = room.lab.endpoint();
+    format!(
+        r#"[{{"region":"us-east-1","endpoint":"{endpoint}","bucket":"launch","next":{next},"interval":{interval}}}]"#
+    )
+}
+
+#[tokio::test]
+async fn a_record_that_is_of_no_use_is_none() {
+    for text in [
+        |_: &Room| "{nonsense".to_owned(),
+        |_: &Room| "[{\"next\":-1}]".to_owned(),
+        |room: &Room| record(room, 1, "1e300"),
+        // A clock that was put back since.
+        |room: &Room| record(room, 3_600_000, "500.0"),
+    ] {
+        let room = Room::new().await;
+        std::fs::write(room.store.path().join(RECORD), text(&room)).unwrap();
+        room.lab.throttle(Some(few_launches()));
+        let begun = room.cx.ambient.monotonic();
+        for name in ["m1", "m2"] {
+            room.create(&mut machine(&room, name)).await.unwrap();
+        }
+        let waited = room.cx.ambient.monotonic().saturating_sub(begun);
+        assert!(waited < Duration::from_secs(60), "{waited:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_no_record_can_be_kept_each_backs_off_by_itself() {
+    let room = Room::new().await;
+    std::fs::create_dir(room.store.path().join(RECORD)).unwrap();
+    room.lab.throttle(Some(few_launches()));
+    for name in ["m1", "m2", "m3"] {
+        room.create(&mut machine(&room, name)).await.unwrap();
+    }
+    assert_eq!(room.lab.live_instances().len(), 3);
+}
+
+#[tokio::test]
+async fn patience_has_an_end_and_retries_can_be_switched_off() {
+    for (retries, longest) in [("5", Duration::from_secs(700)), ("-1", Duration::ZERO)] {
+        let room = Room::new().await;
+        room.lab
+            .inject(Fault::error("RunInstances", "RequestLimitExceeded").always());
+        let begun = room.cx.ambient.monotonic();
+        let error = room
+            .create(&mut room.machine(&[("retries", retries)]))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, DriverErrorKind::Unavailable, "{error}");
+        assert!(
+            error.to_string().contains("RequestLimitExceeded"),
+            "{error}"
+        );
+        let waited = room.cx.ambient.monotonic().saturating_sub(begun);
+        assert!(waited <= longest, "{retries}: {waited:?}");
+        // A long wait is no hang, and is told.
+        let told = room.told.lines().contains("EC2 throttles RunInstances");
+        assert_eq!(told, !longest.is_zero(), "{}", room.told.lines());
+    }
+}

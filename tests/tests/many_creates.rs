@@ -1,0 +1,145 @@
+//! Two hundred creates at once, on one manager and one store, against an EC2 that throttles as the real one.
+//!
+//! The buckets alone allow two launches a second once the first five are through: 200 take 98 s,
+//! whoever makes them. What is asserted is that nobody fails and that few calls are refused; how
+//! much time and memory it took is told, since machines differ.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ec2_lab::ec2::Throttling;
+use ec2_lab::hosts::HostOptions;
+use machine_tests::flows::Flow;
+use machine_tests::tell;
+use tokio::task::JoinSet;
+
+const CREATES: usize = 200;
+
+/// How often memory and processor time of the creates are read.
+const SAMPLE: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_creates_at_once_all_succeed() {
+    let flow = Flow::with(HostOptions::default(), |lab| {
+        lab.throttling(Throttling::documented())
+    });
+    let flow = Arc::new(flow.await);
+    let begun = Instant::now();
+    let mut creates = JoinSet::new();
+    for n in 0..CREATES {
+        let flow = flow.clone();
+        creates.spawn(async move { flow.create(&format!("m{n}"), &[]).await });
+    }
+    let mut usage = Usage::default();
+    let mut tick = tokio::time::interval(SAMPLE);
+    let mut failed = Vec::new();
+    loop {
+        tokio::select! {
+            ended = creates.join_next() => match ended {
+                None => break,
+                Some(ended) => {
+                    let ended = ended.unwrap();
+                    if ended.code != Some(0) {
+                        failed.push(ended.to_string());
+                    }
+                }
+            },
+            _ = tick.tick() => usage.sample(),
+        }
+    }
+    let took = begun.elapsed();
+    assert!(
+        failed.is_empty(),
+        "{} of {CREATES} failed, the first of them:\n{}",
+        failed.len(),
+        failed[0]
+    );
+    assert_eq!(flow.lab.live_instances().len(), CREATES);
+    assert_eq!(flow.home.directories().len(), CREATES);
+
+    let calls = flow.lab.calls();
+    let refused = calls
+        .iter()
+        .filter(|call| call.error.as_deref() == Some("RequestLimitExceeded"))
+        .count();
+    let each = calls.len() as f64 / CREATES as f64;
+    tell(&format!(
+        "{CREATES} of {CREATES} creates in {:.0} s, {each:.1} calls each, {refused} calls refused; {usage}",
+        took.as_secs_f64()
+    ));
+    for (action, count) in flow.lab.counts() {
+        tell(&format!("  {action}: {count}"));
+    }
+    // Whoever is refused takes a turn in the store's queue, and so is refused about once per kind of call.
+    assert!(refused < 4 * CREATES, "{refused} of {} calls", calls.len());
+    assert!(
+        flow.lab.count("DescribeInstances") <= 2 * CREATES,
+        "{:?}",
+        flow.lab.counts()
+    );
+}
+
+/// What the processes of `docker-machine` that this one has started take, by `/proc`.
+#[derive(Default)]
+struct Usage {
+    /// At the moment with the most of it: processes, and their own memory in MiB.
+    peak: (usize, f64),
+    /// The processor time of each when it was last seen, in ticks.
+    ticks: BTreeMap<u32, u64>,
+}
+
+impl Usage {
+    fn sample(&mut self) {
+        let me = std::process::id().to_string();
+        let mut now = (0, 0.0);
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Some(pid) = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok())
+            else {
+                continue;
+            };
+            // A process may end at any time.
+            let read = |file| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+            let stat = read("stat");
+            let Some((name, rest)) = stat.rsplit_once(") ") else {
+                continue;
+            };
+            // proc(5): state, ppid, then nine more before utime and stime.
+            let fields: Vec<&str> = rest.split(' ').collect();
+            if !name.ends_with("(docker-machine") || fields.get(1) != Some(&me.as_str()) {
+                continue;
+            }
+            let ticks = |n: usize| {
+                fields
+                    .get(n)
+                    .and_then(|t| t.parse::<u64>().ok())
+                    .unwrap_or(0)
+            };
+            self.ticks.insert(pid, ticks(11) + ticks(12));
+            let status = read("status");
+            let own = status
+                .lines()
+                .find_map(|line| line.strip_prefix("RssAnon:"));
+            let own = own.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+            now = (now.0 + 1, now.1 + own.unwrap_or(0.0) / 1024.0);
+        }
+        if now.1 > self.peak.1 {
+            self.peak = now;
+        }
+    }
+}
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (processes, memory) = self.peak;
+        let seconds = self.ticks.values().sum::<u64>() as f64 / 100.0;
+        write!(
+            f,
+            "at most {memory:.0} MiB in {processes} processes, {:.2} s of processor time each",
+            seconds / self.ticks.len().max(1) as f64
+        )
+    }
+}
