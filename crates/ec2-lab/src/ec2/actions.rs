@@ -44,7 +44,7 @@ fn silent_console(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     power::console(cx, params, "")
 }
 
-const ACTIONS: [Action; 37] = [
+const ACTIONS: [Action; 38] = [
     action(
         "AssociateIamInstanceProfile",
         Class::Mutating,
@@ -110,6 +110,7 @@ const ACTIONS: [Action; 37] = [
     action("DescribeTags", Class::Describe, tags::describe),
     action("DescribeVolumes", Class::Describe, volumes::describe),
     action("DescribeVpcs", Class::Describe, vpc::describe_vpcs),
+    action("GetAccessKeyInfo", Class::Free, access_key_info),
     action("GetCallerIdentity", Class::Free, caller_identity),
     action("GetConsoleOutput", Class::Describe, silent_console),
     action("ImportKeyPair", Class::Mutating, keys::import),
@@ -137,13 +138,28 @@ fn caller_identity(cx: &mut Cx<'_>, _params: &Params) -> Result<Xml, ApiError> {
     Ok(xml)
 }
 
+fn access_key_info(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
+    let key = params.get("AccessKeyId").unwrap_or_default();
+    let account = cx.shared.config.access_keys.get(key);
+    let account = account
+        .ok_or_else(|| ApiError::new("ValidationError", "The access key id is not valid."))?;
+    let mut xml = Xml::new();
+    xml.leaf("Account", account);
+    Ok(xml)
+}
+
+/// Whether an action is one of STS, which the lab offers beside EC2.
+pub(crate) fn is_of_sts(action: &str) -> bool {
+    matches!(action, "GetAccessKeyInfo" | "GetCallerIdentity")
+}
+
 /// Wraps an answer as EC2 does, or as STS where the action is one of STS.
 pub(crate) fn envelope(action: &str, request_id: &str, body: &Xml) -> String {
     let mut xml = Xml::new();
-    if action == "GetCallerIdentity" {
-        let root = "GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"";
-        xml.node(root, |xml| {
-            xml.node("GetCallerIdentityResult", |xml| xml.append(body));
+    if is_of_sts(action) {
+        let root = format!("{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"");
+        xml.node(&root, |xml| {
+            xml.node(&format!("{action}Result"), |xml| xml.append(body));
             xml.node("ResponseMetadata", |xml| xml.leaf("RequestId", request_id));
         });
     } else {
@@ -163,7 +179,7 @@ pub(crate) fn error_envelope(action: &str, request_id: &str, error: &ApiError) -
         xml.leaf("Code", &error.code);
         xml.leaf("Message", &error.message);
     };
-    if action == "GetCallerIdentity" {
+    if is_of_sts(action) {
         let root = "ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"";
         xml.node(root, |xml| {
             xml.node("Error", |xml| {

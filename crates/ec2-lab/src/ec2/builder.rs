@@ -25,6 +25,9 @@ pub const OTHER_ACCESS_KEY: &str = "AKIDOTHER";
 /// The account of [`OTHER_ACCESS_KEY`].
 pub const OTHER_ACCOUNT: &str = "210987654321";
 
+/// The last sixteenth of a VPC: zones, at most fifteen of them then, have the ones before it.
+const LAST_PART: u32 = 15;
+
 /// Where a lab that has claimed a loopback block keeps others off it, across processes.
 const CLAIM_PORT: u16 = 20_222;
 
@@ -63,6 +66,7 @@ pub struct Builder {
     listen: Option<SocketAddr>,
     log: Option<PathBuf>,
     loopback: bool,
+    public_loopback: bool,
 }
 
 impl std::fmt::Debug for Builder {
@@ -168,6 +172,15 @@ impl Builder {
         self
     }
 
+    /// Takes public addresses from the block of [`loopback`](Self::loopback) as well, from a part of
+    /// it that no subnet has.
+    #[must_use]
+    pub fn public_loopback(mut self) -> Self {
+        self.loopback = true;
+        self.public_loopback = true;
+        self
+    }
+
     /// Gives out `::1` as IPv6 address, and puts the hosts of instances that have one there.
     #[must_use]
     pub fn ipv6_on_loopback(mut self) -> Self {
@@ -236,6 +249,9 @@ impl Builder {
             true => {
                 let (block, claim) = claim_loopback().ok_or(StartError::NoLoopback)?;
                 self.config.vpc_cidr = block;
+                if self.public_loopback {
+                    self.config.public = vec![block.part(20, LAST_PART)];
+                }
                 Some(claim)
             }
             false => None,

@@ -138,7 +138,7 @@ fn identify(
     action: &str,
     scope: Option<&(String, String)>,
 ) -> Result<Caller, ApiError> {
-    let of_sts = action == "GetCallerIdentity";
+    let of_sts = actions::is_of_sts(action);
     let Some((access_key, region)) = scope else {
         return Err(ApiError::missing("AWSAccessKeyId"));
     };

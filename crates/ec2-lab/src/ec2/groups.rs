@@ -4,6 +4,7 @@
 use super::consistency::Kind;
 use super::error::ApiError;
 use super::filters::{Filters, IdKind, page};
+use super::lab::Lab;
 use super::query::Params;
 use super::state::{Cx, tag_set};
 use super::tags;
@@ -58,6 +59,31 @@ pub enum Source {
     Group(String),
     /// A prefix list.
     PrefixList(String),
+}
+
+impl Lab {
+    /// Adds a security group with these rules; returns its id.
+    pub fn add_security_group(
+        &self,
+        account: &str,
+        region: &str,
+        vpc: &str,
+        name: &str,
+        ingress: impl IntoIterator<Item = Rule>,
+    ) -> String {
+        let mut inner = self.core.lock();
+        let (region, shared) = inner.world.region(account, region);
+        let group = SecurityGroup {
+            id: shared.ids.id("sg-"),
+            name: name.to_owned(),
+            description: String::new(),
+            vpc: vpc.to_owned(),
+            ingress: ingress.into_iter().collect(),
+        };
+        let id = group.id.clone();
+        region.groups.insert(id.clone(), group);
+        id
+    }
 }
 
 pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {

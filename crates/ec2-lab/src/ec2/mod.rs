@@ -1,6 +1,6 @@
 //! The EC2 Query endpoint: state, time, eventual consistency, faults.
 //!
-//! [`Lab`] is an EC2 on loopback, with STS's GetCallerIdentity beside it. One file per family
+//! [`Lab`] is an EC2 on loopback, with two calls of STS beside it. One file per family
 //! of resources holds what they are and what the calls do to them; [`call`](self) leads each
 //! call past faults, throttling and policy to its row in the table of actions. Tests
 //! steer and observe it through [`Lab`]; `ec2-lab serve` offers the same over HTTP.

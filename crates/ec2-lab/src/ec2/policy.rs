@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
+use super::actions::is_of_sts;
 use super::config::partition;
 use super::error::ApiError;
 use super::query::{Params, wildcard};
@@ -91,9 +92,10 @@ impl Policy {
         if action == "GetCallerIdentity" {
             return Ok(());
         }
-        let ec2_action = format!("ec2:{action}");
+        let service = if is_of_sts(action) { "sts" } else { "ec2" };
+        let own_action = format!("{service}:{action}");
         let mut needs = vec![Need {
-            action: &ec2_action,
+            action: &own_action,
             resource: resource_of(action),
             tag_keys: tag_keys(params),
         }];
