@@ -35,24 +35,23 @@ pub(crate) fn are_credentials_refused(error: &DriverError) -> bool {
 }
 
 /// Returns a client with the provider chain's credentials instead of the machine's own, where both
-/// are certainly of one account: the one on record.
+/// are certainly of one account: the one on record, or for want of a record the one that AWS says the
+/// saved access key is of.
 pub(crate) async fn of_the_environment(
     api: &Api,
     cx: &Cx,
     saved: &Saved,
-    resource: &Resource,
+    on_record: Option<&str>,
 ) -> Option<Api> {
     if saved.access_key.is_empty() {
         return None;
     }
-    let known = resource.intent.scope.account.clone().or_else(|| {
-        let entries = cx.journal.entries().unwrap_or_default();
-        open_resources(&entries)
-            .into_iter()
-            .find_map(|other| other.intent.scope.account)
-    })?;
     let fresh = api.of_the_environment(saved);
     let own = caller(&fresh, cx).await.ok()??;
+    let known = match on_record.map(str::to_owned).or_else(|| in_journal(cx)) {
+        Some(known) => known,
+        None => owner_of(&fresh, cx, &saved.access_key).await.ok()??,
+    };
     if own != known {
         return None;
     }
@@ -61,6 +60,28 @@ pub(crate) async fn of_the_environment(
         saved.base.machine_name
     ));
     Some(fresh)
+}
+
+fn in_journal(cx: &Cx) -> Option<String> {
+    let entries = cx.journal.entries().unwrap_or_default();
+    open_resources(&entries)
+        .into_iter()
+        .find_map(|resource| resource.intent.scope.account)
+}
+
+/// Asks which account an access key is of, be it still good or not.
+async fn owner_of(api: &Api, cx: &Cx, access_key: &str) -> Result<Option<String>, CallError> {
+    let sts = api.sts();
+    let answer = api
+        .ask(cx, "GetAccessKeyInfo", |probe| {
+            sts.get_access_key_info()
+                .access_key_id(access_key)
+                .customize()
+                .interceptor(probe)
+                .send()
+        })
+        .await?;
+    Ok(answer.account)
 }
 
 /// Says what a not-found means for a resource.

@@ -206,6 +206,14 @@ impl Api {
         F: Fn(Probe) -> Fut,
         Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
     {
+        // A metadata service that is slow must not use up the call's own time.
+        if let Err(error) = self.keys.load(cx.ambient.now()).await {
+            return Err(CallError::NoCredentials {
+                action,
+                region: self.region.clone(),
+                source: error.into(),
+            });
+        }
         let probe = Probe::default();
         let (started, begun) = (cx.ambient.now(), cx.ambient.monotonic());
         let answer = send(probe.clone()).await;

@@ -11,7 +11,7 @@ use aws_sdk_ec2::config::{
 };
 use machine_flow::Scope;
 
-use crate::credentials;
+use crate::credentials::Keys;
 use crate::environment::Environment;
 use crate::http::Http;
 use crate::pace::Pace;
@@ -27,6 +27,16 @@ const ATTEMPT: Duration = Duration::from_secs(12);
 /// How long throttling is waited out: 1200 launches through EC2's bucket of 5 and 2/s.
 pub(crate) const THROTTLED: Duration = Duration::from_secs(600);
 
+/// The domains of AWS's endpoints (botocore's `endpoints.json`, `dnsSuffix`).
+const AWS: [&str; 6] = [
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".api.aws",
+    ".api.amazonwebservices.com.cn",
+    ".api.amazonwebservices.eu",
+];
+
 /// A connection to EC2, with what error messages and journals say about it.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
@@ -40,7 +50,8 @@ pub(crate) struct Api {
     pub pace: Pace,
     http: SharedHttpClient,
     environment: Arc<Environment>,
-    credentials: aws_credential_types::provider::SharedCredentialsProvider,
+    /// Whose keys sign the calls.
+    pub keys: Keys,
 }
 
 impl Api {
@@ -48,21 +59,20 @@ impl Api {
     pub(crate) fn new(saved: &Saved, store: &Path) -> Self {
         let environment = Environment::read();
         let http = SharedHttpClient::new(Http::new(environment.clone()));
-        let credentials = credentials::of(saved, &region(saved), &http);
+        let keys = Keys::of(saved, &region(saved), &http);
         let pace = Pace::new(
             store,
             &region(saved),
             &endpoint_url(saved).unwrap_or_default(),
         );
-        Self::with(saved, credentials, http, environment, pace)
+        Self::with(saved, keys, http, environment, pace)
     }
 
     /// Makes a client of the same place with the provider chain's credentials.
     pub(crate) fn of_the_environment(&self, saved: &Saved) -> Self {
-        let credentials = credentials::chain(&self.region, &self.http);
         Self::with(
             saved,
-            credentials,
+            Keys::chain(&self.region, &self.http),
             self.http.clone(),
             (*self.environment).clone(),
             self.pace.clone(),
@@ -71,7 +81,7 @@ impl Api {
 
     fn with(
         saved: &Saved,
-        credentials: aws_credential_types::provider::SharedCredentialsProvider,
+        keys: Keys,
         http: SharedHttpClient,
         environment: Environment,
         pace: Pace,
@@ -82,7 +92,7 @@ impl Api {
         let mut config = aws_sdk_ec2::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region.clone()))
-            .credentials_provider(credentials.clone())
+            .credentials_provider(keys.clone())
             .http_client(http.clone())
             .timeout_config(timeouts())
             .retry_config(
@@ -92,13 +102,15 @@ impl Api {
                     .with_max_backoff(Duration::from_secs(10)),
             )
             .retry_classifier(NoRetry)
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .use_fips(environment.use_fips)
-            .use_dual_stack(environment.use_dual_stack);
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let endpoint = endpoint_url(saved).unwrap_or_default();
-        if !endpoint.is_empty() {
-            config = config.endpoint_url(&endpoint);
-        }
+        config = match endpoint.is_empty() {
+            true => config
+                .use_fips(environment.use_fips)
+                .use_dual_stack(environment.use_dual_stack),
+            // Whoever names an endpoint has chosen: the SDK refuses the two beside one.
+            false => config.endpoint_url(&endpoint),
+        };
         Self {
             ec2: aws_sdk_ec2::Client::from_conf(config.build()),
             region,
@@ -111,7 +123,7 @@ impl Api {
             pace,
             http,
             environment: Arc::new(environment),
-            credentials,
+            keys,
         }
     }
 
@@ -120,15 +132,17 @@ impl Api {
         let mut config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
+            .credentials_provider(self.keys.clone())
             .http_client(self.http.clone())
             .timeout_config(timeouts())
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
-            .use_fips(self.environment.use_fips)
-            .use_dual_stack(self.environment.use_dual_stack);
-        if !self.endpoint.is_empty() {
-            config = config.endpoint_url(&self.endpoint);
-        }
+            .retry_config(RetryConfig::standard().with_max_attempts(3));
+        let own = Some(self.endpoint.as_str()).filter(|endpoint| serves_sts(endpoint));
+        config = match self.environment.sts_endpoint.as_deref().or(own) {
+            Some(endpoint) => config.endpoint_url(endpoint),
+            None => config
+                .use_fips(self.environment.use_fips)
+                .use_dual_stack(self.environment.use_dual_stack),
+        };
         aws_sdk_sts::Client::from_conf(config.build())
     }
 }
@@ -147,6 +161,17 @@ fn region(saved: &Saved) -> String {
     } else {
         saved.region.clone()
     }
+}
+
+/// Tells whether STS is to be found at an endpoint of EC2: at somebody else's it is, at AWS's own, such as
+/// the private ones of a VPC, there is EC2 alone.
+fn serves_sts(endpoint: &str) -> bool {
+    let rest = endpoint.split("://").nth(1).unwrap_or_default();
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host);
+    !host.is_empty() && !AWS.iter().any(|domain| host.ends_with(domain))
 }
 
 /// Says where a machine's resources are, as the journal has it.
@@ -179,6 +204,19 @@ pub(crate) fn endpoint_url(saved: &Saved) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_private_endpoint_of_aws_serves_ec2_alone() {
+        for (endpoint, expected) in [
+            ("http://127.0.0.1:5001", true),
+            ("https://ec2.cloud.example:8773/services", true),
+            ("https://vpce-0a-1b.ec2.eu-west-1.vpce.amazonaws.com", false),
+            ("https://ec2.cn-north-1.amazonaws.com.cn:443", false),
+            ("", false),
+        ] {
+            assert_eq!(serves_sts(endpoint), expected, "{endpoint}");
+        }
+    }
 
     #[test]
     fn endpoints_are_urls_or_hosts() {

@@ -8,6 +8,11 @@
 pub(crate) struct Environment {
     /// The certificates to trust instead of the system's.
     pub ca_bundle: Option<String>,
+    /// The services that hand out credentials, `HOST:PORT` or `HOST`, where they are not at the usual
+    /// addresses of the link.
+    pub credential_services: Vec<String>,
+    /// The endpoint of STS, where it is neither AWS's own nor beside EC2.
+    pub sts_endpoint: Option<String>,
     /// Whether to use the endpoints with FIPS 140 cryptography.
     pub use_fips: bool,
     /// Whether to use the endpoints that answer over IPv6, too.
@@ -15,14 +20,31 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Reads `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`.
+    /// Reads `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `AWS_EC2_METADATA_SERVICE_ENDPOINT`,
+    /// `AWS_CONTAINER_CREDENTIALS_FULL_URI`, `AWS_ENDPOINT_URL_STS`, `AWS_USE_FIPS_ENDPOINT` and
+    /// `AWS_USE_DUALSTACK_ENDPOINT`.
     pub(crate) fn read() -> Self {
         let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let yes = |name| text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let service = |name| Some(authority(&text(name)?).to_owned());
         Self {
+            credential_services: [
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            ]
+            .into_iter()
+            .filter_map(service)
+            .collect(),
+            sts_endpoint: text("AWS_ENDPOINT_URL_STS"),
             ca_bundle: text("AWS_CA_BUNDLE").or_else(|| text("SSL_CERT_FILE")),
             use_fips: yes("AWS_USE_FIPS_ENDPOINT"),
             use_dual_stack: yes("AWS_USE_DUALSTACK_ENDPOINT"),
         }
     }
+}
+
+/// Returns `HOST:PORT` of a URL, as it is written there.
+pub(crate) fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?']).next().unwrap_or_default()
 }

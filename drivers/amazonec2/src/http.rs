@@ -20,7 +20,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::dns::SystemDns;
-use crate::environment::Environment;
+use crate::environment::{Environment, authority};
 
 /// The metadata services of EC2 and of containers: they are on the link, and behind no proxy.
 const ON_THE_LINK: [&str; 4] = [
@@ -71,29 +71,35 @@ impl HttpClient for Http {
     }
 }
 
-/// Where a request goes.
+/// How a request gets to its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Route {
-    Plain,
-    Tls,
-    /// Plain, and past all proxies.
-    Link,
+struct Route {
+    tls: bool,
+    /// Past all proxies.
+    direct: bool,
 }
 
 impl Route {
-    fn of(uri: &str) -> Self {
-        let (scheme, rest) = uri.split_once("://").unwrap_or(("http", uri));
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    fn of(uri: &str, environment: &Environment) -> Self {
+        let authority = authority(uri);
         let host = match authority.strip_prefix('[') {
             Some(v6) => v6.split(']').next().unwrap_or_default(),
             None => authority.split(':').next().unwrap_or_default(),
         };
-        match scheme {
-            _ if ON_THE_LINK.contains(&host) => Self::Link,
-            "https" => Self::Tls,
-            _ => Self::Plain,
+        let services = &environment.credential_services;
+        Self {
+            tls: uri.starts_with("https:"),
+            direct: ON_THE_LINK.contains(&host)
+                || is_this_computer(host)
+                || services.iter().any(|service| service == authority),
         }
     }
+}
+
+/// No proxy leads to this computer itself, as for Go's programs (net/http, `ProxyFromEnvironment`).
+fn is_this_computer(host: &str) -> bool {
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[derive(Debug)]
@@ -110,14 +116,13 @@ impl Routes {
         if let Some(connector) = made.get(&route) {
             return Ok(connector.clone());
         }
-        let proxy = match route {
-            Route::Link => ProxyConfig::disabled(),
-            // A proxy that is spoken to over TLS needs roots as well: it gets the route with them.
-            Route::Plain | Route::Tls => ProxyConfig::from_env(),
+        let proxy = match route.direct {
+            true => ProxyConfig::disabled(),
+            false => ProxyConfig::from_env(),
         };
-        let trust = match route {
-            Route::Tls => trust_store(&self.environment)?,
-            Route::Plain | Route::Link => TrustStore::empty(),
+        let trust = match route.tls {
+            true => trust_store(&self.environment)?,
+            false => TrustStore::empty(),
         };
         // An empty configuration cannot fail to build; were it to, the default one is as good.
         let context = TlsContext::builder()
@@ -138,7 +143,7 @@ impl Routes {
 
 impl HttpConnector for Routes {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match self.connector(Route::of(request.uri())) {
+        match self.connector(Route::of(request.uri(), &self.environment)) {
             Ok(connector) => connector.call(request),
             Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         }
@@ -187,14 +192,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_metadata_service_is_behind_no_proxy() {
-        for (uri, route) in [
-            ("http://169.254.169.254/latest/api/token", Route::Link),
-            ("http://[fd00:ec2::254]/latest", Route::Link),
-            ("https://ec2.us-east-1.amazonaws.com/", Route::Tls),
-            ("http://127.0.0.1:5001/", Route::Plain),
+    fn what_is_on_the_link_is_behind_no_proxy() {
+        let environment = Environment {
+            credential_services: vec!["metadata.example:8080".into()],
+            ..Environment::default()
+        };
+        for (uri, tls, direct) in [
+            ("http://169.254.169.254/latest/api/token", false, true),
+            ("http://[fd00:ec2::254]/latest", false, true),
+            ("http://metadata.example:8080/latest", false, true),
+            ("http://metadata.example/latest", false, false),
+            ("https://ec2.us-east-1.amazonaws.com/", true, false),
+            ("https://localhost:8773/", true, true),
+            ("http://127.0.0.1:5001/", false, true),
+            ("http://10.0.0.1:5001/", false, false),
         ] {
-            assert_eq!(Route::of(uri), route, "{uri}");
+            let route = Route::of(uri, &environment);
+            assert_eq!(route, Route { tls, direct }, "{uri}");
         }
     }
 }

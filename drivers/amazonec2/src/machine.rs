@@ -25,6 +25,8 @@ pub(crate) struct Machine {
     pub(crate) wishes: Wishes,
     findings: Findings,
     api: OnceLock<Api>,
+    /// The same with the environment's credentials, once AWS has refused the saved ones.
+    renewed: OnceLock<Api>,
 }
 
 impl Machine {
@@ -41,13 +43,26 @@ impl Machine {
             wishes,
             findings: Findings::default(),
             api: OnceLock::new(),
+            renewed: OnceLock::new(),
         }
     }
 
     /// Returns the client, made at the first call.
     pub(crate) fn api(&self) -> &Api {
-        self.api
-            .get_or_init(|| Api::new(&self.saved, &self.base.store))
+        let make = || Api::new(&self.saved, &self.base.store);
+        self.renewed
+            .get()
+            .unwrap_or_else(|| self.api.get_or_init(make))
+    }
+
+    /// Goes over to the environment's credentials, since AWS refuses the saved ones: they may have expired
+    /// since the create. False where there are none of the same account.
+    pub(crate) async fn renew(&self, cx: &Cx, account: Option<&str>) -> bool {
+        if self.renewed.get().is_some() {
+            return false;
+        }
+        let fresh = account::of_the_environment(self.api(), cx, &self.saved, account).await;
+        fresh.is_some_and(|fresh| self.renewed.set(fresh).is_ok())
     }
 
     fn keep(&self, cx: &Cx) -> Result<(), DriverError> {
@@ -153,7 +168,14 @@ impl Driver for Machine {
         if self.saved.instance_id.is_empty() {
             return Ok(lifecycle::state_without_instance(cx));
         }
-        lifecycle::state(self.api(), cx, &self.saved).await
+        match lifecycle::state(self.api(), cx, &self.saved).await {
+            Err(error)
+                if account::are_credentials_refused(&error) && self.renew(cx, None).await =>
+            {
+                lifecycle::state(self.api(), cx, &self.saved).await
+            }
+            result => result,
+        }
     }
 
     fn saved_address(&self) -> Option<String> {
@@ -243,14 +265,15 @@ impl Driver for Machine {
     }
 
     async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError> {
-        let refused = match undo::undo(self.api(), cx, &self.saved, resource).await {
-            Err(error) if account::are_credentials_refused(&error) => error,
-            result => return result,
-        };
-        // Keys that were saved at the create may have expired since.
-        match account::of_the_environment(self.api(), cx, &self.saved, resource).await {
-            Some(fresh) => undo::undo(&fresh, cx, &self.saved, resource).await,
-            None => Err(refused),
+        match undo::undo(self.api(), cx, &self.saved, resource).await {
+            Err(error) if account::are_credentials_refused(&error) => {
+                let account = resource.intent.scope.account.as_deref();
+                match self.renew(cx, account).await {
+                    true => undo::undo(self.api(), cx, &self.saved, resource).await,
+                    false => Err(error),
+                }
+            }
+            result => result,
         }
     }
 }

@@ -7,6 +7,7 @@ use machine_flow::Cx;
 use machine_types::{MachineState, Secret};
 
 use crate::call::CallError;
+use crate::codes::is_bad_credentials;
 use crate::lifecycle::{LifecycleError, is_young, state_without_instance};
 use crate::lookup::{MOST_VALUES, filter, instances, machine_state};
 use crate::machine::Machine;
@@ -61,7 +62,15 @@ pub(crate) async fn states(
                 .iter()
                 .map(|machine| machine.saved.instance_id.clone())
                 .collect();
-            match instances(first.api(), cx, vec![filter("instance-id", ids.clone())]).await {
+            let wanted = vec![filter("instance-id", ids.clone())];
+            let mut answer = instances(first.api(), cx, wanted.clone()).await;
+            if let Err(error) = &answer
+                && is_bad_credentials(error.code())
+                && first.renew(cx, None).await
+            {
+                answer = instances(first.api(), cx, wanted).await;
+            }
+            match answer {
                 Ok(found) => known.extend(found.iter().filter_map(|(instance, _)| {
                     Some((instance.instance_id()?.to_owned(), machine_state(instance)))
                 })),
