@@ -50,10 +50,16 @@ fn hint(error: &CallError) -> Option<String> {
             code,
             message,
             ..
-        } if code == "UnauthorizedOperation" => Some(format!(
-            "allow it with the policy statement {}",
-            statement(action, message)
-        )),
+        } if code == "UnauthorizedOperation" => {
+            let statement = statement(action, message);
+            Some(match message.contains("explicit deny") {
+                // AWS says which kind of policy it is: identity-based, service control, boundary…
+                true => format!(
+                    "a policy denies it explicitly, and no permission helps against that; in the policy that AWS names, except {statement}"
+                ),
+                false => format!("allow it with the policy statement {statement}"),
+            })
+        }
         CallError::Refused { code, .. } if codes::is_bad_credentials(code) => {
             Some("check the AWS credentials, their expiry, and this computer's clock".into())
         }
@@ -82,6 +88,23 @@ fn statement(action: &str, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn against_an_explicit_denial_no_permission_is_advised() {
+        let refused = CallError::Refused {
+            action: "RunInstances",
+            region: "us-east-1".into(),
+            code: "UnauthorizedOperation".into(),
+            message: "User: arn:aws:iam::1:user/u is not authorized to perform: ec2:RunInstances on resource: \
+                      arn:aws:ec2:us-east-1:1:instance/* with an explicit deny in a service control policy"
+                .into(),
+            request_id: None,
+            status: 403,
+        };
+        let hint = hint(&refused).unwrap();
+        assert!(hint.contains("no permission helps"), "{hint}");
+        assert!(!hint.contains("allow it with"), "{hint}");
+    }
 
     #[test]
     fn a_statement_is_as_small_as_awss_words_allow() {

@@ -15,6 +15,7 @@ use crate::saved::Saved;
 const SWARM_PORT: i32 = 3376;
 
 const EVERYWHERE: &str = "0.0.0.0/0";
+const EVERYWHERE_V6: &str = "::/0";
 
 /// A group that the flags name by an id that does not exist.
 #[derive(Debug, thiserror::Error)]
@@ -196,19 +197,21 @@ async fn open(
     group: &str,
     rules: &[IpPermission],
 ) -> Result<(), DriverError> {
+    let networks = networks(saved, wishes);
     let closed: Vec<IpPermission> = ports(saved)
         .into_iter()
         .filter(|(port, protocol)| !rules.iter().any(|rule| covers(rule, *port, protocol)))
-        .map(|(port, protocol)| permission(port, protocol, &wishes.cidrs))
+        .map(|(port, protocol)| permission(port, protocol, &networks))
         .collect();
     if closed.is_empty() {
         return Ok(());
     }
     if wishes.cidrs.is_empty() {
         cx.warn(format!(
-            "({}) WARNING: the security group {group} is being opened to {EVERYWHERE}; \
+            "({}) WARNING: the security group {group} is being opened to {}; \
              --amazonec2-security-group-cidr narrows it",
-            saved.base.machine_name
+            saved.base.machine_name,
+            networks.join(" and ")
         ));
     }
     let opened = cx.step("open ports", borrowed(saved, "security-group-rule", group), async {
@@ -305,15 +308,22 @@ pub(crate) fn covers(rule: &IpPermission, port: i32, protocol: &str) -> bool {
     }
 }
 
+/// Returns the networks that ports are opened to. The default is the Go binary's, and the same of IPv6
+/// where the machine is spoken to over it alone.
+fn networks(saved: &Saved, wishes: &Wishes) -> Vec<String> {
+    match (wishes.cidrs.is_empty(), saved.ipv6_address_only) {
+        (false, _) => wishes.cidrs.clone(),
+        (true, false) => vec![EVERYWHERE.to_owned()],
+        (true, true) => vec![EVERYWHERE.to_owned(), EVERYWHERE_V6.to_owned()],
+    }
+}
+
 fn permission(port: i32, protocol: &str, cidrs: &[String]) -> IpPermission {
     let (v6, v4): (Vec<_>, Vec<_>) = cidrs.iter().partition(|cidr| cidr.contains(':'));
     let mut permission = IpPermission::builder()
         .ip_protocol(protocol)
         .from_port(port)
         .to_port(port);
-    if cidrs.is_empty() {
-        permission = permission.ip_ranges(IpRange::builder().cidr_ip(EVERYWHERE).build());
-    }
     for cidr in v4 {
         permission = permission.ip_ranges(IpRange::builder().cidr_ip(cidr).build());
     }
