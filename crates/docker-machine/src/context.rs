@@ -75,7 +75,8 @@ impl Context {
             crate::drivers::table(),
             sink,
             world.cancel.clone(),
-        );
+        )
+        .with_ambient(world.ambient.clone());
         Self { world, library }
     }
 

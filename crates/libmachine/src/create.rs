@@ -168,14 +168,17 @@ impl Library {
 
         cx.say("Detecting operating system of created instance...");
         cx.say("Waiting for SSH to be available...");
-        phase = Phase::begin(cx, "ssh");
-        let session = self.first_login(&work.machine, cx).await?;
-        times.ssh = phase.end();
-
-        phase = Phase::begin(cx, "docker");
-        self.set_up(&work.machine, &session, provisioning, false, cx)
-            .await?;
-        times.docker = phase.end();
+        let machine = &work.machine;
+        let begun = Phase::begin(cx, "ssh");
+        let coming_up = async {
+            let session = self.wait_for_login(machine, cx).await?;
+            let ssh = begun.end();
+            let begun = Phase::begin(cx, "docker");
+            self.set_up(machine, &session, provisioning, false, cx)
+                .await?;
+            Ok((ssh, begun.end()))
+        };
+        (times.ssh, times.docker) = self.while_it_lives(machine, cx, coming_up).await?;
         Ok(times)
     }
 

@@ -259,9 +259,9 @@ impl Error {
                     .into(),
             ),
             Self::FirstLogin {
-                console: Some(console),
-                ..
-            } => Some(format!("the console of the machine ends with\n{console}")),
+                source, console, ..
+            } => first_login_hint(source, console.as_deref()),
+            Self::Login { source, .. } => source.layer().map(|layer| layer.advice().to_owned()),
             _ => None,
         }
     }
@@ -301,4 +301,12 @@ fn driver_cause(kind: DriverErrorKind) -> &'static str {
         DriverErrorKind::Store => "store",
         DriverErrorKind::Other => "other",
     }
+}
+
+/// Says where to look, and quotes the machine's console where that may be read.
+fn first_login_hint(source: &WaitForSshError, console: Option<&str>) -> Option<String> {
+    let advice = source.layer().map(|layer| layer.advice().to_owned());
+    let console = console.map(|tail| format!("the console of the machine ends with\n{tail}"));
+    let parts: Vec<String> = advice.into_iter().chain(console).collect();
+    Some(parts.join("\n")).filter(|hint| !hint.is_empty())
 }

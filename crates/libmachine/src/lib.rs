@@ -25,6 +25,7 @@ mod renewal;
 mod rollback;
 mod shell;
 mod tombstones;
+mod watch;
 
 pub use connect::Connection;
 pub use create::{CreateRequest, CreateTimes};

@@ -10,6 +10,7 @@ use machine_ssh::{
 use machine_store::MachineFile;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::machine::Machine;
 use crate::{Error, Library};
@@ -17,6 +18,9 @@ use crate::{Error, Library};
 /// How long a machine that was just launched may take to let us in: the Go binary tries for five
 /// minutes; images with much to do at first boot need longer.
 const FIRST_LOGIN: Duration = Duration::from_secs(15 * 60);
+
+/// How long its console is asked for then: it is no more than an explanation.
+const DIAGNOSIS: Duration = Duration::from_secs(15);
 
 /// How long a machine that runs may take to let us in.
 const LOGIN: Duration = Duration::from_secs(30);
@@ -132,19 +136,27 @@ impl Library {
     /// Waits for a machine that is coming up. One that ends meanwhile (reclaimed, failed) ends
     /// the wait at once, with the cloud's reason.
     pub(crate) async fn first_login(&self, machine: &Machine, cx: &Cx) -> Result<Session, Error> {
+        self.while_it_lives(machine, cx, self.wait_for_login(machine, cx))
+            .await
+    }
+
+    /// The same, and nobody watches the machine.
+    pub(crate) async fn wait_for_login(
+        &self,
+        machine: &Machine,
+        cx: &Cx,
+    ) -> Result<Session, Error> {
         let endpoint = self.ssh_endpoint(machine)?;
         let (credentials, host_keys) = (self.credentials(&endpoint), self.host_keys(&machine.name));
-        let waited = tokio::select! {
-            session = wait_for_ssh(&endpoint, &credentials, &host_keys, cx, FIRST_LOGIN) => session,
-            error = machine.driver.until_ended(cx) => return Err(error.into()),
-        };
-        match waited {
+        match wait_for_ssh(&endpoint, &credentials, &host_keys, cx, FIRST_LOGIN).await {
             Ok(session) => Ok(session),
             Err(machine_ssh::WaitForSshError::Cancelled(reason)) => Err(Error::Cancelled(reason)),
             Err(source) => Err(Error::FirstLogin {
                 name: machine.name.to_string(),
                 source: Box::new(source),
-                console: machine.driver.diagnose(cx).await,
+                console: timeout(DIAGNOSIS, machine.driver.diagnose(cx))
+                    .await
+                    .unwrap_or_default(),
             }),
         }
     }

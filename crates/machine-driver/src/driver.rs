@@ -162,9 +162,9 @@ pub trait Driver: Send + Sync {
     /// [`DriverErrorKind::Ended`](crate::DriverErrorKind::Ended) with the cloud's reason; a wait that ran out.
     async fn await_address(&mut self, cx: &Cx) -> Result<(), DriverError>;
 
-    /// Watches a starting machine, seldom, and returns only when it can never come up any more.
-    /// The caller drops it as soon as the machine answers.
-    async fn until_ended(&self, cx: &Cx) -> DriverError;
+    /// Looks once whether the machine has ended by itself (terminated, reclaimed, failed), so that it can
+    /// never come up any more. A look that fails says nothing about the machine: `None`.
+    async fn ended(&self, cx: &Cx) -> Option<DriverError>;
 
     /// Returns more about a machine that does not answer: the tail of its console, where that may be read.
     async fn diagnose(&self, cx: &Cx) -> Option<String>;

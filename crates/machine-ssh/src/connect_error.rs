@@ -26,6 +26,34 @@ pub enum Layer {
     Authentication,
 }
 
+impl Layer {
+    /// Returns where to look when a machine does not get beyond this layer.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Address => "its name has no address here: check the name and this computer's DNS",
+            Self::Route => {
+                "nothing comes back from its address: check that its security groups and firewalls let the SSH port \
+                 through, and that there is a route to it from here (a private address needs one into its network)"
+            }
+            Self::Port => {
+                "it is up, and nothing listens on the SSH port: check the port, and that its image starts sshd"
+            }
+            Self::Banner => {
+                "something accepts connections on the SSH port that does not answer as sshd does: check the port, \
+                 what is between here and there, and the machine's load"
+            }
+            Self::KeyExchange => {
+                "its sshd and this program agree on no keys: check what is allowed in its sshd_config"
+            }
+            Self::HostKey => "its host key is another one than it was",
+            Self::Authentication => {
+                "its sshd refuses the login: check the user name (every image has its own), and that the image puts \
+                 the key pair's public key there (cloud-init does)"
+            }
+        }
+    }
+}
+
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

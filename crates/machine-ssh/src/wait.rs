@@ -190,3 +190,14 @@ pub enum WaitForSshError {
     #[error("cancelled by {0}")]
     Cancelled(&'static str),
 }
+
+impl WaitForSshError {
+    /// Returns the layer that it did not get beyond, where one is known.
+    pub fn layer(&self) -> Option<Layer> {
+        match self {
+            Self::TimedOut { reached, .. } => Some(*reached),
+            Self::Hopeless(error) => error.layer(),
+            Self::Cancelled(_) => None,
+        }
+    }
+}

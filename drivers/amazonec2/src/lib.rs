@@ -11,6 +11,7 @@ mod candidates;
 mod client;
 mod codes;
 mod configure;
+mod console;
 mod credentials;
 mod dns;
 mod environment;

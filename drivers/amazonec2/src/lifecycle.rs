@@ -1,5 +1,6 @@
 //! A launched machine: address, state, start, stop, kill, restart, and its end.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_ec2::types::Instance;
@@ -16,11 +17,11 @@ use crate::saved::Saved;
 /// How long a launched or started instance may take to run and have its address.
 const RUNNING: Duration = Duration::from_secs(300);
 
+/// After so many looks at a running instance without an address it will not get one any more.
+const WITHOUT_ADDRESS: u32 = 3;
+
 /// How long a stop is waited for: the runner kills the command after 60 s.
 const STOPPED: Duration = Duration::from_secs(40);
-
-/// How much of the console's end is worth quoting.
-const CONSOLE_LINES: usize = 20;
 
 /// The machine is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,11 @@ pub(crate) enum LifecycleError {
         instance: String,
         state: String,
         reason: String,
+    },
+    #[error("the instance {instance} is running, and has no {what} address")]
+    NoAddress {
+        instance: String,
+        what: &'static str,
     },
     #[error("the spot instance {instance} cannot be stopped, only removed")]
     SpotStop {
@@ -50,6 +56,7 @@ impl From<LifecycleError> for DriverError {
                 DriverErrorKind::NotFound
             }
             LifecycleError::Ended { .. } => DriverErrorKind::Ended,
+            LifecycleError::NoAddress { .. } => DriverErrorKind::Other,
             LifecycleError::SpotStop { .. } => DriverErrorKind::Unsupported,
         };
         Self::new(kind, error)
@@ -143,101 +150,91 @@ async fn look(api: &Api, cx: &Cx, saved: &Saved) -> Result<Option<Instance>, Dri
     }
 }
 
-fn ended(instance: &Instance) -> Option<LifecycleError> {
+fn end_of(instance: &Instance) -> Option<DriverError> {
     matches!(
         state_name(instance),
         "terminated" | "shutting-down" | "stopped" | "stopping"
     )
-    .then(|| LifecycleError::Ended {
-        instance: instance.instance_id().unwrap_or_default().to_owned(),
-        state: state_name(instance).to_owned(),
-        reason: reason(instance),
+    .then(|| {
+        let error = LifecycleError::Ended {
+            instance: instance.instance_id().unwrap_or_default().to_owned(),
+            state: state_name(instance).to_owned(),
+            reason: reason(instance),
+        };
+        error.into()
     })
 }
 
 /// Waits until the instance has the address that the machine is spoken to at.
+///
+/// An address comes seconds after the launch: the first look is worth it only then, and the ones
+/// after it ever less often.
 pub(crate) async fn await_address(
     api: &Api,
     cx: &Cx,
     saved: &mut Saved,
 ) -> Result<(), DriverError> {
-    let policy = WaitPolicy::backing_off(Duration::from_secs(1), Duration::from_secs(6), RUNNING);
-    let snapshot = saved.clone();
-    let found = wait_until_ready(cx, "the machine to have an address", policy, || async {
-        let Some(instance) = look(api, cx, &snapshot).await? else {
-            return Ok(Look::Pending("not known to EC2 yet".into()));
-        };
-        if let Some(ended) = ended(&instance) {
-            return Err(DriverError::from(ended));
+    let policy = WaitPolicy {
+        factor: 2.0,
+        ..WaitPolicy::backing_off(Duration::from_secs(2), Duration::from_secs(15), RUNNING)
+    };
+    let snapshot = &*saved;
+    let mut begun = false;
+    let running = &AtomicU32::new(0);
+    let found = wait_until_ready(cx, "the machine to have an address", policy, || {
+        let begins = !std::mem::replace(&mut begun, true);
+        async move {
+            if begins {
+                return Ok(Look::Pending("just launched".into()));
+            }
+            let Some(instance) = look(api, cx, snapshot).await? else {
+                return Ok(Look::Pending("not known to EC2 yet".into()));
+            };
+            if let Some(ended) = end_of(&instance) {
+                return Err(ended);
+            }
+            if address(snapshot, &instance).is_some() {
+                return Ok(Look::Ready(instance));
+            }
+            let state = state_name(&instance).to_owned();
+            if state == "running" && running.fetch_add(1, Ordering::Relaxed) >= WITHOUT_ADDRESS {
+                return Err(no_address(snapshot, &instance));
+            }
+            Ok(Look::Pending(state))
         }
-        let state = state_name(&instance).to_owned();
-        Ok(match address(&snapshot, &instance) {
-            Some(_) => Look::Ready(instance),
-            None => Look::Pending(state),
-        })
     });
     let found = found.await?;
     take_addresses(saved, &found);
     Ok(())
 }
 
-/// Watches a starting machine: first after some seconds, then seldom. Errors of the watch itself
-/// say nothing about the machine.
-pub(crate) async fn until_ended(api: &Api, cx: &Cx, saved: &Saved) -> DriverError {
-    let day = Duration::from_secs(86_400);
-    let mut looks = 0;
-    let policy = WaitPolicy::backing_off(Duration::from_secs(6), Duration::from_secs(30), day);
-    let watched = wait_until_ready(cx, "the instance to end", policy, || {
-        looks += 1;
-        let first = looks == 1;
-        async move {
-            if first {
-                return Ok(Look::Pending("just launched".into()));
-            }
-            match look(api, cx, saved).await {
-                Ok(Some(instance)) => match ended(&instance) {
-                    Some(ended) => Err(DriverError::from(ended)),
-                    None => Ok(Look::<std::convert::Infallible>::Pending(
-                        state_name(&instance).to_owned(),
-                    )),
-                },
-                Ok(None) => Ok(Look::Pending("not known to EC2 yet".into())),
-                Err(error) if error.kind == DriverErrorKind::NotFound => Err(error),
-                Err(error) => Ok(Look::Pending(error.to_string())),
-            }
-        }
-    });
-    match watched.await {
-        Ok(never) => match never {},
-        Err(error) => error.into(),
-    }
+/// Makes the error of an instance that will never have the address that is waited for.
+fn no_address(saved: &Saved, instance: &Instance) -> DriverError {
+    let (what, hint) = if saved.ipv6_address_only {
+        (
+            "IPv6",
+            "its subnet has none to give: launch in one that has, or without --amazonec2-ipv6-address-only",
+        )
+    } else {
+        (
+            "public",
+            "its subnet gives none: launch in one that does, or with --amazonec2-use-private-address",
+        )
+    };
+    let error = LifecycleError::NoAddress {
+        instance: instance.instance_id().unwrap_or_default().to_owned(),
+        what,
+    };
+    DriverError::from(error).with_hint(hint)
 }
 
-/// Returns the end of the console's text. Who may not read it, or has none, gets nothing.
-pub(crate) async fn diagnose(api: &Api, cx: &Cx, saved: &Saved) -> Option<String> {
-    use base64::Engine as _;
-    let id = instance_id(saved).ok()?;
-    let answer = api
-        .ask(cx, "GetConsoleOutput", |probe| {
-            api.ec2
-                .get_console_output()
-                .instance_id(id)
-                .customize()
-                .interceptor(probe)
-                .send()
-        })
-        .await
-        .ok()?;
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(answer.output?.trim())
-        .ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let tail = lines.get(lines.len().saturating_sub(CONSOLE_LINES)..)?;
-    (!tail.is_empty()).then(|| tail.join("\n"))
+/// Looks whether the instance has ended; an error of the look says nothing about the instance.
+pub(crate) async fn ended(api: &Api, cx: &Cx, saved: &Saved) -> Option<DriverError> {
+    match look(api, cx, saved).await {
+        Ok(instance) => instance.and_then(|instance| end_of(&instance)),
+        Err(error) if error.kind == DriverErrorKind::NotFound => Some(error),
+        Err(_) => None,
+    }
 }
 
 /// Asks for the machine's state.
@@ -294,16 +291,13 @@ pub(crate) async fn start(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), D
         };
         match state_name(&instance) {
             "running" => Ok(Look::Ready(instance)),
-            "terminated" | "shutting-down" => Err(ended(&instance).map_or_else(
-                || {
-                    LifecycleError::Gone {
-                        instance: id.clone(),
-                        region: api.region.clone(),
-                    }
-                    .into()
-                },
-                DriverError::from,
-            )),
+            "terminated" | "shutting-down" => Err(end_of(&instance).unwrap_or_else(|| {
+                LifecycleError::Gone {
+                    instance: id.clone(),
+                    region: api.region.clone(),
+                }
+                .into()
+            })),
             state => Ok(Look::Pending(state.to_owned())),
         }
     });

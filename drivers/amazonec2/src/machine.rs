@@ -14,7 +14,7 @@ use crate::client::{Api, scope};
 use crate::configure::Wishes;
 use crate::preflight::{self, Findings};
 use crate::saved::Saved;
-use crate::{account, examine, groups, keypair, launch, lifecycle, undo};
+use crate::{account, console, examine, groups, keypair, launch, lifecycle, undo};
 
 /// A machine of the driver `amazonec2`.
 pub(crate) struct Machine {
@@ -156,12 +156,12 @@ impl Driver for Machine {
         Ok(())
     }
 
-    async fn until_ended(&self, cx: &Cx) -> DriverError {
-        lifecycle::until_ended(self.api(), cx, &self.saved).await
+    async fn ended(&self, cx: &Cx) -> Option<DriverError> {
+        lifecycle::ended(self.api(), cx, &self.saved).await
     }
 
     async fn diagnose(&self, cx: &Cx) -> Option<String> {
-        lifecycle::diagnose(self.api(), cx, &self.saved).await
+        console::tail(self.api(), cx, &self.saved).await
     }
 
     async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError> {

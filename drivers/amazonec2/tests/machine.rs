@@ -505,7 +505,9 @@ async fn an_instance_that_ends_while_starting_is_told_with_its_reason() {
     room.lab
         .shortage(Shortage::new("Server.InternalError").after_launch());
     let machine = room.created(&[]).await;
-    let error = machine.until_ended(&room.cx).await;
+    assert!(machine.ended(&room.cx).await.is_none());
+    room.lab.clock().advance(Duration::from_secs(20));
+    let error = machine.ended(&room.cx).await.unwrap();
     assert_eq!(error.kind, DriverErrorKind::Ended, "{error}");
     assert!(
         error.to_string().contains("Server.InternalError"),

@@ -221,8 +221,8 @@ impl Driver for GenericDriver {
         Ok(())
     }
 
-    async fn until_ended(&self, _cx: &Cx) -> DriverError {
-        std::future::pending().await
+    async fn ended(&self, _cx: &Cx) -> Option<DriverError> {
+        None
     }
 
     async fn diagnose(&self, _cx: &Cx) -> Option<String> {
