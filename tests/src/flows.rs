@@ -16,11 +16,13 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 
+use crate::suite::Suite;
+
 /// The region of the flows.
 pub const REGION: &str = "us-east-1";
 
 /// No run of a flow takes that long; one that does is killed, and its test fails.
-const TOO_LONG: Duration = Duration::from_secs(300);
+const TOO_LONG: Duration = Duration::from_secs(600);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -304,6 +306,16 @@ impl Flow {
             "--amazonec2-security-group-readonly".to_owned(),
         ]);
         flags
+    }
+
+    /// The flows that any EC2 has to carry, on this one.
+    pub fn suite(&self) -> Suite<'_> {
+        Suite {
+            home: &self.home,
+            hosts: &self.hosts,
+            flags: self.flags(),
+            restarts: true,
+        }
     }
 
     /// Creates a machine with these flags besides [`flags`](Self::flags).

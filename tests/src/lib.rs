@@ -11,6 +11,9 @@ pub mod certificates;
 pub mod flows;
 pub mod moto;
 pub mod real_hosts;
+pub mod suite;
+pub mod web;
+pub mod wire;
 
 use std::path::PathBuf;
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use ec2_lab::ec2::Cidr;
 use ec2_lab::hosts::{HostSpec, Hosts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -87,7 +88,18 @@ impl Moto {
     /// # Panics
     /// moto does not answer with status 200.
     pub async fn call(&self, action: &str) -> String {
-        let body = format!("Action={action}&Version=2016-11-15");
+        self.call_with(action, &[]).await
+    }
+
+    /// Calls an action with parameters that need no escaping, and returns the XML.
+    ///
+    /// # Panics
+    /// moto does not answer with status 200.
+    pub async fn call_with(&self, action: &str, params: &[(&str, &str)]) -> String {
+        let mut body = format!("Action={action}&Version=2016-11-15");
+        for (name, value) in params {
+            body += &format!("&{name}={value}");
+        }
         // moto takes the region and the service from the credential's scope, and checks nothing.
         let scope = format!("20260101/{}/ec2/aws4_request", crate::flows::REGION);
         let request = format!(
@@ -104,6 +116,25 @@ impl Moto {
         let status = answer.split_whitespace().nth(1);
         assert_eq!(status, Some("200"), "{action}: {answer}");
         answer
+    }
+
+    /// Makes a VPC with a subnet in the flows' zone; returns the subnet's id.
+    ///
+    /// # Panics
+    /// moto does not answer with status 200.
+    pub async fn add_subnet(&self, block: Cidr) -> String {
+        let vpc = self
+            .call_with("CreateVpc", &[("CidrBlock", &block.to_string())])
+            .await;
+        let vpc = value(&vpc, "<vpcId>").unwrap_or_default().to_owned();
+        let zone = format!("{}a", crate::flows::REGION);
+        let params = [
+            ("VpcId", vpc.as_str()),
+            ("CidrBlock", &block.part(20, 0).to_string()),
+            ("AvailabilityZone", &zone),
+        ];
+        let subnet = self.call_with("CreateSubnet", &params).await;
+        value(&subnet, "<subnetId>").unwrap_or_default().to_owned()
     }
 
     /// All instances.

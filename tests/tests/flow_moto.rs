@@ -1,10 +1,24 @@
-//! The life of a machine at moto, a second EC2, on a real Debian host with stock docker clients.
+//! The same flows at moto, an EC2 that nobody here wrote: on simulated hosts, and a whole life on a real
+//! Debian host with stock docker clients.
+//!
+//! Where moto cannot follow, and so the lab alone is asked:
+//!
+//! - time: its instances run and stop at once, it forgets and hides nothing, and no spot instance is reclaimed;
+//! - refusals: no throttling, no want of capacity, no quotas, no prices; every key is good for everything, so
+//!   neither policies nor expired credentials show;
+//! - lost answers: it drops no connections, and a client token does not keep it from launching twice;
+//! - hosts: it has none, so nothing learns of RebootInstances, and GetConsoleOutput has nothing to show;
+//! - addresses: it draws them where it likes. Private ones in a subnet of loopback have a host here; public
+//!   and IPv6 ones lead elsewhere and are not connected to.
 
 use std::path::Path;
 
+use ec2_lab::ec2::Lab;
+use ec2_lab::hosts::{HostOptions, SimulatedHosts};
 use machine_tests::flows::{Home, endpoint_flags};
 use machine_tests::moto::Moto;
 use machine_tests::real_hosts::RealHosts;
+use machine_tests::suite::Suite;
 use machine_tests::tell;
 
 const WHAT: &str = "the flow at moto";
@@ -14,6 +28,65 @@ const PROGRAM: &str = r#"
 #include <stdio.h>
 int main(void) { puts("hello from a container"); return 0; }
 "#;
+
+/// moto with simulated hosts behind it, in a block of loopback that a lab keeps for us.
+async fn at_moto(suite: impl AsyncFn(Suite<'_>)) {
+    let Some(moto) = Moto::start(WHAT).await else {
+        return;
+    };
+    let block = Lab::builder().loopback().start().await.unwrap();
+    let subnet = moto.add_subnet(block.vpc_cidr()).await;
+    let hosts = SimulatedHosts::new(HostOptions::default()).unwrap();
+    let home = Home::new();
+    let mut flags = endpoint_flags(&moto.endpoint());
+    flags.push("--amazonec2-ami=ami-1e749f67".to_owned());
+    flags.push(format!("--amazonec2-subnet-id={subnet}"));
+    flags.push("--amazonec2-ssh-port=2222".to_owned());
+    let suite = suite(Suite {
+        home: &home,
+        hosts: &hosts,
+        flags,
+        restarts: false,
+    });
+    tokio::select! {
+        () = moto.follow(&hosts, &home) => {}
+        () = suite => {}
+    }
+    assert_clean(&moto, &home).await;
+}
+
+async fn assert_clean(moto: &Moto, home: &Home) {
+    for instance in moto.instances().await {
+        assert!(
+            matches!(instance.state.as_str(), "terminated" | "shutting-down"),
+            "{instance:?}"
+        );
+    }
+    let keys = moto.call("DescribeKeyPairs").await;
+    assert!(!keys.contains("<keyName>"), "{keys}");
+    assert_eq!(home.directories(), Vec::<String>::new());
+    assert_eq!(home.tombstones(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_lives_from_create_to_rm() {
+    at_moto(async |suite: Suite<'_>| suite.life().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ssh_hands_streams_and_exit_status_through() {
+    at_moto(async |suite: Suite<'_>| suite.streams().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_of_many_kinds_live_side_by_side() {
+    at_moto(async |suite: Suite<'_>| suite.variety().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_created_leaves_nothing() {
+    at_moto(async |suite: Suite<'_>| suite.refusals().await).await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_of_another_ec2_runs_containers() {
@@ -71,16 +144,7 @@ async fn life(moto: &Moto, home: &Home) {
     run_container(home).await;
 
     home.run(["rm", "-y", "m1"]).await.ok();
-    for instance in moto.instances().await {
-        assert!(
-            matches!(instance.state.as_str(), "terminated" | "shutting-down"),
-            "{instance:?}"
-        );
-    }
-    let keys = moto.call("DescribeKeyPairs").await;
-    assert!(!keys.contains("<keyName>"), "{keys}");
-    assert_eq!(home.directories(), Vec::<String>::new());
-    assert_eq!(home.tombstones(), 0);
+    assert_clean(moto, home).await;
 }
 
 /// Runs a container with every docker client that is here, from an image that no registry knows.

@@ -7,81 +7,22 @@ use machine_tests::flows::{Flow, REGION};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_lives_from_create_to_rm() {
     let flow = Flow::start().await;
-    let home = &flow.home;
-    let created = flow.create("m1", &[]).await.ok();
-    assert!(created.out.contains("Created in "), "{created}");
-    assert!(created.out.contains("docker-machine env m1"), "{created}");
-    let address = flow.host().spec().address.to_string();
-    let url = format!("tcp://{address}:2376");
-
-    // It runs, and says which Docker.
-    let listed = home.run(["ls"]).await.ok();
-    let table = listed.table();
-    assert_eq!(
-        table[0],
-        [
-            "NAME", "ACTIVE", "DRIVER", "STATE", "URL", "SWARM", "DOCKER", "ERRORS"
-        ]
-    );
-    assert_eq!(
-        table[1],
-        ["m1", "-", "amazonec2", "Running", &url, "v29.1.2"],
-        "{listed}"
-    );
-    assert_eq!(home.run(["ls", "-q"]).await.ok().out, "m1\n");
-
-    // Where it is, and how to get there.
-    assert_eq!(home.run(["url", "m1"]).await.ok().out, format!("{url}\n"));
-    assert_eq!(
-        home.run(["ip", "m1"]).await.ok().out,
-        format!("{address}\n")
-    );
-    assert_eq!(home.run(["status", "m1"]).await.ok().out, "Running\n");
-    let directory = home.machine("m1").display().to_string();
-    let environment = home.run(["env", "m1"]).await.ok().out;
-    for line in [
-        "export DOCKER_TLS_VERIFY=\"1\"".to_owned(),
-        format!("export DOCKER_HOST=\"{url}\""),
-        format!("export DOCKER_CERT_PATH=\"{directory}\""),
-        "export DOCKER_MACHINE_NAME=\"m1\"".to_owned(),
-    ] {
-        assert!(
-            environment.lines().any(|l| l == line),
-            "{line}: {environment}"
-        );
-    }
-    let unset = home.run(["env", "-u"]).await.ok().out;
-    assert!(unset.contains("unset DOCKER_HOST"), "{unset}");
-    let config = home.run(["config", "m1"]).await.ok().out;
-    assert!(config.contains("--tlsverify"), "{config}");
-    assert!(config.contains(&format!("-H={url}")), "{config}");
-    let store_path = "{{.HostOptions.AuthOptions.StorePath}}";
-    let inspected = home.run(["inspect", "m1", "-f", store_path]).await.ok();
-    assert_eq!(inspected.out, format!("{directory}\n"));
-
-    // Stop keeps the address, start brings it back.
-    home.run(["stop", "m1"]).await.ok();
-    assert_eq!(home.run(["status", "m1"]).await.ok().out, "Stopped\n");
-    assert_eq!(
-        home.run(["ip", "m1"]).await.ok().out,
-        format!("{address}\n")
-    );
-    home.run(["start", "m1"]).await.ok();
-    assert_eq!(home.run(["status", "m1"]).await.ok().out, "Running\n");
-    home.run(["config", "m1"]).await.ok();
-    home.run(["restart", "m1"]).await.ok();
-    home.run(["config", "m1"]).await.ok();
-    home.run(["kill", "m1"]).await.ok();
-    assert_eq!(home.run(["status", "m1"]).await.ok().out, "Stopped\n");
-    let listed = home
-        .run(["ls", "--format", "{{.Name}} {{.State}}"])
-        .await
-        .ok();
-    assert_eq!(listed.out, "m1 Stopped\n");
-
-    home.run(["rm", "-y", "m1"]).await.ok();
+    flow.suite().life().await;
     flow.assert_clean();
-    assert_eq!(home.run(["ls", "-q"]).await.ok().out, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_of_many_kinds_live_side_by_side() {
+    let flow = Flow::start().await;
+    flow.suite().variety().await;
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_created_leaves_nothing() {
+    let flow = Flow::start().await;
+    flow.suite().refusals().await;
+    flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,29 +66,8 @@ async fn the_store_is_laid_out_as_the_go_binary_had_it_and_closed_to_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ssh_hands_streams_and_exit_status_through() {
     let flow = Flow::start().await;
-    let home = &flow.home;
-    flow.create("m1", &[]).await.ok();
-
-    let hello = home.run(["ssh", "m1", "echo out; echo err >&2"]).await.ok();
-    assert_eq!((hello.out.as_str(), hello.err.as_str()), ("out\n", "err\n"));
-    let seven = home.run(["ssh", "m1", "echo before; exit 7"]).await;
-    let seven = seven.failed(1, &["exit status 7"]);
-    assert_eq!(seven.out, "before\n");
-    // Words are joined, and what looks like a flag is not ours.
-    assert_eq!(
-        home.run(["ssh", "m1", "printf", "%s", "-l"]).await.ok().out,
-        "-l"
-    );
-
-    let binary: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
-    let sum = home.feed(["ssh", "m1", "cksum"], &binary).await.ok();
-    let mut here = tokio::process::Command::new("cksum");
-    here.kill_on_drop(true);
-    assert_eq!(sum.out, home.end(here, &binary).await.ok().out);
-
-    // No word of ours on standard output, even when the name is wrong.
-    let nobody = home.run(["ssh", "nobody", "true"]).await;
-    assert_eq!(nobody.failed(1, &["nobody"]).out, "");
+    flow.suite().streams().await;
+    flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,461 @@
+//! Where keys come from, that they go nowhere else, and what becomes of those that AWS refuses.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, KeyState, OTHER_ACCOUNT};
+use ec2_lab::hosts::HostOptions;
+use machine_tests::flows::{Flow, Home};
+use machine_tests::tell;
+use machine_tests::web::{Answer, Request, Web};
+use machine_tests::wire::{Proxy, TlsFront};
+use tokio::task::JoinSet;
+
+/// The access key that the providers of this file hand out, and what must never be seen of it.
+const FOUND: &str = "ASIAFOUNDBYTHECHAIN0";
+const SECRET: &str = "f0undSECRETaccessKEY/neverToBeSeen";
+const TOKEN: &str = "f0undSESSIONtoken/neverToBeSeenEither";
+
+const JSON: &str = "Content-Type: application/json";
+const TEXT: &str = "Content-Type: text/plain";
+const XML: &str = "Content-Type: text/xml";
+
+/// A lab that knows the keys of this file, and a home without any.
+async fn flow() -> Flow {
+    let mut flow = Flow::with(HostOptions::default(), |lab| {
+        lab.access_key(ACCESS_KEY, ACCOUNT)
+            .access_key(FOUND, ACCOUNT)
+            .access_key("AKIDSTRANGER", OTHER_ACCOUNT)
+    })
+    .await;
+    for name in [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_EC2_METADATA_DISABLED",
+    ] {
+        flow.home.unset(name);
+    }
+    // Nothing of this file looks for a metadata service at its real address.
+    flow.home
+        .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
+    flow
+}
+
+/// Every file below a directory, as text.
+fn all_files(directory: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => text += &all_files(&path),
+            false => text += &String::from_utf8_lossy(&std::fs::read(&path).unwrap()),
+        }
+    }
+    text
+}
+
+/// Creates and removes a machine with what the provider chain finds, and asserts whose keys signed.
+async fn lives_with_the_chain(flow: &Flow) {
+    flow.create("m1", &[]).await.ok();
+    let store = all_files(&flow.home.store());
+    for never in [FOUND, SECRET, TOKEN] {
+        assert!(!store.contains(never), "{never} is on the disk");
+    }
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+    for call in flow.lab.calls() {
+        assert_eq!(call.access_key, FOUND, "{}", call.action);
+    }
+}
+
+/// What a metadata or container service answers when it is asked for credentials.
+fn credentials_json() -> Answer {
+    let body = format!(
+        r#"{{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"{FOUND}","SecretAccessKey":"{SECRET}","Token":"{TOKEN}","Expiration":"2099-01-01T00:00:00Z"}}"#
+    );
+    (200, JSON, body)
+}
+
+/// What a well instance metadata service (IMDSv2) answers.
+fn metadata(request: &Request) -> Answer {
+    let text = |text: &str| (200, TEXT, text.to_owned());
+    let roles = "/latest/meta-data/iam/security-credentials/";
+    match (request.method.as_str(), request.path.strip_prefix(roles)) {
+        ("PUT", _) if request.path == "/latest/api/token" => {
+            let lasts = "X-aws-ec2-metadata-token-ttl-seconds: 21600";
+            (200, lasts, "session".to_owned())
+        }
+        ("GET", _) if request.header("x-aws-ec2-metadata-token").is_none() => {
+            (401, TEXT, String::new())
+        }
+        ("GET", Some("")) => text("manager"),
+        ("GET", Some("manager")) => credentials_json(),
+        _ => (404, TEXT, String::new()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile() {
+    let mut flow = flow().await;
+    std::fs::create_dir(flow.home.path().join(".aws")).unwrap();
+    let profiles = format!(
+        "[default]\naws_access_key_id = AKIDNOBODY\naws_secret_access_key = x\n\
+         [ci]\naws_access_key_id = {FOUND}\naws_secret_access_key = {SECRET}\naws_session_token = {TOKEN}\n"
+    );
+    flow.home.file(".aws/credentials", profiles);
+    flow.home.set("AWS_PROFILE", "ci");
+    lives_with_the_chain(&flow).await;
+    flow.home.set("AWS_PROFILE", "no-such-profile");
+    flow.create("m2", &[])
+        .await
+        .failed(1, &["no AWS credentials"]);
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process() {
+    let flow = flow().await;
+    std::fs::create_dir(flow.home.path().join(".aws")).unwrap();
+    let (_, _, json) = credentials_json();
+    let json = json
+        .replace("\"Code\":\"Success\"", "\"Version\":1")
+        .replace("\"Token\"", "\"SessionToken\"");
+    let file = flow.home.file("answer.json", json);
+    let profile = format!("[default]\ncredential_process = cat {}\n", file.display());
+    flow.home.file(".aws/config", profile);
+    lives_with_the_chain(&flow).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_role() {
+    let mut flow = flow().await;
+    let service = Web::serve(|request: Request| async move {
+        match request.header("authorization") {
+            Some("lab") => credentials_json(),
+            _ => (401, TEXT, String::new()),
+        }
+    })
+    .await;
+    flow.home.set(
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        format!("{}/role", service.url()),
+    );
+    flow.home.set("AWS_CONTAINER_AUTHORIZATION_TOKEN", "lab");
+    lives_with_the_chain(&flow).await;
+    assert!(!service.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_role() {
+    let mut flow = flow().await;
+    let service = Web::serve(|request| async move { metadata(&request) }).await;
+    // A proxy does not know this machine's metadata, and must not be told its credentials.
+    let proxy = Proxy::to(service.address(), service.address()).await;
+    flow.home
+        .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url());
+    flow.home.set("HTTP_PROXY", proxy.url());
+    lives_with_the_chain(&flow).await;
+    assert_eq!(proxy.targets(), Vec::<String>::new());
+    // Each process asks once: token, role, credentials.
+    assert_eq!(service.requests().len(), 2 * 3);
+}
+
+/// An STS and an SSO portal, behind TLS and a proxy: the binary knows them by AWS's own names only.
+async fn aws(flow: &mut Flow) -> (Web, TlsFront, Proxy) {
+    let services = Web::serve(|request: Request| async move {
+        if request.path.starts_with("/federation/credentials") {
+            let body = format!(
+                r#"{{"roleCredentials":{{"accessKeyId":"{FOUND}","secretAccessKey":"{SECRET}","sessionToken":"{TOKEN}","expiration":4070908800000}}}}"#
+            );
+            return (200, JSON, body);
+        }
+        if !request.body.contains("Action=AssumeRoleWithWebIdentity") {
+            return (400, XML, String::new());
+        }
+        let body = format!(
+            "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleWithWebIdentityResult><Credentials>\
+             <AccessKeyId>{FOUND}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey><SessionToken>{TOKEN}</SessionToken>\
+             <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+        );
+        (200, XML, body)
+    })
+    .await;
+    let names = [
+        "sts.us-east-1.amazonaws.com",
+        "portal.sso.eu-west-1.amazonaws.com",
+    ];
+    let front = TlsFront::before(services.address(), &names).await;
+    let proxy = Proxy::to(front.address(), services.address()).await;
+    let bundle = flow.home.file("ca.pem", front.ca());
+    flow.home.set("AWS_CA_BUNDLE", bundle);
+    flow.home.set("HTTPS_PROXY", proxy.url());
+    (services, front, proxy)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_identity() {
+    let mut flow = flow().await;
+    let (services, _front, proxy) = aws(&mut flow).await;
+    let token = flow.home.file("token", "a.web.identity");
+    flow.home.set("AWS_WEB_IDENTITY_TOKEN_FILE", token);
+    flow.home
+        .set("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/manager");
+    lives_with_the_chain(&flow).await;
+    assert!(
+        services.requests()[0]
+            .body
+            .contains("WebIdentityToken=a.web.identity")
+    );
+    let targets = proxy.targets();
+    assert!(
+        targets
+            .iter()
+            .all(|target| target == "CONNECT sts.us-east-1.amazonaws.com:443"),
+        "{targets:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sso_session() {
+    let mut flow = flow().await;
+    let (services, _front, _proxy) = aws(&mut flow).await;
+    std::fs::create_dir_all(flow.home.path().join(".aws/sso/cache")).unwrap();
+    flow.home.file(
+        ".aws/config",
+        "[default]\nsso_session = lab\nsso_account_id = 123456789012\nsso_role_name = manager\n\
+         [sso-session lab]\nsso_region = eu-west-1\nsso_start_url = https://lab.example/start\n",
+    );
+    // The name is the SHA-1 of the session's.
+    flow.home.file(
+        ".aws/sso/cache/3953f9ddf975ab5097ee468d99555c5b441169bf.json",
+        r#"{"accessToken":"sso-token","expiresAt":"2099-01-01T00:00:00Z","region":"eu-west-1","startUrl":"https://lab.example/start"}"#,
+    );
+    lives_with_the_chain(&flow).await;
+    let asked = &services.requests()[0];
+    assert_eq!(asked.header("x-amz-sso_bearer_token"), Some("sso-token"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_processes_survive_a_slow_and_throttled_metadata_service() {
+    const PROCESSES: usize = 200;
+    let mut flow = flow().await;
+    // It answers 40 requests a second, late, refuses every third of them, and drops some.
+    let turns = Arc::new(Mutex::new((0_u32, tokio::time::Instant::now())));
+    let service = Web::serve(move |request: Request| {
+        let turns = turns.clone();
+        async move {
+            let (n, at) = {
+                let mut turns = turns.lock().unwrap();
+                turns.0 += 1;
+                turns.1 = turns.1.max(tokio::time::Instant::now()) + Duration::from_millis(25);
+                *turns
+            };
+            // Being late is what this service is for.
+            let mut late = tokio::time::interval_at(at, Duration::from_secs(1));
+            late.tick().await;
+            match n % 3 {
+                0 => (503, TEXT, String::new()),
+                1 if n % 7 == 0 => (429, TEXT, String::new()),
+                _ => metadata(&request),
+            }
+        }
+    })
+    .await;
+    flow.home.set("AWS_ACCESS_KEY_ID", ACCESS_KEY);
+    flow.home.set("AWS_SECRET_ACCESS_KEY", "SECRETEXAMPLE");
+    flow.create("m1", &[]).await.ok();
+    forget_keys(&flow.home, "m1");
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        flow.home.unset(name);
+    }
+    flow.home
+        .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url());
+    flow.lab.clear_calls();
+    let (flow, begun) = (Arc::new(flow), Instant::now());
+    let mut running = JoinSet::new();
+    for _ in 0..PROCESSES {
+        let flow = flow.clone();
+        running.spawn(async move { flow.home.run(["status", "m1"]).await });
+    }
+    while let Some(ended) = running.join_next().await {
+        assert_eq!(ended.unwrap().ok().out, "Running\n");
+    }
+    tell(&format!(
+        "{PROCESSES} processes had credentials after {:.1} s and {} questions of the metadata service",
+        begun.elapsed().as_secs_f64(),
+        service.requests().len()
+    ));
+    assert!(flow.lab.calls().iter().all(|call| call.access_key == FOUND));
+}
+
+/// Makes a machine one that was created with the provider chain.
+fn forget_keys(home: &Home, name: &str) {
+    change_keys(home, name, "", "");
+}
+
+fn change_keys(home: &Home, name: &str, access_key: &str, secret_key: &str) {
+    let file = home.machine(name).join("config.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    config["Driver"]["AccessKey"] = access_key.into();
+    config["Driver"]["SecretKey"] = secret_key.into();
+    std::fs::write(file, config.to_string()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_metadata_service_it_is_said_soon_that_there_are_no_credentials() {
+    let flow = flow().await;
+    let ended = flow.create("m1", &[]).await;
+    assert!(ended.took < Duration::from_secs(20), "{ended}");
+    ended.failed(1, &["no AWS credentials", "AWS_PROFILE", "instance role"]);
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_account() {
+    let mut flow = flow().await;
+    let keys = [
+        format!("--amazonec2-access-key={ACCESS_KEY}"),
+        "--amazonec2-secret-key=SAVEDSECRET".to_owned(),
+    ];
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    flow.create("m1", &keys).await.ok();
+    flow.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
+
+    // No others: the refusal is what there is to say, and nothing is forgotten.
+    let home = &flow.home;
+    home.run(["stop", "m1"])
+        .await
+        .failed(1, &["RequestExpired"]);
+    home.run(["rm", "-y", "m1"])
+        .await
+        .failed(1, &["RequestExpired"]);
+    assert_eq!(home.directories(), ["m1"]);
+
+    // Somebody else's account: the same.
+    flow.home.set("AWS_ACCESS_KEY_ID", "AKIDSTRANGER");
+    flow.home.set("AWS_SECRET_ACCESS_KEY", "x");
+    let home = &flow.home;
+    home.run(["stop", "m1"])
+        .await
+        .failed(1, &["RequestExpired"]);
+    home.run(["rm", "-y", "m1"])
+        .await
+        .failed(1, &["RequestExpired"]);
+    assert_eq!(flow.lab.live_instances().len(), 1);
+
+    // The same account: everything works, with a note.
+    flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
+    flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
+    flow.home.set("AWS_SESSION_TOKEN", TOKEN);
+    let home = &flow.home;
+    let note = "AWS refuses the saved credentials";
+    let mut commands = VecDeque::from([
+        vec!["status", "m1"],
+        vec!["ls"],
+        vec!["stop", "m1"],
+        vec!["start", "m1"],
+        vec!["restart", "m1"],
+        vec!["kill", "m1"],
+        vec!["rm", "-y", "m1"],
+    ]);
+    while let Some(argv) = commands.pop_front() {
+        let ended = home.run(&argv).await.ok();
+        assert!(ended.to_string().contains(note), "{ended}");
+        if argv == ["ls"] {
+            assert!(ended.out.contains("Running"), "{ended}");
+        }
+        if argv[0] != "rm" {
+            let config = std::fs::read_to_string(home.machine("m1").join("config.json")).unwrap();
+            assert!(
+                !config.contains(SECRET) && config.contains("SAVEDSECRET"),
+                "{argv:?}"
+            );
+        }
+    }
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_machine_of_the_go_binary_aws_says_whose_key_it_was() {
+    let mut flow = flow().await;
+    flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
+    flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
+    flow.create("m1", &[]).await.ok();
+    // It kept no journal, and so no account.
+    std::fs::remove_file(flow.home.machine("m1").join(".journal")).unwrap();
+    change_keys(&flow.home, "m1", ACCESS_KEY, "SAVEDSECRET");
+    flow.lab.set_key_state(ACCESS_KEY, KeyState::Inactive);
+    let home = &flow.home;
+    home.run(["stop", "m1"]).await.ok();
+    assert_eq!(flow.lab.count("GetAccessKeyInfo"), 1);
+    home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_is_told_to_anybody() {
+    let mut flow = flow().await;
+    flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
+    flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
+    flow.home.set("AWS_SESSION_TOKEN", TOKEN);
+    flow.home.set("MACHINE_DEBUG", "true");
+    let told = flow.home.path().join("told");
+    std::fs::create_dir(&told).unwrap();
+    flow.home.set("MACHINE_METRICS_FILE", told.join("metrics"));
+    flow.home.set("MACHINE_TRACE", told.join("trace"));
+    let mut text = String::new();
+    for log in ["", "json"] {
+        flow.home.set("MACHINE_LOG", log);
+        flow.lab.set_key_state(FOUND, KeyState::Active);
+        text += &flow.create("m1", &[]).await.ok().to_string();
+        for argv in [
+            &["--debug", "status", "m1"][..],
+            &["--debug", "ls"],
+            &["--debug", "config", "m1"],
+            &["--debug", "env", "m1"],
+            &["--debug", "ssh", "m1", "env"],
+            &["--debug", "stop", "m1"],
+            &["--debug", "start", "m1"],
+        ] {
+            text += &flow.home.run(argv).await.ok().to_string();
+        }
+        // Where AWS refuses them, above all.
+        flow.lab.set_key_state(FOUND, KeyState::Inactive);
+        for argv in [
+            &["--debug", "stop", "m1"][..],
+            &["--debug", "rm", "-y", "m1"],
+        ] {
+            text += &flow
+                .home
+                .run(argv)
+                .await
+                .failed(1, &["AuthFailure"])
+                .to_string();
+        }
+        text += &flow
+            .create("m2", &[])
+            .await
+            .failed(1, &["AuthFailure"])
+            .to_string();
+        flow.lab.set_key_state(FOUND, KeyState::Active);
+        text += &flow.home.run(["rm", "-y", "m1"]).await.ok().to_string();
+    }
+    assert!(
+        text.contains("RunInstances"),
+        "the debug output tells the calls"
+    );
+    let kept = all_files(&told);
+    assert!(
+        kept.contains("RunInstances"),
+        "trace and metrics tell the calls"
+    );
+    for never in [FOUND, SECRET, TOKEN] {
+        assert!(
+            !text.contains(never) && !kept.contains(never),
+            "{never} was told"
+        );
+    }
+}
