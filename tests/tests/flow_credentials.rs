@@ -171,13 +171,16 @@ async fn aws(flow: &mut Flow) -> (Web, TlsFront, Proxy) {
             );
             return (200, JSON, body);
         }
-        if !request.body.contains("Action=AssumeRoleWithWebIdentity") {
+        let action = ["AssumeRoleWithWebIdentity", "AssumeRole"]
+            .into_iter()
+            .find(|action| request.body.contains(&format!("Action={action}&")));
+        let Some(action) = action else {
             return (400, XML, String::new());
-        }
+        };
         let body = format!(
-            "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleWithWebIdentityResult><Credentials>\
+            "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result><Credentials>\
              <AccessKeyId>{FOUND}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey><SessionToken>{TOKEN}</SessionToken>\
-             <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+             <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></{action}Result></{action}Response>"
         );
         (200, XML, body)
     })
@@ -215,6 +218,23 @@ async fn a_web_identity() {
             .all(|target| target == "CONNECT sts.us-east-1.amazonaws.com:443"),
         "{targets:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assumed_role() {
+    let mut flow = flow().await;
+    let (services, _front, _proxy) = aws(&mut flow).await;
+    std::fs::create_dir(flow.home.path().join(".aws")).unwrap();
+    flow.home.file(
+        ".aws/config",
+        "[profile base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = x\n\
+         [default]\nsource_profile = base\nrole_arn = arn:aws:iam::123456789012:role/manager\n",
+    );
+    lives_with_the_chain(&flow).await;
+    let signed = services.requests()[0]
+        .header("authorization")
+        .map(str::to_owned);
+    assert!(signed.is_some_and(|signed| signed.contains("Credential=AKIDBASE/")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

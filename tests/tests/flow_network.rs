@@ -139,7 +139,16 @@ async fn a_machine_lives_behind_a_proxy_that_wants_a_password() {
     aws.flow.home.set("HTTPS_PROXY", gone);
     argv.insert(1, "--amazonec2-retries=-1");
     let refused = aws.flow.home.run(&argv).await.failed(1, &["got no answer"]);
-    for ended in [created, removed, refused] {
+    let mut all = vec![created, removed, refused];
+    for useless in [
+        "socks5://user:pr0xyPASSWORD@127.0.0.1:1",
+        "http://user:pr0xyPASSWORD@a b",
+    ] {
+        aws.flow.home.set("HTTPS_PROXY", useless);
+        let ended = aws.flow.home.run(&argv).await;
+        all.push(ended.failed(1, &["HTTPS_PROXY is not the URL of a proxy"]));
+    }
+    for ended in all {
         assert!(!ended.to_string().contains("pr0xyPASSWORD"), "{ended}");
     }
 }
@@ -162,7 +171,8 @@ async fn proxies_are_for_whom_the_variables_say() {
     let tunnel = format!("CONNECT {name}:{}", aws.front.address().port());
     assert_eq!(aws.hosts(), [tunnel.as_str()]);
 
-    // HTTPS_PROXY is for https alone.
+    // HTTPS_PROXY is for https alone, and a proxy for all is none of Go's programs'.
+    aws.flow.home.set("ALL_PROXY", "socks5://127.0.0.1:1");
     aws.ask(region, &[&plain])
         .await
         .failed(3, &["ami-00000000"]);
@@ -175,6 +185,17 @@ async fn proxies_are_for_whom_the_variables_say() {
         .failed(3, &["ami-00000000"]);
     let url = format!("POST http://{name}:{port}/");
     assert_eq!(aws.hosts(), [tunnel.as_str(), &url]);
+
+    // The same in lower case, and without a scheme.
+    aws.flow.home.unset("HTTP_PROXY");
+    aws.flow
+        .home
+        .set("http_proxy", aws.proxy.address().to_string());
+    aws.ask(region, &[&plain])
+        .await
+        .failed(3, &["ami-00000000"]);
+    assert_eq!(aws.hosts(), [tunnel.as_str(), &url]);
+    let asked = aws.proxy.targets().len();
 
     aws.flow.home.set("NO_PROXY", "example.org,.localhost");
     for endpoint in [&tls, &plain] {

@@ -3,11 +3,32 @@
 //! The one place beside the SDK's own provider chain that looks at the environment: proxies and
 //! certificates are the network's, and every AWS tool takes them from here.
 
+/// A proxy that a variable names. Its URL may hold a password, and so it has no other Debug.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    /// The variable, for messages.
+    pub variable: &'static str,
+    /// A URL; where the variable has a host alone, `http` is meant.
+    pub url: String,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.variable)
+    }
+}
+
 /// What the environment says about the way to AWS.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
     /// The certificates to trust instead of the system's.
     pub ca_bundle: Option<String>,
+    /// The proxy for plain URLs.
+    pub http_proxy: Option<Proxy>,
+    /// The proxy for https URLs.
+    pub https_proxy: Option<Proxy>,
+    /// For whom there is no proxy.
+    pub no_proxy: String,
     /// The services that hand out credentials, `HOST:PORT` or `HOST`, where they are not at the usual
     /// addresses of the link.
     pub credential_services: Vec<String>,
@@ -20,14 +41,29 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Reads `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `AWS_EC2_METADATA_SERVICE_ENDPOINT`,
+    /// Reads `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` (or in lower case; `ALL_PROXY` does not count, as for
+    /// Go's programs), `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `AWS_EC2_METADATA_SERVICE_ENDPOINT`,
     /// `AWS_CONTAINER_CREDENTIALS_FULL_URI`, `AWS_ENDPOINT_URL_STS`, `AWS_USE_FIPS_ENDPOINT` and
     /// `AWS_USE_DUALSTACK_ENDPOINT`.
     pub(crate) fn read() -> Self {
         let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let yes = |name| text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let proxy = |names: [&'static str; 2]| {
+            let named = |variable| Some((variable, text(variable)?));
+            let (variable, given) = names.into_iter().find_map(named)?;
+            let url = match given.contains("://") {
+                true => given,
+                false => format!("http://{given}"),
+            };
+            Some(Proxy { variable, url })
+        };
         let service = |name| Some(authority(&text(name)?).to_owned());
         Self {
+            http_proxy: proxy(["HTTP_PROXY", "http_proxy"]),
+            https_proxy: proxy(["HTTPS_PROXY", "https_proxy"]),
+            no_proxy: text("NO_PROXY")
+                .or_else(|| text("no_proxy"))
+                .unwrap_or_default(),
             credential_services: [
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT",
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI",

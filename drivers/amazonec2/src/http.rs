@@ -20,7 +20,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::dns::SystemDns;
-use crate::environment::{Environment, authority};
+use crate::environment::{Environment, Proxy, authority};
 
 /// The metadata services of EC2 and of containers: they are on the link, and behind no proxy.
 const ON_THE_LINK: [&str; 4] = [
@@ -111,16 +111,19 @@ struct Routes {
 }
 
 impl Routes {
-    fn connector(&self, route: Route) -> Result<SharedHttpConnector, BadTrust> {
+    fn connector(&self, route: Route) -> Result<SharedHttpConnector, BadWay> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connector) = made.get(&route) {
             return Ok(connector.clone());
         }
-        let proxy = match route.direct {
-            true => ProxyConfig::disabled(),
-            false => ProxyConfig::from_env(),
+        let proxy = self.environment.proxy_of(route);
+        // A proxy that is spoken to over TLS needs roots as well.
+        let tls = route.tls || proxy.is_some_and(|proxy| proxy.url.starts_with("https:"));
+        let proxy = match proxy {
+            Some(proxy) => proxy_config(proxy, route, &self.environment.no_proxy)?,
+            None => ProxyConfig::disabled(),
         };
-        let trust = match route.tls {
+        let trust = match tls {
             true => trust_store(&self.environment)?,
             false => TrustStore::empty(),
         };
@@ -150,9 +153,9 @@ impl HttpConnector for Routes {
     }
 }
 
-/// The certificates that a variable names cannot be used.
+/// What a variable names for the way to AWS cannot be used.
 #[derive(Debug, thiserror::Error)]
-enum BadTrust {
+enum BadWay {
     #[error("cannot read the certificates in {path}")]
     Unreadable {
         path: String,
@@ -161,13 +164,42 @@ enum BadTrust {
     },
     #[error("there are no certificates in {path} that can be used")]
     Unusable { path: String },
+    #[error(
+        "{0} is not the URL of a proxy that can be used: http://HOST:PORT or https://HOST:PORT"
+    )]
+    Proxy(&'static str),
 }
 
-fn trust_store(environment: &Environment) -> Result<TrustStore, BadTrust> {
+impl Environment {
+    fn proxy_of(&self, route: Route) -> Option<&Proxy> {
+        match (route.direct, route.tls) {
+            (true, _) => None,
+            (false, true) => self.https_proxy.as_ref(),
+            (false, false) => self.http_proxy.as_ref(),
+        }
+    }
+}
+
+fn proxy_config(proxy: &Proxy, route: Route, no_proxy: &str) -> Result<ProxyConfig, BadWay> {
+    let url = proxy.url.as_str();
+    let made = match route.tls {
+        true => ProxyConfig::https(url),
+        false => ProxyConfig::http(url),
+    };
+    match made {
+        Ok(made) if url.starts_with("http:") || url.starts_with("https:") => {
+            Ok(made.no_proxy(no_proxy))
+        }
+        // What is wrong with it may quote its password.
+        _ => Err(BadWay::Proxy(proxy.variable)),
+    }
+}
+
+fn trust_store(environment: &Environment) -> Result<TrustStore, BadWay> {
     let Some(path) = &environment.ca_bundle else {
         return Ok(TrustStore::default());
     };
-    let pem = std::fs::read(path).map_err(|source| BadTrust::Unreadable {
+    let pem = std::fs::read(path).map_err(|source| BadWay::Unreadable {
         path: path.clone(),
         source,
     })?;
@@ -183,7 +215,7 @@ fn trust_store(environment: &Environment) -> Result<TrustStore, BadTrust> {
     if usable {
         Ok(TrustStore::empty().with_pem_certificate(pem))
     } else {
-        Err(BadTrust::Unusable { path: path.clone() })
+        Err(BadWay::Unusable { path: path.clone() })
     }
 }
 
