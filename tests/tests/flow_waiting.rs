@@ -54,7 +54,6 @@ async fn an_instance_that_is_taken_away_while_docker_is_set_up_ends_the_create_w
     };
     let create = flow.create("m1", &["--amazonec2-request-spot-instance"]);
     let (ended, id) = tokio::join!(create, reclaimed);
-    assert!(ended.took < Duration::from_secs(60), "{ended}");
     ended.failed(1, &[&id, "terminated", "Server.SpotInstanceTermination"]);
     flow.assert_clean();
 }
@@ -72,7 +71,6 @@ async fn an_instance_that_shuts_itself_down_ends_the_wait_with_its_reason() {
         id
     };
     let (ended, id) = tokio::join!(flow.create("m1", &[]), shut_down);
-    assert!(ended.took < Duration::from_secs(60), "{ended}");
     ended.failed(1, &[&id, "stopped", "Client.InstanceInitiatedShutdown"]);
     flow.assert_clean();
 }
@@ -155,7 +153,6 @@ async fn a_machine_with_a_public_address_has_another_one_after_a_start() {
 async fn a_subnet_that_gives_no_public_address_is_found_out() {
     let flow = Flow::with(HostOptions::default(), |lab| lab.public_addresses([])).await;
     let ended = create_public(&flow, "m1").await;
-    assert!(ended.took < Duration::from_secs(90), "{ended}");
     ended.failed(
         1,
         &["has no public address", "--amazonec2-use-private-address"],
