@@ -79,6 +79,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand ls" -s q -
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand ls" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand mount" -s u -l unmount -d 'Unmount it'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand mount" -s h -l help -d 'Print help'
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand provision" -l open-firewall -d 'Let Docker\'s port through firewalld or ufw on the machines'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand provision" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l older-than -d 'How old something must be, as 90m, 2h or 1d [default: 2h]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -s f -l force -d 'Remove what is found'
@@ -98,6 +99,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand ssh" -s h 
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand start" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand status" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand upgrade" -l engine-version -d 'Which release of Docker to move to, instead of the newest' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand upgrade" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand url" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand version" -s h -l help -d 'Print help'
@@ -168,6 +170,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -s d -l driver -d 'Which driver makes the machine [$MACHINE_DRIVER]' -r -f -a "amazonec2\t''
 generic\t''
 none\t''"
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l open-firewall -d 'Let Docker\'s port through firewalld or ufw on the machine'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l swarm -d 'Record the machine as a member of a classic swarm'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l swarm-master -d 'Record it as the swarm\'s master'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l swarm-experimental -d 'Record the swarm\'s experimental features as on'

@@ -10,6 +10,7 @@
 pub mod certificates;
 pub mod flows;
 pub mod moto;
+pub mod pages;
 pub mod real_hosts;
 pub mod suite;
 pub mod web;

@@ -72,6 +72,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "docker-machine",
         &[
             "libmachine",
+            "machine-dns",
             "machine-driver",
             "machine-types",
             "go-template",

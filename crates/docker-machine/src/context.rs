@@ -9,6 +9,7 @@ use machine_driver::Options;
 use crate::console::{Console, Pieces, Stream};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::fetch::Fetch;
 use crate::prompt::Input;
 use crate::sink::Sink;
 
@@ -76,7 +77,8 @@ impl Context {
             sink,
             world.cancel.clone(),
         )
-        .with_ambient(world.ambient.clone());
+        .with_ambient(world.ambient.clone())
+        .with_fetch(Arc::new(Fetch::new(&world.environment)));
         Self { world, library }
     }
 

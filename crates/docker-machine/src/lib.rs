@@ -12,6 +12,7 @@ mod context;
 pub mod drivers;
 pub mod environment;
 pub mod failure;
+mod fetch;
 mod go_json;
 mod listing;
 mod location;

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use machine_driver::{DriverErrorKind, KeyMaterial, KeyPlan, Options};
+use machine_driver::{Driver, DriverErrorKind, KeyMaterial, KeyPlan, Options};
 use machine_flow::{Cx, SpanKind, SpanOutcome, within};
+use machine_provision::InstallSource;
 use machine_store::{MachineFile, MachineRecord, NewFile, StoreError};
 use machine_types::{AuthOptions, EngineOptions, HostOptions, MachineName, SwarmOptions};
 
@@ -35,6 +36,11 @@ pub struct CreateRequest {
     pub swarm: SwarmOptions,
     /// `--tls-san`.
     pub tls_sans: Vec<String>,
+    /// `--hostname-override`, or nothing.
+    pub hostname_override: String,
+    /// `--custom-install-script`: an absolute path, or nothing. It replaces installing and configuring
+    /// Docker altogether.
+    pub custom_install_script: String,
     /// What provisioning does besides.
     pub provisioning: Provisioning,
 }
@@ -70,8 +76,12 @@ impl Library {
         }
         let mut base = self.base(&name, &request.swarm, String::new());
         // Flags first: a command line that makes no sense must not even make a store.
-        kind.configure(&base, &request.options)
+        let driver = kind
+            .configure(&base, &request.options)
             .map_err(Error::Configuration)?;
+        if !is_left_alone(&*driver) {
+            check_provisioning(&request).await?;
+        }
         base.store_id = self.store.ensure_id()?.as_str().to_owned();
         let mut driver = kind
             .configure(&base, &request.options)
@@ -129,7 +139,7 @@ impl Library {
         };
         let mut work = Work { machine, lock, cx };
         let cx = work.cx.clone();
-        let bring_up = self.bring_up(&mut work, &key.material, &request.provisioning);
+        let bring_up = self.bring_up(&mut work, &key.material, request.provisioning);
         let bring_up = unless_removed(&self.store, &name, &cx, bring_up);
         match within(&cx, "create", LIMIT, bring_up).await {
             Ok(times) => Ok(times),
@@ -141,7 +151,7 @@ impl Library {
         &self,
         work: &mut Work,
         key: &KeyMaterial,
-        provisioning: &Provisioning,
+        provisioning: Provisioning,
     ) -> Result<CreateTimes, Error> {
         let cx = &work.cx.clone();
         let mut times = CreateTimes::default();
@@ -153,10 +163,7 @@ impl Library {
             .map_err(Error::DriverCreate)?;
         self.save(work)?;
         times.launch = phase.end();
-        if matches!(work.machine.driver.key_plan(), KeyPlan::Nothing)
-            && work.machine.driver.ssh().is_none()
-        {
-            // An engine that somebody else looks after: nothing to wait for, nothing to set up.
+        if is_left_alone(&*work.machine.driver) {
             return Ok(times);
         }
 
@@ -174,8 +181,7 @@ impl Library {
             let session = self.wait_for_login(machine, cx).await?;
             let ssh = begun.end();
             let begun = Phase::begin(cx, "docker");
-            self.set_up(machine, &session, provisioning, false, cx)
-                .await?;
+            self.set_up(machine, &session, provisioning, cx).await?;
             Ok((ssh, begun.end()))
         };
         (times.ssh, times.docker) = self.while_it_lives(machine, cx, coming_up).await?;
@@ -223,9 +229,34 @@ impl Library {
                 store_path: text(&self.store.directory(name)),
                 ..AuthOptions::default()
             },
+            hostname_override: request.hostname_override.clone(),
+            custom_install_script: request.custom_install_script.clone(),
             ..HostOptions::default()
         }
     }
+}
+
+/// Whether somebody else looks after the engine: there is nothing to wait for, nothing to set up.
+fn is_left_alone(driver: &dyn Driver) -> bool {
+    matches!(driver.key_plan(), KeyPlan::Nothing) && driver.ssh().is_none()
+}
+
+/// Finds what would make provisioning fail, while there is nothing yet that would have to go again.
+async fn check_provisioning(request: &CreateRequest) -> Result<(), Error> {
+    let name = match request.hostname_override.as_str() {
+        "" => &request.name,
+        name => name,
+    };
+    let custom = Path::new(&request.custom_install_script);
+    let install = InstallSource::parse(&request.engine.install_url);
+    let scripts = match &install {
+        _ if !request.custom_install_script.is_empty() => vec![custom],
+        InstallSource::File(path) => vec![path.as_path()],
+        InstallSource::Url(_) => vec![],
+    };
+    machine_provision::check(&request.engine, name, &scripts)
+        .await
+        .map_err(|error| Error::Options(Box::new(error)))
 }
 
 /// A part of a create, timed.

@@ -39,6 +39,14 @@ pub enum Error {
     /// The driver's flags do not make sense.
     #[error("Error setting machine configuration from flags provided")]
     Configuration(#[source] DriverError),
+    /// What the machine would be provisioned with does not make sense. Nothing was made.
+    #[error("Error setting machine configuration from flags provided")]
+    Options(#[source] Box<ProvisionError>),
+    /// A machine whose engine is not ours to change.
+    #[error(
+        "{0:?} was set up by a custom install script: its engine and certificates are that script's"
+    )]
+    CustomScript(String),
     /// A check before anything was made.
     #[error("Error with pre-create check")]
     PreCreate(#[source] DriverError),
@@ -242,7 +250,7 @@ impl Error {
             | Self::DriverCreate(error)
             | Self::Driver(error) => error.hint.clone(),
             Self::Create { source, .. } | Self::Remove { source, .. } => source.hint(),
-            Self::Provision(error) => error.hint(),
+            Self::Provision(error) | Self::Options(error) => error.hint(),
             Self::UnknownDriver { known, .. } => Some(format!(
                 "the drivers of this binary are {}",
                 known.join(", ")
@@ -251,7 +259,7 @@ impl Error {
                 firewall: Some(firewall),
                 ..
             } => Some(format!(
-                "{} is active on the machine; {} opens the port",
+                "{} is active on the machine: --open-firewall opens the port, and so does {}",
                 firewall.name, firewall.opened_by
             )),
             Self::EngineSilent { .. } => Some(

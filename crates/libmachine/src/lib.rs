@@ -43,5 +43,6 @@ pub use shell::{Location, SshDetails};
 pub use machine_flow::{
     Ambient, Cancel, Event, Events, Hook, Span, SpanKind, SpanOutcome, SystemAmbient,
 };
+pub use machine_provision::{FetchScript, RemoteError};
 pub use machine_ssh::{Copy, ExitStatus as RemoteExit, Pty, WindowSize};
 pub use machine_store::MachineRecord;

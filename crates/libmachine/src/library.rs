@@ -7,6 +7,7 @@ use machine_driver::{Base, DriverKind};
 use machine_flow::{
     Ambient, Cancel, Cx, Events, Hook, Journal, MemoryJournal, OfMachine, SystemAmbient,
 };
+use machine_provision::FetchScript;
 use machine_store::Store;
 use machine_types::{MachineName, SwarmOptions};
 
@@ -65,6 +66,7 @@ pub struct Library {
     pub(crate) cancel: Cancel,
     pub(crate) events: Arc<dyn Events>,
     pub(crate) hook: Arc<dyn Hook>,
+    pub(crate) fetch: Option<Arc<dyn FetchScript>>,
 }
 
 impl Library {
@@ -85,7 +87,15 @@ impl Library {
             cancel,
             events,
             hook: Arc::new(()),
+            fetch: None,
         }
+    }
+
+    /// Puts somebody in who fetches install scripts for machines that cannot.
+    #[must_use]
+    pub fn with_fetch(mut self, fetch: Arc<dyn FetchScript>) -> Self {
+        self.fetch = Some(fetch);
+        self
     }
 
     /// Puts another clock and other dice in: for tests.

@@ -110,7 +110,7 @@ impl Library {
         }
         cx.say("Waiting for SSH to be available...");
         let session = self.first_login(machine, &cx).await?;
-        self.set_up(machine, &session, &Provisioning::default(), false, &cx)
+        self.set_up(machine, &session, Provisioning::default(), &cx)
             .await?;
         cx.say(
             "Started machines may have new IP addresses. You may need to re-run the `docker-machine env` command.",

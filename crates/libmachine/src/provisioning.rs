@@ -1,7 +1,7 @@
 //! `provision`, `regenerate-certs`, `upgrade`, and the last part of `create`: an engine that
 //! answers over TLS.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use machine_flow::{Cx, Look, WaitError, WaitPolicy, wait_until};
@@ -17,15 +17,24 @@ use crate::{Error, Library};
 /// How long a restarted engine may take to answer. It loads its containers and its network first.
 const ENGINE: Duration = Duration::from_secs(90);
 
-/// What provisioning does besides what the machine's record says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What one run of provisioning does besides what the machine's record says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Provisioning {
-    /// `--engine-version`.
-    pub engine_version: Option<String>,
-    /// `--custom-install-script`: a file that replaces installing and configuring Docker altogether.
-    pub custom_install_script: Option<PathBuf>,
-    /// `--hostname-override`.
-    pub hostname: Option<String>,
+    /// `--open-firewall`: a firewall of the machine that hides the engine's port lets it through from
+    /// now on. Else it is only named, where the engine cannot be reached.
+    pub open_firewall: bool,
+    /// Whether the machine gets a new certificate even where the one it has is fine.
+    pub(crate) new_certificate: bool,
+}
+
+impl Provisioning {
+    /// Makes it out of `--open-firewall`.
+    pub fn new(open_firewall: bool) -> Self {
+        Self {
+            open_firewall,
+            new_certificate: false,
+        }
+    }
 }
 
 /// A machine's plan, and the certificate in it that the machine does not own yet.
@@ -39,12 +48,11 @@ impl Library {
     ///
     /// # Errors
     /// SSH, the machine's own failures, or an engine that does not answer.
-    pub async fn provision(&self, name: &str) -> Result<(), Error> {
+    pub async fn provision(&self, name: &str, provisioning: Provisioning) -> Result<(), Error> {
         let Work { machine, cx, .. } = &self.open_for_work(name).await?;
         cx.say("Waiting for SSH to be available...");
         let session = self.first_login(machine, cx).await?;
-        self.set_up(machine, &session, &Provisioning::default(), false, cx)
-            .await
+        self.set_up(machine, &session, provisioning, cx).await
     }
 
     /// Issues a new server certificate for a machine and puts it there. With `client_certs`, a new
@@ -58,34 +66,40 @@ impl Library {
         client_certs: bool,
     ) -> Result<(), Error> {
         let Work { machine, cx, .. } = &self.open_for_work(name).await?;
+        refuse_custom(machine)?;
         if client_certs {
             self.renew_client_certificate(cx).await?;
         }
         cx.say("Waiting for SSH to be available...");
         let session = self.first_login(machine, cx).await?;
-        self.set_up(machine, &session, &Provisioning::default(), true, cx)
-            .await
+        let provisioning = Provisioning {
+            new_certificate: true,
+            ..Provisioning::default()
+        };
+        self.set_up(machine, &session, provisioning, cx).await
     }
 
-    /// Moves a machine's engine to the newest release, or to the one asked for.
+    /// Moves a machine's engine to the newest release, or to the one asked for, and remembers which
+    /// that was.
     ///
     /// # Errors
     /// As [`Library::provision`].
     pub async fn upgrade(&self, name: &str, engine_version: Option<String>) -> Result<(), Error> {
-        let Work { machine, cx, .. } = &self.open_for_work(name).await?;
+        let mut work = self.open_for_work(name).await?;
+        refuse_custom(&work.machine)?;
+        let engine = &mut work.machine.record.host_options.engine_options;
+        engine.engine_version = engine_version.unwrap_or_default();
+        let Work { machine, cx, .. } = &work;
         cx.say("Waiting for SSH to be available...");
         let session = self.first_login(machine, cx).await?;
         cx.say("Upgrading docker...");
-        let provisioning = Provisioning {
-            engine_version,
-            ..Provisioning::default()
-        };
-        let Planned { plan, server } = self.plan(machine, &provisioning, false)?;
+        let Planned { plan, server } = self.plan(machine, Provisioning::default())?;
         let report = machine_provision::upgrade(&session, &plan, cx)
             .await
             .map_err(|error| Error::Provision(Box::new(error)))?;
         self.keep_server_certificate(machine, &server)?;
-        self.check_engine(machine, &report, cx).await
+        self.check_engine(machine, &report, cx).await?;
+        self.save(&mut work)
     }
 
     /// Sets an engine up over a session that is there, and checks it from here.
@@ -93,14 +107,23 @@ impl Library {
         &self,
         machine: &Machine,
         session: &Session,
-        provisioning: &Provisioning,
-        new_certificate: bool,
+        provisioning: Provisioning,
         cx: &Cx,
     ) -> Result<(), Error> {
         cx.say("Detecting the provisioner...");
         cx.say("Copying certs to the local machine directory...");
         self.copy_client_certificates(machine)?;
-        let Planned { plan, server } = self.plan(machine, provisioning, new_certificate)?;
+        let options = &machine.record.host_options;
+        if !options.custom_install_script.is_empty() {
+            let script = Path::new(&options.custom_install_script);
+            let name = machine.name.as_str();
+            let host = host_name_of(machine);
+            return machine_provision::run_custom_script(session, name, host, script, cx)
+                .await
+                .map(|_| ())
+                .map_err(|error| Error::Provision(Box::new(error)));
+        }
+        let Planned { plan, server } = self.plan(machine, provisioning)?;
         let report = machine_provision::provision(session, &plan, cx)
             .await
             .map_err(|error| Error::Provision(Box::new(error)))?;
@@ -108,29 +131,18 @@ impl Library {
         self.check_engine(machine, &report, cx).await
     }
 
-    fn plan(
-        &self,
-        machine: &Machine,
-        provisioning: &Provisioning,
-        new_certificate: bool,
-    ) -> Result<Planned, Error> {
+    fn plan(&self, machine: &Machine, provisioning: Provisioning) -> Result<Planned, Error> {
         let name = machine.name.to_string();
         let address = machine
             .driver
             .saved_address()
             .ok_or_else(|| Error::NoAddress(name.clone()))?;
-        let server = self.server_certificate(machine, &address, new_certificate)?;
+        let server = self.server_certificate(machine, &address, provisioning.new_certificate)?;
         let auth = &machine.record.host_options.auth_options;
         let engine = machine.record.host_options.engine_options.clone();
-        let install = match &provisioning.custom_install_script {
-            Some(script) => InstallSource::Custom(script.clone()),
-            None => InstallSource::parse(&engine.install_url),
-        };
+        let engine_version = engine.engine_version.clone();
         let plan = Plan {
-            hostname: provisioning
-                .hostname
-                .clone()
-                .unwrap_or_else(|| name.clone()),
+            hostname: host_name_of(machine).to_owned(),
             machine: name,
             provider: machine.driver.name().to_owned(),
             engine_port: machine
@@ -138,16 +150,16 @@ impl Library {
                 .docker_url()
                 .map_or(DOCKER_PORT, |url| url.port),
             ipv6: address.contains(':'),
-            engine_version: provisioning.engine_version.clone(),
-            install,
-            fetch: None,
+            engine_version: Some(engine_version).filter(|version| !version.is_empty()),
+            install: InstallSource::parse(&engine.install_url),
+            fetch: self.fetch.clone(),
             engine,
             certificates: Certificates {
                 ca: self.store.read_text(auth.ca_cert_path.as_ref())?,
                 server: server.certificate.clone(),
                 key: server.key.clone(),
             },
-            open_firewall: false,
+            open_firewall: provisioning.open_firewall,
         };
         Ok(Planned { plan, server })
     }
@@ -182,5 +194,21 @@ impl Library {
             reason,
             firewall: report.firewall.clone(),
         })
+    }
+}
+
+/// The name that the machine's host is to have; longer ones are shortened on their way.
+fn host_name_of(machine: &Machine) -> &str {
+    match machine.record.host_options.hostname_override.as_str() {
+        "" => machine.name.as_str(),
+        name => name,
+    }
+}
+
+fn refuse_custom(machine: &Machine) -> Result<(), Error> {
+    let script = &machine.record.host_options.custom_install_script;
+    match script.is_empty() {
+        true => Ok(()),
+        false => Err(Error::CustomScript(machine.name.to_string())),
     }
 }

@@ -24,6 +24,10 @@ pub(crate) struct Reconciled {
 /// Where the file is.
 pub(crate) const PATH: &str = "/etc/docker/daemon.json";
 
+/// dockerd forgets the flags that name certificates where the file alone switches TLS on: all of
+/// these are said in one place (`loadDaemonCliConfig` in moby's cmd/dockerd, 18.09 to 29).
+const TLS: [&str; 5] = ["tls", "tlsverify", "tlscacert", "tlscert", "tlskey"];
+
 /// Settles what file and flags both speak of.
 ///
 /// # Errors
@@ -37,22 +41,22 @@ pub(crate) fn reconcile(text: &str, flags: Vec<Flag>) -> Result<Reconciled, Stri
     let mut warnings = Vec::new();
     let mut kept = Vec::new();
     let mut moved: BTreeMap<String, Vec<Flag>> = BTreeMap::new();
+    let has_tls = TLS.iter().any(|key| file.contains_key(*key));
     for flag in flags {
-        if file.contains_key(&flag.key) {
+        if file.contains_key(&flag.key) || has_tls && TLS.contains(&flag.key.as_str()) {
             moved.entry(flag.key.clone()).or_default().push(flag);
         } else {
             kept.push(flag);
         }
     }
     for (key, flags) in moved {
-        if let Some(value) = file.get_mut(&key) {
-            for flag in flags {
-                if !settle(value, &flag) {
-                    warnings.push(format!(
-                        "{PATH} on the host sets {key}: {} gives way to it",
-                        flag.words.join(" ")
-                    ));
-                }
+        let value = file.entry(key.clone()).or_insert(Value::Null);
+        for flag in flags {
+            if !settle(value, &flag) {
+                warnings.push(format!(
+                    "{PATH} on the host sets {key}: {} gives way to it",
+                    flag.words.join(" ")
+                ));
             }
         }
     }
@@ -213,6 +217,28 @@ mod tests {
             ["/etc/docker/daemon.json on the host sets mtu: --mtu=1400 gives way to it"]
         );
         assert!(done.flags.is_empty());
+    }
+
+    #[test]
+    fn all_of_tls_is_said_in_one_place() {
+        for text in [r#"{"tlsverify":true}"#, r#"{"tls":false,"mtu":1400}"#] {
+            let flags = vec![
+                flag("-H t", "hosts", "tcp://0.0.0.0:2376", true),
+                flag("--tlsverify", "tlsverify", "true", true),
+                flag("--tlscacert c", "tlscacert", "c", true),
+                flag("--tlscert s", "tlscert", "s", true),
+                flag("--tlskey k", "tlskey", "k", true),
+            ];
+            let done = reconcile(text, flags).unwrap();
+            let file: Value = serde_json::from_str(&done.text).unwrap();
+            assert_eq!(file["tlsverify"], true);
+            assert_eq!(
+                [&file["tlscacert"], &file["tlscert"], &file["tlskey"]],
+                ["c", "s", "k"]
+            );
+            assert_eq!(done.flags.len(), 1, "{text}");
+            assert!(done.warnings.is_empty());
+        }
     }
 
     #[test]

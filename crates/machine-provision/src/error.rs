@@ -78,6 +78,20 @@ pub enum ProvisionError {
         #[source]
         source: std::io::Error,
     },
+    /// An install script that nobody can fetch.
+    #[error(
+        "neither {machine:?} nor this machine can fetch the install script {url}: {reason}{said}"
+    )]
+    Unfetched {
+        /// Its URL; printable.
+        url: String,
+        /// The machine's name.
+        machine: String,
+        /// Empty, or a line end and what the machine said, each line printable.
+        said: String,
+        /// Why it cannot be fetched from here; printable.
+        reason: String,
+    },
     /// An engine option cannot be handed to dockerd by systemd.
     #[error("engine option {option:?}: {reason}")]
     Option {
@@ -114,6 +128,9 @@ impl ProvisionError {
             Self::DaemonJson { path, .. } => Some(format!(
                 "repair or remove {path} on the host, then provision again"
             )),
+            Self::Unfetched { .. } => Some(
+                "check the URL; --engine-install-url takes a file of this machine as well, and an image with Docker needs neither".to_owned(),
+            ),
             _ => None,
         }
     }

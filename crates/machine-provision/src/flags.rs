@@ -79,6 +79,7 @@ fn key(flag: &str) -> &str {
         "node-generic-resource" => "node-generic-resources",
         "add-runtime" => "runtimes",
         "cdi-spec-dir" => "cdi-spec-dirs",
+        "feature" => "features",
         "b" => "bridge",
         "D" => "debug",
         "G" => "group",

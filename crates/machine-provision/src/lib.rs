@@ -8,6 +8,7 @@
 //!
 //! One file of `families/` per family of distributions, one row each in its table.
 
+mod answer;
 mod daemon_json;
 mod error;
 mod families;
@@ -20,11 +21,12 @@ mod provision;
 mod remote;
 mod report;
 mod script;
+mod trouble;
 mod unit;
 
 pub use error::{ProvisionError, Stage};
 pub use host_name::host_name;
 pub use plan::{Certificates, FetchScript, InstallSource, Plan};
-pub use provision::{detect, provision, upgrade};
+pub use provision::{check, detect, provision, run_custom_script, upgrade};
 pub use remote::{Exit, Job, Remote, RemoteError, TakeLine};
 pub use report::{Firewall, Os, Report};

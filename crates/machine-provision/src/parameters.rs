@@ -18,7 +18,7 @@ const SHOWN: &[&str] = &[
     "p_flags",
     "p_install",
     "p_install_default",
-    "p_install_url",
+    "p_install_name",
     "p_engine_version",
     "p_open_firewall",
 ];

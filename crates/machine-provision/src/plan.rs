@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use machine_types::{EngineOptions, Secret};
+use machine_types::{EngineOptions, Secret, printable};
 
 /// What a host is to become: everything that provisioning needs to know.
 ///
@@ -58,25 +58,39 @@ pub enum InstallSource {
     Url(String),
     /// A file on this machine, sent to the host and run there by `sh`.
     File(PathBuf),
-    /// `--custom-install-script`: a file on this machine that, run by `sh` on the host, replaces
-    /// installing and configuring Docker altogether. The host gets its name before.
-    Custom(PathBuf),
 }
 
 impl InstallSource {
-    /// Reads `--engine-install-url`: `file://` and what is no URL are files, the rest is fetched.
+    /// Reads `--engine-install-url`: `file://` and what begins with `/` or `.` are files, the rest is
+    /// fetched; `get.docker.com` without a scheme is what the Go binary's curl took as well.
     pub fn parse(text: &str) -> Self {
         match text.strip_prefix("file://") {
             Some(path) => Self::File(path.into()),
             None if text.contains("://") => Self::Url(text.to_owned()),
             None if text.is_empty() => Self::Url(DEFAULT_INSTALL_URL.to_owned()),
-            None => Self::File(text.into()),
+            None if text.starts_with(['/', '.']) => Self::File(text.into()),
+            None => Self::Url(format!("https://{text}")),
         }
     }
 }
 
 /// The default of `--engine-install-url`.
-pub(crate) const DEFAULT_INSTALL_URL: &str = "https://get.docker.com";
+const DEFAULT_INSTALL_URL: &str = "https://get.docker.com";
+
+/// Whether that is the script which Docker publishes, and which not all systems are known to.
+pub(crate) fn is_default_install_url(url: &str) -> bool {
+    url.trim_end_matches('/') == DEFAULT_INSTALL_URL
+}
+
+/// Returns an install URL as it may be shown: printable, and without the user and password in it.
+pub(crate) fn shown(url: &str) -> String {
+    let bare = url.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find('/').unwrap_or(rest.len());
+        let at = rest.get(..end)?.rfind('@')?;
+        Some(format!("{scheme}://{}", rest.get(at + 1..)?))
+    });
+    printable(bare.as_deref().unwrap_or(url).as_bytes())
+}
 
 /// Fetches an install script from here. Implemented by the caller, which has the HTTP client.
 #[async_trait]
@@ -84,7 +98,8 @@ pub trait FetchScript: Send + Sync {
     /// Returns the body that the URL gives.
     ///
     /// # Errors
-    /// Whatever was in the way; it is told to the user, and the distribution's package is tried.
+    /// Whatever was in the way, in one sentence: it is told to the user. For Docker's own script the
+    /// distribution's package is tried then.
     async fn fetch(&self, url: &str) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>>;
 }
 
@@ -106,8 +121,21 @@ mod tests {
             ("file:///a/b", InstallSource::File("/a/b".into())),
             ("/a/b", InstallSource::File("/a/b".into())),
             ("./b", InstallSource::File("./b".into())),
+            ("x.org/y", InstallSource::Url("https://x.org/y".into())),
         ] {
             assert_eq!(InstallSource::parse(text), source);
+        }
+    }
+
+    #[test]
+    fn no_password_of_a_url_is_shown() {
+        for (url, seen) in [
+            ("https://u:p@x.org/a@b", "https://x.org/a@b"),
+            ("https://x.org/a@b", "https://x.org/a@b"),
+            ("http://u:p@x.org", "http://x.org"),
+            ("/tmp/a@b", "/tmp/a@b"),
+        ] {
+            assert_eq!(shown(url), seen);
         }
     }
 }

@@ -3,19 +3,20 @@
 //! One command over the remote does it all. Where the host needs an answer from here, the script
 //! ends with its question and is run once more: nothing of what it did is done twice.
 
-use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use machine_flow::Cx;
-use machine_types::printable;
+use machine_types::EngineOptions;
 
-use crate::daemon_json::{self, reconcile};
 use crate::flags::{Flag, flags};
 use crate::parameters::Parameters;
-use crate::plan::DEFAULT_INSTALL_URL;
+use crate::plan::{is_default_install_url, shown};
 use crate::progress::{Progress, Question};
+use crate::trouble::way_out;
 use crate::{
-    Exit, InstallSource, Job, Os, Plan, ProvisionError, Remote, Report, host_name, script, unit,
+    Exit, InstallSource, Job, Os, Plan, ProvisionError, Remote, Report, answer, daemon_json,
+    host_name, script, unit,
 };
 
 /// How long one run may take: ten minutes for cloud-init, five for locks, five for the engine's
@@ -42,7 +43,6 @@ pub async fn provision(
     if let Some(asked) = &plan.engine_version
         && !report.installed
         && !is_release(&report.docker_version, asked)
-        && !matches!(plan.install, InstallSource::Custom(_))
     {
         cx.warn(format!(
             "{:?} has Docker {} already, and keeps it: upgrade moves it to {asked}",
@@ -72,6 +72,50 @@ pub async fn detect(remote: &dyn Remote, machine: &str, cx: &Cx) -> Result<Os, P
     Ok(progress.report.os)
 }
 
+/// Runs a script of the user's own in place of all that: the host gets its name, and nothing else of
+/// ours. `machine` is for errors; `script` is a file on this machine.
+///
+/// # Errors
+/// As [`provision`].
+pub async fn run_custom_script(
+    remote: &dyn Remote,
+    machine: &str,
+    hostname: &str,
+    script: &Path,
+    cx: &Cx,
+) -> Result<Report, ProvisionError> {
+    let mut parameters = Parameters::default();
+    for (name, value) in [
+        ("p_mode", "custom"),
+        ("p_hostname", &checked_host_name(hostname)?),
+        ("p_engine_version", ""),
+        ("p_install_script", &answer::read_script(script).await?),
+    ] {
+        parameters.set(name, value);
+    }
+    let mut progress = Progress::new(cx);
+    round(remote, machine, &parameters, &mut progress, cx).await?;
+    Ok(progress.report)
+}
+
+/// Finds fault with what a host would be provisioned with, before there is a host.
+///
+/// # Errors
+/// The first option that cannot reach dockerd, a name that no host can have, or a script that
+/// cannot be read.
+pub async fn check(
+    engine: &EngineOptions,
+    hostname: &str,
+    scripts: &[&Path],
+) -> Result<(), ProvisionError> {
+    environment(engine)?;
+    checked_host_name(hostname)?;
+    for script in scripts {
+        answer::read_script(script).await?;
+    }
+    Ok(())
+}
+
 async fn carry_out(
     remote: &dyn Remote,
     plan: &Plan,
@@ -80,11 +124,6 @@ async fn carry_out(
 ) -> Result<Report, ProvisionError> {
     let all = flags(plan);
     let mut parameters = parameters(plan, mode, &all)?;
-    if let InstallSource::Custom(path) = &plan.install {
-        let text = read_script(path).await?;
-        parameters.set("p_mode", "custom");
-        parameters.set("p_install_script", &text);
-    }
     let mut progress = Progress::new(cx);
     for _ in 0..ROUNDS {
         progress.start_over();
@@ -92,11 +131,11 @@ async fn carry_out(
         match progress.question {
             None => return Ok(progress.report),
             Some(Question::InstallScript) => {
-                answer_script(plan, &mut parameters, &progress.said(), cx).await?;
+                answer::install_script(plan, &mut parameters, &progress.said(), cx).await?;
             }
             Some(Question::DaemonJson) => {
                 let seen = progress.file.join("\n");
-                answer_daemon_json(plan, &mut parameters, &all, &seen, cx)?;
+                answer::daemon_json(plan, &mut parameters, &all, &seen, cx)?;
             }
         }
     }
@@ -108,25 +147,13 @@ async fn carry_out(
 }
 
 fn parameters(plan: &Plan, mode: &str, all: &[Flag]) -> Result<Parameters, ProvisionError> {
-    let hostname = host_name(&plan.hostname);
-    if !hostname.starts_with(|c: char| c.is_ascii_alphanumeric())
-        || !hostname
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
-    {
-        return Err(ProvisionError::Option {
-            option: hostname,
-            reason: "is no host name: letters, digits, dots and dashes make one",
-        });
-    }
-    let engine = &plan.engine;
-    let environment = unit::environment(engine.env.as_deref().unwrap_or_default())?;
+    let hostname = checked_host_name(&plan.hostname)?;
+    let environment = environment(&plan.engine)?;
     let (install, url) = match &plan.install {
         InstallSource::Url(url) => ("url", url.as_str()),
         InstallSource::File(path) => ("ask", path.to_str().unwrap_or("install script")),
-        InstallSource::Custom(_) => ("", ""),
     };
-    let is_default = url.trim_end_matches('/') == DEFAULT_INSTALL_URL;
+    let is_default = is_default_install_url(url);
     let mut parameters = Parameters::default();
     for (name, value) in [
         ("p_mode", mode),
@@ -138,6 +165,7 @@ fn parameters(plan: &Plan, mode: &str, all: &[Flag]) -> Result<Parameters, Provi
         ),
         ("p_install", install),
         ("p_install_url", url),
+        ("p_install_name", &shown(url)),
         ("p_install_default", if is_default { "yes" } else { "" }),
         ("p_install_script", ""),
         (
@@ -157,7 +185,24 @@ fn parameters(plan: &Plan, mode: &str, all: &[Flag]) -> Result<Parameters, Provi
     Ok(parameters)
 }
 
-fn command_line(flags: &[Flag]) -> Result<String, ProvisionError> {
+fn environment(engine: &EngineOptions) -> Result<String, ProvisionError> {
+    unit::environment(engine.env.as_deref().unwrap_or_default())
+}
+
+/// The name that the host gets for a machine's.
+fn checked_host_name(name: &str) -> Result<String, ProvisionError> {
+    let hostname = host_name(name);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    if hostname.starts_with(|c: char| c.is_ascii_alphanumeric()) && hostname.chars().all(allowed) {
+        return Ok(hostname);
+    }
+    Err(ProvisionError::Option {
+        option: hostname.escape_debug().to_string(),
+        reason: "is no host name: letters, digits, dots and dashes make one",
+    })
+}
+
+pub(crate) fn command_line(flags: &[Flag]) -> Result<String, ProvisionError> {
     let words: Vec<String> = flags.iter().flat_map(|flag| flag.words.clone()).collect();
     unit::arguments(&words)
 }
@@ -200,7 +245,13 @@ fn judge(
         stage: progress.stage,
         source,
     })?;
-    let hint = progress.hint.clone().or_else(|| known_trouble(progress));
+    let hint = progress.hint.clone().or_else(|| {
+        let known = way_out(|words| progress.mentions(words));
+        // Not every shell names the reason why it cannot write.
+        let full = progress.running.starts_with("write ");
+        let full = full.then_some("look at the host's disk: it is full or broken");
+        known.or(full).map(str::to_owned)
+    });
     if exit != Exit::Code(0) {
         let what = progress.failure.clone().unwrap_or_else(|| {
             if progress.running.is_empty() {
@@ -225,135 +276,6 @@ fn judge(
         machine,
         said: progress.said(),
     })
-}
-
-/// What to do about troubles that are known by their words.
-fn known_trouble(progress: &Progress<'_>) -> Option<String> {
-    let known = [
-        (
-            "No space left on device",
-            "make room on the host's disk, or use a larger root volume",
-        ),
-        ("I/O error", "look at the host's disk: it is full or broken"),
-        ("File too large", "make room on the host's disk"),
-        (
-            "Read-only file system",
-            "the host's root file system cannot be written to",
-        ),
-        (
-            "unknown flag",
-            "this release of Docker does not know an --engine-opt: leave it out",
-        ),
-        (
-            "specified both as a flag and in the configuration file",
-            "take the key out of /etc/docker/daemon.json, or leave the flag out",
-        ),
-        (
-            "address already in use",
-            "something else on the host listens on the engine's port",
-        ),
-        (
-            "Could not resolve",
-            "the host cannot resolve names: look at its resolver and its routes",
-        ),
-        (
-            "nsupported distribution",
-            "use an image with Docker, or give an --engine-install-url that knows this system",
-        ),
-        (
-            "prior storage driver",
-            "the host has images of another storage driver: leave --engine-storage-driver out",
-        ),
-    ];
-    let full = progress
-        .running
-        .starts_with("write ")
-        .then_some("look at the host's disk: it is full or broken");
-    known
-        .iter()
-        .find(|(words, _)| progress.mentions(words))
-        .map(|(_, hint)| *hint)
-        .or(full)
-        .map(str::to_owned)
-}
-
-/// Sends the install script from here; where there is none, the distribution's package is next.
-async fn answer_script(
-    plan: &Plan,
-    parameters: &mut Parameters,
-    why: &str,
-    cx: &Cx,
-) -> Result<(), ProvisionError> {
-    let url = match &plan.install {
-        InstallSource::Url(url) => url,
-        InstallSource::File(path) | InstallSource::Custom(path) => {
-            let text = read_script(path).await?;
-            parameters.set("p_install", "script");
-            parameters.set("p_install_script", &text);
-            return Ok(());
-        }
-    };
-    let fetched = match &plan.fetch {
-        Some(fetch) => fetch.fetch(url).await.and_then(|bytes| Ok(text_of(bytes)?)),
-        None => Err("nobody here fetches it".into()),
-    };
-    match fetched {
-        Ok(text) => {
-            cx.debug("the host cannot fetch the install script: it is sent from here");
-            parameters.set("p_install", "script");
-            parameters.set("p_install_script", &text);
-        }
-        Err(error) => {
-            cx.warn(format!(
-                "the install script {url} cannot be fetched by the host{}\nnor from here ({}): the distribution's package is installed",
-                why,
-                printable(error.to_string().as_bytes()),
-            ));
-            parameters.set("p_install", "package");
-        }
-    }
-    Ok(())
-}
-
-async fn read_script(path: &std::path::Path) -> Result<String, ProvisionError> {
-    let text = match tokio::fs::read(path).await {
-        Ok(bytes) => text_of(bytes),
-        Err(error) => Err(error),
-    };
-    text.map_err(|source| ProvisionError::InstallScript {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// A script that a shell variable can hold.
-fn text_of(bytes: Vec<u8>) -> io::Result<String> {
-    match String::from_utf8(bytes) {
-        Ok(text) if !text.contains('\0') => Ok(text),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it is not text")),
-    }
-}
-
-fn answer_daemon_json(
-    plan: &Plan,
-    parameters: &mut Parameters,
-    all: &[Flag],
-    seen: &str,
-    cx: &Cx,
-) -> Result<(), ProvisionError> {
-    let seen = seen.trim_end_matches('\n');
-    let done = reconcile(seen, all.to_vec()).map_err(|reason| ProvisionError::DaemonJson {
-        machine: plan.machine.clone(),
-        path: daemon_json::PATH,
-        reason: printable(reason.as_bytes()),
-    })?;
-    for warning in done.warnings {
-        cx.warn(printable(warning.as_bytes()));
-    }
-    parameters.set("p_flags", &command_line(&done.flags)?);
-    parameters.set("p_daemon_json_seen", seen);
-    parameters.set("p_daemon_json", &done.text);
-    Ok(())
 }
 
 /// Whether a release is the one asked for, or one of its line: 24.0.7 of 24.0.

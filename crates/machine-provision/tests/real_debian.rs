@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ec2_lab::hosts::{DebianHosts, DebianImage, DebianOptions, HostSpec};
-use machine_flow::{Cx, MemoryJournal};
+use machine_flow::{Cx, Event, Events, MemoryJournal};
 use machine_provision::{Certificates, InstallSource, Plan, provision};
 use machine_ssh::{Credentials, HostKeys, KeyType, generate_key_pair, wait_for_ssh};
 use machine_types::{EngineOptions, SshEndpoint};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::sync::Notify;
 
 /// The lab's options, or none where the test is left out.
 fn options() -> Option<DebianOptions> {
@@ -97,6 +98,31 @@ fn plan(address: &str) -> Plan {
     }
 }
 
+/// Tells when the package manager is waited for.
+struct Waits(Notify);
+
+impl Events for Waits {
+    fn emit(&self, event: Event) {
+        if matches!(event, Event::Say(line) if line == "Waiting for the package manager...") {
+            self.0.notify_one();
+        }
+    }
+}
+
+/// What apt does to its lock, for as long as it is at work (fcntl(2), `struct flock` of x86-64 and arm64).
+const APT_AT_WORK: &str = r#"
+cat >/run/at-work <<'END'
+use Fcntl;
+open F, ">>", "/var/lib/dpkg/lock-frontend" or die;
+my $lock = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0);
+fcntl(F, F_SETLK, $lock) or die;
+sleep;
+END
+systemd-run -q --unit=apt perl /run/at-work
+inode=$(stat -c %i /var/lib/dpkg/lock-frontend)
+timeout 30 sh -c "until grep -q :$inode /proc/locks; do sleep 0.1; done"
+"#;
+
 /// NUL-separated words of a file of dockerd's process.
 async fn words(hosts: &DebianHosts, file: &str) -> Vec<String> {
     let command = format!("cat /proc/$(pidof dockerd)/{file}");
@@ -147,9 +173,20 @@ async fn a_bare_debian_becomes_an_engine_with_every_option_as_typed() {
     .await
     .unwrap();
 
-    // There is no way out to the default URL: Debian's package, which starts dockerd, is installed.
+    // There is no way out to the default URL: Debian's package, which starts dockerd, is installed,
+    // as soon as nobody else installs anything.
     let mut plan = plan(&address.to_string());
-    let report = provision(&session, &plan, &cx).await.unwrap();
+    shell(&hosts, APT_AT_WORK).await;
+    let waits = Arc::new(Waits(Notify::new()));
+    let mut watched = cx.clone();
+    watched.events = waits.clone();
+    let release = async {
+        let waiting = tokio::time::timeout(Duration::from_secs(60), waits.0.notified());
+        waiting.await.expect("nobody waits for apt");
+        shell(&hosts, "systemctl stop apt").await;
+    };
+    let (report, ()) = tokio::join!(provision(&session, &plan, &watched), release);
+    let report = report.unwrap();
     assert!(report.installed && report.restarted, "{report:?}");
     assert_eq!(
         (report.os.id.as_str(), report.os.version.as_str()),
@@ -193,13 +230,15 @@ async fn a_bare_debian_becomes_an_engine_with_every_option_as_typed() {
     assert_eq!(shell(&hosts, "pidof dockerd").await, pid);
 
     // A file of the image that collides with nearly everything.
-    shell(&hosts, r#"echo '{"hosts":["fd://"],"labels":["image=1"],"mtu":1450,"log-opts":{"max-file":"3"}}' >/etc/docker/daemon.json"#).await;
+    shell(&hosts, r#"echo '{"hosts":["fd://"],"tlsverify":true,"labels":["image=1"],"mtu":1450,"log-opts":{"max-file":"3"}}' >/etc/docker/daemon.json"#).await;
     plan.engine.labels = Some(vec!["one=1".to_owned()]);
     let error = provision(&session, &plan, &cx).await;
     let report = error.unwrap_or_else(|error| panic!("{error}"));
     assert!(report.restarted);
-    let info = shell(&hosts, "docker info --format '{{.Labels}}'").await;
-    assert_eq!(info, "[image=1 one=1 provider=generic]\n");
+    // dockerd keeps them in a map, in no order.
+    let info = "docker info --format '{{range .Labels}}{{println .}}{{end}}' | sort";
+    let labels = shell(&hosts, info).await;
+    assert_eq!(labels.trim(), "image=1\none=1\nprovider=generic");
 
     // A flag that dockerd does not know: its own words, and what to do.
     plan.engine.arbitrary_flags = Some(vec!["no-such-flag=1".to_owned()]);

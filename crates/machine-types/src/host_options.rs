@@ -25,6 +25,13 @@ pub struct HostOptions {
     pub swarm_options: SwarmOptions,
     /// Where the certificates are.
     pub auth_options: AuthOptions,
+    /// `--custom-install-script`: an absolute path. Absent where it is empty: the Go binary has no
+    /// such field, rancher/machine has both.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub custom_install_script: String,
+    /// `--hostname-override`; absent where it is empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hostname_override: String,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -61,6 +68,9 @@ pub struct EngineOptions {
     /// `--engine-install-url`.
     #[serde(rename = "InstallURL")]
     pub install_url: String,
+    /// `--engine-version`: the release that was asked for. Ours, and absent where it is empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub engine_version: String,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -153,6 +163,7 @@ impl Default for EngineOptions {
             tls_verify: true,
             registry_mirror: None,
             install_url: String::new(),
+            engine_version: String::new(),
             extra: Map::new(),
         }
     }

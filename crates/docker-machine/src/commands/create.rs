@@ -1,5 +1,6 @@
 //! `docker-machine create`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -68,6 +69,10 @@ impl Command for Create {
                 "tls-san",
                 "Another name or address for the server's certificate",
             ),
+            Flag::new(FlagSpec::bool(
+                "open-firewall",
+                "Let Docker's port through firewalld or ufw on the machine",
+            )),
             Flag::new(text(
                 "custom-install-script",
                 "A script to run instead of installing and configuring Docker",
@@ -145,15 +150,15 @@ impl Command for Create {
             name: name.clone(),
             driver: arguments.driver_name.to_owned(),
             options: arguments.driver,
-            engine: engine(&options),
+            engine: engine(cx, &options),
             swarm: swarm(&options),
             tls_sans: options.list("tls-san"),
-            provisioning: Provisioning {
-                engine_version: given(&options, "engine-version"),
-                custom_install_script: given(&options, "custom-install-script")
-                    .map(|path| cx.world.directory.join(path)),
-                hostname: given(&options, "hostname-override"),
+            hostname_override: options.string("hostname-override"),
+            custom_install_script: match options.string("custom-install-script").as_str() {
+                "" => String::new(),
+                path => absolute(cx, path),
             },
+            provisioning: Provisioning::new(options.bool("open-firewall")),
         };
         let begun = cx.world.ambient.monotonic();
         let times = cx.library.create(request).await?;
@@ -174,7 +179,7 @@ impl Command for Create {
     }
 }
 
-fn engine(options: &Options) -> EngineOptions {
+fn engine(cx: &Context, options: &Options) -> EngineOptions {
     EngineOptions {
         arbitrary_flags: Some(options.list("engine-opt")),
         env: Some(options.list("engine-env")),
@@ -183,7 +188,8 @@ fn engine(options: &Options) -> EngineOptions {
         registry_mirror: Some(options.list("engine-registry-mirror")),
         storage_driver: options.string("engine-storage-driver"),
         tls_verify: true,
-        install_url: options.string("engine-install-url"),
+        install_url: install_url(cx, options.string("engine-install-url")),
+        engine_version: options.string("engine-version"),
         ..EngineOptions::default()
     }
 }
@@ -207,8 +213,18 @@ fn swarm(options: &Options) -> SwarmOptions {
     }
 }
 
-fn given(options: &Options, name: &str) -> Option<String> {
-    Some(options.string(name)).filter(|value| !value.is_empty())
+/// Returns where the script comes from, wherever the next command is run: a path becomes absolute. What
+/// has no scheme is a path where there is such a file, else what curl takes it for.
+fn install_url(cx: &Context, given: String) -> String {
+    let is_path = given.starts_with(['/', '.'])
+        || !given.is_empty() && !given.contains("://") && cx.world.directory.join(&given).is_file();
+    if is_path { absolute(cx, &given) } else { given }
+}
+
+fn absolute(cx: &Context, path: &str) -> String {
+    let path = cx.world.directory.join(path);
+    // Without the dot of ./install.sh.
+    path.components().collect::<PathBuf>().display().to_string()
 }
 
 /// Says where the time went.

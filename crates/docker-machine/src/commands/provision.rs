@@ -1,8 +1,11 @@
 //! `docker-machine provision`.
 
 use async_trait::async_trait;
+use libmachine::Provisioning;
+use machine_driver::FlagSpec;
 
 use super::{About, Command, targets};
+use crate::argv::Flag;
 use crate::cli::Arguments;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -21,8 +24,16 @@ impl Command for Provision {
         }
     }
 
+    fn flags(&self) -> Vec<Flag> {
+        vec![Flag::new(FlagSpec::bool(
+            "open-firewall",
+            "Let Docker's port through firewalld or ufw on the machines",
+        ))]
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let names = targets::all(cx, &arguments.words).await?;
-        targets::each(&names, |name| cx.library.provision(name)).await
+        let provisioning = Provisioning::new(arguments.options.bool("open-firewall"));
+        targets::each(&names, |name| cx.library.provision(name, provisioning)).await
     }
 }

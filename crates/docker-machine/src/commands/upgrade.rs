@@ -1,8 +1,10 @@
 //! `docker-machine upgrade`.
 
 use async_trait::async_trait;
+use machine_driver::FlagSpec;
 
 use super::{About, Command, targets};
+use crate::argv::Flag;
 use crate::cli::Arguments;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -17,12 +19,21 @@ impl Command for Upgrade {
             name: "upgrade",
             arguments: "[NAME...]",
             summary: "Upgrade Docker on machines",
-            details: "Moves the engine to the newest release of its channel. Without a name, the machine 'default'.",
+            details: "Moves the engine to the newest release of its channel, or to the one asked for, and checks the connection. Without a name, the machine 'default'.",
         }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        vec![Flag::new(FlagSpec::string(
+            "engine-version",
+            "Which release of Docker to move to, instead of the newest",
+        ))]
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let names = targets::all(cx, &arguments.words).await?;
-        targets::each(&names, |name| cx.library.upgrade(name, None)).await
+        let version = arguments.options.string("engine-version");
+        let version = Some(version).filter(|version| !version.is_empty());
+        targets::each(&names, |name| cx.library.upgrade(name, version.clone())).await
     }
 }

@@ -1,4 +1,5 @@
 # Debian 10 to 13, Ubuntu 18.04 to 26.04, and what is made of them.
+# Docker's script knows all of them, by name or through lsb_release (docker/docker-install, install.sh).
 # Locks: apt and dpkg take them by fcntl(2), on the files that apt(8) and dpkg(1) name. Package:
 # docker.io, in Debian's main and Ubuntu's universe; docker-ce where Docker's own was installed.
 

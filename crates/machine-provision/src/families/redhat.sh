@@ -1,16 +1,20 @@
-# RHEL, CentOS (Stream), Rocky, AlmaLinux, Oracle Linux, Fedora. Docker's script knows centos, fedora
-# and rhel by name. The others are binary compatible with RHEL and take Docker's packages for CentOS,
-# from the repository that Docker's installation guide for CentOS names. dnf waits for its own lock.
+# RHEL, CentOS (Stream), Rocky, AlmaLinux, Oracle Linux, Fedora. Docker's script knows centos, fedora,
+# rhel and rocky by name (docker/docker-install, install.sh, June 2026). The others are binary
+# compatible with RHEL and take Docker's packages for CentOS, from the repository that Docker's
+# installation guide for CentOS names. dnf waits for its own lock. ostree-booted(7) tells an image
+# that no package manager changes.
 
 redhat_busy() {
     alive /var/run/yum.pid || locked /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock
 }
 
 redhat_is_known_to_default_script() {
-    case $os_id in centos | fedora | rhel) return 0 ;; *) return 1 ;; esac
+    case $os_id in centos | fedora | rhel | rocky) return 0 ;; *) return 1 ;; esac
 }
 
 redhat_install() { # a release, or nothing: the newest
+    [ ! -e "$R/run/ostree-booted" ] || fail "the packages of this system ($os_id, ostree) cannot be changed" \
+        "use an image with Docker"
     packages=dnf
     have dnf || packages=yum
     # A Docker that is no docker-ce is the distribution's, and moves with it.
@@ -22,9 +26,9 @@ redhat_install() { # a release, or nothing: the newest
     fi
     if [ ! -e "$R/etc/yum.repos.d/docker-ce.repo" ]; then
         distribution=centos
-        case $os_id in fedora | rhel) distribution=$os_id ;; esac
-        fetch "https://download.docker.com/linux/$distribution/docker-ce.repo" \
-            "$R/etc/yum.repos.d/docker-ce.repo.new" ||
+        case $os_id in fedora | rhel | rocky) distribution=$os_id ;; esac
+        repository=https://download.docker.com/linux/$distribution/docker-ce.repo
+        fetch "$repository" "$R/etc/yum.repos.d/docker-ce.repo.new" "$repository" ||
             fail "Docker's repository for $distribution cannot be reached from the host" \
                 "let the host reach it, or give an --engine-install-url that it can reach"
         mv -f "$R/etc/yum.repos.d/docker-ce.repo.new" "$R/etc/yum.repos.d/docker-ce.repo"

@@ -1,6 +1,6 @@
-# SLES and openSUSE. Docker's script does not know openSUSE, and SLES on s390x only. Package: docker,
-# in openSUSE's own repositories and in the Containers Module of SLES; its versions end in _ce.
-# zypper leaves its process id in /run/zypp.pid.
+# SLES and openSUSE. Docker's script knows neither (docker/docker-install, install.sh, June 2026). Package:
+# docker, in openSUSE's own repositories and in the Containers Module of SLES (SUSE's Container Guide);
+# its versions end in _ce. zypper leaves its process id in /run/zypp.pid (libzypp).
 
 suse_busy() { alive /run/zypp.pid || alive /var/run/zypp.pid; }
 

@@ -18,11 +18,13 @@ find_dockerd() { # sets dockerd and unit; the unit knows best, then the search p
 
 docker_version() { "$R$dockerd" --version | sed -n 's/^Docker version \([^ ,]*\).*/\1/p'; }
 
-fetch() { # URL, file
+fetch() { # URL, file, the URL as it may be shown
     if have curl; then
-        run curl -fsSL --connect-timeout 20 --max-time 120 --retry 2 -o "$2" "$1"
+        tell "run curl $3"
+        curl -fsSL --connect-timeout 20 --max-time 120 --retry 2 -o "$2" "$1"
     elif have wget; then
-        run wget -q -T 20 -t 3 -O "$2" "$1"
+        tell "run wget $3"
+        wget -q -T 20 -t 3 -O "$2" "$1"
     else
         return 1
     fi
@@ -33,21 +35,27 @@ run_script() { # file, its name
     if [ -n "$p_engine_version" ]; then VERSION=$p_engine_version sh "$1"; else sh "$1"; fi
 }
 
-install_docker() {
+make_scratch() { scratch=$(mktemp -d "$R/tmp/docker-machine.XXXXXX"); }
+
+take_turn() { # at the package manager
     await_packages
-    tell "stage install Installing Docker..."
-    scratch=$(mktemp -d "$R/tmp/docker-machine.XXXXXX")
+    make_scratch
     # For apt-get of any script: who comes second waits. Older releases of apt do not know the option.
     echo 'DPkg::Lock::Timeout "300";' >"$scratch/apt.conf"
     export APT_CONFIG="$scratch/apt.conf"
+}
+
+install_docker() {
+    take_turn
+    tell "stage install Installing Docker..."
     how=$p_install
     if [ "$how" = url ] && [ -n "$p_install_default" ] && ! "${family}_is_known_to_default_script"; then
         how=package
     fi
     case $how in
     url)
-        if fetch "$p_install_url" "$scratch/install.sh"; then
-            run_script "$scratch/install.sh" "$p_install_url"
+        if fetch "$p_install_url" "$scratch/install.sh" "$p_install_name"; then
+            run_script "$scratch/install.sh" "$p_install_name"
         else
             tell "ask install-script"
             exit 0
@@ -59,7 +67,7 @@ install_docker() {
         ;;
     script)
         printf '%s\n' "$p_install_script" >"$scratch/install.sh"
-        run_script "$scratch/install.sh" "$p_install_url"
+        run_script "$scratch/install.sh" "$p_install_name"
         ;;
     package) "${family}_install" "$p_engine_version" ;;
     esac
@@ -71,7 +79,7 @@ install_docker() {
 
 upgrade_docker() {
     before=$(docker_version)
-    await_packages
+    take_turn
     tell "stage install"
     "${family}_install" "$p_engine_version"
     find_dockerd || fail "there is no dockerd any more" "install Docker on the host by hand"

@@ -14,7 +14,7 @@ custom)
     await_cloud_init
     set_host_name
     tell "stage install Running the custom install script..."
-    scratch=$(mktemp -d "$R/tmp/docker-machine.XXXXXX")
+    make_scratch
     printf '%s\n' "$p_install_script" >"$scratch/install.sh"
     run_script "$scratch/install.sh" "custom install script"
     tell "fact changed yes"

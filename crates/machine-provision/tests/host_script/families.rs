@@ -106,13 +106,13 @@ async fn a_service_that_its_package_does_not_enable_is_enabled() {
 }
 
 #[tokio::test]
-async fn rocky_takes_dockers_packages_for_centos() {
-    let host = bare("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\n");
+async fn almalinux_takes_dockers_packages_for_centos() {
+    let host = bare("ID=\"almalinux\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\n");
     host.web(
         "https://download.docker.com/linux/centos/docker-ce.repo",
         "[docker-ce-stable]\n",
     );
-    host.put("/etc/yum.repos.d/rocky.repo", "");
+    host.put("/etc/yum.repos.d/almalinux.repo", "");
     host.program("rpm", "exit 1");
     installer(&host, "dnf");
     host.provisioned(&plan()).await;
@@ -127,10 +127,23 @@ async fn rocky_takes_dockers_packages_for_centos() {
 }
 
 #[tokio::test]
-async fn centos_is_known_to_dockers_script() {
-    let host = bare("ID=\"centos\"\nID_LIKE=\"rhel fedora\"\nVERSION_ID=\"9\"\n");
-    host.provisioned(&plan()).await;
-    assert_eq!(host.count("curl"), 1);
+async fn some_are_known_to_dockers_script() {
+    for id in ["centos", "rhel", "rocky", "fedora"] {
+        let host = bare(&format!("ID=\"{id}\"\nVERSION_ID=\"9\"\n"));
+        host.provisioned(&plan()).await;
+        assert_eq!(host.count("curl"), 1, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_no_package_manager_changes_is_told_so() {
+    let host = Host::with_docker();
+    host.put("/etc/os-release", "ID=fedora\nVARIANT_ID=coreos\n");
+    host.put("/run/ostree-booted", "");
+    let (cx, _) = context();
+    let error = upgrade(&host, &plan(), &cx).await.unwrap_err();
+    assert!(error.to_string().contains("ostree"), "{error}");
+    assert!(error.hint().unwrap().contains("image with Docker"));
 }
 
 #[tokio::test]

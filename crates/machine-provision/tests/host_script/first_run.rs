@@ -1,6 +1,6 @@
 //! A host that was never provisioned.
 
-use machine_provision::{InstallSource, detect};
+use machine_provision::{InstallSource, check, detect, run_custom_script};
 
 use crate::host::{Host, INSTALL, context, plan, shells, some};
 
@@ -179,9 +179,9 @@ async fn a_custom_script_replaces_all_of_it() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "echo custom >\"$MACHINE_ROOT/state/custom\"\n").unwrap();
     let host = Host::bare();
-    let mut plan = plan();
-    plan.install = InstallSource::Custom(file.path().to_owned());
-    let report = host.provisioned(&plan).await;
+    let (cx, _) = context();
+    let ran = run_custom_script(&host, "m1", "m1", file.path(), &cx).await;
+    let report = ran.unwrap();
     assert!(report.changed && !report.installed && report.docker_version.is_empty());
     assert_eq!(host.read("/state/custom"), "custom\n");
     assert_eq!(host.read("/etc/hostname"), "m1\n");
@@ -208,4 +208,24 @@ async fn an_engine_with_an_ipv6_address_listens_there() {
         "{}",
         host.drop_in()
     );
+}
+
+#[tokio::test]
+async fn what_cannot_work_is_found_before_there_is_a_host() {
+    let good = plan().engine;
+    let path = std::path::Path::new;
+    check(&good, "m1", &[]).await.unwrap();
+    let mut bad = good.clone();
+    bad.env = some(&["9TOKEN=secret"]);
+    let error = check(&bad, "m1", &[]).await.unwrap_err().to_string();
+    assert!(
+        error.contains("9TOKEN") && !error.contains("secret"),
+        "{error}"
+    );
+    let error = check(&good, "m_1", &[]).await.unwrap_err().to_string();
+    assert!(error.contains("m_1"), "{error}");
+    for (script, named) in [("/no/such/script", "/no/such/script"), ("/", "/")] {
+        let error = check(&good, "m1", &[path(script)]).await.unwrap_err();
+        assert!(error.to_string().contains(named), "{error}");
+    }
 }

@@ -142,11 +142,11 @@ async fn a_host_without_a_way_out_gets_the_script_from_here() {
 }
 
 #[tokio::test]
-async fn where_nobody_fetches_it_the_distributions_package_is_installed() {
+async fn where_nobody_fetches_dockers_script_the_distributions_package_is_installed() {
     let mut plan = plan();
-    plan.install = InstallSource::parse("https://mirror.example/install.sh");
     plan.fetch = Some(Arc::new(Page(None)));
     let host = Host::bare();
+    std::fs::remove_dir_all(host.path("/state/web")).unwrap();
     host.program("dpkg-query", "exit 1");
     host.program(
         "apt-get",
@@ -160,11 +160,28 @@ async fn where_nobody_fetches_it_the_distributions_package_is_installed() {
     );
     let warning = &heard.warnings()[0];
     for part in [
-        "mirror.example",
+        "get.docker.com",
         "Could not resolve host",
         "no route to host",
     ] {
         assert!(warning.contains(part), "{warning}");
+    }
+}
+
+#[tokio::test]
+async fn a_source_of_ones_own_is_that_source_or_an_error() {
+    let mut plan = plan();
+    plan.install = InstallSource::parse("https://mirror.example/install.sh");
+    for fetch in [None, Some(Arc::new(Page(None)) as Arc<dyn FetchScript>)] {
+        plan.fetch = fetch;
+        let host = Host::bare();
+        let (error, _) = host.refusal(&plan).await;
+        assert!(matches!(error, ProvisionError::Unfetched { .. }));
+        let text = error.to_string();
+        assert!(text.contains("https://mirror.example/install.sh"), "{text}");
+        assert!(text.contains("Could not resolve host"), "{text}");
+        assert!(error.hint().unwrap().contains("--engine-install-url"));
+        assert_eq!(host.count("apt-get"), 0);
     }
 }
 

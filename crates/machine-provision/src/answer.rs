@@ -1,0 +1,106 @@
+//! Answers to the script's questions: an install script, and what to write into `daemon.json`.
+
+use std::io;
+use std::path::Path;
+
+use machine_flow::Cx;
+use machine_types::printable;
+
+use crate::daemon_json::{self, reconcile};
+use crate::flags::Flag;
+use crate::parameters::Parameters;
+use crate::plan::{is_default_install_url, shown};
+use crate::provision::command_line;
+use crate::{InstallSource, Plan, ProvisionError};
+
+/// Sends the install script from here. Where nobody reaches Docker's own, the distribution's package
+/// is next; who names a source of his own gets that one or an error. `why` is what the host said.
+pub(crate) async fn install_script(
+    plan: &Plan,
+    parameters: &mut Parameters,
+    why: &str,
+    cx: &Cx,
+) -> Result<(), ProvisionError> {
+    let text = match &plan.install {
+        InstallSource::File(path) => read_script(path).await?,
+        InstallSource::Url(url) => match fetch(plan, url, cx).await? {
+            Ok(text) => {
+                cx.debug("the host cannot fetch the install script: it is sent from here");
+                text
+            }
+            Err(reason) if is_default_install_url(url) => {
+                cx.warn(format!(
+                    "the install script {} cannot be fetched by the host{why}\nnor from here ({reason}): the distribution's package is installed",
+                    shown(url)
+                ));
+                parameters.set("p_install", "package");
+                return Ok(());
+            }
+            Err(reason) => {
+                return Err(ProvisionError::Unfetched {
+                    url: shown(url),
+                    machine: plan.machine.clone(),
+                    said: why.to_owned(),
+                    reason,
+                });
+            }
+        },
+    };
+    parameters.set("p_install", "script");
+    parameters.set("p_install_script", &text);
+    Ok(())
+}
+
+/// Fetches it from here; the inner error is a text for people.
+async fn fetch(plan: &Plan, url: &str, cx: &Cx) -> Result<Result<String, String>, ProvisionError> {
+    let Some(fetch) = &plan.fetch else {
+        return Ok(Err("nobody here fetches it".to_owned()));
+    };
+    let fetched = cx.cancel.or(fetch.fetch(url)).await;
+    let fetched = fetched.map_err(ProvisionError::Cancelled)?;
+    let text = fetched.and_then(|bytes| Ok(text_of(bytes)?));
+    Ok(text.map_err(|error| printable(error.to_string().as_bytes())))
+}
+
+/// Reads an install script of this machine.
+pub(crate) async fn read_script(path: &Path) -> Result<String, ProvisionError> {
+    let text = match tokio::fs::read(path).await {
+        Ok(bytes) => text_of(bytes),
+        Err(error) => Err(error),
+    };
+    text.map_err(|source| ProvisionError::InstallScript {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// A script that a shell variable can hold.
+fn text_of(bytes: Vec<u8>) -> io::Result<String> {
+    match String::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => Ok(text),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it is not text")),
+    }
+}
+
+/// Says what becomes of the host's `daemon.json`, of which `seen` is the text, and of our flags.
+pub(crate) fn daemon_json(
+    plan: &Plan,
+    parameters: &mut Parameters,
+    all: &[Flag],
+    seen: &str,
+    cx: &Cx,
+) -> Result<(), ProvisionError> {
+    let seen = seen.trim_end_matches('\n');
+    let done = reconcile(seen, all.to_vec()).map_err(|reason| ProvisionError::DaemonJson {
+        machine: plan.machine.clone(),
+        path: daemon_json::PATH,
+        reason: printable(reason.as_bytes()),
+    })?;
+    for warning in done.warnings {
+        cx.warn(printable(warning.as_bytes()));
+    }
+    parameters.set("p_flags", &command_line(&done.flags)?);
+    parameters.set("p_daemon_json_seen", seen);
+    parameters.set("p_daemon_json", &done.text);
+    Ok(())
+}

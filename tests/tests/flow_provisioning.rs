@@ -1,0 +1,270 @@
+//! Provisioning through the binary, on simulated hosts: where the install script comes from, what is
+//! refused before anything is made, and what later runs change.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+
+use ec2_lab::ec2::Cidr;
+use ec2_lab::hosts::{DockerAtBoot, HostOptions};
+use machine_tests::flows::{Flow, endpoint_flags};
+use machine_tests::pages::{Proxy, Served};
+
+/// A host without Docker that reaches nothing.
+fn cut_off() -> HostOptions {
+    HostOptions {
+        docker: DockerAtBoot::Missing,
+        web: BTreeMap::new(),
+        ..HostOptions::default()
+    }
+}
+
+/// The script that get.docker.com has for simulated hosts.
+fn script() -> Vec<u8> {
+    let web = HostOptions::default().web;
+    web["https://get.docker.com"].clone()
+}
+
+const OVERRIDE: &str = "etc/systemd/system/docker.service.d/10-machine.conf";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_fetches_nothing_gets_the_script_from_here() {
+    let without = |programs: &[&str]| HostOptions {
+        without: programs.iter().map(|name| (*name).to_owned()).collect(),
+        ..cut_off()
+    };
+    // The page is one redirection away, and on loopback, which simulated hosts reach by curl.
+    let page = Served::plain(script()).await;
+    let flow = Flow::with_hosts(without(&["curl", "wget"])).await;
+    let url = format!("--engine-install-url={}", page.redirecting());
+    flow.create("m1", &[&url]).await.ok();
+    assert_eq!(flow.host().counts().installations, 1);
+    assert!(page.requests().len() >= 2, "{:?}", page.requests());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_script_is_fetched_past_proxies_and_over_tls() {
+    let page = Served::tls("install.test", script()).await;
+    let proxy = Proxy::to(&page).await;
+    let mut flow = Flow::with_hosts(cut_off()).await;
+    let roots = flow.home.file("roots.pem", page.authority());
+    flow.home.set("SSL_CERT_FILE", roots);
+    flow.home.set("HTTPS_PROXY", proxy.url("user:pass"));
+    let url = "--engine-install-url=https://install.test/docker";
+    flow.home.set("MACHINE_DEBUG", "true");
+    let created = flow.create("m1", &[url]).await.ok();
+    assert!(created.err.contains("it is sent from here"), "{created}");
+    assert!(!created.err.contains("user:pass"), "{created}");
+    let asked = proxy.requests();
+    assert!(
+        asked[0].starts_with("CONNECT install.test:443 "),
+        "{asked:?}"
+    );
+    assert!(asked[0].contains("Basic dXNlcjpwYXNz"), "{asked:?}");
+    assert!(page.requests()[0].starts_with("GET /docker "));
+    assert_eq!(flow.host().counts().installations, 1);
+
+    // Somebody in the middle, whom this system does not trust.
+    let other = Served::tls("install.test", b"exit 1".to_vec()).await;
+    let proxy = Proxy::to(&other).await;
+    flow.home.set("HTTPS_PROXY", proxy.url(""));
+    let refused = flow.create("m2", &[url]).await;
+    refused.failed(1, &["install.test", "certificate"]);
+    assert!(other.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_proxy_is_asked_for_the_whole_url() {
+    let page = Served::plain(script()).await;
+    let proxy = Proxy::to(&page).await;
+    let mut flow = Flow::with_hosts(cut_off()).await;
+    flow.home.set("http_proxy", proxy.url(""));
+    flow.home.set("no_proxy", "127.0.0.1");
+    flow.create("m1", &["--engine-install-url=http://install.test/docker"])
+        .await
+        .ok();
+    let asked = proxy.requests();
+    assert!(
+        asked[0].starts_with("GET http://install.test/docker HTTP/1.1"),
+        "{asked:?}"
+    );
+    assert_eq!(flow.host().counts().installations, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_nobody_finds_is_an_error_and_leaves_nothing() {
+    let nowhere = Served::missing().await;
+    let flow = Flow::with_hosts(cut_off()).await;
+    let url = format!("--engine-install-url={}", nowhere.url());
+    let ended = flow.create("m1", &[&url]).await;
+    ended.failed(1, &[&nowhere.url(), "404", "hint: check the URL"]);
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_of_this_machine_is_sent() {
+    let flow = Flow::with_hosts(cut_off()).await;
+    let file = flow.home.file("install.sh", script());
+    let file = file.display().to_string();
+    let spellings = ["./install.sh", "install.sh", &format!("file://{file}")];
+    for (name, spelling) in ["m1", "m2", "m3"].into_iter().zip(spellings) {
+        let flag = format!("--engine-install-url={spelling}");
+        flow.create(name, &[&flag]).await.ok();
+        // Whatever directory the next command is run in.
+        let saved = "{{.HostOptions.EngineOptions.InstallURL}}";
+        let saved = flow.home.run(["inspect", name, "-f", saved]).await.ok();
+        assert!(saved.out.trim_end().ends_with(&file), "{saved}");
+        assert!(!saved.out.contains("/./"), "{saved}");
+    }
+    for host in flow.hosts.hosts() {
+        assert_eq!(host.counts().installations, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_provisioned_is_refused_before_anything_is_made() {
+    let flow = Flow::start().await;
+    let binary = flow.home.file("not-text", [0xff, 0x00]);
+    let binary = format!("--engine-install-url={}", binary.display());
+    for (flag, said) in [
+        ("--engine-env=9X=1", "9X"),
+        ("--engine-env=NOVALUE", "NOVALUE"),
+        ("--hostname-override=a_b", "a_b"),
+        ("--engine-install-url=/no/such/script", "/no/such/script"),
+        ("--custom-install-script=/no/such/script", "/no/such/script"),
+        (binary.as_str(), "not-text"),
+    ] {
+        flow.create("m1", &[flag]).await.failed(1, &[said]);
+        assert_eq!(flow.changes(), Vec::<String>::new(), "{flag}");
+        flow.assert_clean();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_of_its_own_and_a_custom_script_outlive_create() {
+    let flow = Flow::with_hosts(cut_off()).await;
+    flow.home.file("mine.sh", "echo \"$(hostname)\" >/custom\n");
+    flow.create(
+        "m1",
+        &[
+            "--hostname-override=web-1",
+            "--custom-install-script=mine.sh",
+        ],
+    )
+    .await
+    .ok();
+    for again in [&["provision", "m1"][..], &["restart", "m1"]] {
+        flow.home.run(again).await.ok();
+        let root = flow.host().root().to_owned();
+        let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+        assert_eq!(read("etc/hostname"), "web-1\n");
+        assert!(!root.join(OVERRIDE).exists(), "{again:?}");
+        assert_eq!(flow.host().counts().installations, 0);
+    }
+    for refused in [&["upgrade", "m1"][..], &["regenerate-certs", "-f", "m1"]] {
+        let ended = flow.home.run(refused).await;
+        ended.failed(1, &["custom install script"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_of_the_environment_reaches_dockerd() {
+    let mut flow = Flow::start().await;
+    flow.home
+        .set("ENGINE_REGISTRY_MIRROR", "http://a.test:5000,http://b.test");
+    flow.create("m1", &[]).await.ok();
+    let text = std::fs::read_to_string(flow.host().root().join(OVERRIDE)).unwrap();
+    let mirrors = "--registry-mirror http://a.test:5000 --registry-mirror http://b.test";
+    assert!(text.contains(mirrors), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_moves_docker_and_remembers_where_to() {
+    let flow = Flow::with_hosts(HostOptions {
+        os_release: "ID=\"amzn\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"2023\"\n".to_owned(),
+        docker_version: "24.0.5".to_owned(),
+        ..HostOptions::default()
+    })
+    .await;
+    let version = ["version", "m1"];
+    flow.create("m1", &["--engine-version=24.0"]).await.ok();
+    flow.home
+        .run(["upgrade", "--engine-version=25.0.3", "m1"])
+        .await
+        .ok();
+    assert_eq!(flow.home.run(version).await.ok().out, "25.0.3\n");
+    let starts = flow.host().counts().docker_starts;
+    // What it was moved to is what it is to have: nothing to do, nothing to say.
+    let ended = flow.home.run(["provision", "m1"]).await.ok();
+    assert!(!ended.err.contains("upgrade"), "{ended}");
+    assert_eq!(flow.host().counts().docker_starts, starts);
+    flow.home.run(["upgrade", "m1"]).await.ok();
+    let pinned = ["inspect", "m1", "-f", "{{.HostOptions.EngineOptions}}"];
+    let pinned = flow.home.run(pinned).await.ok().out;
+    assert!(!pinned.contains("25.0.3"), "{pinned}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_address_gets_a_new_certificate() {
+    // Public addresses change at every start; these are on loopback, and the hosts are there.
+    let public = Cidr::new([127, 62, 40, 0].into(), 24);
+    let flow = Flow::with(HostOptions::default(), |lab| lab.public_addresses([public])).await;
+    let mut argv = vec!["create".to_owned()];
+    argv.extend(endpoint_flags(&flow.lab.endpoint()));
+    argv.retain(|flag| !flag.contains("private"));
+    argv.extend(["--amazonec2-ssh-port=2222", "m1"].map(str::to_owned));
+    flow.home.run(argv).await.ok();
+    let look = async || {
+        let ip = flow.home.run(["ip", "m1"]).await.ok().out;
+        let pem = flow.home.machine("m1").join("server.pem");
+        (ip, std::fs::read_to_string(pem).unwrap())
+    };
+    let (address, certificate) = look().await;
+    assert!(address.starts_with("127.62.40."), "{address}");
+    flow.home.run(["stop", "m1"]).await.ok();
+    flow.home.run(["start", "m1"]).await.ok();
+    let (now, renewed) = look().await;
+    assert_ne!(now, address);
+    assert_ne!(renewed, certificate);
+    let config = flow.home.run(["config", "m1"]).await.ok();
+    assert!(config.out.contains(now.trim_end()), "{config}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_firewall_is_opened_on_request_alone() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let root = flow.host().root().to_owned();
+    let (opened, ufw) = (root.join("opened"), root.join("usr/local/bin/ufw"));
+    let program = format!(
+        "#!/bin/sh\n[ \"$1\" = status ] || echo \"$*\" >>{}\n",
+        opened.display()
+    );
+    for (path, text) in [
+        (&root.join("etc/ufw/ufw.conf"), "ENABLED=yes\n"),
+        (&ufw, &*program),
+    ] {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    std::fs::set_permissions(&ufw, std::fs::Permissions::from_mode(0o755)).unwrap();
+    flow.home.run(["provision", "m1"]).await.ok();
+    assert!(!opened.exists());
+    let argv = ["provision", "--open-firewall", "m1"];
+    flow.home.run(argv).await.ok();
+    assert_eq!(std::fs::read_to_string(opened).unwrap(), "allow 2376/tcp\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_may_have_a_longer_name_than_its_host() {
+    let flow = Flow::start().await;
+    let name = format!("runner-{}-1700000000-0a1b2c3d", "x".repeat(80));
+    flow.create(&name, &[]).await.ok();
+    let file = flow.host().root().join("etc/hostname");
+    let host_name = std::fs::read_to_string(file).unwrap();
+    assert_eq!(host_name.trim_end().len(), 64);
+    assert!(name.starts_with(host_name.split_at(50).0), "{host_name}");
+    assert_eq!(
+        flow.home.run(["ls", "-q"]).await.ok().out,
+        format!("{name}\n")
+    );
+}
