@@ -58,6 +58,16 @@ impl Ended {
         self
     }
 
+    /// Tells how long this `create` took, and what the binary says about it.
+    ///
+    /// # Panics
+    /// It says nothing.
+    pub fn tell_time(&self, what: &str) {
+        let line = self.out.lines().find(|line| line.starts_with("Created in"));
+        let (seconds, line) = (self.took.as_secs_f64(), line.unwrap());
+        crate::tell(&format!("create {what}: {seconds:.1} s ({line})"));
+    }
+
     /// The words of each line of standard output.
     pub fn table(&self) -> Vec<Vec<&str>> {
         let lines = self.out.lines();
@@ -294,17 +304,8 @@ impl Flow {
 
     /// Those, and every id that can be given.
     pub fn flags_with_ids(&self) -> Vec<String> {
-        let subnets = self.lab.subnets(ACCOUNT, REGION);
-        let subnet = subnets.first().unwrap();
         let mut flags = self.flags();
-        flags.extend([
-            format!("--amazonec2-vpc-id={}", subnet.vpc),
-            format!("--amazonec2-subnet-id={}", subnet.id),
-            format!("--amazonec2-zone={}", subnet.zone),
-            "--amazonec2-ami=ami-1e749f67".to_owned(),
-            "--amazonec2-security-group=default".to_owned(),
-            "--amazonec2-security-group-readonly".to_owned(),
-        ]);
+        flags.extend(ids(&self.lab));
         flags
     }
 
@@ -361,5 +362,22 @@ pub fn endpoint_flags(endpoint: &str) -> Vec<String> {
         format!("--amazonec2-region={REGION}"),
         format!("--amazonec2-zone={REGION}a"),
         "--amazonec2-use-private-address".to_owned(),
+    ]
+}
+
+/// The flags that give every id: nothing has to be looked up.
+///
+/// # Panics
+/// The lab has no subnet.
+pub fn ids(lab: &Lab) -> [String; 6] {
+    let subnets = lab.subnets(ACCOUNT, REGION);
+    let subnet = subnets.first().unwrap();
+    [
+        format!("--amazonec2-vpc-id={}", subnet.vpc),
+        format!("--amazonec2-subnet-id={}", subnet.id),
+        format!("--amazonec2-zone={}", subnet.zone),
+        "--amazonec2-ami=ami-1e749f67".to_owned(),
+        "--amazonec2-security-group=default".to_owned(),
+        "--amazonec2-security-group-readonly".to_owned(),
     ]
 }

@@ -8,6 +8,7 @@
 )]
 
 pub mod certificates;
+pub mod containers;
 pub mod flows;
 pub mod moto;
 pub mod pages;

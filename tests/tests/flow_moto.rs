@@ -11,23 +11,15 @@
 //! - addresses: it draws them where it likes. Private ones in a subnet of loopback have a host here; public
 //!   and IPv6 ones lead elsewhere and are not connected to.
 
-use std::path::Path;
-
 use ec2_lab::ec2::Lab;
 use ec2_lab::hosts::{HostOptions, SimulatedHosts};
+use machine_tests::containers;
 use machine_tests::flows::{Home, endpoint_flags};
 use machine_tests::moto::Moto;
 use machine_tests::real_hosts::RealHosts;
 use machine_tests::suite::Suite;
-use machine_tests::tell;
 
 const WHAT: &str = "the flow at moto";
-
-/// Prints who it is, without any library: a container image needs no more than that.
-const PROGRAM: &str = r#"
-#include <stdio.h>
-int main(void) { puts("hello from a container"); return 0; }
-"#;
 
 /// moto with simulated hosts behind it, in a block of loopback that a lab keeps for us.
 async fn at_moto(suite: impl AsyncFn(Suite<'_>)) {
@@ -108,15 +100,7 @@ async fn life(moto: &Moto, home: &Home) {
     create.extend(endpoint_flags(&moto.endpoint()));
     create.extend(["--amazonec2-ami=ami-1e749f67", "m1"].map(str::to_owned));
     let created = home.run(create).await.ok();
-    let last = created
-        .out
-        .lines()
-        .find(|line| line.starts_with("Created in"));
-    tell(&format!(
-        "create at moto on a real host: {:.1} s, its boot included ({})",
-        created.took.as_secs_f64(),
-        last.unwrap_or("no closing line")
-    ));
+    created.tell_time("at moto on a real host, its boot included");
 
     let listed = home.run(["ls"]).await.ok();
     let table = listed.table();
@@ -125,7 +109,7 @@ async fn life(moto: &Moto, home: &Home) {
     assert!(row[4].starts_with("tcp://172.31."), "{listed}");
     assert!(row[5].starts_with("v20.10"), "{listed}");
 
-    assert!(run_container(home).await > 0, "there is no docker client");
+    containers::run(home, "m1").await;
 
     // The instance's own stop and start: its disk survives.
     home.run(["stop", "m1"]).await.ok();
@@ -141,27 +125,8 @@ async fn life(moto: &Moto, home: &Home) {
         .failed(1, &["Host is not running"]);
     home.run(["start", "m1"]).await.ok();
     assert_eq!(home.run(["status", "m1"]).await.ok().out, "Running\n");
-    run_container(home).await;
+    containers::run(home, "m1").await;
 
     home.run(["rm", "-y", "m1"]).await.ok();
     assert_clean(moto, home).await;
-}
-
-/// Runs a container with every docker client that is here, from an image that no registry knows.
-async fn run_container(home: &Home) -> usize {
-    home.file("hello.c", PROGRAM);
-    home.shell("cc -static -O1 -o hello hello.c && tar -cf hello.tar hello")
-        .await
-        .ok();
-    let clients = ["/usr/local/bin/docker", "/usr/bin/docker"];
-    let mut ran = 0;
-    for client in clients.iter().filter(|client| Path::new(client).is_file()) {
-        let line = format!(
-            "eval $(docker-machine env m1); {client} version >&2; {client} import hello.tar hello >/dev/null; {client} run --rm --network none hello /hello"
-        );
-        let ended = home.shell(&line).await.ok();
-        assert_eq!(ended.out, "hello from a container\n", "{ended}");
-        ran += 1;
-    }
-    ran
 }
