@@ -12,5 +12,6 @@ mod host;
 mod root;
 mod second_run;
 mod systemd;
+mod transcripts;
 mod trouble;
 mod upgrade;
