@@ -5,11 +5,13 @@
 //! a store without an id, or one that looks as if its disk were not mounted, is refused.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use machine_driver::{Driver, LeftBehind};
-use machine_flow::{Scope, undo_all};
+use machine_driver::{Driver, Options, OwnedBy};
+use machine_flow::{Entry, Journal as _, Scope, undo_all};
+use machine_types::{MachineName, SwarmOptions};
 
+use crate::list::one_line;
 use crate::rollback::{ByDriver, describe, left, resources};
 use crate::{Error, Left, Library};
 
@@ -20,6 +22,13 @@ pub struct PruneOptions {
     pub force: bool,
     /// How old something must be to be touched: a create that is running right now is younger.
     pub older_than: Duration,
+    /// Whether the resources of every store are meant, and not of this one alone: those of managers that
+    /// are gone. Wants [`tags`](Self::tags).
+    pub all_stores: bool,
+    /// Tags of the user's that a resource must carry besides ours.
+    pub tags: Vec<(String, String)>,
+    /// A place to ask where the store's machines are not: a driver and its flags.
+    pub place: Option<(String, Options)>,
 }
 
 /// What `prune` found, or did.
@@ -46,11 +55,18 @@ pub struct Found {
     pub created: u64,
 }
 
+/// Where to ask, and who can remove what is found there.
+struct Place {
+    driver: Box<dyn Driver>,
+    scope: Scope,
+}
+
 impl Library {
-    /// Lists, or with `force` removes, what no machine of the store owns.
+    /// Lists, or with `force` removes, what no machine of the store owns. A place that cannot be asked
+    /// is among what is left, and keeps no other from being asked.
     ///
     /// # Errors
-    /// [`Error::Prune`] where it would have to guess; the driver's where the cloud cannot be asked.
+    /// [`Error::Prune`] where it would have to guess; [`Error::Configuration`] for the flags of the place.
     pub async fn prune(&self, options: &PruneOptions) -> Result<Pruned, Error> {
         let Some(store_id) = self.store.id()? else {
             return Err(Error::Prune(format!(
@@ -58,79 +74,139 @@ impl Library {
                 self.settings.store.display()
             )));
         };
+        if options.all_stores && options.tags.is_empty() {
+            return Err(Error::Prune(
+                "the machines of other stores are at stake: say by --tag KEY=VALUE which are meant"
+                    .into(),
+            ));
+        }
         let mut pruned = Pruned::default();
         if options.force {
             pruned.left = self.settle_tombstones().await;
         }
-        let (drivers, owned) = self.drivers_and_what_they_own().await?;
-        if drivers.is_empty() {
-            return Err(Error::Prune(format!(
-                "{} has neither machines nor tombstones, so there is no place to ask (is the disk mounted?)",
-                self.settings.store.display()
-            )));
-        }
+        let places = self.places(options).await?;
         let cx = self.context();
+        let mut found = Vec::new();
+        for place in &places {
+            let owner = OwnedBy {
+                store: (!options.all_stores).then_some(store_id.as_str()),
+                tags: &options.tags,
+                account: place.scope.account.as_deref(),
+            };
+            let kind = self.kind(place.driver.name())?;
+            match kind.left_behind(&*place.driver, owner, &cx).await {
+                Ok(items) => found.extend(items.into_iter().map(|item| (place, item))),
+                Err(error) => pruned.left.push(Left {
+                    what: format!("whatever is in {}", place.scope.region),
+                    why: one_line(error),
+                }),
+            }
+        }
+        // Read after the clouds were asked: a create puts itself on record before it launches, so what
+        // has been seen of it is known here.
+        let owned = self.owned().await?;
         let now = self.ambient.now();
-        let mut asked: HashSet<Scope> = HashSet::new();
-        for driver in &drivers {
-            if !asked.insert(driver.scope()) {
+        let mut seen = HashSet::new();
+        for (place, item) in found {
+            let resource = item.resource;
+            let is_owned = owned.contains(&resource.intent.key)
+                || resource.id.as_ref().is_some_and(|id| owned.contains(id));
+            let name = describe(&resource);
+            if is_owned || age(now, item.created) < options.older_than || !seen.insert(name.clone())
+            {
                 continue;
             }
-            let kind = self.kind(driver.name())?;
-            for found in kind.left_behind(&**driver, store_id.as_str(), &cx).await? {
-                if owned.contains(&identity(&found)) || age(now, &found) < options.older_than {
-                    continue;
-                }
-                pruned.found.push(Found {
-                    what: describe(&found.resource),
-                    machine: found.machine.clone(),
-                    state: found.state.clone(),
-                    created: found.created,
-                });
-                if options.force {
-                    let by_driver = ByDriver(&**driver);
-                    let report = undo_all(vec![found.resource], &by_driver, &cx).await;
-                    pruned.removed += report.gone;
-                    pruned.left.extend(left(report));
-                }
+            pruned.found.push(Found {
+                what: name,
+                machine: item.machine,
+                state: item.state,
+                created: item.created,
+            });
+            if options.force {
+                let by_driver = ByDriver(&*place.driver);
+                let report = undo_all(vec![resource], &by_driver, &cx).await;
+                pruned.removed += report.gone;
+                pruned.left.extend(left(report));
             }
         }
         Ok(pruned)
     }
 
-    /// Opens every machine and tombstone that can be opened, and says what they own.
-    async fn drivers_and_what_they_own(
-        &self,
-    ) -> Result<(Vec<Box<dyn Driver>>, HashSet<String>), Error> {
-        let (mut drivers, mut owned) = (Vec::new(), HashSet::new());
+    /// Returns where to ask: each place of a machine or a tombstone once, and the one that was named.
+    async fn places(&self, options: &PruneOptions) -> Result<Vec<Place>, Error> {
+        let mut all: Vec<(Box<dyn Driver>, Vec<Entry>)> = Vec::new();
         for name in self.names()? {
-            // A machine that cannot be made out may own anything: nothing is pruned around it.
-            let machine = self.open(&name).await?;
-            let entries = self.store.entries(&machine.name)?;
-            for resource in resources(&*machine.driver, &entries) {
+            if let Some(driver) = self.driver_of(&name).await? {
+                all.push((driver, self.store.entries(&name.parse()?)?));
+            }
+        }
+        for tombstone in self.store.tombstones()? {
+            let record = self.tombstone_record(&tombstone)?;
+            let machine = self.open_record(tombstone.name().clone(), record)?;
+            let entries = self.store.tombstone_journal(&tombstone).entries()?;
+            all.push((machine.driver, entries));
+        }
+        // An empty store that has its id is mounted; what is there to find has to be said, though.
+        if all.is_empty() && !(options.all_stores && options.place.is_some()) {
+            return Err(Error::Prune(format!(
+                "{} has neither machines nor tombstones, so there is no place to ask (is the disk mounted?); \
+                 what other stores left is found by --all-stores with --tag, --driver and its flags",
+                self.settings.store.display()
+            )));
+        }
+        if let Some((driver, flags)) = &options.place {
+            let name: MachineName = "prune".parse()?;
+            let base = self.base(&name, &SwarmOptions::default(), String::new());
+            let driver = self.kind(driver)?.configure(&base, flags);
+            all.push((driver.map_err(Error::Configuration)?, Vec::new()));
+        }
+        let mut known = HashSet::new();
+        let places = all.into_iter().filter_map(|(driver, entries)| {
+            let tag = driver.owner_tag()?;
+            let mut scope = driver.scope();
+            let mut accounts = resources(&*driver, &entries)
+                .into_iter()
+                .filter_map(|resource| resource.intent.scope.account);
+            scope.account = scope.account.or_else(|| accounts.next());
+            known
+                .insert((scope.clone(), tag))
+                .then_some(Place { driver, scope })
+        });
+        Ok(places.collect())
+    }
+
+    /// Opens the driver of a machine; none for a driver that this binary does not have, which carries no tag of
+    /// ours.
+    async fn driver_of(&self, name: &str) -> Result<Option<Box<dyn Driver>>, Error> {
+        // A machine that cannot be made out may own anything: nothing is pruned around it.
+        match self.open(name).await {
+            Ok(machine) => Ok(Some(machine.driver)),
+            Err(Error::UnknownDriver { .. } | Error::NotFound(_)) => Ok(None),
+            Err(error) => {
+                let name: MachineName = name.parse()?;
+                let record = self.record_by_journal(&name).ok_or(error)?;
+                Ok(Some(self.open_record(name, record)?.driver))
+            }
+        }
+    }
+
+    /// Returns the ids and keys of all that the store's machines have made.
+    async fn owned(&self) -> Result<HashSet<String>, Error> {
+        let mut owned = HashSet::new();
+        for name in self.names()? {
+            let Some(driver) = self.driver_of(&name).await? else {
+                continue;
+            };
+            for resource in resources(&*driver, &self.store.entries(&name.parse()?)?) {
                 owned.extend(resource.id);
                 owned.insert(resource.intent.key);
             }
-            drivers.push(machine.driver);
         }
-        for tombstone in self.store.tombstones()? {
-            let record = self.store.tombstone_record(&tombstone)?;
-            let machine = self.open_record(tombstone.name().clone(), record)?;
-            drivers.push(machine.driver);
-        }
-        Ok((drivers, owned))
+        Ok(owned)
     }
 }
 
-fn identity(found: &LeftBehind) -> String {
-    let resource = &found.resource;
-    resource
-        .id
-        .clone()
-        .unwrap_or_else(|| resource.intent.key.clone())
-}
-
-fn age(now: std::time::SystemTime, found: &LeftBehind) -> Duration {
-    let created = std::time::UNIX_EPOCH + Duration::from_millis(found.created);
+fn age(now: SystemTime, created: u64) -> Duration {
+    let created = UNIX_EPOCH + Duration::from_millis(created);
     now.duration_since(created).unwrap_or_default()
 }

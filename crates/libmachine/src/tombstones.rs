@@ -53,12 +53,7 @@ impl Library {
             // Somebody else is at it, or it is settled.
             return Ok(Vec::new());
         };
-        let record = match self.store.tombstone_record(tombstone) {
-            Ok(record) => record,
-            Err(error) => self
-                .record_of(tombstone.name(), &self.tombstone_intents(tombstone))
-                .ok_or(error)?,
-        };
+        let record = self.tombstone_record(tombstone)?;
         let machine = self.open_record(tombstone.name().clone(), record)?;
         let cx = self.context_over(
             tombstone.name(),
@@ -70,6 +65,15 @@ impl Library {
             cx.say(format!("Settled what was left of {}", tombstone.name()));
         }
         Ok(left)
+    }
+
+    /// Returns the record that a tombstone keeps; where that is broken, one made out of its journal.
+    pub(crate) fn tombstone_record(&self, tombstone: &Tombstone) -> Result<MachineRecord, Error> {
+        self.store.tombstone_record(tombstone).or_else(|error| {
+            let intents = self.tombstone_intents(tombstone);
+            let made = self.record_of(tombstone.name(), &intents);
+            made.ok_or(Error::from(error))
+        })
     }
 
     /// Makes a record out of a machine's journal, where its configuration is broken: the place of

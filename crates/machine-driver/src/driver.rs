@@ -76,6 +76,17 @@ pub struct LeftBehind {
     pub created: u64,
 }
 
+/// Whose left-overs `prune` asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnedBy<'a> {
+    /// The id of one store, as its resources carry it in their tag; `None`: those of any store.
+    pub store: Option<&'a str>,
+    /// Tags of the user's that a resource must carry besides, all of them.
+    pub tags: &'a [(String, String)],
+    /// The account in which this store's machines are, where that is on record.
+    pub account: Option<&'a str>,
+}
+
 /// Makes drivers: what the table in the binary lists.
 #[async_trait]
 pub trait DriverKind: Send + Sync {
@@ -110,14 +121,16 @@ pub trait DriverKind: Send + Sync {
     /// way once. The drivers are all of this kind; one without a cloud has nothing to examine. Changes nothing.
     async fn examine_access(&self, drivers: &[&dyn Driver], cx: &Cx) -> Vec<Check>;
 
-    /// Lists what carries this store's tags in one place, for `prune`; `None`: nothing can be left behind.
+    /// Lists, for `prune`, what carries an owner's tags in the place of one machine. A driver that makes
+    /// nothing lists nothing.
     ///
     /// # Errors
-    /// Where the place cannot be asked, or belongs to another account than `scope` says.
+    /// Where the place cannot be asked, or is in another account than the one on record: what is not
+    /// found there may well be somewhere else.
     async fn left_behind(
         &self,
         driver: &dyn Driver,
-        store_id: &str,
+        owner: OwnedBy<'_>,
         cx: &Cx,
     ) -> Result<Vec<LeftBehind>, DriverError>;
 }
@@ -214,6 +227,9 @@ pub trait Driver: Send + Sync {
 
     /// Says where the machine's resources are.
     fn scope(&self) -> Scope;
+
+    /// Returns the key of the tag that says which store owns a resource of this machine; `None`: they carry none.
+    fn owner_tag(&self) -> Option<String>;
 
     /// Returns the resources that the saved configuration names, for machines without a journal: those of
     /// the Go binary. In order of creation.

@@ -13,7 +13,7 @@ mod options;
 mod saved;
 
 pub use check::{Check, Verdict};
-pub use driver::{Base, Driver, DriverKind, KeyMaterial, KeyPlan, LeftBehind, Restart};
+pub use driver::{Base, Driver, DriverKind, KeyMaterial, KeyPlan, LeftBehind, OwnedBy, Restart};
 pub use error::{DriverError, DriverErrorKind};
 pub use flags::{FlagKind, FlagSpec};
 pub use options::{OptionError, OptionValue, Options};

@@ -42,7 +42,9 @@ mod undo;
 mod userdata;
 
 use async_trait::async_trait;
-use machine_driver::{Base, Check, Driver, DriverError, DriverKind, FlagSpec, LeftBehind, Options};
+use machine_driver::{
+    Base, Check, Driver, DriverError, DriverKind, FlagSpec, LeftBehind, Options, OwnedBy,
+};
 use machine_flow::Cx;
 use machine_types::MachineState;
 use serde_json::{Map, Value};
@@ -98,11 +100,11 @@ impl DriverKind for AmazonEc2 {
     async fn left_behind(
         &self,
         driver: &dyn Driver,
-        store_id: &str,
+        owner: OwnedBy<'_>,
         cx: &Cx,
     ) -> Result<Vec<LeftBehind>, DriverError> {
         match driver.as_any().downcast_ref::<Machine>() {
-            Some(machine) => prune::left_behind(machine.api(), cx, &machine.saved, store_id).await,
+            Some(machine) => prune::left_behind(machine.api(), cx, &machine.saved, owner).await,
             None => Ok(Vec::new()),
         }
     }

@@ -14,6 +14,7 @@ use crate::client::{Api, scope};
 use crate::configure::Wishes;
 use crate::preflight::{self, Findings};
 use crate::saved::Saved;
+use crate::tags::owner_key;
 use crate::{account, console, examine, groups, keypair, launch, lifecycle, undo};
 
 /// A machine of the driver `amazonec2`.
@@ -225,6 +226,10 @@ impl Driver for Machine {
     async fn restart(&mut self, cx: &Cx) -> Result<Restart, DriverError> {
         lifecycle::restart(self.api(), cx, &self.saved).await?;
         Ok(Restart::Asked)
+    }
+
+    fn owner_tag(&self) -> Option<String> {
+        (!self.saved.no_owner_tags).then(|| owner_key(&self.saved, "store"))
     }
 
     fn scope(&self) -> Scope {

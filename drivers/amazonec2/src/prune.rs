@@ -1,7 +1,7 @@
 //! What carries a store's tag: instances, key pairs, spot requests, volumes.
 
 use aws_sdk_ec2::types::Filter;
-use machine_driver::{DriverError, LeftBehind};
+use machine_driver::{DriverError, DriverErrorKind, LeftBehind, OwnedBy};
 use machine_flow::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 
 use crate::call::CallError;
@@ -9,30 +9,52 @@ use crate::client::{Api, scope};
 use crate::lookup::{filter, instances, state_name};
 use crate::saved::Saved;
 use crate::tags::owner_key;
-use crate::{keypair, launch};
+use crate::{account, keypair, launch};
 
 /// The kind of a spot request on record.
 pub(crate) const SPOT_REQUEST: &str = "spot-request";
 /// The kind of a volume on record.
 pub(crate) const VOLUME: &str = "volume";
 
-/// Lists everything with the store's tag that still costs or may be in the way.
+/// The machines are in one account, and the credentials are of another.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the machines are in account {expected}, region {region}, and the credentials are of {own}"
+)]
+struct OtherAccount {
+    expected: String,
+    region: String,
+    own: String,
+}
+
+/// Lists everything with the owner's tags that still costs or may be in the way.
 pub(crate) async fn left_behind(
     api: &Api,
     cx: &Cx,
     saved: &Saved,
-    store_id: &str,
+    owner: OwnedBy<'_>,
 ) -> Result<Vec<LeftBehind>, DriverError> {
-    let tag = owner_key(saved, "store");
-    let of_store = filter(format!("tag:{tag}"), [store_id.to_owned()]);
+    if let Some(expected) = owner.account {
+        let own = account::caller(api, cx).await?;
+        if own.as_deref() != Some(expected) {
+            let other = OtherAccount {
+                expected: expected.to_owned(),
+                region: saved.region.clone(),
+                own: own.unwrap_or_else(|| "nobody knows which".into()),
+            };
+            return Err(DriverError::new(DriverErrorKind::Denied, other)
+                .with_hint("set up credentials of that account in the environment"));
+        }
+    }
     let list = Listing {
         scope: scope(saved),
+        filters: filters(&owner_key(saved, "store"), owner),
     };
     let (mut all, pairs, requests, volumes) = tokio::try_join!(
-        list.instances(api, cx, &of_store),
-        list.key_pairs(api, cx, &of_store),
-        list.spot_requests(api, cx, &of_store),
-        list.volumes(api, cx, &of_store),
+        list.instances(api, cx),
+        list.key_pairs(api, cx),
+        list.spot_requests(api, cx),
+        list.volumes(api, cx),
     )?;
     all.extend(requests);
     all.extend(volumes);
@@ -40,8 +62,20 @@ pub(crate) async fn left_behind(
     Ok(all)
 }
 
+fn filters(key: &str, owner: OwnedBy<'_>) -> Vec<Filter> {
+    let ours = match owner.store {
+        Some(id) => filter(format!("tag:{key}"), [id.to_owned()]),
+        None => filter("tag-key", [key.to_owned()]),
+    };
+    let users = owner.tags.iter();
+    let users = users.map(|(key, value)| filter(format!("tag:{key}"), [value.clone()]));
+    std::iter::once(ours).chain(users).collect()
+}
+
 struct Listing {
     scope: Scope,
+    /// What everything on the list carries.
+    filters: Vec<Filter>,
 }
 
 impl Listing {
@@ -74,13 +108,8 @@ impl Listing {
         }
     }
 
-    async fn instances(
-        &self,
-        api: &Api,
-        cx: &Cx,
-        of_store: &Filter,
-    ) -> Result<Vec<LeftBehind>, CallError> {
-        let found = instances(api, cx, vec![of_store.clone()]).await?;
+    async fn instances(&self, api: &Api, cx: &Cx) -> Result<Vec<LeftBehind>, CallError> {
+        let found = instances(api, cx, self.filters.clone()).await?;
         let alive = found
             .into_iter()
             .filter(|(i, _)| !matches!(state_name(i), "terminated" | "shutting-down"));
@@ -103,15 +132,11 @@ impl Listing {
             .collect())
     }
 
-    async fn key_pairs(
-        &self,
-        api: &Api,
-        cx: &Cx,
-        of_store: &Filter,
-    ) -> Result<Vec<LeftBehind>, CallError> {
+    async fn key_pairs(&self, api: &Api, cx: &Cx) -> Result<Vec<LeftBehind>, CallError> {
         let answer = api
             .ask(cx, "DescribeKeyPairs", |probe| {
-                let call = api.ec2.describe_key_pairs().filters(of_store.clone());
+                let call = api.ec2.describe_key_pairs();
+                let call = call.set_filters(Some(self.filters.clone()));
                 call.customize().interceptor(probe).send()
             })
             .await?;
@@ -137,20 +162,17 @@ impl Listing {
             .collect())
     }
 
-    async fn spot_requests(
-        &self,
-        api: &Api,
-        cx: &Cx,
-        of_store: &Filter,
-    ) -> Result<Vec<LeftBehind>, CallError> {
+    async fn spot_requests(&self, api: &Api, cx: &Cx) -> Result<Vec<LeftBehind>, CallError> {
         let answer = api
             .ask(cx, "DescribeSpotInstanceRequests", |probe| {
-                let call = api
-                    .ec2
-                    .describe_spot_instance_requests()
-                    .filters(of_store.clone());
-                let open = filter("state", ["open".to_owned(), "active".to_owned()]);
-                call.filters(open).customize().interceptor(probe).send()
+                let call = api.ec2.describe_spot_instance_requests();
+                // An active one has an instance, is seen by it, and ends with it.
+                let open = filter("state", ["open".to_owned()]);
+                call.set_filters(Some(self.filters.clone()))
+                    .filters(open)
+                    .customize()
+                    .interceptor(probe)
+                    .send()
             })
             .await?;
         let requests = answer.spot_instance_requests.unwrap_or_default();
@@ -172,22 +194,17 @@ impl Listing {
             .collect())
     }
 
-    async fn volumes(
-        &self,
-        api: &Api,
-        cx: &Cx,
-        of_store: &Filter,
-    ) -> Result<Vec<LeftBehind>, CallError> {
+    async fn volumes(&self, api: &Api, cx: &Cx) -> Result<Vec<LeftBehind>, CallError> {
         let answer = api
             .ask(cx, "DescribeVolumes", |probe| {
+                let call = api.ec2.describe_volumes();
                 // Attached ones go with their instance.
                 let loose = filter("status", ["available".to_owned()]);
-                let call = api
-                    .ec2
-                    .describe_volumes()
-                    .filters(of_store.clone())
-                    .filters(loose);
-                call.customize().interceptor(probe).send()
+                call.set_filters(Some(self.filters.clone()))
+                    .filters(loose)
+                    .customize()
+                    .interceptor(probe)
+                    .send()
             })
             .await?;
         let volumes = answer.volumes.unwrap_or_default();

@@ -447,7 +447,7 @@ async fn what_no_machine_owns_is_listed_and_removed() {
     let room = Room::new().await;
     let machine = room.created(&[("request-spot-instance", "true")]).await;
     let left = AmazonEc2
-        .left_behind(&*machine, "store-1", &room.cx)
+        .left_behind(&*machine, room::owner("store-1"), &room.cx)
         .await
         .unwrap();
     let mut kinds: Vec<_> = left
@@ -455,11 +455,11 @@ async fn what_no_machine_owns_is_listed_and_removed() {
         .map(|item| item.resource.intent.kind.as_str())
         .collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, ["instance", "key-pair", "spot-request"]);
+    assert_eq!(kinds, ["instance", "key-pair"]);
     assert!(left.iter().all(|item| item.machine == "e1"));
     assert!(
         AmazonEc2
-            .left_behind(&*machine, "store-2", &room.cx)
+            .left_behind(&*machine, room::owner("store-2"), &room.cx)
             .await
             .unwrap()
             .is_empty()

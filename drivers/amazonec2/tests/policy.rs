@@ -38,13 +38,13 @@ async fn everything(room: &Room) -> BTreeSet<String> {
     machine.start(&room.cx).await.unwrap();
     machine.restart(&room.cx).await.unwrap();
     AmazonEc2
-        .left_behind(&*machine, "store-1", &room.cx)
+        .left_behind(&*machine, room::owner("store-1"), &room.cx)
         .await
         .unwrap();
     let spot = room.created(&[("request-spot-instance", "true")]).await;
     let volume = room.lab.volumes()[0].id.clone();
     for item in AmazonEc2
-        .left_behind(&*spot, "store-1", &room.cx)
+        .left_behind(&*spot, room::owner("store-1"), &room.cx)
         .await
         .unwrap()
     {

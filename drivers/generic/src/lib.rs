@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use machine_driver::{
     Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
-    LeftBehind, Options, Restart, merge,
+    LeftBehind, Options, OwnedBy, Restart, merge,
 };
 use machine_flow::{Cx, Resource, Scope, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
@@ -106,7 +106,7 @@ impl DriverKind for GenericKind {
     async fn left_behind(
         &self,
         _driver: &dyn Driver,
-        _store_id: &str,
+        _owner: OwnedBy<'_>,
         _cx: &Cx,
     ) -> Result<Vec<LeftBehind>, DriverError> {
         Ok(Vec::new())
@@ -272,6 +272,10 @@ impl Driver for GenericDriver {
 
     async fn restart(&mut self, _cx: &Cx) -> Result<Restart, DriverError> {
         Ok(Restart::Command("sudo shutdown -r now"))
+    }
+
+    fn owner_tag(&self) -> Option<String> {
+        None
     }
 
     fn scope(&self) -> Scope {

@@ -8,7 +8,7 @@ use std::any::Any;
 use async_trait::async_trait;
 use machine_driver::{
     Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
-    LeftBehind, Options, Restart, SavedBase, merge,
+    LeftBehind, Options, OwnedBy, Restart, SavedBase, merge,
 };
 use machine_flow::{Cx, Resource, Scope, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
@@ -93,7 +93,7 @@ impl DriverKind for NoneKind {
     async fn left_behind(
         &self,
         _driver: &dyn Driver,
-        _store_id: &str,
+        _owner: OwnedBy<'_>,
         _cx: &Cx,
     ) -> Result<Vec<LeftBehind>, DriverError> {
         Ok(Vec::new())
@@ -204,6 +204,10 @@ impl Driver for NoneDriver {
 
     async fn restart(&mut self, _cx: &Cx) -> Result<Restart, DriverError> {
         Err(NoneError::cannot("restarted"))
+    }
+
+    fn owner_tag(&self) -> Option<String> {
+        None
     }
 
     fn scope(&self) -> Scope {

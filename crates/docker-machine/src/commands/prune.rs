@@ -26,7 +26,7 @@ impl Command for Prune {
             name: "prune",
             arguments: "",
             summary: "List or remove cloud resources that no machine owns",
-            details: "Finds by this store's tags, wherever its machines are, what its machines do not own: instances, key pairs, spot requests and volumes of creates that were killed. Lists them; with --force it removes them. Never touches what does not carry the tags.",
+            details: "Finds by this store's tags, wherever its machines are, what its machines do not own: instances, key pairs, spot requests and volumes of creates that were killed. Lists them; with --force it removes them. Never touches what does not carry the tags. With --all-stores it looks for what any store left, a manager's that is gone for one, and takes a driver's flags to say where.",
         }
     }
 
@@ -37,7 +37,28 @@ impl Command for Prune {
                 FlagSpec::string("older-than", "How old something must be, as 90m, 2h or 1d")
                     .default_text("2h"),
             ),
+            Flag::new(FlagSpec::bool(
+                "all-stores",
+                "Look for the resources of every store but for those of this store's machines; wants --tag",
+            )),
+            Flag::new(FlagSpec::list(
+                "tag",
+                "Only what carries this tag as well, as KEY=VALUE",
+            )),
+            Flag::new(FlagSpec::string(
+                "driver",
+                "A driver whose flags name a place to look in, besides those of the machines",
+            ))
+            .short("d"),
         ]
+    }
+
+    fn takes_driver_flags(&self) -> bool {
+        true
+    }
+
+    fn needs_driver(&self) -> bool {
+        false
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
@@ -55,24 +76,43 @@ impl Command for Prune {
             )
         })?;
         let force = arguments.options.bool("force");
+        let tags = arguments.options.list("tag");
+        let tags: Option<Vec<_>> = tags.iter().map(|tag| tag.split_once('=')).collect();
+        let tags = tags.ok_or_else(|| {
+            Failure::usage(
+                "invalid value for flag -tag: KEY=VALUE is wanted",
+                &arguments.usage,
+            )
+        })?;
+        let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        // $MACHINE_DRIVER is about creates: it names no place by itself.
+        let place = arguments
+            .options
+            .is_given("driver")
+            .then(|| (arguments.driver_name.to_owned(), arguments.driver));
         let pruned = cx
             .library
-            .prune(&PruneOptions { force, older_than })
+            .prune(&PruneOptions {
+                force,
+                older_than,
+                all_stores: arguments.options.bool("all-stores"),
+                tags: tags.into_iter().map(own).collect(),
+                place,
+            })
             .await?;
         cx.world.console.write(Stream::Out, &table(&pruned));
-        if !force {
-            if !pruned.found.is_empty() {
-                cx.print("Nothing was removed: say --force to remove them.");
-            }
-            return Ok(());
+        if force {
+            cx.print(&format!("Removed {}", pruned.removed));
+        } else if !pruned.found.is_empty() {
+            cx.print("Nothing was removed: say --force to remove them.");
         }
-        cx.print(&format!("Removed {}", pruned.removed));
         for left in &pruned.left {
             cx.complain(&format!("  left behind: {} ({})", left.what, left.why));
         }
-        match pruned.left.is_empty() {
-            true => Ok(()),
-            false => Err(Failure::new("some of it could not be removed")),
+        match (pruned.left.is_empty(), force) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Failure::new("some of it could not be removed")),
+            (false, false) => Err(Failure::new("not every place could be asked")),
         }
     }
 }

@@ -13,7 +13,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Cidr, Clock, Lab};
-use machine_driver::{Base, Driver, DriverError, DriverKind, KeyMaterial, OptionValue, Options};
+use machine_driver::{
+    Base, Driver, DriverError, DriverKind, KeyMaterial, OptionValue, Options, OwnedBy,
+};
 use machine_flow::*;
 
 pub const REGION: &str = "us-east-1";
@@ -48,6 +50,15 @@ impl Ambient for LabTime {
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let id = u64::from(std::process::id());
         (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (id << 20)
+    }
+}
+
+/// What one store's resources carry, in whatever account.
+pub fn owner(store: &str) -> OwnedBy<'_> {
+    OwnedBy {
+        store: Some(store),
+        tags: &[],
+        account: None,
     }
 }
 
