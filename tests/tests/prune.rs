@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use ec2_lab::ec2::{ACCESS_KEY, Effect, Fault, Gate, KeyState};
+use ec2_lab::ec2::{ACCESS_KEY, Effect, Fault, Gate, KeyState, OTHER_ACCESS_KEY};
 use machine_tests::flows::{Flow, endpoint_flags};
 
 /// Loses a machine: its create is killed once EC2 has launched it, and its directory goes away with
@@ -133,6 +133,10 @@ async fn a_new_manager_finds_by_a_tag_what_a_lost_one_left() {
     for spared in ["mine", "other"] {
         assert!(!pruned.out.contains(spared), "{pruned}");
     }
+    assert!(
+        pruned.out.contains("key pair"),
+        "its key pair goes with it: {pruned}"
+    );
     flow.home.run(["rm", "-y", "mine"]).await.ok();
 
     // Without machines the place is told by a driver's flags.
@@ -148,7 +152,7 @@ async fn a_new_manager_finds_by_a_tag_what_a_lost_one_left() {
 async fn the_wrong_account_finds_nothing_and_says_so() {
     let mut flow = one_lives_one_is_lost(&[]).await;
     let before = flow.lab.left_over();
-    flow.home.set("AWS_ACCESS_KEY_ID", "AKIASOMEBODYELSE");
+    flow.home.set("AWS_ACCESS_KEY_ID", OTHER_ACCESS_KEY);
     for argv in [vec!["prune"], vec!["prune", "--force", "--older-than=0s"]] {
         flow.home
             .run(argv)

@@ -1,6 +1,8 @@
 //! What carries a store's tag: instances, key pairs, spot requests, volumes.
 
-use aws_sdk_ec2::types::Filter;
+use std::collections::HashSet;
+
+use aws_sdk_ec2::types::{Filter, Instance, KeyPairInfo, Tag};
 use machine_driver::{DriverError, DriverErrorKind, LeftBehind, OwnedBy};
 use machine_flow::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 
@@ -46,30 +48,55 @@ pub(crate) async fn left_behind(
                 .with_hint("set up credentials of that account in the environment"));
         }
     }
+    let of_owner = of_owner(&owner_key(saved, "store"), owner);
+    let users = owner.tags.iter();
+    let users = users.map(|(key, value)| filter(format!("tag:{key}"), [value.clone()]));
     let list = Listing {
         scope: scope(saved),
-        filters: filters(&owner_key(saved, "store"), owner),
+        filters: std::iter::once(of_owner.clone()).chain(users).collect(),
     };
-    let (mut all, pairs, requests, volumes) = tokio::try_join!(
-        list.instances(api, cx),
-        list.key_pairs(api, cx),
+    let (found, pairs, requests, volumes) = tokio::try_join!(
+        instances(api, cx, list.filters.clone()),
+        key_pairs(api, cx, of_owner),
         list.spot_requests(api, cx),
         list.volumes(api, cx),
     )?;
+    // A key pair bears our own tags only: the user's are those of its instance.
+    let id = owner_key(saved, "id");
+    let machines: HashSet<&str> = found
+        .iter()
+        .filter_map(|(instance, _)| value_of(instance.tags(), &id))
+        .collect();
+    let is_meant = |pair: &&KeyPairInfo| {
+        let bears = |(key, value): &(String, String)| {
+            value_of(pair.tags(), key).is_some_and(|own| own == value)
+        };
+        owner.tags.iter().all(bears)
+            || value_of(pair.tags(), &id).is_some_and(|id| machines.contains(id))
+    };
+    let pairs = pairs.iter().filter(is_meant);
+    let mut all: Vec<_> = pairs.map(|pair| list.key_pair(pair)).collect();
+    all.extend(found.iter().filter_map(|found| list.instance(found)));
     all.extend(requests);
     all.extend(volumes);
-    all.extend(pairs);
     Ok(all)
 }
 
-fn filters(key: &str, owner: OwnedBy<'_>) -> Vec<Filter> {
-    let ours = match owner.store {
+fn of_owner(key: &str, owner: OwnedBy<'_>) -> Filter {
+    match owner.store {
         Some(id) => filter(format!("tag:{key}"), [id.to_owned()]),
         None => filter("tag-key", [key.to_owned()]),
-    };
-    let users = owner.tags.iter();
-    let users = users.map(|(key, value)| filter(format!("tag:{key}"), [value.clone()]));
-    std::iter::once(ours).chain(users).collect()
+    }
+}
+
+async fn key_pairs(api: &Api, cx: &Cx, of_owner: Filter) -> Result<Vec<KeyPairInfo>, CallError> {
+    let answer = api
+        .ask(cx, "DescribeKeyPairs", |probe| {
+            let call = api.ec2.describe_key_pairs().filters(of_owner.clone());
+            call.customize().interceptor(probe).send()
+        })
+        .await?;
+    Ok(answer.key_pairs.unwrap_or_default())
 }
 
 struct Listing {
@@ -108,58 +135,34 @@ impl Listing {
         }
     }
 
-    async fn instances(&self, api: &Api, cx: &Cx) -> Result<Vec<LeftBehind>, CallError> {
-        let found = instances(api, cx, self.filters.clone()).await?;
-        let alive = found
-            .into_iter()
-            .filter(|(i, _)| !matches!(state_name(i), "terminated" | "shutting-down"));
-        Ok(alive
-            .map(|(instance, account)| {
-                let facts = Facts {
-                    machine: name_tag(instance.tags()),
-                    state: state_name(&instance).to_owned(),
-                    created: millis(instance.launch_time()),
-                    account,
-                };
-                let token = instance.client_token().unwrap_or_default();
-                self.item(
-                    launch::KIND,
-                    token,
-                    instance.instance_id().unwrap_or_default(),
-                    facts,
-                )
-            })
-            .collect())
+    /// What there is to say of an instance, unless it is gone or on its way.
+    fn instance(&self, found: &(Instance, Option<String>)) -> Option<LeftBehind> {
+        let (instance, account) = found;
+        if matches!(state_name(instance), "terminated" | "shutting-down") {
+            return None;
+        }
+        let facts = Facts {
+            machine: name_tag(instance.tags()),
+            state: state_name(instance).to_owned(),
+            created: millis(instance.launch_time()),
+            account: account.clone(),
+        };
+        let token = instance.client_token().unwrap_or_default();
+        let id = instance.instance_id().unwrap_or_default();
+        Some(self.item(launch::KIND, token, id, facts))
     }
 
-    async fn key_pairs(&self, api: &Api, cx: &Cx) -> Result<Vec<LeftBehind>, CallError> {
-        let answer = api
-            .ask(cx, "DescribeKeyPairs", |probe| {
-                let call = api.ec2.describe_key_pairs();
-                let call = call.set_filters(Some(self.filters.clone()));
-                call.customize().interceptor(probe).send()
-            })
-            .await?;
-        let pairs = answer.key_pairs.unwrap_or_default();
-        Ok(pairs
-            .iter()
-            .map(|pair| {
-                // A key pair of ours bears its machine's name.
-                let name = pair.key_name().unwrap_or_default();
-                let facts = Facts {
-                    machine: name.to_owned(),
-                    state: "available".into(),
-                    created: millis(pair.create_time()),
-                    account: None,
-                };
-                self.item(
-                    keypair::KIND,
-                    name,
-                    pair.key_pair_id().unwrap_or_default(),
-                    facts,
-                )
-            })
-            .collect())
+    fn key_pair(&self, pair: &KeyPairInfo) -> LeftBehind {
+        // A key pair of ours bears its machine's name.
+        let name = pair.key_name().unwrap_or_default();
+        let facts = Facts {
+            machine: name.to_owned(),
+            state: "available".into(),
+            created: millis(pair.create_time()),
+            account: None,
+        };
+        let id = pair.key_pair_id().unwrap_or_default();
+        self.item(keypair::KIND, name, id, facts)
     }
 
     async fn spot_requests(&self, api: &Api, cx: &Cx) -> Result<Vec<LeftBehind>, CallError> {
@@ -234,11 +237,12 @@ struct Facts {
     account: Option<String>,
 }
 
-fn name_tag(tags: &[aws_sdk_ec2::types::Tag]) -> String {
-    let name = tags.iter().find(|tag| tag.key() == Some("Name"));
-    name.and_then(|tag| tag.value())
-        .unwrap_or_default()
-        .to_owned()
+fn name_tag(tags: &[Tag]) -> String {
+    value_of(tags, "Name").unwrap_or_default().to_owned()
+}
+
+fn value_of<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
+    tags.iter().find(|tag| tag.key() == Some(key))?.value()
 }
 
 fn millis(time: Option<&aws_sdk_ec2::primitives::DateTime>) -> u64 {
