@@ -74,12 +74,13 @@ pub(crate) async fn left_behind(
         owner.tags.iter().all(bears)
             || value_of(pair.tags(), &id).is_some_and(|id| machines.contains(id))
     };
+    let instances = found.iter().filter_map(|found| list.instance(found));
     let pairs = pairs.iter().filter(is_meant);
-    let mut all: Vec<_> = pairs.map(|pair| list.key_pair(pair)).collect();
-    all.extend(found.iter().filter_map(|found| list.instance(found)));
-    all.extend(requests);
-    all.extend(volumes);
-    Ok(all)
+    Ok(instances
+        .chain(pairs.map(|pair| list.key_pair(pair)))
+        .chain(requests)
+        .chain(volumes)
+        .collect())
 }
 
 fn of_owner(key: &str, owner: OwnedBy<'_>) -> Filter {

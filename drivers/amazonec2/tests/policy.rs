@@ -43,6 +43,7 @@ async fn everything(room: &Room) -> BTreeSet<String> {
         .unwrap();
     let spot = room.created(&[("request-spot-instance", "true")]).await;
     let volume = room.lab.volumes()[0].id.clone();
+    let request = room.lab.spot_requests()[0].id.clone();
     for item in AmazonEc2
         .left_behind(&*spot, room::owner("store-1"), &room.cx)
         .await
@@ -53,6 +54,10 @@ async fn everything(room: &Room) -> BTreeSet<String> {
         as_volume.intent.kind = "volume".into();
         as_volume.id = Some(volume.clone());
         spot.undo(&as_volume, &room.cx).await.ok();
+        let mut as_request = item.resource.clone();
+        as_request.intent.kind = "spot-request".into();
+        as_request.id = Some(request.clone());
+        spot.undo(&as_request, &room.cx).await.unwrap();
     }
     room.lab
         .counts()
