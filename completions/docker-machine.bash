@@ -95,7 +95,7 @@ _docker__machine() {
 
     case "${cmd}" in
         docker__machine)
-            opts="-D -s -h -v --debug --storage-path --tls-ca-cert --tls-ca-key --tls-client-cert --tls-client-key --github-api-token --native-ssh --bugsnag-api-token --help --version active config env inspect ip kill ls mount provision prune regenerate-certs restart rm scp ssh start status stop upgrade url version help create doctor"
+            opts="-D -s -h -v --debug --storage-path --tls-ca-cert --tls-ca-key --tls-client-cert --tls-client-key --github-api-token --native-ssh --bugsnag-api-token --help --version active config env inspect ip kill ls mount provision regenerate-certs restart rm scp ssh start status stop upgrade url version help create doctor prune"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -797,7 +797,7 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__prune)
-            opts="-f -h --force --older-than --help"
+            opts="-f -h -d --force --older-than --all-stores --tag --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url --driver"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -805,6 +805,198 @@ _docker__machine() {
             case "${prev}" in
                 --older-than)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-access-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-secret-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-session-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ami)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-instance-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-device-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-root-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-kms-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-kms-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-iam-instance-profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-keypath)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-keypair-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-spot-price)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-block-duration-minutes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-tags)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-userdata)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-launch-template)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-vpc-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-subnet-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-security-group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-open-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ipv6-address-count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-metadata-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-metadata-token-response-hop-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-http-tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-http-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-http-protocol-ipv6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-key-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-spot-fallback)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-security-group-cidr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-max-lifetime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-owner-tag-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-engine-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ip-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ssh-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ssh-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ssh-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --driver)
+                    COMPREPLY=($(compgen -W "amazonec2 generic none" -- "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -W "amazonec2 generic none" -- "${cur}"))
                     return 0
                     ;;
                 *)
