@@ -15,12 +15,18 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::dns::SystemDns;
 use crate::environment::{Environment, Proxy, authority};
+
+/// The largest answer that is read: the SDK holds a whole one in memory. A page of a thousand
+/// instances, the most that EC2 sends, is below 10 MB.
+const LARGEST_ANSWER: usize = 32 << 20;
 
 /// The metadata services of EC2 and of containers: they are on the link, and behind no proxy.
 const ON_THE_LINK: [&str; 4] = [
@@ -147,7 +153,14 @@ impl Routes {
 impl HttpConnector for Routes {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         match self.connector(Route::of(request.uri(), &self.environment)) {
-            Ok(connector) => connector.call(request),
+            Ok(connector) => {
+                let answer = connector.call(request);
+                HttpConnectorFuture::new(async move {
+                    let answer = answer.await?;
+                    Ok(answer
+                        .map(|body| SdkBody::from_body_1_x(Limited::new(body, LARGEST_ANSWER))))
+                })
+            }
             Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         }
     }
