@@ -95,7 +95,7 @@ async fn a_healthy_set_up() {
     );
     assert_eq!(wrong(&ended), 0, "{ended}");
     for (subject, found) in [
-        ("store", "1 machines"),
+        ("store", ", 1 machine, id "),
         ("CA", "valid for 1079 days"),
         ("client certificate", "valid for 1079 days"),
         ("credentials", "of account 123456789012"),

@@ -116,6 +116,13 @@ async fn an_ended_client_certificate_is_issued_anew_by_the_same_ca() {
     assert_eq!(Pair::read(&certs, "ca", "ca-key"), ca);
     flow.home.run(["config", "m1"]).await.ok();
     flow.home.run(["config", "m2"]).await.ok();
+
+    // And so does whoever provisions.
+    client(&ca, -1).write(&certs, "cert", "key");
+    flow.home.run(["provision", "m1"]).await.ok();
+    let newest = Pair::read(&certs, "cert", "key");
+    assert_eq!(Pair::read(&machine, "cert", "key"), newest);
+    flow.home.run(["config", "m1"]).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use machine_driver::Driver;
 use machine_flow::Event;
+pub(crate) use machine_types::one_line;
 use machine_types::{EngineOptions, MachineName, MachineState, SwarmOptions};
 
 use crate::Library;
@@ -279,20 +280,4 @@ fn active(machine: &Machine, url: &str, docker_host: Option<&str>) -> Active {
         Some(url) if url == docker_host => Active::Swarm,
         _ => Active::No,
     }
-}
-
-/// Joins an error and its causes on one line.
-pub(crate) fn one_line(error: impl std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        // A transparent layer says what the one above it has said.
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        source = cause.source();
-    }
-    line.replace(['\n', '\r'], " ").trim_end().to_owned()
 }

@@ -111,6 +111,7 @@ impl Library {
         cx: &Cx,
     ) -> Result<(), Error> {
         cx.say("Detecting the provisioner...");
+        self.renew_shared_certificates(cx).await?;
         cx.say("Copying certs to the local machine directory...");
         self.copy_client_certificates(machine)?;
         let options = &machine.record.host_options;

@@ -75,6 +75,15 @@ impl Library {
         }
     }
 
+    /// Brings certificates that are there, and come to their end, up to date. Makes none where there are none:
+    /// a machine may have others than the store's.
+    pub(crate) async fn renew_shared_certificates(&self, cx: &Cx) -> Result<(), Error> {
+        match self.settings.certificates.ca.exists() {
+            true => self.bootstrap_certificates(cx).await,
+            false => Ok(()),
+        }
+    }
+
     /// Makes a new CA in the place of the one that ends, and a client certificate of it. The caller holds
     /// the lock.
     ///

@@ -1,6 +1,6 @@
 //! What an examination finds out: a line of `doctor`'s table.
 
-use std::error::Error as StdError;
+use machine_types::one_line;
 
 use crate::DriverError;
 
@@ -60,7 +60,7 @@ impl Check {
         otherwise: impl Into<String>,
     ) -> Self {
         let remedy = error.hint.clone().unwrap_or_else(|| otherwise.into());
-        Self::wrong(subject, causes(error.cause()), remedy)
+        Self::wrong(subject, one_line(error.cause()), remedy)
     }
 
     fn new(
@@ -76,19 +76,4 @@ impl Check {
             remedy: remedy.into(),
         }
     }
-}
-
-/// Joins an error and its causes; a layer that only repeats the one below it is told once.
-fn causes(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }

@@ -124,6 +124,9 @@ fn route(
         Err(error) => error,
     };
     let remedy = match &error {
+        _ if machine.driver.ssh().is_none() => {
+            "whoever looks after this engine has to: the driver only knows its URL".to_owned()
+        }
         Error::Dial(DialError::Refused { .. }) => {
             format!("nothing listens there: docker-machine restart {name}, then provision")
         }

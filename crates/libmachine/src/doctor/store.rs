@@ -16,7 +16,7 @@ impl Library {
                 "the first create makes it; if there should be one, mount its disk",
             ),
             Ok(StoreCondition::WithoutId { machines }) if machines > 0 => {
-                let found = format!("{base}, {machines} machines, all of the Go binary");
+                let found = format!("{base}, {}, all of the Go binary", counted(machines));
                 Check::right("store", found)
             }
             Ok(StoreCondition::WithoutId { .. }) => Check::notable(
@@ -28,7 +28,7 @@ impl Library {
                 Check::right("store", format!("{base}, no machines, id {id}"))
             }
             Ok(StoreCondition::Used { id, machines }) => {
-                Check::right("store", format!("{base}, {machines} machines, id {id}"))
+                Check::right("store", format!("{base}, {}, id {id}", counted(machines)))
             }
             Err(error) => failed("store", error, "put the file right, or remove it"),
         }];
@@ -47,6 +47,13 @@ impl Library {
             Err(error) => checks.push(failed("tombstones", error, "let this user read them")),
         }
         checks
+    }
+}
+
+fn counted(machines: usize) -> String {
+    match machines {
+        1 => "1 machine".to_owned(),
+        machines => format!("{machines} machines"),
     }
 }
 
