@@ -29,11 +29,19 @@ pub fn binary() -> PathBuf {
     if let Some(binary) = std::env::var_os("DOCKER_MACHINE_BIN") {
         return binary.into();
     }
+    built("docker-machine")
+}
+
+/// Returns a program of the workspace that was built along with the tests.
+///
+/// # Panics
+/// There is none: the selection of packages did not include it.
+pub fn built(program: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let binary = test.ancestors().nth(2).unwrap().join("docker-machine");
+    let binary = test.ancestors().nth(2).unwrap().join(program);
     assert!(
         binary.is_file(),
-        "{} is missing: cargo build --workspace --bin docker-machine",
+        "{} is missing: cargo build --workspace --bins",
         binary.display()
     );
     binary

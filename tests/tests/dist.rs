@@ -29,7 +29,7 @@ fn is_root(what: &str) -> bool {
 
 /// Runs `cargo xtask dist` on an executable that is there.
 async fn dist(home: &Home, executable: &Path, out: &Path) -> Ended {
-    let mut xtask = Command::new(machine_tests::binary().with_file_name("xtask"));
+    let mut xtask = Command::new(machine_tests::built("xtask"));
     xtask
         .arg("dist")
         .arg("--binary")

@@ -4,7 +4,7 @@
 //! (`tests/go/read_store.go`).
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use machine_tests::flows::{Ended, Flow};
@@ -152,8 +152,19 @@ async fn by_go(flow: &Flow) -> Option<Ended> {
         machine_tests::left_out("the Go binary's rules of reading", "there is no go");
         return None;
     };
-    let mut command = Command::new(go);
-    command.arg("run").arg(program).arg(flow.home.store());
+    // Its own cache: Go's library need not be compiled anew for every home.
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let cache = cache
+        .unwrap_or_else(|| flow.home.path().into())
+        .join("go-build");
+    let mut command = Command::new("env");
+    command.arg(format!("GOCACHE={}", cache.display()));
+    command
+        .arg(go)
+        .arg("run")
+        .arg(program)
+        .arg(flow.home.store());
     Some(flow.home.end(command, b"").await)
 }
 

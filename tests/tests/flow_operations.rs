@@ -54,6 +54,15 @@ async fn the_log_is_json_and_names_the_machine_the_call_and_its_request() {
     );
     assert!(!created.err.contains("SECRETEXAMPLE"));
 
+    // A command line that is none ends in the same way.
+    let usage = flow
+        .home
+        .run(["create", "--driver=none", "--no-such-flag"])
+        .await
+        .failed(1, &["no-such-flag"]);
+    for line in usage.err.lines() {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    }
     let failed = flow.create("m1", &[]).await.failed(1, &["already exists"]);
     let last: Value = serde_json::from_str(failed.err.lines().last().unwrap()).unwrap();
     assert_eq!(

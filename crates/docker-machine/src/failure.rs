@@ -140,6 +140,7 @@ impl From<UsageError> for Failure {
         let mut failure = Self::new(error.message);
         failure.0.hint = error.hint;
         failure.0.help = error.help;
+        failure.0.cause = "usage";
         failure
     }
 }

@@ -99,7 +99,8 @@ fn end(world: &World, failure: Failure) -> ExitStatus {
     if let Some(help) = failure.help() {
         world.console.line(Stream::Out, help);
     }
-    world.console.line(Stream::Err, &failure.text());
+    // Whatever reads the log reads this, too.
+    sink(world, false, false).finish("unknown", Some(&failure));
     failure.status()
 }
 
