@@ -10,6 +10,7 @@
 pub mod certificates;
 pub mod containers;
 pub mod flows;
+pub mod keys;
 pub mod moto;
 pub mod pages;
 pub mod real_hosts;

@@ -1,60 +1,19 @@
-//! Where keys come from, that they go nowhere else, and what becomes of those that AWS refuses.
+//! Where keys come from: every provider of AWS's chain, and a metadata service under pressure.
 
-use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, KeyState, OTHER_ACCOUNT};
-use ec2_lab::hosts::HostOptions;
-use machine_tests::flows::{Flow, Home};
+use ec2_lab::ec2::ACCESS_KEY;
+use machine_tests::flows::Flow;
+use machine_tests::keys::{FOUND, SECRET, TOKEN, all_files, change_keys, flow};
 use machine_tests::tell;
 use machine_tests::web::{Answer, Request, Web};
 use machine_tests::wire::{Proxy, TlsFront};
 use tokio::task::JoinSet;
 
-/// The access key that the providers of this file hand out, and what must never be seen of it.
-const FOUND: &str = "ASIAFOUNDBYTHECHAIN0";
-const SECRET: &str = "f0undSECRETaccessKEY/neverToBeSeen";
-const TOKEN: &str = "f0undSESSIONtoken/neverToBeSeenEither";
-
 const JSON: &str = "Content-Type: application/json";
 const TEXT: &str = "Content-Type: text/plain";
 const XML: &str = "Content-Type: text/xml";
-
-/// A lab that knows the keys of this file, and a home without any.
-async fn flow() -> Flow {
-    let mut flow = Flow::with(HostOptions::default(), |lab| {
-        lab.access_key(ACCESS_KEY, ACCOUNT)
-            .access_key(FOUND, ACCOUNT)
-            .access_key("AKIDSTRANGER", OTHER_ACCOUNT)
-    })
-    .await;
-    for name in [
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_EC2_METADATA_DISABLED",
-    ] {
-        flow.home.unset(name);
-    }
-    // Nothing of this file looks for a metadata service at its real address.
-    flow.home
-        .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
-    flow
-}
-
-/// Every file below a directory, as text.
-fn all_files(directory: &Path) -> String {
-    let mut text = String::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => text += &all_files(&path),
-            false => text += &String::from_utf8_lossy(&std::fs::read(&path).unwrap()),
-        }
-    }
-    text
-}
 
 /// Creates and removes a machine with what the provider chain finds, and asserts whose keys signed.
 async fn lives_with_the_chain(flow: &Flow) {
@@ -261,7 +220,7 @@ async fn an_sso_session() {
 async fn two_hundred_processes_survive_a_slow_and_throttled_metadata_service() {
     const PROCESSES: usize = 200;
     let mut flow = flow().await;
-    // It answers 40 requests a second, late, refuses every third of them, and drops some.
+    // It answers 66 requests a second, late, refuses every third of them, and drops some.
     let turns = Arc::new(Mutex::new((0_u32, tokio::time::Instant::now())));
     let service = Web::serve(move |request: Request| {
         let turns = turns.clone();
@@ -269,7 +228,7 @@ async fn two_hundred_processes_survive_a_slow_and_throttled_metadata_service() {
             let (n, at) = {
                 let mut turns = turns.lock().unwrap();
                 turns.0 += 1;
-                turns.1 = turns.1.max(tokio::time::Instant::now()) + Duration::from_millis(25);
+                turns.1 = turns.1.max(tokio::time::Instant::now()) + Duration::from_millis(15);
                 *turns
             };
             // Being late is what this service is for.
@@ -286,7 +245,8 @@ async fn two_hundred_processes_survive_a_slow_and_throttled_metadata_service() {
     flow.home.set("AWS_ACCESS_KEY_ID", ACCESS_KEY);
     flow.home.set("AWS_SECRET_ACCESS_KEY", "SECRETEXAMPLE");
     flow.create("m1", &[]).await.ok();
-    forget_keys(&flow.home, "m1");
+    // It becomes one that was created with the provider chain.
+    change_keys(&flow.home, "m1", "", "");
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
         flow.home.unset(name);
     }
@@ -310,171 +270,10 @@ async fn two_hundred_processes_survive_a_slow_and_throttled_metadata_service() {
     assert!(flow.lab.calls().iter().all(|call| call.access_key == FOUND));
 }
 
-/// Makes a machine one that was created with the provider chain.
-fn forget_keys(home: &Home, name: &str) {
-    change_keys(home, name, "", "");
-}
-
-fn change_keys(home: &Home, name: &str, access_key: &str, secret_key: &str) {
-    let file = home.machine(name).join("config.json");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
-    config["Driver"]["AccessKey"] = access_key.into();
-    config["Driver"]["SecretKey"] = secret_key.into();
-    std::fs::write(file, config.to_string()).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_metadata_service_it_is_said_soon_that_there_are_no_credentials() {
     let flow = flow().await;
     let ended = flow.create("m1", &[]).await;
     ended.failed(1, &["no AWS credentials", "AWS_PROFILE", "instance role"]);
     flow.assert_clean();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_account() {
-    let mut flow = flow().await;
-    let keys = [
-        format!("--amazonec2-access-key={ACCESS_KEY}"),
-        "--amazonec2-secret-key=SAVEDSECRET".to_owned(),
-    ];
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    flow.create("m1", &keys).await.ok();
-    flow.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
-
-    // No others: the refusal is what there is to say, and nothing is forgotten.
-    let home = &flow.home;
-    home.run(["stop", "m1"])
-        .await
-        .failed(1, &["RequestExpired"]);
-    home.run(["rm", "-y", "m1"])
-        .await
-        .failed(1, &["RequestExpired"]);
-    assert_eq!(home.directories(), ["m1"]);
-
-    // Somebody else's account: the same.
-    flow.home.set("AWS_ACCESS_KEY_ID", "AKIDSTRANGER");
-    flow.home.set("AWS_SECRET_ACCESS_KEY", "x");
-    let home = &flow.home;
-    home.run(["stop", "m1"])
-        .await
-        .failed(1, &["RequestExpired"]);
-    home.run(["rm", "-y", "m1"])
-        .await
-        .failed(1, &["RequestExpired"]);
-    assert_eq!(flow.lab.live_instances().len(), 1);
-
-    // The same account: everything works, with a note.
-    flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
-    flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
-    flow.home.set("AWS_SESSION_TOKEN", TOKEN);
-    let home = &flow.home;
-    let note = "AWS refuses the saved credentials";
-    let mut commands = VecDeque::from([
-        vec!["status", "m1"],
-        vec!["ls"],
-        vec!["stop", "m1"],
-        vec!["start", "m1"],
-        vec!["restart", "m1"],
-        vec!["kill", "m1"],
-        vec!["rm", "-y", "m1"],
-    ]);
-    while let Some(argv) = commands.pop_front() {
-        let ended = home.run(&argv).await.ok();
-        assert!(ended.to_string().contains(note), "{ended}");
-        if argv == ["ls"] {
-            assert!(ended.out.contains("Running"), "{ended}");
-        }
-        if argv[0] != "rm" {
-            let config = std::fs::read_to_string(home.machine("m1").join("config.json")).unwrap();
-            assert!(
-                !config.contains(SECRET) && config.contains("SAVEDSECRET"),
-                "{argv:?}"
-            );
-        }
-    }
-    flow.assert_clean();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_machine_of_the_go_binary_aws_says_whose_key_it_was() {
-    let mut flow = flow().await;
-    flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
-    flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
-    flow.create("m1", &[]).await.ok();
-    // It kept no journal, and so no account.
-    std::fs::remove_file(flow.home.machine("m1").join(".journal")).unwrap();
-    change_keys(&flow.home, "m1", ACCESS_KEY, "SAVEDSECRET");
-    flow.lab.set_key_state(ACCESS_KEY, KeyState::Inactive);
-    let home = &flow.home;
-    home.run(["stop", "m1"]).await.ok();
-    assert_eq!(flow.lab.count("GetAccessKeyInfo"), 1);
-    home.run(["rm", "-y", "m1"]).await.ok();
-    flow.assert_clean();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_key_is_told_to_anybody() {
-    let mut flow = flow().await;
-    flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
-    flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
-    flow.home.set("AWS_SESSION_TOKEN", TOKEN);
-    flow.home.set("MACHINE_DEBUG", "true");
-    let told = flow.home.path().join("told");
-    std::fs::create_dir(&told).unwrap();
-    flow.home.set("MACHINE_METRICS_FILE", told.join("metrics"));
-    flow.home.set("MACHINE_TRACE", told.join("trace"));
-    let mut text = String::new();
-    for log in ["", "json"] {
-        flow.home.set("MACHINE_LOG", log);
-        flow.lab.set_key_state(FOUND, KeyState::Active);
-        text += &flow.create("m1", &[]).await.ok().to_string();
-        for argv in [
-            &["--debug", "status", "m1"][..],
-            &["--debug", "ls"],
-            &["--debug", "config", "m1"],
-            &["--debug", "env", "m1"],
-            &["--debug", "ssh", "m1", "env"],
-            &["--debug", "stop", "m1"],
-            &["--debug", "start", "m1"],
-        ] {
-            text += &flow.home.run(argv).await.ok().to_string();
-        }
-        // Where AWS refuses them, above all.
-        flow.lab.set_key_state(FOUND, KeyState::Inactive);
-        for argv in [
-            &["--debug", "stop", "m1"][..],
-            &["--debug", "rm", "-y", "m1"],
-        ] {
-            text += &flow
-                .home
-                .run(argv)
-                .await
-                .failed(1, &["AuthFailure"])
-                .to_string();
-        }
-        text += &flow
-            .create("m2", &[])
-            .await
-            .failed(1, &["AuthFailure"])
-            .to_string();
-        flow.lab.set_key_state(FOUND, KeyState::Active);
-        text += &flow.home.run(["rm", "-y", "m1"]).await.ok().to_string();
-    }
-    assert!(
-        text.contains("RunInstances"),
-        "the debug output tells the calls"
-    );
-    let kept = all_files(&told);
-    assert!(
-        kept.contains("RunInstances"),
-        "trace and metrics tell the calls"
-    );
-    for never in [FOUND, SECRET, TOKEN] {
-        assert!(
-            !text.contains(never) && !kept.contains(never),
-            "{never} was told"
-        );
-    }
 }

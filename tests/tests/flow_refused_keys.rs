@@ -1,0 +1,153 @@
+//! Keys that AWS refuses, what takes their place, and that none is told to anybody.
+
+use std::collections::VecDeque;
+
+use ec2_lab::ec2::{ACCESS_KEY, KeyState};
+use machine_tests::keys::{FOUND, SECRET, TOKEN, all_files, change_keys, flow};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_account() {
+    let mut flow = flow().await;
+    let keys = [
+        format!("--amazonec2-access-key={ACCESS_KEY}"),
+        "--amazonec2-secret-key=SAVEDSECRET".to_owned(),
+    ];
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    flow.create("m1", &keys).await.ok();
+    flow.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
+
+    // No others: the refusal is what there is to say, and nothing is forgotten.
+    let home = &flow.home;
+    home.run(["stop", "m1"])
+        .await
+        .failed(1, &["RequestExpired"]);
+    home.run(["rm", "-y", "m1"])
+        .await
+        .failed(1, &["RequestExpired"]);
+    assert_eq!(home.directories(), ["m1"]);
+
+    // Somebody else's account: the same.
+    flow.home.set("AWS_ACCESS_KEY_ID", "AKIDSTRANGER");
+    flow.home.set("AWS_SECRET_ACCESS_KEY", "x");
+    let home = &flow.home;
+    home.run(["stop", "m1"])
+        .await
+        .failed(1, &["RequestExpired"]);
+    home.run(["rm", "-y", "m1"])
+        .await
+        .failed(1, &["RequestExpired"]);
+    assert_eq!(flow.lab.live_instances().len(), 1);
+
+    // The same account: everything works, with a note.
+    flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
+    flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
+    flow.home.set("AWS_SESSION_TOKEN", TOKEN);
+    let home = &flow.home;
+    let note = "AWS refuses the saved credentials";
+    let mut commands = VecDeque::from([
+        vec!["status", "m1"],
+        vec!["ls"],
+        vec!["stop", "m1"],
+        vec!["start", "m1"],
+        vec!["restart", "m1"],
+        vec!["kill", "m1"],
+        vec!["rm", "-y", "m1"],
+    ]);
+    while let Some(argv) = commands.pop_front() {
+        let ended = home.run(&argv).await.ok();
+        assert!(ended.to_string().contains(note), "{ended}");
+        if argv == ["ls"] {
+            assert!(ended.out.contains("Running"), "{ended}");
+        }
+        if argv[0] != "rm" {
+            let config = std::fs::read_to_string(home.machine("m1").join("config.json")).unwrap();
+            assert!(
+                !config.contains(SECRET) && config.contains("SAVEDSECRET"),
+                "{argv:?}"
+            );
+        }
+    }
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_machine_of_the_go_binary_aws_says_whose_key_it_was() {
+    let mut flow = flow().await;
+    flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
+    flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
+    flow.create("m1", &[]).await.ok();
+    // It kept no journal, and so no account.
+    std::fs::remove_file(flow.home.machine("m1").join(".journal")).unwrap();
+    change_keys(&flow.home, "m1", ACCESS_KEY, "SAVEDSECRET");
+    flow.lab.set_key_state(ACCESS_KEY, KeyState::Inactive);
+    let home = &flow.home;
+    home.run(["stop", "m1"]).await.ok();
+    assert_eq!(flow.lab.count("GetAccessKeyInfo"), 1);
+    home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_is_told_to_anybody() {
+    let mut flow = flow().await;
+    flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
+    flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
+    flow.home.set("AWS_SESSION_TOKEN", TOKEN);
+    flow.home.set("MACHINE_DEBUG", "true");
+    let told = flow.home.path().join("told");
+    std::fs::create_dir(&told).unwrap();
+    flow.home.set("MACHINE_METRICS_FILE", told.join("metrics"));
+    flow.home.set("MACHINE_TRACE", told.join("trace"));
+    let mut text = String::new();
+    for log in ["", "json"] {
+        flow.home.set("MACHINE_LOG", log);
+        flow.lab.set_key_state(FOUND, KeyState::Active);
+        text += &flow.create("m1", &[]).await.ok().to_string();
+        for argv in [
+            &["--debug", "status", "m1"][..],
+            &["--debug", "ls"],
+            &["--debug", "config", "m1"],
+            &["--debug", "env", "m1"],
+            &["--debug", "ssh", "m1", "env"],
+            &["--debug", "stop", "m1"],
+            &["--debug", "start", "m1"],
+        ] {
+            text += &flow.home.run(argv).await.ok().to_string();
+        }
+        // Where AWS refuses them, above all.
+        flow.lab.set_key_state(FOUND, KeyState::Inactive);
+        for argv in [
+            &["--debug", "stop", "m1"][..],
+            &["--debug", "rm", "-y", "m1"],
+        ] {
+            text += &flow
+                .home
+                .run(argv)
+                .await
+                .failed(1, &["AuthFailure"])
+                .to_string();
+        }
+        text += &flow
+            .create("m2", &[])
+            .await
+            .failed(1, &["AuthFailure"])
+            .to_string();
+        flow.lab.set_key_state(FOUND, KeyState::Active);
+        text += &flow.home.run(["rm", "-y", "m1"]).await.ok().to_string();
+    }
+    assert!(
+        text.contains("RunInstances"),
+        "the debug output tells the calls"
+    );
+    let kept = all_files(&told);
+    assert!(
+        kept.contains("RunInstances"),
+        "trace and metrics tell the calls"
+    );
+    for never in [FOUND, SECRET, TOKEN] {
+        assert!(
+            !text.contains(never) && !kept.contains(never),
+            "{never} was told"
+        );
+    }
+}
