@@ -265,10 +265,10 @@ impl Home {
 /// An EC2 with simulated hosts, and a home for the binary.
 #[derive(Debug)]
 pub struct Flow {
+    /// The hosts behind the endpoint. They are let go first: the lab keeps their addresses until then.
+    pub hosts: Arc<SimulatedHosts>,
     /// The endpoint.
     pub lab: Lab,
-    /// The hosts behind it.
-    pub hosts: Arc<SimulatedHosts>,
     /// Where the binary runs.
     pub home: Home,
 }

@@ -272,7 +272,7 @@ impl Builder {
             .map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let clock = self.clock.unwrap_or_else(Clock::running);
-        let (core, orders) = Core::new(self.config, clock, self.hosts, log, seed());
+        let (core, orders) = Core::new(self.config, clock, self.hosts, log, seed(), claim);
         let serving = tokio::spawn(server::serve(core.clone(), listener));
         let hosting = tokio::spawn(hosting::carry_out(core.clone(), orders));
         let timing = tokio::spawn(hosting::drive(core.clone()));
@@ -283,7 +283,6 @@ impl Builder {
                 .iter()
                 .map(|t| t.abort_handle())
                 .collect(),
-            _claim: claim,
         })
     }
 }

@@ -32,8 +32,6 @@ pub struct Lab {
     pub(crate) core: Arc<Core>,
     pub(crate) address: SocketAddr,
     pub(crate) tasks: Vec<AbortHandle>,
-    /// Keeps the claimed loopback block, where there is one.
-    pub(crate) _claim: Option<std::net::TcpListener>,
 }
 
 /// What the server, the lab's own task and the test share.
@@ -46,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) log: Option<Mutex<std::fs::File>>,
     inner: Mutex<Inner>,
+    /// Keeps the claimed loopback block, where there is one: until the hosts on it are gone.
+    _claim: Option<std::net::TcpListener>,
 }
 
 /// What the lock guards.
@@ -76,6 +76,7 @@ impl Core {
         hosts: Option<Arc<dyn Hosts>>,
         log: Option<std::fs::File>,
         seed: u64,
+        claim: Option<std::net::TcpListener>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<HostOrder>) {
         let (orders, to_hosts) = mpsc::unbounded_channel();
         let config = Arc::new(config);
@@ -97,6 +98,7 @@ impl Core {
             log: log.map(Mutex::new),
             config,
             inner: Mutex::new(inner),
+            _claim: claim,
         };
         (Arc::new(core), to_hosts)
     }

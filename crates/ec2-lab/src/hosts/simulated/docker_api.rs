@@ -22,11 +22,11 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::dockerd_flags::DockerdFlags;
+use super::listening::Listening;
 use super::systemd_unit::within;
 
 /// What the daemon says of itself.
@@ -99,8 +99,8 @@ pub(super) fn tls(flags: &DockerdFlags, root: &Path) -> Result<Option<TlsAccepto
 }
 
 /// Opens the endpoint's socket.
-pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| {
+pub(super) fn listen(address: SocketAddr) -> Result<Listening, String> {
+    Listening::on(address).map_err(|error| {
         let reason = match error.kind() {
             io::ErrorKind::AddrInUse => "address already in use".to_owned(),
             _ => error.to_string(),
@@ -109,9 +109,9 @@ pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
-/// Serves until it is dropped, connections included. `seen` is told of every request.
+/// Serves until it is dropped or its socket closed, connections included. `seen` is told of every request.
 pub(super) async fn serve(
-    listener: TcpListener,
+    listener: Listening,
     tls: Option<TlsAcceptor>,
     daemon: Daemon,
     seen: impl Fn() + Clone + Send + Sync + 'static,
@@ -119,8 +119,8 @@ pub(super) async fn serve(
     let daemon = Arc::new(daemon);
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            continue;
+        let Some((stream, _)) = listener.accept().await else {
+            return;
         };
         while connections.try_join_next().is_some() {}
         let (tls, daemon, seen) = (tls.clone(), Arc::clone(&daemon), seen.clone());

@@ -272,7 +272,8 @@ impl Service {
             if behaviour == DockerStart::NeverListens {
                 continue;
             }
-            let listener = docker_api::listen(address).await.map_err(Exit::Dockerd)?;
+            let listener = docker_api::listen(address).map_err(Exit::Dockerd)?;
+            host.sockets.add(&listener);
             let counting = Arc::clone(host);
             let seen = move || count(&counting.counters.docker_requests);
             let serving = docker_api::serve(listener, tls.clone(), daemon.clone(), seen);

@@ -21,6 +21,7 @@ use super::disk::{Shelf, home};
 use super::docker_service::DockerService;
 use super::gate::Gate;
 use super::journal::Journal;
+use super::listening::Sockets;
 use super::options::{DockerAtBoot, HostOptions};
 use super::{calls, ssh_server};
 use crate::hosts::HostSpec;
@@ -34,6 +35,7 @@ pub(super) struct Host {
     pub(super) counters: Counters,
     pub(super) journal: Journal,
     pub(super) docker: DockerService,
+    pub(super) sockets: Sockets,
     /// Whether Docker starts at boot.
     pub(super) docker_enabled: AtomicBool,
     pub(super) console: Mutex<String>,
@@ -81,6 +83,7 @@ impl Host {
             counters: Counters::default(),
             journal: Journal::default(),
             docker: DockerService::default(),
+            sockets: Sockets::default(),
             docker_enabled: AtomicBool::new(options.docker != DockerAtBoot::Missing),
             console: Mutex::default(),
             spec: Mutex::new(spec),
@@ -164,7 +167,10 @@ impl Host {
                 None => ssh_server::listen(sshd),
             };
             match listener {
-                Ok(listener) => ssh_server::serve(host, listener, running).await,
+                Ok(listener) => {
+                    host.sockets.add(&listener);
+                    ssh_server::serve(host, listener, running).await;
+                }
                 Err(error) => lock(&host.console).push_str(&format!("sshd: {sshd}: {error}\n")),
             }
         }));
@@ -195,6 +201,7 @@ impl Host {
 
     /// The part of [`power_off`](Self::power_off) that needs no waiting.
     pub(super) fn cut_power(&self) -> Vec<JoinHandle<()>> {
+        self.sockets.close();
         let Some(power) = lock(&self.power).take() else {
             return Vec::new();
         };

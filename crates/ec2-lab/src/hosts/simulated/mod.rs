@@ -19,6 +19,7 @@ mod exec;
 mod gate;
 mod host;
 mod journal;
+mod listening;
 mod options;
 mod packages;
 mod programs;
@@ -169,9 +170,9 @@ impl Hosts for SimulatedHosts {
     }
 
     async fn terminate(&self, instance_id: &str) {
-        let host = lock(&self.hosts).remove(instance_id);
-        if let Some(host) = host {
+        if let Some(host) = self.find(instance_id) {
             host.power_off().await;
+            lock(&self.hosts).remove(instance_id);
             // What a process that ended just now has left open goes with the lab's directory.
             let _ = fs::remove_dir_all(&host.root);
         }

@@ -20,7 +20,7 @@ use russh::server::{
 };
 use russh::{Channel, ChannelId, MethodKind, MethodSet, Pty, Sig, SshId};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -28,23 +28,22 @@ use super::counters::count;
 use super::disk::home;
 use super::exec::{self, Control, Job, Work};
 use super::host::{Gates, Host, lock};
+use super::listening::Listening;
 use super::options::ExecFault;
 use super::pty::Size;
 use super::sftp;
 
 /// Binds sshd's address, which works at once or not at all.
-pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
+pub(super) fn listen(address: SocketAddr) -> io::Result<Listening> {
+    Listening::on(address)
 }
 
-/// Accepts until it is dropped, connections included.
-pub(super) async fn serve(host: Arc<Host>, listener: TcpListener, gates: Gates) {
+/// Accepts until it is dropped or its socket closed, connections included.
+pub(super) async fn serve(host: Arc<Host>, listener: Listening, gates: Gates) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, peer)) = listener.accept().await else {
-            continue;
+        let Some((stream, peer)) = listener.accept().await else {
+            return;
         };
         while connections.try_join_next().is_some() {}
         count(&host.counters.ssh_connections);
