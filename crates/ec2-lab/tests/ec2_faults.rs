@@ -57,6 +57,17 @@ async fn a_fault_chooses_calls_by_parameter_and_predicate() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_delivered_twice_is_answered_for_the_second_time() {
+    let (lab, caller) = lab().await;
+    lab.inject(Fault::on("*", Effect::Twice).times(2));
+    let group = [("GroupName", "twice"), ("GroupDescription", "d")];
+    let answer = caller.call("CreateSecurityGroup", &group).await;
+    assert_eq!(answer.error().0, "InvalidGroup.Duplicate");
+    caller.call("RunInstances", &LAUNCH).await;
+    assert_eq!((lab.instances().len(), lab.count("RunInstances")), (2, 1));
+}
+
+#[tokio::test]
 async fn a_lost_answer_has_acted_and_a_dropped_call_has_not() {
     let (lab, caller) = lab().await;
     lab.inject(Fault::on("RunInstances", Effect::LoseAnswer));

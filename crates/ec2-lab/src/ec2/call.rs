@@ -61,6 +61,10 @@ pub(crate) async fn carry_out(
         (Err(error), None) => Err(error),
         (Ok(caller), None) => {
             let console = console(&core, &action, &params).await;
+            if effects.iter().any(|effect| matches!(effect, Effect::Twice)) {
+                // Whoever sent it hears of the second delivery alone.
+                let _ = act(&core, seq, &action, &params, &caller, &request_id, &console);
+            }
             act(&core, seq, &action, &params, &caller, &request_id, &console)
         }
     };
