@@ -98,26 +98,30 @@ async fn instance(
     let Some(id) = known_id(saved, resource) else {
         return unfinished(api, cx, saved, resource).await;
     };
-    let young = age(cx, resource.at) < CONSISTENCY_WINDOW;
-    let ended = look_up(cx, "the instance to be known", || async {
-        known(terminate(api, cx, &id).await)
-    });
     // Just launched, EC2 may know it in a moment; else it knows what there is.
-    let ended = if young {
-        ended.await
-    } else {
-        known(terminate(api, cx, &id).await)
-    };
-    match ended {
-        Ok(Some(())) => Ok(Undone::Gone),
-        Ok(None) => account::gone(api, cx, resource, &format!("the instance {id}")).await,
-        Err(error) if error.code() == "OperationNotPermitted" => Err(DriverError::new(
-            DriverErrorKind::Denied,
-            Protected(id.clone(), error),
-        )
-        .with_hint("remove its termination protection first, or terminate it in the console")),
-        Err(error) => Err(error.into()),
+    let young = age(cx, resource.at) < CONSISTENCY_WINDOW;
+    match end(api, cx, &id, young).await? {
+        Some(()) => Ok(Undone::Gone),
+        None => account::gone(api, cx, resource, &format!("the instance {id}")).await,
     }
+}
+
+/// Terminates an instance; `None` where EC2 does not know it, after a while where that is to be expected.
+async fn end(api: &Api, cx: &Cx, id: &str, patiently: bool) -> Result<Option<()>, DriverError> {
+    let once = || async { known(terminate(api, cx, id).await) };
+    let ended = if patiently {
+        look_up(cx, "the instance to be known", once).await
+    } else {
+        once().await
+    };
+    ended.map_err(|error| {
+        if error.code() != "OperationNotPermitted" {
+            return error.into();
+        }
+        let protected = Protected(id.to_owned(), error);
+        DriverError::new(DriverErrorKind::Denied, protected)
+            .with_hint("remove its termination protection first, or terminate it in the console")
+    })
 }
 
 fn known_id(saved: &Saved, resource: &Resource) -> Option<String> {
@@ -188,7 +192,12 @@ async fn unfinished(
         if state_name(&instance) != "terminated"
             && let Some(id) = instance.instance_id()
         {
-            terminate(api, cx, id).await?;
+            // Who has just found it may not find it the next moment.
+            if end(api, cx, id, true).await?.is_none() {
+                return Ok(Undone::Unresolved(format!(
+                    "the instance {id} was found, and then EC2 did not know it"
+                )));
+            }
         }
     }
     Ok(Undone::Gone)
