@@ -75,7 +75,15 @@ impl Library {
         let name = lock.name().clone();
         let record = match self.store.load(&name, &self.context()).await {
             Ok(record) => Ok(record),
-            Err(error) => self.record_by_journal(&name).ok_or(Error::from(error)),
+            Err(error) => match self.record_by_journal(&name) {
+                Some(record) => {
+                    let why = one_line(error);
+                    self.context()
+                        .warn(format!("({name}) going by the journal: {why}"));
+                    Ok(record)
+                }
+                None => Err(Error::from(error)),
+            },
         };
         let opened = record.and_then(|record| self.open_record(name.clone(), record));
         let machine = match opened {

@@ -80,8 +80,10 @@ impl Store {
     }
 
     /// Removes what crashes have left among the machines: directories on their way out, directories of
-    /// `locked` that never came to be, and those of others after an hour. What resists is left to the next.
+    /// `locked` that never came to be, and those of others after an hour; beside them, files that were
+    /// never completed. What resists is left to the next.
     pub(crate) fn sweep(&self, locked: &MachineName) {
+        self.disk.sweep_files(self.base());
         let places = [self.layout.machines(), self.layout.under(TOMBSTONES)];
         for entry in places
             .iter()
