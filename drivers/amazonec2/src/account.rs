@@ -2,7 +2,7 @@
 
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use machine_driver::DriverError;
-use machine_flow::{Cx, Resource, Undone, open_resources};
+use machine_flow::{Cx, Phase, Resource, Undone};
 
 use crate::call::CallError;
 use crate::client::Api;
@@ -62,11 +62,20 @@ pub(crate) async fn of_the_environment(
     Some(fresh)
 }
 
+/// Returns the account on record: the one that the answer to a launch named, be it undone by now, else the
+/// one that was known before.
 fn in_journal(cx: &Cx) -> Option<String> {
     let entries = cx.journal.entries().unwrap_or_default();
-    open_resources(&entries)
-        .into_iter()
-        .find_map(|resource| resource.intent.scope.account)
+    let told = entries.iter().find_map(|entry| match &entry.phase {
+        Phase::Made { account, .. } => account.clone(),
+        _ => None,
+    });
+    told.or_else(|| {
+        entries.into_iter().find_map(|entry| match entry.phase {
+            Phase::Intent { intent } => intent.scope.account,
+            _ => None,
+        })
+    })
 }
 
 /// Asks which account an access key is of, be it still good or not.
@@ -87,15 +96,23 @@ async fn owner_of(api: &Api, cx: &Cx, access_key: &str) -> Result<Option<String>
 /// Says what a not-found means for a resource.
 ///
 /// Gone, where the resource is older than EC2's consistency window and the caller is of the account
-/// on record; for want of a record (machines of the Go binary) the caller is believed.
+/// on record. For want of a record, machines of the Go binary believe the caller, and so does a machine
+/// that still has the keys it was made with.
 pub(crate) async fn gone(
     api: &Api,
     cx: &Cx,
+    saved: &Saved,
     resource: &Resource,
     what: &str,
 ) -> Result<Undone, DriverError> {
     let scope = &resource.intent.scope;
-    if let Some(account) = &scope.account {
+    let account = in_journal(cx).or_else(|| scope.account.clone());
+    if account.is_none() && resource.step.is_some() && saved.access_key.is_empty() {
+        return Ok(Undone::Unresolved(format!(
+            "{what} was not found, and it is not on record in which account it was made"
+        )));
+    }
+    if let Some(account) = &account {
         match caller(api, cx).await {
             Ok(Some(own)) if own == *account => {}
             Ok(own) => {

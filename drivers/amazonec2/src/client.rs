@@ -1,7 +1,7 @@
 //! The EC2 client of one machine, built by hand from what is needed and at the first call.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_ec2::config::retry::RetryConfig;
@@ -44,6 +44,8 @@ pub(crate) struct Api {
     pub region: String,
     /// Empty for AWS's own.
     pub endpoint: String,
+    /// Whose account this is, as soon as an answer has told it.
+    account: Arc<OnceLock<String>>,
     /// How long to wait where EC2 says that there are too many calls.
     pub throttle_patience: Duration,
     /// The turns that all processes of the store take while EC2 says so.
@@ -115,6 +117,7 @@ impl Api {
             ec2: aws_sdk_ec2::Client::from_conf(config.build()),
             region,
             endpoint,
+            account: Arc::default(),
             throttle_patience: if retries < 0 {
                 Duration::ZERO
             } else {
@@ -125,6 +128,46 @@ impl Api {
             environment: Arc::new(environment),
             keys,
         }
+    }
+
+    /// Remembers the owner of something that is the caller's own. No call is made for it.
+    pub(crate) fn learn_account(&self, owner: Option<&str>) {
+        if let Some(owner) = owner.filter(|owner| !owner.is_empty()) {
+            // The first answer counts; all of them name the same account.
+            let _ = self.account.set(owner.to_owned());
+        }
+    }
+
+    /// Says where that is what this client makes, as the journal has it.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope {
+            account: self.account.get().cloned(),
+            region: self.region.clone(),
+            endpoint: self.endpoint.clone(),
+        }
+    }
+
+    /// Returns a client of the place where something was made, where that is not this one: the
+    /// configuration may have been changed since.
+    pub(crate) fn of_place(&self, scope: &Scope, saved: &Saved) -> Option<Self> {
+        let here = scope.region == self.region && scope.endpoint == self.endpoint;
+        if here || scope.region.is_empty() {
+            return None;
+        }
+        let elsewhere = Saved {
+            region: scope.region.clone(),
+            endpoint: scope.endpoint.clone(),
+            ..saved.clone()
+        };
+        let (keys, http) = (self.keys.clone(), self.http.clone());
+        let environment = (*self.environment).clone();
+        Some(Self::with(
+            &elsewhere,
+            keys,
+            http,
+            environment,
+            self.pace.clone(),
+        ))
     }
 
     /// Makes the client that asks whose credentials these are. Rarely needed, and so not kept.

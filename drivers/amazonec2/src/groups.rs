@@ -81,7 +81,11 @@ async fn describe(
             call.customize().interceptor(probe).send()
         })
         .await?;
-    Ok(answer.security_groups.unwrap_or_default())
+    let groups = answer.security_groups.unwrap_or_default();
+    // In a VPC that is shared, a group is still its maker's; one that itself is shared is rare, and what
+    // the launch says of its owner comes before this.
+    api.learn_account(groups.iter().find_map(|group| group.owner_id()));
+    Ok(groups)
 }
 
 /// Makes what is missing, opens what is closed, and returns the ids in the order of the flags.
@@ -130,7 +134,7 @@ async fn create(
     ));
     let made = cx.step(
         "create security group",
-        borrowed(saved, "security-group", name),
+        borrowed(api, "security-group", name),
         async {
             let answer = api
                 .call(cx, "CreateSecurityGroup", |probe| {
@@ -146,6 +150,9 @@ async fn create(
                 .await;
             let failed = match answer {
                 Ok(answer) => {
+                    // arn:aws:ec2:REGION:ACCOUNT:security-group/ID
+                    let arn = answer.security_group_arn.unwrap_or_default();
+                    api.learn_account(arn.split(':').nth(4));
                     let id = answer.group_id.unwrap_or_default();
                     return Ok(Made::with_id((id.clone(), Vec::new()), id));
                 }
@@ -177,13 +184,13 @@ async fn create(
     Ok(made.await?)
 }
 
-fn borrowed(saved: &Saved, kind: &str, key: &str) -> Intent {
+fn borrowed(api: &Api, kind: &str, key: &str) -> Intent {
     Intent {
         kind: kind.into(),
         key: key.into(),
         ownership: Ownership::Borrowed,
         undo: UndoOrder::Reverse,
-        scope: crate::client::scope(saved),
+        scope: api.scope(),
         detail: serde_json::Value::Null,
     }
 }
@@ -214,7 +221,7 @@ async fn open(
             networks.join(" and ")
         ));
     }
-    let opened = cx.step("open ports", borrowed(saved, "security-group-rule", group), async {
+    let opened = cx.step("open ports", borrowed(api, "security-group-rule", group), async {
         let answer = match authorize(api, cx, group, &closed).await {
             Err(error) if error.code() == "InvalidPermission.Duplicate" && closed.len() > 1 => {
                 one_by_one(api, cx, group, &closed).await

@@ -4,7 +4,7 @@
 use aws_sdk_ec2::primitives::Blob;
 use aws_sdk_ec2::types::{KeyPairInfo, ResourceType};
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_flow::{Cx, Intent, Made, Ownership, StepFailure, UndoOrder};
+use machine_flow::{Cx, Intent, JournalError, Made, Ownership, StepFailure, UndoOrder};
 use serde_json::json;
 
 use crate::call::CallError;
@@ -21,6 +21,8 @@ pub(crate) const KIND: &str = "key-pair";
 pub(crate) enum KeyPairError {
     #[error(transparent)]
     Call(#[from] CallError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     #[error(
         "There is already a keypair with the name {0}. Please either remove that keypair or use a different machine name."
     )]
@@ -33,6 +35,7 @@ impl From<KeyPairError> for DriverError {
     fn from(error: KeyPairError) -> Self {
         match error {
             KeyPairError::Call(error) => error.into(),
+            KeyPairError::Journal(error) => error.into(),
             other => Self::new(DriverErrorKind::PreCreate, other),
         }
     }
@@ -52,11 +55,16 @@ pub(crate) async fn import(
         key: name.clone(),
         ownership: Ownership::Ours,
         undo: UndoOrder::First,
-        scope: crate::client::scope(saved),
+        scope: api.scope(),
         // By its public half a lost import is recognised where tags are switched off.
         detail: json!({"public_key": key_body(public)}),
     };
     cx.step("import key pair", intent, async {
+        // Before the pair is there: whoever reads config.json then, the Go binary for one, can delete it.
+        let driver = serde_json::to_value(saved).unwrap_or_default();
+        if let Err(error) = cx.journal.save_driver(&driver) {
+            return Err(StepFailure::NotMade(error.into()));
+        }
         match put(api, cx, saved, store_id, public).await {
             Ok(id) => Ok(Made {
                 value: (),

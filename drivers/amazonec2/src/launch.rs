@@ -56,7 +56,12 @@ pub(crate) async fn launch(
                 _ => launch_tags(saved, store.1, tagging),
             };
             let request = LaunchRequest::new(saved, wishes, &candidate, token(cx), tags);
-            match run(api, cx, saved, &request).await {
+            let adopted = |instance: &Instance| {
+                let mut adopted = saved.clone();
+                adopt(&mut adopted, &candidate, places, instance);
+                adopted
+            };
+            match run(api, cx, saved, &request, adopted).await {
                 Ok(instance) => {
                     adopt(saved, &candidate, places, &instance);
                     cx.journal
@@ -117,17 +122,22 @@ async fn run(
     cx: &Cx,
     saved: &Saved,
     request: &LaunchRequest,
+    adopted: impl Fn(&Instance) -> Saved,
 ) -> Result<Instance, StepError<CallError>> {
     let intent = Intent {
         kind: KIND.into(),
         key: request.token.clone(),
         ownership: Ownership::Ours,
         undo: UndoOrder::Reverse,
-        scope: crate::client::scope(saved),
+        scope: api.scope(),
         detail: serde_json::to_value(request).unwrap_or_default(),
     };
     cx.step("launch instance", intent, async {
         let (instance, account) = settle(api, cx, saved, request).await?;
+        // At once, whatever is cancelled meanwhile: the Go binary reads nothing but config.json. A disk that
+        // refuses says so when the outcome is recorded.
+        let driver = serde_json::to_value(adopted(&instance)).unwrap_or_default();
+        let _ = cx.journal.save_driver(&driver);
         Ok(Made {
             id: instance.instance_id().map(str::to_owned),
             account,

@@ -66,6 +66,13 @@ impl Machine {
         fresh.is_some_and(|fresh| self.renewed.set(fresh).is_ok())
     }
 
+    /// Returns the client of the place where something was made.
+    fn api_of(&self, scope: &Scope) -> Api {
+        let here = self.api();
+        here.of_place(scope, &self.saved)
+            .unwrap_or_else(|| here.clone())
+    }
+
     fn keep(&self, cx: &Cx) -> Result<(), DriverError> {
         Ok(cx.journal.save_driver(&self.save())?)
     }
@@ -270,11 +277,21 @@ impl Driver for Machine {
     }
 
     async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError> {
-        match undo::undo(self.api(), cx, &self.saved, resource).await {
+        match undo::undo(
+            &self.api_of(&resource.intent.scope),
+            cx,
+            &self.saved,
+            resource,
+        )
+        .await
+        {
             Err(error) if account::are_credentials_refused(&error) => {
                 let account = resource.intent.scope.account.as_deref();
                 match self.renew(cx, account).await {
-                    true => undo::undo(self.api(), cx, &self.saved, resource).await,
+                    true => {
+                        let renewed = self.api_of(&resource.intent.scope);
+                        undo::undo(&renewed, cx, &self.saved, resource).await
+                    }
                     false => Err(error),
                 }
             }

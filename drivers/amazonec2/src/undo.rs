@@ -72,20 +72,26 @@ async fn key_pair(
         let public = resource.intent.detail["public_key"]
             .as_str()
             .unwrap_or_default();
-        let found = look_up(cx, "the key pair to be found", || {
-            keypair::find(api, cx, name)
-        })
+        let found = look_up(
+            cx,
+            "the key pair to be found",
+            is_young(cx, resource),
+            || keypair::find(api, cx, name),
+        )
         .await?;
         match found {
             Some(pair) if keypair::is_this_machines(&pair, saved, public) => {}
             Some(_) => return Ok(Undone::Gone),
-            None => return account::gone(api, cx, resource, &format!("the key pair {name}")).await,
+            None => {
+                return account::gone(api, cx, saved, resource, &format!("the key pair {name}"))
+                    .await;
+            }
         }
     }
     match keypair::delete(api, cx, name).await? {
         Some(_) => Ok(Undone::Gone),
         // EC2 calls it a success as well where there is none: here, or in the wrong account.
-        None => account::gone(api, cx, resource, &format!("the key pair {name}")).await,
+        None => account::gone(api, cx, saved, resource, &format!("the key pair {name}")).await,
     }
 }
 
@@ -98,23 +104,18 @@ async fn instance(
     let Some(id) = known_id(saved, resource) else {
         return unfinished(api, cx, saved, resource).await;
     };
-    // Just launched, EC2 may know it in a moment; else it knows what there is.
-    let young = age(cx, resource.at) < CONSISTENCY_WINDOW;
-    match end(api, cx, &id, young).await? {
+    match end(api, cx, &id, is_young(cx, resource)).await? {
         Some(()) => Ok(Undone::Gone),
-        None => account::gone(api, cx, resource, &format!("the instance {id}")).await,
+        None => account::gone(api, cx, saved, resource, &format!("the instance {id}")).await,
     }
 }
 
 /// Terminates an instance; `None` where EC2 does not know it, after a while where that is to be expected.
 async fn end(api: &Api, cx: &Cx, id: &str, patiently: bool) -> Result<Option<()>, DriverError> {
-    let once = || async { known(terminate(api, cx, id).await) };
-    let ended = if patiently {
-        look_up(cx, "the instance to be known", once).await
-    } else {
-        once().await
-    };
-    ended.map_err(|error| {
+    let ended = look_up(cx, "the instance to be known", patiently, || async {
+        known(terminate(api, cx, id).await)
+    });
+    ended.await.map_err(|error| {
         if error.code() != "OperationNotPermitted" {
             return error.into();
         }
@@ -167,22 +168,28 @@ async fn unfinished(
         format!("tag:{}", owner_key(saved, "id")),
         [saved.id.clone()],
     );
-    let found = look_up(cx, "a launch to be found", || async {
-        let mut found = Vec::new();
-        if tagged {
-            found = instances(api, cx, vec![by_tag.clone()]).await?;
-        }
-        // A launch that was refused its tags has its token still.
-        if found.is_empty() {
-            found = instances(api, cx, vec![by_token.clone()]).await?;
-        }
-        Ok((!found.is_empty()).then_some(found))
-    })
+    let found = look_up(
+        cx,
+        "a launch to be found",
+        is_young(cx, resource),
+        || async {
+            let mut found = Vec::new();
+            if tagged {
+                found = instances(api, cx, vec![by_tag.clone()]).await?;
+            }
+            // A launch that was refused its tags has its token still.
+            if found.is_empty() {
+                found = instances(api, cx, vec![by_token.clone()]).await?;
+            }
+            Ok((!found.is_empty()).then_some(found))
+        },
+    )
     .await?;
     let Some(found) = found else {
         return account::gone(
             api,
             cx,
+            saved,
             resource,
             &format!("a launch with the client token {}", resource.intent.key),
         )
@@ -203,12 +210,21 @@ async fn unfinished(
     Ok(Undone::Gone)
 }
 
-/// Looks until something is found or the patience is over.
+/// Tells whether EC2 may not know the resource yet; later it knows what there is.
+fn is_young(cx: &Cx, resource: &Resource) -> bool {
+    age(cx, resource.at) < CONSISTENCY_WINDOW
+}
+
+/// Looks once, or, patiently, until something is found or the patience is over.
 async fn look_up<T: Send, Fut: Future<Output = Result<Option<T>, CallError>> + Send>(
     cx: &Cx,
     what: &str,
+    patiently: bool,
     look: impl Fn() -> Fut + Sync,
 ) -> Result<Option<T>, CallError> {
+    if !patiently {
+        return look().await;
+    }
     let policy =
         WaitPolicy::backing_off(Duration::from_millis(500), Duration::from_secs(3), LOOK_UP);
     let found = wait_until_ready(cx, what, policy, || async {

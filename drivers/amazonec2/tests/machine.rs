@@ -7,9 +7,7 @@ mod room;
 use std::time::Duration;
 
 use driver_amazonec2::AmazonEc2;
-use ec2_lab::ec2::{
-    Blindness, Denial, Durations, Effect, Fault, Kind, Lab, OTHER_ACCESS_KEY, Shortage,
-};
+use ec2_lab::ec2::{Blindness, Denial, Durations, Effect, Fault, Kind, Lab, Shortage};
 use machine_driver::{DriverErrorKind, DriverKind, KeyMaterial};
 use machine_flow::{Journal, Phase};
 use machine_types::MachineState;
@@ -164,27 +162,6 @@ async fn a_launch_whose_answer_is_lost_is_one_instance() {
 }
 
 #[tokio::test]
-async fn a_launch_that_nobody_answered_is_found_by_its_token_and_undone() {
-    let room = Room::new().await;
-    let mut machine = room.machine(&[("retries", "0")]);
-    let lost = room
-        .lab
-        .inject(Fault::on("RunInstances", Effect::LoseAnswer).always());
-    let blind = room
-        .lab
-        .inject(Fault::error("DescribeInstances", "Unavailable").always());
-    let error = room.create(&mut machine).await.unwrap_err();
-    assert_eq!(error.kind, DriverErrorKind::Unavailable, "{error}");
-    assert_eq!(room.lab.live_instances().len(), 1);
-    room.lab.remove_fault(lost);
-    room.lab.remove_fault(blind);
-    let reloaded = room.reloaded();
-    let report = room.undo(&*reloaded).await;
-    assert!(report.is_clean(), "{:?}", report.left);
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
-}
-
-#[tokio::test]
 async fn a_fresh_key_and_group_may_be_unknown_for_a_moment() {
     let room = Room::new().await;
     for kind in [
@@ -203,53 +180,19 @@ async fn a_fresh_key_and_group_may_be_unknown_for_a_moment() {
 }
 
 #[tokio::test]
-async fn an_instance_that_ec2_does_not_know_yet_is_not_forgotten() {
+async fn the_key_pairs_name_is_on_the_disk_before_there_is_one() {
     let room = Room::new().await;
-    room.lab.blind(Kind::Instance, Blindness::whole_window());
-    let machine = room.created(&[]).await;
-    assert_eq!(
-        machine.state(&room.cx).await.unwrap(),
-        MachineState::Starting
-    );
-    let report = room.undo(&*machine).await;
-    assert_eq!(report.left.len(), 1, "the instance stays on record");
-    room.lab.clock().advance(Duration::from_secs(300));
-    assert!(room.undo(&*machine).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
-}
-
-#[tokio::test]
-async fn credentials_of_another_account_make_nothing_forgotten() {
-    let room = Room::new().await;
-    room.created(&[]).await;
-    room.lab.clock().advance(Duration::from_secs(600));
-    let mut saved = room.journal.driver();
-    saved["AccessKey"] = OTHER_ACCESS_KEY.into();
-    let stranger = AmazonEc2.load(&room.base("e1"), &saved).unwrap();
-    let report = room.undo(&*stranger).await;
-    assert_eq!(
-        report
-            .left
-            .iter()
-            .filter(|left| left.resource.intent.kind == "instance")
-            .count(),
-        1
-    );
-    assert_eq!(room.lab.live_instances().len(), 1);
-    assert!(room.undo(&*room.reloaded()).await.is_clean());
-}
-
-#[tokio::test]
-async fn what_is_gone_already_is_gone() {
-    let room = Room::new().await;
-    let machine = room.created(&[]).await;
-    room.lab.clock().advance(Duration::from_secs(600));
-    assert!(room.undo(&*machine).await.is_clean());
-    room.lab.clock().advance(Duration::from_secs(7200));
-    for resource in machine.saved_resources() {
-        let undone = machine.undo(&resource, &room.cx).await.unwrap();
-        assert!(matches!(undone, machine_flow::Undone::Gone), "{undone:?}");
-    }
+    let import = room.lab.hold("ImportKeyPair");
+    let mut machine = room.machine(&[]);
+    let looked = async {
+        import.arrived(1).await;
+        let name = room.journal.driver()["KeyName"].clone();
+        import.open();
+        name
+    };
+    let (created, name) = tokio::join!(room.create(&mut machine), looked);
+    created.unwrap();
+    assert_eq!(name, "e1");
 }
 
 #[tokio::test]
