@@ -11,9 +11,15 @@ use machine_types::{MachineName, Secret};
 use crate::machine::Machine;
 use crate::{Error, Library};
 
-/// The certificate that is on its way to the machine: it counts beside `server.pem` until the
+/// The certificates that are on their way to the machine: they count beside `server.pem` until a
 /// rotation is over, so that a crash in between cuts nobody off.
 const NEXT_SERVER_CERTIFICATE: &str = ".server-next.pem";
+
+/// How many of them count at most: each stands for a rotation that was cut off.
+const MOST_ON_THEIR_WAY: usize = 16;
+
+/// The last line of a certificate in PEM (RFC 7468).
+const PEM_END: &str = "-----END CERTIFICATE-----";
 
 /// How long a process waits for another one that is making the CA: a key pair and three files.
 pub(crate) const BOOTSTRAP: Duration = Duration::from_secs(30);
@@ -102,9 +108,24 @@ impl Library {
             .server(user, machine.name.as_str(), &hosts, self.ambient.now())
             .map_err(Error::Certificates)?;
         let next = self.next_server_certificate(&machine.name);
+        // Of a rotation that was cut off nobody knows how far it came: its certificate goes on counting.
+        let mut on_their_way = self.on_their_way(&machine.name);
+        on_their_way.push(issued.certificate.clone());
+        let first = on_their_way.len().saturating_sub(MOST_ON_THEIR_WAY);
         self.store
-            .write(&next, &issued.certificate, Access::Public)?;
+            .write(&next, &on_their_way[first..].concat(), Access::Public)?;
         Ok(issued)
+    }
+
+    /// Returns the certificates, one PEM text each, that rotations which were cut off may have put on the
+    /// machine.
+    fn on_their_way(&self, name: &MachineName) -> Vec<String> {
+        let next = self.next_server_certificate(name);
+        let text = self.store.read_text(&next).unwrap_or_default();
+        let each = text.split_inclusive(PEM_END).map(str::trim_start);
+        each.filter(|pem| Certificate::from_pem(pem).is_ok())
+            .map(|pem| format!("{}\n", pem.trim_end()))
+            .collect()
     }
 
     /// Returns the certificate that the machine has, if it can stay.
@@ -180,9 +201,8 @@ impl Library {
                 &file(MachineFile::Key),
             )?;
             let mut pins = vec![self.certificate(&server)?];
-            let next = self.next_server_certificate(&machine.name);
-            if next.exists() {
-                pins.push(self.certificate(&next)?);
+            for pem in self.on_their_way(&machine.name) {
+                pins.push(Certificate::from_pem(&pem).map_err(Error::Certificates)?);
             }
             (identity, Pins::new(&pins))
         } else {

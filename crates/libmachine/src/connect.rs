@@ -79,7 +79,7 @@ impl Library {
     /// cloud says that it runs.
     ///
     /// # Errors
-    /// [`Error::NotRunning`], or the driver's where nobody can tell.
+    /// [`Error::NotRunning`]; the driver's where it cannot tell; [`Error::Dial`] where it does not in time.
     pub async fn url(&self, name: &str) -> Result<String, Error> {
         let machine = self.open(name).await?;
         let cx = self.context_about(&machine.name);
@@ -88,12 +88,14 @@ impl Library {
             // Somebody else looks after it: the URL is what it is.
             return Ok(url);
         }
-        if let Some(endpoint) = DockerUrl::parse(&url)
-            && Dialer::plain(DIAL).reach(&endpoint).await.is_ok()
-        {
+        let endpoint = DockerUrl::parse(&url).ok_or_else(|| Error::NoEngine(url.clone()))?;
+        let Err(silence) = Dialer::plain(DIAL).reach(&endpoint).await else {
             return Ok(url);
-        }
-        match machine.driver.state(&cx).await? {
+        };
+        let asked = tokio::time::timeout(ASK, machine.driver.state(&cx)).await;
+        // Nobody says why within the time of a command that tells dead from alive.
+        let state = asked.map_err(|_| Error::Dial(silence))?;
+        match state? {
             MachineState::Running => Ok(url),
             _ => Err(Error::NotRunning),
         }
@@ -112,10 +114,14 @@ impl Library {
     async fn engine_url(&self, machine: &Machine, cx: &Cx) -> Result<String, Error> {
         match machine.driver.docker_host() {
             Some(url) => Ok(url),
-            None => match machine.driver.state(cx).await? {
-                MachineState::Running => Err(Error::NoAddress(machine.name.to_string())),
-                _ => Err(Error::NotRunning),
-            },
+            None => {
+                let unknown = || Error::NoAddress(machine.name.to_string());
+                let asked = tokio::time::timeout(ASK, machine.driver.state(cx)).await;
+                match asked.map_err(|_| unknown())?? {
+                    MachineState::Running => Err(unknown()),
+                    _ => Err(Error::NotRunning),
+                }
+            }
         }
     }
 

@@ -94,6 +94,14 @@ pub enum Error {
     /// It is stopped already.
     #[error("Machine \"{0}\" is already stopped.")]
     AlreadyStopped(String),
+    /// The machine did not stop in time. It may do so yet.
+    #[error("Machine {name:?} did not stop within {} s", within.as_secs())]
+    NotStopped {
+        /// The machine.
+        name: String,
+        /// How long it was waited for.
+        within: std::time::Duration,
+    },
     /// The machine has no address, or its driver no URL.
     #[error("machine {0:?} has no address yet")]
     NoAddress(String),

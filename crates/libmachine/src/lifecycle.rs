@@ -15,6 +15,9 @@ use crate::{Error, Library};
 /// restarting at all.
 const GOING_DOWN: Duration = Duration::from_secs(60);
 
+/// How long a stop may take in all: another command's lock, throttled calls, and the machine's own time.
+const STOP: Duration = Duration::from_secs(44);
+
 impl Library {
     /// Starts a stopped machine, learns its address, and re-issues its certificate where that is
     /// a new one. It ends when the engine answers.
@@ -33,11 +36,23 @@ impl Library {
         self.come_back(&mut work).await
     }
 
-    /// Shuts a machine down and waits for it, within the runner's 60 s.
+    /// Shuts a machine down and waits for it, for 45 s at most: the runner kills the command after 60.
     ///
     /// # Errors
-    /// [`Error::AlreadyStopped`]; the driver's.
+    /// [`Error::AlreadyStopped`]; the driver's; [`Error::NotStopped`].
     pub async fn stop(&self, name: &str) -> Result<(), Error> {
+        let stopping = self.stop_at_leisure(name);
+        tokio::select! {
+            biased;
+            stopped = stopping => stopped,
+            () = self.ambient.sleep(STOP) => Err(Error::NotStopped {
+                name: name.to_owned(),
+                within: STOP,
+            }),
+        }
+    }
+
+    async fn stop_at_leisure(&self, name: &str) -> Result<(), Error> {
         let mut work = self.open_for_work(name).await?;
         let cx = work.cx.clone();
         cx.say(format!("Stopping {name:?}..."));
