@@ -207,7 +207,13 @@ impl Home {
     /// Starts `docker-machine`, for a test that does not let it come to its end. What it says goes
     /// nowhere; dropping it kills it.
     pub fn start<S: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = S>) -> Child {
-        Command::new(crate::binary())
+        self.command(argv).spawn().unwrap()
+    }
+
+    /// A `docker-machine` that is about to be started, for a test that wants to hear it.
+    pub fn command<S: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(crate::binary());
+        command
             .args(argv)
             .env_clear()
             .envs(&self.environment)
@@ -215,9 +221,8 @@ impl Home {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap()
+            .kill_on_drop(true);
+        command
     }
 
     /// Runs any program in these surroundings to its end.

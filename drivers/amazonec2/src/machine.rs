@@ -277,21 +277,11 @@ impl Driver for Machine {
     }
 
     async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError> {
-        match undo::undo(
-            &self.api_of(&resource.intent.scope),
-            cx,
-            &self.saved,
-            resource,
-        )
-        .await
-        {
+        let place = &resource.intent.scope;
+        match undo::undo(&self.api_of(place), cx, &self.saved, resource).await {
             Err(error) if account::are_credentials_refused(&error) => {
-                let account = resource.intent.scope.account.as_deref();
-                match self.renew(cx, account).await {
-                    true => {
-                        let renewed = self.api_of(&resource.intent.scope);
-                        undo::undo(&renewed, cx, &self.saved, resource).await
-                    }
+                match self.renew(cx, place.account.as_deref()).await {
+                    true => undo::undo(&self.api_of(place), cx, &self.saved, resource).await,
                     false => Err(error),
                 }
             }

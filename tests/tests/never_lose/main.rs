@@ -11,10 +11,16 @@
 
 mod calls;
 mod files;
+mod full_disk;
 mod knife;
 mod moments;
+mod races;
+mod removal;
 mod room;
+mod rotation;
+mod signals;
 mod store;
 mod sweep;
+mod trouble;
 mod weather;
 mod work;

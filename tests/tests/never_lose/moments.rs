@@ -2,8 +2,11 @@
 //! record; by an error, a crash, a cancellation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use ec2_lab::ec2::Lab;
 use machine_flow::Moment;
+use machine_tests::flows::Flow;
 
 use crate::knife::{Knife, Places, Way};
 use crate::room::{Command, Ended, Room};
@@ -50,4 +53,60 @@ async fn a_create_cut_at_any_moment_of_a_step_leaves_nothing_behind() {
     for weather in Weather::ALL {
         matrix(weather).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unfinished_launch_is_looked_for_kept_on_record_and_settled_in_passing() {
+    let moments = Room::places(Places::Moments, Command::Create).await;
+    let intended = moments
+        .iter()
+        .position(|m| m == "AfterIntent of \"launch instance\"");
+    let room = Room::new().await;
+    let knife = Arc::new(Knife::at(Places::Moments, intended.unwrap(), Way::Crashes));
+    assert_eq!(room.cut(Command::Create, &knife).await, Ended::Crashed);
+    room.lab().clear_calls();
+    room.run(Command::Remove).await.ok();
+    let calls: Vec<String> = room
+        .lab()
+        .calls()
+        .into_iter()
+        .map(|call| call.action)
+        .collect();
+    assert_eq!(calls[0], "DeleteKeyPair", "a launch on its way then fails");
+    let looks = calls
+        .iter()
+        .filter(|call| *call == "DescribeInstances")
+        .count();
+    assert!(looks > 2, "{calls:?}");
+    assert_eq!(room.flow.home.tombstones(), 1);
+
+    room.lab().clock().advance(Duration::from_secs(6 * 60));
+    room.run(Command::Create).await.ok();
+    assert_eq!(room.flow.home.tombstones(), 0);
+    room.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launch_on_its_way_fails_when_its_key_pair_is_gone() {
+    let flow = Flow::start().await;
+    let gate = flow.lab.hold("RunInstances");
+    let mut argv = vec!["create".to_owned()];
+    argv.extend(flow.flags());
+    argv.push("m1".to_owned());
+    let mut create = flow.home.start(argv);
+    gate.arrived(1).await;
+    create.kill().await.unwrap();
+    let removed = flow.home.run(["rm", "-y", "m1"]).await.ok();
+    assert!(
+        removed.err.contains("left behind, and on record"),
+        "{removed}"
+    );
+    gate.open();
+    let failed = |lab: &Lab| {
+        lab.calls()
+            .iter()
+            .any(|call| call.action == "RunInstances" && call.finished)
+    };
+    flow.lab.until(failed).await;
+    assert_eq!(flow.lab.left_over(), Vec::<String>::new());
 }

@@ -46,7 +46,7 @@ pub(crate) fn assert_sound(home: &Home) {
         }
         let certificate =
             |public: &&str| name == **public || name.starts_with(&format!(".writing-{public}-"));
-        let allowed = if PUBLIC.iter().any(|public| certificate(public)) {
+        let allowed = if PUBLIC.iter().any(certificate) {
             0o644
         } else {
             0o600

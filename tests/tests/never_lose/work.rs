@@ -37,11 +37,12 @@ async fn cut_remove(nth: usize, way: Way, weather: Weather) {
     room.leave().await;
 }
 
-async fn cut_change(command: Command, places: usize, way: Way) {
+async fn cut_change(command: Command, places: usize, way: Way, weather: Weather) {
     let room = Room::new().await;
     room.run(Command::Create).await.ok();
     for nth in 0..places {
         room.prepare(command).await;
+        weather.over(room.lab());
         let ended = cut(&room, command, nth, way).await;
         room.assert_usable(command, &ended).await;
     }
@@ -66,8 +67,11 @@ async fn a_command_cut_after_any_call_or_remote_command_loses_nothing() {
         }
         for command in Command::CHANGES {
             let places = Room::places(Places::Work, command).await.len();
-            let name = format!("{command:?}, {way:?} at each of {places} places");
-            sweep.add_many(places, name, cut_change(command, places, way));
+            // What is there already is seen: no blindness.
+            for weather in [Weather::Fair, Weather::Throttled, Weather::Twice] {
+                let name = format!("{command:?}, {way:?} at each of {places} places, {weather:?}");
+                sweep.add_many(places, name, cut_change(command, places, way, weather));
+            }
         }
     }
     sweep.make("after every call and remote command").await;

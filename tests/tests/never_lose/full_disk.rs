@@ -1,0 +1,56 @@
+//! A real disk that is full: a store on a file system of its own, with room for less and less of a create.
+
+use std::path::Path;
+
+use machine_tests::flows::Flow;
+use machine_tests::left_out;
+use tokio::process::Command;
+
+use crate::store;
+
+/// A mounted file system; unmounted when dropped.
+struct Mounted<'a>(&'a Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let unmounted = std::process::Command::new("umount").arg(self.0).status();
+        assert!(unmounted.unwrap().success());
+    }
+}
+
+async fn mount(flow: &Flow, options: &str, at: &Path) -> bool {
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
+    flow.home.end(mount, b"").await.code == Some(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_costs_the_machine_and_nothing_else() {
+    let flow = Flow::start().await;
+    let base = flow.home.store();
+    std::fs::create_dir(&base).unwrap();
+    if !mount(&flow, "size=4k,mode=700", &base).await {
+        left_out("a full disk", "only root may mount one");
+        return;
+    }
+    let _mounted = Mounted(&base);
+    let (mut kilobytes, mut full) = (4, 0);
+    loop {
+        let created = flow.create("m1", &[]).await;
+        store::assert_sound(&flow.home);
+        if created.code == Some(0) {
+            break;
+        }
+        full += 1;
+        assert!(created.err.contains("No space left on device"), "{created}");
+        if flow.home.machine("m1").exists() {
+            flow.home.run(["rm", "-y", "m1"]).await.ok();
+        }
+        flow.assert_clean();
+        kilobytes += 8;
+        assert!(mount(&flow, &format!("remount,size={kilobytes}k"), &base).await);
+    }
+    assert!(full > 3, "it was full {full} times");
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}

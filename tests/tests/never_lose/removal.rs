@@ -1,0 +1,198 @@
+//! `rm` in any state, and what it must never forget.
+
+use std::fs;
+use std::time::Duration;
+
+use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Denial, KeyState, Lab, OTHER_ACCESS_KEY};
+use ec2_lab::hosts::HostOptions;
+use machine_tests::flows::Flow;
+
+async fn created() -> Flow {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    flow
+}
+
+/// Past EC2's consistency window, for EC2; the process's own clock stands where it is.
+fn later(lab: &Lab) {
+    lab.clock().advance(Duration::from_secs(6 * 60));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_goes_with_a_broken_an_empty_and_a_missing_configuration() {
+    for contents in [Some("{\"ConfigVersion\": 3, \"Dri"), Some(""), None] {
+        let flow = created().await;
+        let config = flow.home.machine("m1").join("config.json");
+        match contents {
+            Some(text) => fs::write(&config, text).unwrap(),
+            None => fs::remove_file(&config).unwrap(),
+        }
+        let removed = flow.home.run(["rm", "-y", "m1"]).await.ok();
+        let told = format!("{}{}", removed.out, removed.err);
+        assert!(told.contains("going by the journal"), "{removed}");
+        flow.assert_clean();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_forgotten_where_neither_configuration_nor_journal_tells() {
+    let flow = created().await;
+    let machine = flow.home.machine("m1");
+    fs::write(machine.join("config.json"), "").unwrap();
+    fs::remove_file(machine.join(".journal")).unwrap();
+    flow.home
+        .run(["rm", "-y", "m1"])
+        .await
+        .failed(1, &["config.json"]);
+    assert!(machine.exists());
+    assert_eq!(flow.lab.live_instances().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_already_is_gone() {
+    // Stopped; terminated by somebody else; and so long ago that EC2 has forgotten it, key pair included.
+    let flow = created().await;
+    flow.home.run(["stop", "m1"]).await.ok();
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+    flow.home
+        .run(["rm", "-y", "m1"])
+        .await
+        .failed(1, &["does not exist"]);
+
+    let flow = created().await;
+    let machine = flow.home.machine("m1");
+    let copy = flow.home.path().join("copy");
+    let mut cp = tokio::process::Command::new("cp");
+    cp.args(["-a".as_ref(), machine.as_os_str(), copy.as_os_str()]);
+    flow.home.end(cp, b"").await.ok();
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    // As after a restored backup: the machine is on disk again, terminated.
+    fs::rename(&copy, &machine).unwrap();
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_termination_keeps_the_machine_and_force_keeps_a_tombstone() {
+    let flow = created().await;
+    flow.lab.deny(Denial::of("ec2:TerminateInstances"));
+    flow.home
+        .run(["rm", "-y", "m1"])
+        .await
+        .failed(1, &["TerminateInstances", "m1"]);
+    assert!(flow.home.machine("m1").join("config.json").is_file());
+    flow.home.run(["inspect", "m1"]).await.ok();
+
+    let instance = flow.lab.live_instances().remove(0).id;
+    let forced = flow.home.run(["rm", "-f", "m1"]).await.ok();
+    assert!(
+        forced.err.contains("left behind, and on record") && forced.err.contains(&instance),
+        "{forced}"
+    );
+    assert!(!flow.home.machine("m1").exists());
+    assert_eq!(flow.home.tombstones(), 1);
+
+    // Whoever only reads leaves it alone.
+    flow.lab.heal();
+    flow.lab.clear_calls();
+    for argv in [
+        &["ls"][..],
+        &["ls", "-q"],
+        &["inspect", "m1"],
+        &["status", "m1"],
+    ] {
+        flow.home.run(argv).await;
+    }
+    assert_eq!(flow.changes(), Vec::<String>::new());
+    assert_eq!(flow.home.tombstones(), 1);
+
+    // A create settles it in passing.
+    flow.create("m2", &[]).await.ok();
+    assert_eq!(flow.home.tombstones(), 0);
+    flow.home.run(["rm", "-y", "m2"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_tombstones_hold_nobody_up() {
+    let flow = created().await;
+    flow.lab.deny(Denial::of("ec2:TerminateInstances"));
+    flow.home.run(["rm", "-f", "m1"]).await.ok();
+    flow.lab.heal();
+    // EC2 never answers to what the tombstone needs: the create goes on all the same.
+    let gate = flow.lab.hold("TerminateInstances");
+    flow.create("m2", &[]).await.ok();
+    gate.open();
+    flow.home.run(["rm", "-y", "m2"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_credentials_of_another_account_make_nothing_forgotten() {
+    let mut flow = Flow::start().await;
+    // Out of the provider chain: what comes from there is not saved, and may be another the next day.
+    flow.home.unset("AWS_ACCESS_KEY_ID");
+    flow.home.unset("AWS_SECRET_ACCESS_KEY");
+    let credentials = flow.home.path().join("credentials");
+    flow.home.set("AWS_SHARED_CREDENTIALS_FILE", &credentials);
+    let log_in = |key: &str| {
+        let profile =
+            format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = SECRET\n");
+        fs::write(&credentials, profile).unwrap();
+    };
+    log_in(ACCESS_KEY);
+    flow.create("m1", &[]).await.ok();
+    later(&flow.lab);
+    log_in(OTHER_ACCESS_KEY);
+    let removed = flow.home.run(["rm", "-y", "m1"]).await.ok();
+    for told in ["key pair m1", "instance i-", ACCOUNT] {
+        assert!(removed.err.contains(told), "{removed}");
+    }
+    let prune = flow.home.run(["prune", "--force"]).await;
+    assert_eq!(
+        (flow.lab.live_instances().len(), flow.lab.key_pairs().len()),
+        (1, 1),
+        "{prune}"
+    );
+    assert_eq!(flow.home.tombstones(), 1);
+
+    log_in(ACCESS_KEY);
+    flow.home.run(["prune", "--force"]).await;
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_do_those_that_have_expired() {
+    let flow = created().await;
+    flow.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
+    flow.home
+        .run(["rm", "-y", "m1"])
+        .await
+        .failed(1, &["RequestExpired"]);
+    assert!(flow.home.machine("m1").join("config.json").is_file());
+    flow.home.run(["rm", "-f", "m1"]).await.ok();
+    flow.home.run(["prune", "--force"]).await;
+    assert_eq!(flow.home.tombstones(), 1);
+
+    flow.lab.set_key_state(ACCESS_KEY, KeyState::Active);
+    flow.home.run(["prune", "--force"]).await;
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_does_a_configuration_that_names_another_region() {
+    let flow = Flow::with(HostOptions::default(), |lab| {
+        lab.regions(["us-east-1", "eu-west-1"])
+    })
+    .await;
+    flow.create("m1", &[]).await.ok();
+    later(&flow.lab);
+    let config = flow.home.machine("m1").join("config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    let moved = text.replace("\"Region\": \"us-east-1\"", "\"Region\": \"eu-west-1\"");
+    assert_ne!(text, moved);
+    fs::write(&config, moved).unwrap();
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
