@@ -30,6 +30,9 @@ const HASTE: u32 = 10;
 /// How often the lab's clock is moved.
 const TICK: Duration = Duration::from_millis(5);
 
+/// A process's main thread has that much (`ulimit -s`), other threads a quarter.
+const STACK: usize = 8 << 20;
+
 /// The machine of every room.
 pub(crate) const NAME: &str = "m1";
 
@@ -179,7 +182,11 @@ impl Room {
                 Err(payload) => std::panic::resume_unwind(payload),
             }
         };
-        tokio::task::spawn_blocking(process).await.unwrap()
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        // Nobody listens any more where the test has failed meanwhile.
+        thread.spawn(move || tell.send(process()).ok()).unwrap();
+        told.await.unwrap()
     }
 
     /// Removes what is there and looks that nothing is left: first what a `rm` can see, then, when EC2
@@ -231,7 +238,7 @@ async fn perform(
         Command::Create => library.create(request(flow)).await.map(|_| ()),
         Command::Start => library.start(NAME).await,
         Command::Stop => library.stop(NAME).await,
-        Command::Provision => library.provision(NAME).await,
+        Command::Provision => library.provision(NAME, Provisioning::default()).await,
         Command::RegenerateCerts => library.regenerate_certificates(NAME, false).await,
         Command::Config => library.connection(NAME, false).await.map(|_| ()),
         Command::Remove => library.remove(NAME, false).await.map(|_| ()),
@@ -239,6 +246,9 @@ async fn perform(
             let options = PruneOptions {
                 force: true,
                 older_than: Duration::ZERO,
+                all_stores: false,
+                tags: Vec::new(),
+                place: None,
             };
             library.prune(&options).await.map(|_| ())
         }
@@ -261,6 +271,8 @@ fn request(flow: &Flow) -> CreateRequest {
             ..SwarmOptions::default()
         },
         tls_sans: Vec::new(),
+        hostname_override: String::new(),
+        custom_install_script: String::new(),
         provisioning: Provisioning::default(),
     }
 }
