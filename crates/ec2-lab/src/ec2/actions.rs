@@ -5,8 +5,8 @@ use super::query::Params;
 use super::state::Cx;
 use super::xml::Xml;
 use super::{
-    fleet, groups, images, instances, interfaces, keys, launch, power, spot, tags, types, volumes,
-    vpc,
+    fleet, groups, images, instances, interfaces, keys, launch, power, spot, tags, templates,
+    types, volumes, vpc,
 };
 
 /// How a call is throttled.
@@ -44,7 +44,7 @@ fn silent_console(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     power::console(cx, params, "")
 }
 
-const ACTIONS: [Action; 38] = [
+const ACTIONS: [Action; 39] = [
     action(
         "AssociateIamInstanceProfile",
         Class::Mutating,
@@ -58,19 +58,11 @@ const ACTIONS: [Action; 38] = [
     action("CancelSpotInstanceRequests", Class::Mutating, spot::cancel),
     action("CreateFleet", Class::Launch, fleet::create),
     action("CreateKeyPair", Class::Mutating, keys::create),
-    action(
-        "CreateLaunchTemplate",
-        Class::Mutating,
-        fleet::create_template,
-    ),
+    action("CreateLaunchTemplate", Class::Mutating, templates::create),
     action("CreateSecurityGroup", Class::Mutating, groups::create),
     action("CreateTags", Class::Mutating, tags::create),
     action("DeleteKeyPair", Class::Mutating, keys::delete),
-    action(
-        "DeleteLaunchTemplate",
-        Class::Mutating,
-        fleet::delete_template,
-    ),
+    action("DeleteLaunchTemplate", Class::Mutating, templates::delete),
     action("DeleteSecurityGroup", Class::Mutating, groups::delete),
     action("DeleteTags", Class::Mutating, tags::delete),
     action("DeleteVolume", Class::Mutating, volumes::delete),
@@ -92,7 +84,12 @@ const ACTIONS: [Action; 38] = [
     action(
         "DescribeLaunchTemplates",
         Class::Describe,
-        fleet::describe_templates,
+        templates::describe,
+    ),
+    action(
+        "DescribeLaunchTemplateVersions",
+        Class::Describe,
+        templates::describe_versions,
     ),
     action(
         "DescribeNetworkInterfaces",

@@ -8,7 +8,6 @@ use base64::engine::general_purpose::STANDARD;
 use super::capacity::{Market, Wanted};
 use super::consistency::Kind;
 use super::error::ApiError;
-use super::fleet;
 use super::groups::GROUP;
 use super::images;
 use super::instances::{self, Instance, InstanceState, MetadataOptions, StateReason};
@@ -18,6 +17,7 @@ use super::query::Params;
 use super::spot::{self, SpotRequest};
 use super::state::{Cx, Tags};
 use super::tags;
+use super::templates;
 use super::types;
 use super::volumes;
 use super::vpc::{SUBNET, Subnet, bad_zone};
@@ -62,7 +62,7 @@ const TAGGED: [&str; 4] = [
 ];
 
 pub(crate) fn run(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
-    let full = fleet::with_template(cx, params)?;
+    let full = templates::with_template(cx, params)?;
     let zone = place(cx, &full)?.zone;
     let reservation = match cx.region.tokens.find(&zone, params)? {
         Some(known) => {
