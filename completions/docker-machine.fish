@@ -150,6 +150,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-ipv6-address-count -d 'Number of IPv6 addresses [default: 0] [$AWS_IPV6_ADDRESS_COUNT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-metadata-token -d 'Whether the metadata service wants a token: optional, required [default: optional]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-metadata-token-response-hop-limit -d 'Network hops that a metadata token may travel [default: 1]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-http-put-response-hop-limit -d 'Same as --amazonec2-metadata-token-response-hop-limit [default: 0] [$AWS_HTTP_PUT_RESPONSE_HOP_LIMIT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-http-tokens -d 'Same as --amazonec2-metadata-token [$AWS_HTTP_TOKENS]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-http-endpoint -d 'Metadata service: enabled, disabled [$AWS_HTTP_ENDPOINT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-http-protocol-ipv6 -d 'Metadata service over IPv6: enabled, disabled [$AWS_HTTP_PROTOCOL_IPV6]' -r
@@ -168,6 +169,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -s
 generic\t''
 none\t''"
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l open-firewall -d 'Let Docker\'s port through firewalld or ufw on the machine'
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l dry-run -d 'Check everything, print what would be made, and make nothing'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l swarm -d 'Record the machine as a member of a classic swarm'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l swarm-master -d 'Record it as the swarm\'s master'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l swarm-experimental -d 'Record the swarm\'s experimental features as on'
@@ -216,6 +218,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-ipv6-address-count -d 'Number of IPv6 addresses [default: 0] [$AWS_IPV6_ADDRESS_COUNT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-metadata-token -d 'Whether the metadata service wants a token: optional, required [default: optional]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-metadata-token-response-hop-limit -d 'Network hops that a metadata token may travel [default: 1]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-http-put-response-hop-limit -d 'Same as --amazonec2-metadata-token-response-hop-limit [default: 0] [$AWS_HTTP_PUT_RESPONSE_HOP_LIMIT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-http-tokens -d 'Same as --amazonec2-metadata-token [$AWS_HTTP_TOKENS]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-http-endpoint -d 'Metadata service: enabled, disabled [$AWS_HTTP_ENDPOINT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-http-protocol-ipv6 -d 'Metadata service over IPv6: enabled, disabled [$AWS_HTTP_PROTOCOL_IPV6]' -r
@@ -280,6 +283,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l 
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-ipv6-address-count -d 'Number of IPv6 addresses [default: 0] [$AWS_IPV6_ADDRESS_COUNT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-metadata-token -d 'Whether the metadata service wants a token: optional, required [default: optional]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-metadata-token-response-hop-limit -d 'Network hops that a metadata token may travel [default: 1]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-http-put-response-hop-limit -d 'Same as --amazonec2-metadata-token-response-hop-limit [default: 0] [$AWS_HTTP_PUT_RESPONSE_HOP_LIMIT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-http-tokens -d 'Same as --amazonec2-metadata-token [$AWS_HTTP_TOKENS]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-http-endpoint -d 'Metadata service: enabled, disabled [$AWS_HTTP_ENDPOINT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-http-protocol-ipv6 -d 'Metadata service over IPv6: enabled, disabled [$AWS_HTTP_PROTOCOL_IPV6]' -r

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use machine_driver::{Driver, DriverErrorKind, KeyMaterial, KeyPlan, Options};
+use machine_driver::{Driver, DriverError, DriverErrorKind, KeyMaterial, KeyPlan, Options};
 use machine_flow::{Cx, SpanKind, SpanOutcome, within};
 use machine_provision::InstallSource;
 use machine_store::{MachineFile, MachineRecord, NewFile, StoreError};
@@ -91,15 +91,11 @@ impl Library {
         let checked = driver.preflight(&cx).await;
         // Some flags can be judged only by asking the cloud; they leave nothing behind either.
         if let Err(error) = checked {
-            if error.kind == DriverErrorKind::Configuration {
-                return Err(Error::Configuration(error));
+            if error.kind != DriverErrorKind::Configuration {
+                self.bootstrap_certificates(&cx).await?;
+                cx.say("Running pre-create checks...");
             }
-            self.bootstrap_certificates(&cx).await?;
-            cx.say("Running pre-create checks...");
-            return Err(match error.kind {
-                DriverErrorKind::PreCreate => Error::PreCreate(error),
-                _ => Error::Driver(error),
-            });
+            return Err(before_creation(error));
         }
         self.bootstrap_certificates(&cx).await?;
         cx.say("Running pre-create checks...");
@@ -147,6 +143,35 @@ impl Library {
         }
     }
 
+    /// Checks all of a create that can be checked, and returns the plan: a line for each thing that
+    /// would be made or used. Makes nothing, here or in the cloud.
+    ///
+    /// # Errors
+    /// As [`Library::create`], but for what only a launch can tell.
+    pub async fn rehearse(&self, request: &CreateRequest) -> Result<Vec<String>, Error> {
+        let name: MachineName = request.name.parse()?;
+        let kind = self.kind(&request.driver)?;
+        if self.store.exists(&name) {
+            return Err(Error::AlreadyExists(request.name.clone()));
+        }
+        // A store that is not there yet has no id, and gets none.
+        let id = self.store.id()?;
+        let id = id.map_or_else(|| "new".to_owned(), |id| id.as_str().to_owned());
+        let base = self.base(&name, &request.swarm, id);
+        let mut driver = kind
+            .configure(&base, &request.options)
+            .map_err(Error::Configuration)?;
+        if !is_left_alone(&*driver) {
+            check_provisioning(request).await?;
+        }
+        if let plan @ KeyPlan::Copy { .. } = driver.key_plan() {
+            self.make_key(&plan).await?;
+        }
+        let cx = self.context();
+        driver.preflight(&cx).await.map_err(before_creation)?;
+        driver.rehearse(&cx).await.map_err(before_creation)
+    }
+
     async fn bring_up(
         &self,
         work: &mut Work,
@@ -167,8 +192,33 @@ impl Library {
             return Ok(times);
         }
 
+        loop {
+            let ended = match self.come_up(work, provisioning, cx, &mut times).await {
+                Err(Error::Driver(error)) if error.kind == DriverErrorKind::Capacity => error,
+                result => return result.map(|()| times),
+            };
+            phase = Phase::begin(cx, "launch");
+            let moved = work.machine.driver.relaunch(&ended, cx).await;
+            if !moved.map_err(Error::DriverCreate)? {
+                return Err(Error::Driver(ended));
+            }
+            self.save(work)?;
+            // Another host may get the address of the one that ended.
+            let _ = std::fs::remove_file(self.host_key_file(&work.machine.name));
+            times.launch += phase.end();
+        }
+    }
+
+    /// Waits until a launched machine can be logged in to, and sets it up.
+    async fn come_up(
+        &self,
+        work: &mut Work,
+        provisioning: Provisioning,
+        cx: &Cx,
+        times: &mut CreateTimes,
+    ) -> Result<(), Error> {
         cx.say("Waiting for machine to be running, this may take a few minutes...");
-        phase = Phase::begin(cx, "boot");
+        let phase = Phase::begin(cx, "boot");
         work.machine.driver.await_address(cx).await?;
         self.save(work)?;
         times.boot = phase.end();
@@ -185,7 +235,7 @@ impl Library {
             Ok((ssh, begun.end()))
         };
         (times.ssh, times.docker) = self.while_it_lives(machine, cx, coming_up).await?;
-        Ok(times)
+        Ok(())
     }
 
     /// Removes what a failed create has made, and says what it could not.
@@ -257,6 +307,15 @@ async fn check_provisioning(request: &CreateRequest) -> Result<(), Error> {
     machine_provision::check(&request.engine, name, &scripts)
         .await
         .map_err(|error| Error::Options(Box::new(error)))
+}
+
+/// Tells what kind of failure it is where nothing has been made yet.
+fn before_creation(error: DriverError) -> Error {
+    match error.kind {
+        DriverErrorKind::Configuration => Error::Configuration(error),
+        DriverErrorKind::PreCreate => Error::PreCreate(error),
+        _ => Error::Driver(error),
+    }
 }
 
 /// A part of a create, timed.

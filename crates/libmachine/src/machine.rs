@@ -1,5 +1,6 @@
 //! A machine of the store, opened: its record and its driver.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use machine_driver::Driver;
@@ -166,6 +167,10 @@ impl Library {
     }
 
     pub(crate) fn host_keys(&self, name: &MachineName) -> HostKeys {
-        HostKeys::PinAtFirstContact(self.store.file(name, MachineFile::KnownHosts))
+        HostKeys::PinAtFirstContact(self.host_key_file(name))
+    }
+
+    pub(crate) fn host_key_file(&self, name: &MachineName) -> PathBuf {
+        self.store.file(name, MachineFile::KnownHosts)
     }
 }

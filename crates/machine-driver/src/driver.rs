@@ -162,6 +162,13 @@ pub trait Driver: Send + Sync {
     /// Says which SSH key to make. Asks nobody.
     fn key_plan(&self) -> KeyPlan;
 
+    /// Goes through all that [`Driver::create`] would do, and makes nothing. Called after [`Driver::preflight`].
+    /// Returns the plan: a line for each thing that would be made or used, such as `import a key pair`.
+    ///
+    /// # Errors
+    /// What [`Driver::create`] would fail with, as far as the cloud can tell without doing it.
+    async fn rehearse(&self, cx: &Cx) -> Result<Vec<String>, DriverError>;
+
     /// Makes the machine: all resources by [`Cx::step`], ids saved by `cx.journal.save_driver` the moment they are
     /// known. Returns when the launch is certain; the machine may still be starting.
     ///
@@ -169,10 +176,20 @@ pub trait Driver: Send + Sync {
     /// Whatever was made, or may have been, is in the journal. The caller undoes it.
     async fn create(&mut self, key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError>;
 
+    /// Launches the machine somewhere else, after it ended for want of capacity while it was coming up:
+    /// `ended` is what [`Driver::await_address`] or [`Driver::ended`] said, of the kind
+    /// [`DriverErrorKind::Capacity`](crate::DriverErrorKind::Capacity). What ended is certainly gone, and off
+    /// the record, before anything else is made. `false`: there is nowhere else to go, and nothing was done.
+    ///
+    /// # Errors
+    /// As [`Driver::create`].
+    async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError>;
+
     /// Waits until the machine has an address to connect to, and keeps it. At once where it is known.
     ///
     /// # Errors
-    /// [`DriverErrorKind::Ended`](crate::DriverErrorKind::Ended) with the cloud's reason; a wait that ran out.
+    /// [`DriverErrorKind::Ended`](crate::DriverErrorKind::Ended) with the cloud's reason, or
+    /// [`DriverErrorKind::Capacity`](crate::DriverErrorKind::Capacity) where it is want of capacity; a wait that ran out.
     async fn await_address(&mut self, cx: &Cx) -> Result<(), DriverError>;
 
     /// Looks once whether the machine has ended by itself (terminated, reclaimed, failed), so that it can

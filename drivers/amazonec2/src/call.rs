@@ -97,6 +97,13 @@ impl CallError {
         }
     }
 
+    /// Tells whether the service judged the request itself, and not just who asks or how often.
+    pub(crate) fn is_verdict(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if !codes::is_throttling(code))
+            && !self.is_ambiguous()
+            && !self.is_denied()
+    }
+
     /// Tells whether the thing that was asked about does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         let code = self.code();
@@ -216,7 +223,8 @@ impl Api {
         }
         let probe = Probe::default();
         let (started, begun) = (cx.ambient.now(), cx.ambient.monotonic());
-        let answer = send(probe.clone()).await;
+        // The SDK's futures have tens of kilobytes, and a create has dozens of them.
+        let answer = Box::pin(send(probe.clone())).await;
         let request_id = match &answer {
             Ok(output) => output.request_id().map(str::to_owned),
             Err(error) => error.request_id().map(str::to_owned),
@@ -331,7 +339,7 @@ fn without_credentials(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// Leaves out what only AWS can read: the encoded part of a refusal is a kilobyte of base64.
-fn readable(message: &str) -> String {
+pub(crate) fn readable(message: &str) -> String {
     let plain = message
         .split(" Encoded authorization failure message")
         .next()

@@ -30,7 +30,12 @@ pub(crate) fn is_capacity(code: &str) -> bool {
                 | "InsufficientFreeAddressesInSubnet"
                 | "Unsupported"
                 | "UnsupportedHostConfiguration"
+                | "InsufficientVolumeCapacity"
+                | "InsufficientCapacityOnHost"
                 | "UnfulfillableCapacity"
+                // Of a spot instance that ended (EC2 API Reference, StateReason).
+                | "SpotInstanceTermination"
+                | "SpotInstanceShutdown"
                 | "capacity-not-available"
         )
 }

@@ -1,11 +1,11 @@
 //! From flags to a machine that could be launched. Reads the files that flags name, and asks nobody.
 
 use std::path::Path;
-use std::time::Duration;
 
 use machine_driver::{Base, DriverError, DriverErrorKind, Options, SavedBase};
 use machine_types::Secret;
 
+use crate::flag_values::{Flags, duration, is_cidr, last_first, port_and_protocol, value};
 use crate::region::looks_like_a_region;
 use crate::saved::Saved;
 use crate::userdata;
@@ -41,10 +41,25 @@ pub(crate) enum ConfigureError {
         userdata::LARGEST
     )]
     UserDataTooLong { size: usize },
-    #[error("--amazonec2-use-fleet and --amazonec2-launch-template need each other")]
-    HalfAFleet,
-    #[error("--amazonec2-use-fleet cannot be used: this version launches with RunInstances only")]
-    Fleet,
+    #[error(
+        "--amazonec2-ipv6-address-only and --amazonec2-enable-primary-ipv6 require --amazonec2-ipv6-address-count to be greater than 0"
+    )]
+    NoIpv6Address,
+    #[error(
+        "--amazonec2-tags makes {tags} tags with the machine's name, and EC2 takes {} at most",
+        crate::tags::MOST
+    )]
+    TooManyTags { tags: usize },
+    #[error("using --amazonec2-use-fleet also requires --amazonec2-launch-template")]
+    FleetWithoutTemplate,
+    #[error(
+        "using --amazonec2-use-fleet also requires --amazonec2-ssh-keypath: the private half of the launch template's key pair"
+    )]
+    FleetWithoutKey,
+    #[error(
+        "--amazonec2-max-lifetime cannot be used with --amazonec2-use-fleet: the user data are the launch template's"
+    )]
+    FleetWithLifetime,
 }
 
 impl From<ConfigureError> for DriverError {
@@ -86,21 +101,24 @@ pub(crate) fn configure(base: &Base, options: &Options) -> Result<(Saved, Wishes
     let flags = Flags(options);
     let mut saved = save_flags(base, &flags)?;
     check_access(&saved)?;
+    check_launch(&saved)?;
     saved.zone = short_zone(&saved);
     for port in saved.open_ports.iter().flatten() {
         port_and_protocol(port)
             .ok_or_else(|| value("open-port", port, "a port such as 80 or 53/udp"))?;
     }
-    check_key(&saved)?;
-    if saved.use_fleet == saved.launch_template.is_empty() {
-        return Err(ConfigureError::HalfAFleet);
-    }
     if saved.use_fleet {
-        return Err(ConfigureError::Fleet);
+        check_fleet(&saved)?;
     }
+    check_key(&saved)?;
     let user_data = user_data(&saved)?;
+    // A fleet's template has an instance type of its own.
+    let types_count = !saved.use_fleet || flags.given("instance-type");
     let wishes = Wishes {
-        instance_types: last_first(flags.all("instance-type")),
+        instance_types: match types_count {
+            true => last_first(flags.all("instance-type")),
+            false => Vec::new(),
+        },
         subnets: last_first(flags.all("subnet-id")),
         user_data,
         cidrs: flags.list("security-group-cidr"),
@@ -144,7 +162,8 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
         session_token: Secret::new(flags.text("session-token")),
         region: flags.text("region"),
         ami: flags.text("ami"),
-        existing_key: !flags.text("keypair-name").is_empty(),
+        // The launch template's key pair is the user's, too.
+        existing_key: !flags.text("keypair-name").is_empty() || flags.bool("use-fleet"),
         key_name: flags.text("keypair-name"),
         instance_type: flags.text("instance-type"),
         security_group_names: Some(flags.list("security-group")),
@@ -154,7 +173,10 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
         device_name: flags.text("device-name"),
         root_size: flags.positive("root-size")?,
         volume_type: flags.text("volume-type"),
-        volume_encrypted: flags.bool("volume-encrypted") || flags.bool("encrypt-ebs-volume"),
+        // A key to encrypt with is a wish for encryption; EC2 refuses the one without the other.
+        volume_encrypted: flags.bool("volume-encrypted")
+            || flags.bool("encrypt-ebs-volume")
+            || !flags.either("volume-kms-key", "kms-key").is_empty(),
         volume_kms_key_id: flags.either("volume-kms-key", "kms-key"),
         iam_instance_profile: flags.text("iam-instance-profile"),
         vpc_id: flags.text("vpc-id"),
@@ -162,7 +184,7 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
         zone: flags.text("zone"),
         request_spot_instance: flags.bool("request-spot-instance"),
         spot_price: flags.text("spot-price"),
-        block_duration_minutes: flags.int("block-duration-minutes"),
+        block_duration_minutes: flags.block_duration()?,
         private_ip_only: flags.bool("private-address-only"),
         use_private_ip: flags.bool("use-private-address"),
         use_ebs_optimized_instance: flags.bool("use-ebs-optimized-instance"),
@@ -184,7 +206,7 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
                 "optional or required",
             )?,
         },
-        metadata_token_response_hop_limit: flags.positive("metadata-token-response-hop-limit")?,
+        metadata_token_response_hop_limit: flags.hop_limit()?,
         http_endpoint: flags.one_of(
             "http-endpoint",
             &["", "enabled", "disabled"],
@@ -195,7 +217,7 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
             &["", "enabled", "disabled"],
             "enabled or disabled",
         )?,
-        ipv6_address_count: flags.int("ipv6-address-count"),
+        ipv6_address_count: flags.within("ipv6-address-count", 0..=256, "a number from 0")?,
         enable_primary_ipv6: flags.bool("enable-primary-ipv6"),
         ipv6_address_only: flags.bool("ipv6-address-only"),
         use_fleet: flags.bool("use-fleet"),
@@ -236,6 +258,40 @@ fn short_zone(saved: &Saved) -> String {
     }
 }
 
+/// Checks what EC2 would refuse at the very end, after everything else has been made.
+fn check_launch(saved: &Saved) -> Result<(), ConfigureError> {
+    if saved.ipv6_address_count == 0 && (saved.ipv6_address_only || saved.enable_primary_ipv6) {
+        return Err(ConfigureError::NoIpv6Address);
+    }
+    let price = &saved.spot_price;
+    if saved.request_spot_instance && !price.is_empty() && !is_price(price) {
+        return Err(value("spot-price", price, "dollars per hour, such as 0.05"));
+    }
+    let tags = crate::tags::users_tags(saved).len();
+    if tags > crate::tags::MOST {
+        return Err(ConfigureError::TooManyTags { tags });
+    }
+    Ok(())
+}
+
+fn is_price(text: &str) -> bool {
+    text.parse::<f64>()
+        .is_ok_and(|price| price.is_finite() && price > 0.0)
+}
+
+fn check_fleet(saved: &Saved) -> Result<(), ConfigureError> {
+    if saved.launch_template.is_empty() {
+        return Err(ConfigureError::FleetWithoutTemplate);
+    }
+    if saved.ssh_private_key_path.is_empty() {
+        return Err(ConfigureError::FleetWithoutKey);
+    }
+    if !saved.max_lifetime.is_empty() {
+        return Err(ConfigureError::FleetWithLifetime);
+    }
+    Ok(())
+}
+
 fn check_key(saved: &Saved) -> Result<(), ConfigureError> {
     let private = &saved.ssh_private_key_path;
     if private.is_empty() {
@@ -246,7 +302,7 @@ fn check_key(saved: &Saved) -> Result<(), ConfigureError> {
         };
     }
     let mut files = vec![private.clone()];
-    if !saved.existing_key && !saved.use_fleet {
+    if !saved.existing_key {
         files.push(format!("{private}.pub"));
     }
     for path in files {
@@ -286,141 +342,4 @@ fn read(flag: &'static str, path: &str) -> Result<Vec<u8>, ConfigureError> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// Puts the last value first: a command line of the Go binary launches what it always launched.
-/// What is repeated counts once, and what is empty not at all.
-fn last_first(values: Vec<String>) -> Vec<String> {
-    let mut order = Vec::new();
-    let last = values.last().cloned();
-    for value in last.into_iter().chain(values) {
-        if !value.is_empty() && !order.contains(&value) {
-            order.push(value);
-        }
-    }
-    order
-}
-
-/// Reads `80` and `53/udp`.
-pub(crate) fn port_and_protocol(text: &str) -> Option<(i32, &str)> {
-    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let port: u16 = port.parse().ok()?;
-    (port > 0 && matches!(protocol, "tcp" | "udp")).then_some((i32::from(port), protocol))
-}
-
-fn is_cidr(text: &str) -> bool {
-    let Some((address, bits)) = text.split_once('/') else {
-        return false;
-    };
-    let most = match address.parse() {
-        Ok(std::net::IpAddr::V4(_)) => 32,
-        Ok(std::net::IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    bits.parse::<u8>().is_ok_and(|bits| bits <= most)
-}
-
-/// Reads `6h`, `90m`, `1h30m`; nothing shorter than a minute.
-fn duration(text: &str) -> Option<Duration> {
-    let (mut seconds, mut digits) = (0u64, String::new());
-    for c in text.chars() {
-        if c.is_ascii_digit() {
-            digits.push(c);
-            continue;
-        }
-        let unit = match c {
-            'd' => 86_400,
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return None,
-        };
-        let number: u64 = std::mem::take(&mut digits).parse().ok()?;
-        seconds = seconds.checked_add(number.checked_mul(unit)?)?;
-    }
-    (digits.is_empty() && seconds >= 60).then(|| Duration::from_secs(seconds))
-}
-
-fn value(flag: &'static str, value: impl ToString, wanted: &'static str) -> ConfigureError {
-    ConfigureError::Value {
-        flag,
-        value: value.to_string(),
-        wanted,
-    }
-}
-
-/// The options under their names without the driver's prefix.
-struct Flags<'a>(&'a Options);
-
-impl Flags<'_> {
-    fn text(&self, flag: &str) -> String {
-        self.0.string(&format!("amazonec2-{flag}"))
-    }
-    fn all(&self, flag: &str) -> Vec<String> {
-        self.0.all(&format!("amazonec2-{flag}"))
-    }
-    fn list(&self, flag: &str) -> Vec<String> {
-        self.0.list(&format!("amazonec2-{flag}"))
-    }
-    fn int(&self, flag: &str) -> i64 {
-        self.0.int(&format!("amazonec2-{flag}"))
-    }
-    fn bool(&self, flag: &str) -> bool {
-        self.0.bool(&format!("amazonec2-{flag}"))
-    }
-    fn given(&self, flag: &str) -> bool {
-        self.0.is_given(&format!("amazonec2-{flag}"))
-    }
-    fn either(&self, flag: &str, alias: &str) -> String {
-        Some(self.text(flag))
-            .filter(|text| !text.is_empty())
-            .unwrap_or_else(|| self.text(alias))
-    }
-    fn positive(&self, flag: &'static str) -> Result<i64, ConfigureError> {
-        let number = self.int(flag);
-        (1..=65_536)
-            .contains(&number)
-            .then_some(number)
-            .ok_or_else(|| value(flag, number, "a number above 0"))
-    }
-    fn one_of(
-        &self,
-        flag: &'static str,
-        words: &[&str],
-        wanted: &'static str,
-    ) -> Result<String, ConfigureError> {
-        let text = self.text(flag);
-        if words.contains(&text.as_str()) {
-            Ok(text)
-        } else {
-            Err(value(flag, text, wanted))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_value_is_tried_first_and_once() {
-        let order = last_first(["a", "b", "", "a", "c"].map(String::from).to_vec());
-        assert_eq!(order, ["c", "a", "b"]);
-        assert!(last_first(vec![String::new()]).is_empty());
-    }
-
-    #[test]
-    fn ports_and_networks_and_times() {
-        assert_eq!(port_and_protocol("80"), Some((80, "tcp")));
-        assert_eq!(port_and_protocol("53/udp"), Some((53, "udp")));
-        for bad in ["", "0", "65536", "80/icmp", "x", "80/"] {
-            assert_eq!(port_and_protocol(bad), None, "{bad}");
-        }
-        assert!(is_cidr("10.0.0.0/8") && is_cidr("2001:db8::/32"));
-        assert!(!is_cidr("10.0.0.0") && !is_cidr("10.0.0.0/33") && !is_cidr("x/8"));
-        assert_eq!(duration("1h30m"), Some(Duration::from_secs(5400)));
-        for bad in ["", "6", "h", "30s", "1w", "-1h"] {
-            assert_eq!(duration(bad), None, "{bad}");
-        }
-    }
 }

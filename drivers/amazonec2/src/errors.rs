@@ -50,16 +50,7 @@ fn hint(error: &CallError) -> Option<String> {
             code,
             message,
             ..
-        } if code == "UnauthorizedOperation" => {
-            let statement = statement(action, message);
-            Some(match message.contains("explicit deny") {
-                // AWS says which kind of policy it is: identity-based, service control, boundary…
-                true => format!(
-                    "a policy denies it explicitly, and no permission helps against that; in the policy that AWS names, except {statement}"
-                ),
-                false => format!("allow it with the policy statement {statement}"),
-            })
-        }
+        } if code == "UnauthorizedOperation" => Some(policy_hint(action, message)),
         CallError::Refused { code, .. } if codes::is_bad_credentials(code) => {
             Some("check the AWS credentials, their expiry, and this computer's clock".into())
         }
@@ -67,6 +58,18 @@ fn hint(error: &CallError) -> Option<String> {
             Some("too many EC2 calls at once in this account and region; try again later".into())
         }
         _ => None,
+    }
+}
+
+/// Says what would allow an action that was refused with a text of AWS's.
+pub(crate) fn policy_hint(action: &str, message: &str) -> String {
+    let statement = statement(action, message);
+    match message.contains("explicit deny") {
+        // AWS says which kind of policy it is: identity-based, service control, boundary…
+        true => format!(
+            "a policy denies it explicitly, and no permission helps against that; in the policy that AWS names, except {statement}"
+        ),
+        false => format!("allow it with the policy statement {statement}"),
     }
 }
 

@@ -239,7 +239,8 @@ fn of_groups(saved: &Saved, found: &[SecurityGroup]) -> Vec<Check> {
 }
 
 async fn of_key_pair(api: &Api, cx: &Cx, saved: &Saved) -> Option<Check> {
-    if !saved.existing_key {
+    // A fleet's key pair is its launch template's.
+    if !saved.existing_key || saved.use_fleet {
         return None;
     }
     let subject = "key pair";

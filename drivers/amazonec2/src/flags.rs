@@ -228,6 +228,12 @@ fn metadata() -> Vec<FlagSpec> {
             1,
             "Network hops that a metadata token may travel",
         ),
+        FlagSpec::int(
+            "amazonec2-http-put-response-hop-limit",
+            0,
+            "Same as --amazonec2-metadata-token-response-hop-limit",
+        )
+        .env("AWS_HTTP_PUT_RESPONSE_HOP_LIMIT"),
         text(
             "amazonec2-http-tokens",
             "AWS_HTTP_TOKENS",

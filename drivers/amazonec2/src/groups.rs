@@ -1,5 +1,6 @@
 //! Security groups: shared by machines, found or made, opened where needed, and never removed.
 
+use aws_sdk_ec2::operation::create_security_group::builders::CreateSecurityGroupFluentBuilder;
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroup};
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_flow::{Cx, Intent, Made, Ownership, StepFailure, UndoOrder};
@@ -7,7 +8,8 @@ use machine_types::DOCKER_PORT;
 
 use crate::call::CallError;
 use crate::client::Api;
-use crate::configure::{Wishes, port_and_protocol};
+use crate::configure::Wishes;
+use crate::flag_values::port_and_protocol;
 use crate::lookup::filter;
 use crate::saved::Saved;
 
@@ -98,15 +100,7 @@ pub(crate) async fn ensure(
 ) -> Result<Vec<String>, DriverError> {
     let mut ids = Vec::new();
     for name in saved.security_group_names.iter().flatten() {
-        let known = found.iter().find(|group| {
-            let field = if is_id(name) {
-                group.group_id()
-            } else {
-                group.group_name()
-            };
-            field == Some(name)
-        });
-        let (id, rules) = match known {
+        let (id, rules) = match known(found, name) {
             Some(group) => (
                 group.group_id().unwrap_or_default().to_owned(),
                 group.ip_permissions().to_vec(),
@@ -120,6 +114,31 @@ pub(crate) async fn ensure(
         ids.push(id);
     }
     Ok(ids)
+}
+
+/// Returns the group of this name or id.
+pub(crate) fn known<'a>(found: &'a [SecurityGroup], name: &str) -> Option<&'a SecurityGroup> {
+    found.iter().find(|group| {
+        let field = if is_id(name) {
+            group.group_id()
+        } else {
+            group.group_name()
+        };
+        field == Some(name)
+    })
+}
+
+/// Fills the call in that makes a group.
+pub(crate) fn create_call(
+    api: &Api,
+    saved: &Saved,
+    name: &str,
+) -> CreateSecurityGroupFluentBuilder {
+    api.ec2
+        .create_security_group()
+        .group_name(name)
+        .description("Docker Machine")
+        .vpc_id(&saved.vpc_id)
 }
 
 async fn create(
@@ -138,11 +157,7 @@ async fn create(
         async {
             let answer = api
                 .call(cx, "CreateSecurityGroup", |probe| {
-                    api.ec2
-                        .create_security_group()
-                        .group_name(name)
-                        .description("Docker Machine")
-                        .vpc_id(&saved.vpc_id)
+                    create_call(api, saved, name)
                         .customize()
                         .interceptor(probe)
                         .send()
@@ -195,6 +210,16 @@ fn borrowed(api: &Api, kind: &str, key: &str) -> Intent {
     }
 }
 
+/// Returns the rules that are missing.
+pub(crate) fn closed(saved: &Saved, wishes: &Wishes, rules: &[IpPermission]) -> Vec<IpPermission> {
+    let networks = networks(saved, wishes);
+    ports(saved)
+        .into_iter()
+        .filter(|(port, protocol)| !rules.iter().any(|rule| covers(rule, *port, protocol)))
+        .map(|(port, protocol)| permission(port, protocol, &networks))
+        .collect()
+}
+
 /// Opens the ports that no rule covers yet.
 async fn open(
     api: &Api,
@@ -204,12 +229,7 @@ async fn open(
     group: &str,
     rules: &[IpPermission],
 ) -> Result<(), DriverError> {
-    let networks = networks(saved, wishes);
-    let closed: Vec<IpPermission> = ports(saved)
-        .into_iter()
-        .filter(|(port, protocol)| !rules.iter().any(|rule| covers(rule, *port, protocol)))
-        .map(|(port, protocol)| permission(port, protocol, &networks))
-        .collect();
+    let closed = closed(saved, wishes, rules);
     if closed.is_empty() {
         return Ok(());
     }
@@ -218,7 +238,7 @@ async fn open(
             "({}) WARNING: the security group {group} is being opened to {}; \
              --amazonec2-security-group-cidr narrows it",
             saved.base.machine_name,
-            networks.join(" and ")
+            networks(saved, wishes).join(" and ")
         ));
     }
     let opened = cx.step("open ports", borrowed(api, "security-group-rule", group), async {

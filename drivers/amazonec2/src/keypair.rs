@@ -1,6 +1,7 @@
 //! The machine's key pair in EC2: imported under its name, replaced where it is a left-over of this
 //! store, and left alone where it is somebody else's.
 
+use aws_sdk_ec2::operation::import_key_pair::builders::ImportKeyPairFluentBuilder;
 use aws_sdk_ec2::primitives::Blob;
 use aws_sdk_ec2::types::{KeyPairInfo, ResourceType};
 use machine_driver::{DriverError, DriverErrorKind};
@@ -141,20 +142,30 @@ async fn import_with(
     public: &str,
     tags: &[crate::tags::Tag],
 ) -> Result<Option<String>, CallError> {
-    let tags = (!tags.is_empty()).then(|| vec![tag_specification(ResourceType::KeyPair, tags)]);
     let answer = api
         .call(cx, "ImportKeyPair", |probe| {
-            api.ec2
-                .import_key_pair()
-                .key_name(&saved.key_name)
-                .public_key_material(Blob::new(public.as_bytes()))
-                .set_tag_specifications(tags.clone())
+            import_call(api, saved, &Blob::new(public.as_bytes()), tags)
                 .customize()
                 .interceptor(probe)
                 .send()
         })
         .await?;
     Ok(answer.key_pair_id)
+}
+
+/// Fills the call in that imports a public key.
+pub(crate) fn import_call(
+    api: &Api,
+    saved: &Saved,
+    public: &Blob,
+    tags: &[crate::tags::Tag],
+) -> ImportKeyPairFluentBuilder {
+    let tags = (!tags.is_empty()).then(|| vec![tag_specification(ResourceType::KeyPair, tags)]);
+    api.ec2
+        .import_key_pair()
+        .key_name(&saved.key_name)
+        .public_key_material(public.clone())
+        .set_tag_specifications(tags)
 }
 
 /// Finds a key pair by its name.
@@ -212,7 +223,8 @@ pub(crate) fn is_this_machines(pair: &KeyPairInfo, saved: &Saved, public: &str) 
             && pair.public_key().map(key_body) == Some(key_body(public)))
 }
 
-fn is_this_stores(pair: &KeyPairInfo, saved: &Saved, store_id: &str) -> bool {
+/// Tells whether a key pair was imported for a machine of this store.
+pub(crate) fn is_this_stores(pair: &KeyPairInfo, saved: &Saved, store_id: &str) -> bool {
     !store_id.is_empty() && tag(pair, &owner_key(saved, "store")) == Some(store_id)
 }
 

@@ -6,6 +6,7 @@
 //! `libmachine` through the traits of `machine-driver`.
 
 mod account;
+mod attempts;
 mod call;
 mod candidates;
 mod client;
@@ -17,7 +18,11 @@ mod dns;
 mod environment;
 mod errors;
 mod examine;
+mod flag_values;
 mod flags;
+mod fleet;
+mod fleet_error;
+mod fleet_launch;
 mod fresh;
 mod groups;
 mod http;
@@ -32,11 +37,13 @@ mod pace;
 mod preflight;
 mod prune;
 mod region;
+mod rehearsal;
 mod request;
 mod retry;
 mod saved;
 mod shortage;
 mod states;
+mod tagging;
 mod tags;
 mod undo;
 mod userdata;

@@ -10,8 +10,9 @@ use machine_types::MachineState;
 
 use crate::call::CallError;
 use crate::client::Api;
+use crate::codes;
 use crate::fresh::CONSISTENCY_WINDOW;
-use crate::lookup::{instance, machine_state, reason, state_name};
+use crate::lookup::{instance, machine_state, reason, reason_code, state_name};
 use crate::saved::Saved;
 
 /// How long a launched or started instance may take to run and have its address.
@@ -35,6 +36,7 @@ pub(crate) enum LifecycleError {
         instance: String,
         state: String,
         reason: String,
+        code: String,
     },
     #[error("the instance {instance} is running, and has no {what} address")]
     NoAddress {
@@ -55,11 +57,22 @@ impl From<LifecycleError> for DriverError {
             LifecycleError::NoInstance { .. } | LifecycleError::Gone { .. } => {
                 DriverErrorKind::NotFound
             }
+            LifecycleError::Ended { ref code, .. } if codes::is_capacity(code) => {
+                DriverErrorKind::Capacity
+            }
             LifecycleError::Ended { .. } => DriverErrorKind::Ended,
             LifecycleError::NoAddress { .. } => DriverErrorKind::Other,
             LifecycleError::SpotStop { .. } => DriverErrorKind::Unsupported,
         };
         Self::new(kind, error)
+    }
+}
+
+/// Returns EC2's code for why an instance ended, where that is what an error is about.
+pub(crate) fn code_of(error: &DriverError) -> Option<&str> {
+    match error.cause().downcast_ref() {
+        Some(LifecycleError::Ended { code, .. }) => Some(code),
+        _ => None,
     }
 }
 
@@ -160,6 +173,7 @@ fn end_of(instance: &Instance) -> Option<DriverError> {
             instance: instance.instance_id().unwrap_or_default().to_owned(),
             state: state_name(instance).to_owned(),
             reason: reason(instance),
+            code: reason_code(instance).to_owned(),
         };
         error.into()
     })
@@ -205,6 +219,9 @@ pub(crate) async fn await_address(
     });
     let found = found.await?;
     take_addresses(saved, &found);
+    if saved.use_fleet {
+        crate::fleet_launch::take_facts(saved, &found);
+    }
     Ok(())
 }
 

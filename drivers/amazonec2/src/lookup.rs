@@ -85,6 +85,14 @@ pub(crate) fn machine_state(instance: &Instance) -> MachineState {
     }
 }
 
+/// Returns the code of the reason why the instance is in its state, without the side that EC2 blames:
+/// `InsufficientInstanceCapacity` of `Server.InsufficientInstanceCapacity`.
+pub(crate) fn reason_code(instance: &Instance) -> &str {
+    let code = instance.state_reason().and_then(|reason| reason.code());
+    let code = code.unwrap_or_default();
+    code.strip_prefix("Server.").unwrap_or(code)
+}
+
 /// Returns why the instance is in its state, in EC2's words.
 pub(crate) fn reason(instance: &Instance) -> String {
     let reason = instance.state_reason();

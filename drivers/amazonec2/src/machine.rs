@@ -10,12 +10,14 @@ use machine_flow::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
 use serde_json::{Map, Value};
 
+use crate::attempts::Attempts;
 use crate::client::{Api, scope};
 use crate::configure::Wishes;
 use crate::preflight::{self, Findings};
+use crate::rehearsal::Rehearsal;
 use crate::saved::Saved;
 use crate::tags::owner_key;
-use crate::{account, console, examine, groups, keypair, launch, lifecycle, undo};
+use crate::{account, console, examine, fleet_launch, groups, keypair, launch, lifecycle, undo};
 
 /// A machine of the driver `amazonec2`.
 pub(crate) struct Machine {
@@ -25,6 +27,8 @@ pub(crate) struct Machine {
     pub(crate) saved: Saved,
     pub(crate) wishes: Wishes,
     findings: Findings,
+    /// Of the create that is under way.
+    attempts: Option<Attempts>,
     api: OnceLock<Api>,
     /// The same with the environment's credentials, once AWS has refused the saved ones.
     renewed: OnceLock<Api>,
@@ -43,6 +47,7 @@ impl Machine {
             saved,
             wishes,
             findings: Findings::default(),
+            attempts: None,
             api: OnceLock::new(),
             renewed: OnceLock::new(),
         }
@@ -112,12 +117,24 @@ impl Driver for Machine {
         if self.saved.has_own_key() {
             return KeyPlan::Copy {
                 private: PathBuf::from(&self.saved.ssh_private_key_path),
-                public: !self.saved.existing_key && !self.saved.use_fleet,
+                public: !self.saved.existing_key,
             };
         }
         KeyPlan::Generate {
             algorithm: self.wishes.key_type.clone(),
         }
+    }
+
+    async fn rehearse(&self, cx: &Cx) -> Result<Vec<String>, DriverError> {
+        let rehearsal = Rehearsal {
+            api: self.api(),
+            cx,
+            saved: &self.saved,
+            wishes: &self.wishes,
+            findings: &self.findings,
+            store_id: &self.base.store_id,
+        };
+        rehearsal.run().await
     }
 
     async fn create(&mut self, key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError> {
@@ -126,6 +143,13 @@ impl Driver for Machine {
             "({}) Launching instance...",
             self.saved.base.machine_name
         ));
+        let store = (self.base.store.as_path(), self.base.store_id.as_str());
+        if self.saved.use_fleet {
+            let places = &self.findings.places;
+            let wishes = &self.wishes;
+            let launch = fleet_launch::launch(&api, cx, &mut self.saved, wishes, places, store.1);
+            return Box::pin(launch).await;
+        }
         let found = &self.findings.groups;
         let group_ids = groups::ensure(&api, cx, &self.saved, &self.wishes, found).await?;
         self.saved.security_group_ids = Some(group_ids);
@@ -136,23 +160,37 @@ impl Driver for Machine {
             keypair::import(&api, cx, &self.saved, &self.base.store_id, &key.public).await?;
         }
         self.keep(cx)?;
-        let store = (self.base.store.as_path(), self.base.store_id.as_str());
-        let instance = launch::launch(
-            &api,
-            cx,
-            &mut self.saved,
-            &self.wishes,
-            &self.findings.places,
-            store,
-        )
-        .await?;
+        let places = &self.findings.places;
+        let mut attempts = Attempts::new(&api, cx, &self.saved, &self.wishes, places, store);
+        attempts
+            .launch(&api, cx, &mut self.saved, &self.wishes)
+            .await?;
+        self.attempts = Some(attempts);
         self.keep(cx)?;
         cx.debug(format!(
             "launched {} with the private address {}",
-            instance.instance_id().unwrap_or_default(),
-            self.saved.private_ip_address
+            self.saved.instance_id, self.saved.private_ip_address
         ));
         Ok(())
+    }
+
+    async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError> {
+        let (code, attempts) = (lifecycle::code_of(ended), self.attempts.take());
+        let (Some(code), Some(mut attempts)) = (code, attempts) else {
+            return Ok(false);
+        };
+        if !attempts.moves_on(cx, &self.saved, code) {
+            return Ok(false);
+        }
+        let api = self.api().clone();
+        undo::settle_ended(&api, cx, &mut self.saved).await?;
+        self.keep(cx)?;
+        attempts
+            .launch(&api, cx, &mut self.saved, &self.wishes)
+            .await?;
+        self.attempts = Some(attempts);
+        self.keep(cx)?;
+        Ok(true)
     }
 
     async fn await_address(&mut self, cx: &Cx) -> Result<(), DriverError> {

@@ -9,7 +9,7 @@ use crate::client::Api;
 use crate::configure::Wishes;
 use crate::image::{self, ImageFacts};
 use crate::saved::Saved;
-use crate::{groups, keypair, network, tags};
+use crate::{fleet_launch, groups, keypair, network, tags};
 
 /// What the answers were.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +32,15 @@ pub(crate) async fn check(
         let name = &saved.base.machine_name;
         cx.say(format!(
             "({name}) Tags are not key value in pairs. {words} elements found"
+        ));
+    }
+    if saved.use_fleet {
+        return Box::pin(fleet(api, cx, saved, wishes)).await;
+    }
+    if !saved.launch_template.is_empty() {
+        cx.warn(format!(
+            "({}) --amazonec2-launch-template is not used without --amazonec2-use-fleet",
+            saved.base.machine_name
         ));
     }
     if saved.vpc_id.is_empty() && wishes.subnets.is_empty() {
@@ -66,6 +75,30 @@ pub(crate) async fn check(
     }
     apply(saved, wishes, image);
     Ok(Findings { places, groups })
+}
+
+/// Asks what a fleet depends on: its template decides on groups, key pair, image and volumes, and on
+/// the network where no subnets are given.
+async fn fleet(
+    api: &Api,
+    cx: &Cx,
+    saved: &mut Saved,
+    wishes: &Wishes,
+) -> Result<Findings, DriverError> {
+    let asked: &Saved = saved;
+    let places = async {
+        match wishes.subnets.is_empty() {
+            true => Ok(Vec::new()),
+            false => network::places(api, cx, asked, wishes).await,
+        }
+    };
+    let image = fleet_launch::check(api, cx, asked, &wishes.instance_types);
+    let (places, image) = tokio::try_join!(places, image)?;
+    apply(saved, wishes, image);
+    Ok(Findings {
+        places,
+        groups: Vec::new(),
+    })
 }
 
 /// Writes the place that was chosen into what is saved.

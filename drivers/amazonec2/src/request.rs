@@ -120,7 +120,8 @@ impl LaunchRequest {
             .device_index(0)
             .set_groups(Some(self.groups.clone()))
             .subnet_id(&self.subnet)
-            .associate_public_ip_address(!saved.private_ip_only)
+            // An IPv6-only subnet has none to give.
+            .associate_public_ip_address(!saved.private_ip_only && !saved.ipv6_address_only)
             .set_ipv6_address_count((addresses > 0).then_some(addresses))
             .set_primary_ipv6(saved.enable_primary_ipv6.then_some(true))
             .build()

@@ -3,21 +3,10 @@
 use crate::saved::Saved;
 
 /// The most tags that a resource may have (EC2 User Guide, "Tag restrictions").
-const MOST: usize = 50;
+pub(crate) const MOST: usize = 50;
 
 /// The prefix of our own tags, unless the user wants another one.
 pub(crate) const DEFAULT_PREFIX: &str = "docker-machine";
-
-/// Which tags a launch carries: fewer, where an organisation refuses more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tagging {
-    /// The user's and our own, on everything that is made.
-    All,
-    /// The user's only, on everything that is made.
-    UsersOnly,
-    /// None in the launch: the instance is tagged afterwards, as the Go fork tags spot instances.
-    Afterwards,
-}
 
 /// A key and a value.
 pub(crate) type Tag = (String, String);
@@ -55,13 +44,10 @@ pub(crate) fn users_tags(saved: &Saved) -> Vec<Tag> {
     tags
 }
 
-/// Returns all tags of a launch, ours last, and only where there is room for them.
-pub(crate) fn launch_tags(saved: &Saved, store_id: &str, tagging: Tagging) -> Vec<Tag> {
-    let mut tags = users_tags(saved);
-    if tagging == Tagging::All {
-        let room = MOST.saturating_sub(tags.len());
-        tags.extend(owner_tags(saved, store_id).into_iter().take(room));
-    }
+/// Puts our own tags behind the user's, as far as there is room for them.
+pub(crate) fn within_limit(mut tags: Vec<Tag>, ours: Vec<Tag>) -> Vec<Tag> {
+    let room = MOST.saturating_sub(tags.len());
+    tags.extend(ours.into_iter().take(room));
     tags
 }
 
@@ -97,14 +83,15 @@ mod tests {
 
     #[test]
     fn ours_come_last_and_yield_first() {
-        let tags = launch_tags(&saved("a,b"), "s", Tagging::All);
+        let all = |saved: &Saved| within_limit(users_tags(saved), owner_tags(saved, "s"));
+        let tags = all(&saved("a,b"));
         let keys: Vec<_> = tags.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(
             keys,
             ["Name", "a", "docker-machine:store", "docker-machine:id"]
         );
         let many: Vec<_> = (0..48).map(|n| format!("k{n},v")).collect();
-        let tags = launch_tags(&saved(&many.join(",")), "s", Tagging::All);
+        let tags = all(&saved(&many.join(",")));
         assert_eq!(tags.len(), 50);
         assert_eq!(tags[49].0, "docker-machine:store");
     }

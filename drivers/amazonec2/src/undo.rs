@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_flow::{Cx, Look, Resource, Undone, WaitError, WaitPolicy, wait_until_ready};
+use machine_flow::{
+    Cx, Look, Phase, Resource, Undone, WaitError, WaitPolicy, open_resources, wait_until_ready,
+};
 
 use crate::call::CallError;
 use crate::client::Api;
@@ -12,7 +14,7 @@ use crate::lifecycle::age;
 use crate::lookup::{filter, instances, state_name};
 use crate::saved::Saved;
 use crate::tags::owner_key;
-use crate::{account, keypair, launch, prune};
+use crate::{account, fleet, keypair, launch, prune};
 
 /// How long something that may exist is looked for.
 const LOOK_UP: Duration = Duration::from_secs(10);
@@ -155,6 +157,25 @@ async fn terminate(api: &Api, cx: &Cx, id: &str) -> Result<(), CallError> {
     .map(|_| ())
 }
 
+/// Makes certain that an instance that ended is gone, and takes it off the record.
+pub(crate) async fn settle_ended(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), DriverError> {
+    let id = std::mem::take(&mut saved.instance_id);
+    if let Err(error) = known(terminate(api, cx, &id).await) {
+        saved.instance_id = id;
+        return Err(error.into());
+    }
+    for resource in open_resources(&cx.journal.entries()?) {
+        if let Some(step) = resource.step
+            && resource.id.as_ref() == Some(&id)
+        {
+            cx.record(step, &resource.name, Phase::Undone)?;
+        }
+    }
+    saved.base.ip_address.clear();
+    saved.private_ip_address.clear();
+    Ok(())
+}
+
 /// Looks for a launch whose answer never came: by the machine's own tag, then by its client token.
 async fn unfinished(
     api: &Api,
@@ -168,6 +189,15 @@ async fn unfinished(
         format!("tag:{}", owner_key(saved, "id")),
         [saved.id.clone()],
     );
+    let detail = &resource.intent.detail;
+    let fleets = fleet::is_fleets(detail);
+    if fleets && !fleet::carries(detail, &owner_key(saved, "id")) {
+        return Ok(Undone::Unresolved(format!(
+            "the answer of CreateFleet was lost, and its instance carries no tag of ours: look for one \
+             named {} in EC2",
+            saved.base.machine_name
+        )));
+    }
     let found = look_up(
         cx,
         "a launch to be found",
@@ -178,7 +208,7 @@ async fn unfinished(
                 found = instances(api, cx, vec![by_tag.clone()]).await?;
             }
             // A launch that was refused its tags has its token still.
-            if found.is_empty() {
+            if found.is_empty() && !fleets {
                 found = instances(api, cx, vec![by_token.clone()]).await?;
             }
             Ok((!found.is_empty()).then_some(found))

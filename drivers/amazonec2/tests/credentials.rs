@@ -23,6 +23,7 @@ fn in_a_child(test: &str, access_key: Option<&str>) -> bool {
     child
         .env("IN_A_CHILD", "1")
         .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("RUST_MIN_STACK", "16777216")
         .env("HOME", "/nonexistent");
     if let Some(key) = access_key {
         child

@@ -36,7 +36,16 @@ async fn bad_flags_are_configuration_errors_and_ask_nobody() {
         (&[("use-fleet", "true")], "--amazonec2-launch-template"),
         (
             &[("use-fleet", "true"), ("launch-template", "t")],
-            "RunInstances only",
+            "--amazonec2-ssh-keypath",
+        ),
+        (
+            &[
+                ("use-fleet", "true"),
+                ("launch-template", "t"),
+                ("ssh-keypath", "k"),
+                ("max-lifetime", "6h"),
+            ],
+            "--amazonec2-max-lifetime cannot be used with --amazonec2-use-fleet",
         ),
     ] {
         let Err(error) = room.configure(flags) else {

@@ -7,9 +7,9 @@ mod room;
 use std::collections::BTreeSet;
 
 use driver_amazonec2::AmazonEc2;
-use ec2_lab::ec2::{ACCESS_KEY, Lab};
-use machine_driver::DriverKind;
-use room::Room;
+use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Lab};
+use machine_driver::{Driver, DriverKind};
+use room::{AMI, REGION, Room};
 
 /// The actions of the policy that ships with the driver.
 fn shipped() -> BTreeSet<String> {
@@ -22,6 +22,25 @@ fn shipped() -> BTreeSet<String> {
     actions
         .map(|action| action.as_str().unwrap().to_owned())
         .collect()
+}
+
+/// Makes a machine by fleet.
+async fn by_fleet(room: &Room) -> Box<dyn Driver> {
+    let key = room.store.path().join("key");
+    std::fs::write(&key, "private").unwrap();
+    room.lab.add_launch_template(
+        ACCOUNT,
+        REGION,
+        "workers",
+        &[("ImageId", AMI), ("InstanceType", "t3.small")],
+    );
+    let key = key.display().to_string();
+    let flags = [
+        ("use-fleet", "true"),
+        ("launch-template", "workers"),
+        ("ssh-keypath", key.as_str()),
+    ];
+    room.created(&flags).await
 }
 
 /// Makes every call that the driver knows, and returns their actions.
@@ -42,6 +61,7 @@ async fn everything(room: &Room) -> BTreeSet<String> {
         .await
         .unwrap();
     let spot = room.created(&[("request-spot-instance", "true")]).await;
+    by_fleet(room).await;
     let volume = room.lab.volumes()[0].id.clone();
     let request = room.lab.spot_requests()[0].id.clone();
     for item in AmazonEc2
@@ -97,6 +117,7 @@ async fn the_policy_in_the_wild_is_enough_where_the_group_is_there() {
         "ec2:RequestSpotInstances",
         "ec2:CancelSpotInstanceRequests",
         "ec2:AssociateIamInstanceProfile",
+        "ec2:CreateFleet",
     ];
     room.lab.allow_only(ACCESS_KEY, wild);
     // Another port than the group has open: it cannot be opened, and that is not the end.
@@ -110,6 +131,9 @@ async fn the_policy_in_the_wild_is_enough_where_the_group_is_there() {
     );
     assert_eq!(machine.diagnose(&room.cx).await, None);
     machine.restart(&room.cx).await.unwrap();
+    assert!(room.undo(&*machine).await.is_clean());
+    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    let machine = by_fleet(&room).await;
     assert!(room.undo(&*machine).await.is_clean());
     assert!(room.lab.clean(), "{:?}", room.lab.left_over());
 }

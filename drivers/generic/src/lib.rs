@@ -202,6 +202,14 @@ impl Driver for GenericDriver {
         }
     }
 
+    async fn rehearse(&self, _cx: &Cx) -> Result<Vec<String>, DriverError> {
+        let host = &self.saved.base;
+        Ok(vec![format!(
+            "use the host {} and log in as {} at port {}",
+            host.ip_address, host.ssh_user, host.ssh_port
+        )])
+    }
+
     async fn create(&mut self, _key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError> {
         if self.saved.ssh_key.is_empty() {
             cx.say(format!(
@@ -215,6 +223,10 @@ impl Driver for GenericDriver {
             ));
         }
         Ok(())
+    }
+
+    async fn relaunch(&mut self, _ended: &DriverError, _cx: &Cx) -> Result<bool, DriverError> {
+        Ok(false)
     }
 
     async fn await_address(&mut self, _cx: &Cx) -> Result<(), DriverError> {

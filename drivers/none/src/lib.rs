@@ -154,8 +154,16 @@ impl Driver for NoneDriver {
         KeyPlan::Nothing
     }
 
+    async fn rehearse(&self, _cx: &Cx) -> Result<Vec<String>, DriverError> {
+        Ok(vec![format!("use the engine at {}", self.saved.url)])
+    }
+
     async fn create(&mut self, _key: &KeyMaterial, _cx: &Cx) -> Result<(), DriverError> {
         Ok(())
+    }
+
+    async fn relaunch(&mut self, _ended: &DriverError, _cx: &Cx) -> Result<bool, DriverError> {
+        Ok(false)
     }
 
     async fn await_address(&mut self, _cx: &Cx) -> Result<(), DriverError> {

@@ -81,6 +81,10 @@ impl Command for Create {
                 "hostname-override",
                 "The host's name, instead of the machine's",
             )),
+            Flag::new(FlagSpec::bool(
+                "dry-run",
+                "Check everything, print what would be made, and make nothing",
+            )),
             swarm(FlagSpec::bool(
                 "swarm",
                 "Record the machine as a member of a classic swarm",
@@ -160,6 +164,14 @@ impl Command for Create {
             },
             provisioning: Provisioning::new(options.bool("open-firewall")),
         };
+        if options.bool("dry-run") {
+            let plan = cx.library.rehearse(&request).await?;
+            cx.print(&format!("Nothing was made. To create {name} is to"));
+            for line in plan {
+                cx.print(&format!("  {line}"));
+            }
+            return Ok(());
+        }
         let begun = cx.world.ambient.monotonic();
         let times = cx.library.create(request).await?;
         // A driver that makes nothing takes no time that anybody would want explained.

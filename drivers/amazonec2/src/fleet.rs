@@ -1,0 +1,282 @@
+//! CreateFleet of type `instant`: one call in which EC2 chooses among all instance types and subnets,
+//! with the user's launch template for everything else.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::operation::create_fleet::CreateFleetOutput;
+use aws_sdk_ec2::operation::create_fleet::builders::CreateFleetFluentBuilder;
+use aws_sdk_ec2::types::{
+    DefaultTargetCapacityType, FleetLaunchTemplateConfigRequest,
+    FleetLaunchTemplateOverridesRequest, FleetLaunchTemplateSpecificationRequest,
+    FleetOnDemandAllocationStrategy, FleetType, InstanceType, OnDemandOptionsRequest, ResourceType,
+    SpotAllocationStrategy, SpotOptionsRequest, TargetCapacitySpecificationRequest,
+};
+use machine_flow::{
+    Cancel, Cx, Intent, Look, Made, Ownership, StepError, StepFailure, UndoOrder, WaitPolicy,
+    wait_until_ready,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::call::CallError;
+use crate::candidates::Place;
+use crate::client::Api;
+use crate::configure::Wishes;
+use crate::fleet_error::FleetError;
+use crate::launch::{KIND, SETTLE};
+use crate::lookup::{self, filter};
+use crate::request::tag_specification;
+use crate::saved::Saved;
+use crate::tags::{Tag, owner_key};
+
+/// What CreateFleet is asked for; the journal keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FleetRequest {
+    pub token: String,
+    /// A name, or an id (`lt-…`).
+    pub launch_template: String,
+    /// In the order of preference; none: the template's.
+    pub instance_types: Vec<String>,
+    /// In the order of preference; none: the template's.
+    pub subnets: Vec<String>,
+    pub spot: bool,
+    /// Dollars an hour; empty: the on-demand price.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub max_price: String,
+    pub tags: Vec<Tag>,
+}
+
+/// An instance that a fleet has launched; CreateFleet tells no more of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Launched {
+    pub instance: String,
+    pub instance_type: Option<String>,
+    pub account: Option<String>,
+}
+
+impl FleetRequest {
+    /// Puts a fleet together for one market.
+    pub(crate) fn new(
+        cx: &Cx,
+        saved: &Saved,
+        wishes: &Wishes,
+        places: &[Place],
+        spot: bool,
+        tags: Vec<Tag>,
+    ) -> Self {
+        Self {
+            token: crate::launch::token(cx),
+            launch_template: saved.launch_template.clone(),
+            instance_types: wishes.instance_types.clone(),
+            subnets: places.iter().map(|place| place.subnet.clone()).collect(),
+            spot,
+            max_price: saved.spot_price.clone(),
+            tags,
+        }
+    }
+
+    /// Fills the call in.
+    pub(crate) fn fill(&self, call: CreateFleetFluentBuilder) -> CreateFleetFluentBuilder {
+        let template = FleetLaunchTemplateSpecificationRequest::builder().version("$Default");
+        let template = if self.launch_template.starts_with("lt-") {
+            template.launch_template_id(&self.launch_template)
+        } else {
+            template.launch_template_name(&self.launch_template)
+        };
+        let config = FleetLaunchTemplateConfigRequest::builder()
+            .launch_template_specification(template.build())
+            .set_overrides(Some(self.overrides()).filter(|all| !all.is_empty()))
+            .build();
+        let market = if self.spot {
+            DefaultTargetCapacityType::Spot
+        } else {
+            DefaultTargetCapacityType::OnDemand
+        };
+        let target = TargetCapacitySpecificationRequest::builder()
+            .total_target_capacity(1)
+            .default_target_capacity_type(market)
+            .build();
+        let spot = SpotOptionsRequest::builder()
+            .allocation_strategy(SpotAllocationStrategy::PriceCapacityOptimized)
+            .build();
+        let on_demand = OnDemandOptionsRequest::builder()
+            .allocation_strategy(FleetOnDemandAllocationStrategy::Prioritized)
+            .build();
+        call.client_token(&self.token)
+            .r#type(FleetType::Instant)
+            .launch_template_configs(config)
+            .target_capacity_specification(target)
+            .set_spot_options(self.spot.then_some(spot))
+            .set_on_demand_options((!self.spot).then_some(on_demand))
+            .set_tag_specifications((!self.tags.is_empty()).then(|| {
+                [
+                    ResourceType::Instance,
+                    ResourceType::Volume,
+                    ResourceType::NetworkInterface,
+                ]
+                .map(|kind| tag_specification(kind, &self.tags))
+                .to_vec()
+            }))
+    }
+
+    /// Every instance type in every subnet.
+    fn overrides(&self) -> Vec<FleetLaunchTemplateOverridesRequest> {
+        let or_the_templates = |all: &[String]| match all {
+            [] => vec![None],
+            all => all.iter().cloned().map(Some).collect(),
+        };
+        let price = (self.spot && !self.max_price.is_empty()).then(|| self.max_price.clone());
+        let mut all = Vec::new();
+        for instance_type in or_the_templates(&self.instance_types) {
+            for subnet in or_the_templates(&self.subnets) {
+                if instance_type.is_none() && subnet.is_none() && price.is_none() {
+                    continue;
+                }
+                let priority = u32::try_from(all.len()).map(f64::from).ok();
+                all.push(
+                    FleetLaunchTemplateOverridesRequest::builder()
+                        .set_instance_type(instance_type.as_deref().map(InstanceType::from))
+                        .set_subnet_id(subnet)
+                        .set_max_price(price.clone())
+                        .set_priority(priority.filter(|_| !self.spot))
+                        .build(),
+                );
+            }
+        }
+        all
+    }
+}
+
+/// Launches one fleet, and makes certain whether it has an instance.
+pub(crate) async fn run(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    request: &FleetRequest,
+) -> Result<Launched, StepError<FleetError>> {
+    let intent = Intent {
+        kind: KIND.into(),
+        key: request.token.clone(),
+        ownership: Ownership::Ours,
+        undo: UndoOrder::Reverse,
+        scope: api.scope(),
+        detail: serde_json::to_value(request).unwrap_or_default(),
+    };
+    cx.step("launch instance by fleet", intent, async {
+        let launched = settle(api, cx, saved, request).await?;
+        Ok(Made {
+            id: Some(launched.instance.clone()),
+            account: launched.account.clone(),
+            value: launched,
+        })
+    })
+    .await
+}
+
+/// Tells whether a resource is a fleet's launch, whose instance no client token finds.
+pub(crate) fn is_fleets(detail: &Value) -> bool {
+    detail.get("launch_template").is_some()
+}
+
+/// Tells whether a launch carries a tag with this key: what carries none cannot be found by it.
+pub(crate) fn carries(detail: &Value, key: &str) -> bool {
+    let tags = serde_json::from_value::<Vec<Tag>>(detail["tags"].clone()).unwrap_or_default();
+    tags.iter().any(|(own, _)| own == key)
+}
+
+/// Sends the request; where the answer is lost, looks for the instance by its tag, and else sends the
+/// same request again, until EC2 says what became of it.
+async fn settle(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    request: &FleetRequest,
+) -> Result<Launched, StepFailure<FleetError>> {
+    let lost = match send(api, cx, request).await {
+        Err(lost) if lost.is_ambiguous() => lost,
+        answer => return judge(api, request, answer),
+    };
+    let policy = WaitPolicy::backing_off(Duration::from_secs(1), Duration::from_secs(8), SETTLE);
+    // What was sent is waited for, and so the wait itself cannot be cancelled; it just ends earlier.
+    let steady = cx.with_cancel(Cancel::new());
+    let settled = wait_until_ready(&steady, "the fleet to be answered", policy, || async {
+        if let Some(found) = by_tag(api, &steady, saved, request).await {
+            return Ok::<_, std::convert::Infallible>(Look::Ready(Ok(found)));
+        }
+        Ok(match send(api, cx, request).await {
+            Err(error) if error.is_ambiguous() && cx.cancel.reason().is_none() => {
+                Look::Pending(error.to_string())
+            }
+            answer => Look::Ready(Err(answer)),
+        })
+    });
+    match settled.await {
+        Ok(Ok(found)) => Ok(found),
+        // Who may not ask any more has not heard what became of the first request.
+        Ok(Err(answer)) if answer.as_ref().err().is_none_or(CallError::is_verdict) => {
+            judge(api, request, answer)
+        }
+        _ => Err(StepFailure::Unknown(lost.into())),
+    }
+}
+
+async fn send(api: &Api, cx: &Cx, request: &FleetRequest) -> Result<CreateFleetOutput, CallError> {
+    api.call(cx, "CreateFleet", |probe| {
+        request
+            .fill(api.ec2.create_fleet())
+            .customize()
+            .interceptor(probe)
+            .send()
+    })
+    .await
+}
+
+fn judge(
+    api: &Api,
+    request: &FleetRequest,
+    answer: Result<CreateFleetOutput, CallError>,
+) -> Result<Launched, StepFailure<FleetError>> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return Err(StepFailure::NotMade(error.into())),
+    };
+    let launched = answer.instances().iter().find_map(|launched| {
+        Some(Launched {
+            instance: launched.instance_ids().first()?.clone(),
+            instance_type: launched.instance_type().map(|t| t.as_str().to_owned()),
+            account: None,
+        })
+    });
+    match launched {
+        Some(launched) => Ok(launched),
+        // Neither instance nor error: nobody can tell what that means.
+        None if answer.errors().is_empty() => Err(StepFailure::Unknown(FleetError::nothing(
+            api, request, &answer,
+        ))),
+        None => Err(StepFailure::NotMade(FleetError::nothing(
+            api, request, &answer,
+        ))),
+    }
+}
+
+async fn by_tag(api: &Api, cx: &Cx, saved: &Saved, request: &FleetRequest) -> Option<Launched> {
+    let key = owner_key(saved, "id");
+    if !request.tags.iter().any(|(own, _)| *own == key) {
+        return None;
+    }
+    let filters = vec![
+        filter(format!("tag:{key}"), [saved.id.clone()]),
+        filter(
+            "instance-state-name",
+            ["pending", "running"].map(str::to_owned),
+        ),
+    ];
+    let found = lookup::instances(api, cx, filters).await.ok()?;
+    found.into_iter().find_map(|(instance, account)| {
+        Some(Launched {
+            instance: instance.instance_id?,
+            instance_type: instance.instance_type.map(|t| t.as_str().to_owned()),
+            account,
+        })
+    })
+}

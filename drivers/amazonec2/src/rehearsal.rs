@@ -1,0 +1,325 @@
+//! `create --dry-run`: every call that would make something is sent with EC2's `DryRun`, which checks
+//! parameters and permissions and makes nothing.
+
+use aws_sdk_ec2::primitives::Blob;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use machine_driver::{DriverError, DriverErrorKind};
+use machine_flow::Cx;
+
+use crate::call::CallError;
+use crate::candidates::{Candidate, candidates};
+use crate::client::Api;
+use crate::codes;
+use crate::configure::{SpotFallback, Wishes};
+use crate::fleet::FleetRequest;
+use crate::keypair::{self, KeyPairError};
+use crate::preflight::Findings;
+use crate::request::LaunchRequest;
+use crate::saved::Saved;
+use crate::tagging::{Tagging, refusal};
+use crate::tags::owner_tags;
+use crate::{groups, launch};
+
+/// A call that was carried out, though it was asked not to be.
+#[derive(Debug, thiserror::Error)]
+#[error("the endpoint {endpoint} does not know DryRun: {action} was carried out ({made})")]
+struct Ignored {
+    endpoint: String,
+    action: &'static str,
+    made: String,
+}
+
+/// Why a rehearsed call does not do.
+enum Refused {
+    Call(CallError),
+    Ignored(Ignored),
+}
+
+impl From<Refused> for DriverError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Call(error) => error.into(),
+            Refused::Ignored(error) => Self::new(DriverErrorKind::Unsupported, error),
+        }
+    }
+}
+
+/// A rehearsal of one create.
+pub(crate) struct Rehearsal<'a> {
+    pub api: &'a Api,
+    pub cx: &'a Cx,
+    pub saved: &'a Saved,
+    pub wishes: &'a Wishes,
+    pub findings: &'a Findings,
+    pub store_id: &'a str,
+}
+
+impl Rehearsal<'_> {
+    /// Returns the plan, a line for each thing that would be made.
+    ///
+    /// # Errors
+    /// What EC2 would refuse. A candidate without capacity is one only where it is the last.
+    pub(crate) async fn run(&self) -> Result<Vec<String>, DriverError> {
+        if self.saved.use_fleet {
+            return self.fleet().await;
+        }
+        let mut plan = vec![self.key_pair().await?];
+        let mut ids = Vec::new();
+        for name in self.saved.security_group_names.iter().flatten() {
+            let (line, id) = self.group(name).await?;
+            plan.push(line);
+            ids.extend(id);
+        }
+        plan.push(self.image());
+        plan.extend(self.instance(ids).await?);
+        Ok(plan)
+    }
+
+    async fn key_pair(&self) -> Result<String, DriverError> {
+        let (saved, name) = (self.saved, &self.saved.base.machine_name);
+        if saved.existing_key {
+            return Ok(format!("use the key pair {}", saved.key_name));
+        }
+        let named = Saved {
+            key_name: name.clone(),
+            ..saved.clone()
+        };
+        if let Some(there) = keypair::find(self.api, self.cx, name).await? {
+            if !keypair::is_this_stores(&there, saved, self.store_id) {
+                return Err(KeyPairError::Taken(name.clone()).into());
+            }
+            return Ok(format!(
+                "replace the key pair {name}, which an earlier machine left behind"
+            ));
+        }
+        let mut tags = owner_tags(&named, self.store_id);
+        loop {
+            let call = keypair::import_call(self.api, &named, &nobodys_key(), &tags);
+            let answer = self
+                .api
+                .call(self.cx, "ImportKeyPair", |probe| {
+                    call.clone()
+                        .dry_run(true)
+                        .customize()
+                        .interceptor(probe)
+                        .send()
+                })
+                .await;
+            match self.passed("ImportKeyPair", answer.map(|made| made.key_pair_id)) {
+                Err(Refused::Call(error))
+                    if error.code() == "UnauthorizedOperation" && !tags.is_empty() =>
+                {
+                    tags.clear();
+                }
+                passed => {
+                    passed?;
+                    return Ok(format!("import a key pair under the name {name}"));
+                }
+            }
+        }
+    }
+
+    /// Rehearses one security group; returns its id where there is one.
+    async fn group(&self, name: &str) -> Result<(String, Option<String>), DriverError> {
+        let (api, cx, saved) = (self.api, self.cx, self.saved);
+        let known = groups::known(&self.findings.groups, name);
+        let id = known
+            .and_then(|group| group.group_id().map(str::to_owned))
+            .or_else(|| groups::is_id(name).then(|| name.to_owned()));
+        let Some(id) = id else {
+            let answer = api
+                .call(cx, "CreateSecurityGroup", |probe| {
+                    groups::create_call(api, saved, name)
+                        .dry_run(true)
+                        .customize()
+                        .interceptor(probe)
+                        .send()
+                })
+                .await;
+            self.passed("CreateSecurityGroup", answer.map(|made| made.group_id))?;
+            let line = format!("make the security group {name} in {}", saved.vpc_id);
+            return Ok((line, None));
+        };
+        let rules = known.map_or(&[][..], |group| group.ip_permissions());
+        let closed = groups::closed(saved, self.wishes, rules);
+        if closed.is_empty() || saved.security_group_read_only {
+            return Ok((format!("use the security group {name} as it is"), Some(id)));
+        }
+        let answer = api
+            .call(cx, "AuthorizeSecurityGroupIngress", |probe| {
+                api.ec2
+                    .authorize_security_group_ingress()
+                    .group_id(&id)
+                    .set_ip_permissions(Some(closed.clone()))
+                    .dry_run(true)
+                    .customize()
+                    .interceptor(probe)
+                    .send()
+            })
+            .await;
+        let ports: Vec<String> = closed
+            .iter()
+            .filter_map(|rule| Some(format!("{}/{}", rule.from_port()?, rule.ip_protocol()?)))
+            .collect();
+        let ports = ports.join(", ");
+        let answer = answer.map(|_| None);
+        let line = match self.passed("AuthorizeSecurityGroupIngress", answer) {
+            // The create goes on without, too.
+            Err(Refused::Call(error)) if error.is_denied() => {
+                format!("use the security group {name}, in which {ports} may not be opened")
+            }
+            passed => {
+                passed?;
+                format!("open {ports} in the security group {name}")
+            }
+        };
+        Ok((line, Some(id)))
+    }
+
+    fn image(&self) -> String {
+        let saved = self.saved;
+        format!(
+            "use the image {}, with {} GB of {} at {}, and log in as {}",
+            saved.ami, saved.root_size, saved.volume_type, saved.device_name, saved.base.ssh_user
+        )
+    }
+
+    async fn instance(&self, groups: Vec<String>) -> Result<Vec<String>, DriverError> {
+        let mut saved = self.saved.clone();
+        if !saved.existing_key {
+            // It is not there, and EC2 would say so.
+            saved.key_name.clear();
+        }
+        saved.security_group_ids = Some(groups);
+        let all = candidates(
+            &self.wishes.instance_types,
+            &self.findings.places,
+            saved.request_spot_instance,
+            self.wishes.spot_fallback != SpotFallback::Never,
+        );
+        let (mut plan, mut tagging, mut last) = (Vec::new(), Tagging::default(), None);
+        for candidate in &all {
+            match self.candidate(&saved, candidate, &mut tagging).await {
+                Ok(()) if plan.is_empty() => plan.push(format!("launch {}", candidate.describe())),
+                Ok(()) => plan.push(format!("or, without capacity, {}", candidate.describe())),
+                Err(Refused::Call(error)) if codes::is_capacity(error.code()) => last = Some(error),
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+        match last {
+            Some(error) if plan.is_empty() => return Err(error.into()),
+            _ => {}
+        }
+        let tags = tagging.at_birth(&saved, self.store_id);
+        let keys: Vec<_> = tags.iter().map(|(key, _)| key.as_str()).collect();
+        plan.push(match tagging {
+            Tagging::Afterwards => "tag the instance afterwards".to_owned(),
+            _ => format!("tag all of it with {}", keys.join(", ")),
+        });
+        Ok(plan)
+    }
+
+    async fn candidate(
+        &self,
+        saved: &Saved,
+        candidate: &Candidate,
+        tagging: &mut Tagging,
+    ) -> Result<(), Refused> {
+        loop {
+            let tags = tagging.at_birth(saved, self.store_id);
+            let token = launch::token(self.cx);
+            let request = LaunchRequest::new(saved, self.wishes, candidate, token, tags);
+            let answer = self
+                .api
+                .call(self.cx, "RunInstances", |probe| {
+                    request
+                        .fill(self.api.ec2.run_instances(), saved)
+                        .dry_run(true)
+                        .customize()
+                        .interceptor(probe)
+                        .send()
+                })
+                .await;
+            let made = answer.map(|made| {
+                let instance = made.instances().first();
+                instance.and_then(|i| i.instance_id().map(str::to_owned))
+            });
+            let Err(refused) = self.passed("RunInstances", made) else {
+                return Ok(());
+            };
+            *tagging = self.fewer(*tagging, refused)?;
+        }
+    }
+
+    async fn fleet(&self) -> Result<Vec<String>, DriverError> {
+        let (saved, mut tagging) = (self.saved, Tagging::default());
+        loop {
+            let request = FleetRequest::new(
+                self.cx,
+                saved,
+                self.wishes,
+                &self.findings.places,
+                saved.request_spot_instance,
+                tagging.at_birth(saved, self.store_id),
+            );
+            let answer = self
+                .api
+                .call(self.cx, "CreateFleet", |probe| {
+                    request
+                        .fill(self.api.ec2.create_fleet())
+                        .dry_run(true)
+                        .customize()
+                        .interceptor(probe)
+                        .send()
+                })
+                .await;
+            match self.passed("CreateFleet", answer.map(|made| made.fleet_id)) {
+                Ok(()) => {
+                    return Ok(vec![format!(
+                        "launch a fleet of one {} instance with the launch template {}",
+                        if request.spot { "spot" } else { "on-demand" },
+                        saved.launch_template
+                    )]);
+                }
+                Err(refused) => tagging = self.fewer(tagging, refused)?,
+            }
+        }
+    }
+
+    fn fewer(&self, tagging: Tagging, refused: Refused) -> Result<Tagging, Refused> {
+        let less = match &refused {
+            Refused::Call(error) => {
+                let (code, message) = refusal(error);
+                tagging.less(code, message)
+            }
+            Refused::Ignored(_) => None,
+        };
+        less.ok_or(refused)
+    }
+
+    /// Tells whether a call would have succeeded.
+    fn passed(
+        &self,
+        action: &'static str,
+        answer: Result<Option<String>, CallError>,
+    ) -> Result<(), Refused> {
+        match answer {
+            Err(error) if error.code() == "DryRunOperation" => Ok(()),
+            Err(error) => Err(Refused::Call(error)),
+            Ok(made) => Err(Refused::Ignored(Ignored {
+                endpoint: self.api.endpoint.clone(),
+                action,
+                made: made.unwrap_or_else(|| "EC2 does not say what was made".to_owned()),
+            })),
+        }
+    }
+}
+
+/// Returns a public key of the right form, to which nobody has the other half: the machine's own is
+/// made when there is a directory for it.
+fn nobodys_key() -> Blob {
+    let mut key = b"\0\0\0\x0bssh-ed25519\0\0\0\x20".to_vec();
+    key.extend([1; 32]);
+    Blob::new(format!("ssh-ed25519 {}", STANDARD.encode(key)))
+}

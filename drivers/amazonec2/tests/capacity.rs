@@ -1,0 +1,371 @@
+//! Where EC2 has no room: which candidate wins, what is settled before it, and what others learn.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod room;
+
+use std::time::Duration;
+
+use driver_amazonec2::AmazonEc2;
+use ec2_lab::ec2::{Effect, Fault, Lab, Market, Shortage};
+use machine_driver::{Driver, DriverError, DriverErrorKind, DriverKind};
+use machine_flow::{Journal, Phase};
+use room::Room;
+
+const TYPES: [(&str, &str); 3] = [
+    ("instance-type", "t3.small"),
+    ("instance-type", "c5.large"),
+    ("instance-type", "m5.large"),
+];
+
+/// Which types were asked for, in their order, and in which market.
+fn tried(room: &Room) -> Vec<String> {
+    let calls = room.lab.calls();
+    let runs = calls.iter().filter(|call| call.action == "RunInstances");
+    runs.map(|call| {
+        let spot = call.params.contains_key("InstanceMarketOptions.MarketType");
+        let subnet = &call.params["NetworkInterface.1.SubnetId"];
+        let zone = room.subnets.iter().find(|(_, id)| *id == subnet).unwrap().0;
+        let market = if spot { " spot" } else { "" };
+        format!("{} {zone}{market}", call.params["InstanceType"])
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn the_last_value_is_first_and_the_others_follow_as_given() {
+    let room = Room::new().await;
+    room.lab
+        .shortage(Shortage::new("InsufficientInstanceCapacity"));
+    let mut flags = TYPES.to_vec();
+    let subnets = ['a', 'b', 'c'].map(|zone| room.subnets[&zone].clone());
+    flags.extend(subnets.iter().map(|subnet| ("subnet-id", subnet.as_str())));
+    let error = room.create(&mut room.machine(&flags)).await.unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::Capacity);
+    assert_eq!(
+        tried(&room),
+        [
+            "m5.large c",
+            "m5.large a",
+            "m5.large b",
+            "t3.small c",
+            "t3.small a",
+            "t3.small b",
+            "c5.large c",
+            "c5.large a",
+            "c5.large b"
+        ]
+    );
+    let tokens: std::collections::BTreeSet<_> = room
+        .lab
+        .calls()
+        .into_iter()
+        .filter_map(|call| call.params.get("ClientToken").cloned())
+        .collect();
+    assert_eq!(tokens.len(), 9, "each candidate has a token of its own");
+    let journal = room.journal.entries().unwrap();
+    let refused = journal.iter().filter(|e| e.phase == Phase::NotMade);
+    assert_eq!(refused.count(), 9);
+}
+
+#[tokio::test]
+async fn each_want_of_capacity_has_a_winner() {
+    for code in [
+        "InsufficientInstanceCapacity",
+        "InsufficientHostCapacity",
+        "InsufficientReservedInstanceCapacity",
+        "InsufficientCapacity",
+        "InsufficientFreeAddressesInSubnet",
+        "InsufficientVolumeCapacity",
+        "Unsupported",
+        "InstanceLimitExceeded",
+        "VcpuLimitExceeded",
+        "MaxSpotInstanceCountExceeded",
+        "UnfulfillableCapacity",
+    ] {
+        let room = Room::new().await;
+        room.lab.shortage(
+            Shortage::new(code)
+                .of_type("m5.large")
+                .in_zone("us-east-1c"),
+        );
+        let subnets = ['a', 'c'].map(|zone| room.subnets[&zone].clone());
+        let machine = room
+            .created(&[
+                ("instance-type", "t3.small"),
+                ("instance-type", "m5.large"),
+                ("subnet-id", &subnets[0]),
+                ("subnet-id", &subnets[1]),
+            ])
+            .await;
+        let saved = machine.save();
+        assert_eq!(saved["InstanceType"], "m5.large", "{code}");
+        assert_eq!(saved["SubnetId"], subnets[0].as_str(), "{code}");
+        assert_eq!(saved["Zone"], "us-east-1a", "{code}: it follows the subnet");
+        assert_eq!(tried(&room), ["m5.large c", "m5.large a"], "{code}");
+        let told = room.told.lines();
+        assert!(
+            told.contains(&format!(
+                "No m5.large in us-east-1c ({}): {code}. Trying m5.large in us-east-1a",
+                subnets[1]
+            )),
+            "{told}"
+        );
+        assert!(room.undo(&*machine).await.is_clean(), "{code}");
+        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
+    }
+}
+
+#[tokio::test]
+async fn other_refusals_are_final() {
+    for code in [
+        "AuthFailure",
+        "InvalidParameterValue",
+        "InvalidParameterCombination",
+        "InvalidSubnetID.NotFound",
+        "VPCIdNotSpecified",
+        "SpotMaxPriceTooLow",
+        "OptInRequired",
+        "Blocked",
+        "PendingVerification",
+    ] {
+        let room = Room::new().await;
+        room.lab.inject(Fault::error("RunInstances", code).always());
+        room.create(&mut room.machine(&TYPES)).await.unwrap_err();
+        assert_eq!(tried(&room), ["m5.large a"], "{code}");
+        assert!(room.undo(&*room.reloaded()).await.is_clean(), "{code}");
+        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
+    }
+}
+
+#[tokio::test]
+async fn spot_is_exhausted_before_on_demand_and_a_price_is_the_same_everywhere() {
+    let spot = ("request-spot-instance", "true");
+    for (fallback, code, expected) in [
+        (
+            "capacity",
+            "InsufficientInstanceCapacity",
+            &[
+                "m5.large a spot",
+                "t3.small a spot",
+                "c5.large a spot",
+                "m5.large a",
+            ][..],
+        ),
+        (
+            "any",
+            "SpotMaxPriceTooLow",
+            &["m5.large a spot", "m5.large a"],
+        ),
+        ("capacity", "SpotMaxPriceTooLow", &["m5.large a spot"]),
+        (
+            "any",
+            "MaxSpotInstanceCountExceeded",
+            &[
+                "m5.large a spot",
+                "t3.small a spot",
+                "c5.large a spot",
+                "m5.large a",
+            ],
+        ),
+    ] {
+        let room = Room::new().await;
+        room.lab.shortage(Shortage::new(code).on(Market::Spot));
+        let mut flags = TYPES.to_vec();
+        flags.extend([spot, ("spot-fallback", fallback)]);
+        let mut machine = room.machine(&flags);
+        let result = room.create(&mut machine).await;
+        assert_eq!(tried(&room), expected, "{fallback} {code}: {result:?}");
+        let on_demand = expected.last() == Some(&"m5.large a");
+        assert_eq!(result.is_ok(), on_demand);
+        if on_demand {
+            assert_eq!(machine.save()["RequestSpotInstance"], false);
+        }
+    }
+}
+
+/// How a machine ended that was pending for 20 s.
+async fn end_of(room: &Room, machine: &dyn Driver) -> DriverError {
+    assert!(machine.ended(&room.cx).await.is_none());
+    room.lab.clock().advance(Duration::from_secs(20));
+    machine.ended(&room.cx).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_launch_that_comes_to_nothing_is_settled_and_repeated_elsewhere() {
+    for (code, market) in [
+        ("InsufficientInstanceCapacity", "false"),
+        ("SpotInstanceTermination", "true"),
+    ] {
+        let room = Room::with(Lab::builder().pending(Duration::from_secs(20))).await;
+        room.lab
+            .shortage(Shortage::new(code).of_type("m5.large").after_launch());
+        let mut flags = TYPES.to_vec();
+        flags.push(("request-spot-instance", market));
+        let mut machine = room.created(&flags).await;
+        let first = machine.save()["InstanceId"].clone();
+        let ended = end_of(&room, &*machine).await;
+        assert_eq!(ended.kind, DriverErrorKind::Capacity, "{ended}");
+        assert!(machine.relaunch(&ended, &room.cx).await.unwrap());
+        machine.await_address(&room.cx).await.unwrap();
+
+        let saved = machine.save();
+        assert_ne!(saved["InstanceId"], first);
+        assert_eq!(saved["InstanceType"], "t3.small");
+        assert_eq!(room.journal.driver(), saved);
+        let [instance] = &room.lab.live_instances()[..] else {
+            panic!("one instance")
+        };
+        assert_eq!(saved["InstanceId"], instance.id.as_str());
+        let open: Vec<_> = room.resources().into_iter().filter_map(|r| r.id).collect();
+        assert!(
+            !open.contains(&first.as_str().unwrap().to_owned()),
+            "{open:?}"
+        );
+        assert!(open.contains(&instance.id), "{open:?}");
+        // The next create knows where not to look.
+        let mut next = AmazonEc2
+            .configure(&room.base("e2"), &room::options(&room.flags(&flags)))
+            .unwrap();
+        room.create(&mut next).await.unwrap();
+        assert_eq!(next.save()["InstanceType"], "t3.small");
+        let report = room.undo(&*machine).await;
+        assert!(report.is_clean(), "{:?}", report.left);
+        assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    }
+}
+
+#[tokio::test]
+async fn a_public_machine_that_comes_to_nothing_says_so_while_it_waits_for_its_address() {
+    let room = Room::with(
+        Lab::builder()
+            .pending(Duration::from_secs(20))
+            .public_addresses([]),
+    )
+    .await;
+    room.lab
+        .shortage(Shortage::new("InsufficientInstanceCapacity").after_launch());
+    let mut machine = room.machine(&[("use-private-address", "false")]);
+    let ended = room.create(&mut machine).await.unwrap_err();
+    assert_eq!(ended.kind, DriverErrorKind::Capacity, "{ended}");
+    assert!(
+        !machine.relaunch(&ended, &room.cx).await.unwrap(),
+        "there is no other candidate"
+    );
+    let report = room.undo(&*machine).await;
+    assert!(report.is_clean(), "{:?}", report.left);
+}
+
+#[tokio::test]
+async fn what_ended_for_another_reason_is_not_repeated() {
+    let room = Room::with(Lab::builder().pending(Duration::from_secs(20))).await;
+    room.lab
+        .shortage(Shortage::new("Client.VolumeLimitExceeded").after_launch());
+    let mut machine = room.created(&TYPES).await;
+    let ended = end_of(&room, &*machine).await;
+    assert_eq!(ended.kind, DriverErrorKind::Ended, "{ended}");
+    assert!(!machine.relaunch(&ended, &room.cx).await.unwrap());
+    assert_eq!(room.lab.count("RunInstances"), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_settled_is_not_left_for_another() {
+    let room = Room::with(Lab::builder().pending(Duration::from_secs(20))).await;
+    room.lab.shortage(
+        Shortage::new("InsufficientInstanceCapacity")
+            .of_type("m5.large")
+            .after_launch(),
+    );
+    let mut machine = room.created(&TYPES).await;
+    let first = machine.save()["InstanceId"].clone();
+    let ended = end_of(&room, &*machine).await;
+    let denied = room
+        .lab
+        .inject(Fault::error("TerminateInstances", "UnauthorizedOperation").always());
+    let error = machine.relaunch(&ended, &room.cx).await.unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::Denied);
+    assert_eq!(room.lab.count("RunInstances"), 1);
+    assert_eq!(machine.save()["InstanceId"], first, "it stays on record");
+    room.lab.remove_fault(denied);
+    assert!(room.undo(&*machine).await.is_clean());
+}
+
+/// The client tokens of all launches, in their order.
+fn tokens(room: &Room) -> Vec<String> {
+    let calls = room.lab.calls();
+    let runs = calls.iter().filter(|call| call.action == "RunInstances");
+    runs.map(|call| call.params["ClientToken"].clone())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_settled_before_the_next_candidate() {
+    let mut flags = TYPES.to_vec();
+    flags.push(("retries", "0"));
+    // It was launched: the same request says so.
+    let room = Room::new().await;
+    room.lab
+        .inject(Fault::on("RunInstances", Effect::LoseAnswer).times(3));
+    let machine = room.created(&flags).await;
+    assert_eq!(machine.save()["InstanceType"], "m5.large");
+    assert_eq!(room.lab.live_instances().len(), 1);
+    let all = tokens(&room);
+    assert_eq!(all, vec![all[0].clone(); 4]);
+    // It was not, and there is no capacity: the same request says that, and the next one is another.
+    let room = Room::new().await;
+    room.lab
+        .inject(Fault::on("RunInstances", Effect::Drop).times(2));
+    room.lab
+        .shortage(Shortage::new("InsufficientInstanceCapacity").of_type("m5.large"));
+    let machine = room.created(&flags).await;
+    assert_eq!(machine.save()["InstanceType"], "t3.small");
+    assert_eq!(
+        tried(&room),
+        ["m5.large a", "m5.large a", "m5.large a", "t3.small a"]
+    );
+    let all = tokens(&room);
+    assert!(all[..3].iter().all(|token| *token == all[0]) && all[3] != all[0]);
+}
+
+#[tokio::test]
+async fn a_refusal_of_who_may_not_ask_any_more_is_no_answer_to_what_was_lost() {
+    for code in ["AuthFailure", "UnauthorizedOperation"] {
+        let room = Room::new().await;
+        room.lab
+            .inject(Fault::on("RunInstances", Effect::LoseAnswer));
+        let expired = room
+            .lab
+            .inject(Fault::error("RunInstances", code).after(1).always());
+        let blind = room
+            .lab
+            .inject(Fault::error("DescribeInstances", code).always());
+        let mut machine = room.machine(&[("retries", "0")]);
+        room.create(&mut machine).await.unwrap_err();
+        assert_eq!(room.lab.live_instances().len(), 1);
+        let launch = room
+            .resources()
+            .into_iter()
+            .find(|r| r.intent.kind == "instance");
+        assert!(launch.is_some(), "{code}: it is still on record");
+        room.lab.remove_fault(expired);
+        room.lab.remove_fault(blind);
+        assert!(room.undo(&*machine).await.is_clean());
+        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
+    }
+}
+
+#[tokio::test]
+async fn a_record_of_shortages_that_cannot_be_kept_stops_nobody() {
+    let room = Room::new().await;
+    // A directory in its place can be neither read nor written.
+    std::fs::create_dir(room.store.path().join(".ec2-shortages.json")).unwrap();
+    room.lab
+        .shortage(Shortage::new("InsufficientInstanceCapacity").of_type("m5.large"));
+    let machine = room.created(&TYPES).await;
+    assert_eq!(machine.save()["InstanceType"], "t3.small");
+    let left: Vec<_> = std::fs::read_dir(room.store.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, [".ec2-shortages.json"], "no temporary file stays");
+}

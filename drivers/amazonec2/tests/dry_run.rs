@@ -1,0 +1,198 @@
+//! `create --dry-run`: everything is checked, the plan is told, and nothing is made.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod room;
+
+use ec2_lab::ec2::{ACCOUNT, Denial, Fault, Shortage};
+use machine_driver::DriverErrorKind;
+use machine_flow::Journal;
+use room::{AMI, REGION, Room};
+
+/// Rehearses a create, and asserts that it left nothing behind.
+async fn rehearse(
+    room: &Room,
+    flags: &[(&str, &str)],
+) -> Result<Vec<String>, machine_driver::DriverError> {
+    room.lab.clear_calls();
+    let (keys, groups) = (room.lab.key_pairs().len(), room.lab.security_groups().len());
+    let record = room.journal.entries().unwrap();
+    let mut machine = room.machine(flags);
+    machine.preflight(&room.cx).await?;
+    let plan = machine.rehearse(&room.cx).await;
+    for call in room.lab.calls() {
+        let asks = call.action.starts_with("Describe");
+        let rehearsed = call.params.get("DryRun").map(String::as_str) == Some("true");
+        assert!(asks || rehearsed, "{} was meant", call.action);
+    }
+    assert!(room.lab.live_instances().is_empty());
+    assert_eq!(room.lab.key_pairs().len(), keys);
+    assert_eq!(room.lab.security_groups().len(), groups);
+    assert_eq!(
+        room.journal.entries().unwrap(),
+        record,
+        "nothing is on record"
+    );
+    plan
+}
+
+#[tokio::test]
+async fn the_plan_names_all_that_would_be_made() {
+    let room = Room::new().await;
+    let flags = [
+        ("instance-type", "t3.small"),
+        ("instance-type", "m5.large"),
+        ("request-spot-instance", "true"),
+        ("spot-fallback", "capacity"),
+        ("tags", "team,x"),
+    ];
+    let plan = rehearse(&room, &flags).await.unwrap();
+    let subnet = &room.subnets[&'a'];
+    let place = format!("in us-east-1a ({subnet})");
+    assert_eq!(
+        plan,
+        [
+            "import a key pair under the name e1".to_owned(),
+            format!("make the security group docker-machine in {}", room.vpc),
+            format!("use the image {AMI}, with 16 GB of gp2 at /dev/sda1, and log in as ubuntu"),
+            format!("launch spot m5.large {place}"),
+            format!("or, without capacity, spot t3.small {place}"),
+            format!("or, without capacity, m5.large {place}"),
+            format!("or, without capacity, t3.small {place}"),
+            "tag all of it with Name, team, docker-machine:store, docker-machine:id".to_owned(),
+        ]
+    );
+    let counts = room.lab.counts();
+    assert_eq!(counts["RunInstances"], 4);
+    assert_eq!(counts["ImportKeyPair"], 1);
+    assert_eq!(counts["CreateSecurityGroup"], 1);
+}
+
+#[tokio::test]
+async fn what_is_there_is_used_and_what_is_closed_would_be_opened() {
+    let room = Room::new().await;
+    let other = room.created(&[]).await;
+    room.undo(&*other).await;
+    let plan = rehearse(&room, &[]).await.unwrap();
+    assert_eq!(plan[1], "use the security group docker-machine as it is");
+    let plan = rehearse(&room, &[("open-port", "80")]).await.unwrap();
+    assert_eq!(plan[1], "open 80/tcp in the security group docker-machine");
+    assert_eq!(room.lab.count("AuthorizeSecurityGroupIngress"), 1);
+    room.lab
+        .deny(Denial::of("ec2:AuthorizeSecurityGroupIngress"));
+    let plan = rehearse(&room, &[("open-port", "80")]).await.unwrap();
+    assert!(
+        plan[1].ends_with("in which 80/tcp may not be opened"),
+        "{plan:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_would_be_refused_is_refused() {
+    let room = Room::new().await;
+    for (denied, kind) in [
+        ("ec2:RunInstances", DriverErrorKind::Denied),
+        ("ec2:ImportKeyPair", DriverErrorKind::Denied),
+        ("ec2:CreateSecurityGroup", DriverErrorKind::Denied),
+    ] {
+        room.lab.heal();
+        room.lab.deny(Denial::of(denied));
+        let error = rehearse(&room, &[]).await.unwrap_err();
+        assert_eq!(error.kind, kind, "{denied}: {error}");
+        assert!(error.hint.unwrap().contains(denied), "{denied}");
+    }
+    room.lab.heal();
+    let error = rehearse(&room, &[("instance-type", "t99.huge")])
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("t99.huge"), "{error}");
+    let error = rehearse(&room, &[("ami", "ami-0123")]).await.unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::PreCreate);
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_is_told() {
+    let room = Room::new().await;
+    let machine = room.created(&[]).await;
+    let terminated = room.undo(&*machine).await;
+    assert!(terminated.is_clean());
+    // A key pair of nobody's: imported by hand.
+    room.created(&[("no-owner-tags", "true")]).await;
+    let id = room.lab.live_instances()[0].id.clone();
+    let mut other = room.machine(&[]);
+    other.preflight(&room.cx).await.unwrap();
+    let error = other.rehearse(&room.cx).await.unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::PreCreate);
+    assert!(
+        error
+            .to_string()
+            .contains("There is already a keypair with the name e1"),
+        "{error}"
+    );
+    assert_eq!(room.lab.live_instances()[0].id, id);
+}
+
+#[tokio::test]
+async fn candidates_without_capacity_are_left_out_of_the_plan() {
+    let room = Room::new().await;
+    room.lab.inject(
+        Fault::error("RunInstances", "Unsupported")
+            .with_param("InstanceType", "m5.large")
+            .always(),
+    );
+    let types = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
+    let plan = rehearse(&room, &types).await.unwrap();
+    assert!(plan[3].starts_with("launch t3.small"), "{plan:?}");
+    let error = rehearse(&room, &types[1..]).await.unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::Capacity);
+    // Capacity itself is nothing that EC2 tells beforehand.
+    room.lab.heal();
+    room.lab
+        .shortage(Shortage::new("InsufficientInstanceCapacity"));
+    assert!(rehearse(&room, &types).await.is_ok());
+}
+
+#[tokio::test]
+async fn fewer_tags_are_told_and_a_fleet_is_rehearsed_too() {
+    let room = Room::new().await;
+    room.lab
+        .deny(Denial::of("ec2:CreateTags").with_tag_key("docker-machine:*"));
+    let plan = rehearse(&room, &[]).await.unwrap();
+    assert_eq!(plan.last().unwrap(), "tag all of it with Name");
+    room.lab.deny(Denial::of("ec2:CreateTags"));
+    let plan = rehearse(&room, &[]).await.unwrap();
+    assert_eq!(plan.last().unwrap(), "tag the instance afterwards");
+    room.lab.heal();
+    room.lab
+        .add_launch_template(ACCOUNT, REGION, "workers", &[("ImageId", AMI)]);
+    let key = room.store.path().join("key");
+    std::fs::write(&key, "private").unwrap();
+    let key = key.display().to_string();
+    let flags = [
+        ("use-fleet", "true"),
+        ("launch-template", "workers"),
+        ("ssh-keypath", key.as_str()),
+    ];
+    let plan = rehearse(&room, &flags).await.unwrap();
+    assert_eq!(
+        plan,
+        ["launch a fleet of one on-demand instance with the launch template workers"]
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_that_carries_a_rehearsal_out_is_found_out() {
+    let room = Room::new().await;
+    let answer = r#"<ImportKeyPairResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><keyName>e1</keyName><keyPairId>key-1</keyPairId></ImportKeyPairResponse>"#;
+    room.lab.inject(Fault::on(
+        "ImportKeyPair",
+        ec2_lab::ec2::Effect::Garble(answer.into()),
+    ));
+    let error = rehearse(&room, &[]).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("does not know DryRun: ImportKeyPair was carried out (key-1)"),
+        "{error}"
+    );
+}

@@ -1,0 +1,345 @@
+//! `--amazonec2-use-fleet`: what CreateFleet is asked for, what wins, and what becomes of a lost answer.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod room;
+
+use driver_amazonec2::AmazonEc2;
+use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Denial, Effect, Fault, Market, Shortage};
+use machine_driver::{Driver, DriverErrorKind, DriverKind, KeyPlan};
+use room::{AMI, REGION, Room};
+
+/// A room with a launch template, the key pair that it names, and the key's file.
+struct Fleet {
+    room: Room,
+    key: String,
+}
+
+impl Fleet {
+    async fn new() -> Self {
+        let room = Room::new().await;
+        // Any machine's key pair will do as the user's own.
+        room.created(&[]).await;
+        room.lab.add_launch_template(
+            ACCOUNT,
+            REGION,
+            "workers",
+            &[
+                ("ImageId", AMI),
+                ("InstanceType", "c5.large"),
+                ("KeyName", "e1"),
+                ("SubnetId", &room.subnets[&'a']),
+            ],
+        );
+        room.lab.clear_calls();
+        let key = room.store.path().join("key");
+        std::fs::write(&key, "private").unwrap();
+        Self {
+            key: key.display().to_string(),
+            room,
+        }
+    }
+
+    fn machine(&self, more: &[(&str, &str)]) -> Box<dyn Driver> {
+        let mut flags = vec![
+            ("use-fleet", "true"),
+            ("launch-template", "workers"),
+            ("ssh-keypath", &self.key),
+        ];
+        flags.extend(more);
+        let options = room::options(&self.room.flags(&flags));
+        AmazonEc2
+            .configure(&self.room.base("f1"), &options)
+            .unwrap()
+    }
+
+    fn sent(&self) -> std::collections::BTreeMap<String, String> {
+        let calls = self.room.lab.calls();
+        let call = calls.iter().find(|call| call.action == "CreateFleet");
+        call.unwrap().params.clone()
+    }
+
+    /// The instances of the fleet's machine.
+    fn live(&self) -> Vec<ec2_lab::ec2::Instance> {
+        let all = self.room.lab.live_instances().into_iter();
+        all.filter(|i| self.room.lab.tags(&i.id).contains_key("aws:ec2:fleet-id"))
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn one_call_asks_for_every_type_in_every_subnet() {
+    let fleet = Fleet::new().await;
+    let (a, b) = (&fleet.room.subnets[&'a'], &fleet.room.subnets[&'b']);
+    let mut machine = fleet.machine(&[
+        ("instance-type", "t3.small"),
+        ("instance-type", "m5.large"),
+        ("subnet-id", a),
+        ("subnet-id", b),
+        ("tags", "team,x"),
+    ]);
+    fleet.room.create(&mut machine).await.unwrap();
+    let sent = fleet.sent();
+    let overrides: Vec<_> = (1..=5)
+        .map_while(|n| {
+            let name = |field| format!("LaunchTemplateConfigs.1.Overrides.{n}.{field}");
+            Some((
+                sent.get(&name("InstanceType"))?.as_str(),
+                sent.get(&name("SubnetId"))?.as_str(),
+                sent[&name("Priority")].as_str(),
+            ))
+        })
+        .collect();
+    assert_eq!(
+        overrides,
+        [
+            ("m5.large", b.as_str(), "0.0"),
+            ("m5.large", a.as_str(), "1.0"),
+            ("t3.small", b.as_str(), "2.0"),
+            ("t3.small", a.as_str(), "3.0"),
+        ]
+    );
+    let of = |name: &str| sent[name].as_str();
+    assert_eq!(of("Type"), "instant");
+    assert_eq!(of("TargetCapacitySpecification.TotalTargetCapacity"), "1");
+    assert_eq!(
+        of("TargetCapacitySpecification.DefaultTargetCapacityType"),
+        "on-demand"
+    );
+    assert_eq!(of("OnDemandOptions.AllocationStrategy"), "prioritized");
+    let template = "LaunchTemplateConfigs.1.LaunchTemplateSpecification";
+    assert_eq!(of(&format!("{template}.LaunchTemplateName")), "workers");
+    assert_eq!(of(&format!("{template}.Version")), "$Default");
+    let counts = fleet.room.lab.counts();
+    assert_eq!((counts["CreateFleet"], counts["DescribeInstances"]), (1, 1));
+    for none in ["ImportKeyPair", "CreateSecurityGroup", "RunInstances"] {
+        assert!(!counts.contains_key(none), "{none}");
+    }
+
+    let [instance] = &fleet.live()[..] else {
+        panic!("one instance")
+    };
+    let saved = machine.save();
+    assert_eq!(saved["InstanceId"], instance.id.as_str());
+    assert_eq!(saved["InstanceType"], "m5.large");
+    assert_eq!(saved["SubnetId"], b.as_str());
+    assert_eq!(saved["KeyName"], "e1");
+    assert_eq!(
+        saved["ExistingKey"], true,
+        "nobody deletes the template's key"
+    );
+    assert_eq!(saved["AMI"], AMI);
+    assert_eq!(saved["UseFleet"], true);
+    let address = instance.private_ip.unwrap().to_string();
+    assert_eq!(machine.saved_address(), Some(address));
+    let mut tagged = vec![instance.id.clone()];
+    tagged.extend(instance.volumes.values().cloned());
+    tagged.extend(instance.interfaces.clone());
+    for resource in tagged {
+        let tags = fleet.room.lab.tags(&resource);
+        assert_eq!(tags["team"], "x", "{resource}");
+        assert_eq!(tags["docker-machine:id"], saved["Id"], "{resource}");
+    }
+    let plan = machine.key_plan();
+    assert!(
+        matches!(plan, KeyPlan::Copy { public: false, .. }),
+        "{plan:?}"
+    );
+
+    fleet.room.undo(&*machine).await;
+    assert_eq!(fleet.live().len(), 0);
+}
+
+#[tokio::test]
+async fn without_types_and_subnets_the_template_decides() {
+    let fleet = Fleet::new().await;
+    let mut machine = fleet.machine(&[]);
+    fleet.room.create(&mut machine).await.unwrap();
+    let sent = fleet.sent();
+    assert!(
+        !sent.keys().any(|name| name.contains("Overrides")),
+        "{sent:?}"
+    );
+    let saved = machine.save();
+    assert_eq!(saved["InstanceType"], "c5.large");
+    assert_eq!(saved["SubnetId"], fleet.room.subnets[&'a'].as_str());
+    assert_eq!(saved["VpcId"], fleet.room.vpc.as_str());
+    assert_eq!(saved["Zone"], "us-east-1a");
+}
+
+#[tokio::test]
+async fn a_spot_fleet_has_a_price_and_may_fall_back() {
+    let fleet = Fleet::new().await;
+    let spot = [("request-spot-instance", "true"), ("spot-price", "0.07")];
+    let mut machine = fleet.machine(&spot);
+    fleet.room.create(&mut machine).await.unwrap();
+    let sent = fleet.sent();
+    assert_eq!(sent["LaunchTemplateConfigs.1.Overrides.1.MaxPrice"], "0.07");
+    assert_eq!(
+        sent["SpotOptions.AllocationStrategy"],
+        "price-capacity-optimized"
+    );
+    assert_eq!(machine.save()["RequestSpotInstance"], true);
+    assert!(fleet.live()[0].spot_request.is_some());
+
+    fleet
+        .room
+        .lab
+        .shortage(Shortage::new("InsufficientInstanceCapacity").on(Market::Spot));
+    let error = fleet
+        .room
+        .create(&mut fleet.machine(&spot))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::Capacity);
+    let mut flags = spot.to_vec();
+    flags.push(("spot-fallback", "capacity"));
+    let mut machine = fleet.machine(&flags);
+    fleet.room.create(&mut machine).await.unwrap();
+    assert_eq!(machine.save()["RequestSpotInstance"], false);
+}
+
+#[tokio::test]
+async fn the_next_override_wins_and_nothing_at_all_is_told_for_each() {
+    let fleet = Fleet::new().await;
+    let lab = &fleet.room.lab;
+    lab.shortage(Shortage::new("InsufficientInstanceCapacity").of_type("m5.large"));
+    let types = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
+    let mut machine = fleet.machine(&types);
+    fleet.room.create(&mut machine).await.unwrap();
+    assert_eq!(machine.save()["InstanceType"], "t3.small");
+    assert_eq!(lab.count("CreateFleet"), 1, "EC2 tries them, not we");
+
+    lab.shortage(Shortage::new("VcpuLimitExceeded").of_type("t3.small"));
+    let error = fleet
+        .room
+        .create(&mut fleet.machine(&types))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::Capacity);
+    let text = error.to_string();
+    for words in [
+        "launch template workers launched nothing in region us-east-1",
+        "m5.large: ",
+        "(InsufficientInstanceCapacity)",
+        "t3.small: ",
+        "(VcpuLimitExceeded)",
+    ] {
+        assert!(text.contains(words), "{words:?} is not in {text}");
+    }
+    assert_eq!(fleet.live().len(), 1);
+}
+
+#[tokio::test]
+async fn a_fleet_whose_answer_is_lost_is_one_instance() {
+    for effect in [
+        Effect::LoseAnswer,
+        Effect::ErrorAfterAct {
+            code: "InternalError".into(),
+        },
+        Effect::Garble("<html>proxy</html>".into()),
+    ] {
+        let fleet = Fleet::new().await;
+        // More often than the SDK tries by itself, and than the look-up takes.
+        let fault = Fault::on("CreateFleet", effect.clone()).always();
+        fleet.room.lab.inject(fault);
+        let mut machine = fleet.machine(&[]);
+        fleet.room.create(&mut machine).await.unwrap();
+        let [instance] = &fleet.live()[..] else {
+            panic!("one instance: {effect:?}")
+        };
+        assert_eq!(machine.save()["InstanceId"], instance.id.as_str());
+        fleet.room.undo(&*machine).await;
+        assert_eq!(fleet.live().len(), 0, "{effect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_fleet_that_nobody_answered_is_found_by_its_tag_and_undone() {
+    let fleet = Fleet::new().await;
+    let lab = &fleet.room.lab;
+    let lost = lab.inject(Fault::on("CreateFleet", Effect::LoseAnswer).always());
+    let blind = lab.inject(Fault::error("DescribeInstances", "Unavailable").always());
+    let mut machine = fleet.machine(&[("retries", "0")]);
+    fleet.room.create(&mut machine).await.unwrap_err();
+    assert_eq!(fleet.live().len(), 1);
+    lab.remove_fault(lost);
+    lab.remove_fault(blind);
+    let report = fleet.room.undo(&*machine).await;
+    assert!(report.is_clean(), "{:?}", report.left);
+    assert_eq!(fleet.live().len(), 0);
+}
+
+#[tokio::test]
+async fn an_untagged_fleet_whose_answer_is_lost_stays_on_record() {
+    let fleet = Fleet::new().await;
+    let lab = &fleet.room.lab;
+    let refuse = |code: &str| Fault::error("CreateFleet", code);
+    let lost = lab.inject(Fault::on("CreateFleet", Effect::LoseAnswer).times(1));
+    // What was lost is not answered by a refusal of somebody who may not ask any more.
+    let gone = lab.inject(refuse("AuthFailure").after(1).always());
+    let flags = [("retries", "0"), ("no-owner-tags", "true")];
+    let mut machine = fleet.machine(&flags);
+    fleet.room.create(&mut machine).await.unwrap_err();
+    lab.remove_fault(lost);
+    lab.remove_fault(gone);
+    lab.clock().advance(std::time::Duration::from_secs(3600));
+    let report = fleet.room.undo(&*machine).await;
+    let reason = report.left[0].reason.as_ref().unwrap();
+    assert!(reason.contains("carries no tag of ours"), "{reason}");
+    assert!(reason.contains("f1"), "{reason}");
+}
+
+#[tokio::test]
+async fn where_tagging_is_denied_a_fleet_carries_fewer_tags() {
+    let fleet = Fleet::new().await;
+    fleet
+        .room
+        .lab
+        .deny(Denial::of("ec2:CreateTags").with_tag_key("docker-machine:*"));
+    let mut machine = fleet.machine(&[("tags", "team,x")]);
+    fleet.room.create(&mut machine).await.unwrap();
+    let tags = fleet.room.lab.tags(&fleet.live()[0].id);
+    assert_eq!(tags["team"], "x");
+    assert!(!tags.contains_key("docker-machine:store"));
+    let told = fleet.room.told.lines();
+    assert!(told.contains("fewer tags"), "{told}");
+}
+
+#[tokio::test]
+async fn what_the_template_cannot_be_is_told_before_anything_is_made() {
+    let fleet = Fleet::new().await;
+    let error = fleet
+        .room
+        .create(&mut fleet.machine(&[("launch-template", "nobodys")]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::PreCreate);
+    assert!(
+        error
+            .to_string()
+            .contains("there is no launch template nobodys in region us-east-1"),
+        "{error}"
+    );
+    let error = fleet
+        .room
+        .create(&mut fleet.machine(&[("instance-type", "t4g.small")]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::PreCreate, "{error}");
+    assert_eq!(fleet.room.lab.count("CreateFleet"), 0);
+
+    // Who may launch and not look, launches.
+    fleet.room.lab.allow_only(
+        ACCESS_KEY,
+        [
+            "ec2:CreateFleet",
+            "ec2:RunInstances",
+            "ec2:CreateTags",
+            "ec2:DescribeInstances",
+        ],
+    );
+    let mut machine = fleet.machine(&[]);
+    fleet.room.create(&mut machine).await.unwrap();
+    assert_eq!(fleet.live().len(), 1);
+}

@@ -1,0 +1,313 @@
+//! What RunInstances is asked for with each flag, in the spelling of every fork.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod room;
+
+use std::collections::BTreeMap;
+
+use room::Room;
+
+/// The parameters of the only RunInstances of a create with these flags.
+async fn launch(room: &Room, flags: &[(&str, &str)]) -> BTreeMap<String, String> {
+    room.lab.clear_calls();
+    let machine = room.created(flags).await;
+    let calls = room.lab.calls();
+    let run: Vec<_> = calls
+        .iter()
+        .filter(|call| call.action == "RunInstances")
+        .collect();
+    let [call] = run[..] else {
+        panic!("{} launches with {flags:?}", run.len())
+    };
+    assert!(room.undo(&*machine).await.is_clean());
+    call.params.clone()
+}
+
+const VOLUME: &str = "BlockDeviceMapping.1.Ebs";
+const INTERFACE: &str = "NetworkInterface.1";
+const SPOT: &str = "InstanceMarketOptions.SpotOptions";
+
+#[tokio::test]
+async fn every_flag_is_one_parameter_or_a_few() {
+    let room = Room::new().await;
+    let plain = launch(&room, &[]).await;
+    let volume = |field: &str| format!("{VOLUME}.{field}");
+    let interface = |field: &str| format!("{INTERFACE}.{field}");
+    let spot = |field: &str| format!("{SPOT}.{field}");
+    let metadata = |field: &str| format!("MetadataOptions.{field}");
+    let is_spot = ("request-spot-instance", "true");
+    let kms = [
+        (volume("Encrypted"), "true"),
+        (volume("KmsKeyId"), "alias/k"),
+    ];
+    let one_address = (interface("Ipv6AddressCount"), "1");
+    for (flags, expected) in [
+        (
+            &[("instance-type", "m5.large")][..],
+            vec![("InstanceType".to_owned(), "m5.large")],
+        ),
+        (&[("root-size", "33")], vec![(volume("VolumeSize"), "33")]),
+        (
+            &[("volume-type", "gp3")],
+            vec![(volume("VolumeType"), "gp3")],
+        ),
+        (
+            &[("device-name", "/dev/xvdb")],
+            vec![("BlockDeviceMapping.1.DeviceName".to_owned(), "/dev/xvdb")],
+        ),
+        (
+            &[("volume-encrypted", "true")],
+            vec![(volume("Encrypted"), "true")],
+        ),
+        (
+            &[("encrypt-ebs-volume", "true")],
+            vec![(volume("Encrypted"), "true")],
+        ),
+        (
+            &[("volume-encrypted", "true"), ("volume-kms-key", "alias/k")],
+            kms.to_vec(),
+        ),
+        (
+            &[("encrypt-ebs-volume", "true"), ("kms-key", "alias/k")],
+            kms.to_vec(),
+        ),
+        (&[("kms-key", "alias/k")], kms.to_vec()),
+        (
+            &[("monitoring", "true")],
+            vec![("Monitoring.Enabled".to_owned(), "true")],
+        ),
+        (
+            &[("use-ebs-optimized-instance", "true")],
+            vec![("EbsOptimized".to_owned(), "true")],
+        ),
+        (
+            &[("iam-instance-profile", "worker")],
+            vec![("IamInstanceProfile.Name".to_owned(), "worker")],
+        ),
+        (
+            &[("private-address-only", "true")],
+            vec![(interface("AssociatePublicIpAddress"), "false")],
+        ),
+        (&[("ipv6-address-count", "1")], vec![one_address.clone()]),
+        (
+            &[("ipv6-address-count", "1"), ("enable-primary-ipv6", "true")],
+            vec![one_address.clone(), (interface("PrimaryIpv6"), "true")],
+        ),
+        (
+            &[("ipv6-address-count", "1"), ("ipv6-address-only", "true")],
+            vec![
+                one_address,
+                (interface("AssociatePublicIpAddress"), "false"),
+            ],
+        ),
+        (
+            &[("metadata-token", "required")],
+            vec![(metadata("HttpTokens"), "required")],
+        ),
+        (
+            &[("http-tokens", "required")],
+            vec![(metadata("HttpTokens"), "required")],
+        ),
+        (
+            &[("metadata-token-response-hop-limit", "3")],
+            vec![(metadata("HttpPutResponseHopLimit"), "3")],
+        ),
+        (
+            &[("http-put-response-hop-limit", "4")],
+            vec![(metadata("HttpPutResponseHopLimit"), "4")],
+        ),
+        (
+            &[("http-endpoint", "disabled")],
+            vec![(metadata("HttpEndpoint"), "disabled")],
+        ),
+        (
+            &[("http-protocol-ipv6", "enabled")],
+            vec![(metadata("HttpProtocolIpv6"), "enabled")],
+        ),
+        (
+            &[is_spot],
+            vec![
+                ("InstanceMarketOptions.MarketType".to_owned(), "spot"),
+                (spot("MaxPrice"), "0.50"),
+            ],
+        ),
+        (
+            &[is_spot, ("spot-price", "")],
+            vec![("InstanceMarketOptions.MarketType".to_owned(), "spot")],
+        ),
+        (
+            &[
+                is_spot,
+                ("spot-price", "0.07"),
+                ("block-duration-minutes", "120"),
+            ],
+            vec![
+                ("InstanceMarketOptions.MarketType".to_owned(), "spot"),
+                (spot("MaxPrice"), "0.07"),
+                (spot("BlockDurationMinutes"), "120"),
+            ],
+        ),
+        (
+            &[("max-lifetime", "6h")],
+            vec![("InstanceInitiatedShutdownBehavior".to_owned(), "terminate")],
+        ),
+    ] {
+        let sent = launch(&room, flags).await;
+        // User data, tokens and tags are looked at elsewhere.
+        let interesting = |params: &BTreeMap<String, String>| {
+            let mut params = params.clone();
+            params.retain(|name, _| {
+                name != "UserData" && name != "ClientToken" && !name.starts_with("TagSpec")
+            });
+            params
+        };
+        let mut wanted = interesting(&plain);
+        for (name, value) in expected {
+            wanted.insert(name, value.to_owned());
+        }
+        assert_eq!(interesting(&sent), wanted, "{flags:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_profile_may_be_an_arn() {
+    let room = Room::new().await;
+    let arn = "arn:aws:iam::123456789012:instance-profile/worker";
+    let sent = launch(&room, &[("iam-instance-profile", arn)]).await;
+    assert_eq!(sent["IamInstanceProfile.Arn"], arn);
+    assert!(!sent.contains_key("IamInstanceProfile.Name"));
+}
+
+#[tokio::test]
+async fn groups_keep_their_order_and_ports_are_opened_in_each() {
+    let room = Room::new().await;
+    let flags = [
+        ("security-group", "one"),
+        ("security-group", "two"),
+        ("open-port", "80"),
+        ("open-port", "53/udp"),
+    ];
+    let sent = launch(&room, &flags).await;
+    let id = |name: &str| {
+        let groups = room.lab.security_groups();
+        groups.into_iter().find(|g| g.name == name).unwrap()
+    };
+    for (n, name) in [(1, "one"), (2, "two")] {
+        let group = id(name);
+        assert_eq!(sent[&format!("{INTERFACE}.SecurityGroupId.{n}")], group.id);
+        let open: Vec<_> = group
+            .ingress
+            .iter()
+            .map(|rule| (rule.from, rule.protocol.as_str()))
+            .collect();
+        for port in [(22, "tcp"), (2376, "tcp"), (80, "tcp"), (53, "udp")] {
+            assert!(open.contains(&port), "{name}: {port:?} is not in {open:?}");
+        }
+    }
+}
+
+/// The tags of one kind of resource in a call.
+fn tags_of(params: &BTreeMap<String, String>, kind: &str) -> Vec<(String, String)> {
+    let prefix = (1..=9)
+        .map(|n| format!("TagSpecification.{n}"))
+        .find(|prefix| {
+            params
+                .get(&format!("{prefix}.ResourceType"))
+                .map(String::as_str)
+                == Some(kind)
+        });
+    let Some(prefix) = prefix else {
+        return Vec::new();
+    };
+    (1..)
+        .map_while(|n| {
+            let key = params.get(&format!("{prefix}.Tag.{n}.Key"))?;
+            Some((
+                key.clone(),
+                params[&format!("{prefix}.Tag.{n}.Value")].clone(),
+            ))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn tags_are_there_at_birth_up_to_fifty_and_ours_yield() {
+    let room = Room::new().await;
+    let tags = |n: usize| {
+        let pairs: Vec<_> = (0..n).map(|i| format!("k{i},v{i}")).collect();
+        pairs.join(",")
+    };
+    for (given, ours) in [(12, 2), (47, 2), (48, 1), (49, 0)] {
+        let text = tags(given);
+        let spot = ("request-spot-instance", "true");
+        let sent = launch(&room, &[("tags", &text), spot]).await;
+        for kind in [
+            "instance",
+            "volume",
+            "network-interface",
+            "spot-instances-request",
+        ] {
+            let all = tags_of(&sent, kind);
+            assert_eq!(all.len(), 1 + given + ours, "{kind} with {given}");
+            assert_eq!(all[0], ("Name".to_owned(), "e1".to_owned()));
+            assert_eq!(all[given].0, format!("k{}", given - 1));
+        }
+    }
+    let error = room.configure(&[("tags", &tags(50))]).err().unwrap();
+    assert!(error.to_string().contains("makes 51 tags"), "{error}");
+}
+
+#[tokio::test]
+async fn our_tags_have_a_prefix_and_can_be_switched_off() {
+    let room = Room::new().await;
+    let sent = launch(&room, &[("owner-tag-prefix", "acme:ci")]).await;
+    let keys: Vec<_> = tags_of(&sent, "instance")
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    assert_eq!(keys, ["Name", "acme:ci:store", "acme:ci:id"]);
+    let sent = launch(&room, &[("no-owner-tags", "true")]).await;
+    assert_eq!(tags_of(&sent, "instance").len(), 1);
+}
+
+#[tokio::test]
+async fn what_ec2_would_refuse_at_the_end_is_refused_at_once() {
+    let room = Room::new().await;
+    let spot = ("request-spot-instance", "true");
+    for (flags, words) in [
+        (
+            &[("ipv6-address-count", "-1")][..],
+            "--amazonec2-ipv6-address-count",
+        ),
+        (
+            &[("ipv6-address-only", "true")],
+            "--amazonec2-ipv6-address-count",
+        ),
+        (
+            &[("enable-primary-ipv6", "true")],
+            "--amazonec2-ipv6-address-count",
+        ),
+        (
+            &[("block-duration-minutes", "90")],
+            "--amazonec2-block-duration-minutes",
+        ),
+        (&[spot, ("spot-price", "cheap")], "--amazonec2-spot-price"),
+        (&[spot, ("spot-price", "-1")], "--amazonec2-spot-price"),
+        (
+            &[("metadata-token-response-hop-limit", "65")],
+            "from 1 to 64",
+        ),
+        (
+            &[("http-put-response-hop-limit", "65")],
+            "--amazonec2-http-put-response-hop-limit",
+        ),
+        (&[("http-endpoint", "on")], "--amazonec2-http-endpoint"),
+    ] {
+        let Err(error) = room.configure(flags) else {
+            panic!("{flags:?} is accepted")
+        };
+        assert!(error.to_string().contains(words), "{flags:?}: {error}");
+    }
+    assert!(room.lab.calls().is_empty());
+}
