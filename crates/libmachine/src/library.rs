@@ -128,6 +128,21 @@ impl Library {
         Ok(names.iter().map(ToString::to_string).collect())
     }
 
+    /// Returns the names of the machines whose configuration can be read, sorted by byte.
+    ///
+    /// # Errors
+    /// As [`Library::names`].
+    pub async fn sound_names(&self) -> Result<Vec<String>, Error> {
+        let mut sound = Vec::new();
+        for name in self.store.names()? {
+            let text = name.to_string();
+            if self.store.is_plainly_sound(&name) || self.record(&text).await.is_ok() {
+                sound.push(text);
+            }
+        }
+        Ok(sound)
+    }
+
     /// Returns the drivers that there are.
     pub fn driver_names(&self) -> Vec<&'static str> {
         self.kinds.iter().map(|kind| kind.name()).collect()

@@ -48,12 +48,15 @@ impl Disk {
                 .open(path)
         })?;
         let failed = |source| StoreError::disk("read", path, source);
-        if !file.metadata().map_err(failed)?.is_file() {
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
             return Err(StoreError::NotAFile {
                 path: path.to_owned(),
             });
         }
-        let mut bytes = Vec::new();
+        // One read for the file, one that finds its end.
+        let size = metadata.len().min(limit).saturating_add(1);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         let read = file
             .take(limit.saturating_add(1))
             .read_to_end(&mut bytes)

@@ -5,6 +5,7 @@
 //! so that what it does not know stays where it is.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use machine_types::{HostOptions, MachineName};
 use serde_json::{Map, Value, json};
@@ -114,18 +115,22 @@ fn child<'a>(parent: &'a mut Object, key: &str) -> &'a mut Object {
 /// Reads gaps as Go does: a known field that is `null` is as good as absent, and an absent truth value
 /// is false, `TlsVerify` too.
 pub(crate) fn fill_as_go(config: &mut Object) {
-    let Ok(Value::Object(mut known)) = serde_json::to_value(HostOptions::default()) else {
-        return;
-    };
+    static KNOWN: LazyLock<Object> = LazyLock::new(|| {
+        let known = serde_json::to_value(HostOptions::default());
+        known
+            .ok()
+            .and_then(|known| known.as_object().cloned())
+            .unwrap_or_default()
+    });
     config.retain(|key, value| {
         !(value.is_null() && matches!(key.as_str(), "DriverName" | "HostOptions" | "Name"))
     });
     let options = child(config, "HostOptions");
     for part in ["EngineOptions", "SwarmOptions", "AuthOptions"] {
-        let names = known.remove(part).unwrap_or_default();
-        child(options, part).retain(|key, value| !(value.is_null() && names.get(key).is_some()));
+        let is_known = |key: &str| KNOWN.get(part).is_some_and(|part| part.get(key).is_some());
+        child(options, part).retain(|key, value| !(value.is_null() && is_known(key)));
     }
-    options.retain(|key, value| !(value.is_null() && known.contains_key(key)));
+    options.retain(|key, value| !(value.is_null() && KNOWN.contains_key(key)));
     child(options, "EngineOptions")
         .entry("TlsVerify")
         .or_insert(json!(false));

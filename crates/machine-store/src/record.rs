@@ -100,6 +100,14 @@ impl MachineRecord {
         Ok(record)
     }
 
+    /// Tells that a `config.json` is of this version and can be read, by a tenth of what it takes to
+    /// read it. `false` tells nothing: [`MachineRecord::parse`] is the judge.
+    pub(crate) fn is_plainly_sound(bytes: &[u8], name: &MachineName) -> bool {
+        serde_json::from_slice::<Plain<'_>>(bytes).is_ok_and(|plain| {
+            plain.config_version == CONFIG_VERSION && plain.name == name.as_str()
+        })
+    }
+
     /// Writes it as the Go binary does: indented by four blanks, without a line feed at the end.
     ///
     /// # Errors
@@ -121,4 +129,16 @@ impl MachineRecord {
             })?;
         Ok(bytes)
     }
+}
+
+/// A [`MachineRecord`] of which nothing is kept.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Plain<'a> {
+    config_version: i64,
+    name: &'a str,
+    #[serde(rename = "DriverName")]
+    _driver_name: &'a str,
+    #[serde(rename = "HostOptions")]
+    _host_options: HostOptions,
 }

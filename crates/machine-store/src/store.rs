@@ -177,6 +177,15 @@ impl Store {
         }
     }
 
+    /// Tells that a machine's configuration can be read, for those who want nothing of it. `false`
+    /// tells nothing: [`Store::try_load`] knows what is wrong, if anything is.
+    pub fn is_plainly_sound(&self, name: &MachineName) -> bool {
+        let path = self.file(name, MachineFile::Config);
+        self.disk
+            .read(&path, CONFIG_LIMIT)
+            .is_ok_and(|bytes| MachineRecord::is_plainly_sound(&bytes, name))
+    }
+
     /// Waits for the right to change a machine, which need not exist.
     ///
     /// # Errors

@@ -48,14 +48,20 @@ impl Command for Ls {
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let filters = Filters::parse(&arguments.options.list("filter"))
             .map_err(|error| Failure::new(error.to_string()))?;
+        let quiet = arguments.options.bool("quiet");
+        if quiet && filters.is_empty() {
+            let names = cx.library.sound_names().await?;
+            print_names(cx, &names);
+            return Ok(());
+        }
         let (machines, broken) = machines(cx).await?;
         let mut names = filters.select(&machines);
-        if arguments.options.bool("quiet") {
+        if quiet {
             if filters.ask_for_states() {
                 let items = list(cx, &arguments, &filters, names).await?;
                 names = items.into_iter().map(|item| item.name).collect();
             }
-            names.iter().for_each(|name| cx.print(name));
+            print_names(cx, &names);
             return Ok(());
         }
         let unfit = |error: go_template::Error| Failure::new(error.to_string());
@@ -65,6 +71,13 @@ impl Command for Ls {
         let mut items = list(cx, &arguments, &filters, names).await?;
         items.sort_by(|a, b| order::natural(&a.name, &b.name));
         format.write(&items, &mut cx.pieces()).map_err(unfit)
+    }
+}
+
+/// Prints names, a line each, and all at once.
+fn print_names(cx: &Context, names: &[String]) {
+    if !names.is_empty() {
+        cx.print(&names.join("\n"));
     }
 }
 

@@ -59,6 +59,19 @@ impl Filters {
         Ok(filters)
     }
 
+    /// Tells whether every machine is wanted.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            swarms,
+            drivers,
+            states,
+            names,
+            labels,
+        } = self;
+        let lists = [swarms, drivers, states, labels];
+        names.is_empty() && lists.iter().all(|list| list.is_empty())
+    }
+
     /// Tells whether the machines must be asked for their states.
     pub(crate) fn ask_for_states(&self) -> bool {
         !self.states.is_empty()
