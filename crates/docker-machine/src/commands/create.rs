@@ -174,11 +174,6 @@ impl Command for Create {
         }
         let begun = cx.world.ambient.monotonic();
         let times = cx.library.create(request).await?;
-        // A driver that makes nothing takes no time that anybody would want explained.
-        if times.ssh > Duration::ZERO {
-            let total = cx.world.ambient.monotonic().saturating_sub(begun);
-            cx.print(&closing_line(total, &times));
-        }
         let program = cx
             .world
             .args
@@ -187,6 +182,11 @@ impl Command for Create {
         cx.print(&format!(
             "To see how to connect your Docker Client to the Docker Engine running on this virtual machine, run: {program} env {name}"
         ));
+        // A driver that makes nothing takes no time that anybody would want explained.
+        if times.ssh > Duration::ZERO {
+            let total = cx.world.ambient.monotonic().saturating_sub(begun);
+            cx.print(&closing_line(total, &times));
+        }
         Ok(())
     }
 }

@@ -1,0 +1,162 @@
+//! What a runner asks all day costs next to nothing: counted in system calls, which say whether there
+//! was a thread, a connection, a certificate or a child.
+
+use std::path::Path;
+
+use machine_tests::flows::{Ended, Flow};
+use machine_tests::left_out;
+use tokio::process::Command;
+
+/// How many system calls of a command that only reads. In a test's build some 60 are the dynamic
+/// linker's.
+const CALLS: usize = 200;
+
+/// What a command asked the kernel for, a line each.
+struct Asked(Vec<String>);
+
+impl Asked {
+    fn count(&self, calls: &[&str]) -> usize {
+        let is_one = |line: &&String| {
+            calls
+                .iter()
+                .any(|call| line.starts_with(&format!("{call}(")))
+        };
+        self.0.iter().filter(is_one).count()
+    }
+
+    fn opened(&self, what: &str) -> Vec<&String> {
+        let lines = self.0.iter();
+        lines
+            .filter(|line| line.starts_with("open") && line.contains(what))
+            .collect()
+    }
+}
+
+/// Runs a command under strace; `None` where there is none.
+async fn strace(flow: &Flow, argv: &[&str]) -> Option<(Ended, Asked)> {
+    if !["/usr/bin/strace", "/bin/strace"]
+        .iter()
+        .any(|path| Path::new(path).exists())
+    {
+        left_out(&argv.join(" "), "there is no strace");
+        return None;
+    }
+    let file = flow.home.path().join("strace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-s", "256", "-o"]).arg(&file);
+    command.arg(flow.home.binary()).args(argv);
+    let ended = flow.home.end(command, b"").await.ok();
+    let text = std::fs::read_to_string(&file).unwrap();
+    // Each line begins with the thread's number.
+    let calls = text.lines().filter_map(|line| line.split_once(' '));
+    let calls = calls.map(|(_, call)| call.trim_start().to_owned());
+    Some((ended, Asked(calls.collect())))
+}
+
+async fn with_a_machine() -> Flow {
+    let flow = Flow::start().await;
+    let mut argv = vec!["create".to_owned()];
+    argv.extend(flow.flags_with_ids());
+    argv.push("m1".to_owned());
+    flow.home.run(argv).await.ok();
+    flow.lab.clear_calls();
+    flow
+}
+
+const THREADS: &[&str] = &["clone", "clone3", "fork", "vfork"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_the_disk_is_read_there_and_nothing_else_is_touched() {
+    let flow = with_a_machine().await;
+    for argv in [
+        &["--version"][..],
+        &["inspect", "m1"],
+        &[
+            "inspect",
+            "m1",
+            "-f",
+            "{{.HostOptions.AuthOptions.StorePath}}",
+        ],
+        &["ip", "m1"],
+        &["ls", "-q"],
+    ] {
+        let Some((ended, asked)) = strace(&flow, argv).await else {
+            return;
+        };
+        assert_eq!(asked.count(THREADS), 0, "a thread: {ended}");
+        assert_eq!(
+            asked.count(&["socket", "connect"]),
+            0,
+            "a connection: {ended}"
+        );
+        assert_eq!(
+            asked.opened("key.pem"),
+            Vec::<&String>::new(),
+            "TLS: {ended}"
+        );
+        assert_eq!(
+            asked.opened("/etc/ssl"),
+            Vec::<&String>::new(),
+            "TLS: {ended}"
+        );
+        let calls = asked.0.len();
+        assert!(calls <= CALLS, "{calls} system calls: {ended}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn url_connects_once_without_tls_and_config_once_with_it() {
+    let flow = with_a_machine().await;
+    for (argv, keys, most) in [
+        (["url", "m1"], 0, CALLS),
+        (["config", "m1"], 1, CALLS + 100),
+    ] {
+        let Some((ended, asked)) = strace(&flow, &argv).await else {
+            return;
+        };
+        assert_eq!(asked.count(THREADS), 0, "a thread: {ended}");
+        assert_eq!(asked.count(&["connect"]), 1, "{ended}");
+        assert_eq!(asked.opened("/key.pem").len(), keys, "{ended}");
+        assert_eq!(asked.opened("/etc/ssl"), Vec::<&String>::new(), "{ended}");
+        let calls = asked.0.len();
+        assert!(calls <= most, "{calls} system calls: {ended}");
+    }
+    assert_eq!(flow.lab.calls().len(), 0);
+}
+
+/// A machine costs `ls -q` a look at its directory and its `config.json`, which is opened, looked at,
+/// read to its end and closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_costs_six_system_calls() {
+    let flow = with_a_machine().await;
+    let Some((_, one)) = strace(&flow, &["ls", "-q"]).await else {
+        return;
+    };
+    let text = std::fs::read_to_string(flow.home.machine("m1").join("config.json")).unwrap();
+    for number in 2..=41 {
+        let name = format!("m{number}");
+        let text = text.replace(r#""m1""#, &format!("{name:?}"));
+        std::fs::create_dir(flow.home.machine(&name)).unwrap();
+        std::fs::write(flow.home.machine(&name).join("config.json"), text).unwrap();
+    }
+    let (ended, many) = strace(&flow, &["ls", "-q"]).await.unwrap();
+    assert_eq!(ended.out.lines().count(), 41, "{ended}");
+    // Besides, the heap grows a few times.
+    let each = (many.0.len() - one.0.len()) as f64 / 40.0;
+    assert!(each < 6.5, "{each} system calls for each machine");
+}
+
+/// One thread listens for signals, since there is something to roll back; all else is on one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_has_two_threads_and_starts_no_program() {
+    let flow = Flow::start().await;
+    let mut argv = vec!["create".to_owned()];
+    argv.extend(flow.flags_with_ids());
+    argv.push("m1".to_owned());
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let Some((ended, asked)) = strace(&flow, &argv).await else {
+        return;
+    };
+    assert!(asked.count(THREADS) <= 1, "{ended}");
+    assert_eq!(asked.count(&["execve"]), 1, "{ended}");
+}
