@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use machine_types::{EngineOptions, MachineState, SwarmOptions};
-use regex::Regex;
+use regex_lite::Regex;
 
 /// The filters of one `ls`.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(crate) enum FilterError {
     #[error("Unsupported filter key '{0}'")]
     Key(String),
     #[error("error parsing regexp: `{0}`")]
-    Pattern(String, #[source] regex::Error),
+    Pattern(String, #[source] regex_lite::Error),
 }
 
 /// What the filters look at, but for the state: all of it is in `config.json`.
