@@ -96,6 +96,7 @@ impl std::fmt::Display for Ended {
 /// Somebody's home directory, with a store in it.
 #[derive(Debug)]
 pub struct Home {
+    binary: PathBuf,
     directory: TempDir,
     environment: BTreeMap<OsString, OsString>,
 }
@@ -107,12 +108,17 @@ impl Default for Home {
 }
 
 impl Home {
-    /// Makes one, with no AWS credentials but the lab's.
+    /// Makes one, with no AWS credentials but the lab's, for the `docker-machine` under test.
     pub fn new() -> Self {
+        Self::of(crate::binary())
+    }
+
+    /// Makes one for any `docker-machine`, a file of that name.
+    pub fn of(binary: PathBuf) -> Self {
         let directory = TempDir::with_prefix("home-").unwrap();
         let home = directory.path();
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let programs = crate::binary().parent().unwrap().to_owned();
+        let programs = binary.parent().unwrap().to_owned();
         let path = std::iter::once(programs).chain(std::env::split_paths(&path));
         let environment: [(&str, OsString); 8] = [
             ("PATH", std::env::join_paths(path).unwrap()),
@@ -125,6 +131,7 @@ impl Home {
             ("AWS_SECRET_ACCESS_KEY", "SECRETEXAMPLE".into()),
         ];
         let mut made = Self {
+            binary,
             environment: environment.map(|(name, value)| (name.into(), value)).into(),
             directory,
         };
@@ -136,6 +143,16 @@ impl Home {
     pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
         let value = value.as_ref().to_owned();
         self.environment.insert(name.into(), value);
+    }
+
+    /// The variables of its runs.
+    pub fn environment(&self) -> &BTreeMap<OsString, OsString> {
+        &self.environment
+    }
+
+    /// The `docker-machine` of its runs.
+    pub fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// Removes a variable.
@@ -192,7 +209,7 @@ impl Home {
         argv: impl IntoIterator<Item = S>,
         input: &[u8],
     ) -> Ended {
-        let mut command = Command::new(crate::binary());
+        let mut command = Command::new(&self.binary);
         command.args(argv);
         self.end(command, input).await
     }
@@ -212,7 +229,7 @@ impl Home {
 
     /// A `docker-machine` that is about to be started, for a test that wants to hear it.
     pub fn command<S: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(crate::binary());
+        let mut command = Command::new(&self.binary);
         command
             .args(argv)
             .env_clear()

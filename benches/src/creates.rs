@@ -1,0 +1,159 @@
+//! Creates: one whose host is ready, one whose instance is pending, fifty at once.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ec2_lab::hosts::HostOptions;
+use machine_tests::flows::Flow;
+use serde_json::Value;
+
+use crate::bench::{Result, Started, create, flow, median, runs};
+use crate::measure::Sample;
+use crate::table::{Row, time};
+
+/// How often a create is measured.
+const RUNS: u32 = 5;
+
+/// How long an instance is pending; its sshd answers when it runs.
+const PENDING: Duration = Duration::from_secs(6);
+
+/// How many creates at once.
+const MANY: usize = 50;
+
+/// A create, and what the host did for it.
+struct Created {
+    sample: Sample,
+    /// What its commands took.
+    host: Duration,
+}
+
+async fn created(flow: &Flow, name: &str) -> Result<Created> {
+    let trace = flow.home.path().join("trace");
+    let _ = std::fs::remove_file(&trace);
+    let sample = runs(&flow.home, &create(flow, name), 1).await?[0];
+    // The Go binary writes none.
+    let text = std::fs::read_to_string(&trace).unwrap_or_default();
+    let spans = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let commands = spans.filter(|span: &Value| span["kind"] == "ssh");
+    let host = commands
+        .filter_map(|span| span["duration_ms"].as_f64())
+        .map(|milliseconds| Duration::from_secs_f64(milliseconds / 1000.0))
+        .sum();
+    Ok(Created { sample, host })
+}
+
+async fn several(flow: &mut Flow, runs: u32) -> Result<Vec<Created>> {
+    let trace = flow.home.path().join("trace");
+    flow.home.set("MACHINE_TRACE", trace);
+    let mut all = Vec::new();
+    for number in 0..runs {
+        all.push(created(flow, &format!("m{number}")).await?);
+    }
+    Ok(all)
+}
+
+pub(crate) async fn ready(binary: &Path) -> Result<Row> {
+    let mut flow = flow(binary, HostOptions::default(), |lab| lab).await?;
+    let all = several(&mut flow, RUNS).await?;
+    let above = median(
+        all.iter()
+            .map(|one| one.sample.wall.saturating_sub(one.host)),
+    );
+    let calls = flow.lab.calls().len() / all.len();
+    let asked = flow.lab.count("DescribeInstances") / all.len();
+    let host = flow.hosts.hosts().first().ok_or("no host")?.counts();
+    Ok(Row {
+        what: "`create`, host ready, every id given",
+        goal: "≤ 1.5 s above the host's work, ≤ 0.1 s CPU, ≤ 16 MiB; ≤ 5 calls, 1 connection, 1 restart",
+        is: format!(
+            "{} above the host's {}, {} CPU, {:.1} MiB; {calls} calls, {asked} DescribeInstances, {} connection, {} restart",
+            time(above),
+            time(median(all.iter().map(|one| one.host))),
+            time(median(all.iter().map(|one| one.sample.cpu))),
+            median(all.iter().map(|one| one.sample.peak_kib)) as f64 / 1024.0,
+            host.ssh_connections,
+            host.docker_restarts,
+        ),
+        time: median(all.iter().map(|one| one.sample.wall)),
+    })
+}
+
+pub(crate) async fn pending(binary: &Path) -> Result<Row> {
+    let mut flow = flow(binary, HostOptions::default(), |lab| lab.pending(PENDING)).await?;
+    let all = several(&mut flow, 3).await?;
+    let above = all
+        .iter()
+        .map(|one| one.sample.wall.saturating_sub(PENDING + one.host));
+    let above = median(above);
+    Ok(Row {
+        what: "`create`, instance pending for 6 s",
+        goal: "≤ 1 s after sshd answers, above the host's work; ≤ 2 DescribeInstances",
+        is: format!(
+            "{} above the host's {}, {} DescribeInstances",
+            time(above),
+            time(median(all.iter().map(|one| one.host))),
+            flow.lab.count("DescribeInstances") / all.len(),
+        ),
+        time: median(all.iter().map(|one| one.sample.wall)),
+    })
+}
+
+/// The figures that matter here are the processes': hosts and endpoint share this machine with them.
+pub(crate) async fn at_once(binary: &Path) -> Result<Row> {
+    let flow = flow(binary, HostOptions::default(), |lab| lab).await?;
+    let mut started = Vec::new();
+    for number in 0..MANY {
+        let argv = create(&flow, &format!("m{number}"));
+        started.push(Started::new(&flow.home, flow.home.binary(), &argv, 1)?);
+    }
+    let mut ids = Vec::new();
+    for run in &mut started {
+        ids.extend(run.next_id().await?);
+    }
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let watch = std::thread::spawn(move || most_memory(&ids, stopped));
+    let mut samples = Vec::new();
+    for run in &mut started {
+        samples.push(run.sample().await?);
+    }
+    let _ = stop.send(());
+    let most = watch.join().map_err(|_| "the watcher died")?;
+    let failed = samples.iter().filter(|sample| sample.status != 0).count();
+    let wall = samples.iter().map(|sample| sample.wall).max();
+    let wall = wall.unwrap_or_default();
+    let cpu: Duration = samples.iter().map(|sample| sample.cpu).sum();
+    Ok(Row {
+        what: "50 creates at once",
+        goal: "≤ 12 MB each (PSS), ≤ 6 s CPU in all",
+        is: format!(
+            "{:.1} MB each, {} CPU in all, {} on the clock, {failed} failed",
+            most as f64 * 1024.0 / 1e6,
+            time(cpu),
+            time(wall),
+        ),
+        time: wall,
+    })
+}
+
+/// Watches processes until told to stop; returns the most memory that they had together, each what
+/// it has to itself and its part of what it shares (PSS), in KiB for each.
+fn most_memory(ids: &[u32], mut stop: tokio::sync::oneshot::Receiver<()>) -> u64 {
+    let mut most = 0;
+    while let Err(tokio::sync::oneshot::error::TryRecvError::Empty) = stop.try_recv() {
+        let sum: u64 = ids.iter().map(|id| memory(*id)).sum();
+        most = most.max(sum / ids.len().max(1) as u64);
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    most
+}
+
+/// Returns a process's proportional set size in KiB (proc(5), `smaps_rollup`); 0 after its end.
+fn memory(id: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup"));
+    let text = text.unwrap_or_default();
+    let size = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    size.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .unwrap_or_default()
+}

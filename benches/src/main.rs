@@ -1,0 +1,110 @@
+//! How fast and how small `docker-machine` is, against the lab: medians, and ratios to another one.
+//!
+//! Everything runs on loopback and on this machine: the endpoint and the hosts take their part of
+//! the processor too, so figures of `create` are upper bounds. Nothing here is asserted; what can be
+//! counted is, in `tests/tests/flow_budgets.rs`.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it speaks to people"
+)]
+
+mod bench;
+mod creates;
+mod lists;
+mod measure;
+mod short;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Arg, Command, value_parser};
+
+use bench::Result;
+use table::Row;
+
+fn main() -> ExitCode {
+    let path = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name("PATH")
+            .value_parser(value_parser!(PathBuf))
+            .help(help)
+    };
+    let matches = Command::new("benches")
+        .about("Measures docker-machine against the lab")
+        .arg(path(
+            "bin",
+            "Which docker-machine, instead of what cargo static has built",
+        ))
+        .arg(path("beside", "Another one to compare it with"))
+        .subcommand(
+            Command::new("measure")
+                .hide(true)
+                .arg(
+                    Arg::new("runs")
+                        .required(true)
+                        .value_parser(value_parser!(u32)),
+                )
+                .arg(Arg::new("argv").num_args(1..).last(true)),
+        )
+        .get_matches();
+    let done = match matches.subcommand_matches("measure") {
+        Some(measured) => {
+            let argv = measured.get_many::<String>("argv").unwrap_or_default();
+            let argv: Vec<String> = argv.cloned().collect();
+            let runs = measured.get_one("runs").copied().unwrap_or(1);
+            measure::measure(&argv, runs).map_err(Into::into)
+        }
+        None => {
+            let binary = matches.get_one::<PathBuf>("bin");
+            let binary = binary.cloned().unwrap_or_else(bench::shipped);
+            compare(
+                &binary,
+                matches.get_one::<PathBuf>("beside").map(PathBuf::as_path),
+            )
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("benches: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(binary: &Path, beside: Option<&Path>) -> Result<()> {
+    let rows = all(binary)?;
+    let others = beside.map(all).transpose()?;
+    table::print(&rows, others.as_deref());
+    Ok(())
+}
+
+fn all(binary: &Path) -> Result<Vec<Row>> {
+    let binary = binary.canonicalize().map_err(|error| {
+        let path = binary.display();
+        format!("no docker-machine at {path} ({error}): build one with cargo static")
+    })?;
+    let size = binary.metadata()?.len();
+    let mut rows = alone(short::rows(&binary))?;
+    rows.push(alone(creates::ready(&binary))?);
+    rows.push(alone(creates::pending(&binary))?);
+    rows.push(alone(creates::at_once(&binary))?);
+    rows.extend(alone(lists::rows(&binary))?);
+    rows.push(Row {
+        what: "the executable",
+        goal: "≤ 14 MB",
+        is: format!("{:.1} MB", size as f64 / 1e6),
+        time: Duration::ZERO,
+    });
+    Ok(rows)
+}
+
+/// Runs a part in a runtime of its own: with it, all that its lab still listens on has gone when the
+/// next one begins.
+fn alone<T>(part: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Runtime::new()?.block_on(part)
+}

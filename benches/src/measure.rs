@@ -1,0 +1,101 @@
+//! `benches measure`: runs a program and tells what it took, as `time` does.
+//!
+//! A process of its own, and a small one: what the kernel calls a child's peak memory begins with that
+//! of the process which started it (getrusage(2), `ru_maxrss`), and the one with the lab in it is large.
+
+use std::io::{self, Write as _};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// What one run of a program took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sample {
+    /// From its start to its end.
+    pub wall: Duration,
+    /// Of the processor, in user mode and in the kernel, of all its threads.
+    pub cpu: Duration,
+    /// The most memory it had, in KiB.
+    pub peak_kib: u64,
+    /// Its exit status; 128 and more for a signal.
+    pub status: i32,
+}
+
+impl Sample {
+    /// Reads a line that [`measure`] printed.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(line).ok()?;
+        let micros = |name: &str| Some(Duration::from_micros(value.get(name)?.as_u64()?));
+        Some(Self {
+            wall: micros("wall_us")?,
+            cpu: micros("cpu_us")?,
+            peak_kib: value.get("peak_kib")?.as_u64()?,
+            status: i32::try_from(value.get("status")?.as_i64()?).ok()?,
+        })
+    }
+}
+
+/// Runs a program so many times, one after the other; prints the process's id and then a [`Sample`]
+/// for each run, a line each. Its standard output goes nowhere, its standard error to ours.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn measure(argv: &[String], runs: u32) -> io::Result<()> {
+    let (program, args) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut out = io::stdout().lock();
+    for _ in 0..runs {
+        let begun = Instant::now();
+        let child = Command::new(program)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()?;
+        writeln!(out, "{}", child.id())?;
+        out.flush()?;
+        let (status, usage) = wait(child.id())?;
+        let wall = begun.elapsed();
+        let cpu = time(usage.ru_utime) + time(usage.ru_stime);
+        let line = json!({
+            "wall_us": micros(wall),
+            "cpu_us": micros(cpu),
+            "peak_kib": usage.ru_maxrss,
+            "status": status,
+        });
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn time(time: libc::timeval) -> Duration {
+    let whole = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::from_secs(whole) + Duration::from_micros(time.tv_usec.unsigned_abs())
+}
+
+/// Waits for a child, and asks what it has used.
+#[allow(
+    unsafe_code,
+    reason = "wait4(2) is the one way to ask about one child, and no library offers it"
+)]
+fn wait(id: u32) -> io::Result<(i32, libc::rusage)> {
+    let id = libc::pid_t::try_from(id).map_err(io::Error::other)?;
+    let mut status = 0;
+    // SAFETY: rusage is plain numbers, for which zero is a value; both pointers are to locals that
+    // outlive the call.
+    let (waited, usage) = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (libc::wait4(id, &mut status, 0, &mut usage), usage)
+    };
+    if waited != id {
+        return Err(io::Error::last_os_error());
+    }
+    let status = match libc::WIFEXITED(status) {
+        true => libc::WEXITSTATUS(status),
+        false => 128 + libc::WTERMSIG(status),
+    };
+    Ok((status, usage))
+}
