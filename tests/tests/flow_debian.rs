@@ -222,3 +222,48 @@ async fn an_install_script_and_every_engine_option() {
     debian.run(&["rm", "-f", "m1"]).await;
     assert_eq!(debian.lab.left_over(), Vec::<String>::new());
 }
+
+/// Has a MIME parser that nobody here wrote print the parts of a mail: type, and what it holds.
+const PARTS: &str = "import email, json, sys
+mail = email.message_from_bytes(sys.stdin.buffer.read())
+print(json.dumps([[p.get_content_type(), p.get_payload(decode=True).decode()] for p in mail.get_payload()]))";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_ends_the_instance_by_a_timer_beside_the_users_data() {
+    let Some(debian) = Debian::start().await else {
+        return;
+    };
+    let users = "#!/bin/sh\necho 'the user'\n";
+    let file = debian.home.file("user-data", users);
+    let user_data = format!("--amazonec2-userdata={}", file.display());
+    debian
+        .create("m1", &["--amazonec2-max-lifetime=6h", &user_data])
+        .await
+        .ok();
+    let instance = debian.lab.live_instances().remove(0);
+    assert!(instance.terminates_on_shutdown, "a power-off ends the bill");
+
+    let mut python = tokio::process::Command::new("python3");
+    python.args(["-c", PARTS]);
+    let parsed = debian.home.end(python, &instance.user_data).await.ok();
+    let parts: Vec<[String; 2]> = serde_json::from_str(&parsed.out).unwrap();
+    let [lease, own] = &parts[..] else {
+        panic!("{parts:?}");
+    };
+    assert_eq!(lease[0], "text/cloud-boothook");
+    assert_eq!(*own, ["text/x-shellscript", users]);
+
+    // What cloud-init does at every boot with such a part.
+    let boot = ["ssh", "m1", "sudo", "sh"];
+    debian.home.feed(boot, lease[1].as_bytes()).await.ok();
+    let timer = "systemctl show docker-machine-lease.timer -p ActiveState -p TimersMonotonic";
+    let timer = debian.look(timer).await;
+    assert!(timer.contains("ActiveState=active"), "{timer}");
+    assert!(timer.contains("OnActiveUSec=6h"), "{timer}");
+    let service = "systemctl show docker-machine-lease.service -p ExecStart";
+    let service = debian.look(service).await;
+    assert!(service.contains("systemctl poweroff"), "{service}");
+
+    debian.run(&["rm", "-y", "m1"]).await;
+    assert_eq!(debian.lab.left_over(), Vec::<String>::new());
+}
