@@ -1,6 +1,7 @@
 //! Creates: one whose host is ready, one whose instance is pending, fifty at once.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ec2_lab::hosts::HostOptions;
@@ -103,17 +104,19 @@ pub(crate) async fn pending(binary: &Path) -> Result<Row> {
 /// The figures that matter here are the processes': hosts and endpoint share this machine with them.
 pub(crate) async fn at_once(binary: &Path) -> Result<Row> {
     let flow = flow(binary, HostOptions::default(), |lab| lab).await?;
+    let ids = Arc::new(Mutex::new(Vec::new()));
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let watched = ids.clone();
+    let watch = std::thread::spawn(move || most_memory(&watched, stopped));
     let mut started = Vec::new();
     for number in 0..MANY {
         let argv = create(&flow, &format!("m{number}"));
         started.push(Started::new(&flow.home, flow.home.binary(), &argv, 1)?);
     }
-    let mut ids = Vec::new();
     for run in &mut started {
-        ids.extend(run.next_id().await?);
+        let id = run.next_id().await?;
+        ids.lock().map_err(|_| "the watcher died")?.extend(id);
     }
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    let watch = std::thread::spawn(move || most_memory(&ids, stopped));
     let mut samples = Vec::new();
     for run in &mut started {
         samples.push(run.sample().await?);
@@ -137,23 +140,25 @@ pub(crate) async fn at_once(binary: &Path) -> Result<Row> {
     })
 }
 
-/// Watches processes until told to stop; returns the most memory that they had together, each what
-/// it has to itself and its part of what it shares (PSS), in KiB for each.
-fn most_memory(ids: &[u32], mut stop: tokio::sync::oneshot::Receiver<()>) -> u64 {
+/// Watches processes until told to stop; returns the most memory that one of them had on average: what
+/// it has to itself and its part of what it shares (PSS), in KiB. Moments at which fewer than half of
+/// them live do not count: the last ones have nobody to share with.
+fn most_memory(ids: &Mutex<Vec<u32>>, mut stop: tokio::sync::oneshot::Receiver<()>) -> u64 {
     let mut most = 0;
     while let Err(tokio::sync::oneshot::error::TryRecvError::Empty) = stop.try_recv() {
-        let sum: u64 = ids.iter().map(|id| memory(*id)).sum();
-        most = most.max(sum / ids.len().max(1) as u64);
-        std::thread::park_timeout(Duration::from_millis(20));
+        let ids = ids.lock().map_or_else(|_| Vec::new(), |ids| ids.clone());
+        let sizes: Vec<u64> = ids.into_iter().filter_map(memory).collect();
+        if sizes.len() >= MANY / 2 {
+            most = most.max(sizes.iter().sum::<u64>() / sizes.len() as u64);
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
     }
     most
 }
 
-/// Returns a process's proportional set size in KiB (proc(5), `smaps_rollup`); 0 after its end.
-fn memory(id: u32) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup"));
-    let text = text.unwrap_or_default();
-    let size = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-    size.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
-        .unwrap_or_default()
+/// Returns a process's proportional set size in KiB (proc(5), `smaps_rollup`); none after its end.
+fn memory(id: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok()?;
+    let size = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    size.split_whitespace().next()?.parse().ok()
 }
