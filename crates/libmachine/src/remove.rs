@@ -98,7 +98,11 @@ impl Library {
             }
         };
         let cx = self.context_over(&name, Remembering::over(self.store.journal(&lock)));
-        let report = undo_machine(&*machine.driver, &cx).await?;
+        let report = match undo_machine(&*machine.driver, &cx).await {
+            Ok(report) => report,
+            Err(error) if force => return self.forget(lock, error.into()),
+            Err(error) => return Err(error.into()),
+        };
         let (refusal, left) = take_refusal(report);
         let overridden = match refusal {
             Some(source) if !force => {
@@ -119,17 +123,17 @@ impl Library {
         Ok(Removed { left, overridden })
     }
 
-    /// Removes a directory whose machine nobody can make out. With a journal, or a configuration
-    /// that a better binary may read, it is kept as a tombstone.
+    /// Removes a directory whose machine nobody can make out. Unless it holds neither journal nor
+    /// configuration, it is kept as a tombstone: somebody else may read what we cannot.
     fn forget(&self, lock: MachineLock, error: Error) -> Result<Removed, Error> {
         let overridden = Some(one_line(&error));
         let name = lock.name();
-        let nothing_on_record = self
-            .store
-            .entries(name)
-            .is_ok_and(|entries| entries.is_empty());
-        let no_driver = matches!(error, Error::UnknownDriver { .. });
-        if nothing_on_record && !no_driver {
+        let no_journal = self.store.entries(name).is_ok_and(|all| all.is_empty());
+        let no_configuration = matches!(
+            error,
+            Error::Store(StoreError::ConfigMissing { .. } | StoreError::Empty { .. })
+        );
+        if no_journal && no_configuration {
             self.store.remove(lock)?;
             return Ok(Removed {
                 left: Vec::new(),

@@ -49,6 +49,62 @@ async fn nothing_is_forgotten_where_neither_configuration_nor_journal_tells() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_cannot_be_opened_is_kept_on_record_by_force() {
+    let flow = created().await;
+    let machine = flow.home.machine("m1");
+    let config = machine.join("config.json");
+    fs::remove_file(machine.join(".journal")).unwrap();
+    let whole = fs::read_to_string(&config).unwrap();
+    fs::write(
+        &config,
+        whole.replace("\"Name\": \"m1\"", "\"Name\": \"other\""),
+    )
+    .unwrap();
+    assert_ne!(fs::read_to_string(&config).unwrap(), whole);
+    let instance = flow.lab.live_instances().remove(0).id;
+    let forced = flow.home.run(["rm", "-f", "m1"]).await.ok();
+    assert!(forced.err.contains("on record"), "{forced}");
+    assert!(!machine.exists());
+    let graves = fs::read_dir(flow.home.store().join(".tombstones")).unwrap();
+    let kept: Vec<String> = graves
+        .map(|grave| fs::read_to_string(grave.unwrap().path().join("config.json")).unwrap())
+        .collect();
+    assert!(kept.len() == 1 && kept[0].contains(&instance), "{kept:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_nothing_goes_by_force_without_a_trace() {
+    for contents in [Some(""), None] {
+        let flow = Flow::start().await;
+        let machine = flow.home.store().join("machines/m1");
+        fs::create_dir_all(&machine).unwrap();
+        if let Some(text) = contents {
+            fs::write(machine.join("config.json"), text).unwrap();
+        }
+        flow.home.run(["rm", "-f", "m1"]).await.ok();
+        assert!(!machine.exists());
+        assert_eq!(flow.home.tombstones(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_journal_yields_to_force_and_stays_on_record() {
+    let flow = created().await;
+    let machine = flow.home.machine("m1");
+    let journal = fs::read_to_string(machine.join(".journal")).unwrap();
+    fs::write(machine.join(".journal"), format!("rubbish\n{journal}")).unwrap();
+    flow.home
+        .run(["rm", "-y", "m1"])
+        .await
+        .failed(1, &[".journal"]);
+    assert!(machine.exists());
+    let forced = flow.home.run(["rm", "-f", "m1"]).await.ok();
+    assert!(forced.err.contains("on record"), "{forced}");
+    assert!(!machine.exists());
+    assert_eq!(flow.home.tombstones(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_gone_already_is_gone() {
     // Stopped; terminated by somebody else; and so long ago that EC2 has forgotten it, key pair included.
     let flow = created().await;
