@@ -221,3 +221,33 @@ async fn what_cannot_be_made_out_is_named_and_nothing_is_pruned_around_it() {
         .ok();
     assert!(pruned.out.contains("Removed 2"), "{pruned}");
 }
+
+#[tokio::test]
+async fn a_tombstone_that_cannot_be_opened_is_named_and_keeps_nobody_from_pruning() {
+    let flow = one_lives_one_is_lost(&[]).await;
+    let grave = |name: &str, config: &str| {
+        let directory = flow.home.store().join(".tombstones").join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("config.json"), config).unwrap();
+    };
+    grave(
+        "elsewhere-0000000000000001",
+        r#"{"ConfigVersion":3,"Name":"elsewhere","DriverName":"google","Driver":{},"HostOptions":{}}"#,
+    );
+    // One of a driver that this binary does not have is nothing that it could settle.
+    let listed = flow.home.run(["prune", "--older-than=0s"]).await.ok();
+    assert!(listed.out.contains("lost"), "{listed}");
+
+    grave("broken-0000000000000002", "{");
+    for argv in [
+        vec!["prune", "--older-than=0s"],
+        vec!["prune", "--force", "--older-than=0s"],
+    ] {
+        let pruned = flow.home.run(argv).await.failed(1, &["broken"]);
+        assert!(pruned.out.contains("lost"), "{pruned}");
+        let told = pruned.err.matches("whatever was made for broken").count();
+        assert_eq!(told, 1, "{pruned}");
+    }
+    assert_eq!(flow.lab.live_instances().len(), 1, "the lost one went");
+    assert_eq!(flow.home.tombstones(), 2);
+}

@@ -13,6 +13,7 @@ use machine_types::{MachineName, SwarmOptions};
 
 use crate::list::one_line;
 use crate::rollback::{ByDriver, describe, left, resources};
+use crate::tombstones::unopened;
 use crate::{Error, Left, Library};
 
 /// What `prune` was asked for.
@@ -84,7 +85,7 @@ impl Library {
         if options.force {
             pruned.left = self.settle_tombstones().await;
         }
-        let places = self.places(options).await?;
+        let places = self.places(options, &mut pruned.left).await?;
         let cx = self.context();
         let mut found = Vec::new();
         for place in &places {
@@ -132,22 +133,38 @@ impl Library {
         Ok(pruned)
     }
 
-    /// Returns where to ask: each place of a machine or a tombstone once, and the one that was named.
-    async fn places(&self, options: &PruneOptions) -> Result<Vec<Place>, Error> {
+    /// Returns where to ask: each place of a machine or a tombstone once, and the one that was named. Adds
+    /// the tombstones that cannot be made out to what is left.
+    async fn places(
+        &self,
+        options: &PruneOptions,
+        left: &mut Vec<Left>,
+    ) -> Result<Vec<Place>, Error> {
         let mut all: Vec<(Box<dyn Driver>, Vec<Entry>)> = Vec::new();
-        for name in self.names()? {
+        let (names, tombstones) = (self.names()?, self.store.tombstones()?);
+        let is_bare = names.is_empty() && tombstones.is_empty();
+        for name in names {
             if let Some(driver) = self.driver_of(&name).await? {
                 all.push((driver, self.store.entries(&name.parse()?)?));
             }
         }
-        for tombstone in self.store.tombstones()? {
-            let record = self.tombstone_record(&tombstone)?;
-            let machine = self.open_record(tombstone.name().clone(), record)?;
-            let entries = self.store.tombstone_journal(&tombstone).entries()?;
-            all.push((machine.driver, entries));
+        for tombstone in tombstones {
+            match self.open_tombstone(&tombstone) {
+                Ok(Some(machine)) => {
+                    let entries = self.store.tombstone_journal(&tombstone).entries()?;
+                    all.push((machine.driver, entries));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let unopened = unopened(&tombstone, error);
+                    if !left.contains(&unopened) {
+                        left.push(unopened);
+                    }
+                }
+            }
         }
         // An empty store that has its id is mounted; what is there to find has to be said, though.
-        if all.is_empty() && !(options.all_stores && options.place.is_some()) {
+        if is_bare && !(options.all_stores && options.place.is_some()) {
             return Err(Error::Prune(format!(
                 "{} has neither machines nor tombstones, so there is no place to ask (is the disk mounted?); \
                  what other stores left is found by --all-stores with --tag, --driver and its flags",

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use machine_flow::{Intent, Phase};
-use machine_store::{MachineRecord, Tombstone};
+use machine_flow::{Entry, Intent, Journal as _, Phase};
+use machine_store::{MachineRecord, StoreError, Tombstone};
 use machine_types::{HostOptions, MachineName};
 use serde_json::json;
 
 use crate::journal::Remembering;
 use crate::list::one_line;
+use crate::machine::Machine;
 use crate::rollback::{left, undo_machine};
 use crate::{Error, Left, Library};
 
@@ -39,10 +40,7 @@ impl Library {
         for tombstone in &tombstones {
             match self.settle(tombstone).await {
                 Ok(left) => unsettled.extend(left),
-                Err(error) => unsettled.push(Left {
-                    what: format!("whatever was made for {}", tombstone.name()),
-                    why: one_line(error),
-                }),
+                Err(error) => unsettled.push(unopened(tombstone, error)),
             }
         }
         unsettled
@@ -53,8 +51,9 @@ impl Library {
             // Somebody else is at it, or it is settled.
             return Ok(Vec::new());
         };
-        let record = self.tombstone_record(tombstone)?;
-        let machine = self.open_record(tombstone.name().clone(), record)?;
+        let Some(machine) = self.open_tombstone(tombstone)? else {
+            return Ok(Vec::new());
+        };
         let cx = self.context_over(
             tombstone.name(),
             Remembering::over(self.store.tombstone_journal(tombstone)),
@@ -67,39 +66,31 @@ impl Library {
         Ok(left)
     }
 
-    /// Returns the record that a tombstone keeps; where that is broken, one made out of its journal.
-    pub(crate) fn tombstone_record(&self, tombstone: &Tombstone) -> Result<MachineRecord, Error> {
-        self.store.tombstone_record(tombstone).or_else(|error| {
-            let intents = self.tombstone_intents(tombstone);
-            let made = self.record_of(tombstone.name(), &intents);
-            made.ok_or(Error::from(error))
-        })
+    /// Opens the machine that a tombstone keeps; where its configuration is broken, going by its journal.
+    /// `None` where there is nothing for this binary to do: the driver is not one of its own, or
+    /// nothing is on record, as once somebody else has settled it.
+    pub(crate) fn open_tombstone(&self, tombstone: &Tombstone) -> Result<Option<Machine>, Error> {
+        let intents = intents(self.store.tombstone_journal(tombstone).entries()?);
+        let record = match self.store.tombstone_record(tombstone) {
+            Ok(record) => record,
+            Err(error) => match self.record_of(tombstone.name(), &intents) {
+                Some(record) => record,
+                None if matches!(error, StoreError::ConfigMissing { .. }) => return Ok(None),
+                None => return Err(error.into()),
+            },
+        };
+        match self.open_record(tombstone.name().clone(), record) {
+            Ok(machine) => Ok(Some(machine)),
+            Err(Error::UnknownDriver { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a record out of a machine's journal, where its configuration is broken: the place of
     /// its resources is all that an undo needs. Credentials then come from the environment.
     pub(crate) fn record_by_journal(&self, name: &MachineName) -> Option<MachineRecord> {
-        let entries = self.store.entries(name).ok()?;
-        let intents: Vec<Intent> = entries
-            .into_iter()
-            .filter_map(|entry| match entry.phase {
-                Phase::Intent { intent } => Some(intent),
-                _ => None,
-            })
-            .collect();
+        let intents = intents(self.store.entries(name).ok()?);
         self.record_of(name, &intents)
-    }
-
-    fn tombstone_intents(&self, tombstone: &Tombstone) -> Vec<Intent> {
-        use machine_flow::Journal as _;
-        let entries = self.store.tombstone_journal(tombstone).entries();
-        let phases = entries.unwrap_or_default().into_iter().map(|e| e.phase);
-        phases
-            .filter_map(|phase| match phase {
-                Phase::Intent { intent } => Some(intent),
-                _ => None,
-            })
-            .collect()
     }
 
     /// The one driver that makes anything is asked to load the place; others have no journal.
@@ -113,4 +104,22 @@ impl Library {
         let options = HostOptions::default();
         Some(MachineRecord::new(name, "amazonec2", driver, options))
     }
+}
+
+/// Says that a tombstone cannot be made out.
+pub(crate) fn unopened(tombstone: &Tombstone, error: Error) -> Left {
+    Left {
+        what: format!("whatever was made for {}", tombstone.name()),
+        why: one_line(error),
+    }
+}
+
+fn intents(entries: Vec<Entry>) -> Vec<Intent> {
+    let phases = entries.into_iter().map(|entry| entry.phase);
+    phases
+        .filter_map(|phase| match phase {
+            Phase::Intent { intent } => Some(intent),
+            _ => None,
+        })
+        .collect()
 }
