@@ -162,6 +162,43 @@ async fn a_new_ca_is_made_loudly_and_the_old_one_trusted_while_it_has_machines()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_brings_a_machine_to_the_new_ca_with_all_its_certificates() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let (certs, machine) = (certs(&flow), flow.home.machine("m1"));
+    let old = aged_authority(&text(certs.join("ca-key.pem")), 20);
+    old.write(&certs, "ca", "ca-key");
+    flow.create("m2", &[]).await.ok();
+    assert_ne!(text(certs.join("ca-key.pem")), old.key);
+
+    flow.home.run(["upgrade", "m1"]).await.ok();
+    let shared = Pair::read(&certs, "cert", "key");
+    assert_eq!(Pair::read(&machine, "cert", "key"), shared);
+    assert_eq!(text(machine.join("ca.pem")), text(certs.join("ca.pem")));
+    flow.home.run(["config", "m1"]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_refuses_a_new_ca_is_reached_with_the_old_certificates() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let (certs, machine) = (certs(&flow), flow.home.machine("m1"));
+    let before = Pair::read(&machine, "cert", "key");
+    // A CA of which the engine has never heard, as when somebody has brought one.
+    let other = authority(900);
+    other.write(&certs, "ca", "ca-key");
+    client(&other, 900).write(&certs, "cert", "key");
+    let host = flow.host();
+    let docker = host.root().join("etc/docker");
+    std::fs::remove_dir_all(&docker).unwrap();
+    std::fs::write(&docker, "").unwrap();
+    let ended = flow.home.run(["provision", "m1"]).await;
+    assert_ne!(ended.code, Some(0), "{ended}");
+    assert_eq!(Pair::read(&machine, "cert", "key"), before);
+    flow.home.run(["config", "m1"]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ca_of_the_users_is_never_replaced() {
     let flow = with_days(10).await;
     let own = flow.home.path().join("own");

@@ -45,7 +45,7 @@ impl Library {
         let files = &self.settings.certificates;
         let then = match self.is_our_own_ca() {
             true => {
-                "a create in its last 30 days makes a new one and trusts both; machines that are to outlive it need docker-machine regenerate-certs then"
+                "from its last 30 days on the next create, provision, upgrade, regenerate-certs, start or restart makes a new one, and the old one stays trusted; all but create bring the machine over"
             }
             false => "replace it, then run docker-machine regenerate-certs for every machine",
         };

@@ -172,20 +172,53 @@ impl Library {
         Ok(())
     }
 
-    /// Copies the shared certificates into the machine's directory, where the runner reads them.
-    pub(crate) fn copy_client_certificates(&self, machine: &Machine) -> Result<(), Error> {
-        let auth = &machine.record.host_options.auth_options;
-        let copies = [
-            (&auth.ca_cert_path, MachineFile::Ca, Access::Public),
-            (&auth.client_cert_path, MachineFile::Cert, Access::Public),
-            (&auth.client_key_path, MachineFile::Key, Access::Private),
-        ];
-        for (from, to, access) in copies {
-            let text = self.store.read_text(from.as_ref())?;
-            self.store
-                .write(&self.store.file(&machine.name, to), &text, access)?;
+    /// Has the machine's directory trust the shared CAs, beside those that it trusts already.
+    pub(crate) fn trust_shared_authorities(&self, machine: &Machine) -> Result<(), Error> {
+        let shared: &Path = machine
+            .record
+            .host_options
+            .auth_options
+            .ca_cert_path
+            .as_ref();
+        let own = self.store.file(&machine.name, MachineFile::Ca);
+        let trusted = self.all_certificates(shared)?;
+        // Of one that is missing or broken there is nothing to keep.
+        let kept = self.all_certificates(&own).unwrap_or_default();
+        let mut pem = self.store.read_text(shared)?;
+        for authority in kept.iter().filter(|kept| !trusted.contains(kept)) {
+            if !pem.ends_with('\n') {
+                pem.push('\n');
+            }
+            pem.push_str(&authority.to_pem());
         }
-        Ok(())
+        Ok(self.store.write(&own, &pem, Access::Public)?)
+    }
+
+    /// Copies the shared certificates into the machine's directory, where the runner reads them.
+    pub(crate) fn copy_shared_certificates(&self, machine: &Machine) -> Result<(), Error> {
+        let shared = &machine.record.host_options.auth_options.ca_cert_path;
+        self.copy_shared(machine, shared, MachineFile::Ca, Access::Public)?;
+        self.copy_client_certificate(machine)
+    }
+
+    /// Copies the client's certificate and key alone.
+    pub(crate) fn copy_client_certificate(&self, machine: &Machine) -> Result<(), Error> {
+        let auth = &machine.record.host_options.auth_options;
+        let (cert, key) = (&auth.client_cert_path, &auth.client_key_path);
+        self.copy_shared(machine, cert, MachineFile::Cert, Access::Public)?;
+        self.copy_shared(machine, key, MachineFile::Key, Access::Private)
+    }
+
+    fn copy_shared(
+        &self,
+        machine: &Machine,
+        from: &str,
+        to: MachineFile,
+        access: Access,
+    ) -> Result<(), Error> {
+        let text = self.store.read_text(from.as_ref())?;
+        let to = self.store.file(&machine.name, to);
+        Ok(self.store.write(&to, &text, access)?)
     }
 
     /// Makes a dialer out of the machine's own copies of the certificates, as the runner uses
@@ -224,6 +257,10 @@ impl Library {
 
     pub(crate) fn certificate(&self, path: &Path) -> Result<Certificate, Error> {
         Certificate::from_pem(&self.store.read_text(path)?).map_err(in_file(path))
+    }
+
+    pub(crate) fn all_certificates(&self, path: &Path) -> Result<Vec<Certificate>, Error> {
+        Certificate::all_from_pem(&self.store.read_text(path)?).map_err(in_file(path))
     }
 
     pub(crate) fn authority(&self, certificate: &Path, key: &Path) -> Result<Authority, Error> {

@@ -92,12 +92,13 @@ impl Library {
         let Work { machine, cx, .. } = &work;
         cx.say("Waiting for SSH to be available...");
         let session = self.first_login(machine, cx).await?;
+        self.prepare_certificates(machine, cx).await?;
         cx.say("Upgrading docker...");
         let Planned { plan, server } = self.plan(machine, Provisioning::default())?;
         let report = machine_provision::upgrade(&session, &plan, cx)
             .await
             .map_err(|error| Error::Provision(Box::new(error)))?;
-        self.keep_server_certificate(machine, &server)?;
+        self.adopt_certificates(machine, &server)?;
         self.check_engine(machine, &report, cx).await?;
         self.save(&mut work)
     }
@@ -111,25 +112,38 @@ impl Library {
         cx: &Cx,
     ) -> Result<(), Error> {
         cx.say("Detecting the provisioner...");
-        self.renew_shared_certificates(cx).await?;
-        cx.say("Copying certs to the local machine directory...");
-        self.copy_client_certificates(machine)?;
+        self.prepare_certificates(machine, cx).await?;
         let options = &machine.record.host_options;
         if !options.custom_install_script.is_empty() {
             let script = Path::new(&options.custom_install_script);
             let name = machine.name.as_str();
             let host = host_name_of(machine);
-            return machine_provision::run_custom_script(session, name, host, script, cx)
+            machine_provision::run_custom_script(session, name, host, script, cx)
                 .await
-                .map(|_| ())
-                .map_err(|error| Error::Provision(Box::new(error)));
+                .map_err(|error| Error::Provision(Box::new(error)))?;
+            return self.copy_shared_certificates(machine);
         }
         let Planned { plan, server } = self.plan(machine, provisioning)?;
         let report = machine_provision::provision(session, &plan, cx)
             .await
             .map_err(|error| Error::Provision(Box::new(error)))?;
-        self.keep_server_certificate(machine, &server)?;
+        self.adopt_certificates(machine, &server)?;
         self.check_engine(machine, &report, cx).await
+    }
+
+    /// Brings the shared certificates up to date, and has the machine's directory trust them beside those that
+    /// its engine may go on with.
+    async fn prepare_certificates(&self, machine: &Machine, cx: &Cx) -> Result<(), Error> {
+        self.renew_shared_certificates(cx).await?;
+        cx.say("Copying certs to the local machine directory...");
+        self.trust_shared_authorities(machine)
+    }
+
+    /// Makes the certificates that the engine now goes by the machine's own, the client's among them: the engine
+    /// may not have taken that one before.
+    fn adopt_certificates(&self, machine: &Machine, server: &Issued) -> Result<(), Error> {
+        self.copy_shared_certificates(machine)?;
+        self.keep_server_certificate(machine, server)
     }
 
     fn plan(&self, machine: &Machine, provisioning: Provisioning) -> Result<Planned, Error> {

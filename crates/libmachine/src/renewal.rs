@@ -3,7 +3,8 @@
 //!
 //! `ca.pem` then holds several certificates: the new CA's first, whose key `ca-key.pem` is (Go reads the
 //! first one), and those of older CAs for as long as a machine has a certificate of theirs. A machine goes on
-//! with the CA and client certificate in its own directory until it is provisioned again.
+//! with the CA and client certificate in its own directory until it is set up again: by `provision`, `upgrade`,
+//! `regenerate-certs`, `start` or `restart`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,13 +14,17 @@ use machine_store::{Access, MachineFile};
 use machine_tls::Certificate;
 
 use crate::age::{Age, days};
-use crate::certificates::{BOOTSTRAP, LAST_DAY};
+use crate::certificates::LAST_DAY;
 use crate::machine::Machine;
 use crate::{CertificatePaths, Error, Library};
 
 /// A CA is replaced so long before its end: machines made until then live to their own end under the new
 /// one, and those of the old one have a month to go.
 const LAST_MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How long `config` waits for another process that is making certificates: whoever asks has seconds
+/// to tell dead from alive.
+const IN_PASSING: Duration = Duration::from_secs(1);
 
 /// Where the key of the CA before this one is kept, for whoever wants to go back.
 const OLD_KEY: &str = "ca-key-old.pem";
@@ -109,7 +114,7 @@ impl Library {
             Age::NotBegun => "has not begun".to_owned(),
         };
         cx.alert(format!(
-            "WARNING: the CA {} {when}: a NEW CA was made. Machines that exist go on with the old one, which is trusted until the last of them is gone; docker-machine regenerate-certs brings a machine to the new one",
+            "WARNING: the CA {} {when}: a NEW CA was made. Machines that exist go on with the old one, which is trusted until the last of them is gone; provision, upgrade, regenerate-certs, start and restart bring a machine to the new one",
             files.ca.display()
         ));
         self.issue_client_certificate(cx)
@@ -179,15 +184,21 @@ impl Library {
         if !self.is_our_own_client() || !self.ends_within(&file(MachineFile::Cert), LAST_DAY) {
             return Ok(());
         }
-        let _lock = self.store.lock_bootstrap(BOOTSTRAP, cx).await?;
+        // The machine's engine knows only the CAs that it was given.
+        let trusted = self.all_certificates(&file(MachineFile::Ca))?;
+        let is_trusted = || {
+            let shared = self.certificate(&self.settings.certificates.client)?;
+            Ok::<bool, Error>(trusted.iter().any(|ca| shared.is_signed_by(ca)))
+        };
+        if !self.client_is_ending() && !is_trusted()? {
+            return Ok(());
+        }
+        let _lock = self.store.lock_bootstrap(IN_PASSING, cx).await?;
         if self.client_is_ending() {
             self.issue_client_certificate(cx)?;
         }
-        let shared = self.certificate(&self.settings.certificates.client)?;
-        let trusted = self.certificate(&file(MachineFile::Ca))?;
-        // The machine's engine knows only the CA that it was given.
-        if shared.is_signed_by(&trusted) {
-            self.copy_client_certificates(machine)?;
+        if is_trusted()? {
+            self.copy_client_certificate(machine)?;
         }
         Ok(())
     }

@@ -26,7 +26,9 @@ impl Library {
         let authority = match self.certificate(&files.ca) {
             Ok(authority) => {
                 let remedy = match self.is_our_own_ca() {
-                    true => "the next create makes a new CA, and goes on trusting the old one",
+                    true => {
+                        "from its last 30 days on the next create, provision, upgrade, regenerate-certs, start or restart makes a new CA, and goes on trusting the old one"
+                    }
                     false => "replace the CA that --tls-ca-cert names",
                 };
                 checks.push(of_age("CA", &authority, now, remedy));
@@ -50,7 +52,7 @@ impl Library {
         }
         match self.certificate(&files.client) {
             Ok(client) => {
-                let remedy = "the next create issues a new one of the same CA";
+                let remedy = "from its last day on the next create, provision or config issues a new one of the same CA";
                 checks.push(of_age("client certificate", &client, now, remedy));
                 checks.extend(authority.and_then(|authority| self.of_pair(&client, &authority)));
             }
