@@ -59,7 +59,7 @@ pub async fn run(world: World) -> ExitStatus {
     let parsed = cli.parse(world.args.get(1..).unwrap_or_default());
     let invocation = match parsed {
         Ok(invocation) => invocation,
-        Err(error) => return end(&world, Failure::from(error)),
+        Err(error) => return end(&world, Failure::from(error)).await,
     };
     let Invocation {
         global,
@@ -74,7 +74,7 @@ pub async fn run(world: World) -> ExitStatus {
             warnings.iter().for_each(|warning| sink.warn(warning));
             let store = match context::store_path(&world, &global) {
                 Ok(store) => store,
-                Err(failure) => return end(&world, failure),
+                Err(failure) => return end(&world, failure).await,
             };
             let context = Context::new(world, store, &global, sink.clone());
             if !command.only_looks() {
@@ -88,19 +88,21 @@ pub async fn run(world: World) -> ExitStatus {
             if let Some(help) = failure.as_ref().and_then(Failure::help) {
                 console.line(Stream::Out, help);
             }
-            sink.finish(command.about().name, failure.as_ref());
+            sink.finish(command.about().name, failure.as_ref()).await;
             return failure.map_or(ExitStatus::Success, |failure| failure.status());
         }
     }
     ExitStatus::Success
 }
 
-fn end(world: &World, failure: Failure) -> ExitStatus {
+async fn end(world: &World, failure: Failure) -> ExitStatus {
     if let Some(help) = failure.help() {
         world.console.line(Stream::Out, help);
     }
     // Whatever reads the log reads this, too.
-    sink(world, false, false).finish("unknown", Some(&failure));
+    sink(world, false, false)
+        .finish("unknown", Some(&failure))
+        .await;
     failure.status()
 }
 

@@ -41,7 +41,8 @@ pub use shell::{Location, SshDetails};
 
 // What the binary needs of the rooms below, which it does not see.
 pub use machine_flow::{
-    Ambient, Cancel, Event, Events, Hook, Span, SpanKind, SpanOutcome, SystemAmbient,
+    Ambient, Cancel, Cx, Event, Events, Hook, Look, MemoryJournal, Span, SpanKind, SpanOutcome,
+    SystemAmbient, WaitError, WaitPolicy, wait_until_ready,
 };
 pub use machine_provision::{FetchScript, RemoteError};
 pub use machine_ssh::{Copy, ExitStatus as RemoteExit, Pty, WindowSize};

@@ -1,17 +1,21 @@
 //! The metrics: a file for the textfile collector of Prometheus' node exporter.
 //!
 //! A process lives for seconds, its counters must not: each adds its own to those in the file, under a
-//! lock, and replaces the file by rename. What is no metric of ours in it is dropped.
+//! lock, and replaces the file by rename. What is no metric of ours in it is dropped. Counts are worth no
+//! command's time: where the lock stays taken they are lost, and a power cut may take the file.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Write as _;
+use std::fs::{File, TryLockError};
+use std::future::ready;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use libmachine::{Span, SpanKind, SpanOutcome};
-use rustix::fs::{FlockOperation, flock};
+use libmachine::{Cx, Look, Span, SpanKind, SpanOutcome, WaitError, WaitPolicy, wait_until_ready};
+
+/// How long a command waits for others that write the file, each of which takes a millisecond.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The upper bounds of the phases' histogram, in seconds: a boot takes 5 to 60, an installation minutes.
 const BOUNDS: [f64; 10] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0];
@@ -134,24 +138,22 @@ impl Metrics {
         *self.0.entry(series).or_default() += value;
     }
 
-    /// Adds these counters to those of a file. Others that do the same wait for it.
-    pub(super) fn add_to(&self, path: &Path) -> std::io::Result<()> {
+    /// Adds these counters to those of a file. Others that do the same wait for it, for 250 ms at most.
+    pub(super) async fn add_to(&self, path: &Path, cx: &Cx) -> io::Result<()> {
         // The file itself is replaced, so the lock is another one. The collector reads `*.prom` only.
         let lock = File::options()
             .append(true)
             .create(true)
             .open(beside(path, ".lock"))?;
-        flock(&lock, FlockOperation::LockExclusive)?;
+        take(&lock, cx).await?;
         let mut all = match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
             Err(error) => return Err(error),
         };
         all.merge(self);
         let new = beside(path, ".new");
-        let mut file = File::create(&new)?;
-        file.write_all(all.text().as_bytes())?;
-        file.sync_all()?;
+        std::fs::write(&new, all.text())?;
         std::fs::rename(&new, path)
     }
 
@@ -196,6 +198,26 @@ impl Metrics {
     }
 }
 
+/// Takes a lock, which is free again once the file is closed.
+async fn take(lock: &File, cx: &Cx) -> io::Result<()> {
+    let policy = WaitPolicy::backing_off(
+        Duration::from_millis(1),
+        Duration::from_millis(10),
+        PATIENCE,
+    );
+    let waited = wait_until_ready(cx, "lock of the metrics", policy, || {
+        ready(match lock.try_lock() {
+            Ok(()) => Ok(Look::Ready(())),
+            Err(TryLockError::WouldBlock) => Ok(Look::Pending("held".to_owned())),
+            Err(TryLockError::Error(error)) => Err(error),
+        })
+    });
+    waited.await.map_err(|error| match error {
+        WaitError::Failed(error) => error,
+        other => io::Error::new(io::ErrorKind::WouldBlock, other.to_string()),
+    })
+}
+
 fn is_gauge(series: &str) -> bool {
     is_of(series, MACHINES) || is_of(series, COUNTED)
 }
@@ -236,7 +258,12 @@ fn escape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use libmachine::MemoryJournal;
+    use std::sync::Arc;
+
+    fn cx() -> Cx {
+        Cx::new(Arc::new(MemoryJournal::default()))
+    }
 
     fn span(kind: SpanKind, name: &str) -> Span {
         Span {
@@ -249,8 +276,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn counters_outlive_the_process() {
+    #[tokio::test]
+    async fn a_lock_that_stays_taken_costs_the_counts_and_holds_nobody_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("dm.prom");
+        let holder = File::create(beside(&path, ".lock")).unwrap();
+        holder.lock().unwrap();
+        let mut metrics = Metrics::default();
+        metrics.command("config", None);
+        let error = metrics.add_to(&path, &cx()).await.unwrap_err();
+        assert!(error.to_string().contains("lock of the metrics"), "{error}");
+        assert!(!path.exists());
+        drop(holder);
+        metrics.add_to(&path, &cx()).await.unwrap();
+        assert!(path.exists());
+    }
+
+    #[tokio::test]
+    async fn counters_outlive_the_process() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("dm.prom");
         let mut metrics = Metrics::default();
@@ -258,8 +301,8 @@ mod tests {
         metrics.span(&span(SpanKind::Api, "RunInstances"));
         metrics.span(&span(SpanKind::Phase, "boot"));
         metrics.span(&span(SpanKind::Wait, "ssh"));
-        metrics.add_to(&path).unwrap();
-        metrics.add_to(&path).unwrap();
+        metrics.add_to(&path, &cx()).await.unwrap();
+        metrics.add_to(&path, &cx()).await.unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         for line in [
             r#"docker_machine_commands_total{command="create",outcome="ok"} 2"#,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use libmachine::{Ambient, Event, Events, Span, SpanKind, SpanOutcome};
+use libmachine::{Ambient, Cx, Event, Events, MemoryJournal, Span, SpanKind, SpanOutcome};
 
 use crate::console::{Console, Stream};
 use crate::failure::Failure;
@@ -72,7 +72,7 @@ impl Sink {
     }
 
     /// Tells how a command ended, takes the live line away and writes the metrics.
-    pub fn finish(&self, command: &str, failure: Option<&Failure>) {
+    pub async fn finish(&self, command: &str, failure: Option<&Failure>) {
         self.live.end();
         let text = failure.map(Failure::text).unwrap_or_default();
         if !text.is_empty() {
@@ -87,9 +87,17 @@ impl Sink {
         let Some(path) = &self.wanted.metrics else {
             return;
         };
-        let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut metrics = {
+            let mut counted = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *counted)
+        };
         metrics.command(command, cause);
-        if let Err(error) = metrics.add_to(path) {
+        // Nobody listens: a wait for the others that write is no work of the command's.
+        let cx = Cx {
+            ambient: self.ambient.clone(),
+            ..Cx::new(Arc::new(MemoryJournal::default()))
+        };
+        if let Err(error) = metrics.add_to(path, &cx).await {
             let path = path.display();
             self.line(
                 Stream::Err,
@@ -247,15 +255,15 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_log_is_one_object_a_line() {
+    #[tokio::test]
+    async fn the_log_is_one_object_a_line() {
         let (sink, _, err) = sink(Wanted {
             json_log: true,
             ..Wanted::default()
         });
         sink.emit(Event::Ended(api_call()));
         sink.emit(Event::Warn("careful".into()));
-        sink.finish("create", Some(&Failure::new("broken")));
+        sink.finish("create", Some(&Failure::new("broken"))).await;
         let lines: Vec<serde_json::Value> = err
             .text()
             .lines()
