@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::iter;
 use machine_driver::Driver;
 use machine_flow::Event;
 pub(crate) use machine_types::one_line;
@@ -14,6 +16,10 @@ use machine_types::{EngineOptions, MachineName, MachineState, SwarmOptions};
 
 use crate::Library;
 use crate::machine::Machine;
+
+/// How many machines are connected to at once: a process may have 1024 descriptors by default
+/// (getrlimit(2)), and `doctor` takes two for each.
+pub(crate) const AT_ONCE: usize = 256;
 
 /// What `ls` wants to know.
 #[derive(Debug, Clone)]
@@ -106,7 +112,8 @@ impl Library {
                     (index, item)
                 }
             });
-        for (index, item) in join_all(lines).await {
+        let lines: Vec<(usize, ListItem)> = iter(lines).buffered(AT_ONCE).collect().await;
+        for (index, item) in lines {
             items[index] = Some(item);
         }
         let items: Vec<ListItem> = items.into_iter().flatten().collect();

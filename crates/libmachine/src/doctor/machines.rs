@@ -1,6 +1,7 @@
 //! Each machine: its version, its certificate, its state, and the routes to its sshd and its engine.
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::iter;
 use machine_driver::Check;
 use machine_store::{CONFIG_VERSION, MachineFile};
 use machine_tls::{DialError, Dialer};
@@ -8,7 +9,7 @@ use machine_types::{DockerUrl, MachineState};
 
 use super::{PATIENCE, failed};
 use crate::connect::DIAL;
-use crate::list::one_line;
+use crate::list::{AT_ONCE, one_line};
 use crate::machine::Machine;
 use crate::{Error, Library};
 
@@ -19,7 +20,8 @@ impl Library {
             let state = states.remove(&index).unwrap_or(Ok(MachineState::Timeout));
             self.examine_machine(machine, state)
         });
-        join_all(examined).await.concat()
+        let checks: Vec<Vec<Check>> = iter(examined).buffered(AT_ONCE).collect().await;
+        checks.concat()
     }
 
     async fn examine_machine(
