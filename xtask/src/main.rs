@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The same commit gives the same bytes: every time in them is the commit's, or `SOURCE_DATE_EPOCH`
-//! (reproducible-builds.org). Needs git, sha256sum, gzip and dpkg-deb besides cargo.
+//! (reproducible-builds.org). Needs git, getconf, sha256sum, gzip and dpkg-deb besides
+//! cargo.
 
 mod debian;
 mod materials;
