@@ -126,6 +126,24 @@ async fn an_ended_client_certificate_is_issued_anew_by_the_same_ca() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_of_any_ca_that_the_machine_trusts_is_brought_to_it() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let (certs, machine) = (certs(&flow), flow.home.machine("m1"));
+    let ca = Pair::read(&certs, "ca", "ca-key");
+    let both = authority(900).certificate + &ca.certificate;
+    std::fs::write(machine.join("ca.pem"), &both).unwrap();
+    let ended = client(&ca, -1);
+    ended.write(&certs, "cert", "key");
+    ended.write(&machine, "cert", "key");
+    flow.home.run(["config", "m1"]).await.ok();
+    let new = Pair::read(&certs, "cert", "key");
+    assert_ne!(new, ended);
+    assert_eq!(Pair::read(&machine, "cert", "key"), new);
+    assert_eq!(text(machine.join("ca.pem")), both, "it trusts whom it did");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_ca_is_made_loudly_and_the_old_one_trusted_while_it_has_machines() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
