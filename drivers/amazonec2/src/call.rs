@@ -20,6 +20,7 @@ use machine_flow::{
 
 use crate::client::Api;
 use crate::codes;
+use crate::fresh::is_not_yet_known;
 
 /// A wait for EC2's bucket that a user would otherwise take for a hang.
 const WORTH_TELLING: Duration = Duration::from_secs(5);
@@ -102,6 +103,8 @@ impl CallError {
         matches!(self, Self::Refused { code, .. } if !codes::is_throttling(code))
             && !self.is_ambiguous()
             && !self.is_denied()
+            // Said before EC2 looks for the client token, by a part of it that lags behind.
+            && !is_not_yet_known(self)
     }
 
     /// Tells whether the thing that was asked about does not exist.

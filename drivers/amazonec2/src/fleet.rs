@@ -26,6 +26,7 @@ use crate::fleet_error::FleetError;
 use crate::launch::{KIND, SETTLE};
 use crate::lookup::{self, filter};
 use crate::request::tag_specification;
+use crate::retry::one_attempt;
 use crate::saved::Saved;
 use crate::tags::{Tag, owner_key};
 
@@ -226,6 +227,7 @@ async fn send(api: &Api, cx: &Cx, request: &FleetRequest) -> Result<CreateFleetO
             .fill(api.ec2.create_fleet())
             .customize()
             .interceptor(probe)
+            .config_override(one_attempt())
             .send()
     })
     .await

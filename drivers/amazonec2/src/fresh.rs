@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use machine_flow::{Cx, Look, WaitPolicy, wait_until_ready};
+use machine_flow::{Cancel, Cx, Look, WaitPolicy, wait_until_ready};
 
 use crate::call::{CallError, Probe};
 use crate::client::Api;
@@ -48,9 +48,13 @@ where
     let policy =
         WaitPolicy::backing_off(Duration::from_millis(500), Duration::from_secs(4), PATIENCE);
     let what = format!("{action} to know what was just made");
-    let again = wait_until_ready(cx, &what, policy, || async {
+    // What was sent is waited for: a wait that is cancelled would drop a launch in flight as one not made.
+    let steady = cx.with_cancel(Cancel::new());
+    let again = wait_until_ready(&steady, &what, policy, || async {
         match api.call(cx, action, &send).await {
-            Err(error) if is_not_yet_known(&error) => Ok(Look::Pending(error.to_string())),
+            Err(error) if is_not_yet_known(&error) && cx.cancel.reason().is_none() => {
+                Ok(Look::Pending(error.to_string()))
+            }
             result => result.map(Look::Ready),
         }
     });

@@ -66,20 +66,12 @@ pub(crate) async fn import(
         if let Err(error) = cx.journal.save_driver(&driver) {
             return Err(StepFailure::NotMade(error.into()));
         }
-        match put(api, cx, saved, store_id, public).await {
-            Ok(id) => Ok(Made {
-                value: (),
-                id,
-                account: None,
-            }),
-            // A name that is taken by what nobody can see yet may be taken by our own lost import.
-            Err(KeyPairError::Call(error))
-                if error.is_ambiguous() || error.code() == "InvalidKeyPair.Duplicate" =>
-            {
-                Err(StepFailure::Unknown(KeyPairError::Call(error)))
-            }
-            Err(error) => Err(StepFailure::NotMade(error)),
-        }
+        let id = put(api, cx, saved, store_id, public).await?;
+        Ok(Made {
+            value: (),
+            id,
+            account: None,
+        })
     })
     .await?;
     Ok(())
@@ -91,11 +83,29 @@ async fn put(
     saved: &Saved,
     store_id: &str,
     public: &str,
-) -> Result<Option<String>, KeyPairError> {
+) -> Result<Option<String>, StepFailure<KeyPairError>> {
     match send(api, cx, saved, store_id, public).await {
+        Ok(id) => return Ok(id),
         Err(error) if error.code() == "InvalidKeyPair.Duplicate" => {}
-        result => return Ok(result?),
+        Err(error) if error.is_ambiguous() => return Err(StepFailure::Unknown(error.into())),
+        Err(error) => return Err(StepFailure::NotMade(error.into())),
     }
+    // The name may be taken by our own import whose answer was lost, until it is seen that it is another's.
+    let replaced = replace(api, cx, saved, store_id, public).await;
+    replaced.map_err(|error| match error {
+        KeyPairError::Taken(_) => StepFailure::NotMade(error),
+        error => StepFailure::Unknown(error),
+    })
+}
+
+/// Takes over or replaces the key pair that has the name already, where it is ours to do so.
+async fn replace(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    store_id: &str,
+    public: &str,
+) -> Result<Option<String>, KeyPairError> {
     let Some(there) = find(api, cx, &saved.key_name).await? else {
         // It went away between the two calls.
         return Ok(send(api, cx, saved, store_id, public).await?);

@@ -14,6 +14,7 @@ use crate::candidates::{Candidate, Place};
 use crate::client::Api;
 use crate::lookup::{self, filter};
 use crate::request::LaunchRequest;
+use crate::retry::one_attempt;
 use crate::saved::Saved;
 
 /// The kind of its journal entries.
@@ -113,6 +114,7 @@ async fn send(
             .fill(api.ec2.run_instances(), saved)
             .customize()
             .interceptor(probe)
+            .config_override(one_attempt())
             .send()
     })
     .await
