@@ -161,13 +161,9 @@ impl Api {
         };
         let (keys, http) = (self.keys.clone(), self.http.clone());
         let environment = (*self.environment).clone();
-        Some(Self::with(
-            &elsewhere,
-            keys,
-            http,
-            environment,
-            self.pace.clone(),
-        ))
+        let endpoint = endpoint_url(&elsewhere).unwrap_or_default();
+        let pace = self.pace.elsewhere(&scope.region, &endpoint);
+        Some(Self::with(&elsewhere, keys, http, environment, pace))
     }
 
     /// Makes the client that asks whose credentials these are. Rarely needed, and so not kept.

@@ -124,6 +124,15 @@ impl Pace {
         }
     }
 
+    /// Returns the same store's record as seen by a client of another place, whose buckets are others.
+    pub(crate) fn elsewhere(&self, region: &str, endpoint: &str) -> Self {
+        Self {
+            file: self.file.clone(),
+            region: region.to_owned(),
+            endpoint: endpoint.to_owned(),
+        }
+    }
+
     /// Takes a turn for a call, and returns how long it is until then; `None` where nobody is queueing.
     pub(crate) async fn turn(&self, cx: &Cx, action: &str) -> Option<Duration> {
         let bucket = Bucket::of(action)?;

@@ -144,7 +144,7 @@ fn known(result: Result<(), CallError>) -> Result<Option<()>, CallError> {
     }
 }
 
-async fn terminate(api: &Api, cx: &Cx, id: &str) -> Result<(), CallError> {
+pub(crate) async fn terminate(api: &Api, cx: &Cx, id: &str) -> Result<(), CallError> {
     api.call(cx, "TerminateInstances", |probe| {
         api.ec2
             .terminate_instances()
@@ -157,15 +157,20 @@ async fn terminate(api: &Api, cx: &Cx, id: &str) -> Result<(), CallError> {
     .map(|_| ())
 }
 
-/// Makes certain that an instance that ended is gone, and takes it off the record.
+/// Makes certain that an instance that ended is gone, and takes it off the record. One that EC2 does not know
+/// stays on it, for the machine's undo: minutes after a launch that is no proof.
 pub(crate) async fn settle_ended(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), DriverError> {
     let id = std::mem::take(&mut saved.instance_id);
-    if let Err(error) = known(terminate(api, cx, &id).await) {
-        saved.instance_id = id;
-        return Err(error.into());
-    }
+    let ended = match end(api, cx, &id, true).await {
+        Ok(ended) => ended.is_some(),
+        Err(error) => {
+            saved.instance_id = id;
+            return Err(error);
+        }
+    };
     for resource in open_resources(&cx.journal.entries()?) {
-        if let Some(step) = resource.step
+        if ended
+            && let Some(step) = resource.step
             && resource.id.as_ref() == Some(&id)
         {
             cx.record(step, &resource.name, Phase::Undone)?;
