@@ -111,7 +111,7 @@ impl DriverKind for AmazonEc2 {
         cx: &Cx,
     ) -> Result<Vec<LeftBehind>, DriverError> {
         match driver.as_any().downcast_ref::<Machine>() {
-            Some(machine) => prune::left_behind(machine.api(), cx, &machine.saved, owner).await,
+            Some(machine) => machine.left_behind(owner, cx).await,
             None => Ok(Vec::new()),
         }
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use async_trait::async_trait;
-use machine_driver::{Base, Check, Driver, DriverError, KeyMaterial, KeyPlan, Restart, merge};
+use machine_driver::{
+    Base, Check, Driver, DriverError, KeyMaterial, KeyPlan, LeftBehind, OwnedBy, Restart, merge,
+};
 use machine_flow::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
 use serde_json::{Map, Value};
@@ -17,7 +19,9 @@ use crate::preflight::{self, Findings};
 use crate::rehearsal::Rehearsal;
 use crate::saved::Saved;
 use crate::tags::owner_key;
-use crate::{account, console, examine, fleet_launch, groups, keypair, launch, lifecycle, undo};
+use crate::{
+    account, console, examine, fleet_launch, groups, keypair, launch, lifecycle, prune, undo,
+};
 
 /// A machine of the driver `amazonec2`.
 pub(crate) struct Machine {
@@ -76,6 +80,23 @@ impl Machine {
         let here = self.api();
         here.of_place(scope, &self.saved)
             .unwrap_or_else(|| here.clone())
+    }
+
+    /// Lists what carries the owner's tags, with the environment's credentials where AWS refuses the saved ones.
+    pub(crate) async fn left_behind(
+        &self,
+        owner: OwnedBy<'_>,
+        cx: &Cx,
+    ) -> Result<Vec<LeftBehind>, DriverError> {
+        match prune::left_behind(self.api(), cx, &self.saved, owner).await {
+            Err(error)
+                if account::are_credentials_refused(&error)
+                    && self.renew(cx, owner.account).await =>
+            {
+                prune::left_behind(self.api(), cx, &self.saved, owner).await
+            }
+            result => result,
+        }
     }
 
     fn keep(&self, cx: &Cx) -> Result<(), DriverError> {

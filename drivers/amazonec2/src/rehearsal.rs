@@ -19,7 +19,7 @@ use crate::request::LaunchRequest;
 use crate::saved::Saved;
 use crate::tagging::{Tagging, refusal};
 use crate::tags::owner_tags;
-use crate::{groups, launch};
+use crate::{groups, launch, undo};
 
 /// A call that was carried out, though it was asked not to be.
 #[derive(Debug, thiserror::Error)]
@@ -241,10 +241,14 @@ impl Rehearsal<'_> {
                         .send()
                 })
                 .await;
-            let made = answer.map(|made| {
-                let instance = made.instances().first();
-                instance.and_then(|i| i.instance_id().map(str::to_owned))
-            });
+            let made = match answer {
+                Ok(made) => {
+                    let launched = made.instances().iter();
+                    let ids = launched.filter_map(|i| i.instance_id().map(str::to_owned));
+                    Ok(self.end(ids.collect()).await)
+                }
+                Err(error) => Err(error),
+            };
             let Err(refused) = self.passed("RunInstances", made) else {
                 return Ok(());
             };
@@ -274,7 +278,15 @@ impl Rehearsal<'_> {
                         .send()
                 })
                 .await;
-            match self.passed("CreateFleet", answer.map(|made| made.fleet_id)) {
+            let made = match answer {
+                Ok(made) => {
+                    let launched = made.instances().iter();
+                    let ids = launched.flat_map(|i| i.instance_ids().iter().cloned());
+                    Ok(self.end(ids.collect()).await.or(made.fleet_id))
+                }
+                Err(error) => Err(error),
+            };
+            match self.passed("CreateFleet", made) {
                 Ok(()) => {
                     return Ok(vec![format!(
                         "launch a fleet of one {} instance with the launch template {}",
@@ -285,6 +297,18 @@ impl Rehearsal<'_> {
                 Err(refused) => tagging = self.fewer(tagging, refused)?,
             }
         }
+    }
+
+    /// Terminates what an endpoint has launched though it was asked not to; says what became of it.
+    async fn end(&self, launched: Vec<String>) -> Option<String> {
+        let mut told = Vec::new();
+        for id in launched {
+            told.push(match undo::terminate(self.api, self.cx, &id).await {
+                Ok(()) => format!("{id}, which is terminated again"),
+                Err(error) => format!("{id}, which still runs: {error}"),
+            });
+        }
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
     fn fewer(&self, tagging: Tagging, refused: Refused) -> Result<Tagging, Refused> {

@@ -9,8 +9,9 @@ mod room;
 
 use std::process::Command;
 
+use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, KeyState, Lab, OTHER_ACCOUNT};
-use machine_driver::DriverErrorKind;
+use machine_driver::{DriverErrorKind, DriverKind as _};
 use room::Room;
 
 /// Runs a test of this file in a child with these keys in its environment. True in the child.
@@ -119,5 +120,25 @@ async fn without_any_credentials_it_says_how_to_give_some() {
         assert_eq!(error.kind, DriverErrorKind::Denied, "{error}");
         assert!(error.hint.unwrap().contains("--amazonec2-access-key"));
         assert!(room.lab.calls().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_behind_is_found_with_fresh_keys() {
+    if in_a_child(
+        "what_is_left_behind_is_found_with_fresh_keys",
+        Some("AKIDFRESH"),
+    ) {
+        let builder = Lab::builder()
+            .access_key(ACCESS_KEY, ACCOUNT)
+            .access_key("AKIDFRESH", ACCOUNT);
+        let room = Room::with(builder).await;
+        let machine = room.created(&[]).await;
+        room.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
+        let left = AmazonEc2
+            .left_behind(&*machine, room::owner("store-1"), &room.cx)
+            .await
+            .unwrap();
+        assert_eq!(left.len(), 2, "{left:?}");
     }
 }

@@ -196,3 +196,25 @@ async fn an_endpoint_that_carries_a_rehearsal_out_is_found_out() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn what_a_rehearsal_launches_for_real_is_terminated() {
+    let room = Room::new().await;
+    room.created(&[]).await;
+    let id = room.lab.live_instances()[0].id.clone();
+    let mut machine = room.machine(&[]);
+    machine.preflight(&room.cx).await.unwrap();
+    let answer = format!(
+        r#"<RunInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><instancesSet><item><instanceId>{id}</instanceId></item></instancesSet></RunInstancesResponse>"#
+    );
+    let carried_out = ec2_lab::ec2::Effect::Garble(answer);
+    room.lab.inject(Fault::on("RunInstances", carried_out));
+    let error = machine.rehearse(&room.cx).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("({id}, which is terminated again)")),
+        "{error}"
+    );
+    assert!(room.lab.live_instances().is_empty());
+}
