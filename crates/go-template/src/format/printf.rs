@@ -185,7 +185,9 @@ impl Directive<'_> {
         }
         self.reordered = true;
         let rest = &self.format[self.at..];
-        let Some(close) = rest.iter().position(|&b| b == b']') else {
+        // Less than `[n]` is no number, closed or not.
+        let close = rest.iter().position(|&b| b == b']');
+        let Some(close) = close.filter(|_| rest.len() >= 3) else {
             self.good = false;
             self.at += 1;
             return false;

@@ -12,6 +12,8 @@ impl Printer {
             (Value::Nil, _) => self.bad_verb(verb, value),
             (_, 'T') => self.plain(&value.type_name()),
             (_, 'p') => self.print_address(value),
+            // Made for errors, and refused as a whole.
+            (_, 'w') => self.bad_verb(verb, value),
             (Value::Named(named), _) if self.prints_as_text(verb) => self.print_named(named, verb),
             _ => self.print_value(value, verb, 0),
         }
