@@ -17,4 +17,4 @@ pub use driver::{Base, Driver, DriverKind, KeyMaterial, KeyPlan, LeftBehind, Own
 pub use error::{DriverError, DriverErrorKind};
 pub use flags::{FlagKind, FlagSpec};
 pub use options::{OptionError, OptionValue, Options};
-pub use saved::{SavedBase, merge};
+pub use saved::{SavedBase, merge, read_saved};

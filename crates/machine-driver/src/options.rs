@@ -116,8 +116,9 @@ impl Options {
     }
 }
 
-/// Reads a number as Go's flag package does: base prefixes and a sign.
+/// Reads a number as Go's flag package does: a sign, base prefixes, and underscores between digits.
 fn parse_int(text: &str) -> Option<i64> {
+    let text = &without_underscores(text)?;
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -135,6 +136,13 @@ fn parse_int(text: &str) -> Option<i64> {
     }
     let value = i128::from_str_radix(digits, radix).ok()?;
     i64::try_from(if negative { -value } else { value }).ok()
+}
+
+/// Removes underscores, each of which stands between two digits or behind a base prefix.
+fn without_underscores(text: &str) -> Option<String> {
+    let digits = text.trim_start_matches(['-', '+']);
+    let grouped = digits.split('_').all(|group| !group.is_empty());
+    (grouped || digits.is_empty()).then(|| text.replace('_', ""))
 }
 
 /// Reads a truth value as Go's `strconv.ParseBool` does.
@@ -198,8 +206,25 @@ mod tests {
     }
 
     #[test]
+    fn numbers_may_be_grouped_by_underscores() {
+        for (text, number) in [("1_000", 1000), ("0x_1f", 31), ("-1_0", -10), ("0_7", 7)] {
+            assert_eq!(options(&[("i", &[text])]).unwrap().int("i"), number);
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_named() {
-        for bad in ["", "x", "1.5", "--1", "0x", "99999999999999999999"] {
+        for bad in [
+            "",
+            "x",
+            "1.5",
+            "--1",
+            "0x",
+            "_1",
+            "1_",
+            "1__0",
+            "99999999999999999999",
+        ] {
             assert_eq!(options(&[("i", &[bad])]).unwrap_err().flag, "i", "{bad:?}");
         }
         let error = options(&[("b", &["maybe"])]).unwrap_err();

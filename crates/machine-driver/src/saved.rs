@@ -1,5 +1,6 @@
 //! The fields that every driver's part of `config.json` begins with.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -44,12 +45,26 @@ impl SavedBase {
     }
 }
 
-/// Lays the fields of `known` over the object that was loaded, so that what another version
-/// wrote into it survives.
+/// Reads what a driver saved. A field that is `null` is as good as absent, as in Go.
+///
+/// # Errors
+/// Where a field is of another type.
+pub fn read_saved<T: DeserializeOwned>(saved: &Value) -> Result<T, serde_json::Error> {
+    let mut object = saved.as_object().cloned().unwrap_or_default();
+    object.retain(|_, value| !value.is_null());
+    serde_json::from_value(Value::Object(object))
+}
+
+/// Returns the fields of `known`, in their order, and behind them what else was loaded, so that what
+/// another version wrote survives.
 pub fn merge(loaded: &Map<String, Value>, known: Value) -> Value {
-    let mut merged = loaded.clone();
-    if let Value::Object(known) = known {
-        merged.extend(known);
+    let Value::Object(mut merged) = known else {
+        return Value::Object(loaded.clone());
+    };
+    for (name, value) in loaded {
+        if !merged.contains_key(name) {
+            merged.insert(name.clone(), value.clone());
+        }
     }
     Value::Object(merged)
 }

@@ -3,7 +3,7 @@
 //! Fields of our own are written only where they differ from their default, so that a plain
 //! machine's file is the one that the Go binary writes.
 
-use machine_driver::{DriverError, DriverErrorKind, SavedBase};
+use machine_driver::{DriverError, DriverErrorKind, SavedBase, read_saved};
 use machine_types::{GoList, Secret};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -96,9 +96,7 @@ pub(crate) struct Saved {
 impl Saved {
     /// Reads the object; what is missing or `null` gets the default.
     pub(crate) fn read(saved: &Value) -> Result<Self, DriverError> {
-        let mut object = saved.as_object().cloned().unwrap_or_default();
-        object.retain(|_, value| !value.is_null());
-        let mut read: Self = serde_json::from_value(Value::Object(object))
+        let mut read: Self = read_saved(saved)
             .map_err(|error| DriverError::new(DriverErrorKind::Configuration, Unreadable(error)))?;
         adopt(&mut read.security_group_ids, &read.security_group_id);
         adopt(&mut read.security_group_names, &read.security_group_name);

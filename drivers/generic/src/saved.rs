@@ -1,6 +1,6 @@
 //! The driver's part of `config.json`.
 
-use machine_driver::{Base, DriverError, Options, SavedBase};
+use machine_driver::{Base, DriverError, Options, SavedBase, read_saved};
 use machine_types::DOCKER_PORT;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,7 +48,7 @@ impl SavedGeneric {
     }
 
     pub(crate) fn read(saved: &Value) -> Result<Self, DriverError> {
-        Self::deserialize(saved).map_err(|error| GenericError::Saved(error).into())
+        read_saved(saved).map_err(|error| GenericError::Saved(error).into())
     }
 }
 

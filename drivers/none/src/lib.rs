@@ -3,12 +3,14 @@
 //! It makes nothing, so there is nothing to start, to stop or to leave behind. The cattle-ops
 //! terraform module creates and removes such a machine only to have a CA made.
 
+mod go_url;
+
 use std::any::Any;
 
 use async_trait::async_trait;
 use machine_driver::{
     Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
-    LeftBehind, Options, OwnedBy, Restart, SavedBase, merge,
+    LeftBehind, Options, OwnedBy, Restart, SavedBase, merge, read_saved,
 };
 use machine_flow::{Cx, Resource, Scope, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
@@ -22,6 +24,12 @@ const NAME: &str = "none";
 enum NoneError {
     #[error("--url option is required when no driver is selected")]
     UrlMissing,
+    #[error("parse {url:?}")]
+    BadUrl {
+        url: String,
+        #[source]
+        why: go_url::UrlError,
+    },
     #[error("cannot read the saved configuration")]
     Saved(#[source] serde_json::Error),
     #[error("hosts without a driver cannot be {0}")]
@@ -59,6 +67,12 @@ impl DriverKind for NoneKind {
                 NoneError::UrlMissing,
             ));
         }
+        if let Err(why) = go_url::check(&url) {
+            return Err(DriverError::new(
+                DriverErrorKind::Configuration,
+                NoneError::BadUrl { url, why },
+            ));
+        }
         let mut saved = SavedNone {
             base: SavedBase::new(base),
             url,
@@ -72,7 +86,7 @@ impl DriverKind for NoneKind {
 
     fn load(&self, _base: &Base, saved: &Value) -> Result<Box<dyn Driver>, DriverError> {
         let loaded = saved.as_object().cloned().unwrap_or_default();
-        let saved = SavedNone::deserialize(saved).map_err(|error| {
+        let saved: SavedNone = read_saved(saved).map_err(|error| {
             DriverError::new(DriverErrorKind::Configuration, NoneError::Saved(error))
         })?;
         Ok(Box::new(NoneDriver { saved, loaded }))
