@@ -2,7 +2,7 @@
 //!
 //! Owns the syntax that Go's `flag` package and the Go binary's command library accept, and people's
 //! fingers know: `-flag` and `--flag`, `=value` or the next word, booleans that may carry a value,
-//! flags behind positionals, `--`. Refuses to know what a flag means. What comes out has one form only,
+//! flags behind all positionals, `--`. Refuses to know what a flag means. What comes out has one form only,
 //! `--flag=value` before `--` before positionals, so that clap has nothing to guess.
 //!
 //! An unknown flag or command passes through under its name: naming the nearest one is clap's job.
@@ -125,7 +125,7 @@ pub fn normalize(grammar: &Grammar, args: &[String]) -> Result<Line, Refused> {
         move |why| Refused { command, why }
     };
     let mut global = Scan::of(&grammar.global);
-    let rest = global.run(args, false).map_err(refused(None))?;
+    let rest = global.run(args).map_err(refused(None))?;
     let mut line = Line {
         global: global.flags,
         ..Line::default()
@@ -146,10 +146,26 @@ pub fn normalize(grammar: &Grammar, args: &[String]) -> Result<Line, Refused> {
     let none = Vec::new();
     let flags = grammar.commands.get(command.as_str()).unwrap_or(&none);
     let mut scan = Scan::of(flags);
-    scan.run(args, true).map_err(refused(Some(command)))?;
+    let args = flags_first(args);
+    let words = scan.run(&args).map_err(refused(Some(command)))?;
+    line.words = words.to_vec();
     line.flags = scan.flags;
-    line.words = scan.words;
     Ok(line)
+}
+
+/// Moves what stands before the first flag behind the last word, as the Go binary's command library
+/// does: `rm n1 -y` is `rm -y n1`, and `rm n1 -y n2` is `rm -y n2 n1`. A word between two flags
+/// ends the flags, and nothing is moved past `--`.
+fn flags_first(args: &[String]) -> Vec<String> {
+    let terminator = args.iter().position(|arg| arg == "--");
+    let (before, after) = args.split_at(terminator.unwrap_or(args.len()));
+    match before.iter().position(|arg| arg.starts_with('-')) {
+        Some(first) => {
+            let (words, flags) = before.split_at(first);
+            [flags, words, after].concat()
+        }
+        None => args.to_vec(),
+    }
 }
 
 /// Returns the last value of a flag on a line in its one form.
@@ -165,7 +181,6 @@ struct Scan<'a> {
     /// Under which name each flag was given first.
     forms: BTreeMap<&'static str, String>,
     flags: Vec<String>,
-    words: Vec<String>,
 }
 
 impl<'a> Scan<'a> {
@@ -174,26 +189,19 @@ impl<'a> Scan<'a> {
             known,
             forms: BTreeMap::new(),
             flags: Vec::new(),
-            words: Vec::new(),
         }
     }
 
-    /// Takes flags until the first word, or, where they may be mixed, to the end. Returns what is left.
-    fn run<'l>(&mut self, args: &'l [String], mixed: bool) -> Result<&'l [String], SyntaxError> {
+    /// Takes flags until the first word or `--`. Returns the words behind them.
+    fn run<'l>(&mut self, args: &'l [String]) -> Result<&'l [String], SyntaxError> {
         let mut rest = args;
         while let Some((arg, after)) = rest.split_first() {
             if arg == "--" {
-                self.words.extend_from_slice(after);
                 return Ok(after);
             }
             // A dash alone is a word: standard input, by custom.
             let Some(flag) = arg.strip_prefix('-').filter(|flag| !flag.is_empty()) else {
-                if !mixed {
-                    return Ok(rest);
-                }
-                self.words.push(arg.clone());
-                rest = after;
-                continue;
+                return Ok(rest);
             };
             rest = self.flag(arg, flag.strip_prefix('-').unwrap_or(flag), after)?;
         }
@@ -367,9 +375,9 @@ mod tests {
         assert_eq!(
             line(&[
                 "create",
+                "n",
                 "--tls-san",
                 "a",
-                "n",
                 "--tls-san=b",
                 "-d",
                 "x",
@@ -394,13 +402,30 @@ mod tests {
     #[test]
     fn nothing_behind_two_dashes_is_a_flag() {
         assert_eq!(line(&["rm", "--", "-y", "n1"]), "rm -- -y n1");
-        assert_eq!(line(&["rm", "n1", "--", "--", "-f"]), "rm -- n1 -- -f");
+        assert_eq!(
+            line(&["rm", "-f", "--", "--", "-y"]),
+            "rm --force=true -- -- -y"
+        );
+        assert_eq!(
+            line(&["rm", "n1", "-y", "--", "-f"]),
+            "rm --y=true -- n1 -- -f"
+        );
         assert_eq!(line(&["--", "rm", "-y"]), "rm --y=true --");
     }
 
     #[test]
+    fn flags_may_follow_the_words_and_go_moves_them() {
+        assert_eq!(line(&["rm", "n1", "n2", "-y"]), "rm --y=true -- n1 n2");
+        assert_eq!(line(&["rm", "n1", "-y", "n2"]), "rm --y=true -- n2 n1");
+        assert_eq!(line(&["rm", "-y", "n1", "-f"]), "rm --y=true -- n1 -f");
+        assert_eq!(line(&["create", "n", "-d"]), "create --driver=n --");
+        assert_eq!(line(&["rm", "n1", "--", "-y"]), "rm -- n1 -- -y");
+    }
+
+    #[test]
     fn a_dash_alone_is_a_word() {
-        assert_eq!(line(&["rm", "-", "-y"]), "rm --y=true -- -");
+        assert_eq!(line(&["rm", "-", "-y"]), "rm -- - -y");
+        assert_eq!(line(&["rm", "n1", "-", "n2"]), "rm -- - n2 n1");
         assert_eq!(line(&["-"]), "- --");
     }
 
@@ -444,7 +469,7 @@ mod tests {
         assert_eq!(why(&["rm", "--=y"]), "bad flag syntax: --=y");
         assert_eq!(why(&["-s"]), "flag needs an argument: -s");
         assert_eq!(
-            why(&["create", "n", "--driver"]),
+            why(&["create", "--driver"]),
             "flag needs an argument: -driver"
         );
         assert_eq!(

@@ -82,16 +82,19 @@ impl Usage {
     }
 }
 
+/// The variable that stands for `--debug`.
+const DEBUG_VARIABLE: &str = "MACHINE_DEBUG";
+
+fn debug_flag() -> FlagSpec {
+    FlagSpec::bool("debug", "Tell each step, call and wait, with its duration").env(DEBUG_VARIABLE)
+}
+
 /// The flags before the command.
 pub fn global_flags() -> Vec<Flag> {
     let text = |name, env, help| Flag::new(FlagSpec::string(name, help).env(env));
     let switch = |name, help| FlagSpec::bool(name, help);
     vec![
-        Flag::new(
-            switch("debug", "Tell each step, call and wait, with its duration")
-                .env("MACHINE_DEBUG"),
-        )
-        .short("D"),
+        Flag::new(debug_flag()).short("D"),
         text(
             "storage-path",
             "MACHINE_STORAGE_PATH",
@@ -154,7 +157,15 @@ impl Cli<'_> {
     /// # Errors
     /// [`UsageError`] says what is wrong as the Go binary says it, and which help goes with it.
     pub fn parse(&self, args: &[String]) -> Result<Invocation, UsageError> {
-        let line = argv::normalize(&self.grammar(args), args).map_err(|refused| {
+        // Read before anything else, as in the Go binary, and the one variable it is strict about.
+        if let Some(value) = self.environment.get(DEBUG_VARIABLE)
+            && !argv::fits(&debug_flag(), value)
+        {
+            return Err(UsageError::new(format!(
+                "Error parsing boolean value from {DEBUG_VARIABLE}: {value:?} is neither true nor false"
+            )));
+        }
+        let mut line = argv::normalize(&self.grammar(args), args).map_err(|refused| {
             let command = refused.command.as_deref().and_then(commands::find);
             UsageError::new(refused.why.to_string()).with_help(self.help(command, None))
         })?;
@@ -162,6 +173,7 @@ impl Cli<'_> {
             Some(name) => Some(commands::find(name).ok_or_else(|| self.unknown_command(name))?),
             None => None,
         };
+        line.command = command.map(|command| command.about().name.to_owned());
         let driver = match command {
             Some(command) if command.takes_driver_flags() => self.driver(command, &line)?,
             _ => None,
@@ -359,7 +371,8 @@ impl Cli<'_> {
         }
     }
 
-    /// Finds the driver that a command is about; `None`: it can do without, or only asks for help.
+    /// Finds the driver that a command is about; `None`: it can do without, it only asks for help, or
+    /// nobody says which one and nothing on the line depends on it.
     fn driver(
         &self,
         command: &dyn Command,
@@ -368,11 +381,11 @@ impl Cli<'_> {
         let typed = argv::last_value(&line.flags, "driver");
         let name = typed.or_else(|| self.environment.get("MACHINE_DRIVER"));
         let only_help = argv::last_value(&line.flags, "help").is_some();
-        if name.is_none() && (only_help || !command.needs_driver()) {
+        let goes_without = !command.needs_driver() || !self.has_driver_flags(line);
+        if name.is_none() && (only_help || goes_without) {
             return Ok(None);
         }
-        // The Go binary's default is one that this binary does not have.
-        let name = name.unwrap_or("virtualbox");
+        let name = name.unwrap_or(commands::NO_DRIVER);
         match self.drivers.iter().find(|kind| kind.name() == name) {
             Some(kind) => Ok(Some(kind.as_ref())),
             None => {
@@ -383,6 +396,11 @@ impl Cli<'_> {
                 .with_hint(format!("choose one with --driver: {}", known.join(", "))))
             }
         }
+    }
+
+    fn has_driver_flags(&self, line: &Line) -> bool {
+        let mut flags = self.drivers.iter().flat_map(|kind| kind.flags());
+        flags.any(|flag| argv::last_value(&line.flags, flag.name).is_some())
     }
 
     /// Says that there is no such command, and which one is near.

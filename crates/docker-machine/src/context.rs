@@ -108,8 +108,8 @@ impl Context {
 pub(crate) fn store_path(world: &World, global: &Options) -> Result<PathBuf, Failure> {
     let given = global.string("storage-path");
     if !given.is_empty() {
-        // Paths in config.json are absolute, wherever the next command is run.
-        return Ok(world.directory.join(given));
+        // Paths in config.json are absolute, wherever the next command is run, and have no `//` and `/.`.
+        return Ok(world.directory.join(given).components().collect());
     }
     match &world.home {
         Some(home) => Ok(home.join(".docker").join("machine")),

@@ -71,6 +71,8 @@ pub async fn run(world: World) -> ExitStatus {
         Request::Version => console.line(Stream::Out, &version::line()),
         Request::Run(command, arguments) => {
             let sink = Arc::new(sink(&world, global.bool("debug"), command.is_evaluated()));
+            // The first thing that is asked for in a report of what went wrong.
+            sink.debug(&version::line());
             warnings.iter().for_each(|warning| sink.warn(warning));
             let store = match context::store_path(&world, &global) {
                 Ok(store) => store,

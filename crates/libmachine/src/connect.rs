@@ -141,7 +141,7 @@ impl Library {
         within: Duration,
     ) -> Result<String, Error> {
         let url = machine.driver.docker_host().unwrap_or_default();
-        let engine = DockerUrl::parse(&url).ok_or(Error::NoEngine(url))?;
+        let engine = DockerUrl::parse(&url).ok_or(Error::NoEngineToAsk(url))?;
         match self.dialer(machine, within)?.version(&engine).await {
             Ok(said) => Ok(machine_types::printable(said.version.as_bytes())),
             Err(DialError::Refused { .. }) => Err(Error::EngineRefused),

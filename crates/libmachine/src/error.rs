@@ -36,6 +36,14 @@ pub enum Error {
         /// The drivers that there are.
         known: Vec<&'static str>,
     },
+    /// A machine of the store has a driver that this binary has not.
+    #[error("Driver {driver:?} not found. Do you have the plugin binary accessible in your PATH?")]
+    StoredDriver {
+        /// The driver's name.
+        driver: String,
+        /// The drivers that there are.
+        known: Vec<&'static str>,
+    },
     /// The driver's flags do not make sense.
     #[error("Error setting machine configuration from flags provided")]
     Configuration(#[source] DriverError),
@@ -130,6 +138,11 @@ pub enum Error {
     /// The URL is none that we can connect to.
     #[error("{0:?} is no address of an engine that can be connected to: tcp://HOST:PORT is")]
     NoEngine(String),
+    /// The URL is none of an engine whose version could be asked for.
+    #[error(
+        "Unable to query docker version: {0:?} is no address of an engine that can be connected to: tcp://HOST:PORT is"
+    )]
+    NoEngineToAsk(String),
     /// The engine was set up, and cannot be reached from here.
     #[error("Docker was set up, and does not answer at {host}: {reason}")]
     EngineSilent {
@@ -259,7 +272,7 @@ impl Error {
             | Self::Driver(error) => error.hint.clone(),
             Self::Create { source, .. } | Self::Remove { source, .. } => source.hint(),
             Self::Provision(error) | Self::Options(error) => error.hint(),
-            Self::UnknownDriver { known, .. } => Some(format!(
+            Self::UnknownDriver { known, .. } | Self::StoredDriver { known, .. } => Some(format!(
                 "the drivers of this binary are {}",
                 known.join(", ")
             )),

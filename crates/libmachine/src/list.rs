@@ -98,7 +98,11 @@ impl Library {
         }
         let masters = swarm_masters(&opened);
         let begun = self.ambient.monotonic();
-        let mut states = self.states(&opened, options.timeout).await;
+        // Without any time nobody is asked.
+        let mut states = match options.timeout.is_zero() {
+            true => BTreeMap::new(),
+            false => self.states(&opened, options.timeout).await,
+        };
         let looked_up = self.ambient.monotonic().saturating_sub(begun);
         let lines = opened
             .iter()
@@ -201,21 +205,18 @@ impl Library {
             Err(error) => item.error = error,
         }
         if item.state == MachineState::Timeout {
-            item.response_time = options.timeout;
-            return item;
+            return timed_out(item, options.timeout);
         }
         if item.state == MachineState::Running {
             item.url = machine.driver.docker_host().unwrap_or_default();
             item.active = active(machine, &item.url, options.docker_host.as_deref());
             let left = options.timeout.saturating_sub(looked_up);
-            match tokio::time::timeout(left, self.engine_version(machine, left)).await {
+            // The connection's own limit must not end it first: that would be another story.
+            let asked = self.engine_version(machine, left.saturating_mul(2));
+            match tokio::time::timeout(left, asked).await {
                 Ok(Ok(version)) => item.docker = Some(version),
                 Ok(Err(error)) => item.error = one_line(error),
-                Err(_) => {
-                    item.state = MachineState::Timeout;
-                    item.response_time = options.timeout;
-                    return item;
-                }
+                Err(_) => return timed_out(item, options.timeout),
             }
         }
         item.response_time = looked_up + self.ambient.monotonic().saturating_sub(begun);
@@ -223,22 +224,19 @@ impl Library {
     }
 
     fn broken(&self, name: &str, error: &crate::Error) -> ListItem {
-        let unknown_driver = match error {
-            crate::Error::UnknownDriver { driver, .. } => Some(driver),
-            _ => None,
-        };
+        let unknown_driver = matches!(error, crate::Error::StoredDriver { .. });
         let record = name
             .parse::<MachineName>()
             .ok()
             .and_then(|name| self.store.try_load(&name).ok());
         ListItem {
             name: name.to_owned(),
-            active: if unknown_driver.is_some() {
+            active: if unknown_driver {
                 Active::No
             } else {
                 Active::Unknown
             },
-            driver: if unknown_driver.is_some() {
+            driver: if unknown_driver {
                 "not-found"
             } else {
                 "not found"
@@ -252,15 +250,27 @@ impl Library {
             swarm_master: None,
             engine: record.map(|r| r.host_options.engine_options),
             docker: None,
-            broken: unknown_driver.is_none(),
-            error: match unknown_driver {
-                Some(driver) => format!(
-                    "Driver {driver:?} not found. Do you have the plugin binary accessible in your PATH?"
-                ),
-                None => one_line(error),
-            },
+            broken: !unknown_driver,
+            error: one_line(error),
             response_time: Duration::ZERO,
         }
+    }
+}
+
+/// Makes the line of a machine that did not answer in time: of such a one nothing is told but its name,
+/// driver and state.
+fn timed_out(item: ListItem, timeout: Duration) -> ListItem {
+    ListItem {
+        active: Active::No,
+        state: MachineState::Timeout,
+        url: String::new(),
+        swarm: None,
+        swarm_master: None,
+        engine: None,
+        docker: None,
+        error: String::new(),
+        response_time: timeout,
+        ..item
     }
 }
 

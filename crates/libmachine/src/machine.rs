@@ -63,7 +63,7 @@ impl Library {
     /// Opens a machine.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::UnknownDriver`], or what is wrong with its `config.json`.
+    /// [`Error::NotFound`], [`Error::StoredDriver`], or what is wrong with its `config.json`.
     pub async fn open(&self, name: &str) -> Result<Machine, Error> {
         let record = self.record(name).await?;
         let name: MachineName = name.parse().map_err(|_| Error::NotFound(name.to_owned()))?;
@@ -83,8 +83,8 @@ impl Library {
         }
     }
 
-    /// Returns what `inspect` shows: the record, with the driver's part as the driver would write
-    /// it. Of an unknown driver that is its name alone, as in the Go binary.
+    /// Returns what `inspect` shows: the record without what nobody knows, and the driver's part as the
+    /// driver would write it. Of an unknown driver that is its name alone, as in the Go binary.
     ///
     /// # Errors
     /// As [`Library::record`].
@@ -96,6 +96,7 @@ impl Library {
         } else {
             record.driver = serde_json::json!({ "Name": driver_name });
         }
+        record.forget_unknown();
         Ok(serde_json::to_value(&record).unwrap_or_default())
     }
 
@@ -116,7 +117,12 @@ impl Library {
         name: MachineName,
         record: MachineRecord,
     ) -> Result<Machine, Error> {
-        let kind = self.kind(&record.driver_name)?;
+        let kind = self
+            .kind(&record.driver_name)
+            .map_err(|_| Error::StoredDriver {
+                driver: record.driver_name.clone(),
+                known: self.driver_names(),
+            })?;
         let swarm = &record.host_options.swarm_options;
         // Whoever only reads must not make a store id: an empty one tags nothing.
         let store_id = match self.store.id() {

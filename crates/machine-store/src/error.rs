@@ -65,14 +65,6 @@ pub enum StoreError {
         /// What is there.
         path: PathBuf,
     },
-    /// A `config.json` that names another machine than its directory does.
-    #[error("{} is the configuration of machine {found:?}; its \"Name\" should be the directory's name", path.display())]
-    NameMismatch {
-        /// The file.
-        path: PathBuf,
-        /// The name in it.
-        found: String,
-    },
     /// A `config.json` of a later version: it can be read, not written.
     #[error(
         "{} has ConfigVersion {version}, and this docker-machine writes {}: it was left as it is, use the docker-machine that wrote it",

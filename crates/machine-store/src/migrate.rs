@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use machine_types::{HostOptions, MachineName};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::CONFIG_VERSION;
@@ -31,6 +32,32 @@ const FLAT_SWARM: [(&str, &str); 3] = [
     ("SwarmMaster", "Master"),
     ("SwarmDiscovery", "Discovery"),
 ];
+
+/// What of a configuration must be of its type before gaps are filled, which would hide that it is not.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Shape {
+    #[serde(rename = "ConfigVersion")]
+    _config_version: Option<i64>,
+    #[serde(rename = "HostOptions")]
+    _host_options: Option<Parts>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parts {
+    #[serde(rename = "EngineOptions")]
+    _engine: Option<Object>,
+    #[serde(rename = "SwarmOptions")]
+    _swarm: Option<Object>,
+    #[serde(rename = "AuthOptions")]
+    _auth: Option<Object>,
+}
+
+/// Refuses a version that is no whole number, and options that are no object.
+pub(crate) fn check(config: &Object) -> Result<(), serde_json::Error> {
+    Shape::deserialize(Value::Object(config.clone())).map(|_| ())
+}
 
 /// Brings a configuration to version 3; returns whether there was anything to do.
 pub(crate) fn to_current(config: &mut Object, name: &MachineName, base: &Path) -> bool {

@@ -64,10 +64,11 @@ impl MachineRecord {
         }
     }
 
-    /// Reads a `config.json` of any version. `base` is the store's root, for what old versions lack.
+    /// Reads a `config.json` of any version. `base` is the store's root, for what old versions lack. The
+    /// machine is called like its directory, whatever name is in the file: so a directory may be renamed.
     ///
     /// # Errors
-    /// [`StoreError::Empty`], [`StoreError::Broken`], [`StoreError::NameMismatch`]; they name `path`.
+    /// [`StoreError::Empty`], [`StoreError::Broken`]; they name `path`.
     pub fn parse(
         bytes: &[u8],
         name: &MachineName,
@@ -84,19 +85,12 @@ impl MachineRecord {
             source,
         };
         let mut json: Map<String, Value> = serde_json::from_slice(bytes).map_err(broken)?;
+        migrate::check(&json).map_err(broken)?;
         let migrated = migrate::to_current(&mut json, name, base);
         migrate::fill_as_go(&mut json);
         let mut record: Self = serde_json::from_value(Value::Object(json)).map_err(broken)?;
         record.migrated = migrated;
-        if record.name.is_empty() {
-            record.name = name.to_string();
-        }
-        if record.name != name.as_str() {
-            return Err(StoreError::NameMismatch {
-                path: path.to_owned(),
-                found: record.name.escape_default().take(200).collect(),
-            });
-        }
+        record.name = name.to_string();
         Ok(record)
     }
 
@@ -106,6 +100,20 @@ impl MachineRecord {
         serde_json::from_slice::<Plain<'_>>(bytes).is_ok_and(|plain| {
             plain.config_version == CONFIG_VERSION && plain.name == name.as_str()
         })
+    }
+
+    /// Drops the fields that this version does not know, but for the driver's.
+    pub fn forget_unknown(&mut self) {
+        let options = &mut self.host_options;
+        for extra in [
+            &mut self.extra,
+            &mut options.engine_options.extra,
+            &mut options.swarm_options.extra,
+            &mut options.auth_options.extra,
+            &mut options.extra,
+        ] {
+            extra.clear();
+        }
     }
 
     /// Writes it as the Go binary does: indented by four blanks, without a line feed at the end.

@@ -24,11 +24,21 @@ impl DockerUrl {
         }
     }
 
-    /// Reads `tcp://HOST:PORT` (a path behind it is ignored); `None` for any other scheme,
-    /// an empty host or a port that is not one.
+    /// Reads `tcp://HOST:PORT`; `http` and `https` are as good, for it is TLS in any case. A path and a
+    /// login are ignored. `None` for any other scheme, an empty host or a port that is not one.
     pub fn parse(url: &str) -> Option<Self> {
-        let authority = url.strip_prefix("tcp://")?;
+        let (scheme, authority) = url.split_once("://")?;
+        let schemes = ["tcp", "http", "https"];
+        if !schemes
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(scheme))
+        {
+            return None;
+        }
         let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+        let authority = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
         let (host, port) = match authority.strip_prefix('[') {
             Some(rest) => {
                 let (host, after) = rest.split_once(']')?;
@@ -105,6 +115,9 @@ mod tests {
         }
         assert_eq!(DockerUrl::parse("tcp://h").unwrap().port, DOCKER_PORT);
         assert_eq!(DockerUrl::parse("tcp://h:1/x").unwrap().port, 1);
+        for url in ["http://h:1", "HTTPS://h:1", "tcp://user:word@h:1"] {
+            assert_eq!(DockerUrl::parse(url).unwrap().to_string(), "tcp://h:1");
+        }
         for url in [
             "",
             "h:1",

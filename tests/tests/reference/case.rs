@@ -33,10 +33,10 @@ pub(crate) struct Call {
     pub(crate) params: BTreeMap<String, String>,
 }
 
-/// Reads a recording.
+/// Reads a file of cases, named as it lies in `tests/data`.
 pub(crate) fn read(file: &str) -> Vec<Case> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("data/reference")
+        .join("data")
         .join(file);
     let text = std::fs::read_to_string(&path).unwrap();
     let cases: Vec<Value> = serde_json::from_str(&text).unwrap();

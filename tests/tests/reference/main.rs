@@ -1,7 +1,8 @@
 //! What the Go docker-machine did, case by case, over the real binary.
 //!
 //! The cases (`tests/data/reference/*.json`) are recordings: argv, environment, files, standard input,
-//! and what came of them. Each runs in a home of its own against an EC2 of its own, on loopback.
+//! and what came of them; those of `tests/data/own_cases`, in the same form, hold what else the Go
+//! program was seen to do. Each runs in a home of its own against an EC2 of its own, on loopback.
 //! [`compare`] holds the rules of what must be equal and how far; [`differences`] names, one by one and
 //! with the reason, the cases in which this program does better on purpose.
 //!
@@ -52,15 +53,20 @@ async fn replay(cases: Vec<Case>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line() {
-    replay(case::read("cli.json")).await;
+    replay(case::read("reference/cli.json")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_at_its_edges() {
+    replay(case::read("own_cases/command_line.json")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn machines_of_ec2() {
-    replay(case::read("ec2.json")).await;
+    replay(case::read("reference/ec2.json")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_that_lives() {
-    live::replay(&case::read("live.json")).await;
+    live::replay(&case::read("reference/live.json")).await;
 }

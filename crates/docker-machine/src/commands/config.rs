@@ -17,9 +17,7 @@ pub(crate) struct Config;
 /// Names what was being done, as the Go binary does, when a machine did not prove that it is there.
 pub(crate) fn failure(doing: &str, error: &Error) -> Failure {
     match error {
-        Error::NotFound(_) | Error::UnknownDriver { .. } | Error::Store(_) => {
-            Failure::of("", error)
-        }
+        Error::NotFound(_) | Error::StoredDriver { .. } | Error::Store(_) => Failure::of("", error),
         Error::Endpoint { .. } => Failure::of(
             &format!("{doing}: Error checking and/or regenerating the certs"),
             error,

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use libmachine::{CreateRequest, CreateTimes, Provisioning};
+use libmachine::{CreateRequest, CreateTimes, Error, Provisioning};
 use machine_driver::{FlagSpec, Options};
-use machine_types::{EngineOptions, SwarmOptions};
+use machine_types::{EngineOptions, MachineName, SwarmOptions};
 
-use super::{About, Command};
+use super::{About, Command, NO_DRIVER};
 use crate::argv::Flag;
 use crate::cli::Arguments;
 use crate::context::Context;
@@ -143,6 +143,8 @@ impl Command for Create {
                 ));
             }
         };
+        name.parse::<MachineName>()
+            .map_err(|invalid| Failure::from(Error::from(invalid)))?;
         let options = arguments.options;
         let discovery = options.string("swarm-discovery");
         if !discovery.is_empty() && !discovery.contains("://") {
@@ -152,7 +154,10 @@ impl Command for Create {
         }
         let request = CreateRequest {
             name: name.clone(),
-            driver: arguments.driver_name.to_owned(),
+            driver: match arguments.driver_name {
+                "" => NO_DRIVER.to_owned(),
+                named => named.to_owned(),
+            },
             options: arguments.driver,
             engine: engine(cx, &options),
             swarm: swarm(&options),

@@ -9,7 +9,7 @@ use crate::argv::Flag;
 use crate::cli::Arguments;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::listing::filter::{Facts, Filters};
+use crate::listing::filter::{Facts, FilterError, Filters};
 use crate::listing::format::Format;
 use crate::listing::{self, order};
 
@@ -46,8 +46,8 @@ impl Command for Ls {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let filters = Filters::parse(&arguments.options.list("filter"))
-            .map_err(|error| Failure::new(error.to_string()))?;
+        let no_filter = |error: FilterError| Failure::new(error.to_string());
+        let filters = Filters::parse(&arguments.options.list("filter")).map_err(no_filter)?;
         let quiet = arguments.options.bool("quiet");
         if quiet && filters.is_empty() {
             let names = cx.library.sound_names().await?;
@@ -55,7 +55,7 @@ impl Command for Ls {
             return Ok(());
         }
         let (machines, broken) = machines(cx).await?;
-        let mut names = filters.select(&machines);
+        let mut names = filters.select(&machines).map_err(no_filter)?;
         if quiet {
             if filters.ask_for_states() {
                 let items = list(cx, &arguments, &filters, names).await?;

@@ -36,6 +36,9 @@ mod upgrade;
 mod url;
 mod version;
 
+/// The driver of a `create` that names none: the Go binary's default, which this binary does not have.
+pub(crate) const NO_DRIVER: &str = "virtualbox";
+
 /// The table, in the order of help.
 pub static TABLE: &[&dyn Command] = &[
     &active::Active,
@@ -126,8 +129,9 @@ pub trait Command: Send + Sync {
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure>;
 }
 
-/// Finds a command by its name.
+/// Finds a command by its name; `h` is short for `help`.
 pub fn find(name: &str) -> Option<&'static dyn Command> {
+    let name = if name == "h" { "help" } else { name };
     TABLE
         .iter()
         .find(|command| command.about().name == name)

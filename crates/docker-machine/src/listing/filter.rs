@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use machine_types::{EngineOptions, MachineState, SwarmOptions};
 use regex_lite::Regex;
 
+use super::pattern::{self, PatternError};
+
 /// The filters of one `ls`.
 #[derive(Debug, Default)]
 pub(crate) struct Filters {
     swarms: Vec<String>,
     drivers: Vec<String>,
     states: Vec<String>,
-    names: Vec<Regex>,
+    names: Vec<String>,
     labels: Vec<String>,
 }
 
@@ -22,8 +24,8 @@ pub(crate) enum FilterError {
     Syntax,
     #[error("Unsupported filter key '{0}'")]
     Key(String),
-    #[error("error parsing regexp: `{0}`")]
-    Pattern(String, #[source] regex_lite::Error),
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
 }
 
 /// What the filters look at, but for the state: all of it is in `config.json`.
@@ -47,12 +49,7 @@ impl Filters {
                 "driver" => filters.drivers.push(value),
                 "state" => filters.states.push(value),
                 "label" => filters.labels.push(value),
-                "name" => {
-                    let pattern = Regex::new(&value);
-                    filters
-                        .names
-                        .push(pattern.map_err(|error| FilterError::Pattern(value, error))?);
-                }
+                "name" => filters.names.push(value),
                 key => return Err(FilterError::Key(key.to_owned())),
             }
         }
@@ -85,7 +82,18 @@ impl Filters {
     }
 
     /// Returns the names of the machines that are wanted, whatever their states.
-    pub(crate) fn select(&self, machines: &[Facts]) -> Vec<String> {
+    ///
+    /// # Errors
+    /// [`FilterError::Pattern`]. Where there is no machine, no pattern is looked at, as in the Go binary.
+    pub(crate) fn select(&self, machines: &[Facts]) -> Result<Vec<String>, FilterError> {
+        if machines.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<Regex> = self
+            .names
+            .iter()
+            .map(|name| pattern::compile(name))
+            .collect::<Result<_, _>>()?;
         let masters: BTreeMap<&str, &str> = machines
             .iter()
             .filter(|machine| machine.swarm.master)
@@ -97,14 +105,14 @@ impl Filters {
                 swarm.eq_ignore_ascii_case(master.unwrap_or_default())
             }) && any(&self.drivers, |driver| {
                 driver.eq_ignore_ascii_case(&machine.driver)
-            }) && any(&self.names, |pattern| pattern.is_match(&machine.name))
+            }) && any(&names, |pattern| pattern.is_match(&machine.name))
                 && any(&self.labels, |label| has_label(&machine.engine, label))
         };
-        machines
+        Ok(machines
             .iter()
             .filter(wanted)
             .map(|machine| machine.name.clone())
-            .collect()
+            .collect())
     }
 }
 
@@ -153,8 +161,12 @@ mod tests {
     }
 
     fn select(words: &[&str]) -> Vec<String> {
+        try_select(words).unwrap()
+    }
+
+    fn try_select(words: &[&str]) -> Result<Vec<String>, FilterError> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        Filters::parse(&words).unwrap().select(&[
+        Filters::parse(&words)?.select(&[
             machine("n1", "none", &[], ("", false)),
             machine(
                 "n2",
@@ -204,6 +216,15 @@ mod tests {
         let error = |word: &str| Filters::parse(&[word.to_owned()]).unwrap_err().to_string();
         assert_eq!(error("foo"), "Unsupported filter syntax");
         assert_eq!(error("Foo=1"), "Unsupported filter key 'foo'");
-        assert_eq!(error("name=("), "error parsing regexp: `(`");
+        let error = try_select(&["name=("]).unwrap_err().to_string();
+        assert_eq!(error, "error parsing regexp: `(`");
+        let words = ["name=(".to_owned()];
+        assert!(
+            Filters::parse(&words)
+                .unwrap()
+                .select(&[])
+                .unwrap()
+                .is_empty()
+        );
     }
 }

@@ -7,6 +7,7 @@ use machine_driver::Options;
 pub(crate) mod filter;
 pub(crate) mod format;
 pub(crate) mod order;
+mod pattern;
 
 /// Returns `--timeout`, which is in seconds; a negative one is no time at all.
 pub(crate) fn timeout(options: &Options) -> Duration {

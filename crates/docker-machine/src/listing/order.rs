@@ -10,21 +10,34 @@ pub(crate) fn natural(a: &str, b: &str) -> Ordering {
         let (chunk_a, chunk_b);
         (chunk_a, rest_a) = chunk(rest_a);
         (chunk_b, rest_b) = chunk(rest_b);
-        let order = match (chunk_a.parse::<u64>(), chunk_b.parse::<u64>()) {
-            (Ok(a), Ok(b)) => a.cmp(&b),
+        let order = match (is_number(chunk_a), is_number(chunk_b)) {
+            (true, true) => by_value(chunk_a, chunk_b),
             _ => chunk_a.cmp(chunk_b),
         };
         if order.is_ne() {
             return order;
         }
     }
-    // Equal but for case or leading zeros: some order, and always the same.
+    // Equal but for case: some order, and always the same.
     rest_a.len().cmp(&rest_b.len()).then_with(|| a.cmp(b))
+}
+
+/// Compares numbers of any length; of equal ones that with fewer leading zeros comes first.
+fn by_value(a: &str, b: &str) -> Ordering {
+    let (digits_a, digits_b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    let lengths = digits_a.len().cmp(&digits_b.len());
+    lengths
+        .then(digits_a.cmp(digits_b))
+        .then(a.len().cmp(&b.len()))
+}
+
+fn is_number(chunk: &str) -> bool {
+    chunk.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Splits off the digits, or the others, that a text begins with.
 fn chunk(text: &str) -> (&str, &str) {
-    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    let digits = is_number(text);
     let end = text
         .find(|c: char| c.is_ascii_digit() != digits)
         .unwrap_or(text.len());
@@ -45,18 +58,22 @@ mod tests {
             "n",
             "n2-a",
             "n02",
+            "a01-z",
+            "a1-b",
             "n99999999999999999999",
         ];
         names.sort_by(|a, b| natural(a, b));
         assert_eq!(
             names,
             [
+                "a1-b",
+                "a01-z",
                 "default",
                 "n",
                 "N1",
-                "n02",
                 "n2",
                 "n2-a",
+                "n02",
                 "n10",
                 "n99999999999999999999"
             ]

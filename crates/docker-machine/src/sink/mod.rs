@@ -117,6 +117,13 @@ impl Sink {
         self.line(stream, "warning", text);
     }
 
+    /// Says what only `--debug` is for.
+    pub fn debug(&self, text: &str) {
+        if self.wanted.debug {
+            self.line(Stream::Err, "debug", text);
+        }
+    }
+
     /// Where lines go that are no errors.
     fn telling(&self) -> Stream {
         match self.wanted.evaluated {
@@ -156,8 +163,7 @@ impl Events for Sink {
             Event::Say(text) => self.line(self.telling(), "info", &text),
             Event::Warn(text) => self.warn(&text),
             Event::Alert(text) => self.line(Stream::Err, "warning", &text),
-            Event::Debug(text) if self.wanted.debug => self.line(Stream::Err, "debug", &text),
-            Event::Debug(_) => {}
+            Event::Debug(text) => self.debug(&text),
             Event::Phase(what) => self.live.phase(&what),
             Event::Ended(span) => self.ended(&span),
             Event::Counted(machines) if self.wanted.metrics.is_some() => {
