@@ -258,7 +258,9 @@ impl Error {
             | Self::EngineRefused
             | Self::EngineSilent { .. } => "docker",
             Self::Certificates(_) | Self::CertificateFile { .. } => "certificates",
-            Self::Store(_) | Self::Journal(_) | Self::File { .. } => "store",
+            Self::Store(_) | Self::StoredDriver { .. } | Self::Journal(_) | Self::File { .. } => {
+                "store"
+            }
             _ => "other",
         }
     }

@@ -198,7 +198,7 @@ impl Library {
         // A machine that cannot be made out may own anything: nothing is pruned around it.
         match self.open(name).await {
             Ok(machine) => Ok(Some(machine.driver)),
-            Err(Error::UnknownDriver { .. } | Error::NotFound(_)) => Ok(None),
+            Err(Error::StoredDriver { .. } | Error::NotFound(_)) => Ok(None),
             Err(error) => {
                 let name: MachineName = name.parse()?;
                 let record = self.record_by_journal(&name).ok_or(error)?;

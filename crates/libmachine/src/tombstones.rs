@@ -81,7 +81,7 @@ impl Library {
         };
         match self.open_record(tombstone.name().clone(), record) {
             Ok(machine) => Ok(Some(machine)),
-            Err(Error::UnknownDriver { .. }) => Ok(None),
+            Err(Error::StoredDriver { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

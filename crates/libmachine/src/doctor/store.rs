@@ -96,7 +96,7 @@ fn of_oddity(oddity: Oddity) -> Check {
 pub(super) fn unreadable(name: &str, error: &Error) -> Check {
     let subject = format!("machine {name}");
     match error {
-        Error::UnknownDriver { driver, .. } => Check::notable(
+        Error::StoredDriver { driver, .. } => Check::notable(
             subject,
             format!("its driver {driver:?} is not in this binary"),
             "use the docker-machine that made it",
