@@ -130,6 +130,12 @@ impl Wait {
     /// Notes a failed attempt, and returns how long to leave the machine alone at least.
     fn note(&self, error: ConnectError, layer: Layer) -> Duration {
         let mut progress = self.progress();
+        // The last attempt is cut short by the end of all patience: what the one before it ran into
+        // says more than that.
+        let is_over = self.elapsed() >= self.within;
+        if is_over && progress.last.as_ref().is_some_and(|last| last.1 == layer) {
+            return Duration::ZERO;
+        }
         let since = match &progress.last {
             Some((_, last, since)) if *last == layer => *since,
             _ => self.elapsed(),
