@@ -96,7 +96,11 @@ impl Disk {
             return Ok(());
         }
         self.run(FileOp::MakeDirectory, "create", path, || {
-            DirBuilder::new().recursive(true).mode(0o700).create(path)
+            // A link to what is not there yet names what is to be made.
+            let named = fs::read_link(path).unwrap_or_default();
+            let target = path.parent().unwrap_or(path).join(named);
+            let target = if path.is_symlink() { &target } else { path };
+            DirBuilder::new().recursive(true).mode(0o700).create(target)
         })?;
         match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => self.sync_directory(parent),

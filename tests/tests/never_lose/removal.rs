@@ -57,7 +57,7 @@ async fn a_configuration_that_cannot_be_opened_is_kept_on_record_by_force() {
     let whole = fs::read_to_string(&config).unwrap();
     fs::write(
         &config,
-        whole.replace("\"Name\": \"m1\"", "\"Name\": \"other\""),
+        whole.replace("\"ConfigVersion\": 3", "\"ConfigVersion\": \"3\""),
     )
     .unwrap();
     assert_ne!(fs::read_to_string(&config).unwrap(), whole);
