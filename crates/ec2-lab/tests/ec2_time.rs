@@ -131,6 +131,10 @@ async fn hosts_are_told_in_order_without_anyone_looking() {
         "TerminateInstances",
     ] {
         assert_eq!(caller.call(action, &named).await.status, 200, "{action}");
+        if action == "StopInstances" {
+            let off = |lab: &Lab| lab.instance(&id).unwrap().state == InstanceState::Stopped;
+            lab.until(off).await;
+        }
     }
     let gone = |lab: &Lab| lab.instance(&id).unwrap().state == InstanceState::Terminated;
     lab.until(|lab| gone(lab) && diary.lines().len() == 5).await;
@@ -141,6 +145,55 @@ async fn hosts_are_told_in_order_without_anyone_looking() {
         lines.iter().map(String::as_str).collect::<Vec<_>>(),
         expected
     );
+}
+
+/// Hosts that take until they are let to stop and to go away.
+#[derive(Debug, Default)]
+struct Slow(tokio::sync::Notify);
+
+#[async_trait]
+impl Hosts for Slow {
+    async fn boot(&self, _host: HostSpec) -> Result<(), HostError> {
+        Ok(())
+    }
+    async fn stop(&self, _id: &str) {
+        self.0.notified().await;
+    }
+    async fn reboot(&self, _id: &str) {}
+    async fn terminate(&self, _id: &str) {
+        self.0.notified().await;
+    }
+    async fn console(&self, _id: &str) -> String {
+        String::new()
+    }
+}
+
+#[tokio::test]
+async fn an_instance_is_stopped_and_terminated_once_its_host_is_off() {
+    let hosts = Arc::new(Slow::default());
+    let lab = Lab::builder().hosts(hosts.clone()).start().await.unwrap();
+    let caller = Caller::new(&lab);
+    let id = caller.launch().await;
+    let named = [("InstanceId.1", id.as_str())];
+    lab.until(|lab| lab.instance(&id).unwrap().state == InstanceState::Running)
+        .await;
+    for (action, on, off) in [
+        ("StopInstances", "stopping", InstanceState::Stopped),
+        ("StartInstances", "running", InstanceState::Running),
+        (
+            "TerminateInstances",
+            "shutting-down",
+            InstanceState::Terminated,
+        ),
+    ] {
+        assert_eq!(caller.call(action, &named).await.status, 200, "{action}");
+        assert_eq!(state(&caller, &id).await, on);
+        if on != "running" {
+            hosts.0.notify_one();
+        }
+        lab.until(|lab| lab.instance(&id).unwrap().state == off)
+            .await;
+    }
 }
 
 #[tokio::test]

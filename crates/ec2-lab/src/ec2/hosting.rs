@@ -48,9 +48,15 @@ pub(crate) async fn carry_out(core: Arc<Core>, mut orders: mpsc::UnboundedReceiv
 async fn carry_out_for_one(core: Arc<Core>, mut orders: mpsc::UnboundedReceiver<HostOrder>) {
     while let Some(order) = orders.recv().await {
         match order {
-            HostOrder::Stop(id) => core.hosts.stop(&id).await,
+            HostOrder::Stop(id) => {
+                core.hosts.stop(&id).await;
+                host_is_off(&core, &id);
+            }
             HostOrder::Reboot(id) => core.hosts.reboot(&id).await,
-            HostOrder::Terminate(id) => core.hosts.terminate(&id).await,
+            HostOrder::Terminate(id) => {
+                core.hosts.terminate(&id).await;
+                host_is_off(&core, &id);
+            }
             HostOrder::Boot {
                 account,
                 region,
@@ -72,6 +78,11 @@ async fn carry_out_for_one(core: Arc<Core>, mut orders: mpsc::UnboundedReceiver<
             }
         }
     }
+}
+
+fn host_is_off(core: &Core, id: &str) {
+    life::host_is_off(&mut core.lock().world, id);
+    core.notify();
 }
 
 /// See [`super::Lab::shut_down_from_inside`].

@@ -166,6 +166,8 @@ pub struct Instance {
     pub user: String,
     /// When the present state ends by itself.
     pub(crate) due: Option<SystemTime>,
+    /// Whether its host may still answer; its stop and its termination last that long at least.
+    pub(crate) host_on: bool,
     /// With which code it will fail while it is pending.
     pub(crate) fate: Option<StateReason>,
 }

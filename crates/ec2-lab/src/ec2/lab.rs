@@ -81,7 +81,7 @@ impl Core {
         let (orders, to_hosts) = mpsc::unbounded_channel();
         let config = Arc::new(config);
         let inner = Inner {
-            world: World::new(config.clone(), seed),
+            world: World::new(config.clone(), seed, hosts.is_some()),
             calls: Vec::new(),
             next_seq: 1,
             faults: Faults::default(),

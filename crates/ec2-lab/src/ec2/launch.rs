@@ -419,6 +419,7 @@ fn make(
             == Some("terminate"),
         user: launch.image.user.clone(),
         due: Some(cx.now + config.durations.pending),
+        host_on: false,
         fate: fate.map(|code| failure(code, &launch.instance_type)),
     };
     cx.born(Kind::Instance, &id);

@@ -40,23 +40,42 @@ pub(crate) fn settle(world: &mut World, now: SystemTime) -> Option<SystemTime> {
         let due: Vec<String> = region
             .instances
             .values()
-            .filter(|i| i.due.is_some_and(|due| due <= now))
+            .filter(|i| is_due(i, now))
             .map(|i| i.id.clone())
             .collect();
         for id in due {
             // A state of no duration ends at the same look.
-            while region
-                .instances
-                .get(&id)
-                .is_some_and(|i| i.due.is_some_and(|due| due <= now))
-            {
+            while region.instances.get(&id).is_some_and(|i| is_due(i, now)) {
                 advance(region, shared, &id, now);
             }
         }
-        let upcoming = region.instances.values().filter_map(|i| i.due).min();
+        let instances = region.instances.values();
+        let upcoming = instances
+            .filter(|i| !waits_for_host(i))
+            .filter_map(|i| i.due)
+            .min();
         next = [next, upcoming].into_iter().flatten().min();
     }
     next
+}
+
+fn is_due(instance: &Instance, now: SystemTime) -> bool {
+    instance.due.is_some_and(|due| due <= now) && !waits_for_host(instance)
+}
+
+/// EC2 says `stopped` or `terminated` of what nobody can reach any more.
+fn waits_for_host(instance: &Instance) -> bool {
+    let ends = [InstanceState::Stopping, InstanceState::ShuttingDown];
+    instance.host_on && ends.contains(&instance.state)
+}
+
+/// Takes note that an instance's host is off the network.
+pub(crate) fn host_is_off(world: &mut World, id: &str) {
+    for region in world.regions.values_mut() {
+        if let Some(instance) = region.instances.get_mut(id) {
+            instance.host_on = false;
+        }
+    }
 }
 
 fn advance(region: &mut Region, shared: &mut Shared, id: &str, now: SystemTime) {
@@ -94,13 +113,14 @@ fn advance(region: &mut Region, shared: &mut Shared, id: &str, now: SystemTime) 
     }
 }
 
-fn boot(region: &Region, shared: &mut Shared, id: &str) {
-    let Some(instance) = region.instances.get(id) else {
+fn boot(region: &mut Region, shared: &mut Shared, id: &str) {
+    let Some(instance) = region.instances.get_mut(id) else {
         return;
     };
     let Some(address) = reachable(instance, &shared.config) else {
         return;
     };
+    instance.host_on = shared.has_hosts;
     shared.orders.push(HostOrder::Boot {
         account: region.account.clone(),
         region: region.name.clone(),

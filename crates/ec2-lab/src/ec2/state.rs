@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) ids: Ids,
     pub(crate) addresses: Addresses,
     pub(crate) orders: Vec<HostOrder>,
+    /// Whether anything stands behind the addresses.
+    pub(crate) has_hosts: bool,
     pub(crate) shortages: Shortages,
 }
 
@@ -72,7 +74,7 @@ pub(crate) struct Cx<'a> {
 }
 
 impl World {
-    pub(crate) fn new(config: Arc<Config>, seed: u64) -> Self {
+    pub(crate) fn new(config: Arc<Config>, seed: u64, has_hosts: bool) -> Self {
         Self {
             regions: BTreeMap::new(),
             shared: Shared {
@@ -80,6 +82,7 @@ impl World {
                 addresses: Addresses::new(config.reuse_addresses),
                 config,
                 orders: Vec::new(),
+                has_hosts,
                 shortages: Shortages::default(),
             },
         }

@@ -32,8 +32,9 @@ pub struct HostSpec {
     pub user_data: Vec<u8>,
 }
 
-/// A maker of hosts. Every call returns as soon as the change has begun: a host that is
-/// still booting refuses connections, as on EC2.
+/// A maker of hosts. A boot returns as soon as it has begun: a host that is still booting
+/// refuses connections, as on EC2. A stop and a termination return once nothing answers any more:
+/// the endpoint says `stopping` until then.
 #[async_trait]
 pub trait Hosts: Send + Sync + 'static {
     /// Boots a new host, or an old one (same instance id) again, possibly on a new address.
