@@ -77,7 +77,10 @@ const THREE: &str = r#"{
         },
         "Later": {
             "a": [
-                1
+                1,
+                5e-324,
+                1.0000000000000002,
+                31.245270191439438
             ]
         }
     },
@@ -241,8 +244,11 @@ fn what_is_broken_is_named() {
         "null",
         "3",
         r#"{"ConfigVersion":3,"DriverName":7}"#,
+        // What has a version, but none that can be read, must not be taken for the oldest and migrated.
         r#"{"ConfigVersion":"3"}"#,
         r#"{"ConfigVersion":3.5}"#,
+        r#"{"ConfigVersion":4.0}"#,
+        r#"{"ConfigVersion":18446744073709551615}"#,
         r#"{"ConfigVersion":3,"HostOptions":"x"}"#,
         r#"{"ConfigVersion":3,"HostOptions":{"EngineOptions":[]}}"#,
         &deep,
