@@ -40,24 +40,25 @@ impl FileJournal {
         self.directory.join(MachineFile::Journal.name())
     }
 
-    /// Returns the bytes up to the last line feed: what is behind it was torn by a crash.
-    fn whole_lines(&self, path: &Path) -> Result<Vec<u8>, JournalError> {
-        let mut bytes = match self.disk.read(path, JOURNAL_LIMIT) {
-            Err(error) if error.is_missing() => Vec::new(),
-            other => other.map_err(|error| error.into_journal("read", path))?,
-        };
-        let end = bytes
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |at| at + 1);
-        bytes.truncate(end);
-        Ok(bytes)
+    fn bytes(&self, path: &Path) -> Result<Vec<u8>, JournalError> {
+        match self.disk.read(path, JOURNAL_LIMIT) {
+            Err(error) if error.is_missing() => Ok(Vec::new()),
+            other => other.map_err(|error| error.into_journal("read", path)),
+        }
     }
 
     pub(crate) fn read(&self) -> Result<Vec<Entry>, JournalError> {
         let path = self.path();
-        let bytes = self.whole_lines(&path)?;
-        bytes
+        Self::parse(&self.bytes(&path)?, &path)
+    }
+
+    /// Reads what a journal's file holds. A last line without its line feed was torn by a crash, and is
+    /// left out.
+    ///
+    /// # Errors
+    /// The first line that is no entry, by `path` and its number.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Entry>, JournalError> {
+        whole_lines(bytes)
             .split(|b| *b == b'\n')
             .enumerate()
             .filter(|(_, line)| !line.is_empty())
@@ -83,6 +84,12 @@ impl FileJournal {
     }
 }
 
+/// Returns the bytes up to the last line feed.
+fn whole_lines(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|b| *b == b'\n');
+    end.map_or(&[], |end| &bytes[..=end])
+}
+
 impl Journal for FileJournal {
     fn append(&self, entry: &Entry) -> Result<(), JournalError> {
         let _one = self
@@ -96,7 +103,7 @@ impl Journal for FileJournal {
             source: io::Error::new(io::ErrorKind::InvalidData, error),
         })?;
         line.push(b'\n');
-        let length = self.whole_lines(&path)?.len() as u64;
+        let length = whole_lines(&self.bytes(&path)?).len() as u64;
         self.disk
             .append(&path, length, &line, MachineFile::Journal.mode())
             .map_err(|error| error.into_journal("append to", &path))
