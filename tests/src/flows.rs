@@ -230,16 +230,20 @@ impl Home {
     /// A `docker-machine` that is about to be started, for a test that wants to hear it.
     pub fn command<S: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.binary);
+        self.surround(command.args(argv))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command
-            .args(argv)
+    }
+
+    /// Gives a program these surroundings, and its end when it is dropped.
+    pub fn surround<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
             .env_clear()
             .envs(&self.environment)
             .current_dir(self.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true);
-        command
+            .kill_on_drop(true)
     }
 
     /// Runs any program in these surroundings to its end.
@@ -249,10 +253,8 @@ impl Home {
         let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
         let argv = words.join(" ");
         let begun = Instant::now();
-        let mut child = command
-            .env_clear()
-            .envs(&self.environment)
-            .current_dir(self.path())
+        let mut child = self
+            .surround(&mut command)
             .stdin(if input.is_empty() {
                 Stdio::null()
             } else {
@@ -260,7 +262,6 @@ impl Home {
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{argv}: {error}"));
         let stdin = child.stdin.take();

@@ -14,7 +14,9 @@ pub mod keys;
 pub mod moto;
 pub mod pages;
 pub mod real_hosts;
+pub mod sshd;
 pub mod suite;
+pub mod terminal;
 pub mod web;
 pub mod wire;
 

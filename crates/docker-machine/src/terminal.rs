@@ -3,7 +3,7 @@
 //! Raw mode is left on every way out: when its guard is dropped, when a second signal ends the process,
 //! and on a panic. That is why what was saved lies in a static.
 
-use std::io::{IsTerminal as _, stdin, stdout};
+use std::io::{IsTerminal as _, stdin};
 use std::sync::{Mutex, PoisonError};
 
 use libmachine::WindowSize;
@@ -45,14 +45,15 @@ pub fn restore() {
     }
 }
 
-/// Tells whether somebody sits there: both ends are a terminal.
+/// Tells whether somebody types. What they see may go through a pipe on its way, as with OpenSSH:
+/// `docker-machine ssh m1 | tee log`.
 pub(crate) fn is_interactive() -> bool {
-    stdin().is_terminal() && stdout().is_terminal()
+    stdin().is_terminal()
 }
 
 /// Returns the size of the terminal; what is unknown is what a VT100 had.
 pub(crate) fn size() -> WindowSize {
-    let size = tcgetwinsize(stdout()).ok().filter(|size| size.ws_col > 0);
+    let size = tcgetwinsize(stdin()).ok().filter(|size| size.ws_col > 0);
     WindowSize {
         columns: size.map_or(80, |size| size.ws_col.into()),
         rows: size.map_or(24, |size| size.ws_row.into()),

@@ -37,7 +37,7 @@ pub use machine::Machine;
 pub use provisioning::Provisioning;
 pub use prune::{Found, PruneOptions, Pruned};
 pub use remove::Removed;
-pub use shell::{Location, SshDetails};
+pub use shell::{Location, Login, SshDetails};
 
 // What the binary needs of the rooms below, which it does not see.
 pub use machine_flow::{

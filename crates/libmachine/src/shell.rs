@@ -56,42 +56,56 @@ pub enum Location {
     },
 }
 
-impl Library {
-    /// Runs a command on a machine between three streams.
+/// A login on a machine, on which nothing runs yet.
+pub struct Login {
+    session: Session,
+    cx: Cx,
+}
+
+impl Login {
+    /// Runs a command between three streams.
     ///
     /// # Errors
-    /// Where nobody can log in, or the connection ends. A status but 0 is not one.
+    /// Where the connection ends, or a stream of ours fails. A status but 0 is not one.
     pub async fn run(
-        &self,
-        name: &str,
+        self,
         command: &str,
         stdin: impl AsyncRead + Send,
         stdout: impl AsyncWrite + Send,
         stderr: impl AsyncWrite + Send,
     ) -> Result<ExitStatus, Error> {
-        let (machine, cx) = (self.open(name).await?, self.context());
-        let session = self.login(&machine, &cx).await?;
         let command = Command::new("command", command);
+        let (session, cx) = (self.session, self.cx);
         let ran = session.pipe(&command, stdin, stdout, stderr, &cx).await;
         ran.map_err(Error::Session)
     }
 
-    /// Opens an interactive shell on a machine.
+    /// Opens an interactive shell, and returns when it has ended.
     ///
     /// # Errors
-    /// As [`Library::run`].
+    /// As [`Login::run`].
     pub async fn shell(
-        &self,
-        name: &str,
+        self,
         pty: &Pty,
         stdin: impl AsyncRead + Send,
         stdout: impl AsyncWrite + Send,
         resizes: mpsc::Receiver<WindowSize>,
     ) -> Result<ExitStatus, Error> {
-        let (machine, cx) = (self.open(name).await?, self.context());
-        let session = self.login(&machine, &cx).await?;
+        let (session, cx) = (self.session, self.cx);
         let ran = session.shell(pty, stdin, stdout, resizes, &cx).await;
         ran.map_err(Error::Session)
+    }
+}
+
+impl Library {
+    /// Logs in to a machine. Takes up to half a minute, and may be cancelled meanwhile.
+    ///
+    /// # Errors
+    /// Where nobody can log in.
+    pub async fn log_in(&self, name: &str) -> Result<Login, Error> {
+        let (machine, cx) = (self.open(name).await?, self.context());
+        let session = self.login(&machine, &cx).await?;
+        Ok(Login { session, cx })
     }
 
     /// Copies between here and machines, and between two machines, over SFTP.

@@ -1,7 +1,7 @@
 //! `docker-machine ssh`.
 
 use async_trait::async_trait;
-use libmachine::{Error, Pty};
+use libmachine::{Error, Login, Pty, RemoteExit};
 use machine_types::MachineState;
 
 use super::{About, Command, targets};
@@ -43,26 +43,29 @@ impl Command for Ssh {
             command => command,
         };
         let command = command.join(" ");
-        let ended = if command.is_empty() && terminal::is_interactive() {
-            interactive(cx, &name).await
+        let login = match cx.library.log_in(&name).await {
+            Ok(login) => login,
+            Err(error) => return Err(why(cx, &name, error).await),
+        };
+        let status = if command.is_empty() && terminal::is_interactive() {
+            interactive(cx, login).await?
         } else {
             // No terminal and no command: the login shell reads its commands from standard input.
-            let login = "exec \"${SHELL:-/bin/sh}\" -l".to_owned();
-            let command = if command.is_empty() { login } else { command };
+            let shell = "exec \"${SHELL:-/bin/sh}\" -l".to_owned();
+            let command = if command.is_empty() { shell } else { command };
             let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
-            cx.library
-                .run(&name, &command, stdin, stdout, tokio::io::stderr())
-                .await
+            login
+                .run(&command, stdin, stdout, tokio::io::stderr())
+                .await?
         };
-        match ended {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(Failure::new(status.to_string())),
-            Err(error) => Err(why(cx, &name, error).await),
+        match status.success() {
+            true => Ok(()),
+            false => Err(Failure::new(status.to_string())),
         }
     }
 }
 
-async fn interactive(cx: &Context, name: &str) -> Result<libmachine::RemoteExit, Error> {
+async fn interactive(cx: &Context, login: Login) -> Result<RemoteExit, Error> {
     let pty = Pty {
         term: cx
             .world
@@ -73,16 +76,17 @@ async fn interactive(cx: &Context, name: &str) -> Result<libmachine::RemoteExit,
         size: terminal::size(),
     };
     let resizes = terminal::resizes();
-    // Restored when it is dropped, on a second signal and on a panic.
+    // Not before somebody is logged in: until then Control-C is an interrupt. Left when it is dropped,
+    // on a second signal and on a panic.
     let _raw = RawMode::enter();
     let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
-    cx.library.shell(name, &pty, stdin, stdout, resizes).await
+    login.shell(&pty, stdin, stdout, resizes).await
 }
 
 /// Says so if the reason is that the machine does not run.
 async fn why(cx: &Context, name: &str, error: Error) -> Failure {
-    let logged_in = !matches!(error, Error::Login { .. });
-    if logged_in {
+    let cancelled = cx.world.cancel.reason().is_some();
+    if cancelled || !matches!(error, Error::Login { .. }) {
         return error.into();
     }
     match cx.library.state(name).await {

@@ -1,0 +1,138 @@
+//! A real OpenSSH server, as a machine of a home's store.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::flows::Home;
+
+const PROGRAM: &str = "/usr/sbin/sshd";
+
+/// A server that lets one key in as whoever runs the test. Dropping it ends it; sessions go on.
+#[derive(Debug)]
+pub struct Sshd {
+    directory: TempDir,
+    address: SocketAddr,
+    child: Child,
+}
+
+impl Sshd {
+    /// Starts one on loopback, or says that it is left out.
+    ///
+    /// # Panics
+    /// There is an OpenSSH, and it does not start.
+    pub fn start(what: &str) -> Option<Self> {
+        if !Path::new(PROGRAM).is_file() {
+            crate::left_out(what, "no OpenSSH server");
+            return None;
+        }
+        let directory = TempDir::with_prefix("sshd-").unwrap();
+        for key in ["host", "id"] {
+            new_key(&directory.path().join(key));
+        }
+        // The directory that sshd locks its unprivileged part into, where it runs as root.
+        if rustix::process::geteuid().is_root() {
+            std::fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let address = free_address();
+        let root = directory.path().display();
+        let config = format!(
+            "Port {}\nListenAddress {}\nHostKey {root}/host\nPidFile none\nAuthorizedKeysFile {root}/id.pub\n\
+             StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+             PermitRootLogin yes\nPrintMotd no\nPrintLastLog no\nSubsystem sftp internal-sftp\n",
+            address.port(),
+            address.ip()
+        );
+        let path = directory.path().join("sshd_config");
+        std::fs::write(&path, config).unwrap();
+        let mut child = Command::new(PROGRAM)
+            .args(["-D", "-e", "-f"])
+            .arg(path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let listening = log.find(|line| line.as_ref().unwrap().contains("Server listening"));
+        assert!(listening.is_some(), "sshd did not start");
+        // Its log must go on being read, or it would stop at a full pipe.
+        std::thread::spawn(move || log.for_each(drop));
+        Some(Self {
+            directory,
+            address,
+            child,
+        })
+    }
+
+    /// Puts it into a store as a machine of driver `generic`.
+    pub fn adopt(&self, home: &Home, name: &str) {
+        let key = self.directory.path().join("id");
+        adopt(home, name, self.address, &key);
+    }
+
+    /// A directory on the machine, which is this computer.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        // One that has ended by itself is no longer there to be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Puts a host into a store as a machine of driver `generic`, as `create` would have saved it.
+pub fn adopt(home: &Home, name: &str, address: SocketAddr, key: &Path) {
+    let machine = home.machine(name);
+    std::fs::create_dir_all(&machine).unwrap();
+    let saved = machine.join("id_rsa");
+    std::fs::copy(key, &saved).unwrap();
+    let user = Command::new("id").arg("-un").output().unwrap().stdout;
+    let config = json!({
+        "ConfigVersion": 3,
+        "Driver": {
+            "IPAddress": address.ip().to_string(),
+            "MachineName": name,
+            "SSHUser": String::from_utf8(user).unwrap().trim(),
+            "SSHPort": address.port(),
+            "SSHKeyPath": saved,
+            "StorePath": home.store(),
+            "EnginePort": 2376,
+            "SSHKey": "",
+        },
+        "DriverName": "generic",
+        "HostOptions": {
+            "EngineOptions": {"TlsVerify": true},
+            "SwarmOptions": {},
+            "AuthOptions": {"StorePath": machine, "CertDir": home.store().join("certs")},
+        },
+        "Name": name,
+    });
+    std::fs::write(machine.join("config.json"), config.to_string()).unwrap();
+}
+
+/// Makes a key pair with ssh-keygen, the private half at this path.
+///
+/// # Panics
+/// There is no ssh-keygen.
+pub fn new_key(path: &Path) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+        .arg(path)
+        .status();
+    assert!(made.unwrap().success());
+}
+
+/// An address of loopback where nobody listens.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}

@@ -1,0 +1,213 @@
+//! `scp` and `mount`, to real OpenSSH servers: over SFTP, by rsync and by sshfs.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use machine_tests::flows::Home;
+use machine_tests::sshd::Sshd;
+use machine_tests::terminal::Terminal;
+
+/// A home with machines `m1` and `m2`, whose files are this computer's.
+fn two_machines(what: &str) -> Option<(Home, [Sshd; 2])> {
+    let servers = [Sshd::start(what)?, Sshd::start(what)?];
+    let home = Home::new();
+    servers[0].adopt(&home, "m1");
+    servers[1].adopt(&home, "m2");
+    Some((home, servers))
+}
+
+fn remote(machine: &str, path: &Path) -> String {
+    format!("{machine}:{}", path.display())
+}
+
+async fn checksum(home: &Home, path: &Path) -> String {
+    let line = format!("sha256sum < {}", path.display());
+    home.shell(&line).await.ok().out
+}
+
+/// 100 MiB that no repetition makes shorter or alike.
+fn a_hundred_megabytes(home: &Home) -> PathBuf {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let words = (0..(100 << 20) / 8).flat_map(|_| {
+        // xorshift64 (Marsaglia, 2003).
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    home.file("large", words.collect::<Vec<u8>>())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megabytes_both_ways_and_across() {
+    let Some((home, servers)) = two_machines("scp of 100 MB") else {
+        return;
+    };
+    let large = a_hundred_megabytes(&home);
+    let sum = checksum(&home, &large).await;
+    let there = servers[0].path("there");
+    let across = servers[1].path("across");
+    let copies = [
+        (large.display().to_string(), remote("m1", &there), &there),
+        (remote("m1", &there), remote("m2", &across), &across),
+        (
+            remote("m2", &across),
+            "back".to_owned(),
+            &home.path().join("back"),
+        ),
+    ];
+    for (from, to, copy) in copies {
+        let ended = home.run(["scp", &from, &to]).await.ok();
+        // In a pipe there is no bar.
+        assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""));
+        assert_eq!(checksum(&home, copy).await, sum, "{from} {to}");
+        std::fs::remove_file(copy).unwrap_or_else(|e| panic!("{copy:?}: {e}"));
+        if copy == &there {
+            std::fs::copy(&large, copy).unwrap();
+        } else if copy == &across {
+            std::fs::copy(&large, copy).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directories_by_sftp_and_by_rsync() {
+    let Some((home, servers)) = two_machines("scp of directories") else {
+        return;
+    };
+    std::fs::create_dir_all(home.path().join("tree/sub dir")).unwrap();
+    home.file("tree/sub dir/it's $HOME", b"\0\xff\r\n");
+    let script = home.file("tree/run", "#!/bin/sh\n");
+    std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o751)).unwrap();
+    let same = async |copy: &Path| {
+        let line = format!("diff -r tree {}", copy.display());
+        home.shell(&line).await.ok();
+    };
+
+    let refused = home.run(["scp", "tree", "m1:/nowhere"]).await;
+    refused.failed(1, &["tree: not a regular file"]);
+    let there = servers[0].path("there");
+    let copied = home.run(["scp", "-r", "tree", &remote("m1", &there)]).await;
+    copied.ok();
+    same(&there).await;
+    let mode = std::fs::metadata(there.join("run")).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o751);
+
+    let synced = servers[0].path("synced");
+    let target = remote("m1", &synced);
+    let first = home.run(["scp", "-r", "-d", "tree/", &target]).await.ok();
+    assert!(first.out.contains("sub dir"), "rsync tells: {first}");
+    same(&synced).await;
+    let again = home.run(["scp", "-r", "-d", "-q", "tree/", &target]).await;
+    assert_eq!(again.ok().out, "", "-q");
+    let back = format!("{}/", remote("m1", &synced));
+    home.run(["scp", "-rdq", &back, "back"])
+        .await
+        .failed(1, &["-rdq"]);
+    home.run(["scp", "-r", "-d", "-q", &back, "back"])
+        .await
+        .ok();
+    same(&home.path().join("back")).await;
+
+    // rsync copies to or from a machine, not between two.
+    let both = home.run(["scp", "-d", &back, "m2:/tmp"]).await;
+    both.failed(1, &["cannot both be remote", "exit status 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bar_at_a_terminal_unless_quiet() {
+    let Some((home, servers)) = two_machines("the bar of scp") else {
+        return;
+    };
+    home.file("some", vec![7; 3 << 20]);
+    let target = remote("m1", &servers[0].path("there"));
+    let loud = Terminal::start(&home, ["scp", "some", &target], (80, 24));
+    let loud = loud.end().await;
+    assert!(loud.status.success(), "{loud:?}");
+    assert!(
+        loud.shown.contains("[####################] 100% 3.1 MB"),
+        "{loud:?}"
+    );
+    // It leaves no trace of itself.
+    assert!(loud.shown.ends_with("\r\x1b[K"), "{loud:?}");
+    let quiet = Terminal::start(&home, ["scp", "-q", "some", &target], (80, 24));
+    let quiet = quiet.end().await;
+    assert!(quiet.status.success(), "{quiet:?}");
+    assert_eq!(quiet.shown, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_is_mounted_and_unmounted() {
+    let Some((home, servers)) = two_machines("mount") else {
+        return;
+    };
+    let there = servers[0].path("shared");
+    std::fs::create_dir(&there).unwrap();
+    std::fs::write(there.join("file"), "of the machine").unwrap();
+    std::fs::create_dir(home.path().join("point")).unwrap();
+    let probe = "test -w /dev/fuse && command -v sshfs && command -v fusermount";
+    if home.shell(probe).await.code != Some(0) {
+        machine_tests::left_out("a real mount", "no sshfs, or no /dev/fuse");
+        return;
+    }
+    let source = remote("m1", &there);
+    home.run(["mount", &source, "point"]).await.ok();
+    let file = home.path().join("point/file");
+    let seen = std::fs::read_to_string(&file);
+    home.run(["mount", "-u", &source, "point"]).await.ok();
+    assert_eq!(seen.unwrap(), "of the machine");
+    assert!(!file.exists());
+    home.run(["mount", "-u", &source, "point"])
+        .await
+        .failed(1, &["exit status"]);
+}
+
+/// The programs that are started see where keys are, never what they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_of_others_are_told_paths_and_no_secrets() {
+    let Some((mut home, servers)) = two_machines("the command lines of rsync and sshfs") else {
+        return;
+    };
+    let programs = home.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    for name in ["rsync", "sshfs", "fusermount"] {
+        let stand_in = programs.join(name);
+        std::fs::write(&stand_in, "#!/bin/sh\nprintf '%s\\n' \"${0##*/}\" \"$@\"\n").unwrap();
+        std::fs::set_permissions(stand_in, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = std::env::var("PATH").unwrap();
+    home.set("PATH", format!("{}:{path}", programs.display()));
+    let machine = home.machine("m1");
+    let key = format!("IdentityFile={}/id_rsa", machine.display());
+    let pins = format!("UserKnownHostsFile={}/.known_hosts", machine.display());
+
+    let mounted = home.run(["mount", "me@m1:/data", "/mnt"]).await.ok();
+    let words: Vec<&str> = mounted.out.lines().collect();
+    assert_eq!(words.first(), Some(&"sshfs"));
+    for wanted in [key.as_str(), &pins, "StrictHostKeyChecking=yes"] {
+        assert!(words.contains(&wanted), "{wanted}: {mounted}");
+    }
+    assert!(
+        words.ends_with(&["me@127.0.0.1:/data", "/mnt"]),
+        "{mounted}"
+    );
+    let unmounted = home.run(["mount", "-u", "m1:/data"]).await.ok();
+    assert_eq!(unmounted.out, "fusermount\n-u\n/data\n");
+
+    let synced = home.run(["scp", "-d", "file", "m1:/data"]).await.ok();
+    let words: Vec<&str> = synced.out.lines().collect();
+    assert_eq!(words[..2], ["rsync", "-e"]);
+    for wanted in [&key, &pins] {
+        assert!(words[2].contains(&format!("-o \"{wanted}\"")), "{synced}");
+    }
+    let secret = std::fs::read_to_string(servers[0].path("id")).unwrap();
+    for line in secret.lines() {
+        assert!(!mounted.out.contains(line) && !synced.out.contains(line));
+    }
+
+    home.set("PATH", "/nowhere");
+    home.run(["mount", "m1:/data"]).await.failed(1, &["sshfs"]);
+    home.run(["scp", "-d", "file", "m1:"])
+        .await
+        .failed(1, &["rsync"]);
+}
