@@ -1,0 +1,104 @@
+//! Stores of every age, through the binary: what an older docker-machine wrote is used and migrated with
+//! a copy kept; what a newer one wrote is used and left alone.
+
+use machine_tests::flows::Flow;
+use serde_json::{Map, Value, json};
+
+/// Makes a running machine's configuration one of an older version, as that version wrote it.
+fn aged(mut config: Map<String, Value>, version: u64) -> Value {
+    let driver = config["Driver"].as_object_mut().unwrap();
+    driver.remove("StorePath");
+    config["ConfigVersion"] = version.into();
+    if version < 2 {
+        config.remove("Name");
+        let options = config["HostOptions"].as_object_mut().unwrap();
+        let auth = options["AuthOptions"].as_object_mut().unwrap();
+        auth.remove("CertDir");
+        auth.remove("StorePath");
+        let key = auth.remove("CaPrivateKeyPath").unwrap();
+        auth.insert("PrivateKeyPath".into(), key);
+        config.insert("StorePath".into(), "/home/of/old".into());
+    }
+    if version < 1 {
+        config.remove("ConfigVersion");
+        let options = config.remove("HostOptions").unwrap();
+        for (name, value) in options["AuthOptions"].as_object().unwrap() {
+            if name.ends_with("Path") && !name.contains("Remote") {
+                config.insert(name.clone(), value.clone());
+            }
+        }
+        config.insert("SwarmHost".into(), "tcp://0.0.0.0:3376".into());
+        config.insert("SwarmMaster".into(), false.into());
+        config.insert("SwarmDiscovery".into(), "".into());
+    }
+    config.into()
+}
+
+/// Writes that configuration, and asks and uses the machine as a runner and a person do.
+async fn put_and_use(flow: &Flow, config: &Value) -> (String, std::path::PathBuf) {
+    let home = &flow.home;
+    let path = home.machine("m1").join("config.json");
+    let text = config.to_string();
+    std::fs::write(&path, &text).unwrap();
+    let store_path = "{{.HostOptions.AuthOptions.StorePath}}";
+    let read = home.run(["inspect", "m1", "-f", store_path]).await.ok();
+    assert_eq!(read.out.trim(), home.machine("m1").to_str().unwrap());
+    for command in ["url", "config", "ip", "status"] {
+        home.run([command, "m1"]).await.ok();
+    }
+    let listed = home.run(["ls", "--format", "{{.State}}{{.Error}}"]).await;
+    assert_eq!(listed.ok().out, "Running\n");
+    // Whoever reads changes nothing.
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    home.run(["stop", "m1"]).await.ok();
+    home.run(["start", "m1"]).await.ok();
+    home.run(["config", "m1"]).await.ok();
+    (text, path)
+}
+
+fn parsed(path: &std::path::Path) -> Map<String, Value> {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn older_configurations_are_migrated_and_a_copy_is_kept() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let current = parsed(&flow.home.machine("m1").join("config.json"));
+    for version in [0, 1, 2] {
+        let old = aged(current.clone(), version);
+        let (text, path) = put_and_use(&flow, &old).await;
+        let kept = path.with_file_name("config.json.bak");
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), text, "{version}");
+        std::fs::remove_file(kept).unwrap();
+        let migrated = parsed(&path);
+        assert_eq!(migrated["ConfigVersion"], 3);
+        assert_eq!(migrated["Name"], "m1");
+        let store = flow.home.store();
+        assert_eq!(migrated["Driver"]["StorePath"], json!(store));
+        let auth = &migrated["HostOptions"]["AuthOptions"];
+        assert_eq!(auth["CertDir"], json!(store.join("certs")));
+        let keys = |map: &Map<String, Value>| map.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&migrated), keys(&current), "{version}");
+        assert_eq!(
+            auth["CaPrivateKeyPath"],
+            current["HostOptions"]["AuthOptions"]["CaPrivateKeyPath"]
+        );
+    }
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_configuration_is_used_and_never_rewritten() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let mut newer = parsed(&flow.home.machine("m1").join("config.json"));
+    newer["ConfigVersion"] = 4.into();
+    newer.insert("OfLater".into(), json!({"kept": [1, 2.5]}));
+    let (text, path) = put_and_use(&flow, &newer.into()).await;
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    assert!(!path.with_file_name("config.json.bak").exists());
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
