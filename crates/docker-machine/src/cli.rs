@@ -1,20 +1,24 @@
 //! The command line as a whole: from words to a command, its options and its positionals.
 //!
-//! [`crate::argv`] has brought the words into one form; this declares the commands to clap out of the
-//! table, lets it judge, and reads the options. It also renders help, for the completions and the man
-//! page too. What a command does is none of its business.
+//! [`crate::argv`] has brought the words into one form; this lets clap judge, to which `declare` has told
+//! the tables of commands and drivers, and reads the options. It also renders help. What a command does
+//! is none of its business.
 
 use std::sync::Arc;
 
-use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, ArgMatches};
-use machine_driver::{DriverKind, FlagKind, FlagSpec, Options};
+use clap::ArgMatches;
+use clap::error::ErrorKind;
+use machine_driver::{DriverKind, FlagSpec, Options};
 
 use crate::argv::{self, Flag, Grammar, Line};
 use crate::commands::{self, Command};
 use crate::environment::Environment;
 use crate::options::{self, Owner};
 use crate::usage::UsageError;
+
+mod declare;
+
+use declare::For;
 
 /// What to do.
 pub struct Invocation {
@@ -175,7 +179,11 @@ impl Cli<'_> {
         };
         line.command = command.map(|command| command.about().name.to_owned());
         let driver = match command {
-            Some(command) if command.takes_driver_flags() => self.driver(command, &line)?,
+            Some(command) if command.takes_driver_flags() => {
+                let found = self.driver(command, &line);
+                // `--drivr none`: not the driver is wrong, the flag is.
+                found.map_err(|error| self.unknown_flag(&line).unwrap_or(error))?
+            }
             _ => None,
         };
         let matches = self
@@ -183,7 +191,7 @@ impl Cli<'_> {
             .try_get_matches_from(line.for_clap())
             .map_err(|error| {
                 let help = self.help(command.filter(|_| !in_global(&line, &error)), driver);
-                UsageError::of_clap(&error).with_help(help)
+                self.refused(&error).with_help(help)
             })?;
         let mut warnings = Vec::new();
         let mut read = |flags: Vec<FlagSpec>, owner, matches: &ArgMatches| {
@@ -232,117 +240,17 @@ impl Cli<'_> {
             None => self.clap(commands::TABLE, driver, For::Showing),
         };
         program.build();
-        let text = match program.find_subcommand_mut(name_of(command)) {
-            Some(command) => command.render_long_help().to_string(),
-            None => program.render_long_help().to_string(),
+        // The short form, which has no empty lines between options; with all that is said of a command.
+        let text = match program.find_subcommand(name_of(command)) {
+            Some(command) => {
+                let about = command.get_long_about().cloned().unwrap_or_default();
+                command.clone().about(about).render_help().to_string()
+            }
+            None => program.render_help().to_string(),
         };
         // clap ends lines that it wrapped with the space it wrapped at.
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
         lines.join("\n").trim_end().to_owned()
-    }
-
-    /// Declares some commands to clap, with the flags of one driver. Declaring all of them is what a
-    /// short command would spend its time on.
-    fn clap(
-        &self,
-        commands: &[&dyn Command],
-        driver: Option<&dyn DriverKind>,
-        purpose: For,
-    ) -> clap::Command {
-        let driver = driver.map(DriverKind::flags).unwrap_or_default();
-        self.clap_with(commands, &driver, purpose)
-    }
-
-    /// Declares everything to clap, with the flags of all drivers: for completions and the man page.
-    pub fn clap_whole(&self) -> clap::Command {
-        let flags: Vec<FlagSpec> = self.drivers.iter().flat_map(|kind| kind.flags()).collect();
-        let names: Vec<&'static str> = self.drivers.iter().map(|kind| kind.name()).collect();
-        let with_driver = commands::TABLE
-            .iter()
-            .filter(|command| command.takes_driver_flags());
-        let whole = self.clap_with(commands::TABLE, &flags, For::Showing);
-        with_driver.fold(whole, |whole, command| {
-            whole.mut_subcommand(command.about().name, |command| {
-                command.mut_arg("driver", |driver| {
-                    driver.value_parser(PossibleValuesParser::new(names.clone()))
-                })
-            })
-        })
-    }
-
-    fn clap_with(
-        &self,
-        commands: &[&dyn Command],
-        driver: &[FlagSpec],
-        purpose: For,
-    ) -> clap::Command {
-        let mut program = clap::Command::new("docker-machine")
-            .about("Create and manage machines running Docker.")
-            .version(crate::version::version())
-            .override_usage("docker-machine [OPTIONS] COMMAND [ARG...]")
-            .after_help("Run 'docker-machine COMMAND --help' for more information on a command.")
-            .no_binary_name(true)
-            .disable_help_flag(true)
-            .disable_version_flag(true)
-            .disable_help_subcommand(true)
-            .term_width(self.columns)
-            .subcommand_value_name("COMMAND")
-            .subcommand_help_heading("Commands")
-            .next_help_heading("Options")
-            .args(
-                global_flags()
-                    .iter()
-                    .map(|flag| argument(&flag.spec, flag.short, purpose)),
-            );
-        for command in commands {
-            program = program.subcommand(self.clap_command(*command, driver, purpose));
-        }
-        program
-    }
-
-    fn clap_command(
-        &self,
-        command: &dyn Command,
-        driver: &[FlagSpec],
-        purpose: For,
-    ) -> clap::Command {
-        let about = command.about();
-        let arguments = match about.arguments {
-            "" => String::new(),
-            arguments => format!(" {arguments}"),
-        };
-        let mut declared = clap::Command::new(about.name)
-            .about(about.summary)
-            .long_about(
-                format!("{}\n\n{}", about.summary, about.details)
-                    .trim_end()
-                    .to_owned(),
-            )
-            .override_usage(format!(
-                "docker-machine {} [OPTIONS]{arguments}",
-                about.name
-            ))
-            .disable_help_flag(true)
-            .disable_version_flag(true)
-            .next_help_heading("Options")
-            .args(
-                all_flags(command)
-                    .iter()
-                    .map(|flag| argument(&flag.spec, flag.short, purpose)),
-            )
-            .arg(Arg::new("words").value_name("ARG").num_args(0..).hide(true));
-        if command.takes_driver_flags() {
-            let names: Vec<_> = self.drivers.iter().map(|kind| kind.name()).collect();
-            let names = format!("Drivers: {}.", names.join(", "));
-            declared = declared
-                .after_help(match driver {
-                    [] => format!("{names}\nRun 'docker-machine {} --driver NAME --help' for a driver's own options.", about.name),
-                    _ => names,
-                })
-                .next_help_heading("Options of the driver")
-                .args(driver.iter().map(|spec| argument(spec, None, purpose)));
-        }
-        declared
     }
 
     /// Returns the grammar of what may be the command of a line: of those whose names are in it.
@@ -379,22 +287,47 @@ impl Cli<'_> {
         line: &Line,
     ) -> Result<Option<&dyn DriverKind>, UsageError> {
         let typed = argv::last_value(&line.flags, "driver");
-        let name = typed.or_else(|| self.environment.get("MACHINE_DRIVER"));
+        let given = typed.or_else(|| self.environment.get("MACHINE_DRIVER"));
         let only_help = argv::last_value(&line.flags, "help").is_some();
         let goes_without = !command.needs_driver() || !self.has_driver_flags(line);
-        if name.is_none() && (only_help || goes_without) {
+        if given.is_none() && (only_help || goes_without) {
             return Ok(None);
         }
-        let name = name.unwrap_or(commands::NO_DRIVER);
-        match self.drivers.iter().find(|kind| kind.name() == name) {
-            Some(kind) => Ok(Some(kind.as_ref())),
-            None => {
-                let known: Vec<_> = self.drivers.iter().map(|kind| kind.name()).collect();
-                Err(UsageError::new(format!(
-                    "Driver {name:?} not found. Do you have the plugin binary \"docker-machine-driver-{name}\" accessible in your PATH?"
-                ))
-                .with_hint(format!("choose one with --driver: {}", known.join(", "))))
+        let name = given.unwrap_or(commands::NO_DRIVER);
+        if let Some(kind) = self.drivers.iter().find(|kind| kind.name() == name) {
+            return Ok(Some(kind.as_ref()));
+        }
+        let known: Vec<_> = self.drivers.iter().map(|kind| kind.name()).collect();
+        let choose = format!("choose one with --driver: {}", known.join(", "));
+        let words = ["create".to_owned(), format!("--driver={name}")];
+        let error = self.clap_of_all(For::Parsing).try_get_matches_from(words);
+        Err(UsageError::new(format!(
+            "Driver {name:?} not found. Do you have the plugin binary \"docker-machine-driver-{name}\" accessible in your PATH?"
+        ))
+        .with_hint(choose)
+        .with_suggestion(error.err().as_ref()))
+    }
+
+    /// Finds the flag on a line that no driver has.
+    fn unknown_flag(&self, line: &Line) -> Option<UsageError> {
+        let all = self.clap_of_all(For::Parsing);
+        let error = all.try_get_matches_from(line.for_clap()).err()?;
+        (error.kind() == ErrorKind::UnknownArgument).then(|| self.refused(&error))
+    }
+
+    /// Puts an error of clap's into Go's words; a flag that another driver has is told apart from one
+    /// that nobody has.
+    fn refused(&self, error: &clap::Error) -> UsageError {
+        let refused = UsageError::of_clap(error);
+        let flag = crate::usage::refused_flag(error).unwrap_or_default();
+        let name = flag.trim_start_matches('-');
+        let has_it =
+            |kind: &&Arc<dyn DriverKind>| kind.flags().iter().any(|spec| spec.name == name);
+        match self.drivers.iter().find(has_it) {
+            Some(kind) => {
+                refused.with_hint(format!("it is an option of the driver {}", kind.name()))
             }
+            None => refused,
         }
     }
 
@@ -413,15 +346,6 @@ impl Cli<'_> {
         ))
         .with_suggestion(error.err().as_ref())
     }
-}
-
-/// What a declaration to clap is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum For {
-    /// Lines in their one form, in which every flag carries its value.
-    Parsing,
-    /// Help, completions and the man page: flags as people type them.
-    Showing,
 }
 
 fn name_of(command: Option<&dyn Command>) -> &'static str {
@@ -445,40 +369,4 @@ fn all_flags(command: &dyn Command) -> Vec<Flag> {
 fn in_global(line: &Line, error: &clap::Error) -> bool {
     let refused = crate::usage::refused_flag(error);
     refused.is_some_and(|flag| line.global.contains(&flag))
-}
-
-fn argument(spec: &FlagSpec, short: Option<&'static str>, purpose: For) -> Arg {
-    let mut help = spec.help.to_owned();
-    match spec.kind {
-        FlagKind::String { default } if !default.is_empty() => {
-            help.push_str(&format!(" [default: {default}]"));
-        }
-        FlagKind::Int { default } => help.push_str(&format!(" [default: {default}]")),
-        FlagKind::List { default } if !default.is_empty() => {
-            help.push_str(&format!(" [default: {}]", default.join(", ")));
-        }
-        _ => {}
-    }
-    if matches!(spec.kind, FlagKind::List { .. }) {
-        help.push_str(" (repeatable)");
-    }
-    if let Some(env) = spec.env {
-        help.push_str(&format!(" [${env}]"));
-    }
-    let mut argument = Arg::new(spec.name).action(ArgAction::Append).help(help);
-    // `-y` is shown as it is typed; in its one form it is `--y`.
-    argument = match (spec.name.chars().next(), spec.name.len()) {
-        (Some(letter), 1) => argument.short(letter).alias(spec.name),
-        _ => argument.long(spec.name),
-    };
-    if let Some(letter) = short.and_then(|short| short.chars().next()) {
-        argument = argument.short(letter);
-    }
-    match spec.kind {
-        FlagKind::Bool if purpose == For::Showing => argument.action(ArgAction::SetTrue),
-        FlagKind::Bool => argument.num_args(1),
-        FlagKind::Switch { .. } => argument.num_args(0..=1).value_name("WORD"),
-        FlagKind::Int { .. } => argument.num_args(1).value_name("NUMBER"),
-        FlagKind::String { .. } | FlagKind::List { .. } => argument.num_args(1).value_name("VALUE"),
-    }
 }

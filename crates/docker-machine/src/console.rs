@@ -1,11 +1,14 @@
 //! Standard output and standard error.
 //!
-//! The only place that writes to either. A write that fails is forgotten: GitLab Runner may close its
-//! log pipes while a create still runs, and that create must come to its end. At a terminal it also
-//! keeps the live line out of the way of the lines that stay.
+//! The only place that writes to either. A write that fails ends nothing: GitLab Runner may close its
+//! log pipes while a create still runs, and that create must come to its end. That standard output has
+//! lost something is remembered, for commands of which nothing but their output was wanted. At a
+//! terminal it also keeps the live line out of the way of the lines that stay.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::failure::Failure;
 
 /// Where a line goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub struct Terminals {
     pub err: bool,
     /// How many columns it has, where that is known.
     pub columns: Option<usize>,
-    /// It may be told to change colours.
+    /// Standard error may be told to change colours.
     pub colour: bool,
 }
 
@@ -39,6 +42,8 @@ struct Streams {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     live: String,
+    /// Why standard output lost something, the first time it did.
+    lost: Option<String>,
 }
 
 /// Returns the cursor to the first column and clears the line (ECMA-48: CR, EL).
@@ -51,10 +56,15 @@ impl Console {
         err: Box<dyn Write + Send>,
         terminals: Terminals,
     ) -> Self {
-        let live = String::new();
+        let streams = Streams {
+            out,
+            err,
+            live: String::new(),
+            lost: None,
+        };
         Self {
             terminals,
-            streams: Mutex::new(Streams { out, err, live }),
+            streams: Mutex::new(streams),
         }
     }
 
@@ -76,6 +86,21 @@ impl Console {
     /// Writes a line.
     pub fn line(&self, stream: Stream, text: &str) {
         self.write(stream, format!("{text}\n").as_bytes());
+    }
+
+    /// Returns why standard output lost something, if it did. A reader that has had enough, and closes the
+    /// pipe, loses nothing.
+    pub fn lost(&self) -> Option<String> {
+        self.lock().lost.clone()
+    }
+
+    /// Tells why a command failed, in colours where that is possible and wanted.
+    pub fn failure(&self, failure: &Failure) {
+        let text = match self.terminals.err && self.terminals.colour {
+            true => failure.coloured(),
+            false => failure.text(),
+        };
+        self.line(Stream::Err, &text);
     }
 
     /// Replaces the live line; an empty one takes it away. Does nothing where standard error is no terminal.
@@ -103,7 +128,12 @@ impl Streams {
             Stream::Err => &mut self.err,
         };
         // Nobody is left to be told that nobody listens.
-        let _ = to.write_all(bytes).and_then(|()| to.flush());
+        let written = to.write_all(bytes).and_then(|()| to.flush());
+        if let (Stream::Out, Err(error)) = (stream, written)
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            self.lost.get_or_insert(error.to_string());
+        }
     }
 
     fn hide(&mut self) {

@@ -74,21 +74,31 @@ impl Failure {
 
     /// Returns the text for standard error, without a line end at its end.
     pub fn text(&self) -> String {
+        self.written(|_, text| text.to_owned())
+    }
+
+    /// Returns the text for a terminal that may be told to change colours.
+    pub fn coloured(&self) -> String {
+        self.written(|style, text| match text {
+            "" => String::new(),
+            text => format!("\x1b[{}m{text}\x1b[0m", style as u8),
+        })
+    }
+
+    fn written(&self, paint: impl Fn(Style, &str) -> String) -> String {
         let parts = &self.0;
-        let mut text = parts.message.clone();
+        let mut text = paint(Style::Red, &parts.message);
+        let mut add = |label, what: &str| {
+            let _ = write!(text, "\n  {} {}", paint(Style::Bold, label), indented(what));
+        };
         for cause in &parts.causes {
-            let _ = write!(text, "\n  caused by: {}", indented(cause));
+            add("caused by:", cause);
         }
         for left in &parts.left {
-            let _ = write!(
-                text,
-                "\n  left behind: {} ({})",
-                left.what,
-                indented(&left.why)
-            );
+            add("left behind:", &format!("{} ({})", left.what, left.why));
         }
         if let Some(hint) = &parts.hint {
-            let _ = write!(text, "\n  hint: {}", indented(hint));
+            add("hint:", hint);
         }
         text
     }
@@ -145,6 +155,13 @@ impl From<UsageError> for Failure {
     }
 }
 
+/// What a terminal is told (ECMA-48, SGR).
+#[derive(Debug, Clone, Copy)]
+enum Style {
+    Bold = 1,
+    Red = 31,
+}
+
 /// Brings further lines of a text below its first.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
@@ -195,6 +212,10 @@ mod tests {
         assert_eq!(
             failure.text(),
             "Error creating machine\n  left behind: instance i-1 in us-east-1 (RequestLimitExceeded)"
+        );
+        assert_eq!(
+            failure.coloured(),
+            "\x1b[31mError creating machine\x1b[0m\n  \x1b[1mleft behind:\x1b[0m instance i-1 in us-east-1 (RequestLimitExceeded)"
         );
     }
 }

@@ -29,10 +29,12 @@ pub mod version;
 
 use std::sync::Arc;
 
+use machine_driver::Options;
 use machine_types::ExitStatus;
 
-use cli::{Cli, Invocation, Request};
-use console::{Stream, Terminals};
+use cli::{Arguments, Cli, Request};
+use commands::Command;
+use console::{Console, Stream, Terminals};
 pub use context::{Context, World};
 use failure::Failure;
 use sink::{Sink, Wanted};
@@ -61,40 +63,63 @@ pub async fn run(world: World) -> ExitStatus {
         Ok(invocation) => invocation,
         Err(error) => return end(&world, Failure::from(error)).await,
     };
-    let Invocation {
-        global,
-        request,
-        warnings,
-    } = invocation;
-    match request {
+    match invocation.request {
         Request::Help(text) => console.line(Stream::Out, &text),
         Request::Version => console.line(Stream::Out, &version::line()),
         Request::Run(command, arguments) => {
-            let sink = Arc::new(sink(&world, global.bool("debug"), command.is_evaluated()));
-            // The first thing that is asked for in a report of what went wrong.
-            sink.debug(&version::line());
-            warnings.iter().for_each(|warning| sink.warn(warning));
-            let store = match context::store_path(&world, &global) {
-                Ok(store) => store,
-                Err(failure) => return end(&world, failure).await,
-            };
-            let context = Context::new(world, store, &global, sink.clone());
-            if !command.only_looks() {
-                (context.world.listen)(context.world.cancel.clone());
-            }
-            if !command.leaves_no_trace() {
-                context.library.warn_of_age();
-            }
-            let ended = command.run(&context, arguments).await;
-            let failure = ended.err();
-            if let Some(help) = failure.as_ref().and_then(Failure::help) {
-                console.line(Stream::Out, help);
-            }
-            sink.finish(command.about().name, failure.as_ref()).await;
-            return failure.map_or(ExitStatus::Success, |failure| failure.status());
+            let (global, warnings) = (invocation.global, invocation.warnings);
+            return execute(world, &global, &warnings, command, arguments).await;
         }
     }
-    ExitStatus::Success
+    match all_written(&console) {
+        Ok(()) => ExitStatus::Success,
+        Err(failure) => end(&world, failure).await,
+    }
+}
+
+async fn execute(
+    world: World,
+    global: &Options,
+    warnings: &[String],
+    command: &dyn Command,
+    arguments: Arguments,
+) -> ExitStatus {
+    let console = world.console.clone();
+    let sink = Arc::new(sink(&world, global.bool("debug"), command.is_evaluated()));
+    // The first thing that is asked for in a report of what went wrong.
+    sink.debug(&version::line());
+    warnings.iter().for_each(|warning| sink.warn(warning));
+    let store = match context::store_path(&world, global) {
+        Ok(store) => store,
+        Err(failure) => return end(&world, failure).await,
+    };
+    let context = Context::new(world, store, global, sink.clone());
+    if !command.only_looks() {
+        (context.world.listen)(context.world.cancel.clone());
+    }
+    if !command.leaves_no_trace() {
+        context.library.warn_of_age();
+    }
+    let mut ended = command.run(&context, arguments).await;
+    if command.is_evaluated() && ended.is_ok() {
+        ended = all_written(&console);
+    }
+    let failure = ended.err();
+    if let Some(help) = failure.as_ref().and_then(Failure::help) {
+        console.line(Stream::Out, help);
+    }
+    sink.finish(command.about().name, failure.as_ref()).await;
+    failure.map_or(ExitStatus::Success, |failure| failure.status())
+}
+
+/// Fails where standard output, which was all that was asked for, is not complete.
+fn all_written(console: &Console) -> Result<(), Failure> {
+    match console.lost() {
+        Some(why) => Err(Failure::new(format!(
+            "cannot write to standard output: {why}"
+        ))),
+        None => Ok(()),
+    }
 }
 
 async fn end(world: &World, failure: Failure) -> ExitStatus {

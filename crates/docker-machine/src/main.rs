@@ -44,6 +44,7 @@ fn world() -> World {
         out: stdout().is_terminal(),
         err: stderr().is_terminal() && is_smart,
         columns: columns(),
+        // no-color.org; an empty variable counts as none here, as everywhere.
         colour: environment.get("NO_COLOR").is_none(),
     };
     World {

@@ -44,10 +44,15 @@ impl UsageError {
         Self::new(format!("flag provided but not defined: -{name}")).with_suggestion(Some(error))
     }
 
-    /// Adds the nearest command or flag that clap knows.
+    /// Puts the nearest command, flag or value that clap knows in the place of another hint, if there is one.
     #[must_use]
     pub fn with_suggestion(self, error: Option<&clap::Error>) -> Self {
-        let nearest = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg]
+        let suggested = [
+            ContextKind::SuggestedSubcommand,
+            ContextKind::SuggestedArg,
+            ContextKind::SuggestedValue,
+        ];
+        let nearest = suggested
             .into_iter()
             .filter_map(|kind| error?.get(kind))
             .find_map(|value| match value {

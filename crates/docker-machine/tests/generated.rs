@@ -108,6 +108,9 @@ fn fish() -> String {
     )
 }
 
+/// What the man page says besides commands and options.
+const MORE: &str = include_str!("more.roff");
+
 /// The man page: the program, then each command with its options.
 fn man() -> String {
     let program = declared();
@@ -125,12 +128,18 @@ fn man() -> String {
         page.render_description_section(&mut section).unwrap();
         page.render_options_section(&mut section).unwrap();
         let text = String::from_utf8(section).unwrap();
-        let title = format!(".SH \"{}\"", command.get_name().to_uppercase());
+        let usage = command.clone().render_usage().to_string();
+        let usage = usage.trim_start_matches("Usage: ").replace('-', "\\-");
+        let title = format!(
+            ".SH \"{}\"\n\\fB{usage}\\fR\n.PP",
+            command.get_name().to_uppercase()
+        );
         let text = text
             .replacen(".SH DESCRIPTION", &title, 1)
             .replace(".SH OPTIONS\n", "");
         bytes.extend(text.bytes());
     }
+    bytes.extend(MORE.bytes());
     String::from_utf8(bytes).unwrap()
 }
 

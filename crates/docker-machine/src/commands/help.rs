@@ -21,6 +21,10 @@ impl Command for Help {
         }
     }
 
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let drivers = crate::drivers::table();
         let cli = Cli {

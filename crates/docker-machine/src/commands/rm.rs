@@ -57,7 +57,7 @@ impl Command for Rm {
                 Ok(removed) => told(cx, name, &removed),
                 // The Go binary forgives what it never knew, when forced.
                 Err(error @ Error::NotFound(_)) if force => {
-                    cx.complain(&failure(name, &error).text());
+                    cx.world.console.failure(&failure(name, &error));
                     cx.complain(&format!("Can't remove {name:?}"));
                 }
                 Err(error) => failures.push(failure(name, &error)),

@@ -27,12 +27,15 @@ impl Live {
         }
     }
 
-    /// Shows what is being waited for from now on.
+    /// Shows what is being waited for from now on; an empty text: nothing.
     pub(super) fn phase(&self, what: &str) {
         if !self.console.terminals().err {
             return;
         }
         let mut turner = self.turner.lock().unwrap_or_else(PoisonError::into_inner);
+        if what.is_empty() && turner.is_none() {
+            return;
+        }
         let (sender, _) = turner.get_or_insert_with(|| {
             let (sender, receiver) = channel();
             let console = self.console.clone();
@@ -68,7 +71,11 @@ fn turn(console: &Console, phases: &Receiver<String>) {
             Ok(_) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        console.live(&format!("{spinner} {phase} {}s", since.elapsed().as_secs()));
+        if phase.is_empty() {
+            console.live("");
+        } else {
+            console.live(&format!("{spinner} {phase} {}s", since.elapsed().as_secs()));
+        }
     }
     console.live("");
 }

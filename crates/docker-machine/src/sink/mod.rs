@@ -74,9 +74,11 @@ impl Sink {
     /// Tells how a command ended, takes the live line away and writes the metrics.
     pub async fn finish(&self, command: &str, failure: Option<&Failure>) {
         self.live.end();
-        let text = failure.map(Failure::text).unwrap_or_default();
-        if !text.is_empty() {
-            self.line(Stream::Err, "error", &text);
+        if let Some(failure) = failure.filter(|failure| !failure.text().is_empty()) {
+            match self.wanted.json_log {
+                true => self.line(Stream::Err, "error", &failure.text()),
+                false => self.console.failure(failure),
+            }
         }
         let cause = failure.map(Failure::cause);
         if self.wanted.json_log {
@@ -160,7 +162,12 @@ impl Sink {
 impl Events for Sink {
     fn emit(&self, event: Event) {
         match event {
-            Event::Say(text) => self.line(self.telling(), "info", &text),
+            Event::Say(text) => {
+                self.line(self.telling(), "info", &text);
+                // What is told as under way is what is waited for from now on.
+                self.live
+                    .phase(text.strip_suffix("...").unwrap_or_default());
+            }
             Event::Warn(text) => self.warn(&text),
             Event::Alert(text) => self.line(Stream::Err, "warning", &text),
             Event::Debug(text) => self.debug(&text),

@@ -1,0 +1,174 @@
+//! The commands and their flags, declared to clap out of the tables.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction};
+use machine_driver::{DriverKind, FlagKind, FlagSpec};
+
+use super::{Cli, all_flags, global_flags};
+use crate::commands::{self, Command};
+
+/// The shells that `env` speaks to.
+const SHELLS: [&str; 8] = [
+    "bash",
+    "zsh",
+    "sh",
+    "fish",
+    "tcsh",
+    "cmd",
+    "powershell",
+    "emacs",
+];
+
+/// What a declaration to clap is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// Lines in their one form, in which every flag carries its value.
+    Parsing,
+    /// Help, completions and the man page: flags as people type them.
+    Showing,
+}
+
+impl Cli<'_> {
+    /// Declares some commands to clap, with the flags of one driver. Declaring all of them is what a
+    /// short command would spend its time on.
+    pub(super) fn clap(
+        &self,
+        commands: &[&dyn Command],
+        driver: Option<&dyn DriverKind>,
+        purpose: For,
+    ) -> clap::Command {
+        let driver = driver.map(DriverKind::flags).unwrap_or_default();
+        self.clap_with(commands, &driver, purpose)
+    }
+
+    /// Declares everything to clap, with the flags of all drivers: for completions and the man page.
+    pub fn clap_whole(&self) -> clap::Command {
+        self.clap_of_all(For::Showing).mut_subcommand("env", |env| {
+            env.mut_arg("shell", |shell| {
+                shell.value_parser(PossibleValuesParser::new(SHELLS))
+            })
+        })
+    }
+
+    pub(super) fn clap_of_all(&self, purpose: For) -> clap::Command {
+        let flags: Vec<FlagSpec> = self.drivers.iter().flat_map(|kind| kind.flags()).collect();
+        let names: Vec<&'static str> = self.drivers.iter().map(|kind| kind.name()).collect();
+        self.clap_with(commands::TABLE, &flags, purpose)
+            .mut_subcommand("create", |create| {
+                create.mut_arg("driver", |driver| {
+                    driver.value_parser(PossibleValuesParser::new(names))
+                })
+            })
+    }
+
+    fn clap_with(
+        &self,
+        commands: &[&dyn Command],
+        driver: &[FlagSpec],
+        purpose: For,
+    ) -> clap::Command {
+        let mut program = clap::Command::new("docker-machine")
+            .about("Create and manage machines running Docker.")
+            .version(crate::version::version())
+            .override_usage("docker-machine [OPTIONS] COMMAND [ARG...]")
+            .after_help("Run 'docker-machine COMMAND --help' for more information on a command.")
+            .no_binary_name(true)
+            .disable_help_flag(true)
+            .disable_version_flag(true)
+            .disable_help_subcommand(true)
+            .term_width(self.columns)
+            .subcommand_value_name("COMMAND")
+            .subcommand_help_heading("Commands")
+            .next_help_heading("Options")
+            .args(
+                global_flags()
+                    .iter()
+                    .map(|flag| argument(&flag.spec, flag.short, purpose)),
+            );
+        for command in commands {
+            program = program.subcommand(self.clap_command(*command, driver, purpose));
+        }
+        program
+    }
+
+    fn clap_command(
+        &self,
+        command: &dyn Command,
+        driver: &[FlagSpec],
+        purpose: For,
+    ) -> clap::Command {
+        let about = command.about();
+        let arguments = match about.arguments {
+            "" => String::new(),
+            arguments => format!(" {arguments}"),
+        };
+        let mut declared = clap::Command::new(about.name)
+            .about(about.summary)
+            .long_about(
+                format!("{}\n\n{}", about.summary, about.details)
+                    .trim_end()
+                    .to_owned(),
+            )
+            .override_usage(format!(
+                "docker-machine {} [OPTIONS]{arguments}",
+                about.name
+            ))
+            .disable_help_flag(true)
+            .disable_version_flag(true)
+            .next_help_heading("Options")
+            .args(
+                all_flags(command)
+                    .iter()
+                    .map(|flag| argument(&flag.spec, flag.short, purpose)),
+            )
+            .arg(Arg::new("words").value_name("ARG").num_args(0..).hide(true));
+        if command.takes_driver_flags() {
+            let names: Vec<_> = self.drivers.iter().map(|kind| kind.name()).collect();
+            let names = format!("Drivers: {}.", names.join(", "));
+            declared = declared
+                .after_help(match driver {
+                    [] => format!("{names}\nRun 'docker-machine {} --driver NAME --help' for a driver's own options.", about.name),
+                    _ => names,
+                })
+                .next_help_heading("Options of the driver")
+                .args(driver.iter().map(|spec| argument(spec, None, purpose)));
+        }
+        declared
+    }
+}
+
+fn argument(spec: &FlagSpec, short: Option<&'static str>, purpose: For) -> Arg {
+    let mut help = spec.help.to_owned();
+    match spec.kind {
+        FlagKind::String { default } if !default.is_empty() => {
+            help.push_str(&format!(" [default: {default}]"));
+        }
+        FlagKind::Int { default } => help.push_str(&format!(" [default: {default}]")),
+        FlagKind::List { default } if !default.is_empty() => {
+            help.push_str(&format!(" [default: {}]", default.join(", ")));
+        }
+        _ => {}
+    }
+    if matches!(spec.kind, FlagKind::List { .. }) {
+        help.push_str(" (repeatable)");
+    }
+    if let Some(env) = spec.env {
+        help.push_str(&format!(" [${env}]"));
+    }
+    let mut argument = Arg::new(spec.name).action(ArgAction::Append).help(help);
+    // `-y` is shown as it is typed; in its one form it is `--y`.
+    argument = match (spec.name.chars().next(), spec.name.len()) {
+        (Some(letter), 1) => argument.short(letter).alias(spec.name),
+        _ => argument.long(spec.name),
+    };
+    if let Some(letter) = short.and_then(|short| short.chars().next()) {
+        argument = argument.short(letter);
+    }
+    match spec.kind {
+        FlagKind::Bool if purpose == For::Showing => argument.action(ArgAction::SetTrue),
+        FlagKind::Bool => argument.num_args(1),
+        FlagKind::Switch { .. } => argument.num_args(0..=1).value_name("WORD"),
+        FlagKind::Int { .. } => argument.num_args(1).value_name("NUMBER"),
+        FlagKind::String { .. } | FlagKind::List { .. } => argument.num_args(1).value_name("VALUE"),
+    }
+}

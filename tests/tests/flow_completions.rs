@@ -1,0 +1,87 @@
+//! The completions, in the shells that they are for: what the Tab key makes of a line.
+
+use std::path::{Path, PathBuf};
+
+use machine_tests::flows::Home;
+use machine_tests::terminal::Terminal;
+
+/// What is typed before Tab, and the words that docker-machine then gets.
+const LINES: [(&str, &str); 9] = [
+    ("regen", "regenerate-certs"),
+    ("ssh sol", "ssh solo-machine"),
+    ("rm -y sol", "rm -y solo-machine"),
+    ("--debug stop sol", "--debug stop solo-machine"),
+    ("create --driver amaz", "create --driver amazonec2"),
+    ("create -d gene", "create -d generic"),
+    (
+        "create -d generic --generic-ip",
+        "create -d generic --generic-ip-address",
+    ),
+    (
+        "create --amazonec2-request-s",
+        "create --amazonec2-request-spot-instance",
+    ),
+    ("env --shell power", "env --shell powershell"),
+];
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../completions")
+        .join(name)
+        .canonicalize()
+        .unwrap()
+}
+
+/// Types the lines at a shell in which `docker-machine`, unless it lists machines, says what it was given.
+async fn complete(shell: &str, argv: &[&str], set_up: &str) {
+    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+        .any(|directory| directory.join(shell).is_file());
+    if !found {
+        machine_tests::left_out("completions", &format!("no {shell}"));
+        return;
+    }
+    let home = Home::new();
+    let machine = [
+        "create",
+        "-d=none",
+        "--url=tcp://127.0.0.1:1",
+        "solo-machine",
+    ];
+    home.run(machine).await.ok();
+    let mut terminal = Terminal::run(&home, shell, argv, (200, 50));
+    // The quotes keep the echo of what is typed from looking like the answer.
+    terminal.keys(&format!("{set_up}; echo rea''dy\n")).await;
+    terminal.expect("ready\r\n").await;
+    for (typed, wanted) in LINES {
+        terminal.keys(&format!("docker-machine {typed}\t\n")).await;
+        terminal.expect("got:").await;
+        let got = terminal.expect("\r\n").await;
+        assert_eq!(got.trim(), wanted, "{shell}");
+    }
+}
+
+const STUB: &str = "docker-machine() { case $1 in ls) command docker-machine \"$@\";; *) echo \"go\"\"t: $*\";; esac; }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_bash() {
+    let source = format!("source {}; {STUB}", script("docker-machine.bash").display());
+    complete("bash", &["--norc", "--noprofile", "-i"], &source).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_zsh() {
+    let directory = script("_docker-machine");
+    let directory = directory.parent().unwrap().display();
+    let load = format!("fpath=({directory} $fpath); autoload -U compinit; compinit -D -u");
+    complete("zsh", &["-f", "-i"], &format!("{load}; {STUB}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_fish() {
+    let source = format!(
+        "source {}; function docker-machine; if test \"$argv[1]\" = ls; command docker-machine $argv; \
+         else; echo \"go\"\"t: $argv\"; end; end",
+        script("docker-machine.fish").display()
+    );
+    complete("fish", &["--no-config", "--interactive"], &source).await;
+}

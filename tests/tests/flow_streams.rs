@@ -1,0 +1,123 @@
+//! Nobody listens: full disks, closed pipes, a terminal that vanishes. Nothing panics, no machine is lost.
+
+use std::process::Stdio;
+
+use ec2_lab::hosts::{HostOptions, Moment};
+use machine_tests::flows::Flow;
+use machine_tests::terminal::{PATIENCE, Terminal};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+
+const WAITS: &str = "Waiting for SSH to be available...";
+
+/// Hosts that nobody can log in to until the test says so: a create waits there.
+async fn hosts_that_wait() -> Flow {
+    Flow::with_hosts(HostOptions {
+        listens: Moment::WhenTold,
+        ..HostOptions::default()
+    })
+    .await
+}
+
+async fn let_in(flow: &Flow) {
+    flow.lab.until(|_| !flow.hosts.hosts().is_empty()).await;
+    flow.host().let_listen();
+}
+
+fn create(flow: &Flow) -> Vec<String> {
+    let mut argv = vec!["create".to_owned()];
+    argv.extend(flow.flags());
+    argv.push("m1".to_owned());
+    argv
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_whose_output_nobody_can_write_makes_its_machine() {
+    let flow = Flow::start().await;
+    let line = create(&flow).join(" ");
+    for streams in [">/dev/full 2>/dev/full", ">&- 2>&- <&-"] {
+        let made = format!("docker-machine {line} {streams}");
+        let ended = flow.home.shell(&made).await.ok();
+        assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""));
+        flow.home.run(["config", "m1"]).await.ok();
+        let removed = format!("docker-machine rm -y m1 {streams}");
+        flow.home.shell(&removed).await.ok();
+        flow.assert_clean();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_whose_log_pipes_close_half_way_makes_its_machine() {
+    let flow = hosts_that_wait().await;
+    let mut command = Command::new(machine_tests::binary());
+    flow.home
+        .surround(command.args(create(&flow)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    while lines.next_line().await.unwrap().expect("it ended") != WAITS {}
+    drop((lines, child.stderr.take()));
+    let_in(&flow).await;
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+    assert!(ended.expect("still running").unwrap().success());
+    flow.home.run(["config", "m1"]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_whose_terminal_vanishes_leaves_nothing() {
+    let flow = hosts_that_wait().await;
+    let mut terminal = Terminal::start(&flow.home, create(&flow), (80, 24));
+    terminal.expect(WAITS).await;
+    let status = terminal.vanish().await;
+    assert_eq!(status.code(), Some(1), "{status}");
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_nohup_it_goes_on() {
+    let flow = hosts_that_wait().await;
+    let binary = machine_tests::binary().display().to_string();
+    let argv = std::iter::once(binary).chain(create(&flow));
+    let terminal = Terminal::run(&flow.home, "nohup", argv, (80, 24));
+    flow.lab.until(|_| !flow.hosts.hosts().is_empty()).await;
+    let ended = terminal.vanish();
+    let (status, ()) = tokio::join!(ended, let_in(&flow));
+    assert!(status.success(), "{status}");
+    flow.home.run(["config", "m1"]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_for_and_cannot_be_written_is_an_error() {
+    let flow = Flow::start().await;
+    let none = ["create", "-d=none", "--url=tcp://127.0.0.1:1", "n1"];
+    flow.home.run(none).await.ok();
+    let asked = [
+        "url n1",
+        "inspect n1",
+        "ls",
+        "ls -q",
+        "ls --format json",
+        "env -u",
+        "version",
+        "--version",
+        "--help",
+        "rm --help",
+        "help create",
+    ];
+    for asked in asked {
+        let full = format!("docker-machine {asked} >/dev/full");
+        let full = flow.home.shell(&full).await;
+        full.failed(1, &["standard output", "No space left on device"]);
+        // Whoever has read enough closes the pipe: that is no error.
+        let line = format!("set -o pipefail; docker-machine {asked} | true");
+        let ended = flow.home.shell(&line).await.ok();
+        assert_eq!(ended.err, "", "{ended}");
+    }
+    // Nobody asked for what a removal says.
+    flow.home
+        .shell("docker-machine rm -y n1 >/dev/full")
+        .await
+        .ok();
+}

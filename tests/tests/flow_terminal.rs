@@ -1,0 +1,146 @@
+//! What a person at a terminal sees: a live line, colours, help that fits.
+
+use ec2_lab::hosts::{HostOptions, Moment};
+use machine_tests::flows::{Flow, Home};
+use machine_tests::terminal::Terminal;
+
+const CLEAR: &str = "\r\x1b[K";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_shows_what_it_waits_for_and_for_how_long() {
+    let flow = Flow::with_hosts(HostOptions {
+        listens: Moment::WhenTold,
+        ..HostOptions::default()
+    })
+    .await;
+    let mut argv = vec!["create".to_owned()];
+    argv.extend(flow.flags());
+    argv.push("m1".to_owned());
+    let mut terminal = Terminal::start(&flow.home, argv, (80, 24));
+    terminal
+        .expect("Waiting for SSH to be available...\r\n")
+        .await;
+    // The line below the others turns and counts.
+    terminal.expect("Waiting for SSH to be available 1s").await;
+    terminal.expect(CLEAR).await;
+    flow.host().let_listen();
+    let left = terminal.end().await;
+    assert!(left.status.success(), "{left:?}");
+    for line in left.shown.split(CLEAR) {
+        // No wider than the terminal, or it would be two.
+        let live = line.rsplit('\n').next().unwrap();
+        assert!(live.chars().count() < 80, "{live:?}");
+    }
+    let (_, last) = left.shown.rsplit_once(CLEAR).unwrap();
+    assert!(!last.contains(['|', '\\']), "a live line is left: {last:?}");
+
+    // In a pipe there are lines, and nothing else.
+    let removed = flow.home.run(["rm", "-y", "m1"]).await.ok();
+    assert!(!removed.out.contains(['\r', '\x1b']), "{removed}");
+    assert_eq!(removed.err, "", "{removed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_coloured_at_a_terminal_unless_no_color() {
+    let mut home = Home::new();
+    let wrong = ["stpo", "m1"];
+    let shown = Terminal::start(&home, wrong, (80, 24)).end().await.shown;
+    assert!(
+        shown.starts_with("\x1b[31mdocker-machine: 'stpo' is not"),
+        "{shown:?}"
+    );
+    assert!(
+        shown.contains("\x1b[1mhint:\x1b[0m did you mean 'stop'?"),
+        "{shown:?}"
+    );
+    home.set("NO_COLOR", "1");
+    let shown = Terminal::start(&home, wrong, (80, 24)).end().await.shown;
+    assert!(shown.contains("hint: did you mean 'stop'?"), "{shown:?}");
+    assert!(!shown.contains('\x1b'), "{shown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_fits_the_terminal() {
+    let home = Home::new();
+    let commands = home.run(["--help"]).await.ok().out;
+    let (_, commands) = commands.split_once("Commands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    let commands = commands
+        .lines()
+        .map(|line| line.split_whitespace().next().unwrap());
+    let mut helps: Vec<Vec<&str>> = commands.map(|command| vec![command, "--help"]).collect();
+    assert!(helps.len() >= 22, "{helps:?}");
+    for driver in ["amazonec2", "generic", "none"] {
+        helps.push(vec!["create", "--driver", driver, "--help"]);
+    }
+    helps.push(vec!["--help"]);
+    for argv in helps {
+        let left = Terminal::start(&home, &argv, (72, 24)).end().await;
+        assert!(left.status.success(), "{left:?}");
+        for line in left.shown.lines() {
+            // Prose and tables are wrapped; how a command is called stays one line.
+            let fits = line.chars().count() <= 72 || line.starts_with("Usage: ");
+            assert!(fits, "{argv:?}: {line:?}");
+            assert_eq!(line.trim_end(), line, "{argv:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nearest_of_what_there_is_is_named() {
+    let home = Home::new();
+    for (line, said, hint) in [
+        (
+            "lss",
+            "'lss' is not a docker-machine command",
+            "did you mean 'ls'?",
+        ),
+        ("help crate", "'crate' is not", "did you mean 'create'?"),
+        (
+            "--debgu ls",
+            "not defined: -debgu",
+            "did you mean '--debug'?",
+        ),
+        (
+            "ls --fitler x",
+            "not defined: -fitler",
+            "did you mean '--filter'?",
+        ),
+        (
+            "create --drivr none n",
+            "not defined: -drivr",
+            "did you mean '--driver'?",
+        ),
+        (
+            "create -d amazonec2 --amazonec2-regoin x n",
+            "-amazonec2-regoin",
+            "did you mean '--amazonec2-region'?",
+        ),
+        (
+            "create -d none --amazonec2-region x n",
+            "-amazonec2-region",
+            "an option of the driver amazonec2",
+        ),
+        (
+            "create -d amzonec2 n",
+            "\"amzonec2\" not found",
+            "did you mean 'amazonec2'?",
+        ),
+        (
+            "create -d xyz n",
+            "\"xyz\" not found",
+            "amazonec2, generic, none",
+        ),
+        (
+            "create n",
+            "not found",
+            "choose one with --driver: amazonec2, generic, none",
+        ),
+    ] {
+        let ended = home.run(line.split(' ')).await.failed(1, &[said]);
+        assert!(
+            ended.err.contains(&format!("  hint: {hint}")) || ended.err.contains(hint),
+            "{ended}"
+        );
+    }
+}
