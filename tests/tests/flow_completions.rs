@@ -1,4 +1,4 @@
-//! The completions, in the shells that they are for: what the Tab key makes of a line.
+//! The completions, in the shells that they are for: what the Tab key makes of a line. And the man page.
 
 use std::path::{Path, PathBuf};
 
@@ -84,4 +84,26 @@ async fn in_fish() {
         script("docker-machine.fish").display()
     );
     complete("fish", &["--no-config", "--interactive"], &source).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_man_page_is_one() {
+    let home = Home::new();
+    if home.shell("command -v groff").await.code != Some(0) {
+        machine_tests::left_out("the man page", "no groff");
+        return;
+    }
+    let page = script("docker-machine.1");
+    let checked = format!("groff -man -Tutf8 -ww -z {}", page.display());
+    assert_eq!(home.shell(&checked).await.ok().err, "");
+    let text = format!("groff -man -Tascii -P-cbou {}", page.display());
+    let text = home.shell(&text).await.ok().out;
+    for said in [
+        "docker-machine scp [OPTIONS] [[USER@]MACHINE:]PATH",
+        "EXIT STATUS",
+        "response_ms",
+        "NO_COLOR",
+    ] {
+        assert!(text.contains(said), "{said}");
+    }
 }

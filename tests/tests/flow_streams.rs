@@ -3,7 +3,8 @@
 use std::process::Stdio;
 
 use ec2_lab::hosts::{HostOptions, Moment};
-use machine_tests::flows::Flow;
+use machine_tests::flows::{Flow, Home};
+use machine_tests::sshd::Sshd;
 use machine_tests::terminal::{PATIENCE, Terminal};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
@@ -120,4 +121,16 @@ async fn what_was_asked_for_and_cannot_be_written_is_an_error() {
         .shell("docker-machine rm -y n1 >/dev/full")
         .await
         .ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_ssh_that_has_read_enough_is_not_told_so() {
+    let Some(sshd) = Sshd::start("a closed pipe behind ssh") else {
+        return;
+    };
+    let home = Home::new();
+    sshd.adopt(&home, "m1");
+    let line = "docker-machine ssh m1 yes | head -1; echo ${PIPESTATUS[0]}";
+    let ended = home.shell(line).await.ok();
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("y\n1\n", ""));
 }

@@ -18,18 +18,31 @@ pub struct Flag {
     pub spec: FlagSpec,
     /// `t` for `--timeout, -t`.
     pub short: Option<&'static str>,
+    /// The values that are worth offering, if there are such.
+    pub values: Vec<&'static str>,
 }
 
 impl Flag {
     /// Declares a flag without a short form.
     pub const fn new(spec: FlagSpec) -> Self {
-        Self { spec, short: None }
+        Self {
+            spec,
+            short: None,
+            values: Vec::new(),
+        }
     }
 
     /// Gives it a short form.
     #[must_use]
     pub const fn short(mut self, short: &'static str) -> Self {
         self.short = Some(short);
+        self
+    }
+
+    /// Names the values that are worth offering.
+    #[must_use]
+    pub fn values(mut self, values: impl IntoIterator<Item = &'static str>) -> Self {
+        self.values = values.into_iter().collect();
         self
     }
 

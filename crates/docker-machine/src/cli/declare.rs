@@ -5,19 +5,8 @@ use clap::{Arg, ArgAction};
 use machine_driver::{DriverKind, FlagKind, FlagSpec};
 
 use super::{Cli, all_flags, global_flags};
+use crate::argv::Flag;
 use crate::commands::{self, Command};
-
-/// The shells that `env` speaks to.
-const SHELLS: [&str; 8] = [
-    "bash",
-    "zsh",
-    "sh",
-    "fish",
-    "tcsh",
-    "cmd",
-    "powershell",
-    "emacs",
-];
 
 /// What a declaration to clap is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,22 +32,12 @@ impl Cli<'_> {
 
     /// Declares everything to clap, with the flags of all drivers: for completions and the man page.
     pub fn clap_whole(&self) -> clap::Command {
-        self.clap_of_all(For::Showing).mut_subcommand("env", |env| {
-            env.mut_arg("shell", |shell| {
-                shell.value_parser(PossibleValuesParser::new(SHELLS))
-            })
-        })
+        self.clap_of_all(For::Showing)
     }
 
     pub(super) fn clap_of_all(&self, purpose: For) -> clap::Command {
         let flags: Vec<FlagSpec> = self.drivers.iter().flat_map(|kind| kind.flags()).collect();
-        let names: Vec<&'static str> = self.drivers.iter().map(|kind| kind.name()).collect();
         self.clap_with(commands::TABLE, &flags, purpose)
-            .mut_subcommand("create", |create| {
-                create.mut_arg("driver", |driver| {
-                    driver.value_parser(PossibleValuesParser::new(names))
-                })
-            })
     }
 
     fn clap_with(
@@ -80,11 +59,7 @@ impl Cli<'_> {
             .subcommand_value_name("COMMAND")
             .subcommand_help_heading("Commands")
             .next_help_heading("Options")
-            .args(
-                global_flags()
-                    .iter()
-                    .map(|flag| argument(&flag.spec, flag.short, purpose)),
-            );
+            .args(global_flags().iter().map(|flag| argument(flag, purpose)));
         for command in commands {
             program = program.subcommand(self.clap_command(*command, driver, purpose));
         }
@@ -119,7 +94,7 @@ impl Cli<'_> {
             .args(
                 all_flags(command)
                     .iter()
-                    .map(|flag| argument(&flag.spec, flag.short, purpose)),
+                    .map(|flag| argument(flag, purpose)),
             )
             .arg(Arg::new("words").value_name("ARG").num_args(0..).hide(true));
         if command.takes_driver_flags() {
@@ -131,13 +106,14 @@ impl Cli<'_> {
                     _ => names,
                 })
                 .next_help_heading("Options of the driver")
-                .args(driver.iter().map(|spec| argument(spec, None, purpose)));
+                .args(driver.iter().map(|spec| argument(&Flag::new(spec.clone()), purpose)));
         }
         declared
     }
 }
 
-fn argument(spec: &FlagSpec, short: Option<&'static str>, purpose: For) -> Arg {
+fn argument(flag: &Flag, purpose: For) -> Arg {
+    let spec = &flag.spec;
     let mut help = spec.help.to_owned();
     match spec.kind {
         FlagKind::String { default } if !default.is_empty() => {
@@ -161,8 +137,14 @@ fn argument(spec: &FlagSpec, short: Option<&'static str>, purpose: For) -> Arg {
         (Some(letter), 1) => argument.short(letter).alias(spec.name),
         _ => argument.long(spec.name),
     };
-    if let Some(letter) = short.and_then(|short| short.chars().next()) {
+    if let Some(letter) = flag.short.and_then(|short| short.chars().next()) {
         argument = argument.short(letter);
+    }
+    // Offered by completions; whether another one will do is for the command to say.
+    if purpose == For::Showing && !flag.values.is_empty() {
+        argument = argument
+            .value_parser(PossibleValuesParser::new(&flag.values))
+            .hide_possible_values(true);
     }
     match spec.kind {
         FlagKind::Bool if purpose == For::Showing => argument.action(ArgAction::SetTrue),

@@ -34,7 +34,8 @@ impl Command for Create {
         let swarm = |spec: FlagSpec| Flag::new(spec);
         vec![
             Flag::new(text("driver", "Which driver makes the machine").env("MACHINE_DRIVER"))
-                .short("d"),
+                .short("d")
+                .values(crate::drivers::table().iter().map(|kind| kind.name())),
             Flag::new(
                 text(
                     "engine-install-url",

@@ -34,7 +34,8 @@ impl Command for Env {
             Flag::new(FlagSpec::string(
                 "shell",
                 "Which shell it is for: bash, zsh, sh, fish, tcsh, cmd, powershell or emacs; $SHELL where not given",
-            )),
+            ))
+            .values(["bash", "zsh", "sh", "fish", "tcsh", "cmd", "powershell", "emacs"]),
             Flag::new(FlagSpec::bool("unset", "Unset the variables")).short("u"),
             Flag::new(FlagSpec::bool(
                 "no-proxy",

@@ -1,5 +1,8 @@
 //! `docker-machine ssh`.
 
+use std::error::Error as StdError;
+use std::io::ErrorKind;
+
 use async_trait::async_trait;
 use libmachine::{Error, Login, Pty, RemoteExit};
 use machine_types::MachineState;
@@ -54,9 +57,12 @@ impl Command for Ssh {
             let shell = "exec \"${SHELL:-/bin/sh}\" -l".to_owned();
             let command = if command.is_empty() { shell } else { command };
             let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
-            login
-                .run(&command, stdin, stdout, tokio::io::stderr())
-                .await?
+            let ran = login.run(&command, stdin, stdout, tokio::io::stderr());
+            match ran.await {
+                // `ssh m1 journalctl | head -1`: who has read enough need not be told.
+                Err(error) if is_closed_pipe(&error) => return Err(Failure::new("")),
+                ran => ran?,
+            }
         };
         match status.success() {
             true => Ok(()),
@@ -81,6 +87,18 @@ async fn interactive(cx: &Context, login: Login) -> Result<RemoteExit, Error> {
     let _raw = RawMode::enter();
     let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
     login.shell(&pty, stdin, stdout, resizes).await
+}
+
+fn is_closed_pipe(error: &Error) -> bool {
+    let mut link: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = link {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == ErrorKind::BrokenPipe) {
+            return true;
+        }
+        link = error.source();
+    }
+    false
 }
 
 /// Says so if the reason is that the machine does not run.
