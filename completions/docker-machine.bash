@@ -25,6 +25,9 @@ _docker__machine() {
             docker__machine,create)
                 cmd="docker__machine__subcmd__create"
                 ;;
+            docker__machine,doctor)
+                cmd="docker__machine__subcmd__doctor"
+                ;;
             docker__machine,env)
                 cmd="docker__machine__subcmd__env"
                 ;;
@@ -92,7 +95,7 @@ _docker__machine() {
 
     case "${cmd}" in
         docker__machine)
-            opts="-D -s -h -v --debug --storage-path --tls-ca-cert --tls-ca-key --tls-client-cert --tls-client-key --github-api-token --native-ssh --bugsnag-api-token --help --version active config inspect ip kill ls mount provision prune regenerate-certs restart rm scp ssh start status stop upgrade url version help create env"
+            opts="-D -s -h -v --debug --storage-path --tls-ca-cert --tls-ca-key --tls-client-cert --tls-client-key --github-api-token --native-ssh --bugsnag-api-token --help --version active config create doctor env inspect ip kill ls mount provision prune regenerate-certs restart rm scp ssh start status stop upgrade url version help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -174,12 +177,20 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__create)
-            opts="-h -d --engine-install-url --engine-version --engine-opt --engine-insecure-registry --engine-registry-mirror --engine-label --engine-storage-driver --engine-env --tls-san --open-firewall --custom-install-script --hostname-override --swarm --swarm-master --swarm-image --swarm-discovery --swarm-strategy --swarm-opt --swarm-join-opt --swarm-host --swarm-addr --swarm-experimental --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url --driver"
+            opts="-d -h --driver --engine-install-url --engine-version --engine-opt --engine-insecure-registry --engine-registry-mirror --engine-label --engine-storage-driver --engine-env --tls-san --open-firewall --custom-install-script --hostname-override --dry-run --swarm --swarm-master --swarm-image --swarm-discovery --swarm-strategy --swarm-opt --swarm-join-opt --swarm-host --swarm-addr --swarm-experimental --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-put-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --driver)
+                    COMPREPLY=($(compgen -W "amazonec2 generic none" -- "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -W "amazonec2 generic none" -- "${cur}"))
+                    return 0
+                    ;;
                 --engine-install-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -376,6 +387,10 @@ _docker__machine() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --amazonec2-http-put-response-hop-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --amazonec2-http-tokens)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -432,12 +447,210 @@ _docker__machine() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        docker__machine__subcmd__doctor)
+            opts="-d -h --driver --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-put-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --driver)
                     COMPREPLY=($(compgen -W "amazonec2 generic none" -- "${cur}"))
                     return 0
                     ;;
                 -d)
                     COMPREPLY=($(compgen -W "amazonec2 generic none" -- "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-access-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-secret-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-session-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ami)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-instance-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-device-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-root-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-kms-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-kms-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-iam-instance-profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-keypath)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-keypair-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-spot-price)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-block-duration-minutes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-tags)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-userdata)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-launch-template)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-vpc-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-subnet-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-security-group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-open-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ipv6-address-count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-metadata-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-metadata-token-response-hop-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-http-put-response-hop-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-http-tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-http-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-http-protocol-ipv6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-key-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-spot-fallback)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-security-group-cidr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-max-lifetime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-owner-tag-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-engine-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ip-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ssh-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ssh-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ssh-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -448,7 +661,7 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__env)
-            opts="-u -h --swarm --unset --no-proxy --help --shell"
+            opts="-u -h --swarm --shell --unset --no-proxy --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -592,13 +805,209 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__prune)
-            opts="-f -h --force --older-than --help"
+            opts="-f -d -h --force --older-than --all-stores --tag --driver --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-put-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --older-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --driver)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-access-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-secret-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-session-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ami)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-instance-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-device-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-root-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-kms-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-kms-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-iam-instance-profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-keypath)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-keypair-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-spot-price)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-block-duration-minutes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-tags)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-userdata)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-launch-template)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-vpc-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-zone)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-subnet-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-security-group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-open-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ipv6-address-count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-metadata-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-metadata-token-response-hop-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-http-put-response-hop-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-http-tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-http-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-http-protocol-ipv6)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-ssh-key-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-spot-fallback)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-security-group-cidr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-max-lifetime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-owner-tag-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-engine-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ip-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ssh-user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ssh-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --generic-ssh-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -777,7 +1186,7 @@ _docker-machine_with_names() {
     [[ $current == -* ]] && return 0
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $word in
-            config|env|inspect|ip|kill|mount|provision|regenerate-certs|restart|rm|scp|ssh|start|status|stop|upgrade|url|version)
+            config|doctor|env|inspect|ip|kill|mount|provision|regenerate-certs|restart|rm|scp|ssh|start|status|stop|upgrade|url|version)
                 COMPREPLY+=($(compgen -W "$(docker-machine ls -q 2>/dev/null)" -- "$current"))
                 return 0
                 ;;

@@ -99,7 +99,7 @@ async fn the_man_page_is_one() {
     let text = format!("groff -man -Tascii -P-cbou {}", page.display());
     let text = home.shell(&text).await.ok().out;
     for said in [
-        "docker-machine scp [OPTIONS] [[USER@]MACHINE:]PATH",
+        "[[USER@]MACHINE:]PATH",
         "EXIT STATUS",
         "response_ms",
         "NO_COLOR",

@@ -61,12 +61,6 @@ async fn a_hundred_megabytes_both_ways_and_across() {
         // In a pipe there is no bar.
         assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""));
         assert_eq!(checksum(&home, copy).await, sum, "{from} {to}");
-        std::fs::remove_file(copy).unwrap_or_else(|e| panic!("{copy:?}: {e}"));
-        if copy == &there {
-            std::fs::copy(&large, copy).unwrap();
-        } else if copy == &across {
-            std::fs::copy(&large, copy).unwrap();
-        }
     }
 }
 

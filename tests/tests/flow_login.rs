@@ -36,7 +36,7 @@ async fn a_whole_session(home: &Home) {
 
     // Control-C interrupts what runs there, and the session goes on.
     terminal
-        .keys("sh -c \"trap 'echo caught''-it; exit' INT; echo wait''ing; sleep 600\"\n")
+        .keys("sh -c \"trap 'echo caught''-it; exit' INT; echo wait''ing; while :; do :; done\"\n")
         .await;
     terminal.expect("waiting\r\n").await;
     terminal.keys("\x03").await;

@@ -20,11 +20,6 @@ async fn hosts_that_wait() -> Flow {
     .await
 }
 
-async fn let_in(flow: &Flow) {
-    flow.lab.until(|_| !flow.hosts.hosts().is_empty()).await;
-    flow.host().let_listen();
-}
-
 fn create(flow: &Flow) -> Vec<String> {
     let mut argv = vec!["create".to_owned()];
     argv.extend(flow.flags());
@@ -60,7 +55,7 @@ async fn a_create_whose_log_pipes_close_half_way_makes_its_machine() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     while lines.next_line().await.unwrap().expect("it ended") != WAITS {}
     drop((lines, child.stderr.take()));
-    let_in(&flow).await;
+    flow.host().let_listen();
     let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
     assert!(ended.expect("still running").unwrap().success());
     flow.home.run(["config", "m1"]).await.ok();
@@ -82,9 +77,15 @@ async fn under_nohup_it_goes_on() {
     let binary = machine_tests::binary().display().to_string();
     let argv = std::iter::once(binary).chain(create(&flow));
     let terminal = Terminal::run(&flow.home, "nohup", argv, (80, 24));
-    flow.lab.until(|_| !flow.hosts.hosts().is_empty()).await;
+    // nohup(1) has sent the output there; while it waits, it looks after its instance.
+    let log = flow.home.path().join("nohup.out");
+    let waits = || {
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        said.contains(WAITS)
+    };
+    flow.lab.until(|_| waits()).await;
     let ended = terminal.vanish();
-    let (status, ()) = tokio::join!(ended, let_in(&flow));
+    let (status, ()) = tokio::join!(ended, async { flow.host().let_listen() });
     assert!(status.success(), "{status}");
     flow.home.run(["config", "m1"]).await.ok();
 }

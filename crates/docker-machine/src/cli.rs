@@ -299,7 +299,7 @@ impl Cli<'_> {
         }
         let known: Vec<_> = self.drivers.iter().map(|kind| kind.name()).collect();
         let choose = format!("choose one with --driver: {}", known.join(", "));
-        let words = ["create".to_owned(), format!("--driver={name}")];
+        let words = [command.about().name.to_owned(), format!("--driver={name}")];
         let error = self.clap_of_all(For::Showing).try_get_matches_from(words);
         Err(UsageError::new(format!(
             "Driver {name:?} not found. Do you have the plugin binary \"docker-machine-driver-{name}\" accessible in your PATH?"

@@ -12,3 +12,8 @@ pub fn table() -> Vec<Arc<dyn DriverKind>> {
         Arc::new(driver_none::NoneKind),
     ]
 }
+
+/// Returns their names, in that order.
+pub fn names() -> Vec<&'static str> {
+    table().iter().map(|kind| kind.name()).collect()
+}

@@ -11,7 +11,7 @@ const STATUS: &str = "/proc/self/status";
 /// SIGHUP's number, the same on every architecture.
 const HANGUP: u32 = 1;
 
-/// Begins to listen. `leave` is called before the second signal ends the process with code 130, which
+/// Begins to listen, and returns when every signal is heard. `leave` is called before the second signal ends the process with code 130, which
 /// shells take for an interrupt.
 pub fn listen(cancel: Cancel, leave: fn()) {
     let mut heard = vec![
@@ -23,6 +23,7 @@ pub fn listen(cancel: Cancel, leave: fn()) {
     if !is_ignored(&std::fs::read_to_string(STATUS).unwrap_or_default(), HANGUP) {
         heard.push((SignalKind::hangup(), "SIGHUP"));
     }
+    let (heard_all, ready) = std::sync::mpsc::channel();
     let listener = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -33,6 +34,7 @@ pub fn listen(cancel: Cancel, leave: fn()) {
                 .into_iter()
                 .filter_map(|(kind, name)| Some((signal(kind).ok()?, name)))
                 .collect();
+            drop(heard_all);
             loop {
                 let name = next(&mut signals).await;
                 if cancel.reason().is_some() {
@@ -48,6 +50,9 @@ pub fn listen(cancel: Cancel, leave: fn()) {
         .name("signals".into())
         .stack_size(128 * 1024)
         .spawn(listener);
+    // Until then a signal would end the process by default, whatever it has begun. Nothing is sent: the
+    // channel closes when all are heard, or never will be.
+    let _: Result<(), _> = ready.recv();
 }
 
 async fn next(signals: &mut [(Signal, &'static str)]) -> &'static str {

@@ -35,7 +35,7 @@ impl Command for Create {
         vec![
             Flag::new(text("driver", "Which driver makes the machine").env("MACHINE_DRIVER"))
                 .short("d")
-                .values(crate::drivers::table().iter().map(|kind| kind.name())),
+                .values(crate::drivers::names()),
             Flag::new(
                 text(
                     "engine-install-url",

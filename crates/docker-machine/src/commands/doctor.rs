@@ -32,7 +32,8 @@ impl Command for Doctor {
                 FlagSpec::string("driver", "Examine a create with this driver, and its flags")
                     .env("MACHINE_DRIVER"),
             )
-            .short("d"),
+            .short("d")
+            .values(crate::drivers::names()),
         ]
     }
 
