@@ -67,10 +67,14 @@ pub(super) async fn run(
         .stdin(Stdio::from(user_side.try_clone()?))
         .stdout(Stdio::from(user_side.try_clone()?))
         .stderr(Stdio::from(user_side));
-    // SAFETY: setsid and ioctl are async-signal-safe, and nothing is allocated. Descriptor 0 is
-    // the terminal by then.
+    // SAFETY: signal, setsid and ioctl are async-signal-safe, and nothing is allocated. Descriptor
+    // 0 is the terminal by then.
     unsafe {
         command.pre_exec(|| {
+            // A host does not inherit what the lab's own shell ignores: of what is started in the
+            // background, shells ignore these two, and no program could trap them any more.
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            libc::signal(libc::SIGQUIT, libc::SIG_DFL);
             if libc::setsid() == -1 || libc::ioctl(0, libc::TIOCSCTTY, 0) == -1 {
                 return Err(io::Error::last_os_error());
             }
