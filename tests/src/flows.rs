@@ -359,6 +359,13 @@ impl Flow {
         hosts.remove(0)
     }
 
+    /// Waits until the one host there is is on, and lets its sshd listen.
+    pub async fn let_listen(&self) {
+        let is_on = || self.hosts.hosts().iter().any(HostView::is_on);
+        self.lab.until(|_| is_on()).await;
+        self.host().let_listen();
+    }
+
     /// The calls that changed something at EC2, by name, in order.
     pub fn changes(&self) -> Vec<String> {
         let reads = ["Describe", "Get"];

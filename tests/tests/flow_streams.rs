@@ -55,7 +55,7 @@ async fn a_create_whose_log_pipes_close_half_way_makes_its_machine() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     while lines.next_line().await.unwrap().expect("it ended") != WAITS {}
     drop((lines, child.stderr.take()));
-    flow.host().let_listen();
+    flow.let_listen().await;
     let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
     assert!(ended.expect("still running").unwrap().success());
     flow.home.run(["config", "m1"]).await.ok();
@@ -85,7 +85,7 @@ async fn under_nohup_it_goes_on() {
     };
     flow.lab.until(|_| waits()).await;
     let ended = terminal.vanish();
-    let (status, ()) = tokio::join!(ended, async { flow.host().let_listen() });
+    let (status, ()) = tokio::join!(ended, flow.let_listen());
     assert!(status.success(), "{status}");
     flow.home.run(["config", "m1"]).await.ok();
 }

@@ -23,7 +23,7 @@ async fn a_create_shows_what_it_waits_for_and_for_how_long() {
     // The line below the others turns and counts.
     terminal.expect("Waiting for SSH to be available 1s").await;
     terminal.expect(CLEAR).await;
-    flow.host().let_listen();
+    flow.let_listen().await;
     let left = terminal.end().await;
     assert!(left.status.success(), "{left:?}");
     for line in left.shown.split(CLEAR) {

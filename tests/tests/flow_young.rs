@@ -48,7 +48,7 @@ async fn a_young_machine_starts_and_is_no_error() {
     flow.lab.until(|_| !flow.hosts.hosts().is_empty()).await;
     assert_eq!(listed(&flow).await["state"], "Running");
 
-    flow.host().let_listen();
+    flow.let_listen().await;
     let ended = tokio::time::timeout(PATIENCE, create.wait()).await;
     assert!(ended.expect("still running").unwrap().success());
     let machine = listed(&flow).await;

@@ -63,6 +63,11 @@ impl HostView {
         change(&mut self.0.options());
     }
 
+    /// Tells whether the host is on.
+    pub fn is_on(&self) -> bool {
+        self.0.gates().is_some()
+    }
+
     /// Lets sshd listen now. No effect on a host that is off, here and below.
     pub fn let_listen(&self) {
         self.0.gates().inspect(|gates| gates.listens.open());
