@@ -71,31 +71,32 @@ impl Terminal {
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         fcntl_setfl(&master, OFlags::RDWR | OFlags::NONBLOCK).unwrap();
+        set_window(&master, columns, rows);
         let path = ptsname(&master, Vec::new()).unwrap();
         let mut options = OpenOptions::new();
         let no_controlling = OFlags::NOCTTY.bits().cast_signed();
         options.read(true).write(true).custom_flags(no_controlling);
         let end = options.open(OsStr::from_bytes(path.to_bytes())).unwrap();
         let stdio = || Stdio::from(end.try_clone().unwrap());
-        // setsid(1) becomes the program, in a session of its own whose terminal this is.
-        let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(program).args(argv);
+        // setsid(1) becomes the program, in a session of its own whose terminal this is. What whoever
+        // runs the tests ignores, as nohup does, is not ignored at a terminal.
+        let mut command = Command::new("env");
+        command.args(["--default-signal", "setsid", "--ctty"]);
+        command.arg(program).args(argv);
         home.surround(&mut command);
         command
             .env("TERM", "xterm")
             .stdin(stdio())
             .stdout(stdio())
             .stderr(stdio());
-        let terminal = Self {
+        Self {
             screen: Receiver::from_owned_fd_unchecked(master.try_clone().unwrap()).unwrap(),
             keyboard: Sender::from_owned_fd_unchecked(master.try_clone().unwrap()).unwrap(),
             master,
             child: command.spawn().unwrap(),
             seen: String::new(),
             all: String::new(),
-        };
-        terminal.resize(columns, rows);
-        terminal
+        }
     }
 
     /// Waits until a text is shown, and returns what was shown before it. What is behind it can be
@@ -139,13 +140,7 @@ impl Terminal {
 
     /// Gives the window another size, which the program is told by SIGWINCH.
     pub fn resize(&self, columns: u16, rows: u16) {
-        let size = Winsize {
-            ws_col: columns,
-            ws_row: rows,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&self.master, size).unwrap();
+        set_window(&self.master, columns, rows);
     }
 
     /// What it is set to.
@@ -217,4 +212,14 @@ impl Terminal {
         self.all.push_str(&text);
         length > 0
     }
+}
+
+fn set_window(terminal: &OwnedFd, columns: u16, rows: u16) {
+    let size = Winsize {
+        ws_col: columns,
+        ws_row: rows,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(terminal, size).unwrap();
 }

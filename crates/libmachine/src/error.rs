@@ -274,7 +274,10 @@ impl Error {
             | Self::Driver(error) => error.hint.clone(),
             Self::Create { source, .. } | Self::Remove { source, .. } => source.hint(),
             Self::Provision(error) | Self::Options(error) => error.hint(),
-            Self::UnknownDriver { known, .. } | Self::StoredDriver { known, .. } => Some(format!(
+            Self::UnknownDriver { known, .. } => {
+                Some(format!("choose one with --driver: {}", known.join(", ")))
+            }
+            Self::StoredDriver { known, .. } => Some(format!(
                 "the drivers of this binary are {}",
                 known.join(", ")
             )),
