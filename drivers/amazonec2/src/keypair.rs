@@ -1,16 +1,23 @@
 //! The machine's key pair in EC2: imported under its name, replaced where it is a left-over of this
 //! store, and left alone where it is somebody else's.
 
+use std::time::Duration;
+
 use aws_sdk_ec2::operation::import_key_pair::builders::ImportKeyPairFluentBuilder;
 use aws_sdk_ec2::primitives::Blob;
 use aws_sdk_ec2::types::{KeyPairInfo, ResourceType};
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_flow::{Cx, Intent, JournalError, Made, Ownership, StepFailure, UndoOrder};
+use machine_flow::{
+    Cancel, Cx, Intent, JournalError, Look, Made, Ownership, StepFailure, UndoOrder, WaitPolicy,
+    wait_until_ready,
+};
 use serde_json::json;
 
 use crate::call::CallError;
 use crate::client::Api;
+use crate::launch::SETTLE;
 use crate::request::tag_specification;
+use crate::retry::one_attempt;
 use crate::saved::Saved;
 use crate::tags::{owner_key, owner_tags};
 
@@ -77,6 +84,7 @@ pub(crate) async fn import(
     Ok(())
 }
 
+/// Imports the key pair; where it is not certain whether it is there, looks, and imports again.
 async fn put(
     api: &Api,
     cx: &Cx,
@@ -84,18 +92,37 @@ async fn put(
     store_id: &str,
     public: &str,
 ) -> Result<Option<String>, StepFailure<KeyPairError>> {
-    match send(api, cx, saved, store_id, public).await {
+    let uncertain = match send(api, cx, saved, store_id, public).await {
         Ok(id) => return Ok(id),
-        Err(error) if error.code() == "InvalidKeyPair.Duplicate" => {}
-        Err(error) if error.is_ambiguous() => return Err(StepFailure::Unknown(error.into())),
+        Err(error) if error.is_ambiguous() || is_duplicate(&error) => error,
         Err(error) => return Err(StepFailure::NotMade(error.into())),
+    };
+    let policy = WaitPolicy::backing_off(Duration::from_secs(1), Duration::from_secs(8), SETTLE);
+    // What was sent is waited for, and so the wait itself cannot be cancelled; it just ends earlier.
+    let steady = cx.with_cancel(Cancel::new());
+    let settled = wait_until_ready(&steady, "the key pair to be known", policy, || async {
+        match replace(api, &steady, saved, store_id, public).await {
+            // A name that is taken, and by a pair that cannot be seen yet, is not settled either.
+            Err(KeyPairError::Call(error))
+                if (error.is_ambiguous() || is_duplicate(&error))
+                    && cx.cancel.reason().is_none() =>
+            {
+                Ok::<_, std::convert::Infallible>(Look::Pending(error.to_string()))
+            }
+            settled => Ok(Look::Ready(settled)),
+        }
+    });
+    match settled.await {
+        Ok(Ok(id)) => Ok(id),
+        Ok(Err(taken @ KeyPairError::Taken(_))) => Err(StepFailure::NotMade(taken)),
+        // Who may not ask any more has not heard what became of the first request.
+        Ok(Err(error)) => Err(StepFailure::Unknown(error)),
+        Err(_) => Err(StepFailure::Unknown(uncertain.into())),
     }
-    // The name may be taken by our own import whose answer was lost, until it is seen that it is another's.
-    let replaced = replace(api, cx, saved, store_id, public).await;
-    replaced.map_err(|error| match error {
-        KeyPairError::Taken(_) => StepFailure::NotMade(error),
-        error => StepFailure::Unknown(error),
-    })
+}
+
+fn is_duplicate(error: &CallError) -> bool {
+    error.code() == "InvalidKeyPair.Duplicate"
 }
 
 /// Takes over or replaces the key pair that has the name already, where it is ours to do so.
@@ -157,6 +184,7 @@ async fn import_with(
             import_call(api, saved, &Blob::new(public.as_bytes()), tags)
                 .customize()
                 .interceptor(probe)
+                .config_override(one_attempt())
                 .send()
         })
         .await?;

@@ -7,7 +7,7 @@ mod room;
 use std::time::Duration;
 
 use driver_amazonec2::AmazonEc2;
-use ec2_lab::ec2::{Blindness, Denial, Durations, Effect, Fault, Gate, Kind, Lab, Shortage};
+use ec2_lab::ec2::{Blindness, Denial, Durations, Fault, Kind, Lab, Shortage};
 use machine_driver::{DriverErrorKind, DriverKind, KeyMaterial};
 use machine_flow::{Journal, Phase};
 use machine_types::MachineState;
@@ -134,31 +134,6 @@ async fn a_spot_instance_that_cannot_be_stopped_is_told_at_once() {
         machine.stop(&room.cx).await.unwrap_err().kind,
         DriverErrorKind::Unsupported
     );
-}
-
-#[tokio::test]
-async fn a_launch_whose_answer_is_lost_is_one_instance() {
-    for effect in [
-        Effect::LoseAnswer,
-        Effect::ErrorAfterAct {
-            code: "InternalError".into(),
-        },
-        Effect::Garble("<html>proxy</html>".into()),
-        Effect::Truncate(200),
-    ] {
-        let room = Room::new().await;
-        // More often than the SDK tries by itself.
-        room.lab
-            .inject(Fault::on("RunInstances", effect.clone()).times(8));
-        let machine = room.created(&[]).await;
-        assert_eq!(room.lab.live_instances().len(), 1, "{effect:?}");
-        assert_eq!(
-            machine.save()["InstanceId"],
-            room.lab.live_instances()[0].id.as_str()
-        );
-        assert!(room.undo(&*machine).await.is_clean());
-        assert!(room.lab.clean(), "{effect:?}: {:?}", room.lab.left_over());
-    }
 }
 
 #[tokio::test]
@@ -456,71 +431,4 @@ async fn an_instance_that_ends_while_starting_is_told_with_its_reason() {
         error.to_string().contains("Server.InternalError"),
         "{error}"
     );
-}
-
-#[tokio::test]
-async fn a_launch_that_is_repeated_when_the_create_is_cancelled_is_no_launch_not_made() {
-    let room = Room::new().await;
-    room.lab
-        .inject(Fault::error("RunInstances", "InvalidKeyPair.NotFound"));
-    let answer = Gate::new();
-    let held = Fault::on("RunInstances", Effect::HoldAnswer(answer.clone())).after(1);
-    room.lab.inject(held);
-    let mut machine = room.machine(&[]);
-    let cancelled = async {
-        answer.arrived(1).await;
-        room.cx.cancel.cancel("SIGTERM");
-        tokio::task::yield_now().await;
-        answer.open();
-    };
-    let (created, ()) = tokio::join!(room.create(&mut machine), cancelled);
-    created.unwrap_err();
-    let [instance] = &room.lab.live_instances()[..] else {
-        panic!("one instance")
-    };
-    let open = room.resources();
-    assert!(
-        open.iter().any(|r| r.id.as_ref() == Some(&instance.id)),
-        "{open:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_refusal_says_nothing_about_the_launch_whose_answer_was_lost_before_it() {
-    for code in [
-        "RequestLimitExceeded",
-        "UnauthorizedOperation",
-        "ExpiredToken",
-        "InvalidKeyPair.NotFound",
-    ] {
-        let room = Room::new().await;
-        room.lab
-            .inject(Fault::on("RunInstances", Effect::LoseAnswer));
-        room.lab.inject(Fault::error("RunInstances", code).after(1));
-        let machine = room.created(&[]).await;
-        let [instance] = &room.lab.live_instances()[..] else {
-            panic!("one instance: {code}")
-        };
-        assert_eq!(machine.save()["InstanceId"], instance.id.as_str(), "{code}");
-        assert!(room.undo(&*machine).await.is_clean(), "{code}");
-        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
-    }
-}
-
-#[tokio::test]
-async fn a_key_pair_whose_import_may_be_ours_stays_on_record() {
-    let room = Room::new().await;
-    room.lab
-        .inject(Fault::on("ImportKeyPair", Effect::LoseAnswer));
-    room.lab.deny(Denial::of("ec2:DescribeKeyPairs"));
-    let mut machine = room.machine(&[("retries", "2")]);
-    machine.preflight(&room.cx).await.unwrap();
-    let public = KeyMaterial {
-        public: room::PUBLIC.into(),
-    };
-    machine.create(&public, &room.cx).await.unwrap_err();
-    assert_eq!(room.lab.key_pairs().len(), 1);
-    room.lab.heal();
-    assert!(room.undo(&*machine).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
 }
