@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use machine_driver::DriverKind;
+use machine_driver::{DriverKind, Options};
+
+use crate::environment::Environment;
+use crate::options;
+
+/// The flags that say where a driver's machines are.
+const PLACES: [&str; 2] = ["amazonec2-region", "amazonec2-endpoint"];
 
 /// Returns the drivers of this binary, in the order in which help names them.
 pub fn table() -> Vec<Arc<dyn DriverKind>> {
@@ -16,4 +22,14 @@ pub fn table() -> Vec<Arc<dyn DriverKind>> {
 /// Returns their names, in that order.
 pub fn names() -> Vec<&'static str> {
     table().iter().map(|kind| kind.name()).collect()
+}
+
+/// Returns the places that the environment names, each by a driver and its flags.
+pub fn places(environment: &Environment) -> Vec<(&'static str, Options)> {
+    let of_environment = |kind: Arc<dyn DriverKind>| {
+        let options = options::of_environment(kind.flags(), environment);
+        let names_one = PLACES.iter().any(|flag| options.is_given(flag));
+        names_one.then_some((kind.name(), options))
+    };
+    table().into_iter().filter_map(of_environment).collect()
 }

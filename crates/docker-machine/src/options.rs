@@ -57,6 +57,16 @@ pub fn read(
     Options::new(specs, given).unwrap_or_default()
 }
 
+/// Reads the values of a driver's flags out of the environment alone.
+pub fn of_environment(specs: Vec<FlagSpec>, environment: &Environment) -> Options {
+    let given = specs.iter().filter_map(|spec| {
+        let value = from_environment(spec, Owner::Driver, false, environment, &mut Vec::new())?;
+        Some((spec.name, value))
+    });
+    let given = given.collect();
+    Options::new(specs, given).unwrap_or_default()
+}
+
 fn from_environment(
     spec: &FlagSpec,
     owner: Owner,

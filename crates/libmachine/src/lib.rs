@@ -6,6 +6,7 @@
 //! hands in [`Settings`]. Every use-case is a method of [`Library`].
 
 mod age;
+mod by_tags;
 mod certificates;
 mod connect;
 mod create;
@@ -36,7 +37,7 @@ pub use list::{Active, ListItem, ListOptions};
 pub use machine::Machine;
 pub use provisioning::Provisioning;
 pub use prune::{Found, PruneOptions, Pruned};
-pub use remove::Removed;
+pub use remove::{RemoveOptions, Removed};
 pub use shell::{Location, Login, SshDetails};
 
 // What the binary needs of the rooms below, which it does not see.

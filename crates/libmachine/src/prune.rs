@@ -57,9 +57,9 @@ pub struct Found {
 }
 
 /// Where to ask, and who can remove what is found there.
-struct Place {
-    driver: Box<dyn Driver>,
-    scope: Scope,
+pub(crate) struct Place {
+    pub(crate) driver: Box<dyn Driver>,
+    pub(crate) scope: Scope,
 }
 
 impl Library {
@@ -177,19 +177,7 @@ impl Library {
             let driver = self.kind(driver)?.configure(&base, flags);
             all.push((driver.map_err(Error::Configuration)?, Vec::new()));
         }
-        let mut known = HashSet::new();
-        let places = all.into_iter().filter_map(|(driver, entries)| {
-            let tag = driver.owner_tag()?;
-            let mut scope = driver.scope();
-            let mut accounts = resources(&*driver, &entries)
-                .into_iter()
-                .filter_map(|resource| resource.intent.scope.account);
-            scope.account = scope.account.or_else(|| accounts.next());
-            known
-                .insert((scope.clone(), tag))
-                .then_some(Place { driver, scope })
-        });
-        Ok(places.collect())
+        Ok(distinct(all))
     }
 
     /// Opens the driver of a machine; none for a driver that this binary does not have, which carries no tag of
@@ -214,16 +202,39 @@ impl Library {
             let Some(driver) = self.driver_of(&name).await? else {
                 continue;
             };
-            for resource in resources(&*driver, &self.store.entries(&name.parse()?)?) {
-                owned.extend(resource.id);
-                owned.insert(resource.intent.key);
-            }
+            owned.extend(keys(&*driver, &self.store.entries(&name.parse()?)?));
         }
         Ok(owned)
     }
 }
 
-fn age(now: SystemTime, created: u64) -> Duration {
+/// Keeps each place once.
+pub(crate) fn distinct(all: impl IntoIterator<Item = (Box<dyn Driver>, Vec<Entry>)>) -> Vec<Place> {
+    let mut known = HashSet::new();
+    let places = all.into_iter().filter_map(|(driver, entries)| {
+        let tag = driver.owner_tag()?;
+        let mut scope = driver.scope();
+        let mut accounts = resources(&*driver, &entries)
+            .into_iter()
+            .filter_map(|resource| resource.intent.scope.account);
+        scope.account = scope.account.or_else(|| accounts.next());
+        known
+            .insert((scope.clone(), tag))
+            .then_some(Place { driver, scope })
+    });
+    places.collect()
+}
+
+/// Returns the ids and keys of all that a machine has made.
+pub(crate) fn keys(driver: &dyn Driver, entries: &[Entry]) -> Vec<String> {
+    let made = resources(driver, entries).into_iter();
+    made.flat_map(|resource| resource.id.into_iter().chain([resource.intent.key]))
+        // What the Go binary launched has no token.
+        .filter(|key| !key.is_empty())
+        .collect()
+}
+
+pub(crate) fn age(now: SystemTime, created: u64) -> Duration {
     let created = UNIX_EPOCH + Duration::from_millis(created);
     now.duration_since(created).unwrap_or_default()
 }

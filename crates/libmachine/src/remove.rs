@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use machine_driver::DriverError;
+use machine_driver::{DriverError, DriverErrorKind, Options};
 use machine_flow::UndoReport;
 use machine_store::{MachineLock, StoreError};
 use machine_types::MachineName;
@@ -17,6 +17,16 @@ use crate::{Error, Left, Library};
 /// then comes the rollback.
 const HANDOVER: Duration = Duration::from_secs(150);
 
+/// How a machine is removed.
+#[derive(Debug, Clone, Default)]
+pub struct RemoveOptions {
+    /// Whether a machine that cannot be undone is forgotten all the same, and its journal kept.
+    pub force: bool,
+    /// Places that the environment names, each by a driver and its flags: where a machine is looked for of
+    /// which nothing on the disk tells.
+    pub places: Vec<(&'static str, Options)>,
+}
+
 /// What became of a machine that was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Removed {
@@ -30,14 +40,12 @@ pub struct Removed {
 impl Library {
     /// Removes a machine: its resources in the cloud, then its directory. In any state, and as
     /// often as one likes: what is gone already is fine. What nobody can be certain of is kept on
-    /// record outside `machines/`.
-    ///
-    /// With `force`, a machine that cannot be undone is forgotten all the same, and its journal kept.
+    /// record outside `machines/`. Where its configuration and its journal are broken, the tags tell.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a name that the store never knew; [`Error::Remove`] where the cloud refuses: then
     /// the machine stays.
-    pub async fn remove(&self, name: &str, force: bool) -> Result<Removed, Error> {
+    pub async fn remove(&self, name: &str, options: &RemoveOptions) -> Result<Removed, Error> {
         let not_found = || Error::NotFound(name.to_owned());
         let parsed: MachineName = name.parse().map_err(|_| not_found())?;
         if !self.store.exists(&parsed) {
@@ -45,7 +53,7 @@ impl Library {
         }
         let lock = self.take_over(&parsed).await?;
         let removed = if self.store.exists(&parsed) {
-            self.remove_locked(lock, force).await
+            self.remove_locked(lock, options).await
         } else {
             // A create that rolled back, or another rm, was quicker.
             Ok(Removed::default())
@@ -71,46 +79,46 @@ impl Library {
         }
     }
 
-    async fn remove_locked(&self, lock: MachineLock, force: bool) -> Result<Removed, Error> {
-        let name = lock.name().clone();
+    async fn remove_locked(
+        &self,
+        lock: MachineLock,
+        options: &RemoveOptions,
+    ) -> Result<Removed, Error> {
+        let (name, force) = (lock.name().clone(), options.force);
         let record = match self.store.load(&name, &self.context()).await {
             Ok(record) => Ok(record),
             Err(error) => match self.record_by_journal(&name) {
                 Some(record) => {
-                    let why = one_line(error);
-                    self.context()
-                        .warn(format!("({name}) going by the journal: {why}"));
+                    self.going_by("journal", &name, error);
                     Ok(record)
                 }
                 None => Err(Error::from(error)),
             },
         };
-        let opened = record.and_then(|record| self.open_record(name.clone(), record));
-        let machine = match opened {
-            Ok(machine) => machine,
-            Err(error) if force => return self.forget(lock, error),
-            Err(error) => {
-                return Err(Error::Remove {
-                    name: name.to_string(),
-                    source: Box::new(error),
-                    left: Vec::new(),
-                });
-            }
-        };
         let cx = self.context_over(&name, Remembering::over(self.store.journal(&lock)));
-        let report = match undo_machine(&*machine.driver, &cx).await {
-            Ok(report) => report,
-            Err(error) if force => return self.forget(lock, error.into()),
-            Err(error) => return Err(error.into()),
+        let report = match record.and_then(|record| self.open_record(name.clone(), record)) {
+            Ok(machine) => match undo_machine(&*machine.driver, &cx).await {
+                Ok(report) => report,
+                Err(error) if force => return self.forget(lock, error.into()),
+                Err(error) => return Err(error.into()),
+            },
+            Err(error @ Error::Store(_)) => {
+                match self.undo_by_tags(&name, &options.places, &cx).await {
+                    Ok(report) => {
+                        self.going_by("tags", &name, error);
+                        report
+                    }
+                    Err(_) if force => return self.forget(lock, error),
+                    Err(left) => return Err(unremoved(&name, error, left)),
+                }
+            }
+            Err(error) if force => return self.forget(lock, error),
+            Err(error) => return Err(unremoved(&name, error, Vec::new())),
         };
         let (refusal, left) = take_refusal(report);
         let overridden = match refusal {
             Some(source) if !force => {
-                return Err(Error::Remove {
-                    name: name.to_string(),
-                    source: Box::new(Error::Driver(source)),
-                    left,
-                });
+                return Err(unremoved(&name, Error::Driver(source), left));
             }
             Some(source) => Some(one_line(source)),
             None => None,
@@ -121,6 +129,12 @@ impl Library {
             self.bury(lock)?;
         }
         Ok(Removed { left, overridden })
+    }
+
+    fn going_by(&self, what: &str, name: &MachineName, why: impl std::error::Error) {
+        let why = one_line(why);
+        self.context()
+            .warn(format!("({name}) going by the {what}: {why}"));
     }
 
     /// Removes a directory whose machine nobody can make out. Unless it holds neither journal nor
@@ -157,14 +171,33 @@ impl Library {
     }
 }
 
+fn unremoved(name: &MachineName, source: Error, left: Vec<Left>) -> Error {
+    Error::Remove {
+        name: name.to_string(),
+        source: Box::new(source),
+        left,
+    }
+}
+
 /// Parts the first refusal from what is left behind.
 fn take_refusal(mut report: UndoReport<DriverError>) -> (Option<DriverError>, Vec<Left>) {
     let first = report.left.iter().position(|left| left.reason.is_err());
     let refusal = first
         .map(|index| &mut report.left[index])
         .and_then(|leftover| {
-            let placeholder = Ok("refused".to_owned());
+            let kind = leftover.reason.as_ref().err().map(|error| error.kind);
+            let placeholder = Ok(in_short(kind?).to_owned());
             std::mem::replace(&mut leftover.reason, placeholder).err()
         });
     (refusal, left(report))
+}
+
+/// What the refusal, which is told in full beside it, comes to.
+fn in_short(kind: DriverErrorKind) -> &'static str {
+    match kind {
+        DriverErrorKind::Denied => "refused",
+        DriverErrorKind::Unavailable => "no answer for now",
+        DriverErrorKind::Cancelled => "cancelled",
+        _ => "failed",
+    }
 }

@@ -68,7 +68,7 @@ pub enum Restart {
 pub struct LeftBehind {
     /// What it is, so that the same undo removes it.
     pub resource: Resource,
-    /// The machine's name, from its tags.
+    /// The machine's name: what its key pair is called, else what its tags say.
     pub machine: String,
     /// Its state, in the cloud's words.
     pub state: String,

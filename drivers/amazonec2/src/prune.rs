@@ -1,8 +1,9 @@
 //! What carries a store's tag: instances, key pairs, spot requests, volumes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use aws_sdk_ec2::types::{Filter, Instance, KeyPairInfo, Tag};
+use aws_sdk_ec2::primitives::DateTime;
+use aws_sdk_ec2::types::{Filter, Instance, KeyPairInfo, SpotInstanceRequest, Tag, Volume};
 use machine_driver::{DriverError, DriverErrorKind, LeftBehind, OwnedBy};
 use machine_flow::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 
@@ -51,35 +52,34 @@ pub(crate) async fn left_behind(
     let of_owner = of_owner(&owner_key(saved, "store"), owner);
     let users = owner.tags.iter();
     let users = users.map(|(key, value)| filter(format!("tag:{key}"), [value.clone()]));
-    let list = Listing {
-        scope: scope(saved),
-        filters: std::iter::once(of_owner.clone()).chain(users).collect(),
-    };
+    let filters: Vec<Filter> = std::iter::once(of_owner.clone()).chain(users).collect();
     let (found, pairs, requests, volumes) = tokio::try_join!(
-        instances(api, cx, list.filters.clone()),
+        instances(api, cx, filters.clone()),
         key_pairs(api, cx, of_owner),
-        list.spot_requests(api, cx),
-        list.volumes(api, cx),
+        spot_requests(api, cx, &filters),
+        volumes(api, cx, &filters),
     )?;
+    let list = Listing::new(scope(saved), owner_key(saved, "id"), &pairs);
     // A key pair bears our own tags only: the user's are those of its instance.
-    let id = owner_key(saved, "id");
     let machines: HashSet<&str> = found
         .iter()
-        .filter_map(|(instance, _)| value_of(instance.tags(), &id))
+        .filter_map(|(instance, _)| list.id_of(instance.tags()))
         .collect();
     let is_meant = |pair: &&KeyPairInfo| {
         let bears = |(key, value): &(String, String)| {
             value_of(pair.tags(), key).is_some_and(|own| own == value)
         };
         owner.tags.iter().all(bears)
-            || value_of(pair.tags(), &id).is_some_and(|id| machines.contains(id))
+            || list
+                .id_of(pair.tags())
+                .is_some_and(|id| machines.contains(id))
     };
     let instances = found.iter().filter_map(|found| list.instance(found));
     let pairs = pairs.iter().filter(is_meant);
     Ok(instances
         .chain(pairs.map(|pair| list.key_pair(pair)))
-        .chain(requests)
-        .chain(volumes)
+        .chain(requests.iter().map(|request| list.spot_request(request)))
+        .chain(volumes.iter().map(|volume| list.volume(volume)))
         .collect())
 }
 
@@ -100,13 +100,84 @@ async fn key_pairs(api: &Api, cx: &Cx, of_owner: Filter) -> Result<Vec<KeyPairIn
     Ok(answer.key_pairs.unwrap_or_default())
 }
 
-struct Listing {
-    scope: Scope,
-    /// What everything on the list carries.
-    filters: Vec<Filter>,
+async fn spot_requests(
+    api: &Api,
+    cx: &Cx,
+    filters: &[Filter],
+) -> Result<Vec<SpotInstanceRequest>, CallError> {
+    let answer = api
+        .ask(cx, "DescribeSpotInstanceRequests", |probe| {
+            let call = api.ec2.describe_spot_instance_requests();
+            // An active one has an instance, is seen by it, and ends with it.
+            let open = filter("state", ["open".to_owned()]);
+            call.set_filters(Some(filters.to_vec()))
+                .filters(open)
+                .customize()
+                .interceptor(probe)
+                .send()
+        })
+        .await?;
+    Ok(answer.spot_instance_requests.unwrap_or_default())
 }
 
-impl Listing {
+async fn volumes(api: &Api, cx: &Cx, filters: &[Filter]) -> Result<Vec<Volume>, CallError> {
+    let answer = api
+        .ask(cx, "DescribeVolumes", |probe| {
+            let call = api.ec2.describe_volumes();
+            // Attached ones go with their instance.
+            let loose = filter("status", ["available".to_owned()]);
+            call.set_filters(Some(filters.to_vec()))
+                .filters(loose)
+                .customize()
+                .interceptor(probe)
+                .send()
+        })
+        .await?;
+    Ok(answer.volumes.unwrap_or_default())
+}
+
+/// What the list's items have in common.
+struct Listing<'a> {
+    scope: Scope,
+    /// The key of the tag that holds a machine's id.
+    id: String,
+    /// The names of machines, by their ids.
+    names: HashMap<&'a str, &'a str>,
+}
+
+/// What there is to say of an item.
+struct Facts {
+    machine: String,
+    state: String,
+    created: u64,
+    account: Option<String>,
+}
+
+impl<'a> Listing<'a> {
+    /// A key pair of ours bears its machine's name, whatever `Name` the user's tags give to the rest.
+    fn new(scope: Scope, id: String, pairs: &'a [KeyPairInfo]) -> Self {
+        let names = pairs
+            .iter()
+            .filter_map(|pair| Some((value_of(pair.tags(), &id)?, pair.key_name()?)))
+            .collect();
+        Self { scope, id, names }
+    }
+
+    fn id_of<'t>(&self, tags: &'t [Tag]) -> Option<&'t str> {
+        value_of(tags, &self.id)
+    }
+
+    fn facts(&self, tags: &[Tag], state: &str, created: Option<&DateTime>) -> Facts {
+        let by_id = self.id_of(tags).and_then(|id| self.names.get(id).copied());
+        let machine = by_id.or_else(|| value_of(tags, "Name"));
+        Facts {
+            machine: machine.unwrap_or_default().to_owned(),
+            state: state.to_owned(),
+            created: millis(created),
+            account: None,
+        }
+    }
+
     fn item(&self, kind: &str, key: &str, id: &str, facts: Facts) -> LeftBehind {
         let mut scope = self.scope.clone();
         scope.account = facts.account;
@@ -139,14 +210,13 @@ impl Listing {
     /// What there is to say of an instance, unless it is gone or on its way.
     fn instance(&self, found: &(Instance, Option<String>)) -> Option<LeftBehind> {
         let (instance, account) = found;
-        if matches!(state_name(instance), "terminated" | "shutting-down") {
+        let state = state_name(instance);
+        if matches!(state, "terminated" | "shutting-down") {
             return None;
         }
         let facts = Facts {
-            machine: name_tag(instance.tags()),
-            state: state_name(instance).to_owned(),
-            created: millis(instance.launch_time()),
             account: account.clone(),
+            ..self.facts(instance.tags(), state, instance.launch_time())
         };
         let token = instance.client_token().unwrap_or_default();
         let id = instance.instance_id().unwrap_or_default();
@@ -154,99 +224,35 @@ impl Listing {
     }
 
     fn key_pair(&self, pair: &KeyPairInfo) -> LeftBehind {
-        // A key pair of ours bears its machine's name.
         let name = pair.key_name().unwrap_or_default();
         let facts = Facts {
             machine: name.to_owned(),
-            state: "available".into(),
-            created: millis(pair.create_time()),
-            account: None,
+            ..self.facts(pair.tags(), "available", pair.create_time())
         };
         let id = pair.key_pair_id().unwrap_or_default();
         self.item(keypair::KIND, name, id, facts)
     }
 
-    async fn spot_requests(&self, api: &Api, cx: &Cx) -> Result<Vec<LeftBehind>, CallError> {
-        let answer = api
-            .ask(cx, "DescribeSpotInstanceRequests", |probe| {
-                let call = api.ec2.describe_spot_instance_requests();
-                // An active one has an instance, is seen by it, and ends with it.
-                let open = filter("state", ["open".to_owned()]);
-                call.set_filters(Some(self.filters.clone()))
-                    .filters(open)
-                    .customize()
-                    .interceptor(probe)
-                    .send()
-            })
-            .await?;
-        let requests = answer.spot_instance_requests.unwrap_or_default();
-        Ok(requests
-            .iter()
-            .map(|request| {
-                let id = request.spot_instance_request_id().unwrap_or_default();
-                let facts = Facts {
-                    machine: name_tag(request.tags()),
-                    state: request
-                        .state()
-                        .map(|state| state.as_str().to_owned())
-                        .unwrap_or_default(),
-                    created: millis(request.create_time()),
-                    account: None,
-                };
-                self.item(SPOT_REQUEST, id, id, facts)
-            })
-            .collect())
+    fn spot_request(&self, request: &SpotInstanceRequest) -> LeftBehind {
+        let id = request.spot_instance_request_id().unwrap_or_default();
+        let state = request.state().map_or("", |state| state.as_str());
+        let facts = self.facts(request.tags(), state, request.create_time());
+        self.item(SPOT_REQUEST, id, id, facts)
     }
 
-    async fn volumes(&self, api: &Api, cx: &Cx) -> Result<Vec<LeftBehind>, CallError> {
-        let answer = api
-            .ask(cx, "DescribeVolumes", |probe| {
-                let call = api.ec2.describe_volumes();
-                // Attached ones go with their instance.
-                let loose = filter("status", ["available".to_owned()]);
-                call.set_filters(Some(self.filters.clone()))
-                    .filters(loose)
-                    .customize()
-                    .interceptor(probe)
-                    .send()
-            })
-            .await?;
-        let volumes = answer.volumes.unwrap_or_default();
-        Ok(volumes
-            .iter()
-            .map(|volume| {
-                let id = volume.volume_id().unwrap_or_default();
-                let facts = Facts {
-                    machine: name_tag(volume.tags()),
-                    state: volume
-                        .state()
-                        .map(|state| state.as_str().to_owned())
-                        .unwrap_or_default(),
-                    created: millis(volume.create_time()),
-                    account: None,
-                };
-                self.item(VOLUME, id, id, facts)
-            })
-            .collect())
+    fn volume(&self, volume: &Volume) -> LeftBehind {
+        let id = volume.volume_id().unwrap_or_default();
+        let state = volume.state().map_or("", |state| state.as_str());
+        let facts = self.facts(volume.tags(), state, volume.create_time());
+        self.item(VOLUME, id, id, facts)
     }
-}
-
-struct Facts {
-    machine: String,
-    state: String,
-    created: u64,
-    account: Option<String>,
-}
-
-fn name_tag(tags: &[Tag]) -> String {
-    value_of(tags, "Name").unwrap_or_default().to_owned()
 }
 
 fn value_of<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
     tags.iter().find(|tag| tag.key() == Some(key))?.value()
 }
 
-fn millis(time: Option<&aws_sdk_ec2::primitives::DateTime>) -> u64 {
+fn millis(time: Option<&DateTime>) -> u64 {
     time.and_then(|time| time.to_millis().ok())
         .and_then(|ms| u64::try_from(ms).ok())
         .unwrap_or(0)
@@ -267,11 +273,7 @@ pub(crate) async fn cancel_spot_request(
             call.customize().interceptor(probe).send()
         })
         .await;
-    match answer {
-        Ok(_) => Ok(Undone::Gone),
-        Err(error) if error.is_not_found() => Ok(Undone::Gone),
-        Err(error) => Err(error.into()),
-    }
+    gone(answer)
 }
 
 /// Deletes a volume that nothing is attached to.
@@ -286,6 +288,10 @@ pub(crate) async fn delete_volume(api: &Api, cx: &Cx, id: &str) -> Result<Undone
                 .send()
         })
         .await;
+    gone(answer)
+}
+
+fn gone<T>(answer: Result<T, CallError>) -> Result<Undone, DriverError> {
     match answer {
         Ok(_) => Ok(Undone::Gone),
         Err(error) if error.is_not_found() => Ok(Undone::Gone),

@@ -35,20 +35,6 @@ async fn a_machine_goes_with_a_broken_an_empty_and_a_missing_configuration() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_forgotten_where_neither_configuration_nor_journal_tells() {
-    let flow = created().await;
-    let machine = flow.home.machine("m1");
-    fs::write(machine.join("config.json"), "").unwrap();
-    fs::remove_file(machine.join(".journal")).unwrap();
-    flow.home
-        .run(["rm", "-y", "m1"])
-        .await
-        .failed(1, &["config.json"]);
-    assert!(machine.exists());
-    assert_eq!(flow.lab.live_instances().len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_cannot_be_opened_is_kept_on_record_by_force() {
     let flow = created().await;
     let machine = flow.home.machine("m1");

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Clock, Lab};
 use libmachine::{
-    Ambient, CertificatePaths, CreateRequest, Library, Provisioning, PruneOptions, Settings,
-    SystemAmbient,
+    Ambient, CertificatePaths, CreateRequest, Library, Provisioning, PruneOptions, RemoveOptions,
+    Settings, SystemAmbient,
 };
 use machine_driver::{DriverKind, OptionValue, Options};
 use machine_flow::{Cx, Look, MemoryJournal, WaitPolicy, wait_until_ready};
@@ -241,7 +241,10 @@ async fn perform(
         Command::Provision => library.provision(NAME, Provisioning::default()).await,
         Command::RegenerateCerts => library.regenerate_certificates(NAME, false).await,
         Command::Config => library.connection(NAME, false).await.map(|_| ()),
-        Command::Remove => library.remove(NAME, false).await.map(|_| ()),
+        Command::Remove => library
+            .remove(NAME, &RemoveOptions::default())
+            .await
+            .map(|_| ()),
         Command::Settle => {
             let options = PruneOptions {
                 force: true,

@@ -1,13 +1,14 @@
 //! `docker-machine rm`.
 
 use async_trait::async_trait;
-use libmachine::{Error, Removed};
+use libmachine::{Error, RemoveOptions, Removed};
 use machine_driver::FlagSpec;
 
 use super::{About, Command};
 use crate::argv::Flag;
 use crate::cli::Arguments;
 use crate::context::Context;
+use crate::drivers;
 use crate::failure::Failure;
 use crate::prompt::confirm;
 
@@ -51,9 +52,13 @@ impl Command for Rm {
         if asked && confirm(cx, "Are you sure?").await? != Some(true) {
             return Ok(());
         }
+        let options = RemoveOptions {
+            force,
+            places: drivers::places(&cx.world.environment),
+        };
         let mut failures = Vec::new();
         for name in names {
-            match cx.library.remove(name, force).await {
+            match cx.library.remove(name, &options).await {
                 Ok(removed) => told(cx, name, &removed),
                 // The Go binary forgives what it never knew, when forced.
                 Err(error @ Error::NotFound(_)) if force => {
