@@ -7,12 +7,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use machine_driver::{Driver, DriverError, LeftBehind, Options, OwnedBy};
+use machine_driver::{DriverError, LeftBehind, Options, OwnedBy};
 use machine_flow::{Cancel, Cx, Entry, Phase, Resource, UndoOrder, UndoReport, undo_all};
 use machine_types::{MachineName, SwarmOptions};
 
 use crate::list::one_line;
-use crate::prune::{Place, age, distinct, keys};
+use crate::prune::{Opened, Place, age, distinct};
 use crate::rollback::ByDriver;
 use crate::{Error, Left, Library};
 
@@ -61,10 +61,7 @@ impl Library {
             return Err(vec![in_vain("the store has no id to look for".into())]);
         };
         let others = self.others(name).map_err(nowhere)?;
-        let owned: HashSet<String> = others
-            .iter()
-            .flat_map(|(driver, entries)| keys(&**driver, entries))
-            .collect();
+        let owned: HashSet<String> = others.iter().flat_map(Opened::keys).collect();
         let here = self.of_environment(name, environment);
         let places = distinct(others.into_iter().chain(here));
         if places.is_empty() {
@@ -130,7 +127,7 @@ impl Library {
     }
 
     /// Opens all other machines that can be opened.
-    fn others(&self, name: &MachineName) -> Result<Vec<(Box<dyn Driver>, Vec<Entry>)>, Error> {
+    fn others(&self, name: &MachineName) -> Result<Vec<Opened>, Error> {
         let mut others = Vec::new();
         for other in self
             .store
@@ -142,7 +139,10 @@ impl Library {
             let record = record.or_else(|| self.record_by_journal(&other));
             let opened = record.and_then(|record| self.open_record(other.clone(), record).ok());
             let entries = self.store.entries(&other).unwrap_or_default();
-            others.extend(opened.map(|machine| (machine.driver, entries)));
+            others.extend(opened.map(|machine| Opened {
+                driver: machine.driver,
+                entries,
+            }));
         }
         Ok(others)
     }
@@ -152,12 +152,15 @@ impl Library {
         &self,
         name: &MachineName,
         environment: &[(&'static str, Options)],
-    ) -> Vec<(Box<dyn Driver>, Vec<Entry>)> {
+    ) -> Vec<Opened> {
         let base = self.base(name, &SwarmOptions::default(), String::new());
         environment
             .iter()
             .filter_map(|(driver, options)| self.kind(driver).ok()?.configure(&base, options).ok())
-            .map(|driver| (driver, Vec::new()))
+            .map(|driver| Opened {
+                driver,
+                entries: Vec::new(),
+            })
             .collect()
     }
 }

@@ -56,6 +56,12 @@ pub struct Found {
     pub created: u64,
 }
 
+/// A machine of the store, with its journal.
+pub(crate) struct Opened {
+    pub(crate) driver: Box<dyn Driver>,
+    pub(crate) entries: Vec<Entry>,
+}
+
 /// Where to ask, and who can remove what is found there.
 pub(crate) struct Place {
     pub(crate) driver: Box<dyn Driver>,
@@ -140,19 +146,21 @@ impl Library {
         options: &PruneOptions,
         left: &mut Vec<Left>,
     ) -> Result<Vec<Place>, Error> {
-        let mut all: Vec<(Box<dyn Driver>, Vec<Entry>)> = Vec::new();
+        let mut all = Vec::new();
         let (names, tombstones) = (self.names()?, self.store.tombstones()?);
         let is_bare = names.is_empty() && tombstones.is_empty();
         for name in names {
             if let Some(driver) = self.driver_of(&name).await? {
-                all.push((driver, self.store.entries(&name.parse()?)?));
+                let entries = self.store.entries(&name.parse()?)?;
+                all.push(Opened { driver, entries });
             }
         }
         for tombstone in tombstones {
             match self.open_tombstone(&tombstone) {
                 Ok(Some(machine)) => {
                     let entries = self.store.tombstone_journal(&tombstone).entries()?;
-                    all.push((machine.driver, entries));
+                    let driver = machine.driver;
+                    all.push(Opened { driver, entries });
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -175,7 +183,10 @@ impl Library {
             let name: MachineName = "prune".parse()?;
             let base = self.base(&name, &SwarmOptions::default(), String::new());
             let driver = self.kind(driver)?.configure(&base, flags);
-            all.push((driver.map_err(Error::Configuration)?, Vec::new()));
+            all.push(Opened {
+                driver: driver.map_err(Error::Configuration)?,
+                entries: Vec::new(),
+            });
         }
         Ok(distinct(all))
     }
@@ -202,16 +213,28 @@ impl Library {
             let Some(driver) = self.driver_of(&name).await? else {
                 continue;
             };
-            owned.extend(keys(&*driver, &self.store.entries(&name.parse()?)?));
+            let entries = self.store.entries(&name.parse()?)?;
+            owned.extend(Opened { driver, entries }.keys());
         }
         Ok(owned)
     }
 }
 
+impl Opened {
+    /// Returns the ids and keys of all that the machine has made.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let made = resources(&*self.driver, &self.entries).into_iter();
+        made.flat_map(|resource| resource.id.into_iter().chain([resource.intent.key]))
+            // What the Go binary launched has no token.
+            .filter(|key| !key.is_empty())
+            .collect()
+    }
+}
+
 /// Keeps each place once.
-pub(crate) fn distinct(all: impl IntoIterator<Item = (Box<dyn Driver>, Vec<Entry>)>) -> Vec<Place> {
+pub(crate) fn distinct(all: impl IntoIterator<Item = Opened>) -> Vec<Place> {
     let mut known = HashSet::new();
-    let places = all.into_iter().filter_map(|(driver, entries)| {
+    let places = all.into_iter().filter_map(|Opened { driver, entries }| {
         let tag = driver.owner_tag()?;
         let mut scope = driver.scope();
         let mut accounts = resources(&*driver, &entries)
@@ -223,15 +246,6 @@ pub(crate) fn distinct(all: impl IntoIterator<Item = (Box<dyn Driver>, Vec<Entry
             .then_some(Place { driver, scope })
     });
     places.collect()
-}
-
-/// Returns the ids and keys of all that a machine has made.
-pub(crate) fn keys(driver: &dyn Driver, entries: &[Entry]) -> Vec<String> {
-    let made = resources(driver, entries).into_iter();
-    made.flat_map(|resource| resource.id.into_iter().chain([resource.intent.key]))
-        // What the Go binary launched has no token.
-        .filter(|key| !key.is_empty())
-        .collect()
 }
 
 pub(crate) fn age(now: SystemTime, created: u64) -> Duration {

@@ -21,7 +21,7 @@ impl Candidate {
 }
 
 /// A subnet with its zone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub subnet: String,
     pub zone: String,

@@ -1,8 +1,6 @@
 //! CreateFleet of type `instant`: one call in which EC2 chooses among all instance types and subnets,
 //! with the user's launch template for everything else.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::operation::create_fleet::CreateFleetOutput;
 use aws_sdk_ec2::operation::create_fleet::builders::CreateFleetFluentBuilder;
 use aws_sdk_ec2::types::{
@@ -11,23 +9,20 @@ use aws_sdk_ec2::types::{
     FleetOnDemandAllocationStrategy, FleetType, InstanceType, OnDemandOptionsRequest, ResourceType,
     SpotAllocationStrategy, SpotOptionsRequest, TargetCapacitySpecificationRequest,
 };
-use machine_flow::{
-    Cancel, Cx, Intent, Look, Made, Ownership, StepError, StepFailure, UndoOrder, WaitPolicy,
-    wait_until_ready,
-};
+use machine_flow::{Cx, Intent, Made, Ownership, StepError, StepFailure, UndoOrder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::call::CallError;
-use crate::candidates::Place;
+use crate::candidates::Candidate;
 use crate::client::Api;
-use crate::configure::Wishes;
-use crate::fleet_error::FleetError;
-use crate::launch::{KIND, SETTLE};
+use crate::fleet_error::{FleetError, Refusal};
+use crate::launch::KIND;
 use crate::lookup::{self, filter};
 use crate::request::tag_specification;
 use crate::retry::one_attempt;
 use crate::saved::Saved;
+use crate::settle::{steady, until_certain};
 use crate::tags::{Tag, owner_key};
 
 /// What CreateFleet is asked for; the journal keeps it.
@@ -36,10 +31,9 @@ pub(crate) struct FleetRequest {
     pub token: String,
     /// A name, or an id (`lt-…`).
     pub launch_template: String,
-    /// In the order of preference; none: the template's.
-    pub instance_types: Vec<String>,
-    /// In the order of preference; none: the template's.
-    pub subnets: Vec<String>,
+    /// What EC2 may choose from, in the order of preference.
+    #[serde(default)]
+    pub choices: Vec<Choice>,
     pub spot: bool,
     /// Dollars an hour; empty: the on-demand price.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -47,29 +41,42 @@ pub(crate) struct FleetRequest {
     pub tags: Vec<Tag>,
 }
 
+/// One of a fleet's overrides; what is empty is the template's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Choice {
+    pub instance_type: String,
+    pub subnet: String,
+}
+
 /// An instance that a fleet has launched; CreateFleet tells no more of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Launched {
     pub instance: String,
     pub instance_type: Option<String>,
+    pub subnet: Option<String>,
     pub account: Option<String>,
+    /// What EC2 said of the choices that it tried before.
+    pub refusals: Vec<Refusal>,
 }
 
 impl FleetRequest {
-    /// Puts a fleet together for one market.
-    pub(crate) fn new(
+    /// Puts a fleet together for one market, out of the candidates in it.
+    pub(crate) fn new<'a>(
         cx: &Cx,
         saved: &Saved,
-        wishes: &Wishes,
-        places: &[Place],
+        candidates: impl IntoIterator<Item = &'a Candidate>,
         spot: bool,
         tags: Vec<Tag>,
     ) -> Self {
+        let of_market = candidates.into_iter().filter(|c| c.spot == spot);
+        let choice = |candidate: &Candidate| Choice {
+            instance_type: candidate.instance_type.clone(),
+            subnet: candidate.subnet.clone(),
+        };
         Self {
             token: crate::launch::token(cx),
             launch_template: saved.launch_template.clone(),
-            instance_types: wishes.instance_types.clone(),
-            subnets: places.iter().map(|place| place.subnet.clone()).collect(),
+            choices: of_market.map(choice).collect(),
             spot,
             max_price: saved.spot_price.clone(),
             tags,
@@ -120,29 +127,25 @@ impl FleetRequest {
             }))
     }
 
-    /// Every instance type in every subnet.
+    /// The choices that say anything which the template does not.
     fn overrides(&self) -> Vec<FleetLaunchTemplateOverridesRequest> {
-        let or_the_templates = |all: &[String]| match all {
-            [] => vec![None],
-            all => all.iter().cloned().map(Some).collect(),
-        };
-        let price = (self.spot && !self.max_price.is_empty()).then(|| self.max_price.clone());
+        let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let price = given(&self.max_price).filter(|_| self.spot);
         let mut all = Vec::new();
-        for instance_type in or_the_templates(&self.instance_types) {
-            for subnet in or_the_templates(&self.subnets) {
-                if instance_type.is_none() && subnet.is_none() && price.is_none() {
-                    continue;
-                }
-                let priority = u32::try_from(all.len()).map(f64::from).ok();
-                all.push(
-                    FleetLaunchTemplateOverridesRequest::builder()
-                        .set_instance_type(instance_type.as_deref().map(InstanceType::from))
-                        .set_subnet_id(subnet)
-                        .set_max_price(price.clone())
-                        .set_priority(priority.filter(|_| !self.spot))
-                        .build(),
-                );
+        for choice in &self.choices {
+            let (instance_type, subnet) = (given(&choice.instance_type), given(&choice.subnet));
+            if instance_type.is_none() && subnet.is_none() && price.is_none() {
+                continue;
             }
+            let priority = u32::try_from(all.len()).map(f64::from).ok();
+            all.push(
+                FleetLaunchTemplateOverridesRequest::builder()
+                    .set_instance_type(instance_type.as_deref().map(InstanceType::from))
+                    .set_subnet_id(subnet)
+                    .set_max_price(price.clone())
+                    .set_priority(priority.filter(|_| !self.spot))
+                    .build(),
+            );
         }
         all
     }
@@ -197,28 +200,27 @@ async fn settle(
         Err(lost) if lost.is_ambiguous() => lost,
         answer => return judge(api, request, answer),
     };
-    let policy = WaitPolicy::backing_off(Duration::from_secs(1), Duration::from_secs(8), SETTLE);
-    // What was sent is waited for, and so the wait itself cannot be cancelled; it just ends earlier.
-    let steady = cx.with_cancel(Cancel::new());
-    let settled = wait_until_ready(&steady, "the fleet to be answered", policy, || async {
-        if let Some(found) = by_tag(api, &steady, saved, request).await {
-            return Ok::<_, std::convert::Infallible>(Look::Ready(Ok(found)));
+    let steady = &steady(cx);
+    let ask = || async {
+        if let Some(found) = by_tag(api, steady, saved, request).await {
+            return Ok(Told::Found(found));
         }
-        Ok(match send(api, cx, request).await {
-            Err(error) if error.is_ambiguous() && cx.cancel.reason().is_none() => {
-                Look::Pending(error.to_string())
-            }
-            answer => Look::Ready(Err(answer)),
-        })
-    });
-    match settled.await {
-        Ok(Ok(found)) => Ok(found),
+        Ok(Told::Answered(send(api, cx, request).await?))
+    };
+    let uncertain = CallError::is_ambiguous;
+    match until_certain(cx, "the fleet to be answered", uncertain, ask).await {
+        Some(Ok(Told::Found(found))) => Ok(found),
+        Some(Ok(Told::Answered(answer))) => judge(api, request, Ok(answer)),
+        Some(Err(error)) if error.is_verdict() => judge(api, request, Err(error)),
         // Who may not ask any more has not heard what became of the first request.
-        Ok(Err(answer)) if answer.as_ref().err().is_none_or(CallError::is_verdict) => {
-            judge(api, request, answer)
-        }
         _ => Err(StepFailure::Unknown(lost.into())),
     }
+}
+
+/// How a fleet whose answer was lost was heard of.
+enum Told {
+    Found(Launched),
+    Answered(CreateFleetOutput),
 }
 
 async fn send(api: &Api, cx: &Cx, request: &FleetRequest) -> Result<CreateFleetOutput, CallError> {
@@ -243,10 +245,14 @@ fn judge(
         Err(error) => return Err(StepFailure::NotMade(error.into())),
     };
     let launched = answer.instances().iter().find_map(|launched| {
+        let both = launched.launch_template_and_overrides();
+        let subnet = both.and_then(|both| both.overrides()?.subnet_id());
         Some(Launched {
             instance: launched.instance_ids().first()?.clone(),
             instance_type: launched.instance_type().map(|t| t.as_str().to_owned()),
+            subnet: subnet.map(str::to_owned),
             account: None,
+            refusals: answer.errors().iter().map(Refusal::read).collect(),
         })
     });
     match launched {
@@ -278,7 +284,9 @@ async fn by_tag(api: &Api, cx: &Cx, saved: &Saved, request: &FleetRequest) -> Op
         Some(Launched {
             instance: instance.instance_id?,
             instance_type: instance.instance_type.map(|t| t.as_str().to_owned()),
+            subnet: instance.subnet_id,
             account,
+            refusals: Vec::new(),
         })
     })
 }

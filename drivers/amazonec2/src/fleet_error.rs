@@ -38,6 +38,11 @@ impl From<CallError> for FleetError {
 pub(crate) struct Refusal {
     /// Such as `spot t3.small in subnet-1`.
     pub tried: String,
+    /// Empty where the template decides.
+    pub instance_type: String,
+    /// Empty where the template decides.
+    pub subnet: String,
+    pub spot: bool,
     pub code: String,
     pub message: String,
 }
@@ -55,7 +60,7 @@ impl FleetError {
         Self::Nothing {
             template: request.launch_template.clone(),
             region: api.region.clone(),
-            refusals: answer.errors().iter().map(read).collect(),
+            refusals: answer.errors().iter().map(Refusal::read).collect(),
         }
     }
 
@@ -70,6 +75,14 @@ impl FleetError {
         }
     }
 
+    /// Returns what EC2 said of each override.
+    pub(crate) fn of_overrides(&self) -> &[Refusal] {
+        match self {
+            Self::Call(_) => &[],
+            Self::Nothing { refusals, .. } => refusals,
+        }
+    }
+
     /// Tells whether every refusal is of a kind.
     pub(crate) fn all(&self, is: impl Fn(&str) -> bool) -> bool {
         let refusals = self.refusals();
@@ -77,26 +90,33 @@ impl FleetError {
     }
 }
 
-fn read(error: &CreateFleetError) -> Refusal {
-    let overrides = error
-        .launch_template_and_overrides()
-        .and_then(|both| both.overrides());
-    let what = overrides.and_then(|o| o.instance_type()).map_or_else(
-        || "the template's instance type".to_owned(),
-        |t| t.as_str().to_owned(),
-    );
-    let place = overrides
-        .and_then(|o| o.subnet_id().or(o.availability_zone()))
-        .map(|place| format!(" in {place}"))
-        .unwrap_or_default();
-    let market = match error.lifecycle() {
-        Some(lifecycle) if lifecycle.as_str() == "spot" => "spot ",
-        _ => "",
-    };
-    Refusal {
-        tried: format!("{market}{what}{place}"),
-        code: error.error_code().unwrap_or("no code").to_owned(),
-        message: crate::call::readable(error.error_message().unwrap_or("no reason given")),
+impl Refusal {
+    /// Reads one of the errors of a fleet's answer.
+    pub(crate) fn read(error: &CreateFleetError) -> Self {
+        let overrides = error
+            .launch_template_and_overrides()
+            .and_then(|both| both.overrides());
+        let instance_type = overrides.and_then(|o| o.instance_type());
+        let instance_type = instance_type.map_or("", |t| t.as_str());
+        let what = match instance_type {
+            "" => "the template's instance type",
+            known => known,
+        };
+        let place = overrides
+            .and_then(|o| o.subnet_id().or(o.availability_zone()))
+            .map(|place| format!(" in {place}"))
+            .unwrap_or_default();
+        let subnet = overrides.and_then(|o| o.subnet_id()).unwrap_or_default();
+        let spot = error.lifecycle().is_some_and(|of| of.as_str() == "spot");
+        let market = if spot { "spot " } else { "" };
+        Self {
+            tried: format!("{market}{what}{place}"),
+            instance_type: instance_type.to_owned(),
+            subnet: subnet.to_owned(),
+            spot,
+            code: error.error_code().unwrap_or("no code").to_owned(),
+            message: crate::call::readable(error.error_message().unwrap_or("no reason given")),
+        }
     }
 }
 

@@ -1,19 +1,14 @@
-//! A create with `--amazonec2-use-fleet`: the launch template's check, the fleets of one or two markets,
-//! and what the machine is like in the end.
+//! A create with `--amazonec2-use-fleet`: the launch template's check, and what the machine is like in
+//! the end.
 
 use aws_sdk_ec2::types::{Instance, InstanceLifecycleType};
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_flow::{Cx, StepError};
+use machine_flow::Cx;
 
 use crate::candidates::Place;
 use crate::client::Api;
-use crate::codes;
-use crate::configure::{SpotFallback, Wishes};
-use crate::fleet::{self, FleetRequest, Launched};
-use crate::fleet_error::FleetError;
 use crate::image::{self, ImageFacts};
 use crate::saved::Saved;
-use crate::tagging::{Tagging, tag_afterwards, tell_fewer};
 
 /// The launch template rules the machine out.
 #[derive(Debug, thiserror::Error)]
@@ -76,68 +71,6 @@ pub(crate) async fn check(
         Some(ami) if ami.starts_with("ami-") => image::check(api, cx, ami, &types).await,
         // A parameter of the Systems Manager, which EC2 looks up at the launch.
         other => Ok(unknown(other.unwrap_or_default())),
-    }
-}
-
-/// Launches the machine: one fleet, and a second one where spot may become on-demand.
-///
-/// # Errors
-/// What EC2 said of each instance type and subnet.
-pub(crate) async fn launch(
-    api: &Api,
-    cx: &Cx,
-    saved: &mut Saved,
-    wishes: &Wishes,
-    places: &[Place],
-    store_id: &str,
-) -> Result<(), DriverError> {
-    let mut tagging = Tagging::default();
-    let mut spot = saved.request_spot_instance;
-    let launched = loop {
-        let tags = tagging.at_birth(saved, store_id);
-        let request = FleetRequest::new(cx, saved, wishes, places, spot, tags);
-        let error = match fleet::run(api, cx, saved, &request).await {
-            Ok(launched) => break launched,
-            Err(StepError::Call(error)) => error,
-            Err(other) => return Err(other.into()),
-        };
-        let fewer = error
-            .refusals()
-            .into_iter()
-            .find_map(|(code, message)| tagging.less(code, message));
-        if let Some(less) = fewer {
-            tell_fewer(cx, saved, &error);
-            tagging = less;
-        } else if spot && falls_back(wishes.spot_fallback, &error) {
-            cx.say(format!(
-                "({}) {error}. Trying on-demand...",
-                saved.base.machine_name
-            ));
-            spot = false;
-        } else {
-            return Err(error.into());
-        }
-    };
-    adopt(saved, launched, spot);
-    cx.journal
-        .save_driver(&serde_json::to_value(&*saved).unwrap_or_default())?;
-    if tagging == Tagging::Afterwards {
-        tag_afterwards(api, cx, saved).await;
-    }
-    Ok(())
-}
-
-fn falls_back(fallback: SpotFallback, error: &FleetError) -> bool {
-    let price_counts = fallback == SpotFallback::Any;
-    fallback != SpotFallback::Never
-        && error.all(|code| codes::is_capacity(code) && (price_counts || !codes::is_price(code)))
-}
-
-fn adopt(saved: &mut Saved, launched: Launched, spot: bool) {
-    saved.instance_id = launched.instance;
-    saved.request_spot_instance = spot;
-    if let Some(instance_type) = launched.instance_type {
-        saved.instance_type = instance_type;
     }
 }
 

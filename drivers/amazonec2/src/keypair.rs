@@ -1,24 +1,19 @@
 //! The machine's key pair in EC2: imported under its name, replaced where it is a left-over of this
 //! store, and left alone where it is somebody else's.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::operation::import_key_pair::builders::ImportKeyPairFluentBuilder;
 use aws_sdk_ec2::primitives::Blob;
 use aws_sdk_ec2::types::{KeyPairInfo, ResourceType};
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_flow::{
-    Cancel, Cx, Intent, JournalError, Look, Made, Ownership, StepFailure, UndoOrder, WaitPolicy,
-    wait_until_ready,
-};
+use machine_flow::{Cx, Intent, JournalError, Made, Ownership, StepFailure, UndoOrder};
 use serde_json::json;
 
 use crate::call::CallError;
 use crate::client::Api;
-use crate::launch::SETTLE;
 use crate::request::tag_specification;
 use crate::retry::one_attempt;
 use crate::saved::Saved;
+use crate::settle::{steady, until_certain};
 use crate::tags::{owner_key, owner_tags};
 
 /// The kind of its journal entries.
@@ -97,27 +92,18 @@ async fn put(
         Err(error) if error.is_ambiguous() || is_duplicate(&error) => error,
         Err(error) => return Err(StepFailure::NotMade(error.into())),
     };
-    let policy = WaitPolicy::backing_off(Duration::from_secs(1), Duration::from_secs(8), SETTLE);
-    // What was sent is waited for, and so the wait itself cannot be cancelled; it just ends earlier.
-    let steady = cx.with_cancel(Cancel::new());
-    let settled = wait_until_ready(&steady, "the key pair to be known", policy, || async {
-        match replace(api, &steady, saved, store_id, public).await {
-            // A name that is taken, and by a pair that cannot be seen yet, is not settled either.
-            Err(KeyPairError::Call(error))
-                if (error.is_ambiguous() || is_duplicate(&error))
-                    && cx.cancel.reason().is_none() =>
-            {
-                Ok::<_, std::convert::Infallible>(Look::Pending(error.to_string()))
-            }
-            settled => Ok(Look::Ready(settled)),
-        }
+    // A name that is taken, and by a pair that cannot be seen yet, is not settled either.
+    let is_uncertain = |error: &KeyPairError| matches!(error, KeyPairError::Call(error) if error.is_ambiguous() || is_duplicate(error));
+    let steady = &steady(cx);
+    let settled = until_certain(cx, "the key pair to be known", is_uncertain, || {
+        replace(api, steady, saved, store_id, public)
     });
     match settled.await {
-        Ok(Ok(id)) => Ok(id),
-        Ok(Err(taken @ KeyPairError::Taken(_))) => Err(StepFailure::NotMade(taken)),
+        Some(Ok(id)) => Ok(id),
+        Some(Err(taken @ KeyPairError::Taken(_))) => Err(StepFailure::NotMade(taken)),
         // Who may not ask any more has not heard what became of the first request.
-        Ok(Err(error)) => Err(StepFailure::Unknown(error)),
-        Err(_) => Err(StepFailure::Unknown(uncertain.into())),
+        Some(Err(error)) => Err(StepFailure::Unknown(error)),
+        None => Err(StepFailure::Unknown(uncertain.into())),
     }
 }
 

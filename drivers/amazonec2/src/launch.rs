@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_ec2::operation::run_instances::RunInstancesOutput;
 use aws_sdk_ec2::types::Instance;
 use machine_flow::{
-    Cancel, Cx, Intent, Look, Made, Ownership, StepError, StepFailure, UndoOrder, WaitPolicy,
+    Cx, Intent, Look, Made, Ownership, StepError, StepFailure, UndoOrder, WaitPolicy,
     wait_until_ready,
 };
 
@@ -16,14 +16,12 @@ use crate::lookup::{self, filter};
 use crate::request::LaunchRequest;
 use crate::retry::one_attempt;
 use crate::saved::Saved;
+use crate::settle::until_certain;
 
 /// The kind of its journal entries.
 pub(crate) const KIND: &str = "instance";
 
-/// How long a launch whose answer was lost is asked about again.
-pub(crate) const SETTLE: Duration = Duration::from_secs(60);
-
-/// How long a launch is looked for by its token after that.
+/// How long a launch whose answer was lost, and that nobody answers again, is looked for by its token.
 const LOOK_UP: Duration = Duration::from_secs(10);
 
 /// Launches one candidate, and makes certain whether it was launched.
@@ -68,20 +66,14 @@ async fn settle(
     if let Err(lost) = &answer
         && lost.is_ambiguous()
     {
-        let policy =
-            WaitPolicy::backing_off(Duration::from_secs(1), Duration::from_secs(8), SETTLE);
-        // What was sent is waited for, and so the wait itself cannot be cancelled; it just ends earlier.
-        let steady = cx.with_cancel(Cancel::new());
-        let replayed = wait_until_ready(&steady, "the launch to be answered", policy, || async {
-            match send(api, cx, saved, request).await {
-                Err(error) if error.is_ambiguous() && cx.cancel.reason().is_none() => {
-                    Ok::<_, std::convert::Infallible>(Look::Pending(error.to_string()))
-                }
-                answer => Ok(Look::Ready(answer)),
-            }
-        });
+        let replayed = until_certain(
+            cx,
+            "the launch to be answered",
+            CallError::is_ambiguous,
+            || send(api, cx, saved, request),
+        );
         // Who may not ask any more has not heard what became of the first request.
-        if let Ok(settled) = replayed.await
+        if let Some(settled) = replayed.await
             && settled.as_ref().err().is_none_or(CallError::is_verdict)
         {
             answer = settled;

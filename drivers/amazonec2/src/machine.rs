@@ -15,13 +15,13 @@ use serde_json::{Map, Value};
 use crate::attempts::Attempts;
 use crate::client::{Api, scope};
 use crate::configure::Wishes;
+use crate::fleet_attempts::FleetAttempts;
 use crate::preflight::{self, Findings};
 use crate::rehearsal::Rehearsal;
 use crate::saved::Saved;
 use crate::tags::owner_key;
-use crate::{
-    account, console, examine, fleet_launch, groups, keypair, launch, lifecycle, prune, undo,
-};
+use crate::tries::Tries;
+use crate::{account, console, examine, groups, keypair, launch, lifecycle, prune, undo};
 
 /// A machine of the driver `amazonec2`.
 pub(crate) struct Machine {
@@ -32,7 +32,7 @@ pub(crate) struct Machine {
     pub(crate) wishes: Wishes,
     findings: Findings,
     /// Of the create that is under way.
-    attempts: Option<Attempts>,
+    tries: Option<Tries>,
     api: OnceLock<Api>,
     /// The same with the environment's credentials, once AWS has refused the saved ones.
     renewed: OnceLock<Api>,
@@ -51,7 +51,7 @@ impl Machine {
             saved,
             wishes,
             findings: Findings::default(),
-            attempts: None,
+            tries: None,
             api: OnceLock::new(),
             renewed: OnceLock::new(),
         }
@@ -97,6 +97,13 @@ impl Machine {
             }
             result => result,
         }
+    }
+
+    async fn launch(&mut self, api: &Api, cx: &Cx, mut tries: Tries) -> Result<(), DriverError> {
+        let wishes = &self.wishes;
+        tries.launch(api, cx, &mut self.saved, wishes).await?;
+        self.tries = Some(tries);
+        self.keep(cx)
     }
 
     fn keep(&self, cx: &Cx) -> Result<(), DriverError> {
@@ -166,10 +173,9 @@ impl Driver for Machine {
         ));
         let store = (self.base.store.as_path(), self.base.store_id.as_str());
         if self.saved.use_fleet {
-            let places = &self.findings.places;
-            let wishes = &self.wishes;
-            let launch = fleet_launch::launch(&api, cx, &mut self.saved, wishes, places, store.1);
-            return Box::pin(launch).await;
+            let (places, wishes) = (&self.findings.places, &self.wishes);
+            let tries = FleetAttempts::new(&api, cx, &self.saved, wishes, places, store);
+            return Box::pin(self.launch(&api, cx, Tries::Fleets(tries))).await;
         }
         let found = &self.findings.groups;
         let group_ids = groups::ensure(&api, cx, &self.saved, &self.wishes, found).await?;
@@ -182,12 +188,8 @@ impl Driver for Machine {
         }
         self.keep(cx)?;
         let places = &self.findings.places;
-        let mut attempts = Attempts::new(&api, cx, &self.saved, &self.wishes, places, store);
-        attempts
-            .launch(&api, cx, &mut self.saved, &self.wishes)
-            .await?;
-        self.attempts = Some(attempts);
-        self.keep(cx)?;
+        let tries = Attempts::new(&api, cx, &self.saved, &self.wishes, places, store);
+        self.launch(&api, cx, Tries::OneByOne(tries)).await?;
         cx.debug(format!(
             "launched {} with the private address {}",
             self.saved.instance_id, self.saved.private_ip_address
@@ -196,21 +198,17 @@ impl Driver for Machine {
     }
 
     async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError> {
-        let (code, attempts) = (lifecycle::code_of(ended), self.attempts.take());
-        let (Some(code), Some(mut attempts)) = (code, attempts) else {
+        let (code, tries) = (lifecycle::code_of(ended), self.tries.take());
+        let (Some(code), Some(mut tries)) = (code, tries) else {
             return Ok(false);
         };
-        if !attempts.moves_on(cx, &self.saved, code) {
+        if !tries.moves_on(cx, &self.saved, code) {
             return Ok(false);
         }
         let api = self.api().clone();
         undo::settle_ended(&api, cx, &mut self.saved).await?;
         self.keep(cx)?;
-        attempts
-            .launch(&api, cx, &mut self.saved, &self.wishes)
-            .await?;
-        self.attempts = Some(attempts);
-        self.keep(cx)?;
+        self.launch(&api, cx, tries).await?;
         Ok(true)
     }
 

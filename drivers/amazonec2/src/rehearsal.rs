@@ -19,7 +19,7 @@ use crate::request::LaunchRequest;
 use crate::saved::Saved;
 use crate::tagging::{Tagging, refusal};
 use crate::tags::owner_tags;
-use crate::{groups, launch, undo};
+use crate::{fleet_attempts, groups, launch, undo};
 
 /// A call that was carried out, though it was asked not to be.
 #[derive(Debug, thiserror::Error)]
@@ -258,15 +258,12 @@ impl Rehearsal<'_> {
 
     async fn fleet(&self) -> Result<Vec<String>, DriverError> {
         let (saved, mut tagging) = (self.saved, Tagging::default());
+        let spot = saved.request_spot_instance;
+        let types = &self.wishes.instance_types;
+        let all = fleet_attempts::choices(types, &self.findings.places, spot, false);
         loop {
-            let request = FleetRequest::new(
-                self.cx,
-                saved,
-                self.wishes,
-                &self.findings.places,
-                saved.request_spot_instance,
-                tagging.at_birth(saved, self.store_id),
-            );
+            let tags = tagging.at_birth(saved, self.store_id);
+            let request = FleetRequest::new(self.cx, saved, &all, spot, tags);
             let answer = self
                 .api
                 .call(self.cx, "CreateFleet", |probe| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Effect, Fault, Lab, Market, Shortage};
-use machine_driver::{Driver, DriverError, DriverErrorKind, DriverKind};
+use machine_driver::{DriverErrorKind, DriverKind};
 use machine_flow::{Journal, Phase};
 use room::Room;
 
@@ -184,13 +184,6 @@ async fn spot_is_exhausted_before_on_demand_and_a_price_is_the_same_everywhere()
     }
 }
 
-/// How a machine ended that was pending for 20 s.
-async fn end_of(room: &Room, machine: &dyn Driver) -> DriverError {
-    assert!(machine.ended(&room.cx).await.is_none());
-    room.lab.clock().advance(Duration::from_secs(20));
-    machine.ended(&room.cx).await.unwrap()
-}
-
 #[tokio::test]
 async fn a_launch_that_comes_to_nothing_is_settled_and_repeated_elsewhere() {
     for (code, market) in [
@@ -204,7 +197,7 @@ async fn a_launch_that_comes_to_nothing_is_settled_and_repeated_elsewhere() {
         flags.push(("request-spot-instance", market));
         let mut machine = room.created(&flags).await;
         let first = machine.save()["InstanceId"].clone();
-        let ended = end_of(&room, &*machine).await;
+        let ended = room.end_of(&*machine).await;
         assert_eq!(ended.kind, DriverErrorKind::Capacity, "{ended}");
         assert!(machine.relaunch(&ended, &room.cx).await.unwrap());
         machine.await_address(&room.cx).await.unwrap();
@@ -262,7 +255,7 @@ async fn what_ended_for_another_reason_is_not_repeated() {
     room.lab
         .shortage(Shortage::new("Client.VolumeLimitExceeded").after_launch());
     let mut machine = room.created(&TYPES).await;
-    let ended = end_of(&room, &*machine).await;
+    let ended = room.end_of(&*machine).await;
     assert_eq!(ended.kind, DriverErrorKind::Ended, "{ended}");
     assert!(!machine.relaunch(&ended, &room.cx).await.unwrap());
     assert_eq!(room.lab.count("RunInstances"), 1);
@@ -278,7 +271,7 @@ async fn what_cannot_be_settled_is_not_left_for_another() {
     );
     let mut machine = room.created(&TYPES).await;
     let first = machine.save()["InstanceId"].clone();
-    let ended = end_of(&room, &*machine).await;
+    let ended = room.end_of(&*machine).await;
     let denied = room
         .lab
         .inject(Fault::error("TerminateInstances", "UnauthorizedOperation").always());

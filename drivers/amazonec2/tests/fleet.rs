@@ -4,68 +4,10 @@
 
 mod room;
 
-use driver_amazonec2::AmazonEc2;
-use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Denial, Effect, Fault, Market, Shortage};
-use machine_driver::{Driver, DriverErrorKind, DriverKind, KeyPlan};
-use room::{AMI, REGION, Room};
-
-/// A room with a launch template, the key pair that it names, and the key's file.
-struct Fleet {
-    room: Room,
-    key: String,
-}
-
-impl Fleet {
-    async fn new() -> Self {
-        let room = Room::new().await;
-        // Any machine's key pair will do as the user's own.
-        room.created(&[]).await;
-        room.lab.add_launch_template(
-            ACCOUNT,
-            REGION,
-            "workers",
-            &[
-                ("ImageId", AMI),
-                ("InstanceType", "c5.large"),
-                ("KeyName", "e1"),
-                ("SubnetId", &room.subnets[&'a']),
-            ],
-        );
-        room.lab.clear_calls();
-        let key = room.store.path().join("key");
-        std::fs::write(&key, "private").unwrap();
-        Self {
-            key: key.display().to_string(),
-            room,
-        }
-    }
-
-    fn machine(&self, more: &[(&str, &str)]) -> Box<dyn Driver> {
-        let mut flags = vec![
-            ("use-fleet", "true"),
-            ("launch-template", "workers"),
-            ("ssh-keypath", &self.key),
-        ];
-        flags.extend(more);
-        let options = room::options(&self.room.flags(&flags));
-        AmazonEc2
-            .configure(&self.room.base("f1"), &options)
-            .unwrap()
-    }
-
-    fn sent(&self) -> std::collections::BTreeMap<String, String> {
-        let calls = self.room.lab.calls();
-        let call = calls.iter().find(|call| call.action == "CreateFleet");
-        call.unwrap().params.clone()
-    }
-
-    /// The instances of the fleet's machine.
-    fn live(&self) -> Vec<ec2_lab::ec2::Instance> {
-        let all = self.room.lab.live_instances().into_iter();
-        all.filter(|i| self.room.lab.tags(&i.id).contains_key("aws:ec2:fleet-id"))
-            .collect()
-    }
-}
+use ec2_lab::ec2::{ACCESS_KEY, Denial, Effect, Fault, Market, Shortage};
+use machine_driver::{DriverErrorKind, KeyPlan};
+use room::AMI;
+use room::fleet::Fleet;
 
 #[tokio::test]
 async fn one_call_asks_for_every_type_in_every_subnet() {

@@ -6,6 +6,8 @@
     reason = "each test file is a crate of its own that uses a part of it"
 )]
 
+pub mod fleet;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -205,6 +207,13 @@ impl Room {
         AmazonEc2
             .load(&self.base("e1"), &self.journal.driver())
             .unwrap()
+    }
+
+    /// How a machine ended that was pending for 20 s.
+    pub async fn end_of(&self, machine: &dyn Driver) -> DriverError {
+        assert!(machine.ended(&self.cx).await.is_none());
+        self.lab.clock().advance(Duration::from_secs(20));
+        machine.ended(&self.cx).await.unwrap()
     }
 
     pub async fn undo(&self, machine: &dyn Driver) -> UndoReport<DriverError> {
