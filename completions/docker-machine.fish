@@ -92,13 +92,13 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-retries -d 'Retries of a call that failed for now; -1 disables them [default: 5]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-ami -d 'Machine image (default: the newest Ubuntu LTS) [$AWS_AMI]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-instance-type -d 'Instance type; repeated: the others serve where EC2 has no capacity for the last one [default: t2.micro] [$AWS_INSTANCE_TYPE]' -r
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-device-name -d 'Root device (default: the image\'s own) [default: /dev/sda1] [$AWS_DEVICE_NAME]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-device-name -d 'Root device; the default yields to the image\'s own [default: /dev/sda1] [$AWS_DEVICE_NAME]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-root-size -d 'Size of the root volume in GB [default: 16] [$AWS_ROOT_SIZE]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-volume-type -d 'Type of the root volume [default: gp2] [$AWS_VOLUME_TYPE]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-volume-kms-key -d 'KMS key that encrypts the root volume [$AWS_VOLUME_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-kms-key -d 'Same as --amazonec2-volume-kms-key [$AWS_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-iam-instance-profile -d 'IAM instance profile [$AWS_INSTANCE_PROFILE]' -r
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-ssh-user -d 'Login name (default: the image\'s own) [default: ubuntu] [$AWS_SSH_USER]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-ssh-user -d 'Login name; the default yields to the image\'s own [default: ubuntu] [$AWS_SSH_USER]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-ssh-port -d 'Port of sshd [default: 22] [$AWS_SSH_PORT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-ssh-keypath -d 'Private key to log in with, instead of a new one [$AWS_SSH_KEYPATH]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-keypair-name -d 'Existing key pair; needs --amazonec2-ssh-keypath [$AWS_KEYPAIR_NAME]' -r
@@ -160,13 +160,13 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-retries -d 'Retries of a call that failed for now; -1 disables them [default: 5]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-ami -d 'Machine image (default: the newest Ubuntu LTS) [$AWS_AMI]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-instance-type -d 'Instance type; repeated: the others serve where EC2 has no capacity for the last one [default: t2.micro] [$AWS_INSTANCE_TYPE]' -r
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-device-name -d 'Root device (default: the image\'s own) [default: /dev/sda1] [$AWS_DEVICE_NAME]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-device-name -d 'Root device; the default yields to the image\'s own [default: /dev/sda1] [$AWS_DEVICE_NAME]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-root-size -d 'Size of the root volume in GB [default: 16] [$AWS_ROOT_SIZE]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-volume-type -d 'Type of the root volume [default: gp2] [$AWS_VOLUME_TYPE]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-volume-kms-key -d 'KMS key that encrypts the root volume [$AWS_VOLUME_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-kms-key -d 'Same as --amazonec2-volume-kms-key [$AWS_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-iam-instance-profile -d 'IAM instance profile [$AWS_INSTANCE_PROFILE]' -r
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-ssh-user -d 'Login name (default: the image\'s own) [default: ubuntu] [$AWS_SSH_USER]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-ssh-user -d 'Login name; the default yields to the image\'s own [default: ubuntu] [$AWS_SSH_USER]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-ssh-port -d 'Port of sshd [default: 22] [$AWS_SSH_PORT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-ssh-keypath -d 'Private key to log in with, instead of a new one [$AWS_SSH_KEYPATH]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-keypair-name -d 'Existing key pair; needs --amazonec2-ssh-keypath [$AWS_KEYPAIR_NAME]' -r
@@ -248,13 +248,13 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l 
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-retries -d 'Retries of a call that failed for now; -1 disables them [default: 5]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-ami -d 'Machine image (default: the newest Ubuntu LTS) [$AWS_AMI]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-instance-type -d 'Instance type; repeated: the others serve where EC2 has no capacity for the last one [default: t2.micro] [$AWS_INSTANCE_TYPE]' -r
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-device-name -d 'Root device (default: the image\'s own) [default: /dev/sda1] [$AWS_DEVICE_NAME]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-device-name -d 'Root device; the default yields to the image\'s own [default: /dev/sda1] [$AWS_DEVICE_NAME]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-root-size -d 'Size of the root volume in GB [default: 16] [$AWS_ROOT_SIZE]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-volume-type -d 'Type of the root volume [default: gp2] [$AWS_VOLUME_TYPE]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-volume-kms-key -d 'KMS key that encrypts the root volume [$AWS_VOLUME_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-kms-key -d 'Same as --amazonec2-volume-kms-key [$AWS_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-iam-instance-profile -d 'IAM instance profile [$AWS_INSTANCE_PROFILE]' -r
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-ssh-user -d 'Login name (default: the image\'s own) [default: ubuntu] [$AWS_SSH_USER]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-ssh-user -d 'Login name; the default yields to the image\'s own [default: ubuntu] [$AWS_SSH_USER]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-ssh-port -d 'Port of sshd [default: 22] [$AWS_SSH_PORT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-ssh-keypath -d 'Private key to log in with, instead of a new one [$AWS_SSH_KEYPATH]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-keypair-name -d 'Existing key pair; needs --amazonec2-ssh-keypath [$AWS_KEYPAIR_NAME]' -r

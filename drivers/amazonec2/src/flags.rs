@@ -70,7 +70,7 @@ fn launch() -> Vec<FlagSpec> {
         text(
             "amazonec2-device-name",
             "AWS_DEVICE_NAME",
-            "Root device (default: the image's own)",
+            "Root device; the default yields to the image's own",
         )
         .default_text("/dev/sda1"),
         FlagSpec::int("amazonec2-root-size", 16, "Size of the root volume in GB")
@@ -105,7 +105,7 @@ fn launch() -> Vec<FlagSpec> {
         text(
             "amazonec2-ssh-user",
             "AWS_SSH_USER",
-            "Login name (default: the image's own)",
+            "Login name; the default yields to the image's own",
         )
         .default_text("ubuntu"),
         FlagSpec::int("amazonec2-ssh-port", 22, "Port of sshd").env("AWS_SSH_PORT"),
