@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Arg, Command, value_parser};
+use clap::{Arg, ArgAction, Command, value_parser};
 
 use bench::Result;
 use table::Row;
@@ -40,6 +40,14 @@ fn main() -> ExitCode {
             "Which docker-machine, instead of what cargo static has built",
         ))
         .arg(path("beside", "Another one to compare it with"))
+        .arg(
+            Arg::new("only")
+                .long("only")
+                .value_name("PART")
+                .action(ArgAction::Append)
+                .value_parser(PARTS)
+                .help("Measures this part alone"),
+        )
         .subcommand(
             Command::new("measure")
                 .hide(true)
@@ -61,10 +69,10 @@ fn main() -> ExitCode {
         None => {
             let binary = matches.get_one::<PathBuf>("bin");
             let binary = binary.cloned().unwrap_or_else(bench::shipped);
-            compare(
-                &binary,
-                matches.get_one::<PathBuf>("beside").map(PathBuf::as_path),
-            )
+            let beside = matches.get_one::<PathBuf>("beside");
+            let only = matches.get_many::<String>("only").unwrap_or_default();
+            let only: Vec<&str> = only.map(String::as_str).collect();
+            compare(&binary, beside.map(PathBuf::as_path), &only)
         }
     };
     match done {
@@ -76,31 +84,46 @@ fn main() -> ExitCode {
     }
 }
 
-fn compare(binary: &Path, beside: Option<&Path>) -> Result<()> {
-    let rows = all(binary)?;
-    let others = beside.map(all).transpose()?;
+/// What can be measured by itself.
+const PARTS: [&str; 6] = ["short", "create", "pending", "creates", "ls", "size"];
+
+fn compare(binary: &Path, beside: Option<&Path>, only: &[&str]) -> Result<()> {
+    let rows = all(binary, only)?;
+    let others = beside.map(|path| all(path, only)).transpose()?;
     table::print(&rows, others.as_deref());
     Ok(())
 }
 
-fn all(binary: &Path) -> Result<Vec<Row>> {
+fn all(binary: &Path, only: &[&str]) -> Result<Vec<Row>> {
     let binary = binary.canonicalize().map_err(|error| {
         let path = binary.display();
         format!("no docker-machine at {path} ({error}): build one with cargo static")
     })?;
+    let mut rows = Vec::new();
+    for part in PARTS {
+        if !only.is_empty() && !only.contains(&part) {
+            continue;
+        }
+        match part {
+            "short" => rows.extend(alone(short::rows(&binary))?),
+            "create" => rows.push(alone(creates::ready(&binary))?),
+            "pending" => rows.push(alone(creates::pending(&binary))?),
+            "creates" => rows.push(alone(creates::at_once(&binary))?),
+            "ls" => rows.extend(alone(lists::rows(&binary))?),
+            _ => rows.push(size(&binary)?),
+        }
+    }
+    Ok(rows)
+}
+
+fn size(binary: &Path) -> Result<Row> {
     let size = binary.metadata()?.len();
-    let mut rows = alone(short::rows(&binary))?;
-    rows.push(alone(creates::ready(&binary))?);
-    rows.push(alone(creates::pending(&binary))?);
-    rows.push(alone(creates::at_once(&binary))?);
-    rows.extend(alone(lists::rows(&binary))?);
-    rows.push(Row {
+    Ok(Row {
         what: "the executable",
         goal: "≤ 14 MB",
         is: format!("{:.1} MB", size as f64 / 1e6),
         time: Duration::ZERO,
-    });
-    Ok(rows)
+    })
 }
 
 /// Runs a part in a runtime of its own: with it, all that its lab still listens on has gone when the
