@@ -1,0 +1,141 @@
+//! How much of a runner manager the executable that ships takes: memory, stack, disk.
+//!
+//! `DOCKER_MACHINE_STATIC` names it, as `cargo static` has built it; `tests/run` sets it. What is built for tests is
+//! larger.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ec2_lab::hosts::{ExecFault, HostOptions};
+use machine_tests::flows::{Flow, Home};
+use machine_tests::{built, left_out, tell};
+use serde_json::Value;
+use tokio::process::Command;
+
+/// A flow of the executable that ships; `None` where there is none.
+async fn flow(what: &str, options: HostOptions) -> Option<Flow> {
+    let Some(binary) = std::env::var_os("DOCKER_MACHINE_STATIC") else {
+        left_out(what, "DOCKER_MACHINE_STATIC names no executable");
+        return None;
+    };
+    let mut flow = Flow::with_hosts(options).await;
+    flow.home = Home::of(PathBuf::from(binary).canonicalize().unwrap());
+    Some(flow)
+}
+
+fn create(flow: &Flow, name: &str) -> Vec<String> {
+    let mut argv = vec!["create".to_owned()];
+    argv.extend(flow.flags_with_ids());
+    argv.push(name.to_owned());
+    argv
+}
+
+/// Runs a command to its end; returns the most memory it had, in KiB. The process that starts it is a small one,
+/// since the kernel's figure begins with the memory of that (getrusage(2)).
+async fn peak(flow: &Flow, argv: &[String]) -> u64 {
+    let mut measure = Command::new(built("benches"));
+    measure.args(["measure", "1", "--"]);
+    measure.arg(flow.home.binary()).args(argv);
+    let ended = flow.home.end(measure, b"").await.ok();
+    let sample: Value = serde_json::from_str(ended.out.lines().last().unwrap()).unwrap();
+    assert_eq!(sample["status"], 0, "{ended}");
+    let peak = sample["peak_kib"].as_u64().unwrap();
+    tell(&format!("{}: {:.1} MiB", argv[0], peak as f64 / 1024.0));
+    peak
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_command_at_a_time() {
+    let Some(flow) = flow("memory of one command", HostOptions::default()).await else {
+        return;
+    };
+    let most = peak(&flow, &create(&flow, "m1")).await;
+    assert!(most <= 16 * 1024, "create: {most} KiB");
+    for argv in [
+        &["--version"][..],
+        &["inspect", "m1"],
+        &["ip", "m1"],
+        &["url", "m1"],
+        &["ls", "-q"],
+    ] {
+        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        let most = peak(&flow, &argv).await;
+        assert!(most <= 8 * 1024, "{argv:?}: {most} KiB");
+    }
+    let most = peak(&flow, &["config".to_owned(), "m1".to_owned()]).await;
+    assert!(most <= 12 * 1024, "config: {most} KiB");
+}
+
+/// The stack of its main thread is what the system gives it: RUST_MIN_STACK is for builds without optimisation.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_stack_is_enough() {
+    let Some(flow) = flow("a small stack", HostOptions::default()).await else {
+        return;
+    };
+    let argv = create(&flow, "m1").join(" ");
+    let line = format!(
+        "ulimit -s 512; docker-machine {argv}; docker-machine ls; docker-machine ssh m1 true; docker-machine rm -y m1"
+    );
+    let ended = flow.home.shell(&line).await.ok();
+    assert!(ended.out.contains("Running"), "{ended}");
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_disk() {
+    if let Some(flow) = flow("the executable's size", HostOptions::default()).await {
+        let bytes = flow.home.binary().metadata().unwrap().len();
+        assert!(bytes <= 14_000_000, "{bytes} bytes");
+    }
+}
+
+const CREATES: usize = 20;
+
+/// Creates that all have launched, are logged in, and wait for their host's work.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_creates_at_once() {
+    let options = HostOptions {
+        exec_faults: BTreeMap::from([(1, ExecFault::Hang)]),
+        ..HostOptions::default()
+    };
+    let Some(flow) = flow("memory of many creates", options).await else {
+        return;
+    };
+    let mut creates = Vec::new();
+    for number in 0..CREATES {
+        creates.push(flow.home.start(create(&flow, &format!("m{number}"))));
+    }
+    let at_work = |host: &ec2_lab::hosts::HostView| !host.counts().execs.is_empty();
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    while flow
+        .hosts
+        .hosts()
+        .iter()
+        .filter(|host| at_work(host))
+        .count()
+        < CREATES
+    {
+        tick.tick().await;
+        for create in &mut creates {
+            assert_eq!(create.try_wait().unwrap(), None, "a create has ended");
+        }
+    }
+    let sizes = creates
+        .iter()
+        .map(|create| proportional(create.id().unwrap()));
+    let each = sizes.sum::<u64>() * 1024 / CREATES as u64;
+    tell(&format!(
+        "{CREATES} creates: {:.1} MB each",
+        each as f64 / 1e6
+    ));
+    assert!(each <= 12_000_000, "{each} bytes each");
+}
+
+/// What a process has to itself, and its part of what it shares, in KiB (proc(5), `smaps_rollup`).
+fn proportional(id: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap();
+    let size = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let size = size.unwrap().split_whitespace().next().unwrap();
+    size.parse().unwrap()
+}
