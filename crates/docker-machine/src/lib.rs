@@ -9,6 +9,7 @@ pub mod cli;
 pub mod commands;
 pub mod console;
 mod context;
+mod descriptors;
 pub mod drivers;
 pub mod environment;
 pub mod failure;

@@ -1,6 +1,7 @@
 //! The shared CA and client certificate, and each machine's own.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use machine_flow::Cx;
@@ -10,6 +11,9 @@ use machine_types::{MachineName, Secret};
 
 use crate::machine::Machine;
 use crate::{Error, Library};
+
+/// Identities, each beside the texts that it was read from: key, CA and certificate.
+pub(crate) type Identities = Mutex<Vec<((Secret, String, String), Identity)>>;
 
 /// The certificates that are on their way to the machine: they count beside `server.pem` until a
 /// rotation is over, so that a crash in between cuts nobody off.
@@ -249,10 +253,23 @@ impl Library {
         Dialer::tls(&identity, &pins, self.ambient.now(), within).map_err(Error::Certificates)
     }
 
+    /// Reads who we are to an engine. Most machines have copies of the same three files: what they say is worked
+    /// out once.
     fn identity(&self, ca: &Path, cert: &Path, key: &Path) -> Result<Identity, Error> {
         let text = |path| self.store.read_text(path);
-        let key_text = Secret::from(text(key)?);
-        Identity::from_pem(&text(ca)?, &text(cert)?, &key_text).map_err(in_file(cert))
+        let texts = (Secret::from(text(key)?), text(ca)?, text(cert)?);
+        // Whoever panicked with it had nothing half done.
+        let mut known = self
+            .identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, identity)) = known.iter().find(|(read, _)| *read == texts) {
+            return Ok(identity.clone());
+        }
+        let (key_text, ca_text, cert_text) = &texts;
+        let made = Identity::from_pem(ca_text, cert_text, key_text).map_err(in_file(cert))?;
+        known.push((texts, made.clone()));
+        Ok(made)
     }
 
     pub(crate) fn certificate(&self, path: &Path) -> Result<Certificate, Error> {

@@ -12,6 +12,7 @@ use machine_store::Store;
 use machine_types::{MachineName, SwarmOptions};
 
 use crate::Error;
+use crate::certificates::Identities;
 
 /// What the binary read out of flags and environment, once.
 #[derive(Debug, Clone)]
@@ -67,6 +68,7 @@ pub struct Library {
     pub(crate) events: Arc<dyn Events>,
     pub(crate) hook: Arc<dyn Hook>,
     pub(crate) fetch: Option<Arc<dyn FetchScript>>,
+    pub(crate) identities: Identities,
 }
 
 impl Library {
@@ -88,6 +90,7 @@ impl Library {
             events,
             hook: Arc::new(()),
             fetch: None,
+            identities: Identities::default(),
         }
     }
 

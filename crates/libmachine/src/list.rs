@@ -17,10 +17,6 @@ use machine_types::{EngineOptions, MachineName, MachineState, SwarmOptions};
 use crate::Library;
 use crate::machine::Machine;
 
-/// How many machines are connected to at once: a process may have 1024 descriptors by default
-/// (getrlimit(2)), and `doctor` takes two for each.
-pub(crate) const AT_ONCE: usize = 256;
-
 /// What `ls` wants to know.
 #[derive(Debug, Clone)]
 pub struct ListOptions {
@@ -28,6 +24,8 @@ pub struct ListOptions {
     pub names: Option<Vec<String>>,
     /// How long a machine may take to answer.
     pub timeout: Duration,
+    /// How many machines are connected to at once, a descriptor for each: the others wait until it is their turn.
+    pub at_once: usize,
     /// `DOCKER_HOST`, which makes one of them the active one.
     pub docker_host: Option<String>,
 }
@@ -116,7 +114,10 @@ impl Library {
                     (index, item)
                 }
             });
-        let lines: Vec<(usize, ListItem)> = iter(lines).buffered(AT_ONCE).collect().await;
+        let lines: Vec<(usize, ListItem)> = iter(lines)
+            .buffer_unordered(options.at_once.max(1))
+            .collect()
+            .await;
         for (index, item) in lines {
             items[index] = Some(item);
         }

@@ -9,6 +9,7 @@ use super::{About, Command};
 use crate::argv::Flag;
 use crate::cli::Arguments;
 use crate::context::Context;
+use crate::descriptors::room_for_connections;
 use crate::failure::Failure;
 use crate::listing::{self, order};
 
@@ -44,6 +45,7 @@ impl Command for Active {
             return Err(Failure::new("Error: Too many arguments given"));
         }
         let options = ListOptions {
+            at_once: room_for_connections(),
             names: None,
             timeout: listing::timeout(&arguments.options),
             docker_host: cx.world.environment.get("DOCKER_HOST").map(str::to_owned),

@@ -8,6 +8,7 @@ use super::{About, Command};
 use crate::argv::Flag;
 use crate::cli::Arguments;
 use crate::context::Context;
+use crate::descriptors::room_for_connections;
 use crate::failure::Failure;
 use crate::listing::filter::{Facts, FilterError, Filters};
 use crate::listing::format::Format;
@@ -107,6 +108,7 @@ async fn list(
     names: Vec<String>,
 ) -> Result<Vec<ListItem>, Failure> {
     let options = ListOptions {
+        at_once: room_for_connections(),
         names: Some(names),
         timeout: listing::timeout(&arguments.options),
         docker_host: cx.world.environment.get("DOCKER_HOST").map(str::to_owned),

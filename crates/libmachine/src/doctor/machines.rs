@@ -9,9 +9,13 @@ use machine_types::{DockerUrl, MachineState};
 
 use super::{PATIENCE, failed};
 use crate::connect::DIAL;
-use crate::list::{AT_ONCE, one_line};
+use crate::list::one_line;
 use crate::machine::Machine;
 use crate::{Error, Library};
+
+/// How many machines are connected to at once: a process may have 1024 descriptors by default
+/// (getrlimit(2)), and each takes two.
+const AT_ONCE: usize = 256;
 
 impl Library {
     pub(super) async fn examine_machines(&self, machines: &[Machine]) -> Vec<Check> {
