@@ -126,6 +126,25 @@ async fn an_ended_client_certificate_is_issued_anew_by_the_same_ca() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_listing_issues_an_ended_client_certificate_anew() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    flow.create("m2", &[]).await.ok();
+    let ended = client(&Pair::read(&certs(&flow), "ca", "ca-key"), -1);
+    let machines = ["m1", "m2"].map(|name| flow.home.machine(name));
+    for directory in machines.iter().chain([&certs(&flow)]) {
+        ended.write(directory, "cert", "key");
+    }
+    let listed = flow.home.run(["ls"]).await.ok();
+    assert_eq!(listed.out.matches(" v2").count(), 2, "{listed}");
+    let new = Pair::read(&certs(&flow), "cert", "key");
+    assert_ne!(new, ended);
+    for directory in &machines {
+        assert_eq!(Pair::read(directory, "cert", "key"), new);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_certificate_of_any_ca_that_the_machine_trusts_is_brought_to_it() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();

@@ -194,14 +194,34 @@ async fn the_timer_and_its_service_are_units_that_systemd_takes() {
     assert_eq!(verified.err, "", "{verified}");
 }
 
+/// What the service says behind `KEY=`.
+fn of_service(key: &str) -> String {
+    let service = std::fs::read_to_string(contrib().join("docker-machine-prune.service")).unwrap();
+    let mut lines = service.lines();
+    let line = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    line.unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_without_machines_is_no_failure_of_the_timer() {
+    let flow = Flow::start().await;
+    // systemd's own doubling of the shell's dollar.
+    let condition = of_service("ExecCondition").replace("$$", "$");
+    assert_ne!(flow.home.shell(&condition).await.code, Some(0));
+    flow.create("m1", &[]).await.ok();
+    flow.home.shell(&condition).await.ok();
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    assert_ne!(flow.home.shell(&condition).await.code, Some(0));
+    // What rm could not settle is left to prune.
+    let grave = flow.home.store().join(".tombstones/m1-0123456789abcdef");
+    std::fs::create_dir_all(grave).unwrap();
+    flow.home.shell(&condition).await.ok();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_timer_runs_removes_what_was_left_behind() {
     let flow = Flow::start().await;
-    let service = std::fs::read_to_string(contrib().join("docker-machine-prune.service")).unwrap();
-    let command = service
-        .lines()
-        .find_map(|line| line.strip_prefix("ExecStart="))
-        .unwrap();
+    let command = of_service("ExecStart");
     let arguments = command.strip_prefix("/usr/bin/docker-machine ").unwrap();
     // A store with a machine, and an instance that carries its tags and that it does not know.
     flow.create("m1", &[]).await.ok();

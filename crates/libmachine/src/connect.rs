@@ -135,6 +135,8 @@ impl Library {
         }
     }
 
+    /// Asks an engine for its version. One that does not take our certificate is asked again with a new one,
+    /// where the old one comes to its end.
     pub(crate) async fn engine_version(
         &self,
         machine: &Machine,
@@ -142,7 +144,16 @@ impl Library {
     ) -> Result<String, Error> {
         let url = machine.driver.docker_host().unwrap_or_default();
         let engine = DockerUrl::parse(&url).ok_or(Error::NoEngineToAsk(url))?;
-        match self.dialer(machine, within)?.version(&engine).await {
+        let mut asked = self.dialer(machine, within)?.version(&engine).await;
+        if let Err(DialError::Rejected { .. }) = asked {
+            let cx = self.context_about(&machine.name);
+            match self.renew_own_client_certificate(machine, &cx).await {
+                Ok(true) => asked = self.dialer(machine, within)?.version(&engine).await,
+                Ok(false) => {}
+                Err(error) => cx.debug(one_line(error)),
+            }
+        }
+        match asked {
             Ok(said) => Ok(machine_types::printable(said.version.as_bytes())),
             Err(DialError::Refused { .. }) => Err(Error::EngineRefused),
             Err(error) => Err(Error::Engine(error)),

@@ -174,15 +174,15 @@ impl Library {
 
     /// Brings the shared client certificate into the directory of a machine whose own copy comes to its
     /// end, having issued a new one of the same CA where that is at its end, too. Without it the machine's engine
-    /// would refuse us, and GitLab Runner remove the machine.
+    /// would refuse us, and GitLab Runner remove the machine. Returns whether it has a new one.
     pub(crate) async fn renew_own_client_certificate(
         &self,
         machine: &Machine,
         cx: &Cx,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let file = |file| self.store.file(&machine.name, file);
         if !self.is_our_own_client() || !self.ends_within(&file(MachineFile::Cert), LAST_DAY) {
-            return Ok(());
+            return Ok(false);
         }
         // The machine's engine knows only the CAs that it was given.
         let trusted = self.all_certificates(&file(MachineFile::Ca))?;
@@ -191,15 +191,16 @@ impl Library {
             Ok::<bool, Error>(trusted.iter().any(|ca| shared.is_signed_by(ca)))
         };
         if !self.client_is_ending() && !is_trusted()? {
-            return Ok(());
+            return Ok(false);
         }
         let _lock = self.store.lock_bootstrap(IN_PASSING, cx).await?;
         if self.client_is_ending() {
             self.issue_client_certificate(cx)?;
         }
-        if is_trusted()? {
+        let is_trusted = is_trusted()?;
+        if is_trusted {
             self.copy_client_certificate(machine)?;
         }
-        Ok(())
+        Ok(is_trusted)
     }
 }
