@@ -1,13 +1,17 @@
 //! What the documents show is true: their commands run, their flags exist, and what they point at is there.
 //!
 //! In a code block, a line that begins with `$ ` is run, in order, in a home of the document's own, against a lab;
-//! every other `docker-machine` line is only read by the binary's own parser.
+//! every other `docker-machine` line is only read by the binary's own parser. What installs, builds and enables is run
+//! or looked up by a test of its own.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ec2_lab::ec2::{Cidr, Lab};
 use ec2_lab::hosts::{HostOptions, SimulatedHosts};
+use machine_tests::built;
 use machine_tests::flows::{Ended, Home};
+use tokio::process::Command;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -165,6 +169,134 @@ async fn every_command_and_flag_that_is_shown_exists() {
         }
     }
     assert!(seen > 20, "{seen}");
+}
+
+/// The long flags that a command's help has.
+async fn flags(home: &Home, argv: &[&str]) -> BTreeSet<String> {
+    let help = home.run(argv.iter().chain(&["--help"])).await.ok();
+    let words = help.out.split([' ', '\n', ',', '[', '=', '.']);
+    let flags = words.filter(|word| word.starts_with("--"));
+    flags.map(str::to_owned).collect()
+}
+
+/// What stands in backquotes in the running text and in the tables.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_flag_that_is_told_of_exists() {
+    let home = Home::new();
+    let help = home.run(["--help"]).await.ok();
+    let is_command = |line: &&str| line.starts_with("  ") && !line.trim().starts_with('-');
+    let commands = help.out.lines().filter(is_command).map(first);
+    let mut known = BTreeMap::new();
+    for command in commands.filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+    {
+        known.insert(command.to_owned(), flags(&home, &[command]).await);
+    }
+    for driver in ["amazonec2", "generic", "none"] {
+        let more = flags(&home, &["create", "--driver", driver]).await;
+        known.get_mut("create").unwrap().extend(more);
+    }
+    let all: BTreeSet<&String> = known.values().flatten().collect();
+    let global = flags(&home, &[]).await;
+    let span = regex::Regex::new("`([^`\n]+)`").unwrap();
+    let flag = regex::Regex::new("--[a-z][a-z0-9-]*[a-z0-9]").unwrap();
+    let is_ours = |flag: &str| {
+        ["amazonec2", "engine", "generic", "tls", "swarm"]
+            .iter()
+            .any(|prefix| flag.starts_with(&format!("--{prefix}-")))
+    };
+    let mut seen = 0;
+    for (path, text) in documents() {
+        for span in span.captures_iter(&text) {
+            let span = &span[1];
+            let command = known.get(first(span.trim_start_matches("docker-machine ")));
+            for found in flag.find_iter(span).map(|found| found.as_str().to_owned()) {
+                let exists = match command {
+                    Some(flags) => flags.contains(&found),
+                    None if is_ours(&found) => all.contains(&found) || global.contains(&found),
+                    None => continue,
+                };
+                assert!(exists, "{}: {found} in `{span}`", path.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 30, "{seen}");
+}
+
+/// The lines of a document that begin with one of these programs.
+fn lines_of(document: &str, programs: &[&str]) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(document)).unwrap();
+    let lines = code(&text)
+        .into_iter()
+        .filter(|line| programs.contains(&first(line)));
+    lines.map(str::to_owned).collect()
+}
+
+/// Installing, swapping and swapping back, as it is written, in a directory that stands for `/usr/local/bin`.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_swap_and_the_way_back_do_what_they_say() {
+    let home = Home::new();
+    let binaries = home.path().join("bin");
+    let made = "target/x86_64-unknown-linux-gnu/release";
+    for directory in [&binaries, &home.path().join(made)] {
+        std::fs::create_dir_all(directory).unwrap();
+    }
+    let here = |line: &str| line.replace("/usr/local/bin", binaries.to_str().unwrap());
+    let installed = || std::fs::read_to_string(binaries.join("docker-machine")).unwrap();
+    home.file(&format!("{made}/docker-machine"), "built");
+    for line in lines_of("README.md", &["mv"]) {
+        home.shell(&here(&line)).await.ok();
+    }
+    assert_eq!(installed(), "built");
+
+    home.file("bin/docker-machine", "old");
+    home.file("docker-machine-Linux-x86_64", "new");
+    let mut lines = lines_of("docs/migration.md", &["cp", "chmod", "mv"]);
+    let back = lines.pop().unwrap();
+    for line in lines {
+        home.shell(&here(&line)).await.ok();
+    }
+    assert_eq!(installed(), "new");
+    home.shell(&here(&back)).await.ok();
+    assert_eq!(installed(), "old");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_that_the_readme_begins_with_comes_to_its_end() {
+    let lines = lines_of("README.md", &["cargo"]);
+    let demo = lines
+        .iter()
+        .find(|line| line.contains("-p ec2-lab"))
+        .unwrap();
+    let (_, argument) = demo.split_once(" -- ").unwrap();
+    let home = Home::new();
+    let mut lab = Command::new(built("ec2-lab"));
+    lab.arg(argument).arg("--bin").arg(home.binary());
+    let shown = home.end(lab, b"").await.ok();
+    assert!(shown.out.contains("# Nothing is left"), "{shown}");
+}
+
+/// Cargo's own words, our aliases, and units of systemd.
+#[test]
+fn what_is_built_and_enabled_is_there() {
+    let config = std::fs::read_to_string(root().join(".cargo/config.toml")).unwrap();
+    let mut seen = 0;
+    for (path, text) in documents() {
+        for line in code(&text) {
+            let words: Vec<&str> = line.trim_start_matches("$ ").split_whitespace().collect();
+            let is_there = match words.as_slice() {
+                ["cargo", word, ..] => {
+                    ["build", "run", "test"].contains(word)
+                        || config.contains(&format!("\n{word} = "))
+                }
+                ["systemctl", .., unit] => root().join("contrib/systemd").join(unit).is_file(),
+                _ => continue,
+            };
+            assert!(is_there, "{}: {line}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "{seen}");
 }
 
 fn first(line: &str) -> &str {
