@@ -43,9 +43,10 @@ impl Library {
         }
         let _lock = self.store.lock_bootstrap(BOOTSTRAP, cx).await?;
         if !files.ca.exists() {
+            self.check_that_no_authority_is_lost()?;
             cx.say(format!("Creating CA: {}", files.ca.display()));
             let made = self.new_authority()?;
-            // The key first: a key without its certificate has signed nothing, and is replaced.
+            // The key first: after a crash in between it has signed nothing, and is replaced.
             self.store
                 .write(&files.ca_key, made.key.expose(), Access::Private)?;
             self.store
@@ -57,6 +58,37 @@ impl Library {
         }
         if self.client_is_ending() {
             self.issue_client_certificate(cx)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses to replace the key of a CA whose certificate is missing, if it has signed anything, or may have.
+    fn check_that_no_authority_is_lost(&self) -> Result<(), Error> {
+        let files = &self.settings.certificates;
+        if !files.ca_key.exists() {
+            return Ok(());
+        }
+        let has_certificate = |name| self.store.file(name, MachineFile::Server).exists();
+        if self.is_our_own_ca()
+            && !files.client.exists()
+            && !self.store.names()?.iter().any(has_certificate)
+        {
+            return Ok(());
+        }
+        Err(Error::AuthorityIncomplete {
+            certificate: files.ca.clone(),
+            key: files.ca_key.clone(),
+        })
+    }
+
+    /// Refuses shared certificates that cannot be used, before anything is made that would need them.
+    pub(crate) fn check_shared_certificates(&self, will_sign: bool) -> Result<(), Error> {
+        let files = &self.settings.certificates;
+        self.all_certificates(&files.ca)?;
+        self.certificate(&files.client)?;
+        if will_sign {
+            self.authority(&files.ca, &files.ca_key)?;
+            self.identity(&files.ca, &files.client, &files.client_key)?;
         }
         Ok(())
     }

@@ -98,6 +98,7 @@ impl Library {
             return Err(before_creation(error));
         }
         self.bootstrap_certificates(&cx).await?;
+        self.check_shared_certificates(!is_left_alone(&*driver))?;
         cx.say("Running pre-create checks...");
         cx.say("Creating machine...");
         self.settle_in_passing().await;

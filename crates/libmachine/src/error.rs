@@ -168,6 +168,16 @@ pub enum Error {
         #[source]
         source: CertificateError,
     },
+    /// A CA of which only the key is there.
+    #[error(
+        "certificate authority key already exists: {key}, but not its certificate, {certificate}"
+    )]
+    AuthorityIncomplete {
+        /// Where its certificate should be.
+        certificate: PathBuf,
+        /// Its key.
+        key: PathBuf,
+    },
     /// A file of the user's: a key, a certificate.
     #[error("cannot read {path}")]
     File {
@@ -257,7 +267,9 @@ impl Error {
             | Self::Engine(_)
             | Self::EngineRefused
             | Self::EngineSilent { .. } => "docker",
-            Self::Certificates(_) | Self::CertificateFile { .. } => "certificates",
+            Self::Certificates(_)
+            | Self::CertificateFile { .. }
+            | Self::AuthorityIncomplete { .. } => "certificates",
             Self::Store(_) | Self::StoredDriver { .. } | Self::Journal(_) | Self::File { .. } => {
                 "store"
             }
@@ -280,6 +292,10 @@ impl Error {
             Self::StoredDriver { known, .. } => Some(format!(
                 "the drivers of this binary are {}",
                 known.join(", ")
+            )),
+            Self::AuthorityIncomplete { certificate, .. } => Some(format!(
+                "a machine has a copy of the certificate in its directory, ca.pem: put it back as {}. Without one, move the key away, and a new CA is made",
+                certificate.display()
             )),
             Self::EngineSilent {
                 firewall: Some(firewall),
