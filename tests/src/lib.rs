@@ -14,6 +14,7 @@ pub mod keys;
 pub mod moto;
 pub mod pages;
 pub mod real_hosts;
+pub mod shown;
 pub mod sshd;
 pub mod suite;
 pub mod terminal;

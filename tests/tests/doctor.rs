@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ec2_lab::ec2::{ACCESS_KEY, KeyState};
 use machine_tests::certificates::{Pair, client};
 use machine_tests::flows::{Ended, Flow};
+use machine_tests::shown::assert_shown;
 
 /// Everything that a file or directory of the store is.
 type Tree = BTreeMap<PathBuf, (u32, i64, i64, u64, Vec<u8>)>;
@@ -89,6 +90,7 @@ async fn with_machine() -> Flow {
 async fn a_healthy_set_up() {
     let flow = with_machine().await;
     let ended = doctor(&flow, &flow.flags_with_ids()).await.ok();
+    assert_shown("All is well", &ended.out, &flow.home);
     assert_eq!(
         ended.table()[0],
         ["RESULT", "SUBJECT", "FOUND", "WHAT", "TO", "DO"]
@@ -144,6 +146,7 @@ async fn secrets_that_others_can_read() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     }
     let ended = doctor(&flow, &[]).await;
+    assert_shown("Others can read the secrets", &ended.out, &flow.home);
     assert_wrong(&ended, "mode", "ca-key.pem has mode 0644", "chmod 600 ");
     assert_wrong(&ended, "mode", "config.json has mode 0644", "chmod 600 ");
     assert_eq!(wrong(&ended), 2, "{ended}");
@@ -165,6 +168,7 @@ async fn machines_that_cannot_be_read() {
         std::fs::set_permissions(config, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     let ended = doctor(&flow, &[]).await;
+    assert_shown("Machines that cannot be made out", &ended.out, &flow.home);
     assert_wrong(
         &ended,
         "machine m2",
@@ -187,6 +191,7 @@ async fn credentials_that_are_refused() {
     let flow = with_machine().await;
     flow.lab.set_key_state(ACCESS_KEY, KeyState::Inactive);
     let ended = doctor(&flow, &flow.flags_with_ids()).await;
+    assert_shown("Credentials that are refused", &ended.out, &flow.home);
     assert_wrong(
         &ended,
         "credentials",
@@ -213,6 +218,7 @@ async fn a_create_whose_flags_lead_nowhere() {
         .map(str::to_owned),
     );
     let ended = doctor(&flow, &flags).await;
+    assert_shown("Flags that lead nowhere", &ended.out, &flow.home);
     line(&ended, "credentials", "of account");
     assert_wrong(&ended, "VPC", "there is no vpc-0123", "--amazonec2-vpc-id");
     assert_wrong(&ended, "subnet", "subnet-0123", "--amazonec2-subnet-id");
@@ -242,6 +248,11 @@ async fn certificates_that_have_ended_or_do_not_belong_together() {
     let authority = Pair::read(&certs, "ca", "ca-key");
     client(&authority, -3).write(&certs, "cert", "key");
     let ended = doctor(&flow, &[]).await;
+    assert_shown(
+        "A client certificate that has ended",
+        &ended.out,
+        &flow.home,
+    );
     assert_wrong(
         &ended,
         "client certificate",
@@ -274,6 +285,7 @@ async fn a_machine_that_cannot_be_reached() {
     let address = flow.host().spec().address.to_string();
     std::fs::write(&config, text.replace(&address, "127.250.250.250")).unwrap();
     let ended = doctor(&flow, &[]).await;
+    assert_shown("A machine that does not answer", &ended.out, &flow.home);
     assert_wrong(
         &ended,
         "machine m1",
@@ -319,6 +331,7 @@ async fn what_is_no_illness_and_worth_knowing() {
     std::io::Write::write_all(&mut &file, b"4711\n").unwrap();
     file.lock().unwrap();
     let ended = doctor(&flow, &[]).await.ok();
+    assert_shown("Worth knowing", &ended.out, &flow.home);
     for (subject, found) in [
         ("tombstone", "made for m0 may live on"),
         ("machine m1", "has version 4"),

@@ -50,7 +50,10 @@ impl Library {
         }
         checks.extend(self.examine_access(&machines).await);
         if let Some((driver, options)) = &request.plan {
-            checks.extend(self.examine_plan(driver, options).await);
+            // Where its machines are already, the way there has been told of.
+            let mut planned = self.examine_plan(driver, options).await;
+            planned.retain(|check| !checks.contains(check));
+            checks.extend(planned);
         }
         checks.extend(self.examine_machines(&machines).await);
         Ok(checks)
