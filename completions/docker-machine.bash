@@ -79,6 +79,9 @@ _docker__machine() {
             docker__machine,stop)
                 cmd="docker__machine__subcmd__stop"
                 ;;
+            docker__machine,update-labels)
+                cmd="docker__machine__subcmd__update__subcmd__labels"
+                ;;
             docker__machine,upgrade)
                 cmd="docker__machine__subcmd__upgrade"
                 ;;
@@ -95,7 +98,7 @@ _docker__machine() {
 
     case "${cmd}" in
         docker__machine)
-            opts="-D -s -h -v --debug --storage-path --tls-ca-cert --tls-ca-key --tls-client-cert --tls-client-key --github-api-token --native-ssh --bugsnag-api-token --help --version active config create doctor env inspect ip kill ls mount provision prune regenerate-certs restart rm scp ssh start status stop upgrade url version help"
+            opts="-D -s -h -v --debug --storage-path --tls-ca-cert --tls-ca-key --tls-client-cert --tls-client-key --github-api-token --native-ssh --bugsnag-api-token --help --version active config create doctor env inspect ip kill ls mount provision prune regenerate-certs restart rm scp ssh start status stop update-labels upgrade url version help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1130,6 +1133,24 @@ _docker__machine() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        docker__machine__subcmd__update__subcmd__labels)
+            opts="-h --label --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --label)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         docker__machine__subcmd__upgrade)
             opts="-h --engine-version --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1186,7 +1207,7 @@ _docker-machine_with_names() {
     [[ $current == -* ]] && return 0
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $word in
-            config|doctor|env|inspect|ip|kill|mount|provision|regenerate-certs|restart|rm|scp|ssh|start|status|stop|upgrade|url|version)
+            config|doctor|env|inspect|ip|kill|mount|provision|regenerate-certs|restart|rm|scp|ssh|start|status|stop|update-labels|upgrade|url|version)
                 COMPREPLY+=($(compgen -W "$(docker-machine ls -q 2>/dev/null)" -- "$current"))
                 return 0
                 ;;

@@ -55,6 +55,7 @@ complete -c docker-machine -n "__fish_docker_machine_needs_command" -f -a "ssh" 
 complete -c docker-machine -n "__fish_docker_machine_needs_command" -f -a "start" -d 'Start machines'
 complete -c docker-machine -n "__fish_docker_machine_needs_command" -f -a "status" -d 'Print the state of a machine'
 complete -c docker-machine -n "__fish_docker_machine_needs_command" -f -a "stop" -d 'Stop machines'
+complete -c docker-machine -n "__fish_docker_machine_needs_command" -f -a "update-labels" -d 'Set labels on a machine in the cloud'
 complete -c docker-machine -n "__fish_docker_machine_needs_command" -f -a "upgrade" -d 'Upgrade Docker on machines'
 complete -c docker-machine -n "__fish_docker_machine_needs_command" -f -a "url" -d 'Print the URL of a machine\'s Docker'
 complete -c docker-machine -n "__fish_docker_machine_needs_command" -f -a "version" -d 'Print the version of this program, or of a machine\'s Docker'
@@ -317,9 +318,11 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand ssh" -s h 
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand start" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand status" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand update-labels" -l label -d 'KEY=VALUE to set (repeatable)' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand update-labels" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand upgrade" -l engine-version -d 'Which release of Docker to move to, instead of the newest' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand upgrade" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand url" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand version" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand help" -s h -l help -d 'Print help'
-complete -c docker-machine -n "__fish_seen_subcommand_from config doctor env inspect ip kill mount provision regenerate-certs restart rm scp ssh start status stop upgrade url version" -a "(docker-machine ls -q 2>/dev/null)" -d "Machine"
+complete -c docker-machine -n "__fish_seen_subcommand_from config doctor env inspect ip kill mount provision regenerate-certs restart rm scp ssh start status stop update-labels upgrade url version" -a "(docker-machine ls -q 2>/dev/null)" -d "Machine"

@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
         .get_matches();
     let result: Result<(), Box<dyn Error>> = match matches.subcommand() {
         Some(("demo", options)) => demo::run(options).await.map_err(Into::into),
-        Some(("serve", options)) => serve::run(options).await.map_err(Into::into),
+        Some(("serve", options)) => serve::run(options).await,
         _ => Ok(()),
     };
     match result {

@@ -1,11 +1,13 @@
-//! `ec2-lab serve`: the endpoint alone, for people and scripts, with nothing behind it.
+//! `ec2-lab serve`: the endpoint for people and scripts, with nothing behind it or with simulated hosts.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Arg, ArgMatches, Command, value_parser};
-use ec2_lab::ec2::{ACCESS_KEY, Cidr, Lab, OTHER_ACCESS_KEY, StartError, Throttling};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use ec2_lab::ec2::{ACCESS_KEY, Cidr, Lab, OTHER_ACCESS_KEY, Throttling};
+use ec2_lab::hosts::{HostOptions, SimulatedHosts};
 
 /// The command line of `serve`.
 pub(crate) fn command() -> Command {
@@ -40,13 +42,22 @@ pub(crate) fn command() -> Command {
                 .value_parser(["documented"])
                 .help("Throttles by EC2's documented token buckets"),
         )
+        .arg(
+            Arg::new("hosts")
+                .long("hosts")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("vpc-cidr")
+                .help(
+                    "Boots a simulated host for each instance, on loopback, with sshd on port 2222",
+                ),
+        )
 }
 
 /// Serves until Ctrl-C.
 ///
 /// # Errors
-/// The endpoint does not start.
-pub(crate) async fn run(options: &ArgMatches) -> Result<(), StartError> {
+/// The endpoint does not start, or its hosts have nowhere to be.
+pub(crate) async fn run(options: &ArgMatches) -> Result<(), Box<dyn std::error::Error>> {
     let mut lab = Lab::builder();
     if let Some(address) = options.get_one::<SocketAddr>("listen") {
         lab = lab.listen(*address);
@@ -62,6 +73,10 @@ pub(crate) async fn run(options: &ArgMatches) -> Result<(), StartError> {
     }
     if options.contains_id("throttle") {
         lab = lab.throttling(Throttling::documented());
+    }
+    if options.get_flag("hosts") {
+        let hosts = SimulatedHosts::new(HostOptions::default())?;
+        lab = lab.loopback().hosts(Arc::new(hosts));
     }
     let lab = lab.start().await?;
     println!("EC2 at {}", lab.endpoint());

@@ -284,6 +284,11 @@ impl Error {
             | Self::PreCreate(error)
             | Self::DriverCreate(error)
             | Self::Driver(error) => error.hint.clone(),
+            Self::Remove { name, source, .. } if matches!(**source, Self::Store(_)) => {
+                Some(format!(
+                    "'docker-machine rm -f {name}' forgets the machine all the same, and keeps on record what may be left of it"
+                ))
+            }
             Self::Create { source, .. } | Self::Remove { source, .. } => source.hint(),
             Self::Provision(error) | Self::Options(error) => error.hint(),
             Self::UnknownDriver { known, .. } => {

@@ -14,6 +14,7 @@ mod doctor;
 mod error;
 mod journal;
 mod key;
+mod labels;
 mod library;
 mod lifecycle;
 mod list;

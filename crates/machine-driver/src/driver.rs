@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::{Check, DriverError, FlagSpec, Options};
 
+/// What GitLab Runner looks for on standard error, to ask no more (`ErrLabelsNotSupported` in its `helpers/docker`).
+pub const LABELS_NOT_SUPPORTED: &str = "driver does not support labels";
+
 /// What a driver is told about the machine and its place in the store. It opens none of it.
 #[derive(Debug, Clone)]
 pub struct Base {
@@ -241,6 +244,14 @@ pub trait Driver: Send + Sync {
     /// # Errors
     /// As [`Driver::start`].
     async fn restart(&mut self, cx: &Cx) -> Result<Restart, DriverError>;
+
+    /// Sets labels on the machine in the cloud (EC2 calls them tags), beside those that it has; one of the same
+    /// key gets the new value. GitLab Runner's heartbeat is one.
+    ///
+    /// # Errors
+    /// [`LABELS_NOT_SUPPORTED`] of the kind `Unsupported` for a driver whose machines carry none;
+    /// [`DriverErrorKind::Configuration`](crate::DriverErrorKind::Configuration) for a key that the driver itself goes by.
+    async fn set_labels(&self, labels: &[(String, String)], cx: &Cx) -> Result<(), DriverError>;
 
     /// Says where the machine's resources are.
     fn scope(&self) -> Scope;

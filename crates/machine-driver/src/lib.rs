@@ -13,7 +13,10 @@ mod options;
 mod saved;
 
 pub use check::{Check, Verdict};
-pub use driver::{Base, Driver, DriverKind, KeyMaterial, KeyPlan, LeftBehind, OwnedBy, Restart};
+pub use driver::{
+    Base, Driver, DriverKind, KeyMaterial, KeyPlan, LABELS_NOT_SUPPORTED, LeftBehind, OwnedBy,
+    Restart,
+};
 pub use error::{DriverError, DriverErrorKind};
 pub use flags::{FlagKind, FlagSpec};
 pub use options::{OptionError, OptionValue, Options};

@@ -21,7 +21,7 @@ use crate::rehearsal::Rehearsal;
 use crate::saved::Saved;
 use crate::tags::owner_key;
 use crate::tries::Tries;
-use crate::{account, console, examine, groups, keypair, launch, lifecycle, prune, undo};
+use crate::{account, console, examine, groups, keypair, launch, lifecycle, prune, tagging, undo};
 
 /// A machine of the driver `amazonec2`.
 pub(crate) struct Machine {
@@ -285,6 +285,10 @@ impl Driver for Machine {
 
     async fn kill(&mut self, cx: &Cx) -> Result<(), DriverError> {
         lifecycle::stop(self.api(), cx, &self.saved, true).await
+    }
+
+    async fn set_labels(&self, labels: &[(String, String)], cx: &Cx) -> Result<(), DriverError> {
+        tagging::set_labels(self.api(), cx, &self.saved, labels).await
     }
 
     async fn restart(&mut self, cx: &Cx) -> Result<Restart, DriverError> {

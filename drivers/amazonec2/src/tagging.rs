@@ -1,12 +1,14 @@
 //! How a launch is tagged where tagging is refused: with less, and at last afterwards.
 
+use machine_driver::{DriverError, DriverErrorKind};
 use machine_flow::Cx;
 
 use crate::call::CallError;
 use crate::client::Api;
+use crate::lifecycle::instance_id;
 use crate::request::sdk_tags;
 use crate::saved::Saved;
-use crate::tags::{Tag, owner_tags, users_tags, within_limit};
+use crate::tags::{Tag, owner_key, owner_tags, users_tags, within_limit};
 
 /// Which tags a launch carries: fewer, where an organisation refuses more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,6 +70,41 @@ pub(crate) async fn tag_afterwards(api: &Api, cx: &Cx, saved: &Saved) {
             saved.base.machine_name
         ));
     }
+}
+
+/// A tag that rm and prune go by.
+#[derive(Debug, thiserror::Error)]
+#[error("the tag {key} is docker-machine's own: rm and prune find the machine by it")]
+struct OwnTag {
+    key: String,
+}
+
+/// Tags the instance: what the user or the runner wants to have said of it.
+pub(crate) async fn set_labels(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    labels: &[Tag],
+) -> Result<(), DriverError> {
+    let own = [
+        "Name".to_owned(),
+        owner_key(saved, "store"),
+        owner_key(saved, "id"),
+    ];
+    if let Some((key, _)) = labels.iter().find(|(key, _)| own.contains(key)) {
+        let own = OwnTag { key: key.clone() };
+        return Err(DriverError::new(DriverErrorKind::Configuration, own));
+    }
+    let id = instance_id(saved)?;
+    api.call(cx, "CreateTags", |probe| {
+        let call = api.ec2.create_tags().resources(id);
+        call.set_tags(Some(sdk_tags(labels)))
+            .customize()
+            .interceptor(probe)
+            .send()
+    })
+    .await?;
+    Ok(())
 }
 
 /// Says that a launch is repeated with fewer tags.

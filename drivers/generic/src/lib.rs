@@ -286,6 +286,13 @@ impl Driver for GenericDriver {
         Ok(Restart::Command("sudo shutdown -r now"))
     }
 
+    async fn set_labels(&self, _labels: &[(String, String)], _cx: &Cx) -> Result<(), DriverError> {
+        Err(DriverError::new(
+            DriverErrorKind::Unsupported,
+            GenericError::Labels,
+        ))
+    }
+
     fn owner_tag(&self) -> Option<String> {
         None
     }

@@ -10,7 +10,7 @@ use std::any::Any;
 use async_trait::async_trait;
 use machine_driver::{
     Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
-    LeftBehind, Options, OwnedBy, Restart, SavedBase, merge, read_saved,
+    LABELS_NOT_SUPPORTED, LeftBehind, Options, OwnedBy, Restart, SavedBase, merge, read_saved,
 };
 use machine_flow::{Cx, Resource, Scope, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
@@ -34,6 +34,8 @@ enum NoneError {
     Saved(#[source] serde_json::Error),
     #[error("hosts without a driver cannot be {0}")]
     Cannot(&'static str),
+    #[error("{LABELS_NOT_SUPPORTED}: {NAME}")]
+    Labels,
 }
 
 impl NoneError {
@@ -226,6 +228,13 @@ impl Driver for NoneDriver {
 
     async fn restart(&mut self, _cx: &Cx) -> Result<Restart, DriverError> {
         Err(NoneError::cannot("restarted"))
+    }
+
+    async fn set_labels(&self, _labels: &[(String, String)], _cx: &Cx) -> Result<(), DriverError> {
+        Err(DriverError::new(
+            DriverErrorKind::Unsupported,
+            NoneError::Labels,
+        ))
     }
 
     fn owner_tag(&self) -> Option<String> {

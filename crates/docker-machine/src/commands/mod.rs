@@ -32,6 +32,7 @@ mod start;
 mod status;
 mod stop;
 mod targets;
+mod update_labels;
 mod upgrade;
 mod url;
 mod version;
@@ -61,6 +62,7 @@ pub static TABLE: &[&dyn Command] = &[
     &start::Start,
     &status::Status,
     &stop::Stop,
+    &update_labels::UpdateLabels,
     &upgrade::Upgrade,
     &url::Url,
     &version::Version,

@@ -1,0 +1,30 @@
+//! The laboratory as people start it, to try a docker-machine or a GitLab Runner on.
+
+use std::process::Stdio;
+
+use machine_tests::flows::{Home, endpoint_flags};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+
+#[tokio::test]
+async fn an_endpoint_that_serves_with_hosts_is_one_to_create_machines_at() {
+    let lab = machine_tests::binary().with_file_name("ec2-lab");
+    let mut lab = Command::new(lab)
+        .args(["serve", "--hosts", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(lab.stdout.take().unwrap()).lines();
+    let first = lines.next_line().await.unwrap().unwrap();
+    let endpoint = first.strip_prefix("EC2 at ").unwrap();
+
+    let home = Home::new();
+    let mut create = vec!["create".to_owned()];
+    create.extend(endpoint_flags(endpoint));
+    create.extend(["--amazonec2-ssh-port=2222", "m1"].map(str::to_owned));
+    home.run(create).await.ok();
+    assert_eq!(home.run(["ssh", "m1", "hostname"]).await.ok().out, "m1\n");
+    home.run(["config", "m1"]).await.ok();
+    home.run(["rm", "-y", "m1"]).await.ok();
+}
