@@ -3,6 +3,9 @@
 //! It saves calls and decides nothing: a candidate on it is tried last, and a record that cannot be
 //! read or written is no record.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -104,13 +107,20 @@ impl Shortages {
         let temporary = self
             .file
             .with_extension(format!("json.{}", std::process::id()));
-        if std::fs::write(&temporary, text)
+        if write(&temporary, &text)
             .and_then(|()| std::fs::rename(&temporary, &self.file))
             .is_err()
         {
             drop(std::fs::remove_file(&temporary));
         }
     }
+}
+
+/// Writes a file that is the owner's alone, as all of the store's are.
+fn write(file: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(file)?.write_all(text)
 }
 
 fn load(file: &Path, now: u64) -> Vec<Shortage> {

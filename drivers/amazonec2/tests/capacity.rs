@@ -348,6 +348,18 @@ async fn a_refusal_of_who_may_not_ask_any_more_is_no_answer_to_what_was_lost() {
 }
 
 #[tokio::test]
+async fn the_record_of_shortages_is_the_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let room = Room::new().await;
+    room.lab
+        .shortage(Shortage::new("InsufficientInstanceCapacity").of_type("m5.large"));
+    room.created(&TYPES).await;
+    let record = room.store.path().join(".ec2-shortages.json");
+    let mode = std::fs::metadata(record).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
 async fn a_record_of_shortages_that_cannot_be_kept_stops_nobody() {
     let room = Room::new().await;
     // A directory in its place can be neither read nor written.
