@@ -112,12 +112,15 @@ pub(crate) fn configure(base: &Base, options: &Options) -> Result<(Saved, Wishes
     }
     check_key(&saved)?;
     let user_data = user_data(&saved)?;
-    // A fleet's template has an instance type of its own.
-    let types_count = !saved.use_fleet || flags.given("instance-type");
+    let instance_types = last_first(flags.all("instance-type"));
     let wishes = Wishes {
-        instance_types: match types_count {
-            true => last_first(flags.all("instance-type")),
-            false => Vec::new(),
+        instance_types: match saved.use_fleet {
+            // Its template has an instance type of its own.
+            true if !flags.given("instance-type") => Vec::new(),
+            true => instance_types,
+            // EC2 judges an empty one, as it does the Go binary's.
+            false if instance_types.is_empty() => vec![String::new()],
+            false => instance_types,
         },
         subnets: last_first(flags.all("subnet-id")),
         user_data,
@@ -197,7 +200,7 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
         metadata_token_setting: match flags.text("http-tokens").as_str() {
             "" => flags.one_of(
                 "metadata-token",
-                &["optional", "required"],
+                &["", "optional", "required"],
                 "optional or required",
             )?,
             _ => flags.one_of(

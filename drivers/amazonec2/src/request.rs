@@ -165,9 +165,8 @@ fn metadata(saved: &Saved) -> InstanceMetadataOptionsRequest {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let hops = saved.metadata_token_response_hop_limit;
     InstanceMetadataOptionsRequest::builder()
-        .set_http_tokens(
-            some(&saved.metadata_token_setting).map(|text| HttpTokensState::from(text.as_str())),
-        )
+        // An empty one as well: the Go binary sends it, and EC2 goes by the account's default.
+        .http_tokens(HttpTokensState::from(saved.metadata_token_setting.as_str()))
         .set_http_put_response_hop_limit(i32::try_from(hops).ok().filter(|hops| *hops > 0))
         .set_http_endpoint(
             some(&saved.http_endpoint)
