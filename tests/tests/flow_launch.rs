@@ -3,16 +3,13 @@
 
 use std::time::Duration;
 
-use ec2_lab::ec2::{ACCOUNT, Cidr, Shortage};
+use ec2_lab::ec2::{ACCOUNT, Shortage};
 use ec2_lab::hosts::HostOptions;
 use machine_tests::flows::{Flow, REGION};
 
 /// A lab whose public addresses are on loopback as well: nothing else is ever connected to.
 async fn public() -> Flow {
-    // Below the blocks that labs claim for their private addresses; apart from other runs of this test.
-    let block = format!("127.40.{}.0/24", std::process::id() % 250);
-    let block = Cidr::parse(&block).unwrap();
-    Flow::with(HostOptions::default(), |lab| lab.public_addresses([block])).await
+    Flow::with(HostOptions::default(), |lab| lab.public_loopback()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 
-use ec2_lab::ec2::Cidr;
 use ec2_lab::hosts::{DockerAtBoot, HostOptions};
 use machine_tests::flows::{Flow, endpoint_flags};
 use machine_tests::pages::{Proxy, Served};
@@ -206,8 +205,7 @@ async fn an_upgrade_moves_docker_and_remembers_where_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_address_gets_a_new_certificate() {
     // Public addresses change at every start; these are on loopback, and the hosts are there.
-    let public = Cidr::new([127, 62, 40, 0].into(), 24);
-    let flow = Flow::with(HostOptions::default(), |lab| lab.public_addresses([public])).await;
+    let flow = Flow::with(HostOptions::default(), |lab| lab.public_loopback()).await;
     let mut argv = vec!["create".to_owned()];
     argv.extend(endpoint_flags(&flow.lab.endpoint()));
     argv.retain(|flag| !flag.contains("private"));
