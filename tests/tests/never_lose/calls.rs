@@ -129,8 +129,10 @@ async fn cut(command: Command, call: usize, cut: Cut, weather: Weather) {
             let status = child.wait().await.unwrap();
             if command == Command::Create {
                 assert!(!status.success(), "a create that was told to end says so");
-                // It has rolled back by itself.
-                flow.assert_clean();
+                // It has rolled back by itself, unless it cannot see what it has launched.
+                if weather != Weather::Blind {
+                    flow.assert_clean();
+                }
             }
         }
         // Once need not be enough to fail it: a call is made again, or its outcome is found.
@@ -157,7 +159,13 @@ async fn cut(command: Command, call: usize, cut: Cut, weather: Weather) {
 async fn matrix(commands: &[Command], weather: Weather) {
     let mut sweep = Sweep::default();
     for command in commands {
-        for (call, action) in command.calls().await.iter().enumerate() {
+        let calls = command.calls().await;
+        // What was not launched cannot be looked for in vain.
+        let first = match weather {
+            Weather::Blind => calls.iter().position(|call| call == "RunInstances"),
+            _ => Some(0),
+        };
+        for (call, action) in calls.iter().enumerate().skip(first.unwrap()) {
             for way in CUTS {
                 let name = format!("{command:?}, {way:?} at call {call} ({action})");
                 sweep.add(name, cut(*command, call, way, weather));
@@ -177,6 +185,11 @@ async fn a_create_cut_at_any_call_leaves_nothing_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_where_what_is_fresh_cannot_be_seen() {
     matrix(&[Command::Create], Weather::Flickering).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_where_ec2_shows_no_fresh_instance_for_its_whole_window() {
+    matrix(&[Command::Create], Weather::Blind).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

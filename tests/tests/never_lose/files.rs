@@ -1,5 +1,5 @@
 //! Commands cut at every operation of the store on a file: by an error, by a disk that is full or
-//! read-only from then on, by a crash. EC2 is in a good mood; what is looked at is the store.
+//! read-only from then on, by a crash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use crate::knife::{Knife, Places, Way};
 use crate::room::{Command, Ended, Room};
 use crate::store;
 use crate::sweep::Sweep;
+use crate::weather::Weather;
 
 /// The ways of the n-th place. A single error is `EIO` or `EACCES`, a broken disk full (`ENOSPC`) or
 /// read-only (`EROFS`): each is met at every other place.
@@ -46,8 +47,9 @@ async fn sweep_up(room: &Room) {
     assert_eq!(store::half_made(&room.flow.home), Vec::<String>::new());
 }
 
-async fn cut_create(nth: usize, way: Way) {
+async fn cut_create(nth: usize, way: Way, weather: Weather) {
     let room = Room::new().await;
+    weather.over(room.lab());
     let ended = cut(&room, Command::Create, nth, way).await;
     if ended == Ended::Well {
         room.run(Command::Config).await.ok();
@@ -56,20 +58,31 @@ async fn cut_create(nth: usize, way: Way) {
     sweep_up(&room).await;
 }
 
-async fn cut_remove(nth: usize, way: Way) {
+async fn cut_remove(nth: usize, way: Way, weather: Weather) {
     let room = Room::new().await;
+    weather.over(room.lab());
     room.run(Command::Create).await.ok();
     cut(&room, Command::Remove, nth, way).await;
     room.leave().await;
     sweep_up(&room).await;
 }
 
+/// Every way in fair weather; in any other one of them at each place, since it is EC2 that is different there.
+fn ways_and_weathers(nth: usize) -> Vec<(Way, Weather)> {
+    let fair = ways(nth).map(|way| (way, Weather::Fair));
+    let foul = [Weather::Throttled, Weather::Flickering];
+    let foul = foul.into_iter().enumerate();
+    let foul = foul.map(|(which, weather)| (ways(nth)[(nth + which) % 3], weather));
+    fair.into_iter().chain(foul).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_cut_at_any_file_leaves_nothing_behind() {
     let mut sweep = Sweep::default();
     for nth in 0..Room::places(Places::Files, Command::Create).await.len() {
-        for way in ways(nth) {
-            sweep.add(format!("{way:?} at file {nth}"), cut_create(nth, way));
+        for (way, weather) in ways_and_weathers(nth) {
+            let name = format!("{way:?} at file {nth}, {weather:?}");
+            sweep.add(name, cut_create(nth, way, weather));
         }
     }
     sweep.make("create at every file").await;
@@ -79,8 +92,9 @@ async fn a_create_cut_at_any_file_leaves_nothing_behind() {
 async fn nor_does_a_removal() {
     let mut sweep = Sweep::default();
     for nth in 0..Room::places(Places::Files, Command::Remove).await.len() {
-        for way in ways(nth) {
-            sweep.add(format!("{way:?} at file {nth}"), cut_remove(nth, way));
+        for (way, weather) in ways_and_weathers(nth) {
+            let name = format!("{way:?} at file {nth}, {weather:?}");
+            sweep.add(name, cut_remove(nth, way, weather));
         }
     }
     sweep.make("rm at every file").await;

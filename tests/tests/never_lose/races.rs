@@ -152,6 +152,26 @@ async fn whoever_wins_between_create_and_rm_nothing_is_left_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_whose_holder_was_killed_is_free_at_once() {
+    let flow = Flow::start().await;
+    let gate = flow.lab.hold("RunInstances");
+    let mut holder = flow.home.start(create(&flow));
+    gate.arrived(1).await;
+    // It is held, and waited for.
+    let stopped = flow.home.run(["stop", "m1"]).await;
+    stopped.failed(1, &["m1"]);
+    holder.kill().await.unwrap();
+    let removed = flow.home.run(["rm", "-y", "m1"]).await.ok();
+    let waited = "waiting for another command";
+    assert!(
+        !removed.out.contains(waited) && !removed.err.contains(waited),
+        "{removed}"
+    );
+    gate.open();
+    flow.lab.until(|lab| lab.live_instances().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn readers_wait_for_no_writer_and_see_whole_files() {
     let flow = Flow::start().await;
     flow.create("m0", &[]).await.ok();
