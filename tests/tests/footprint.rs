@@ -45,6 +45,8 @@ async fn peak(flow: &Flow, argv: &[String]) -> u64 {
     peak
 }
 
+/// All but 0.2 to 2 MiB of this are pages of the executable itself, which all processes share. How many of them are
+/// mapped beside those that are needed is the page cache's affair, and differs by 1 MiB between two copies.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_command_at_a_time() {
     let Some(flow) = flow("memory of one command", HostOptions::default()).await else {
@@ -61,7 +63,7 @@ async fn one_command_at_a_time() {
     ] {
         let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
         let most = peak(&flow, &argv).await;
-        assert!(most <= 8 * 1024, "{argv:?}: {most} KiB");
+        assert!(most <= 10 * 1024, "{argv:?}: {most} KiB");
     }
     let most = peak(&flow, &["config".to_owned(), "m1".to_owned()]).await;
     assert!(most <= 12 * 1024, "config: {most} KiB");
