@@ -5,8 +5,8 @@ use super::query::Params;
 use super::state::Cx;
 use super::xml::Xml;
 use super::{
-    fleet, groups, images, instances, interfaces, keys, launch, power, spot, tags, templates,
-    types, volumes, vpc,
+    describe_instances, fleet, groups, images, interfaces, keys, launch, power, spot, tags,
+    templates, types, volumes, vpc,
 };
 
 /// How a call is throttled.
@@ -79,7 +79,11 @@ const ACTIONS: [Action; 39] = [
     action("DescribeImages", Class::Describe, images::describe),
     action("DescribeInstanceStatus", Class::Describe, power::status),
     action("DescribeInstanceTypes", Class::Describe, types::describe),
-    action("DescribeInstances", Class::Describe, instances::describe),
+    action(
+        "DescribeInstances",
+        Class::Describe,
+        describe_instances::describe,
+    ),
     action("DescribeKeyPairs", Class::Describe, keys::describe),
     action(
         "DescribeLaunchTemplates",

@@ -1,8 +1,9 @@
 //! Network interfaces: made by launches, gone with their instances.
 
+use super::describe_instances::{group, private_dns, public_dns};
 use super::error::ApiError;
 use super::filters::{Filters, IdKind, page};
-use super::instances::{Instance, group, private_dns, public_dns};
+use super::instances::Instance;
 use super::query::Params;
 use super::state::{Cx, iso, tag_set};
 use super::xml::Xml;

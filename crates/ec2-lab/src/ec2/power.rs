@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::describe_instances;
 use super::error::ApiError;
 use super::filters::{Filters, page};
 use super::instances::{self, Instance, InstanceState, StateReason};
@@ -39,8 +40,8 @@ fn change_all(cx: &mut Cx<'_>, ids: &[String], mut change: impl FnMut(&mut Cx<'_
         let now = state(cx, id);
         xml.leaf("instanceId", id);
         if let (Some(before), Some(now)) = (before, now) {
-            instances::state(xml, "currentState", now);
-            instances::state(xml, "previousState", before);
+            describe_instances::state(xml, "currentState", now);
+            describe_instances::state(xml, "previousState", before);
         }
     });
     xml
@@ -144,7 +145,7 @@ pub(crate) fn status(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
     xml.list("instanceStatusSet", found, |xml, i| {
         xml.leaf("instanceId", &i.id);
         xml.leaf("availabilityZone", &i.zone);
-        instances::state(xml, "instanceState", i.state);
+        describe_instances::state(xml, "instanceState", i.state);
         let health = if i.state == InstanceState::Running {
             "ok"
         } else {
@@ -204,7 +205,7 @@ pub(crate) fn associate_profile(cx: &mut Cx<'_>, params: &Params) -> Result<Xml,
         xml.leaf("associationId", cx.shared.ids.id("iip-assoc-"));
         xml.leaf("instanceId", &id);
         xml.node("iamInstanceProfile", |xml| {
-            xml.leaf("arn", instances::profile_arn(cx, &profile));
+            xml.leaf("arn", describe_instances::profile_arn(cx, &profile));
             xml.leaf("id", "AIPA0000000000000LAB");
         });
         xml.leaf("state", "associating");
