@@ -106,7 +106,11 @@ impl Rehearsal<'_> {
                         .send()
                 })
                 .await;
-            match self.passed("ImportKeyPair", answer.map(|made| made.key_pair_id)) {
+            let imported = match answer {
+                Ok(made) => Ok(Some(self.delete(name, made.key_pair_id).await)),
+                Err(error) => Err(error),
+            };
+            match self.passed("ImportKeyPair", imported) {
                 Err(Refused::Call(error))
                     if error.code() == "UnauthorizedOperation" && !tags.is_empty() =>
                 {
@@ -241,18 +245,14 @@ impl Rehearsal<'_> {
                         .send()
                 })
                 .await;
-            let made = match answer {
-                Ok(made) => {
-                    let launched = made.instances().iter();
-                    let ids = launched.filter_map(|i| i.instance_id().map(str::to_owned));
-                    Ok(self.end(ids.collect()).await)
-                }
-                Err(error) => Err(error),
-            };
-            let Err(refused) = self.passed("RunInstances", made) else {
-                return Ok(());
-            };
-            *tagging = self.fewer(*tagging, refused)?;
+            let launched = answer.map(|made| {
+                let ids = made.instances().iter().filter_map(|i| i.instance_id());
+                ids.map(str::to_owned).collect()
+            });
+            match self.passed("RunInstances", self.end(launched).await) {
+                Ok(()) => return Ok(()),
+                Err(refused) => *tagging = self.fewer(*tagging, refused)?,
+            }
         }
     }
 
@@ -275,15 +275,11 @@ impl Rehearsal<'_> {
                         .send()
                 })
                 .await;
-            let made = match answer {
-                Ok(made) => {
-                    let launched = made.instances().iter();
-                    let ids = launched.flat_map(|i| i.instance_ids().iter().cloned());
-                    Ok(self.end(ids.collect()).await.or(made.fleet_id))
-                }
-                Err(error) => Err(error),
-            };
-            match self.passed("CreateFleet", made) {
+            let launched = answer.map(|made| {
+                let ids = made.instances().iter().flat_map(|i| i.instance_ids());
+                ids.cloned().collect()
+            });
+            match self.passed("CreateFleet", self.end(launched).await) {
                 Ok(()) => {
                     return Ok(vec![format!(
                         "launch a fleet of one {} instance with the launch template {}",
@@ -296,16 +292,28 @@ impl Rehearsal<'_> {
         }
     }
 
+    /// Deletes what an endpoint has imported though it was asked not to; says what became of it.
+    async fn delete(&self, name: &str, id: Option<String>) -> String {
+        let id = id.unwrap_or_else(|| name.to_owned());
+        match keypair::delete(self.api, self.cx, name).await {
+            Ok(_) => format!("{id}, which is deleted again"),
+            Err(error) => format!("{id}, which is still there: {error}"),
+        }
+    }
+
     /// Terminates what an endpoint has launched though it was asked not to; says what became of it.
-    async fn end(&self, launched: Vec<String>) -> Option<String> {
+    async fn end(
+        &self,
+        launched: Result<Vec<String>, CallError>,
+    ) -> Result<Option<String>, CallError> {
         let mut told = Vec::new();
-        for id in launched {
+        for id in launched? {
             told.push(match undo::terminate(self.api, self.cx, &id).await {
                 Ok(()) => format!("{id}, which is terminated again"),
                 Err(error) => format!("{id}, which still runs: {error}"),
             });
         }
-        (!told.is_empty()).then(|| told.join("; "))
+        Ok((!told.is_empty()).then(|| told.join("; ")))
     }
 
     fn fewer(&self, tagging: Tagging, refused: Refused) -> Result<Tagging, Refused> {

@@ -190,11 +190,12 @@ async fn an_endpoint_that_carries_a_rehearsal_out_is_found_out() {
     ));
     let error = rehearse(&room, &[]).await.unwrap_err();
     assert!(
-        error
-            .to_string()
-            .contains("does not know DryRun: ImportKeyPair was carried out (key-1)"),
+        error.to_string().contains(
+            "does not know DryRun: ImportKeyPair was carried out (key-1, which is deleted again)"
+        ),
         "{error}"
     );
+    assert_eq!(room.lab.count("DeleteKeyPair"), 1);
 }
 
 #[tokio::test]

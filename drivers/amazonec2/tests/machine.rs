@@ -222,68 +222,6 @@ async fn where_there_is_no_capacity_the_next_candidate_is_tried() {
 }
 
 #[tokio::test]
-async fn every_want_of_capacity_moves_on_and_nothing_else_does() {
-    for (code, moves_on) in [
-        ("InsufficientInstanceCapacity", true),
-        ("Unsupported", true),
-        ("InstanceLimitExceeded", true),
-        ("VcpuLimitExceeded", true),
-        ("MaxSpotInstanceCountExceeded", true),
-        ("InsufficientFreeAddressesInSubnet", true),
-        ("UnauthorizedOperation", false),
-        ("InvalidParameterValue", false),
-        ("SpotMaxPriceTooLow", false),
-    ] {
-        let room = Room::new().await;
-        room.lab.inject(
-            Fault::error("RunInstances", code)
-                .with_param("InstanceType", "m5.large")
-                .always(),
-        );
-        let mut machine =
-            room.machine(&[("instance-type", "t3.small"), ("instance-type", "m5.large")]);
-        let result = room.create(&mut machine).await;
-        assert_eq!(result.is_ok(), moves_on, "{code}: {result:?}");
-        assert_eq!(
-            room.lab.live_instances().len(),
-            usize::from(moves_on),
-            "{code}"
-        );
-        assert!(room.undo(&*machine).await.is_clean(), "{code}");
-        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
-    }
-}
-
-#[tokio::test]
-async fn spot_falls_back_to_on_demand_where_that_was_asked_for() {
-    for (fallback, code, falls_back) in [
-        (None, "InsufficientInstanceCapacity", false),
-        (Some("capacity"), "InsufficientInstanceCapacity", true),
-        (Some("capacity"), "SpotMaxPriceTooLow", false),
-        (Some("any"), "SpotMaxPriceTooLow", true),
-    ] {
-        let room = Room::new().await;
-        room.lab.inject(
-            Fault::error("RunInstances", code)
-                .with_param("InstanceMarketOptions.MarketType", "spot")
-                .always(),
-        );
-        let mut flags = vec![("request-spot-instance", "true")];
-        flags.extend(fallback.map(|word| ("spot-fallback", word)));
-        let mut machine = room.machine(&flags);
-        let result = room.create(&mut machine).await;
-        assert_eq!(
-            result.is_ok(),
-            falls_back,
-            "{fallback:?} {code}: {result:?}"
-        );
-        if falls_back {
-            assert_eq!(machine.save()["RequestSpotInstance"], false);
-        }
-    }
-}
-
-#[tokio::test]
 async fn where_tagging_is_denied_the_launch_carries_fewer_tags() {
     let room = Room::new().await;
     room.lab
