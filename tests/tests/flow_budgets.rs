@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ec2_lab::ec2::{Effect, Fault, Gate};
 use ec2_lab::hosts::DockerAtBoot;
 use ec2_lab::hosts::HostOptions;
 use machine_tests::flows::Flow;
@@ -32,6 +33,29 @@ async fn a_create_with_every_id_given() {
     assert_eq!(host.ssh_connections, 1, "{host:?}");
     assert_eq!(host.docker_restarts, 1, "{host:?}");
     assert_eq!(host.installations, 0);
+}
+
+/// What a create reads before it launches is asked for at once: EC2 answers none of it before all has arrived.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_before_the_launch_is_read_in_parallel() {
+    let flow = Flow::start().await;
+    create_with_ids(&flow, "m1").await;
+    let is_read = |action: &&String| action.starts_with("Describe");
+    let counts = flow.lab.counts();
+    let reads: Vec<String> = counts.keys().filter(is_read).cloned().collect();
+    assert!(reads.len() >= 2, "{counts:?}");
+    let gate = Gate::new();
+    for action in &reads {
+        flow.lab
+            .inject(Fault::on(action.as_str(), Effect::Hold(gate.clone())));
+    }
+    let created = create_with_ids(&flow, "m2");
+    let all = u32::try_from(reads.len()).unwrap();
+    let answering = async {
+        gate.arrived(all).await;
+        gate.open();
+    };
+    tokio::join!(created, answering);
 }
 
 #[tokio::test(flavor = "multi_thread")]
