@@ -188,7 +188,9 @@ async fn an_endpoint_that_carries_a_rehearsal_out_is_found_out() {
         "ImportKeyPair",
         ec2_lab::ec2::Effect::Garble(answer.into()),
     ));
-    let error = rehearse(&room, &[]).await.unwrap_err();
+    let mut machine = room.machine(&[]);
+    machine.preflight(&room.cx).await.unwrap();
+    let error = machine.rehearse(&room.cx).await.unwrap_err();
     assert!(
         error.to_string().contains(
             "does not know DryRun: ImportKeyPair was carried out (key-1, which is deleted again)"
