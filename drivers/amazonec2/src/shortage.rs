@@ -104,9 +104,9 @@ impl Shortages {
         all.push(shortage);
         self.known.clone_from(&all);
         let text = serde_json::to_vec(&all).unwrap_or_default();
-        let temporary = self
-            .file
-            .with_extension(format!("json.{}", std::process::id()));
+        // The store sweeps up what is called so, if this process ends before it is renamed.
+        let name = format!(".writing-{}-{:016x}", &FILE[1..], std::process::id());
+        let temporary = self.file.with_file_name(name);
         if write(&temporary, &text)
             .and_then(|()| std::fs::rename(&temporary, &self.file))
             .is_err()

@@ -7,7 +7,7 @@ mod room;
 use std::time::Duration;
 
 use driver_amazonec2::AmazonEc2;
-use ec2_lab::ec2::{Blindness, Effect, Fault, Kind, Lab, OTHER_ACCESS_KEY};
+use ec2_lab::ec2::{Blindness, Effect, Fault, Kind, Lab, OTHER_ACCESS_KEY, Shortage};
 use machine_driver::{DriverErrorKind, DriverKind as _};
 use machine_types::MachineState;
 use room::{REGION, Room};
@@ -46,6 +46,27 @@ async fn an_instance_that_ec2_does_not_know_yet_is_not_forgotten() {
     assert_eq!(report.left.len(), 1, "the instance stays on record");
     room.lab.clock().advance(Duration::from_secs(300));
     assert!(room.undo(&*machine).await.is_clean());
+    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+}
+
+#[tokio::test]
+async fn nor_is_one_that_ended_before_another_was_launched() {
+    let room = Room::with(Lab::builder().pending(Duration::from_secs(20))).await;
+    let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
+    room.lab.shortage(shortage.after_launch());
+    let types = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
+    let mut machine = room.created(&types).await;
+    let first = machine.save()["InstanceId"].as_str().unwrap().to_owned();
+    let ended = room.end_of(&*machine).await;
+    let unknown = Fault::error("TerminateInstances", "InvalidInstanceID.NotFound");
+    let unknown = room.lab.inject(unknown.always());
+    assert!(machine.relaunch(&ended, &room.cx).await.unwrap());
+    let second = machine.save()["InstanceId"].as_str().unwrap().to_owned();
+    let open: Vec<_> = room.resources().into_iter().filter_map(|r| r.id).collect();
+    assert!(open.contains(&first) && open.contains(&second), "{open:?}");
+    room.lab.remove_fault(unknown);
+    let report = room.undo(&*machine).await;
+    assert!(report.is_clean(), "{:?}", report.left);
     assert!(room.lab.clean(), "{:?}", room.lab.left_over());
 }
 
