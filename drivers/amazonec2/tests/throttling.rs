@@ -4,11 +4,14 @@
 
 mod room;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use driver_amazonec2::AmazonEc2;
-use ec2_lab::ec2::{Bucket, Fault, Throttling};
+use ec2_lab::ec2::{Bucket, Clock, Fault, Throttling};
 use machine_driver::{Driver, DriverErrorKind, DriverKind};
+use machine_flow::Ambient;
 use room::Room;
 
 const RECORD: &str = ".ec2-pace.json";
@@ -143,4 +146,35 @@ async fn patience_has_an_end_and_retries_can_be_switched_off() {
         let told = room.told.lines().contains("EC2 throttles RunInstances");
         assert_eq!(told, !longest.is_zero(), "{}", room.told.lines());
     }
+}
+
+/// The time of a computer that has too much to do: a second goes by between any two steps.
+struct Overloaded(Arc<dyn Ambient>, Clock);
+
+#[async_trait]
+impl Ambient for Overloaded {
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+    fn monotonic(&self) -> Duration {
+        self.1.advance(Duration::from_secs(1));
+        self.0.monotonic()
+    }
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration).await;
+    }
+    fn random(&self) -> u64 {
+        self.0.random()
+    }
+}
+
+#[tokio::test]
+async fn who_comes_late_to_a_pause_does_not_give_up() {
+    let mut room = Room::new().await;
+    let clock = room.lab.clock().clone();
+    room.cx.ambient = Arc::new(Overloaded(room.cx.ambient.clone(), clock));
+    room.lab
+        .inject(Fault::error("*", "RequestLimitExceeded").times(3));
+    room.created(&[]).await;
+    assert_eq!(room.lab.live_instances().len(), 1);
 }
