@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ec2_lab::ec2::Denial;
+use ec2_lab::ec2::{Denial, Effect, Fault};
 use ec2_lab::hosts::HostOptions;
 use machine_tests::flows::{Flow, REGION};
 
@@ -137,6 +137,17 @@ async fn what_the_tags_told_is_on_record_where_ec2_refuses() {
         .run(["rm", "-y", "m1"])
         .await
         .failed(1, &["TerminateInstances", "(refused)"]);
+    // What was not answered was not refused.
+    flow.lab.heal();
+    let silent = flow
+        .lab
+        .inject(Fault::on("TerminateInstances", Effect::Drop).always());
+    flow.home
+        .run(["rm", "-y", "m1"])
+        .await
+        .failed(1, &["got no answer", "(no answer for now)"]);
+    flow.lab.remove_fault(silent);
+    flow.lab.deny(Denial::of("ec2:TerminateInstances"));
     assert!(flow.home.machine("m1").exists());
     flow.home.run(["rm", "-f", "m1"]).await.ok();
     assert!(!flow.home.machine("m1").exists());
