@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use ec2_lab::ec2::{ACCOUNT, Cidr};
-use machine_tests::flows::{Ended, Flow, REGION};
+use machine_tests::flows::{Ended, Flow, Home, REGION};
 
 /// Asserts that a refused create left no trace.
 #[track_caller]
@@ -57,9 +57,12 @@ async fn no_credentials() {
     let mut flow = Flow::start().await;
     flow.home.unset("AWS_ACCESS_KEY_ID");
     flow.home.unset("AWS_SECRET_ACCESS_KEY");
-    let ended = refused(&flow, &[], 1, &["credentials"]).await;
-    // The way out is named.
+    let said = "Error setting machine configuration from flags provided: amazonec2 driver requires AWS credentials";
+    let ended = refused(&flow, &[], 1, &[said]).await;
+    // The way out is named, and nothing was begun.
     assert!(ended.err.contains("--amazonec2-access-key"), "{ended}");
+    assert_eq!(ended.out, "", "{ended}");
+    assert!(!flow.home.store().join("certs").exists());
     refused(
         &flow,
         &["--amazonec2-access-key=AKIDEXAMPLE"],
@@ -208,4 +211,80 @@ async fn a_name_that_is_taken() {
     again.failed(1, &["Docker machine \"m1\" already exists"]);
     assert_eq!(flow.lab.live_instances().len(), 1);
     flow.home.run(["config", "m1"]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_pair_that_is_somebody_elses() {
+    let flow = Flow::start().await;
+    let other = Home::new();
+    let create = |group: &str| {
+        let mut argv = vec!["create".to_owned()];
+        argv.extend(flow.flags());
+        argv.extend([
+            format!("--amazonec2-security-group={group}"),
+            "m1".to_owned(),
+        ]);
+        argv
+    };
+    other.run(create("theirs")).await.ok();
+    let (theirs, made) = (flow.lab.left_over(), flow.changes().len());
+
+    let ended = flow.home.run(create("ours")).await;
+    let said = "There is already a keypair with the name m1";
+    ended.failed(3, &["Error with pre-create check", said]);
+    // Asked by importing it, before anything else is made.
+    assert_eq!(flow.changes()[made..], ["ImportKeyPair"]);
+    assert_eq!(flow.lab.left_over(), theirs);
+    assert_eq!(flow.home.directories(), Vec::<String>::new());
+    other.run(["rm", "-y", "m1"]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_where_nobody_answers() {
+    let flow = Flow::start().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!(
+        "--amazonec2-endpoint=http://{}",
+        nobody.local_addr().unwrap()
+    );
+    drop(nobody);
+    // With a VPC it is a check before the create; without one it is what the flags lack.
+    for (vpc, code, said) in [
+        (
+            "--amazonec2-vpc-id=vpc-0123456789abcdef0",
+            3,
+            "Error with pre-create check",
+        ),
+        (
+            "--amazonec2-vpc-id=",
+            1,
+            "Error setting machine configuration from flags provided",
+        ),
+    ] {
+        let ended = refused(&flow, &[endpoint.as_str(), vpc], code, &[said]).await;
+        assert!(ended.err.contains("got no answer"), "{ended}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swarm_master_whose_port_nobody_can_tell() {
+    let flow = Flow::start().await;
+    let master = ["--swarm", "--swarm-master", "--swarm-discovery=token://x"];
+    for host in ["bogus", "tcp://0.0.0.0", "tcp://0.0.0.0:x", "0.0.0.0:3376"] {
+        let host = format!("--swarm-host={host}");
+        let more = [&master[..], &[host.as_str()]].concat();
+        refused(&flow, &more, 1, &["--swarm-host"]).await;
+    }
+    let more = [&master[..], &["--swarm-host=tcp://0.0.0.0:3999"]].concat();
+    flow.create("m1", &more).await.ok();
+    let calls = flow.lab.calls();
+    let opened = calls
+        .iter()
+        .find(|call| call.action == "AuthorizeSecurityGroupIngress")
+        .unwrap();
+    let ports: Vec<_> = (1..=3)
+        .map(|n| opened.params[&format!("IpPermissions.{n}.FromPort")].as_str())
+        .collect();
+    assert_eq!(ports, ["2222", "2376", "3999"]);
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
 }

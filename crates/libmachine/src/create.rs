@@ -113,9 +113,10 @@ impl Library {
         let files: Vec<NewFile<'_>> = key
             .files
             .iter()
-            .map(|(file, contents)| NewFile {
-                file: *file,
-                contents: contents.expose(),
+            .map(|file| NewFile {
+                name: &file.name,
+                mode: file.mode,
+                contents: file.contents.expose(),
             })
             .collect();
         let lock = match self.store.try_lock_machine(&name)? {
@@ -186,7 +187,7 @@ impl Library {
             .driver
             .create(key, cx)
             .await
-            .map_err(Error::DriverCreate)?;
+            .map_err(while_creating)?;
         self.save(work)?;
         times.launch = phase.end();
         if is_left_alone(&*work.machine.driver) {
@@ -255,6 +256,9 @@ impl Library {
         {
             cx.warn(one_line(error));
         }
+        if left.is_empty() && matches!(error, Error::PreCreate(_)) {
+            return error;
+        }
         Error::Create {
             source: Box::new(error),
             left,
@@ -314,8 +318,17 @@ async fn check_provisioning(request: &CreateRequest) -> Result<(), Error> {
 fn before_creation(error: DriverError) -> Error {
     match error.kind {
         DriverErrorKind::Configuration => Error::Configuration(error),
+        DriverErrorKind::Cancelled => Error::Driver(error),
+        _ => Error::PreCreate(error),
+    }
+}
+
+/// Tells what kind of failure it is where the driver was at work: some checks come with the first thing that is
+/// made, so that no other process can come in between.
+fn while_creating(error: DriverError) -> Error {
+    match error.kind {
         DriverErrorKind::PreCreate => Error::PreCreate(error),
-        _ => Error::Driver(error),
+        _ => Error::DriverCreate(error),
     }
 }
 

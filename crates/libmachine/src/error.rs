@@ -241,6 +241,7 @@ impl Error {
     pub fn exit(&self) -> ExitStatus {
         match self {
             Self::PreCreate(_) => ExitStatus::PreCreate,
+            Self::Create { source, .. } => source.exit(),
             _ => ExitStatus::Failure,
         }
     }
@@ -258,7 +259,7 @@ impl Error {
             | Self::NotFound(_)
             | Self::UnknownDriver { .. }
             | Self::Configuration(_) => "usage",
-            Self::PreCreate(_) => "pre-create",
+            Self::PreCreate(error) => driver_cause(error.kind),
             Self::FirstLogin { .. } | Self::Login { .. } | Self::NoSsh(..) => "ssh",
             Self::Session(_) | Self::Copy(_) => "session",
             Self::Provision(_) => "provision",

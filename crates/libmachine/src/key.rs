@@ -1,5 +1,6 @@
 //! The SSH key of a new machine: made, or copied from the user's.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use machine_driver::{KeyMaterial, KeyPlan};
@@ -14,8 +15,28 @@ pub(crate) struct MachineKey {
     /// What the driver gets.
     pub(crate) material: KeyMaterial,
     /// What goes into the machine's directory.
-    pub(crate) files: Vec<(MachineFile, Secret)>,
+    pub(crate) files: Vec<KeyFile>,
 }
+
+/// One half of it.
+pub(crate) struct KeyFile {
+    pub(crate) name: String,
+    pub(crate) mode: u32,
+    pub(crate) contents: Secret,
+}
+
+impl KeyFile {
+    fn of(file: MachineFile, contents: Secret) -> Self {
+        Self {
+            name: file.name().to_owned(),
+            mode: file.mode(),
+            contents,
+        }
+    }
+}
+
+/// The mode of a file for its owner's eyes.
+const OWNER_ONLY: u32 = 0o600;
 
 /// RSA keys are as long as the Go binary's.
 const RSA_BITS: usize = 2048;
@@ -35,23 +56,42 @@ impl Library {
                 let pair = generate_key_pair(kind).map_err(Error::Key)?;
                 Ok(MachineKey {
                     files: vec![
-                        (MachineFile::SshPublicKey, Secret::new(pair.public.as_str())),
-                        (MachineFile::SshKey, pair.private),
+                        KeyFile::of(MachineFile::SshPublicKey, Secret::new(pair.public.as_str())),
+                        KeyFile::of(MachineFile::SshKey, pair.private),
                     ],
                     material: KeyMaterial {
                         public: pair.public,
                     },
                 })
             }
-            KeyPlan::Copy { private, public } => copy(private, *public),
+            KeyPlan::Copy {
+                private,
+                public,
+                name,
+                keeps_modes,
+            } => copy(private, *public, name, *keeps_modes),
         }
     }
 }
 
 /// Copies a key. The public half is read from beside it; where it is needed and not there, it is
 /// worked out.
-fn copy(private: &Path, needs_public: bool) -> Result<MachineKey, Error> {
-    let mut files = vec![(MachineFile::SshKey, Secret::from(read(private)?))];
+fn copy(
+    private: &Path,
+    needs_public: bool,
+    name: &str,
+    keeps_modes: bool,
+) -> Result<MachineKey, Error> {
+    // A key that others may read is no secret of the copy's, and ssh(1) refuses one.
+    let mode = |path: &Path, most: u32| match std::fs::metadata(path) {
+        Ok(found) if keeps_modes => found.permissions().mode() & most,
+        _ => OWNER_ONLY,
+    };
+    let mut files = vec![KeyFile {
+        name: name.to_owned(),
+        mode: mode(private, OWNER_ONLY),
+        contents: Secret::from(read(private)?),
+    }];
     let mut beside = private.as_os_str().to_owned();
     beside.push(".pub");
     let beside = Path::new(&beside);
@@ -61,7 +101,11 @@ fn copy(private: &Path, needs_public: bool) -> Result<MachineKey, Error> {
         Err(_) => String::new(),
     };
     if !public.is_empty() {
-        files.push((MachineFile::SshPublicKey, Secret::new(public.as_str())));
+        files.push(KeyFile {
+            name: format!("{name}.pub"),
+            mode: mode(beside, 0o666),
+            contents: Secret::new(public.as_str()),
+        });
     }
     Ok(MachineKey {
         material: KeyMaterial { public },

@@ -47,6 +47,10 @@ pub enum KeyPlan {
         private: PathBuf,
         /// Whether the public half must be there: it is needed where it is imported.
         public: bool,
+        /// What the private half is called in the machine's directory; the public half is `NAME.pub`.
+        name: String,
+        /// Whether the copies have the permissions of the user's files, as far as the owner's go; else 0600.
+        keeps_modes: bool,
     },
 }
 

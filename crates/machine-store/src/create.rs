@@ -11,10 +11,23 @@ use crate::{MachineFile, MachineLock, MachineRecord, Store, StoreError};
 /// A file of a new machine besides its `config.json`.
 #[derive(Clone, Copy)]
 pub struct NewFile<'a> {
-    /// Which.
-    pub file: MachineFile,
+    /// What it is called, without a path.
+    pub name: &'a str,
+    /// Its mode.
+    pub mode: u32,
     /// What is in it.
     pub contents: &'a str,
+}
+
+impl<'a> NewFile<'a> {
+    /// A file that every machine has, with its mode.
+    pub const fn of(file: MachineFile, contents: &'a str) -> Self {
+        Self {
+            name: file.name(),
+            mode: file.mode(),
+            contents,
+        }
+    }
 }
 
 impl Store {
@@ -72,9 +85,9 @@ impl Store {
         self.disk
             .write_new(&config, &bytes, MachineFile::Config.mode())?;
         for new in files {
-            let path = directory.join(new.file.name());
+            let path = directory.join(new.name);
             self.disk
-                .write_new(&path, new.contents.as_bytes(), new.file.mode())?;
+                .write_new(&path, new.contents.as_bytes(), new.mode)?;
         }
         self.disk.sync_directory(directory)
     }

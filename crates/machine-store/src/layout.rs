@@ -44,7 +44,7 @@ pub enum MachineFile {
 
 impl MachineFile {
     /// Returns the file's name.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Config => "config.json",
             Self::SshKey => "id_rsa",
@@ -61,7 +61,7 @@ impl MachineFile {
 
     /// Returns the mode of the file, as the Go binary leaves it under the umask 022: certificates can be
     /// read by everyone who gets into the directory, and nobody but the owner does.
-    pub fn mode(self) -> u32 {
+    pub const fn mode(self) -> u32 {
         match self {
             Self::Ca | Self::Cert | Self::Server => 0o644,
             _ => 0o600,

@@ -6,6 +6,7 @@ use machine_driver::{Base, DriverError, DriverErrorKind, Options, SavedBase};
 use machine_types::Secret;
 
 use crate::flag_values::{Flags, duration, is_cidr, last_first, port_and_protocol, value};
+use crate::groups;
 use crate::region::looks_like_a_region;
 use crate::saved::Saved;
 use crate::userdata;
@@ -50,6 +51,8 @@ pub(crate) enum ConfigureError {
         crate::tags::MOST
     )]
     TooManyTags { tags: usize },
+    #[error("--swarm-host is {0:?}, and a master's needs a port, as in tcp://0.0.0.0:3376")]
+    SwarmHost(String),
     #[error("using --amazonec2-use-fleet also requires --amazonec2-launch-template")]
     FleetWithoutTemplate,
     #[error(
@@ -103,6 +106,9 @@ pub(crate) fn configure(base: &Base, options: &Options) -> Result<(Saved, Wishes
     check_access(&saved)?;
     check_launch(&saved)?;
     saved.zone = short_zone(&saved);
+    if saved.base.swarm_master && groups::swarm_port(&saved).is_none() {
+        return Err(ConfigureError::SwarmHost(saved.base.swarm_host));
+    }
     for port in saved.open_ports.iter().flatten() {
         port_and_protocol(port)
             .ok_or_else(|| value("open-port", port, "a port such as 80 or 53/udp"))?;

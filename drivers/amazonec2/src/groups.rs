@@ -13,9 +13,6 @@ use crate::flag_values::port_and_protocol;
 use crate::lookup::filter;
 use crate::saved::Saved;
 
-/// The port of a classic swarm's master.
-const SWARM_PORT: i32 = 3376;
-
 const EVERYWHERE: &str = "0.0.0.0/0";
 const EVERYWHERE_V6: &str = "::/0";
 
@@ -301,13 +298,22 @@ async fn authorize(
     .map(|_| ())
 }
 
+/// Returns the port of a classic swarm's master, of `--swarm-host tcp://ADDRESS:PORT`.
+pub(crate) fn swarm_port(saved: &Saved) -> Option<u16> {
+    let (_, rest) = saved.base.swarm_host.split_once("://")?;
+    let host = rest.split('/').next()?;
+    host.rsplit_once(':')?.1.parse().ok()
+}
+
 pub(crate) fn ports(saved: &Saved) -> Vec<(i32, &str)> {
     let mut ports = vec![
         (i32::from(saved.base.ssh_port), "tcp"),
         (i32::from(DOCKER_PORT), "tcp"),
     ];
-    if saved.base.swarm_master {
-        ports.push((SWARM_PORT, "tcp"));
+    if saved.base.swarm_master
+        && let Some(port) = swarm_port(saved)
+    {
+        ports.push((i32::from(port), "tcp"));
     }
     for port in saved
         .open_ports

@@ -133,7 +133,8 @@ impl Driver for Machine {
         if self.saved.id.is_empty() {
             self.saved.id = format!("{:016x}{:016x}", cx.ambient.random(), cx.ambient.random());
         }
-        self.findings = preflight::check(&api, cx, &mut self.saved, &self.wishes).await?;
+        let checked = preflight::check(&api, cx, &mut self.saved, &self.wishes).await;
+        self.findings = checked.map_err(preflight::without_credentials)?;
         Ok(())
     }
 
@@ -146,6 +147,8 @@ impl Driver for Machine {
             return KeyPlan::Copy {
                 private: PathBuf::from(&self.saved.ssh_private_key_path),
                 public: !self.saved.existing_key,
+                name: "id_rsa".to_owned(),
+                keeps_modes: true,
             };
         }
         KeyPlan::Generate {
@@ -177,15 +180,16 @@ impl Driver for Machine {
             let tries = FleetAttempts::new(&api, cx, &self.saved, wishes, places, store);
             return Box::pin(self.launch(&api, cx, Tries::Fleets(tries))).await;
         }
-        let found = &self.findings.groups;
-        let group_ids = groups::ensure(&api, cx, &self.saved, &self.wishes, found).await?;
-        self.saved.security_group_ids = Some(group_ids);
+        // First, since it tells whether the name is free: groups stay when a create fails.
         if !self.saved.existing_key {
             self.saved
                 .key_name
                 .clone_from(&self.saved.base.machine_name);
             keypair::import(&api, cx, &self.saved, &self.base.store_id, &key.public).await?;
         }
+        let found = &self.findings.groups;
+        let group_ids = groups::ensure(&api, cx, &self.saved, &self.wishes, found).await?;
+        self.saved.security_group_ids = Some(group_ids);
         self.keep(cx)?;
         let places = &self.findings.places;
         let tries = Attempts::new(&api, cx, &self.saved, &self.wishes, places, store);

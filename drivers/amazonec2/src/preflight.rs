@@ -1,9 +1,10 @@
 //! Everything that can be asked before anything is made, at once.
 
 use aws_sdk_ec2::types::SecurityGroup;
-use machine_driver::DriverError;
+use machine_driver::{DriverError, DriverErrorKind};
 use machine_flow::Cx;
 
+use crate::call::CallError;
 use crate::candidates::Place;
 use crate::client::Api;
 use crate::configure::Wishes;
@@ -16,6 +17,39 @@ use crate::{fleet_launch, groups, keypair, network, tags};
 pub(crate) struct Findings {
     pub places: Vec<Place>,
     pub groups: Vec<SecurityGroup>,
+}
+
+/// There is nobody to ask EC2 as.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "amazonec2 driver requires AWS credentials configured with the --amazonec2-access-key and --amazonec2-secret-key options, environment variables, ~/.aws/credentials, or an instance role"
+)]
+struct NoCredentials {
+    #[source]
+    source: DriverError,
+}
+
+/// Says of a check that had no credentials that they belong to the flags: nothing has begun.
+pub(crate) fn without_credentials(mut error: DriverError) -> DriverError {
+    let cause = error.cause().downcast_ref::<CallError>();
+    if !matches!(cause, Some(CallError::NoCredentials { .. })) {
+        return error;
+    }
+    let hint = error.hint.take();
+    let mut named = DriverError::new(
+        DriverErrorKind::Configuration,
+        NoCredentials { source: error },
+    );
+    named.hint = hint;
+    named
+}
+
+/// The default VPC stands for a flag that was not given.
+fn of_the_flags(mut error: DriverError) -> DriverError {
+    if error.kind != DriverErrorKind::Cancelled {
+        error.kind = DriverErrorKind::Configuration;
+    }
+    error
 }
 
 /// Asks, and fills in what follows from the answers.
@@ -44,7 +78,8 @@ pub(crate) async fn check(
         ));
     }
     if saved.vpc_id.is_empty() && wishes.subnets.is_empty() {
-        saved.vpc_id = network::default_vpc(api, cx).await?;
+        let vpc = network::default_vpc(api, cx).await;
+        saved.vpc_id = vpc.map_err(of_the_flags)?;
     }
     let asked: &Saved = saved;
     let key_pair = async {

@@ -139,6 +139,8 @@ async fn the_key_follows_from_the_flags() {
     let copy = |public| KeyPlan::Copy {
         private: key.clone(),
         public,
+        name: "id_rsa".into(),
+        keeps_modes: true,
     };
     assert_eq!(
         room.machine(&[("ssh-keypath", &path)]).key_plan(),

@@ -7,7 +7,8 @@ mod error;
 mod saved;
 
 use std::any::Any;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -133,7 +134,24 @@ impl GenericDriver {
         if !self.saved.base.ssh_key_path.is_empty() {
             return Some(PathBuf::from(&self.saved.base.ssh_key_path));
         }
-        (!self.saved.ssh_key.is_empty()).then(|| self.directory.join("id_rsa"))
+        (!self.saved.ssh_key.is_empty()).then(|| self.copied_key())
+    }
+
+    /// The copy is called as the user's key, as in the Go binary; where that is a name of the store's own,
+    /// or none at all, `id_rsa`.
+    fn copied_key(&self) -> PathBuf {
+        let name = Path::new(&self.saved.ssh_key).file_name();
+        let name = name.and_then(OsStr::to_str).unwrap_or_default();
+        let is_the_stores = name.starts_with('.')
+            || name == "config.json"
+            || [".pem", ".pub", ".bak"]
+                .iter()
+                .any(|end| name.ends_with(end));
+        self.directory.join(match name {
+            "" => "id_rsa",
+            _ if is_the_stores => "id_rsa",
+            name => name,
+        })
     }
 }
 
@@ -195,9 +213,13 @@ impl Driver for GenericDriver {
         if self.saved.ssh_key.is_empty() {
             KeyPlan::Nothing
         } else {
+            let copy = self.copied_key();
+            let name = copy.file_name().unwrap_or_default();
             KeyPlan::Copy {
                 private: PathBuf::from(&self.saved.ssh_key),
                 public: false,
+                name: name.to_string_lossy().into_owned(),
+                keeps_modes: false,
             }
         }
     }
@@ -221,6 +243,7 @@ impl Driver for GenericDriver {
                 "({}) Importing SSH key...",
                 self.saved.base.machine_name
             ));
+            self.saved.base.ssh_key_path = self.copied_key().display().to_string();
         }
         Ok(())
     }

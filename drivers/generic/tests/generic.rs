@@ -89,13 +89,30 @@ fn a_given_key_is_copied_into_the_machines_directory() {
         driver.key_plan(),
         KeyPlan::Copy {
             private: "/keys/k".into(),
-            public: false
+            public: false,
+            name: "k".into(),
+            keeps_modes: false,
         }
     );
     assert_eq!(
         driver.ssh().unwrap().key.unwrap(),
-        std::path::Path::new("/store/machines/g1/id_rsa")
+        std::path::Path::new("/store/machines/g1/k")
     );
+    // What the store calls its own files, no key of theirs is called.
+    for key in [
+        "/keys/ca.pem",
+        "/keys/config.json",
+        "/keys/.k",
+        "/keys/k.pub",
+    ] {
+        let given = [("generic-ip-address", "h"), ("generic-ssh-key", key)];
+        let driver = configured(&given).unwrap();
+        assert_eq!(
+            driver.ssh().unwrap().key.unwrap(),
+            std::path::Path::new("/store/machines/g1/id_rsa"),
+            "{key}"
+        );
+    }
     let driver = configured(&[("generic-ip-address", "h")]).unwrap();
     assert_eq!(
         (driver.key_plan(), driver.ssh().unwrap().key),

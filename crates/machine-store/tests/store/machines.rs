@@ -34,10 +34,7 @@ fn a_machine_appears_whole_with_the_modes_of_the_go_binary() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
-    let server = NewFile {
-        file: MachineFile::Server,
-        contents: "certificate",
-    };
+    let server = NewFile::of(MachineFile::Server, "certificate");
     store.create(&lock, &record("n1"), &[KEY, server]).unwrap();
     assert_eq!(names(&store), ["n1"]);
     assert_eq!(store.try_load(&name("n1")).unwrap(), record("n1"));

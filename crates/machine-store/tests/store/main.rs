@@ -31,10 +31,7 @@ fn record(text: &str) -> MachineRecord {
     MachineRecord::new(&name(text), "none", driver, HostOptions::default())
 }
 
-const KEY: NewFile<'static> = NewFile {
-    file: MachineFile::SshKey,
-    contents: "private",
-};
+const KEY: NewFile<'static> = NewFile::of(MachineFile::SshKey, "private");
 
 /// Makes a machine of this name.
 fn create(store: &Store, text: &str) {
