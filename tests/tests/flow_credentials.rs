@@ -74,6 +74,14 @@ async fn a_profile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_variables_of_older_sdks() {
+    let mut flow = flow().await;
+    flow.home.set("AWS_ACCESS_KEY", FOUND);
+    flow.home.set("AWS_SECRET_KEY", SECRET);
+    lives_with_the_chain(&flow).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process() {
     let flow = flow().await;
     std::fs::create_dir(flow.home.path().join(".aws")).unwrap();

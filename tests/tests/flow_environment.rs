@@ -92,6 +92,28 @@ async fn words_are_the_same_in_every_language_and_names_need_not_be_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_named_by_the_shortest_form_of_its_path() {
+    let flow = Flow::start().await;
+    let home = flow.home.path().display().to_string();
+    let wanted = format!("{home}/y/machines/n");
+    for (number, path) in ["x/../y", "./y/", "y/.//", "/../y"].into_iter().enumerate() {
+        let path = match path.strip_prefix('/') {
+            Some(rest) => format!("{home}/x/{rest}"),
+            None => path.to_owned(),
+        };
+        let name = format!("n{number}");
+        let create = ["create", "-d", "none", "--url=tcp://127.0.0.1:1", &name];
+        let argv = [&["-s", &path][..], &create[..]].concat();
+        flow.home.run(argv).await.ok();
+        let format = "{{.HostOptions.AuthOptions.StorePath}}";
+        let argv = ["-s", &path, "inspect", "-f", format, &name];
+        let ended = flow.home.run(argv).await.ok();
+        assert_eq!(ended.out.trim(), format!("{wanted}{number}"), "{path}");
+    }
+    assert!(!flow.home.path().join("x").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_home_and_without_a_password_file() {
     let mut flow = Flow::start().await;
     flow.home.unset("HOME");

@@ -1,6 +1,6 @@
 //! What every command works with: the world as `main` found it, and the library over it.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use libmachine::{Ambient, Cancel, CertificatePaths, Library, Settings};
@@ -101,6 +101,20 @@ impl Context {
     }
 }
 
+/// Takes `//`, `/.` and `/x/..` out of an absolute path by its text alone, as Go's `filepath.Clean` does.
+fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                clean.pop();
+            }
+            part => clean.push(part),
+        }
+    }
+    clean
+}
+
 /// Returns the store's root.
 ///
 /// # Errors
@@ -108,8 +122,8 @@ impl Context {
 pub(crate) fn store_path(world: &World, global: &Options) -> Result<PathBuf, Failure> {
     let given = global.string("storage-path");
     if !given.is_empty() {
-        // Paths in config.json are absolute, wherever the next command is run, and have no `//` and `/.`.
-        return Ok(world.directory.join(given).components().collect());
+        // Paths in config.json are absolute, wherever the next command is run.
+        return Ok(clean(&world.directory.join(given)));
     }
     match &world.home {
         Some(home) => Ok(home.join(".docker").join("machine")),

@@ -21,6 +21,7 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 };
 use tokio::sync::OnceCell;
 
+use crate::environment;
 use crate::saved::Saved;
 
 /// How long before their end credentials are replaced: a call that was sent with them is through by then.
@@ -123,6 +124,10 @@ impl Chain {
     }
 
     async fn ask(&self) -> Result<Credentials, CredentialsError> {
+        if let Some(found) = environment::older_variables() {
+            *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
+            return Ok(found);
+        }
         let chain = self.made.get_or_init(|| async {
             let config = ProviderConfig::default().with_http_client(self.http.clone());
             DefaultCredentialsChain::builder()

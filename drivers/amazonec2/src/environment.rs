@@ -3,6 +3,8 @@
 //! The one place beside the SDK's own provider chain that looks at the environment: proxies and
 //! certificates are the network's, and every AWS tool takes them from here.
 
+use aws_credential_types::Credentials;
+
 /// A proxy that a variable names. Its URL may hold a password, and so it has no other Debug.
 #[derive(Clone)]
 pub(crate) struct Proxy {
@@ -38,6 +40,18 @@ pub(crate) struct Environment {
     pub use_fips: bool,
     /// Whether to use the endpoints that answer over IPv6, too.
     pub use_dual_stack: bool,
+}
+
+/// Reads keys from the names that AWS's older SDKs, and so the Go binary, take for
+/// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (AWS SDK for Go v1, `EnvProvider`).
+pub(crate) fn older_variables() -> Option<Credentials> {
+    let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if text("AWS_ACCESS_KEY_ID").is_some() {
+        return None;
+    }
+    let (key, secret) = (text("AWS_ACCESS_KEY")?, text("AWS_SECRET_KEY")?);
+    let token = text("AWS_SESSION_TOKEN");
+    Some(Credentials::new(key, secret, token, None, "environment"))
 }
 
 impl Environment {
