@@ -80,6 +80,9 @@ async fn directories_by_sftp_and_by_rsync() {
 
     let refused = home.run(["scp", "tree", "m1:/nowhere"]).await;
     refused.failed(1, &["tree: not a regular file"]);
+    let refused = home.run(["scp", "nothing", "m1:/nowhere"]).await;
+    let refused = refused.failed(1, &["nothing: No such file or directory"]);
+    assert!(!refused.err.contains("os error"), "{refused}");
     let there = servers[0].path("there");
     let copied = home.run(["scp", "-r", "tree", &remote("m1", &there)]).await;
     copied.ok();
@@ -106,6 +109,96 @@ async fn directories_by_sftp_and_by_rsync() {
     // rsync copies to or from a machine, not between two.
     let both = home.run(["scp", "-d", &back, "m2:/tmp"]).await;
     both.failed(1, &["cannot both be remote", "exit status 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patterns_of_a_machine_are_expanded_there() {
+    let Some((home, servers)) = two_machines("patterns of scp") else {
+        return;
+    };
+    let there = servers[0].path("d");
+    for (path, content) in [
+        ("a/one.log", "1"),
+        ("a/two.log", "2"),
+        ("a/.hidden", "hidden"),
+        ("b/three.log", "3"),
+        ("[x]", "literal"),
+        ("x", "not meant"),
+    ] {
+        let path = there.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let names = |directory: &Path| {
+        let listed = std::fs::read_dir(directory).unwrap();
+        let mut names: Vec<String> = listed
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let target = |name: &str| {
+        let path = home.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        path
+    };
+    let source = |pattern: &str| remote("m1", &there.join(pattern));
+
+    let logs = target("logs");
+    home.run(["scp", &source("[ab]/*.l?g"), "logs"]).await.ok();
+    assert_eq!(names(&logs), ["one.log", "three.log", "two.log"]);
+    // One match is as if it had been named, and what is hidden has to be asked for.
+    home.run(["scp", &source("a/.h*"), "hidden"]).await.ok();
+    let hidden = home.path().join("hidden");
+    assert_eq!(std::fs::read_to_string(hidden).unwrap(), "hidden");
+    // A name that is there wins.
+    home.run(["scp", &source("[x]"), "literal"]).await.ok();
+    let literal = home.path().join("literal");
+    assert_eq!(std::fs::read_to_string(literal).unwrap(), "literal");
+
+    let all = target("all");
+    home.run(["scp", "-r", &source("*"), "all"]).await.ok();
+    assert_eq!(names(&all), ["[x]", "a", "b", "x"]);
+    assert_eq!(names(&all.join("a")), [".hidden", "one.log", "two.log"]);
+    // What is no file is told of, and keeps nothing from being copied.
+    let files = target("files");
+    let refused = home.run(["scp", &source("*"), "files"]).await;
+    refused.failed(1, &["d/a: not a regular file"]);
+    assert_eq!(names(&files), ["[x]", "x"]);
+
+    // From machine to machine.
+    let across = servers[1].path("across");
+    std::fs::create_dir(&across).unwrap();
+    let to = remote("m2", &across);
+    home.run(["scp", &source("a/*"), &to]).await.ok();
+    assert_eq!(names(&across), ["one.log", "two.log"]);
+
+    let refused = home.run(["scp", &source("a/*"), "one"]).await;
+    refused.failed(1, &["one: not a directory"]);
+    assert!(!home.path().join("one").exists());
+    let refused = home.run(["scp", &source("a/*.txt"), "logs"]).await;
+    refused.failed(1, &["a/*.txt: No such file or directory"]);
+    let refused = home.run(["scp", &source("nowhere/*"), "logs"]).await;
+    refused.failed(1, &["nowhere/*: No such file or directory"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_path_is_none() {
+    let Some((home, servers)) = two_machines("empty paths of scp") else {
+        return;
+    };
+    let there = servers[0].path("there");
+    std::fs::write(&there, "there").unwrap();
+    let source = remote("m1", &there);
+    for pair in [
+        [source.as_str(), ""],
+        ["", &source],
+        [&source, "localhost:"],
+    ] {
+        let refused = home.run(["scp", pair[0], pair[1]]).await;
+        refused.failed(1, &["an empty path", "'.'"]);
+    }
+    assert!(!home.path().join("there").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::error::Error as StdError;
 use std::fmt::Write as _;
 
 use libmachine::{Error, Left};
-use machine_types::ExitStatus;
+use machine_types::{ExitStatus, without_error_numbers};
 
 use crate::cli::Usage;
 use crate::usage::UsageError;
@@ -123,7 +123,7 @@ impl Failure {
         let mut links: Vec<String> = Vec::new();
         let mut next = Some(error);
         while let Some(link) = next {
-            let text = link.to_string().trim_end().to_owned();
+            let text = without_error_numbers(link.to_string().trim_end());
             // A transparent layer repeats what is below it.
             if links.last() != Some(&text) && !text.is_empty() {
                 links.push(text);

@@ -27,6 +27,7 @@ mod status;
 mod transfer;
 mod upload;
 mod wait;
+mod wildcard;
 mod wire;
 
 pub use command::{Command, shell_quote};

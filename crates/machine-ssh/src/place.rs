@@ -8,6 +8,7 @@ use tokio::fs;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::transfer::plain_name;
+use crate::wildcard;
 use crate::{Entry, EntryKind, Sftp, TransferError};
 
 /// One end of a copy.
@@ -36,6 +37,17 @@ impl<'a> Spot<'a> {
         match place {
             Place::Local(path) => Self::Local(path.to_owned()),
             Place::Remote(sftp, path) => Self::Remote(sftp, path.to_owned()),
+        }
+    }
+
+    /// What a source stands for. A pattern of this computer's paths is the shell's to expand.
+    pub(crate) async fn expanded(self) -> Result<Vec<Self>, TransferError> {
+        match self {
+            Self::Local(_) => Ok(vec![self]),
+            Self::Remote(sftp, path) => {
+                let paths = wildcard::expand(sftp, &path).await?;
+                Ok(paths.into_iter().map(|p| Self::Remote(sftp, p)).collect())
+            }
         }
     }
 

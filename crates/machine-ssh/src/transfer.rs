@@ -23,13 +23,14 @@ pub struct Copy<'a> {
     pub progress: &'a mut (dyn FnMut(&str, u64, u64) + Send),
 }
 
-/// Copies, as `scp` does: into `to` where that is a directory, else to `to`. Existing files are
-/// replaced and links are followed. New files get the source's mode less the umask's bits; with
+/// Copies, as `scp` does: into `to` where that is a directory, else to `to`. A pattern in a machine's
+/// path stands for all that match it there. Existing files are replaced and links are followed. New files get the source's mode less the umask's bits; with
 /// `recursive` all get exactly the source's.
 ///
 /// # Errors
 /// The first error ends it; what was copied stays, a file that was cut short included. So does a
-/// cancellation, at once.
+/// cancellation, at once. Of several that match a pattern, those that are no files are passed over,
+/// and told of when the others are copied.
 pub async fn copy(
     from: Place<'_>,
     to: Place<'_>,
@@ -59,10 +60,34 @@ async fn copy_all(
     to: Spot<'_>,
     options: &mut Copy<'_>,
 ) -> Result<(), TransferError> {
-    let to = match (to.entry_if_any().await?, from.base_name()) {
-        (Some(entry), Some(name)) if entry.kind == EntryKind::Directory => to.child(&name)?,
-        _ => to,
-    };
+    let sources = from.expanded().await?;
+    let target = to.entry_if_any().await?;
+    let is_directory = target.is_some_and(|entry| entry.kind == EntryKind::Directory);
+    let are_several = sources.len() > 1;
+    if are_several && !is_directory {
+        return Err(TransferError::NotADirectory { path: to.name() });
+    }
+    let mut passed_over = None;
+    for from in sources {
+        let to = match from.base_name() {
+            Some(name) if is_directory => to.child(&name)?,
+            _ => to.clone(),
+        };
+        match copy_one(from, to, options).await {
+            Err(error @ TransferError::NotAFile { .. }) if are_several => {
+                passed_over.get_or_insert(error);
+            }
+            copied => copied?,
+        }
+    }
+    passed_over.map_or(Ok(()), Err)
+}
+
+async fn copy_one<'a>(
+    from: Spot<'a>,
+    to: Spot<'a>,
+    options: &mut Copy<'_>,
+) -> Result<(), TransferError> {
     let mut steps = vec![Step::Copy { from, to, depth: 0 }];
     while let Some(step) = steps.pop() {
         let (from, to, depth) = match step {
@@ -163,6 +188,12 @@ pub enum TransferError {
     /// A directory that was not asked for, or a device.
     #[error("{path}: not a regular file")]
     NotAFile {
+        /// The path.
+        path: String,
+    },
+    /// Where several were to be copied.
+    #[error("{path}: not a directory, and several files are to be copied there")]
+    NotADirectory {
         /// The path.
         path: String,
     },

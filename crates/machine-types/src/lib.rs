@@ -16,7 +16,7 @@ pub use address::{DOCKER_PORT, DockerUrl, SshEndpoint};
 pub use exit::ExitStatus;
 pub use host_options::{AuthOptions, EngineOptions, GoList, HostOptions, SwarmOptions};
 pub use name::{InvalidName, MachineName};
-pub use one_line::one_line;
+pub use one_line::{one_line, without_error_numbers};
 pub use printable::{printable, printable_tail};
 pub use secret::Secret;
 pub use state::MachineState;

@@ -1,4 +1,4 @@
-//! An error and its causes on one line, for tables and logs.
+//! What errors say, for people: on one line, and without the system's numbers.
 
 /// Joins an error and its causes on one line.
 pub fn one_line(error: impl std::error::Error) -> String {
@@ -13,5 +13,46 @@ pub fn one_line(error: impl std::error::Error) -> String {
         }
         source = cause.source();
     }
-    line.replace(['\n', '\r'], " ").trim_end().to_owned()
+    let line = line.replace(['\n', '\r'], " ");
+    without_error_numbers(line.trim_end())
+}
+
+/// Takes out the ` (os error 2)` that Rust puts behind the system's words for an error (errno(3)): whoever
+/// reads `No such file or directory` is told all by that.
+pub fn without_error_numbers(text: &str) -> String {
+    const BEGIN: &str = " (os error ";
+    let mut parts = text.split(BEGIN);
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        match rest.strip_prefix(')') {
+            Some(behind) if rest.len() < part.len() => plain.push_str(behind),
+            _ => {
+                plain.push_str(BEGIN);
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_the_system_go_and_nothing_else() {
+        for (text, plain) in [
+            ("f: No such file (os error 2)", "f: No such file"),
+            ("a (os error 13): b (os error 2)", "a: b"),
+            ("(os error 2)", "(os error 2)"),
+            ("a (os error ) b", "a (os error ) b"),
+            ("a (os error 2", "a (os error 2"),
+            ("", ""),
+        ] {
+            assert_eq!(without_error_numbers(text), plain);
+        }
+        let error = std::io::Error::from_raw_os_error(2);
+        assert_eq!(one_line(error), "No such file or directory");
+    }
 }

@@ -45,6 +45,13 @@ impl Command for Scp {
                 &arguments.usage,
             ));
         };
+        for place in [from, to] {
+            if place.strip_prefix("localhost:").unwrap_or(place).is_empty() {
+                return Err(Failure::new(
+                    "an empty path names no file: the directory one is in is '.'",
+                ));
+            }
+        }
         let from = location::parse(from, &cx.world.directory);
         let to = location::parse(to, &cx.world.directory);
         for place in [&from, &to] {

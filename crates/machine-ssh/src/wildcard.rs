@@ -1,0 +1,99 @@
+//! Patterns in the path of a source on a machine (`m1:/var/log/*.log`), which `scp` has the machine
+//! expand: `*`, `?` and `[...]` in any part of the path, as in glob(7).
+
+use glob::{MatchOptions, Pattern};
+
+use crate::{EntryKind, Sftp, SftpError};
+
+const SHELL_LIKE: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// Returns the paths that a path stands for, in the order of their names: itself where there is no
+/// pattern in it, or something of that very name.
+///
+/// # Errors
+/// Where the machine does not say, or a directory cannot be listed; [`SftpError::Remote`] names the
+/// path where nothing matches, too.
+pub(crate) async fn expand(sftp: &Sftp, path: &str) -> Result<Vec<String>, SftpError> {
+    if !path.contains(['*', '?', '[']) || sftp.entry_if_any(path).await?.is_some() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let root = if path.starts_with('/') { "/" } else { "" };
+    let mut found = vec![root.to_owned()];
+    let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
+    while let Some(part) = parts.next() {
+        let is_last = parts.peek().is_none();
+        let pattern = pattern(part);
+        found = match &pattern {
+            Some(pattern) => matching(sftp, &found, pattern).await?,
+            None => found.iter().map(|base| join(base, part)).collect(),
+        };
+        if !is_last {
+            found = of_a_kind(sftp, found, |kind| kind == EntryKind::Directory).await?;
+        } else if pattern.is_none() {
+            found = of_a_kind(sftp, found, |_| true).await?;
+        }
+    }
+    match found.is_empty() {
+        true => Err(SftpError::Remote {
+            path: path.to_owned(),
+            reason: "No such file or directory: nothing there matches".to_owned(),
+        }),
+        false => Ok(found),
+    }
+}
+
+/// Reads a part of a path. What is no pattern (`[` alone) is a name.
+fn pattern(part: &str) -> Option<Pattern> {
+    if !part.contains(['*', '?', '[']) {
+        return None;
+    }
+    // The library gives several stars a meaning that the shell has not.
+    let mut single = part.to_owned();
+    while single.contains("**") {
+        single = single.replace("**", "*");
+    }
+    Pattern::new(&single).ok()
+}
+
+async fn matching(
+    sftp: &Sftp,
+    directories: &[String],
+    pattern: &Pattern,
+) -> Result<Vec<String>, SftpError> {
+    let mut found = Vec::new();
+    for directory in directories {
+        let mut names = sftp.names(directory).await?;
+        // A name that leads elsewhere is a server's that means harm.
+        names.retain(|name| !name.contains('/') && pattern.matches_with(name, SHELL_LIKE));
+        names.sort();
+        found.extend(names.iter().map(|name| join(directory, name)));
+    }
+    Ok(found)
+}
+
+/// Keeps the paths at which there is something of a kind.
+async fn of_a_kind(
+    sftp: &Sftp,
+    paths: Vec<String>,
+    is_kind: impl Fn(EntryKind) -> bool,
+) -> Result<Vec<String>, SftpError> {
+    let mut kept = Vec::new();
+    for path in paths {
+        let entry = sftp.entry_if_any(&path).await?;
+        if entry.is_some_and(|entry| is_kind(entry.kind)) {
+            kept.push(path);
+        }
+    }
+    Ok(kept)
+}
+
+fn join(directory: &str, name: &str) -> String {
+    match directory {
+        "" => name.to_owned(),
+        directory => format!("{}/{name}", directory.trim_end_matches('/')),
+    }
+}
