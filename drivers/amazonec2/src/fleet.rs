@@ -23,7 +23,8 @@ use crate::request::tag_specification;
 use crate::retry::one_attempt;
 use crate::saved::Saved;
 use crate::settle::{steady, until_certain};
-use crate::tags::{Tag, owner_key};
+use crate::tags::{self, Tag, owner_key};
+use crate::undo;
 
 /// What CreateFleet is asked for; the journal keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -182,10 +183,11 @@ pub(crate) fn is_fleets(detail: &Value) -> bool {
     detail.get("launch_template").is_some()
 }
 
-/// Tells whether a launch carries a tag with this key: what carries none cannot be found by it.
-pub(crate) fn carries(detail: &Value, key: &str) -> bool {
+/// Returns the tag with the machine's id that a launch carries: what carries none cannot be found by it. The
+/// journal alone tells, whatever became of the configuration.
+pub(crate) fn id_tag(detail: &Value) -> Option<Tag> {
     let tags = serde_json::from_value::<Vec<Tag>>(detail["tags"].clone()).unwrap_or_default();
-    tags.iter().any(|(own, _)| own == key)
+    tags::machine_id(&tags)
 }
 
 /// Sends the request; where the answer is lost, looks for the instance by its tag, and else sends the
@@ -280,7 +282,13 @@ async fn by_tag(api: &Api, cx: &Cx, saved: &Saved, request: &FleetRequest) -> Op
         ),
     ];
     let found = lookup::instances(api, cx, filters).await.ok()?;
-    found.into_iter().find_map(|(instance, account)| {
+    // One that has ended for want of capacity may still be shown as running.
+    let others = undo::launched(&cx.journal.entries().ok()?);
+    let is_another = |id: &str| others.iter().any(|other| other == id);
+    let mut found = found
+        .into_iter()
+        .filter(|(instance, _)| !instance.instance_id().is_some_and(is_another));
+    found.find_map(|(instance, account)| {
         Some(Launched {
             instance: instance.instance_id?,
             instance_type: instance.instance_type.map(|t| t.as_str().to_owned()),

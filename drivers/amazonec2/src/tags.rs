@@ -32,6 +32,19 @@ pub(crate) fn owner_tags(saved: &Saved, store_id: &str) -> Vec<Tag> {
     ]
 }
 
+/// Finds our tag that holds the machine's id among a resource's tags, whatever the prefix is: the one that has
+/// a store's beside it.
+pub(crate) fn machine_id(tags: &[Tag]) -> Option<Tag> {
+    let is_ours = |key: &str| {
+        let prefix = key.strip_suffix(":id");
+        prefix.is_some_and(|prefix| {
+            let store = format!("{prefix}:store");
+            tags.iter().any(|(other, _)| *other == store)
+        })
+    };
+    tags.iter().find(|(key, _)| is_ours(key)).cloned()
+}
+
 /// Returns `Name` and the user's tags; of a repeated key the last value counts.
 pub(crate) fn users_tags(saved: &Saved) -> Vec<Tag> {
     let mut tags: Vec<Tag> = vec![("Name".into(), saved.base.machine_name.clone())];

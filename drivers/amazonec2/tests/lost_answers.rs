@@ -4,9 +4,13 @@
 
 mod room;
 
-use ec2_lab::ec2::{Denial, Effect, Fault, Gate};
-use machine_driver::KeyMaterial;
+use std::time::Duration;
+
+use driver_amazonec2::AmazonEc2;
+use ec2_lab::ec2::{Blindness, Denial, Effect, Fault, Gate, Kind, Lab, Shortage};
+use machine_driver::{Driver, DriverErrorKind, DriverKind as _, KeyMaterial};
 use room::Room;
+use room::fleet::Fleet;
 
 #[tokio::test]
 async fn a_launch_whose_answer_is_lost_is_one_instance() {
@@ -154,4 +158,72 @@ async fn an_import_that_never_arrived_is_sent_again() {
     assert_eq!(room.lab.count("ImportKeyPair"), 4);
     assert!(room.undo(&*machine).await.is_clean());
     assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+}
+
+/// Loses every answer to an action, has EC2 blind to what it makes, and has the machine launch elsewhere.
+async fn relaunch_without_an_answer(room: &Room, machine: &mut Box<dyn Driver>, action: &str) {
+    let ended = room.end_of(&**machine).await;
+    room.lab.blind(Kind::Instance, Blindness::whole_window());
+    room.lab
+        .inject(Fault::on(action, Effect::LoseAnswer).always());
+    let error = machine.relaunch(&ended, &room.cx).await.unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::Unavailable, "{error}");
+    room.lab.heal();
+}
+
+/// The machine as it is known where its configuration is broken: what else there is to know, the journal tells.
+fn of_its_place(room: &Room, machine: &dyn Driver) -> Box<dyn Driver> {
+    let saved = machine.save();
+    let place = [
+        "MachineName",
+        "Region",
+        "Endpoint",
+        "AccessKey",
+        "SecretKey",
+    ];
+    let place: serde_json::Map<_, _> = place
+        .map(|field| (field.to_owned(), saved[field].clone()))
+        .into_iter()
+        .collect();
+    let name = saved["MachineName"].as_str().unwrap();
+    AmazonEc2.load(&room.base(name), &place.into()).unwrap()
+}
+
+/// Asserts that what is lost stays on record as long as EC2 does not show it, and is ended then.
+async fn assert_found_in_the_end(room: &Room, machine: &dyn Driver) {
+    for machine in [machine, &*of_its_place(room, machine)] {
+        let report = room.undo(machine).await;
+        assert_eq!(report.left.len(), 1, "{:?}", report.left);
+    }
+    room.lab.clock().advance(Duration::from_secs(301));
+    let report = room.undo(&*of_its_place(room, machine)).await;
+    assert!(report.is_clean(), "{:?}", report.left);
+}
+
+#[tokio::test]
+async fn a_lost_launch_is_not_taken_for_the_one_that_ended_before_it() {
+    let room = Room::with(Lab::builder().pending(Duration::from_secs(20))).await;
+    let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
+    room.lab.shortage(shortage.after_launch());
+    let types = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
+    let mut machine = room.created(&types).await;
+    relaunch_without_an_answer(&room, &mut machine, "RunInstances").await;
+    assert_eq!(room.lab.instances().len(), 2);
+    assert_found_in_the_end(&room, &*machine).await;
+    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+}
+
+#[tokio::test]
+async fn a_lost_fleet_is_not_taken_for_the_one_that_ended_before_it() {
+    let fleet = Fleet::with(Lab::builder().pending(Duration::from_secs(20))).await;
+    let room = &fleet.room;
+    let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
+    room.lab.shortage(shortage.after_launch());
+    let types = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
+    let mut machine = fleet.machine(&types);
+    room.create(&mut machine).await.unwrap();
+    relaunch_without_an_answer(room, &mut machine, "CreateFleet").await;
+    assert_eq!(fleet.live().len(), 1);
+    assert_found_in_the_end(room, &*machine).await;
+    assert_eq!(fleet.live().len(), 0);
 }
