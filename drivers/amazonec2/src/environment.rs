@@ -49,7 +49,8 @@ pub(crate) fn older_variables() -> Option<Credentials> {
     if text("AWS_ACCESS_KEY_ID").is_some() {
         return None;
     }
-    let (key, secret) = (text("AWS_ACCESS_KEY")?, text("AWS_SECRET_KEY")?);
+    let key = text("AWS_ACCESS_KEY")?;
+    let secret = text("AWS_SECRET_ACCESS_KEY").or_else(|| text("AWS_SECRET_KEY"))?;
     let token = text("AWS_SESSION_TOKEN");
     Some(Credentials::new(key, secret, token, None, "environment"))
 }

@@ -157,7 +157,9 @@ impl FleetAttempts {
 
     /// Notes why what EC2 has chosen came to nothing, and tells whether something else is left to be tried.
     pub(crate) fn moves_on(&mut self, cx: &Cx, saved: &Saved, code: &str) -> bool {
-        let Some(chosen) = self.current.take().filter(|_| codes::is_capacity(code)) else {
+        let counts = codes::is_capacity(code)
+            && (!codes::is_price(code) || self.fallback == SpotFallback::Any);
+        let Some(chosen) = self.current.take().filter(|_| counts) else {
             return false;
         };
         self.note_one(&chosen, code);

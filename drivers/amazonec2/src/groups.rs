@@ -310,16 +310,13 @@ pub(crate) fn ports(saved: &Saved) -> Vec<(i32, &str)> {
         (i32::from(saved.base.ssh_port), "tcp"),
         (i32::from(DOCKER_PORT), "tcp"),
     ];
-    if saved.base.swarm_master
-        && let Some(port) = swarm_port(saved)
-    {
-        ports.push((i32::from(port), "tcp"));
-    }
-    for port in saved
-        .open_ports
-        .iter()
-        .flatten()
-        .filter_map(|text| port_and_protocol(text))
+    let swarm = swarm_port(saved).filter(|_| saved.base.swarm_master);
+    let swarm = swarm.map(|port| (i32::from(port), "tcp"));
+    let open = saved.open_ports.iter().flatten();
+    // EC2 refuses a rule that is given twice.
+    for port in swarm
+        .into_iter()
+        .chain(open.filter_map(|text| port_and_protocol(text)))
     {
         if !ports.contains(&port) {
             ports.push(port);
