@@ -69,6 +69,98 @@ async fn a_session_with_openssh() {
     a_whole_session(&home).await;
 }
 
+/// The Go binary hands them to ssh(1).
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_ssh_may_stand_before_the_command() {
+    let Some(sshd) = Sshd::start("options of ssh") else {
+        return;
+    };
+    let home = Home::new();
+    sshd.adopt(&home, "m1");
+    let tty = "tty >/dev/null && echo terminal || echo none";
+    for (line, said) in [
+        ("-t echo x", "x\n"),
+        ("-T 'echo x'", "x\n"),
+        ("-q -vC4 -- echo -t", "-t\n"),
+        ("-t \"$TTY\"", "none\n"),
+        ("-ttn \"$TTY\"", "terminal\r\n"),
+        ("-n cat", ""),
+        ("cat", "input\n"),
+        ("-T", "commands\n"),
+    ] {
+        let input = if line == "-T" {
+            "echo commands"
+        } else {
+            "input"
+        };
+        let line = format!("TTY='{tty}'; echo {input} | docker-machine ssh m1 {line}");
+        let ended = home.shell(&line).await.ok();
+        assert_eq!(
+            (ended.out.as_str(), ended.err.as_str()),
+            (said, ""),
+            "{line}"
+        );
+    }
+    // A person at a terminal has one there, if they say so, with a command.
+    for (options, said) in [
+        ("-t", "terminal\r\n"),
+        ("-q", "none\r\n"),
+        ("-nt", "none\r\n"),
+    ] {
+        let left = Terminal::start(&home, ["ssh", "m1", options, tty], WINDOW);
+        let left = left.end().await;
+        assert!(left.status.success(), "{left:?}");
+        assert_eq!(left.shown, said, "{options}");
+    }
+    let warned = home.run(["ssh", "m1", "-A", "echo", "x"]).await.ok();
+    assert_eq!(warned.out, "x\n");
+    assert!(warned.err.contains("WARNING: -A"), "{warned}");
+
+    // Who and where.
+    let config = home.machine("m1").join("config.json");
+    let saved = std::fs::read_to_string(&config).unwrap();
+    let user = home.shell("id -un").await.ok().out;
+    let (right, wrong) = (format!("{:?}", user.trim()), "\"nobody-else\"");
+    std::fs::write(&config, saved.replace(&right, wrong)).unwrap();
+    home.run(["ssh", "m1", "true"]).await.failed(1, &["log in"]);
+    home.run(["ssh", "m1", "-l", user.trim(), "true"])
+        .await
+        .ok();
+    let nobody_listens = machine_tests::sshd::free_address().port().to_string();
+    let elsewhere = ["ssh", "m1", "-p", &nobody_listens, "true"];
+    home.run(elsewhere)
+        .await
+        .failed(1, &[nobody_listens.as_str()]);
+
+    let forward = ["ssh", "m1", "-L", "1:h:2", "true"];
+    let refused = home.run(forward).await;
+    let key = home.machine("m1").join("id_rsa");
+    refused.failed(1, &["-L", "hint:", "ssh -o", key.to_str().unwrap()]);
+    home.run(["ssh", "m1", "-p", "no", "true"])
+        .await
+        .failed(1, &["\"no\" is no port"]);
+    home.run(["ssh", "nobody", "-L", "1"])
+        .await
+        .failed(1, &["\"nobody\" does not exist"]);
+}
+
+/// ssh(1), which the Go binary runs, has no status but 255 for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_a_signal_ends_has_status_255() {
+    let Some(sshd) = Sshd::start("a command that is killed") else {
+        return;
+    };
+    let home = Home::new();
+    sshd.adopt(&home, "m1");
+    let killed = home.run(["ssh", "m1", "kill -9 $$"]).await;
+    assert_eq!(killed.code, Some(1), "{killed}");
+    assert_eq!(
+        killed.err.lines().last(),
+        Some("exit status 255"),
+        "{killed}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_terminal_is_put_back_on_every_way_out() {
     let Some(sshd) = Sshd::start("the ways out of a login") else {

@@ -24,6 +24,7 @@ mod quote;
 mod script;
 pub mod signals;
 pub mod sink;
+mod ssh_options;
 pub mod terminal;
 pub mod usage;
 pub mod version;

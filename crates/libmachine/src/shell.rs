@@ -80,31 +80,43 @@ impl Login {
         ran.map_err(Error::Session)
     }
 
-    /// Opens an interactive shell, and returns when it has ended.
+    /// Runs a command on a pseudo-terminal, or an interactive shell, and returns when it has ended.
     ///
     /// # Errors
     /// As [`Login::run`].
-    pub async fn shell(
+    pub async fn on_terminal(
         self,
         pty: &Pty,
+        command: Option<&str>,
         stdin: impl AsyncRead + Send,
         stdout: impl AsyncWrite + Send,
         resizes: mpsc::Receiver<WindowSize>,
     ) -> Result<ExitStatus, Error> {
         let (session, cx) = (self.session, self.cx);
-        let ran = session.shell(pty, stdin, stdout, resizes, &cx).await;
+        let command = command.map(|text| Command::new("command", text));
+        let ran = session.on_terminal(pty, command.as_ref(), stdin, stdout, resizes, &cx);
+        let ran = ran.await;
         ran.map_err(Error::Session)
     }
 }
 
 impl Library {
-    /// Logs in to a machine. Takes up to half a minute, and may be cancelled meanwhile.
+    /// Logs in to a machine, as another user or at another port if told so. Takes up to half a
+    /// minute, and may be cancelled meanwhile.
     ///
     /// # Errors
     /// Where nobody can log in.
-    pub async fn log_in(&self, name: &str) -> Result<Login, Error> {
+    pub async fn log_in(
+        &self,
+        name: &str,
+        user: Option<&str>,
+        port: Option<u16>,
+    ) -> Result<Login, Error> {
         let (machine, cx) = (self.open(name).await?, self.context());
-        let session = self.login(&machine, &cx).await?;
+        let mut endpoint = self.ssh_endpoint(&machine)?;
+        endpoint.user = user.map_or(endpoint.user, str::to_owned);
+        endpoint.port = port.unwrap_or(endpoint.port);
+        let session = self.login_at(&endpoint, &machine, &cx).await?;
         Ok(Login { session, cx })
     }
 
@@ -137,6 +149,15 @@ impl Library {
     pub async fn ssh_details(&self, name: &str) -> Result<SshDetails, Error> {
         let (machine, cx) = (self.open(name).await?, self.context());
         self.login(&machine, &cx).await?.close().await;
+        self.saved_ssh_details(name).await
+    }
+
+    /// Tells how to reach a machine, without a look at it.
+    ///
+    /// # Errors
+    /// For a machine that the store does not know, or that has no SSH.
+    pub async fn saved_ssh_details(&self, name: &str) -> Result<SshDetails, Error> {
+        let machine = self.open(name).await?;
         let endpoint = self.ssh_endpoint(&machine)?;
         Ok(SshDetails {
             host: endpoint.host,

@@ -61,14 +61,21 @@ impl Channel {
         self.granted(sent).await
     }
 
-    /// Starts a login shell on a pseudo-terminal.
-    pub(crate) async fn shell(&mut self, pty: &Pty) -> Result<(), PumpError> {
+    /// Starts a command on a pseudo-terminal, or a login shell.
+    pub(crate) async fn on_terminal(
+        &mut self,
+        pty: &Pty,
+        line: Option<String>,
+    ) -> Result<(), PumpError> {
         let WindowSize { columns, rows } = pty.size;
         let write = self.write()?;
         let sent = write
             .request_pty(true, &pty.term, columns, rows, 0, 0, &[])
             .await;
         self.granted(sent).await?;
+        if let Some(line) = line {
+            return self.exec(line).await;
+        }
         let sent = self.write()?.request_shell(true).await;
         self.granted(sent).await
     }

@@ -211,24 +211,26 @@ impl Session {
         connection.bounded(title, command.within, cx, work).await
     }
 
-    /// Opens an interactive shell on a pseudo-terminal and copies until it ends. Putting the
-    /// local terminal into raw mode and back is the caller's business. `resizes` may end early.
+    /// Runs a command on a pseudo-terminal, or an interactive shell, and copies until it ends. Putting
+    /// the local terminal into raw mode and back is the caller's business. `resizes` may end early.
     ///
     /// # Errors
     /// As [`Session::pipe`].
-    pub async fn shell(
+    pub async fn on_terminal(
         &self,
         pty: &Pty,
+        command: Option<&Command>,
         stdin: impl AsyncRead + Send,
         stdout: impl AsyncWrite + Send,
         resizes: mpsc::Receiver<WindowSize>,
         cx: &Cx,
     ) -> Result<ExitStatus, SshError> {
-        let title = "shell";
+        let title = command.map_or("shell", Command::title);
+        let line = command.map(Command::line).transpose()?;
         let connection = &self.connection;
         let work = async {
             let mut channel = Channel::new(connection.open(title).await?);
-            let started = channel.shell(pty).await;
+            let started = channel.on_terminal(pty, line).await;
             started.map_err(|error| connection.explain(title, error))?;
             let ended = channel
                 .pump(stdin, stdout, tokio::io::sink(), Some(resizes))

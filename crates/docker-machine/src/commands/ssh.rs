@@ -6,12 +6,17 @@ use std::io::ErrorKind;
 use async_trait::async_trait;
 use libmachine::{Error, Login, Pty, RemoteExit};
 use machine_types::MachineState;
+use tokio::io::AsyncRead;
 
 use super::{About, Command, targets};
 use crate::cli::Arguments;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::location;
+use crate::quote::go_quote;
+use crate::ssh_options::{OptionError, SshOptions, Terminal};
 use crate::terminal::{self, RawMode};
+use crate::usage::UsageError;
 
 /// Logs in to a machine, or runs a command there.
 pub(crate) struct Ssh;
@@ -21,9 +26,9 @@ impl Command for Ssh {
     fn about(&self) -> About {
         About {
             name: "ssh",
-            arguments: "[NAME [COMMAND...]]",
+            arguments: "[NAME [OPTION...] [COMMAND...]]",
             summary: "Log in to a machine, or run a command there",
-            details: "The words of the command are joined by spaces and read by the machine's shell. Nothing behind NAME is an option of this program. Without a name, the machine 'default'.",
+            details: "The words of the command are joined by spaces and read by the machine's shell. Behind NAME may stand -t, -tt, -T, -n, -l USER and -p PORT, as of ssh(1); -q, -v, -A, -C, -4 and -6 change nothing. Without a name, the machine 'default'.",
         }
     }
 
@@ -41,37 +46,63 @@ impl Command for Ssh {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let name = targets::first(cx, &arguments.words)?;
-        let command = match arguments.words.get(1..).unwrap_or_default() {
-            [dashes, command @ ..] if dashes == "--" => command,
-            command => command,
+        let words = arguments.words.get(1..).unwrap_or_default();
+        let (options, command) = match SshOptions::take(words) {
+            Ok(taken) => taken,
+            Err(error) => return Err(refused(cx, &name, &error).await),
         };
+        if options.forward_agent {
+            cx.complain("WARNING: -A: the agent of this computer cannot be used from the machine");
+        }
         let command = command.join(" ");
-        let login = match cx.library.log_in(&name).await {
+        let (user, port) = (options.user.as_deref(), options.port);
+        let login = match cx.library.log_in(&name, user, port).await {
             Ok(login) => login,
             Err(error) => return Err(why(cx, &name, error).await),
         };
-        let status = if command.is_empty() && terminal::is_interactive() {
-            interactive(cx, login).await?
+        let somebody_types = terminal::is_interactive() && !options.no_input;
+        let on_terminal = match options.terminal {
+            None => command.is_empty() && somebody_types,
+            Some(Terminal::Wanted) => somebody_types,
+            Some(Terminal::Forced) => true,
+            Some(Terminal::None) => false,
+        };
+        let stdin: Box<dyn AsyncRead + Send + Unpin> = match options.no_input {
+            true => Box::new(tokio::io::empty()),
+            false => Box::new(tokio::io::stdin()),
+        };
+        let ran = if on_terminal {
+            on_a_terminal(cx, login, &command, stdin, somebody_types).await
         } else {
             // No terminal and no command: the login shell reads its commands from standard input.
             let shell = "exec \"${SHELL:-/bin/sh}\" -l".to_owned();
             let command = if command.is_empty() { shell } else { command };
-            let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
-            let ran = login.run(&command, stdin, stdout, tokio::io::stderr());
-            match ran.await {
-                // `ssh m1 journalctl | head -1`: who has read enough need not be told.
-                Err(error) if is_closed_pipe(&error) => return Err(Failure::new("")),
-                ran => ran?,
-            }
+            let (stdout, stderr) = (tokio::io::stdout(), tokio::io::stderr());
+            login.run(&command, stdin, stdout, stderr).await
+        };
+        let status = match ran {
+            // `ssh m1 journalctl | head -1`: who has read enough need not be told.
+            Err(error) if is_closed_pipe(&error) => return Err(Failure::new("")),
+            ran => ran?,
         };
         match status.success() {
             true => Ok(()),
-            false => Err(Failure::new(status.to_string())),
+            // A signal is told as ssh(1) tells it, which the Go binary runs.
+            false => Err(Failure::new(format!(
+                "exit status {}",
+                status.code().unwrap_or(255)
+            ))),
         }
     }
 }
 
-async fn interactive(cx: &Context, login: Login) -> Result<RemoteExit, Error> {
+async fn on_a_terminal(
+    cx: &Context,
+    login: Login,
+    command: &str,
+    stdin: Box<dyn AsyncRead + Send + Unpin>,
+    somebody_types: bool,
+) -> Result<RemoteExit, Error> {
     let pty = Pty {
         term: cx
             .world
@@ -84,9 +115,40 @@ async fn interactive(cx: &Context, login: Login) -> Result<RemoteExit, Error> {
     let resizes = terminal::resizes();
     // Not before somebody is logged in: until then Control-C is an interrupt. Left when it is dropped,
     // on a second signal and on a panic.
-    let _raw = RawMode::enter();
-    let (stdin, stdout) = (tokio::io::stdin(), tokio::io::stdout());
-    login.shell(&pty, stdin, stdout, resizes).await
+    let _raw = somebody_types.then(RawMode::enter);
+    let command = Some(command).filter(|command| !command.is_empty());
+    let stdout = tokio::io::stdout();
+    login
+        .on_terminal(&pty, command, stdin, stdout, resizes)
+        .await
+}
+
+/// Names the option, and what does with OpenSSH what was wanted.
+async fn refused(cx: &Context, name: &str, error: &OptionError) -> Failure {
+    let hint = match (error, cx.library.saved_ssh_details(name).await) {
+        (_, Err(unknown)) => return unknown.into(),
+        (OptionError::Unsupported(_), Ok(details)) => {
+            let options = location::openssh_options(&details);
+            let options: Vec<String> = options
+                .iter()
+                .map(|option| format!("-o {}", go_quote(option)))
+                .collect();
+            Some(format!(
+                "OpenSSH itself can be told: ssh {} OPTIONS {}@{} COMMAND; a word that begins with a dash and is no option stands behind '--'",
+                options.join(" "),
+                details.user,
+                details.host
+            ))
+        }
+        _ => None,
+    };
+    let message = error.to_string();
+    UsageError {
+        message,
+        hint,
+        help: None,
+    }
+    .into()
 }
 
 fn is_closed_pipe(error: &Error) -> bool {

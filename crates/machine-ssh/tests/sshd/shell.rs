@@ -50,7 +50,7 @@ async fn a_terminal_has_a_type_a_size_and_a_status() {
             rows: 31,
         },
     };
-    let shell = session.shell(&pty, stdin, stdout, resizes, &cx);
+    let shell = session.on_terminal(&pty, None, stdin, stdout, resizes, &cx);
     let person = async {
         // The quotes keep the terminal's echo from looking like the answer.
         keyboard
