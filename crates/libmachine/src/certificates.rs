@@ -47,10 +47,8 @@ impl Library {
             cx.say(format!("Creating CA: {}", files.ca.display()));
             let made = self.new_authority()?;
             // The key first: after a crash in between it has signed nothing, and is replaced.
-            self.store
-                .write(&files.ca_key, made.key.expose(), Access::Private)?;
-            self.store
-                .write(&files.ca, &made.certificate, Access::Public)?;
+            self.write_shared(&files.ca_key, made.key.expose(), Access::Private)?;
+            self.write_shared(&files.ca, &made.certificate, Access::Public)?;
         } else if self.authority_is_ending() {
             self.replace_authority(cx)?;
         } else {
@@ -114,11 +112,19 @@ impl Library {
             .authority(&files.ca, &files.ca_key)?
             .client(&self.settings.user, self.ambient.now())
             .map_err(Error::Certificates)?;
-        self.store
-            .write(&files.client_key, made.key.expose(), Access::Private)?;
-        self.store
-            .write(&files.client, &made.certificate, Access::Public)?;
-        Ok(())
+        self.write_shared(&files.client_key, made.key.expose(), Access::Private)?;
+        self.write_shared(&files.client, &made.certificate, Access::Public)
+    }
+
+    /// Writes a file of the shared certificates.
+    pub(crate) fn write_shared(
+        &self,
+        path: &Path,
+        text: &str,
+        access: Access,
+    ) -> Result<(), Error> {
+        let written = self.store.write(path, text, access);
+        written.map_err(Error::CertificatesUnwritten)
     }
 
     /// Returns the machine's server certificate: the one it has, if that still fits, else a new one,

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use machine_driver::DriverErrorKind;
 use machine_flow::Cx;
 use machine_store::MachineFile;
 use machine_tls::{DialError, Dialer};
@@ -42,7 +43,8 @@ impl Library {
     /// certificate that this machine was given. Of a swarm's master, with `swarm`, the swarm's.
     ///
     /// # Errors
-    /// [`Error::NotRunning`], [`Error::Endpoint`] with what the connection ran into, [`Error::NotSwarmMaster`].
+    /// [`Error::NotRunning`], the driver's where there is no such machine any more, else [`Error::Endpoint`] with
+    /// what the connection ran into; [`Error::NotSwarmMaster`].
     pub async fn connection(&self, name: &str, swarm: bool) -> Result<Connection, Error> {
         let machine = self.open(name).await?;
         let cx = self.context_about(&machine.name);
@@ -57,13 +59,11 @@ impl Library {
             cx.debug(one_line(error));
         }
         if let Err(reason) = self.dial(&machine, &url, &cx).await {
-            return Err(match self.ask_state(&machine, &cx).await {
-                Some(state) if state != MachineState::Running => Error::NotRunning,
-                _ => Error::Endpoint {
-                    host: authority(&url),
-                    reason: one_line(reason),
-                },
-            });
+            let silent = || Error::Endpoint {
+                host: authority(&url),
+                reason: one_line(reason),
+            };
+            return Err(self.why_down(&machine, &cx).await.unwrap_or_else(silent));
         }
         let file = |file| self.store.file(&machine.name, file);
         Ok(Connection {
@@ -104,10 +104,19 @@ impl Library {
     /// Returns the version of a machine's engine.
     ///
     /// # Errors
-    /// [`Error::Engine`]; [`Error::NotRunning`].
+    /// [`Error::EngineDown`]; [`Error::Engine`], [`Error::EngineRefused`] and [`Error::NoEngineToAsk`] of one that
+    /// runs.
     pub async fn docker_version(&self, name: &str) -> Result<String, Error> {
         let machine = self.open(name).await?;
-        self.engine_version(&machine, DIAL).await
+        let error = match self.engine_version(&machine, DIAL).await {
+            Err(error @ (Error::Engine(_) | Error::EngineRefused | Error::NoEngineToAsk(_))) => {
+                error
+            }
+            told => return told,
+        };
+        let cx = self.context_about(&machine.name);
+        let down = self.why_down(&machine, &cx).await;
+        Err(down.map_or(error, |why| Error::EngineDown(Box::new(why))))
     }
 
     /// Returns the saved URL. A machine that has none yet, or not any more, does not run.
@@ -160,10 +169,13 @@ impl Library {
         }
     }
 
-    async fn ask_state(&self, machine: &Machine, cx: &Cx) -> Option<MachineState> {
+    /// Asks the cloud why a machine does not answer. `None` where it says that the machine runs, or nothing.
+    async fn why_down(&self, machine: &Machine, cx: &Cx) -> Option<Error> {
         let asked = tokio::time::timeout(ASK, machine.driver.state(cx)).await;
         match asked {
-            Ok(Ok(state)) => Some(state),
+            Ok(Ok(MachineState::Running)) => None,
+            Ok(Ok(_)) => Some(Error::NotRunning),
+            Ok(Err(error)) if error.kind == DriverErrorKind::NotFound => Some(error.into()),
             Ok(Err(error)) => {
                 cx.debug(one_line(error));
                 None

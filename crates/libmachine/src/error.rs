@@ -135,6 +135,9 @@ pub enum Error {
     /// The engine's port is closed.
     #[error("Unable to query docker version: Cannot connect to the docker engine endpoint")]
     EngineRefused,
+    /// The engine does not answer, and the cloud says why: its machine does not run, or is not there.
+    #[error("Unable to query docker version")]
+    EngineDown(#[source] Box<Error>),
     /// The URL is none that we can connect to.
     #[error("{0:?} is no address of an engine that can be connected to: tcp://HOST:PORT is")]
     NoEngine(String),
@@ -159,6 +162,9 @@ pub enum Error {
     /// Certificates.
     #[error("Error generating certificates")]
     Certificates(#[source] CertificateError),
+    /// The files of the shared certificates.
+    #[error("Error generating certificates")]
+    CertificatesUnwritten(#[source] StoreError),
     /// A file that should hold a certificate.
     #[error("{path} cannot be used")]
     CertificateFile {
@@ -267,8 +273,10 @@ impl Error {
             | Self::Dial(_)
             | Self::Engine(_)
             | Self::EngineRefused
+            | Self::EngineDown(_)
             | Self::EngineSilent { .. } => "docker",
             Self::Certificates(_)
+            | Self::CertificatesUnwritten(_)
             | Self::CertificateFile { .. }
             | Self::AuthorityIncomplete { .. } => "certificates",
             Self::Store(_) | Self::StoredDriver { .. } | Self::Journal(_) | Self::File { .. } => {

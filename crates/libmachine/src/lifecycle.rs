@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use machine_driver::Restart;
 use machine_flow::{Cx, Look, WaitError, WaitPolicy, wait_until};
-use machine_ssh::{Command, Session};
+use machine_ssh::{Command, ExitStatus, Session, SshError};
 use machine_types::MachineState;
 
 use crate::machine::Work;
@@ -33,7 +33,7 @@ impl Library {
         }
         work.machine.driver.start(&cx).await?;
         cx.say(format!("Machine {name:?} was started."));
-        self.come_back(&mut work).await
+        self.come_back(&mut work, "Started").await
     }
 
     /// Shuts a machine down and waits for it, for 45 s at most: the runner kills the command after 60.
@@ -91,8 +91,10 @@ impl Library {
         let cx = work.cx.clone();
         cx.say(format!("Restarting {name:?}..."));
         if work.machine.driver.state(&cx).await? == MachineState::Stopped {
+            cx.say(format!("Starting {name:?}..."));
             work.machine.driver.start(&cx).await?;
-            return self.come_back(&mut work).await;
+            cx.say(format!("Machine {name:?} was started."));
+            return self.come_back(&mut work, "Restarted").await;
         }
         // A login that was open before tells when the machine goes down: a restart that is still
         // on its way must not be taken for one that is over.
@@ -104,18 +106,18 @@ impl Library {
                     Ok(session) => session,
                     Err(_) => &self.login(&work.machine, &cx).await?,
                 };
-                // The connection may end before the command's status is sent.
-                let _ = session.run(&Command::new("restart", command), &cx).await;
+                told_to_restart(session, command, &cx).await?;
             }
         }
         if let Ok(session) = session {
             wait_for_hangup(&session, &cx).await?;
         }
-        self.come_back(&mut work).await
+        self.come_back(&mut work, "Restarted").await
     }
 
-    /// Finds a machine that was started again, wherever it is now, and sets up what differs.
-    async fn come_back(&self, work: &mut Work) -> Result<(), Error> {
+    /// Finds a machine that was started again, wherever it is now, and sets up what differs. Ends with the Go
+    /// binary's sentence about what was done.
+    async fn come_back(&self, work: &mut Work, done: &str) -> Result<(), Error> {
         let cx = work.cx.clone();
         work.machine.driver.await_address(&cx).await?;
         self.save(work)?;
@@ -127,11 +129,27 @@ impl Library {
         let session = self.first_login(machine, &cx).await?;
         self.set_up(machine, &session, Provisioning::default(), &cx)
             .await?;
-        cx.say(
-            "Started machines may have new IP addresses. You may need to re-run the `docker-machine env` command.",
-        );
+        cx.say(format!(
+            "{done} machines may have new IP addresses. You may need to re-run the `docker-machine env` command."
+        ));
         Ok(())
     }
+}
+
+/// Runs the command that restarts a machine. A machine that does it may hang up, or end the command by a
+/// signal, before a status is sent.
+async fn told_to_restart(session: &Session, command: &str, cx: &Cx) -> Result<(), Error> {
+    match session.check(&Command::new("restart", command), cx).await {
+        Ok(_) | Err(SshError::Lost { .. } | SshError::NoStatus { .. }) => Ok(()),
+        Err(SshError::Failed { status, .. }) if is_by_signal(&status) => Ok(()),
+        Err(SshError::Cancelled { reason, .. }) => Err(Error::Cancelled(reason)),
+        Err(error) => Err(Error::Session(error)),
+    }
+}
+
+/// Tells whether a signal ended a command; a shell tells of it by a code above 128.
+fn is_by_signal(status: &ExitStatus) -> bool {
+    status.code().is_none_or(|code| code > 128)
 }
 
 /// Waits until the machine has hung up. One that never does has not gone down; the caller finds

@@ -68,6 +68,7 @@ impl Library {
         let Work { machine, cx, .. } = &self.open_for_work(name).await?;
         refuse_custom(machine)?;
         if client_certs {
+            cx.say("Regenerating local certificates");
             self.renew_client_certificate(cx).await?;
         }
         cx.say("Waiting for SSH to be available...");

@@ -103,11 +103,9 @@ impl Library {
         let made = self.new_authority()?;
         let kept: String = trusted.iter().map(Certificate::to_pem).collect();
         let pem = format!("{}{kept}", made.certificate);
-        self.store
-            .write(&files.directory.join(OLD_KEY), &old_key, Access::Private)?;
-        self.store.write(&files.ca, &pem, Access::Public)?;
-        self.store
-            .write(&files.ca_key, made.key.expose(), Access::Private)?;
+        self.write_shared(&files.directory.join(OLD_KEY), &old_key, Access::Private)?;
+        self.write_shared(&files.ca, &pem, Access::Public)?;
+        self.write_shared(&files.ca_key, made.key.expose(), Access::Private)?;
         let when = match Age::of(signing.certificate(), self.ambient.now()) {
             Age::Over(since) => format!("ended {} ago", days(since)),
             Age::Valid(left) | Age::Ending(left) => format!("ends in {}", days(left)),

@@ -140,7 +140,8 @@ impl Disk {
         let directory = parent(path);
         self.sweep_files(directory);
         let temporary = self.temporary(directory, path);
-        self.write_new(&temporary, contents, mode)?;
+        self.write_new(&temporary, contents, mode)
+            .map_err(|error| error.about(path))?;
         if let Err(error) = self.rename(&temporary, path) {
             let _ = fs::remove_file(&temporary);
             return Err(error);
@@ -158,7 +159,8 @@ impl Disk {
     pub(crate) fn write_once(&self, path: &Path, contents: &[u8], mode: u32) -> Done {
         let directory = parent(path);
         let temporary = self.temporary(directory, path);
-        self.write_new(&temporary, contents, mode)?;
+        self.write_new(&temporary, contents, mode)
+            .map_err(|error| error.about(path))?;
         match self.rename_new(&temporary, path) {
             Ok(()) => self.sync_directory(directory),
             Err(error) => {

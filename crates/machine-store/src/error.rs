@@ -124,6 +124,22 @@ impl StoreError {
         }
     }
 
+    /// Makes an error of a temporary file one of the file that was to be: that is the one people know.
+    pub(crate) fn about(self, path: &Path) -> Self {
+        let Self::Disk { action, source, .. } = self else {
+            return self;
+        };
+        let directory = path.parent().filter(|directory| !directory.is_dir());
+        let source = match directory {
+            Some(missing) if source.kind() == io::ErrorKind::NotFound => {
+                let said = format!("there is no directory {}", missing.display());
+                io::Error::new(io::ErrorKind::NotFound, said)
+            }
+            _ => source,
+        };
+        Self::disk(action, path, source)
+    }
+
     /// Tells whether the file or the machine is simply not there.
     pub fn is_missing(&self) -> bool {
         match self {

@@ -108,10 +108,17 @@ async fn instance(
     let Some(id) = known_id(saved, resource) else {
         return unfinished(api, cx, saved, resource).await;
     };
-    match end(api, cx, &id, is_young(cx, resource)).await? {
-        Some(()) => Ok(Undone::Gone),
-        None => account::gone(api, cx, saved, resource, &format!("the instance {id}")).await,
+    if end(api, cx, &id, is_young(cx, resource)).await?.is_some() {
+        return Ok(Undone::Gone);
     }
+    let undone = account::gone(api, cx, saved, resource, &format!("the instance {id}")).await?;
+    if matches!(undone, Undone::Gone) {
+        cx.say(format!(
+            "({}) Remote instance does not exist, proceeding with removing local reference",
+            saved.base.machine_name
+        ));
+    }
+    Ok(undone)
 }
 
 /// Terminates an instance; `None` where EC2 does not know it, after a while where that is to be expected.

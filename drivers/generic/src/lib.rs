@@ -243,6 +243,13 @@ impl Driver for GenericDriver {
                 "({}) Importing SSH key...",
                 self.saved.base.machine_name
             ));
+            let public = format!("{}.pub", self.saved.ssh_key);
+            if !PathBuf::from(&public).is_file() {
+                cx.say(format!(
+                    "({}) Couldn't copy SSH public key : open {public}: no such file or directory",
+                    self.saved.base.machine_name
+                ));
+            }
             self.saved.base.ssh_key_path = self.copied_key().display().to_string();
         }
         Ok(())

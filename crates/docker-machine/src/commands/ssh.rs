@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 
 use async_trait::async_trait;
 use libmachine::{Error, Login, Pty, RemoteExit};
+use machine_driver::DriverErrorKind;
 use machine_types::MachineState;
 use tokio::io::AsyncRead;
 
@@ -163,7 +164,7 @@ fn is_closed_pipe(error: &Error) -> bool {
     false
 }
 
-/// Says so if the reason is that the machine does not run.
+/// Says so if the reason is that the machine does not run, or is not there any more.
 async fn why(cx: &Context, name: &str, error: Error) -> Failure {
     let cancelled = cx.world.cancel.reason().is_some();
     if cancelled || !matches!(error, Error::Login { .. }) {
@@ -173,6 +174,9 @@ async fn why(cx: &Context, name: &str, error: Error) -> Failure {
         Ok(state) if state != MachineState::Running => Failure::new(format!(
             "Error: Cannot run SSH command: Host {name:?} is not running"
         )),
+        Err(Error::Driver(gone)) if gone.kind == DriverErrorKind::NotFound => {
+            Failure::of("Error: Cannot run SSH command", &gone.into())
+        }
         _ => error.into(),
     }
 }
