@@ -68,7 +68,7 @@ async fn the_instance_ends_before_sshd_comes() {
     let (ended, id) = tokio::join!(flow.create("m1", &[]), ends);
     // It does not wait for SSH until the limit.
     assert!(ended.took < Duration::from_secs(60), "{ended}");
-    ended.failed(1, &[&id, "terminated"]);
+    ended.failed(1, &[&id, "Server.SpotInstanceTermination"]);
     flow.assert_clean();
 }
 

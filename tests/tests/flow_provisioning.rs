@@ -217,7 +217,7 @@ async fn a_new_address_gets_a_new_certificate() {
         (ip, std::fs::read_to_string(pem).unwrap())
     };
     let (address, certificate) = look().await;
-    assert!(address.starts_with("127.62.40."), "{address}");
+    assert!(address.starts_with("127."), "{address}");
     flow.home.run(["stop", "m1"]).await.ok();
     flow.home.run(["start", "m1"]).await.ok();
     let (now, renewed) = look().await;

@@ -54,7 +54,8 @@ async fn an_instance_that_is_taken_away_while_docker_is_set_up_ends_the_create_w
     };
     let create = flow.create("m1", &["--amazonec2-request-spot-instance"]);
     let (ended, id) = tokio::join!(create, reclaimed);
-    ended.failed(1, &[&id, "terminated", "Server.SpotInstanceTermination"]);
+    // Shutting down or terminated by then: it is the reason that counts.
+    ended.failed(1, &[&id, "Server.SpotInstanceTermination"]);
     flow.assert_clean();
 }
 
@@ -71,7 +72,7 @@ async fn an_instance_that_shuts_itself_down_ends_the_wait_with_its_reason() {
         id
     };
     let (ended, id) = tokio::join!(flow.create("m1", &[]), shut_down);
-    ended.failed(1, &[&id, "stopped", "Client.InstanceInitiatedShutdown"]);
+    ended.failed(1, &[&id, "Client.InstanceInitiatedShutdown"]);
     flow.assert_clean();
 }
 
@@ -211,7 +212,8 @@ async fn a_machine_is_removed_in_any_state() {
                 .find(|i| i.id == id)
                 .map(|i| i.state)
         };
-        assert_eq!(now(&flow.lab), Some(state));
+        // An instance has ended once nothing answers at its address.
+        flow.lab.until(|lab| now(lab) == Some(state)).await;
         flow.home.run(["rm", "-y", "m1"]).await.ok();
         let after = now(&flow.lab);
         assert!(
