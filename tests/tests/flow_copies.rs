@@ -154,7 +154,7 @@ async fn patterns_of_a_machine_are_expanded_there() {
     // A name that is there wins.
     home.run(["scp", &source("[x]"), "literal"]).await.ok();
     let literal = home.path().join("literal");
-    assert_eq!(std::fs::read_to_string(literal).unwrap(), "literal");
+    assert_eq!(std::fs::read_to_string(&literal).unwrap(), "literal");
 
     let all = target("all");
     home.run(["scp", "-r", &source("*"), "all"]).await.ok();
@@ -173,9 +173,21 @@ async fn patterns_of_a_machine_are_expanded_there() {
     home.run(["scp", &source("a/*"), &to]).await.ok();
     assert_eq!(names(&across), ["one.log", "two.log"]);
 
-    let refused = home.run(["scp", &source("a/*"), "one"]).await;
-    refused.failed(1, &["one: not a directory"]);
-    assert!(!home.path().join("one").exists());
+    // Several want a directory, which is made where there is nothing.
+    home.run(["scp", &source("a/*"), "made"]).await.ok();
+    assert_eq!(names(&home.path().join("made")), ["one.log", "two.log"]);
+    let refused = home.run(["scp", &source("a/*"), "literal"]).await;
+    refused.failed(1, &["literal: not a directory"]);
+    assert_eq!(std::fs::read_to_string(&literal).unwrap(), "literal");
+    // What stands behind a backslash stands for itself.
+    home.run(["scp", &source(r"\[x]"), "escaped"]).await.ok();
+    let refused = home.run(["scp", &source(r"a/one\*"), "logs"]).await;
+    refused.failed(1, &["No such file or directory"]);
+    home.run(["scp", &source(r"\a/o\ne.l*"), "escaped"])
+        .await
+        .ok();
+    let escaped = home.path().join("escaped");
+    assert_eq!(std::fs::read_to_string(escaped).unwrap(), "1");
     let refused = home.run(["scp", &source("a/*.txt"), "logs"]).await;
     refused.failed(1, &["a/*.txt: No such file or directory"]);
     let refused = home.run(["scp", &source("nowhere/*"), "logs"]).await;

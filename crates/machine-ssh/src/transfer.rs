@@ -24,7 +24,7 @@ pub struct Copy<'a> {
 }
 
 /// Copies, as `scp` does: into `to` where that is a directory, else to `to`. A pattern in a machine's
-/// path stands for all that match it there. Existing files are replaced and links are followed. New files get the source's mode less the umask's bits; with
+/// path stands for all that match it there; a directory is made for them where there is none. Existing files are replaced and links are followed. New files get the source's mode less the umask's bits; with
 /// `recursive` all get exactly the source's.
 ///
 /// # Errors
@@ -62,8 +62,15 @@ async fn copy_all(
 ) -> Result<(), TransferError> {
     let sources = from.expanded().await?;
     let target = to.entry_if_any().await?;
-    let is_directory = target.is_some_and(|entry| entry.kind == EntryKind::Directory);
     let are_several = sources.len() > 1;
+    let is_directory = match target {
+        Some(entry) => entry.kind == EntryKind::Directory,
+        None if are_several => {
+            to.make_directory().await?;
+            true
+        }
+        None => false,
+    };
     if are_several && !is_directory {
         return Err(TransferError::NotADirectory { path: to.name() });
     }

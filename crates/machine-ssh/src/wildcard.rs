@@ -1,5 +1,5 @@
 //! Patterns in the path of a source on a machine (`m1:/var/log/*.log`), which `scp` has the machine
-//! expand: `*`, `?` and `[...]` in any part of the path, as in glob(7).
+//! expand: `*`, `?` and `[...]` in any part of the path, and `\` before what stands for itself, as in glob(7).
 
 use glob::{MatchOptions, Pattern};
 
@@ -18,7 +18,7 @@ const SHELL_LIKE: MatchOptions = MatchOptions {
 /// Where the machine does not say, or a directory cannot be listed; [`SftpError::Remote`] names the
 /// path where nothing matches, too.
 pub(crate) async fn expand(sftp: &Sftp, path: &str) -> Result<Vec<String>, SftpError> {
-    if !path.contains(['*', '?', '[']) || sftp.entry_if_any(path).await?.is_some() {
+    if !path.contains(['*', '?', '[', '\\']) || sftp.entry_if_any(path).await?.is_some() {
         return Ok(vec![path.to_owned()]);
     }
     let root = if path.starts_with('/') { "/" } else { "" };
@@ -26,14 +26,14 @@ pub(crate) async fn expand(sftp: &Sftp, path: &str) -> Result<Vec<String>, SftpE
     let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
     while let Some(part) = parts.next() {
         let is_last = parts.peek().is_none();
-        let pattern = pattern(part);
-        found = match &pattern {
-            Some(pattern) => matching(sftp, &found, pattern).await?,
-            None => found.iter().map(|base| join(base, part)).collect(),
+        let part = Part::read(part);
+        found = match &part {
+            Part::Pattern(pattern) => matching(sftp, &found, pattern).await?,
+            Part::Name(name) => found.iter().map(|base| join(base, name)).collect(),
         };
         if !is_last {
             found = of_a_kind(sftp, found, |kind| kind == EntryKind::Directory).await?;
-        } else if pattern.is_none() {
+        } else if let Part::Name(_) = part {
             found = of_a_kind(sftp, found, |_| true).await?;
         }
     }
@@ -46,17 +46,38 @@ pub(crate) async fn expand(sftp: &Sftp, path: &str) -> Result<Vec<String>, SftpE
     }
 }
 
-/// Reads a part of a path. What is no pattern (`[` alone) is a name.
-fn pattern(part: &str) -> Option<Pattern> {
-    if !part.contains(['*', '?', '[']) {
-        return None;
+/// One part of a path, between two slashes.
+enum Part {
+    Name(String),
+    Pattern(Pattern),
+}
+
+impl Part {
+    /// Reads a part. What is no pattern after all (`[` alone) is a name.
+    fn read(part: &str) -> Self {
+        let (mut name, mut pattern, mut is_pattern) = (String::new(), String::new(), false);
+        let mut characters = part.chars();
+        while let Some(character) = characters.next() {
+            let escaped = match character {
+                '\\' => characters.next(),
+                _ => None,
+            };
+            name.push(escaped.unwrap_or(character));
+            match escaped {
+                Some(escaped) => pattern.push_str(&Pattern::escape(&escaped.to_string())),
+                // The library gives several stars a meaning that the shell has not.
+                None if character == '*' && pattern.ends_with('*') => {}
+                None => {
+                    is_pattern |= ['*', '?', '['].contains(&character);
+                    pattern.push(character);
+                }
+            }
+        }
+        match Pattern::new(&pattern) {
+            Ok(pattern) if is_pattern => Self::Pattern(pattern),
+            _ => Self::Name(name),
+        }
     }
-    // The library gives several stars a meaning that the shell has not.
-    let mut single = part.to_owned();
-    while single.contains("**") {
-        single = single.replace("**", "*");
-    }
-    Pattern::new(&single).ok()
 }
 
 async fn matching(
