@@ -8,112 +8,219 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use machine_driver::{DriverError, LeftBehind, Options, OwnedBy};
-use machine_flow::{Cancel, Cx, Entry, Phase, Resource, UndoOrder, UndoReport, undo_all};
+use machine_flow::{Cx, Entry, JournalError, Phase, Resource, UndoOrder, UndoReport};
+use machine_store::StoreId;
 use machine_types::{MachineName, SwarmOptions};
 
 use crate::list::one_line;
+use crate::machine::Machine;
 use crate::prune::{Opened, Place, age, distinct};
-use crate::rollback::ByDriver;
+use crate::rollback::{describe, undo_in_time};
 use crate::{Error, Left, Library};
 
 /// How long EC2 may not show an instance whose key pair it shows (EC2 API Reference, "Eventual
 /// consistency").
 const CONSISTENCY_WINDOW: Duration = Duration::from_secs(300);
 
-impl Library {
-    /// Undoes what the tags say is the machine's, and writes it into the machine's journal first.
-    ///
-    /// # Errors
-    /// Where they say nothing, or not all yet: nothing was touched. Says where was looked in vain.
-    pub(crate) async fn undo_by_tags(
-        &self,
-        name: &MachineName,
-        environment: &[(&'static str, Options)],
-        cx: &Cx,
-    ) -> Result<UndoReport<DriverError>, Vec<Left>> {
-        let found = self.find_by_tags(name, environment).await?;
+/// What the tags tell of a machine.
+#[derive(Default)]
+pub(crate) struct Traces {
+    /// What is the machine's, and who can remove it.
+    found: Vec<(Place, Vec<Resource>)>,
+    /// Where there may be more: a place that could not be asked, a name that proves nothing.
+    pub(crate) uncertain: Vec<Left>,
+    /// Where there is nothing, and why.
+    nothing: Vec<Left>,
+}
+
+impl Traces {
+    /// Whether there is something, and nothing besides.
+    pub(crate) fn are_complete(&self) -> bool {
+        !self.found.is_empty() && self.uncertain.is_empty()
+    }
+
+    /// Whether nobody tells of anything.
+    pub(crate) fn are_none(&self) -> bool {
+        self.found.is_empty() && self.uncertain.is_empty()
+    }
+
+    /// Says where was looked in vain.
+    pub(crate) fn in_vain(self) -> Vec<Left> {
+        self.uncertain.into_iter().chain(self.nothing).collect()
+    }
+
+    /// Undoes what was found. With `on_record` it is written into the journal of the context first.
+    pub(crate) async fn undo(&mut self, on_record: bool, cx: &Cx) -> UndoReport<DriverError> {
         let mut report = UndoReport {
             gone: 0,
             left: Vec::new(),
         };
-        let cx = cx.with_cancel(Cancel::new());
-        for (place, resources) in found {
-            let resources = resources.into_iter().map(|found| on_record(found, &cx));
-            let resources = resources.collect();
-            let undone = undo_all(resources, &ByDriver(&*place.driver), &cx).await;
+        for (place, mut resources) in std::mem::take(&mut self.found) {
+            if on_record {
+                let recorded = resources.into_iter().map(|found| put_on_record(found, cx));
+                resources = recorded.collect();
+            }
+            let undone = undo_in_time(&*place.driver, resources, cx).await;
             report.gone += undone.gone;
             report.left.extend(undone.left);
         }
-        Ok(report)
+        report
+    }
+}
+
+/// A machine to look for.
+pub(crate) struct Sought<'a> {
+    pub(crate) name: &'a MachineName,
+    /// Whether it is a tombstone's: a machine of that name is another one then.
+    pub(crate) is_buried: bool,
+    /// Its own driver, where its configuration tells.
+    pub(crate) own: Option<Opened>,
+    /// Places that the environment names.
+    pub(crate) environment: &'a [(&'static str, Options)],
+}
+
+/// The other machines of the store.
+struct Others {
+    opened: Vec<Opened>,
+    /// Those of which nobody knows what they own.
+    unread: Vec<MachineName>,
+}
+
+impl Library {
+    /// Looks for what the tags say is a machine's: where the others are, where the environment points, and
+    /// where its own driver is. Touches nothing.
+    pub(crate) async fn traces(&self, sought: Sought<'_>) -> Traces {
+        let name = sought.name;
+        match self.look_for(sought).await {
+            Ok(traces) => traces,
+            Err(error) => Traces {
+                uncertain: vec![whatever_was_made_for(name, one_line(error))],
+                ..Traces::default()
+            },
+        }
     }
 
-    async fn find_by_tags(
+    /// Undoes a machine whose journal cannot be read: what its configuration names, and what the tags tell. Returns
+    /// besides what nobody can be certain of without the journal.
+    pub(crate) async fn undo_without_journal(
         &self,
-        name: &MachineName,
+        machine: Machine,
+        is_buried: bool,
         environment: &[(&'static str, Options)],
-    ) -> Result<Vec<(Place, Vec<Resource>)>, Vec<Left>> {
-        let in_vain = |why: String| Left {
-            what: format!("whatever was made for {name}"),
-            why,
+        broken: JournalError,
+        cx: &Cx,
+    ) -> (UndoReport<DriverError>, Vec<Left>) {
+        let name = &machine.name;
+        let own = self.open_record(name.clone(), machine.record).ok();
+        let own = own.map(|machine| Opened {
+            driver: machine.driver,
+            entries: Vec::new(),
+        });
+        let driver = machine.driver;
+        // Looked for first: a young key pair tells of an instance that is not shown yet.
+        let sought = Sought {
+            name,
+            is_buried,
+            own,
+            environment,
         };
-        let nowhere = |error: Error| vec![in_vain(one_line(error))];
-        let Some(store_id) = self.store.id().map_err(|error| nowhere(error.into()))? else {
-            return Err(vec![in_vain("the store has no id to look for".into())]);
-        };
-        let others = self.others(name).map_err(nowhere)?;
-        let owned: HashSet<String> = others.iter().flat_map(Opened::keys).collect();
-        let here = self.of_environment(name, environment);
-        let places = distinct(others.into_iter().chain(here));
-        if places.is_empty() {
-            return Err(vec![in_vain(
-                "nobody says where to look: no other machine, and neither $AWS_DEFAULT_REGION nor $AWS_ENDPOINT"
-                    .into(),
-            )]);
+        let mut traces = self.traces(sought).await;
+        let mut report = undo_in_time(&*driver, driver.saved_resources(), cx).await;
+        let by_tags = traces.undo(false, cx).await;
+        report.gone += by_tags.gone;
+        report.left.extend(by_tags.left);
+        let mut uncertain = traces.uncertain;
+        if driver.owner_tag().is_none() {
+            uncertain.push(whatever_was_made_for(name, one_line(broken)));
         }
-        let (mut found, mut seen, mut vain) = (Vec::new(), HashSet::new(), Vec::new());
+        (report, uncertain)
+    }
+
+    async fn look_for(&self, sought: Sought<'_>) -> Result<Traces, Error> {
+        let name = sought.name;
+        let but = (!sought.is_buried).then_some(name);
+        let mut traces = Traces::default();
+        let Some(store_id) = self.store.id()? else {
+            let why = "the store has no id to look for".to_owned();
+            traces.nothing.push(whatever_was_made_for(name, why));
+            return Ok(traces);
+        };
+        let others = self.others(but).await?.opened.into_iter();
+        let here = self.of_environment(name, sought.environment);
+        let places = distinct(sought.own.into_iter().chain(others).chain(here));
+        if places.is_empty() {
+            let why = "nobody says where to look: no other machine, and neither $AWS_DEFAULT_REGION nor $AWS_ENDPOINT";
+            traces
+                .nothing
+                .push(whatever_was_made_for(name, why.to_owned()));
+        }
+        let mut listed = Vec::new();
         for place in places {
-            let owner = OwnedBy {
-                store: Some(store_id.as_str()),
-                tags: &[],
-                account: place.scope.account.as_deref(),
-            };
+            let answer = self.ask(&place, &store_id, name).await;
+            listed.push((place, answer));
+        }
+        // Read after the clouds were asked: a create puts itself on record before it launches, so what has been
+        // seen of it is known here.
+        let others = self.others(but).await?;
+        let owned: HashSet<String> = others.opened.iter().flat_map(Opened::keys).collect();
+        let mut seen = HashSet::new();
+        for (place, answer) in listed {
             let region = &place.scope.region;
-            let listed = match self.kind(place.driver.name()) {
-                Ok(kind) => {
-                    let context = self.context_about(name);
-                    kind.left_behind(&*place.driver, owner, &context).await
-                }
-                Err(_) => continue,
-            };
-            let mut items = match listed {
+            let mut items = match answer {
                 Ok(items) => items,
                 Err(error) => {
-                    vain.push(in_vain(format!("{region}: {}", one_line(error))));
+                    let why = format!("{region}: {}", one_line(error));
+                    traces.uncertain.push(whatever_was_made_for(name, why));
                     continue;
                 }
             };
             items.retain(|item| is_its(item, name, &owned));
             if items.is_empty() {
-                vain.push(in_vain(format!(
-                    "nothing in {region} carries this store's tag and that name"
-                )));
+                let why = format!("nothing in {region} carries this store's tag and that name");
+                traces.nothing.push(whatever_was_made_for(name, why));
             }
             if self.may_have_more(&items) {
-                vain.push(in_vain(format!(
+                let why = format!(
                     "{region} has its key pair, and may not show its instance yet: try again in five minutes"
-                )));
-                return Err(vain);
+                );
+                traces.uncertain.push(whatever_was_made_for(name, why));
+                continue;
             }
             items.retain(|item| seen.insert(item.resource.id.clone()));
+            if let Some(unread) = others.unread.first() {
+                let (certain, uncertain): (Vec<_>, _) = items
+                    .into_iter()
+                    .partition(|item| item.is_named_by_key_pair);
+                items = certain;
+                traces.uncertain.extend(uncertain.iter().map(|item| Left {
+                    what: describe(&item.resource),
+                    why: format!(
+                        "nothing but its tag Name says that it is {name}'s: it may be {unread}'s, which cannot be read"
+                    ),
+                }));
+            }
             let resources: Vec<Resource> = items.into_iter().map(|item| item.resource).collect();
             if !resources.is_empty() {
-                found.push((place, resources));
+                traces.found.push((place, resources));
             }
         }
-        if found.is_empty() {
-            return Err(vain);
-        }
-        Ok(found)
+        Ok(traces)
+    }
+
+    /// Asks a place for all that carries this store's tag.
+    async fn ask(
+        &self,
+        place: &Place,
+        store_id: &StoreId,
+        name: &MachineName,
+    ) -> Result<Vec<LeftBehind>, Error> {
+        let owner = OwnedBy {
+            store: Some(store_id.as_str()),
+            tags: &[],
+            account: place.scope.account.as_deref(),
+        };
+        let (kind, cx) = (self.kind(place.driver.name())?, self.context_about(name));
+        Ok(kind.left_behind(&*place.driver, owner, &cx).await?)
     }
 
     /// Whether there is nothing but what is made before all else, and that only just now.
@@ -126,25 +233,24 @@ impl Library {
         !items.is_empty() && items.iter().all(first)
     }
 
-    /// Opens all other machines that can be opened.
-    fn others(&self, name: &MachineName) -> Result<Vec<Opened>, Error> {
-        let mut others = Vec::new();
-        for other in self
-            .store
-            .names()?
-            .into_iter()
-            .filter(|other| other != name)
-        {
-            let record = self.store.try_load(&other).ok();
-            let record = record.or_else(|| self.record_by_journal(&other));
-            let opened = record.and_then(|record| self.open_record(other.clone(), record).ok());
-            let entries = self.store.entries(&other).unwrap_or_default();
-            others.extend(opened.map(|machine| Opened {
-                driver: machine.driver,
-                entries,
-            }));
+    /// Opens all machines but one that can be opened. One of another binary's driver carries no tag of ours.
+    async fn others(&self, but: Option<&MachineName>) -> Result<Others, Error> {
+        let (mut opened, mut unread) = (Vec::new(), Vec::new());
+        for other in self.store.names()? {
+            if Some(&other) == but {
+                continue;
+            }
+            let driver = self.driver_of(other.as_str()).await;
+            let entries = self.store.entries(&other);
+            if driver.is_err() || entries.is_err() {
+                unread.push(other);
+            }
+            if let Ok(Some(driver)) = driver {
+                let entries = entries.unwrap_or_default();
+                opened.push(Opened { driver, entries });
+            }
         }
-        Ok(others)
+        Ok(Others { opened, unread })
     }
 
     /// Makes the drivers of the places that the environment names.
@@ -175,7 +281,7 @@ fn is_its(item: &LeftBehind, name: &MachineName, owned: &HashSet<String>) -> boo
 }
 
 /// Writes into the journal what was found. Where the disk refuses, this process remembers it.
-fn on_record(found: Resource, cx: &Cx) -> Resource {
+fn put_on_record(found: Resource, cx: &Cx) -> Resource {
     let step = cx.ambient.random() >> 1;
     let entry = |phase| Entry {
         step,
@@ -193,5 +299,12 @@ fn on_record(found: Resource, cx: &Cx) -> Resource {
     Resource {
         step: Some(step),
         ..found
+    }
+}
+
+fn whatever_was_made_for(name: &MachineName, why: String) -> Left {
+    Left {
+        what: format!("whatever was made for {name}"),
+        why,
     }
 }

@@ -88,10 +88,12 @@ impl Library {
             ));
         }
         let mut pruned = Pruned::default();
+        // Looked at first: a store whose last tombstone is settled here was mounted.
+        let is_bare = self.names()?.is_empty() && self.store.tombstones()?.is_empty();
         if options.force {
             pruned.left = self.settle_tombstones().await;
         }
-        let places = self.places(options, &mut pruned.left).await?;
+        let places = self.places(options, is_bare, &mut pruned.left).await?;
         let cx = self.context();
         let mut found = Vec::new();
         for place in &places {
@@ -144,11 +146,11 @@ impl Library {
     async fn places(
         &self,
         options: &PruneOptions,
+        is_bare: bool,
         left: &mut Vec<Left>,
     ) -> Result<Vec<Place>, Error> {
         let mut all = Vec::new();
         let (names, tombstones) = (self.names()?, self.store.tombstones()?);
-        let is_bare = names.is_empty() && tombstones.is_empty();
         for name in names {
             if let Some(driver) = self.driver_of(&name).await? {
                 let entries = self.store.entries(&name.parse()?)?;
@@ -158,7 +160,9 @@ impl Library {
         for tombstone in tombstones {
             match self.open_tombstone(&tombstone) {
                 Ok(Some(machine)) => {
-                    let entries = self.store.tombstone_journal(&tombstone).entries()?;
+                    // Of a broken one the place is known all the same.
+                    let journal = self.store.tombstone_journal(&tombstone);
+                    let entries = journal.entries().unwrap_or_default();
                     let driver = machine.driver;
                     all.push(Opened { driver, entries });
                 }
@@ -193,7 +197,7 @@ impl Library {
 
     /// Opens the driver of a machine; none for a driver that this binary does not have, which carries no tag of
     /// ours.
-    async fn driver_of(&self, name: &str) -> Result<Option<Box<dyn Driver>>, Error> {
+    pub(crate) async fn driver_of(&self, name: &str) -> Result<Option<Box<dyn Driver>>, Error> {
         // A machine that cannot be made out may own anything: nothing is pruned around it.
         match self.open(name).await {
             Ok(machine) => Ok(Some(machine.driver)),

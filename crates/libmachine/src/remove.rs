@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use machine_driver::{DriverError, DriverErrorKind, Options};
-use machine_flow::UndoReport;
+use machine_flow::{Cx, UndoReport};
 use machine_store::{MachineLock, StoreError};
 use machine_types::MachineName;
 
+use crate::by_tags::Sought;
 use crate::journal::Remembering;
 use crate::list::one_line;
+use crate::machine::Machine;
 use crate::removal_request::{request_removal, withdraw_request};
 use crate::rollback::{left, undo_machine};
 use crate::{Error, Left, Library};
@@ -40,7 +42,8 @@ pub struct Removed {
 impl Library {
     /// Removes a machine: its resources in the cloud, then its directory. In any state, and as
     /// often as one likes: what is gone already is fine. What nobody can be certain of is kept on
-    /// record outside `machines/`. Where its configuration and its journal are broken, the tags tell.
+    /// record outside `machines/`. Where its configuration or its journal is broken the other one tells, and the
+    /// tags do.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a name that the store never knew; [`Error::Remove`] where the cloud refuses: then
@@ -85,40 +88,88 @@ impl Library {
         options: &RemoveOptions,
     ) -> Result<Removed, Error> {
         let (name, force) = (lock.name().clone(), options.force);
-        let record = match self.store.load(&name, &self.context()).await {
-            Ok(record) => Ok(record),
-            Err(error) => match self.record_by_journal(&name) {
-                Some(record) => {
-                    self.going_by("journal", &name, error);
-                    Ok(record)
-                }
-                None => Err(Error::from(error)),
-            },
-        };
         let cx = self.context_over(&name, Remembering::over(self.store.journal(&lock)));
-        let report = match record.and_then(|record| self.open_record(name.clone(), record)) {
-            Ok(machine) => match undo_machine(&*machine.driver, &cx).await {
-                Ok(report) => report,
-                Err(error) if force => return self.forget(lock, error.into()),
-                Err(error) => return Err(error.into()),
-            },
-            Err(error @ Error::Store(_)) => {
-                match self.undo_by_tags(&name, &options.places, &cx).await {
-                    Ok(report) => {
-                        self.going_by("tags", &name, error);
-                        report
-                    }
-                    Err(_) if force => return self.forget(lock, error),
-                    Err(left) => return Err(unremoved(&name, error, left)),
-                }
+        let machine = match self.open_by_record_or_journal(&name).await {
+            Ok(machine) => machine,
+            Err(error @ (Error::Store(_) | Error::Driver(_))) => {
+                return self.remove_by_tags(lock, error, options, &cx).await;
             }
             Err(error) if force => return self.forget(lock, error),
             Err(error) => return Err(unremoved(&name, error, Vec::new())),
         };
-        let (refusal, left) = take_refusal(report);
+        let (report, uncertain) = match undo_machine(&*machine.driver, &cx).await {
+            Ok(report) => (report, Vec::new()),
+            Err(error) => {
+                self.going_by("configuration and the tags", &name, &error);
+                self.undo_without_journal(machine, false, &options.places, error, &cx)
+                    .await
+            }
+        };
+        self.settle_up(lock, report, uncertain, force)
+    }
+
+    /// Opens a machine; where its configuration is broken, or its driver's part of it, going by its journal.
+    async fn open_by_record_or_journal(&self, name: &MachineName) -> Result<Machine, Error> {
+        let record = self.store.load(name, &self.context()).await;
+        let opened = record
+            .map_err(Error::from)
+            .and_then(|record| self.open_record(name.clone(), record));
+        let error = match opened {
+            Err(error @ (Error::Store(_) | Error::Driver(_))) => error,
+            settled => return settled,
+        };
+        match self.record_by_journal(name) {
+            Some(record) => {
+                self.going_by("journal", name, &error);
+                self.open_record(name.clone(), record)
+            }
+            None => Err(error),
+        }
+    }
+
+    /// Removes what the tags say is the machine's. Where there may be more, that is for force alone, and its files
+    /// are kept.
+    async fn remove_by_tags(
+        &self,
+        lock: MachineLock,
+        error: Error,
+        options: &RemoveOptions,
+        cx: &Cx,
+    ) -> Result<Removed, Error> {
+        let name = lock.name();
+        let sought = Sought {
+            name,
+            is_buried: false,
+            own: None,
+            environment: &options.places,
+        };
+        let mut traces = self.traces(sought).await;
+        let are_complete = traces.are_complete();
+        if !are_complete && !options.force {
+            return Err(unremoved(name, error, traces.in_vain()));
+        }
+        if traces.are_none() {
+            return self.forget(lock, error);
+        }
+        self.going_by("tags", name, &error);
+        // A journal that told of a part would pass for the whole.
+        let report = traces.undo(are_complete, cx).await;
+        self.settle_up(lock, report, traces.uncertain, options.force)
+    }
+
+    /// Forgets a machine that was undone, or keeps it on record where something is left or uncertain.
+    fn settle_up(
+        &self,
+        lock: MachineLock,
+        report: UndoReport<DriverError>,
+        uncertain: Vec<Left>,
+        force: bool,
+    ) -> Result<Removed, Error> {
+        let (refusal, mut left) = take_refusal(report);
+        left.extend(uncertain);
         let overridden = match refusal {
             Some(source) if !force => {
-                return Err(unremoved(&name, Error::Driver(source), left));
+                return Err(unremoved(lock.name(), Error::Driver(source), left));
             }
             Some(source) => Some(one_line(source)),
             None => None,

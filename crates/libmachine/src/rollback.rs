@@ -38,10 +38,19 @@ pub(crate) async fn undo_machine(
     cx: &Cx,
 ) -> Result<UndoReport<DriverError>, JournalError> {
     let entries = cx.journal.entries()?;
+    Ok(undo_in_time(driver, resources(driver, &entries), cx).await)
+}
+
+/// Removes resources, with a cancellation of its own, and within a time.
+pub(crate) async fn undo_in_time(
+    driver: &dyn Driver,
+    resources: Vec<Resource>,
+    cx: &Cx,
+) -> UndoReport<DriverError> {
     let cx = cx.with_cancel(Cancel::new());
     let by_driver = ByDriver(driver);
-    let undo = undo_all(resources(driver, &entries), &by_driver, &cx);
-    Ok(within(&cx, "undo", PATIENCE, undo).await)
+    let undo = undo_all(resources, &by_driver, &cx);
+    within(&cx, "undo", PATIENCE, undo).await
 }
 
 /// Returns what has to be undone. What the configuration names and the journal has never heard of

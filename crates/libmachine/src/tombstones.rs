@@ -58,7 +58,14 @@ impl Library {
             tombstone.name(),
             Remembering::over(self.store.tombstone_journal(tombstone)),
         );
-        let left = left(undo_machine(&*machine.driver, &cx).await?);
+        let left = match undo_machine(&*machine.driver, &cx).await {
+            Ok(report) => left(report),
+            Err(broken) => {
+                let undone = self.undo_without_journal(machine, true, &[], broken, &cx);
+                let (report, uncertain) = undone.await;
+                left(report).into_iter().chain(uncertain).collect()
+            }
+        };
         if left.is_empty() {
             self.store.remove_tombstone(tombstone)?;
             cx.say(format!("Settled what was left of {}", tombstone.name()));
@@ -70,19 +77,21 @@ impl Library {
     /// `None` where there is nothing for this binary to do: the driver is not one of its own, or
     /// nothing is on record, as once somebody else has settled it.
     pub(crate) fn open_tombstone(&self, tombstone: &Tombstone) -> Result<Option<Machine>, Error> {
-        let intents = intents(self.store.tombstone_journal(tombstone).entries()?);
-        let record = match self.store.tombstone_record(tombstone) {
-            Ok(record) => record,
-            Err(error) => match self.record_of(tombstone.name(), &intents) {
-                Some(record) => record,
-                None if matches!(error, StoreError::ConfigMissing { .. }) => return Ok(None),
-                None => return Err(error.into()),
-            },
+        let name = tombstone.name();
+        let record = self.store.tombstone_record(tombstone);
+        let opened = record
+            .map_err(Error::from)
+            .and_then(|record| self.open_record(name.clone(), record));
+        let error = match opened {
+            Err(Error::StoredDriver { .. }) => return Ok(None),
+            Err(error) => error,
+            Ok(machine) => return Ok(Some(machine)),
         };
-        match self.open_record(tombstone.name().clone(), record) {
-            Ok(machine) => Ok(Some(machine)),
-            Err(Error::StoredDriver { .. }) => Ok(None),
-            Err(error) => Err(error),
+        let intents = intents(self.store.tombstone_journal(tombstone).entries()?);
+        match self.record_of(name, &intents) {
+            Some(record) => self.open_record(name.clone(), record).map(Some),
+            None if matches!(error, Error::Store(StoreError::ConfigMissing { .. })) => Ok(None),
+            None => Err(error),
         }
     }
 

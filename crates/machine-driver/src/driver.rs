@@ -77,6 +77,8 @@ pub struct LeftBehind {
     pub resource: Resource,
     /// The machine's name: what its key pair is called, else what its tags say.
     pub machine: String,
+    /// Whether the key pair says so. A tag `Name` is the user's, and may name any machine.
+    pub is_named_by_key_pair: bool,
     /// Its state, in the cloud's words.
     pub state: String,
     /// When it was made, Unix time in milliseconds.

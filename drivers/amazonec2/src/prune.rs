@@ -148,6 +148,7 @@ struct Listing<'a> {
 /// What there is to say of an item.
 struct Facts {
     machine: String,
+    is_named_by_key_pair: bool,
     state: String,
     created: u64,
     account: Option<String>,
@@ -172,6 +173,7 @@ impl<'a> Listing<'a> {
         let machine = by_id.or_else(|| value_of(tags, "Name"));
         Facts {
             machine: machine.unwrap_or_default().to_owned(),
+            is_named_by_key_pair: by_id.is_some(),
             state: state.to_owned(),
             created: millis(created),
             account: None,
@@ -202,6 +204,7 @@ impl<'a> Listing<'a> {
                 id: Some(id.to_owned()),
             },
             machine: facts.machine,
+            is_named_by_key_pair: facts.is_named_by_key_pair,
             state: facts.state,
             created: facts.created,
         }
@@ -227,6 +230,7 @@ impl<'a> Listing<'a> {
         let name = pair.key_name().unwrap_or_default();
         let facts = Facts {
             machine: name.to_owned(),
+            is_named_by_key_pair: true,
             ..self.facts(pair.tags(), "available", pair.create_time())
         };
         let id = pair.key_pair_id().unwrap_or_default();

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use ec2_lab::ec2::{Denial, Effect, Fault};
+use ec2_lab::ec2::{Denial, Effect, Fault, Gate};
 use ec2_lab::hosts::HostOptions;
 use machine_tests::flows::{Flow, REGION};
+
+use crate::room::{Command, Ended, NAME, Room};
 
 /// What is left of a file after an accident.
 const ACCIDENTS: [(Option<&str>, Option<&str>); 4] = [
@@ -153,7 +155,7 @@ async fn what_the_tags_told_is_on_record_where_ec2_refuses() {
     assert!(!flow.home.machine("m1").exists());
     assert_eq!(flow.home.tombstones(), 1);
     flow.lab.heal();
-    flow.home.run(["prune", "--force"]).await;
+    flow.home.run(["prune", "--force"]).await.ok();
     flow.assert_clean();
 }
 
@@ -175,4 +177,137 @@ async fn a_key_pair_of_a_moment_ago_may_have_an_instance() {
         .failed(1, &["may not show its instance yet"]);
     assert!(flow.home.machine("m1").exists());
     assert_eq!(flow.lab.key_pairs().len(), 1);
+}
+
+/// A pair of machines of one name and store, each in its own region, and files of the later one only.
+async fn in_two_regions() -> Flow {
+    let mut flow = Flow::with(HostOptions::default(), |lab| {
+        lab.regions([REGION, "eu-west-1"])
+    })
+    .await;
+    let elsewhere = [
+        "--amazonec2-region=eu-west-1",
+        "--amazonec2-zone=eu-west-1a",
+    ];
+    flow.create("m1", &elsewhere).await.ok();
+    fs::rename(flow.home.machine("m1"), flow.home.path().join("old")).unwrap();
+    flow.create("m1", &[]).await.ok();
+    flow.create("m2", &[]).await.ok();
+    spoil_both(&flow, "m1");
+    flow.home.set("AWS_ENDPOINT", flow.lab.endpoint());
+    flow.home.set("AWS_DEFAULT_REGION", "eu-west-1");
+    flow
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_cannot_be_asked_may_have_the_rest() {
+    let flow = in_two_regions().await;
+    let denied = Fault::error("DescribeInstances", "UnauthorizedOperation")
+        .when(|call| call.region == REGION)
+        .always();
+    flow.lab.inject(denied);
+    // As often as one likes: what was found elsewhere is not the machine.
+    for _ in 0..2 {
+        flow.home
+            .run(["rm", "-y", "m1"])
+            .await
+            .failed(1, &["config.json", "us-east-1", "DescribeInstances"]);
+    }
+    assert!(flow.home.machine("m1").exists());
+    assert_eq!(flow.lab.live_instances().len(), 3);
+    flow.lab.heal();
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    assert_eq!(flow.lab.live_instances().len(), 1);
+    flow.home.run(["rm", "-y", "m2"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn force_removes_what_the_tags_told_and_keeps_the_rest_on_record() {
+    let flow = in_two_regions().await;
+    let denied = Fault::error("DescribeInstances", "UnauthorizedOperation")
+        .when(|call| call.region == REGION)
+        .always();
+    flow.lab.inject(denied);
+    let forced = flow.home.run(["rm", "-f", "m1"]).await.ok();
+    assert!(forced.err.contains("on record"), "{forced}");
+    assert!(forced.err.contains("us-east-1"), "{forced}");
+    assert!(!flow.home.machine("m1").exists());
+    assert_eq!(flow.lab.live_instances().len(), 2);
+    assert_eq!(flow.home.tombstones(), 1);
+    // Nobody takes it for settled.
+    flow.lab.heal();
+    let listed = flow
+        .home
+        .run(["prune", "--force", "--older-than=0s"])
+        .await
+        .failed(1, &["whatever was made for m1"]);
+    assert_eq!(flow.home.tombstones(), 1, "{listed}");
+    assert_eq!(flow.lab.live_instances().len(), 1, "{listed}");
+}
+
+/// Machines whose `Name` says that they are others, and whose key pairs say nothing.
+async fn with_misleading_name(flow: &Flow, name: &str) {
+    let tagging = Denial::of("ec2:CreateTags").on_resource("key-pair");
+    flow.lab.deny(tagging);
+    flow.create(name, &["--amazonec2-tags=Name,m1"]).await.ok();
+    flow.lab.heal();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_users_set_proves_nothing_beside_a_machine_that_cannot_be_read() {
+    let mut flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    with_misleading_name(&flow, "m2").await;
+    let second = flow.home.machine("m2").join("config.json");
+    let whole = fs::read_to_string(&second).unwrap();
+    spoil_both(&flow, "m1");
+    spoil_both(&flow, "m2");
+    point(&mut flow);
+    flow.home
+        .run(["rm", "-y", "m1"])
+        .await
+        .failed(1, &["config.json", "its tag Name", "m2"]);
+    assert_eq!(flow.lab.live_instances().len(), 2);
+    // Once the other one can be read, it is known whose is whose.
+    fs::write(&second, whole).unwrap();
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    assert_eq!(flow.lab.live_instances().len(), 1);
+    flow.home.run(["rm", "-y", "m2"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_made_meanwhile_is_its_own() {
+    let mut flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    spoil_both(&flow, "m1");
+    point(&mut flow);
+    let gate = Gate::new();
+    flow.lab
+        .inject(Fault::on("DescribeInstances", Effect::Hold(gate.clone())));
+    let mut removal = flow.home.start(["rm", "-y", "m1"]);
+    gate.arrived(1).await;
+    with_misleading_name(&flow, "m2").await;
+    gate.open();
+    assert!(removal.wait().await.unwrap().success());
+    assert_eq!(flow.home.directories(), ["m2"]);
+    assert_eq!(flow.lab.live_instances().len(), 1);
+    flow.home.run(["rm", "-y", "m2"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_by_tags_ends_in_time_though_ec2_throttles_for_ever() {
+    let room = Room::new().await;
+    room.run(Command::Create).await.ok();
+    spoil_both(&room.flow, NAME);
+    room.lab()
+        .inject(Fault::error("TerminateInstances", "RequestLimitExceeded").always());
+    // Throttled calls are repeated for ten minutes; an undo has a minute and a half.
+    let Ended::Badly(why) = room.run(Command::Remove).await else {
+        panic!("it cannot be gone")
+    };
+    assert!(why.contains("cancelled by the time limit"), "{why}");
+    assert!(room.flow.home.machine(NAME).exists());
 }

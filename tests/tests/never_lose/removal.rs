@@ -73,21 +73,86 @@ async fn what_holds_nothing_goes_by_force_without_a_trace() {
     }
 }
 
+/// Breaks a journal, and says what it was.
+fn break_journal(flow: &Flow, name: &str) {
+    let file = flow.home.machine(name).join(".journal");
+    let journal = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("rubbish\n{journal}")).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unreadable_journal_yields_to_force_and_stays_on_record() {
+async fn a_machine_with_an_unreadable_journal_goes_by_its_configuration_and_its_tags() {
+    for force in ["-y", "-f"] {
+        let flow = created().await;
+        break_journal(&flow, "m1");
+        let removed = flow.home.run(["rm", force, "m1"]).await.ok();
+        assert!(
+            removed.out.contains("going by the configuration"),
+            "{removed}"
+        );
+        flow.assert_clean();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_journal_stays_on_record_where_there_may_be_more() {
     let flow = created().await;
-    let machine = flow.home.machine("m1");
-    let journal = fs::read_to_string(machine.join(".journal")).unwrap();
-    fs::write(machine.join(".journal"), format!("rubbish\n{journal}")).unwrap();
+    break_journal(&flow, "m1");
+    flow.lab.deny(Denial::of("ec2:TerminateInstances"));
     flow.home
         .run(["rm", "-y", "m1"])
         .await
-        .failed(1, &[".journal"]);
-    assert!(machine.exists());
-    let forced = flow.home.run(["rm", "-f", "m1"]).await.ok();
-    assert!(forced.err.contains("on record"), "{forced}");
-    assert!(!machine.exists());
+        .failed(1, &["TerminateInstances"]);
+    assert!(flow.home.machine("m1").exists());
+    flow.lab.heal();
+    // What the tags tell cannot be asked for: the instance that the configuration names is gone, and no more is certain.
+    flow.lab.deny(Denial::of("ec2:DescribeVolumes"));
+    let removed = flow.home.run(["rm", "-y", "m1"]).await.ok();
+    assert!(
+        removed.err.contains("whatever was made for m1"),
+        "{removed}"
+    );
+    assert_eq!(flow.lab.live_instances().len(), 0);
     assert_eq!(flow.home.tombstones(), 1);
+    // It is settled once they can, and takes no other machine of that name with it.
+    flow.create("m1", &[]).await.ok();
+    flow.lab.heal();
+    let settled = flow.home.run(["prune", "--force"]).await.ok();
+    assert!(
+        settled.out.contains("Settled what was left of m1"),
+        "{settled}"
+    );
+    assert_eq!(flow.home.tombstones(), 0);
+    assert_eq!(flow.lab.live_instances().len(), 1);
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_whose_driver_cannot_be_read_yields_to_the_journal_and_the_tags() {
+    for journal in [true, false] {
+        let mut flow = created().await;
+        let machine = flow.home.machine("m1");
+        let config = machine.join("config.json");
+        let mut record: serde_json::Value =
+            serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+        record["Driver"]["InstanceId"] = serde_json::json!({"of": "another kind"});
+        fs::write(&config, record.to_string()).unwrap();
+        if !journal {
+            fs::remove_file(machine.join(".journal")).unwrap();
+            flow.home.set("AWS_ENDPOINT", flow.lab.endpoint());
+            flow.home.set("AWS_DEFAULT_REGION", "us-east-1");
+        }
+        flow.home.run(["config", "m1"]).await.failed(1, &[]);
+        let removed = flow.home.run(["rm", "-y", "m1"]).await.ok();
+        let by = if journal {
+            "going by the journal"
+        } else {
+            "going by the tags"
+        };
+        assert!(removed.out.contains(by), "{removed}");
+        flow.assert_clean();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

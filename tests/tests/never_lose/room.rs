@@ -241,10 +241,13 @@ async fn perform(
         Command::Provision => library.provision(NAME, Provisioning::default()).await,
         Command::RegenerateCerts => library.regenerate_certificates(NAME, false).await,
         Command::Config => library.connection(NAME, false).await.map(|_| ()),
-        Command::Remove => library
-            .remove(NAME, &RemoveOptions::default())
-            .await
-            .map(|_| ()),
+        Command::Remove => {
+            let options = RemoveOptions {
+                force: false,
+                places: vec![("amazonec2", options(flow))],
+            };
+            library.remove(NAME, &options).await.map(|_| ())
+        }
         Command::Settle => {
             let options = PruneOptions {
                 force: true,
