@@ -32,7 +32,7 @@ impl Failure {
     /// Makes a failure out of one sentence.
     pub fn new(message: impl Into<String>) -> Self {
         Self(Box::new(Parts {
-            message: message.into(),
+            message: without_error_numbers(&message.into()),
             causes: Vec::new(),
             left: Vec::new(),
             hint: None,

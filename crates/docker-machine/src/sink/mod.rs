@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use libmachine::{Ambient, Cx, Event, Events, MemoryJournal, Span, SpanKind, SpanOutcome};
+use machine_types::one_line;
 
 use crate::console::{Console, Stream};
 use crate::failure::Failure;
@@ -56,7 +57,10 @@ impl Sink {
             Trace::open(path)
                 .inspect_err(|error| {
                     let path = path.display();
-                    console.line(Stream::Err, &format!("WARNING: no trace: {path}: {error}"));
+                    console.line(
+                        Stream::Err,
+                        &format!("WARNING: no trace: {path}: {}", one_line(error)),
+                    );
                 })
                 .ok()
         });
@@ -104,7 +108,7 @@ impl Sink {
             self.line(
                 Stream::Err,
                 "warning",
-                &format!("WARNING: no metrics: {path}: {error}"),
+                &format!("WARNING: no metrics: {path}: {}", one_line(error)),
             );
         }
     }
