@@ -59,6 +59,19 @@ async fn what_stopped_and_starts_again() {
     let version = home.run(["version", "m1"]).await;
     version.failed(1, &["Unable to query docker version: Host is not running"]);
     assert_eq!(flow.lab.count(READS), before + 1);
+    // One that never had an address is no other.
+    let config = home.machine("m1").join("config.json");
+    let saved = std::fs::read_to_string(&config).unwrap();
+    let address = flow.host().spec().address.to_string();
+    let without = saved.replace(
+        &format!("\"IPAddress\": \"{address}\""),
+        "\"IPAddress\": \"\"",
+    );
+    assert_ne!(without, saved);
+    std::fs::write(&config, without).unwrap();
+    let version = home.run(["version", "m1"]).await;
+    version.failed(1, &["Unable to query docker version: Host is not running"]);
+    std::fs::write(&config, saved).unwrap();
 
     const ADDRESSES: &str = "machines may have new IP addresses. You may need to re-run the \
                              `docker-machine env` command.\n";
