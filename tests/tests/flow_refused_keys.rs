@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use ec2_lab::ec2::{ACCESS_KEY, KeyState};
+use ec2_lab::ec2::{ACCESS_KEY, Fault, KeyState};
 use machine_tests::keys::{FOUND, SECRET, TOKEN, all_files, change_keys, flow};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,6 +47,7 @@ async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_ac
     let mut commands = VecDeque::from([
         vec!["status", "m1"],
         vec!["ls"],
+        vec!["update-labels", "m1", "--label", "a=b"],
         vec!["stop", "m1"],
         vec!["start", "m1"],
         vec!["restart", "m1"],
@@ -67,6 +68,36 @@ async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_ac
             );
         }
     }
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saved_keys_may_be_refused_in_the_middle_of_a_command() {
+    let mut flow = flow().await;
+    let keys = [
+        format!("--amazonec2-access-key={ACCESS_KEY}"),
+        "--amazonec2-secret-key=SAVEDSECRET".to_owned(),
+    ];
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    flow.create("m1", &keys).await.ok();
+    flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
+    flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
+    for (command, action) in [
+        ("stop", "StopInstances"),
+        ("start", "StartInstances"),
+        ("restart", "RebootInstances"),
+        ("kill", "StopInstances"),
+    ] {
+        let expired = Fault::error(action, "RequestExpired")
+            .when(|call| call.access_key == ACCESS_KEY)
+            .always();
+        let expired = flow.lab.inject(expired);
+        let ended = flow.home.run([command, "m1"]).await.ok();
+        let note = "AWS refuses the saved credentials";
+        assert!(ended.to_string().contains(note), "{ended}");
+        flow.lab.remove_fault(expired);
+    }
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
     flow.assert_clean();
 }
 

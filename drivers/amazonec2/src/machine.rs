@@ -75,11 +75,22 @@ impl Machine {
         fresh.is_some_and(|fresh| self.renewed.set(fresh).is_ok())
     }
 
-    /// Returns the client of the place where something was made.
-    fn api_of(&self, scope: &Scope) -> Api {
-        let here = self.api();
-        here.of_place(scope, &self.saved)
-            .unwrap_or_else(|| here.clone())
+    /// Asks for something; where AWS refuses the saved credentials, once more with those of the environment. A
+    /// call that was refused for its credentials has done nothing.
+    async fn renewing<T, F: Future<Output = Result<T, DriverError>>>(
+        &self,
+        cx: &Cx,
+        account: Option<&str>,
+        ask: impl Fn(Api) -> F,
+    ) -> Result<T, DriverError> {
+        match ask(self.api().clone()).await {
+            Err(error)
+                if account::are_credentials_refused(&error) && self.renew(cx, account).await =>
+            {
+                ask(self.api().clone()).await
+            }
+            result => result,
+        }
     }
 
     /// Lists what carries the owner's tags, with the environment's credentials where AWS refuses the saved ones.
@@ -88,15 +99,8 @@ impl Machine {
         owner: OwnedBy<'_>,
         cx: &Cx,
     ) -> Result<Vec<LeftBehind>, DriverError> {
-        match prune::left_behind(self.api(), cx, &self.saved, owner).await {
-            Err(error)
-                if account::are_credentials_refused(&error)
-                    && self.renew(cx, owner.account).await =>
-            {
-                prune::left_behind(self.api(), cx, &self.saved, owner).await
-            }
-            result => result,
-        }
+        let ask = |api| async move { prune::left_behind(&api, cx, &self.saved, owner).await };
+        self.renewing(cx, owner.account, ask).await
     }
 
     async fn launch(&mut self, api: &Api, cx: &Cx, mut tries: Tries) -> Result<(), DriverError> {
@@ -237,14 +241,8 @@ impl Driver for Machine {
         if self.saved.instance_id.is_empty() {
             return Ok(lifecycle::state_without_instance(cx));
         }
-        match lifecycle::state(self.api(), cx, &self.saved).await {
-            Err(error)
-                if account::are_credentials_refused(&error) && self.renew(cx, None).await =>
-            {
-                lifecycle::state(self.api(), cx, &self.saved).await
-            }
-            result => result,
-        }
+        let ask = |api| async move { lifecycle::state(&api, cx, &self.saved).await };
+        self.renewing(cx, None, ask).await
     }
 
     fn saved_address(&self) -> Option<String> {
@@ -279,24 +277,37 @@ impl Driver for Machine {
     }
 
     async fn start(&mut self, cx: &Cx) -> Result<(), DriverError> {
-        let api = self.api().clone();
-        lifecycle::start(&api, cx, &mut self.saved).await
+        let machine = &*self;
+        let ask = |api| async move {
+            let mut saved = machine.saved.clone();
+            lifecycle::start(&api, cx, &mut saved).await?;
+            Ok(saved)
+        };
+        self.saved = machine.renewing(cx, None, ask).await?;
+        Ok(())
     }
 
     async fn stop(&mut self, cx: &Cx) -> Result<(), DriverError> {
-        lifecycle::stop(self.api(), cx, &self.saved, false).await
+        let machine = &*self;
+        let ask = |api| async move { lifecycle::stop(&api, cx, &machine.saved, false).await };
+        machine.renewing(cx, None, ask).await
     }
 
     async fn kill(&mut self, cx: &Cx) -> Result<(), DriverError> {
-        lifecycle::stop(self.api(), cx, &self.saved, true).await
+        let machine = &*self;
+        let ask = |api| async move { lifecycle::stop(&api, cx, &machine.saved, true).await };
+        machine.renewing(cx, None, ask).await
     }
 
     async fn set_labels(&self, labels: &[(String, String)], cx: &Cx) -> Result<(), DriverError> {
-        tagging::set_labels(self.api(), cx, &self.saved, labels).await
+        let ask = |api| async move { tagging::set_labels(&api, cx, &self.saved, labels).await };
+        self.renewing(cx, None, ask).await
     }
 
     async fn restart(&mut self, cx: &Cx) -> Result<Restart, DriverError> {
-        lifecycle::restart(self.api(), cx, &self.saved).await?;
+        let machine = &*self;
+        let ask = |api| async move { lifecycle::restart(&api, cx, &machine.saved).await };
+        machine.renewing(cx, None, ask).await?;
         Ok(Restart::Asked)
     }
 
@@ -343,14 +354,10 @@ impl Driver for Machine {
 
     async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError> {
         let place = &resource.intent.scope;
-        match undo::undo(&self.api_of(place), cx, &self.saved, resource).await {
-            Err(error) if account::are_credentials_refused(&error) => {
-                match self.renew(cx, place.account.as_deref()).await {
-                    true => undo::undo(&self.api_of(place), cx, &self.saved, resource).await,
-                    false => Err(error),
-                }
-            }
-            result => result,
-        }
+        let ask = |api: Api| async move {
+            let api = api.of_place(place, &self.saved).unwrap_or(api);
+            undo::undo(&api, cx, &self.saved, resource).await
+        };
+        self.renewing(cx, place.account.as_deref(), ask).await
     }
 }
