@@ -8,21 +8,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Where Linux says which signals this process ignores (proc(5), `SigIgn`).
 const STATUS: &str = "/proc/self/status";
 
-/// SIGHUP's number, the same on every architecture.
-const HANGUP: u32 = 1;
-
 /// Begins to listen, and returns when every signal is heard. `leave` is called before the second signal ends the process with code 130, which
 /// shells take for an interrupt.
 pub fn listen(cancel: Cancel, leave: fn()) {
-    let mut heard = vec![
-        (SignalKind::interrupt(), "SIGINT"),
-        (SignalKind::terminate(), "SIGTERM"),
-        (SignalKind::quit(), "SIGQUIT"),
-    ];
-    // Under nohup a terminal that vanishes is to be ignored.
-    if !is_ignored(&std::fs::read_to_string(STATUS).unwrap_or_default(), HANGUP) {
-        heard.push((SignalKind::hangup(), "SIGHUP"));
-    }
+    let status = std::fs::read_to_string(STATUS).unwrap_or_default();
+    let heard = heard(&status);
     let (heard_all, ready) = std::sync::mpsc::channel();
     let listener = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -55,6 +45,21 @@ pub fn listen(cancel: Cancel, leave: fn()) {
     let _: Result<(), _> = ready.recv();
 }
 
+/// Returns the signals to listen to: not those that were ignored from the start. Under nohup a terminal that
+/// vanishes is to be ignored, and a script's shell ignores Ctrl-C for what it starts with `&`.
+fn heard(status: &str) -> Vec<(SignalKind, &'static str)> {
+    let all = [
+        (SignalKind::interrupt(), "SIGINT"),
+        (SignalKind::terminate(), "SIGTERM"),
+        (SignalKind::quit(), "SIGQUIT"),
+        (SignalKind::hangup(), "SIGHUP"),
+    ];
+    let heard = all
+        .into_iter()
+        .filter(|(kind, _)| !is_ignored(status, kind.as_raw_value()));
+    heard.collect()
+}
+
 async fn next(signals: &mut [(Signal, &'static str)]) -> &'static str {
     std::future::poll_fn(|cx| {
         for (signal, name) in signals.iter_mut() {
@@ -67,7 +72,7 @@ async fn next(signals: &mut [(Signal, &'static str)]) -> &'static str {
     .await
 }
 
-fn is_ignored(status: &str, number: u32) -> bool {
+fn is_ignored(status: &str, number: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.unwrap_or_default() & (1 << (number - 1)) != 0
@@ -75,12 +80,17 @@ fn is_ignored(status: &str, number: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_ignored;
+    use super::heard;
 
     #[test]
-    fn nohup_is_seen() {
-        assert!(is_ignored("Name:\tx\nSigIgn:\t0000000000001001\n", 1));
-        assert!(!is_ignored("SigIgn:\t0000000000001000\n", 1));
-        assert!(!is_ignored("", 1));
+    fn what_was_ignored_at_the_start_is_not_heard() {
+        let names =
+            |status: &str| -> Vec<_> { heard(status).iter().map(|(_, name)| *name).collect() };
+        assert_eq!(
+            names("Name:\tx\nSigIgn:\t0000000000001001\n"),
+            ["SIGINT", "SIGTERM", "SIGQUIT"]
+        );
+        assert_eq!(names("SigIgn:\t0000000000000006\n"), ["SIGTERM", "SIGHUP"]);
+        assert_eq!(names(""), ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP"]);
     }
 }

@@ -59,6 +59,29 @@ async fn a_signal_rolls_a_create_back() {
     }
 }
 
+/// A shell starts `docker-machine create … &` with these ignored, so that Ctrl-C is for the script alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    let flow = Flow::start().await;
+    let direct = create(&flow);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' INT QUIT HUP; exec \"$@\"", "sh"])
+        .arg(direct.as_std().get_program())
+        .args(direct.as_std().get_args())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let (mut child, gate) = launching(&flow, flow.home.surround(&mut command)).await;
+    for signal in [Signal::INT, Signal::QUIT, Signal::HUP] {
+        send(&child, signal);
+    }
+    gate.open();
+    assert_eq!(end(&mut child).await.code(), Some(0));
+    assert_eq!(flow.lab.live_instances().len(), 1);
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_it_at_once_and_what_is_left_is_on_disk() {
     let flow = Flow::start().await;
