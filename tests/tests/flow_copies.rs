@@ -112,6 +112,22 @@ async fn directories_by_sftp_and_by_rsync() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_may_be_called_as_one_likes() {
+    let Some(server) = Sshd::start("rsync out of a store with spaces in its name") else {
+        return;
+    };
+    let mut home = Home::new();
+    let store = home.path().join("it's 100% mine");
+    home.set("MACHINE_STORAGE_PATH", &store);
+    server.adopt(&home, "m1");
+    home.file("sent", "something");
+    let target = remote("m1", &server.path("sent"));
+    home.run(["scp", "-d", "sent", &target]).await.ok();
+    let sent = std::fs::read_to_string(server.path("sent")).unwrap();
+    assert_eq!(sent, "something");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn patterns_of_a_machine_are_expanded_there() {
     let Some((home, servers)) = two_machines("patterns of scp") else {
         return;
@@ -297,7 +313,7 @@ async fn programs_of_others_are_told_paths_and_no_secrets() {
     let words: Vec<&str> = synced.out.lines().collect();
     assert_eq!(words[..2], ["rsync", "-e"]);
     for wanted in [&key, &pins] {
-        assert!(words[2].contains(&format!("-o \"{wanted}\"")), "{synced}");
+        assert!(words[2].contains(&format!("-o '{wanted}'")), "{synced}");
     }
     let secret = std::fs::read_to_string(servers[0].path("id")).unwrap();
     for line in secret.lines() {

@@ -30,15 +30,25 @@ pub(crate) fn parse(text: &str, directory: &Path) -> Location {
 pub(crate) fn openssh_options(details: &libmachine::SshDetails) -> Vec<String> {
     let mut options = vec![
         "StrictHostKeyChecking=yes".to_owned(),
-        format!("UserKnownHostsFile={}", details.known_hosts.display()),
+        format!("UserKnownHostsFile={}", word(&details.known_hosts)),
         "LogLevel=ERROR".to_owned(),
         format!("Port={}", details.port),
     ];
     if let Some(key) = &details.key {
         options.push("IdentitiesOnly=yes".to_owned());
-        options.push(format!("IdentityFile={}", key.display()));
+        options.push(format!("IdentityFile={}", word(key)));
     }
     options
+}
+
+/// Writes a path as one word of an option: ssh(1) takes what spaces part for several files, unless it stands in
+/// double quotes (ssh_config(5)), and reads tokens behind a `%`.
+fn word(path: &Path) -> String {
+    let path = path.display().to_string().replace('%', "%%");
+    match path.contains(char::is_whitespace) {
+        true => format!("\"{path}\""),
+        false => path,
+    }
 }
 
 /// Returns `host:path` for rsync and sshfs, an IPv6 address in brackets.

@@ -98,8 +98,8 @@ async fn rsync(
             Location::Machine { name, user, path } => {
                 let details = cx.library.ssh_details(name).await?;
                 for option in location::openssh_options(&details) {
-                    // rsync splits this line itself and honours double quotes (rsync(1), --rsh).
-                    ssh.push_str(&format!(" -o \"{option}\""));
+                    // rsync splits this line itself; in single quotes a doubled one is one (rsync(1), --rsh).
+                    ssh.push_str(&format!(" -o '{}'", option.replace('\'', "''")));
                 }
                 places.push(location::remote(&details, user.as_deref(), path));
             }
