@@ -134,7 +134,14 @@ impl GenericDriver {
         if !self.saved.base.ssh_key_path.is_empty() {
             return Some(PathBuf::from(&self.saved.base.ssh_key_path));
         }
-        (!self.saved.ssh_key.is_empty()).then(|| self.copied_key())
+        let own = (!self.saved.ssh_key.is_empty()).then(|| self.copied_key())?;
+        // What docker-machine 0.17 called every copy before it called them as the Go binary does.
+        let old = self.directory.join("id_rsa");
+        Some(if !own.exists() && old.exists() {
+            old
+        } else {
+            own
+        })
     }
 
     /// The copy is called as the user's key, as in the Go binary; where that is a name of the store's own,

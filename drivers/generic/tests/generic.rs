@@ -82,6 +82,22 @@ fn it_saves_the_go_drivers_fields_and_keeps_others() {
 }
 
 #[test]
+fn a_copy_of_the_key_under_its_former_name_goes_on_counting() {
+    let store = tempfile::tempdir().unwrap();
+    let base = Base {
+        directory: store.path().to_owned(),
+        ..base()
+    };
+    let saved = json!({"IPAddress": "h", "SSHKeyPath": "", "SSHKey": "/keys/k"});
+    let driver = GenericKind.load(&base, &saved).unwrap();
+    let key = || driver.ssh().unwrap().key.unwrap();
+    std::fs::write(store.path().join("id_rsa"), "a key").unwrap();
+    assert_eq!(key(), store.path().join("id_rsa"));
+    std::fs::write(store.path().join("k"), "a key").unwrap();
+    assert_eq!(key(), store.path().join("k"));
+}
+
+#[test]
 fn a_given_key_is_copied_into_the_machines_directory() {
     let driver =
         configured(&[("generic-ip-address", "h"), ("generic-ssh-key", "/keys/k")]).unwrap();
