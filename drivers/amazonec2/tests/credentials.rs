@@ -117,7 +117,7 @@ async fn without_any_credentials_it_says_how_to_give_some() {
         let room = Room::new().await;
         let mut machine = room.machine(&[("access-key", ""), ("secret-key", "")]);
         let error = room.create(&mut machine).await.unwrap_err();
-        assert_eq!(error.kind, DriverErrorKind::Denied, "{error}");
+        assert_eq!(error.kind, DriverErrorKind::Configuration, "{error}");
         assert!(error.hint.unwrap().contains("--amazonec2-access-key"));
         assert!(room.lab.calls().is_empty());
     }
