@@ -144,6 +144,42 @@ async fn a_listing_issues_an_ended_client_certificate_anew() {
     }
 }
 
+/// A crash between the two writes leaves a new half beside an old one.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_client_certificate_is_made_whole_again() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let (certs, machine) = (certs(&flow), flow.home.machine("m1"));
+    let ca = Pair::read(&certs, "ca", "ca-key");
+    let whole = Pair::read(&certs, "cert", "key");
+    let newer = client(&ca, 900);
+    for (half, command) in [("cert.pem", "config"), ("key.pem", "ls")] {
+        let text = match half {
+            "cert.pem" => &newer.certificate,
+            _ => &newer.key,
+        };
+        std::fs::write(machine.join(half), text).unwrap();
+        let argv = [command, "m1"];
+        let argv = if command == "ls" { &argv[..1] } else { &argv };
+        let ended = flow.home.run(argv).await.ok();
+        assert!(!ended.err.contains("certificate"), "{ended}");
+        assert_eq!(Pair::read(&machine, "cert", "key"), whole, "{half}");
+    }
+    // The shared one is issued anew.
+    for command in [["config", "m1"], ["provision", "m1"]] {
+        std::fs::write(certs.join("key.pem"), &client(&ca, 900).key).unwrap();
+        if command[0] == "config" {
+            std::fs::write(machine.join("key.pem"), &newer.key).unwrap();
+        }
+        flow.home.run(command).await.ok();
+        let new = Pair::read(&certs, "cert", "key");
+        assert_ne!(new.certificate, whole.certificate);
+        assert_eq!(Pair::read(&machine, "cert", "key"), new);
+        flow.home.run(["config", "m1"]).await.ok();
+    }
+    assert_eq!(Pair::read(&certs, "ca", "ca-key"), ca);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_certificate_of_any_ca_that_the_machine_trusts_is_brought_to_it() {
     let flow = Flow::start().await;

@@ -236,14 +236,20 @@ impl Library {
         Ok(self.store.write(&own, &pem, Access::Public)?)
     }
 
-    /// Copies the shared certificates into the machine's directory, where the runner reads them.
-    pub(crate) fn copy_shared_certificates(&self, machine: &Machine) -> Result<(), Error> {
+    /// Copies the shared certificates into the machine's directory, where the runner reads them. Locked, so that
+    /// nobody replaces the client's certificate between it and its key.
+    pub(crate) async fn copy_shared_certificates(
+        &self,
+        machine: &Machine,
+        cx: &Cx,
+    ) -> Result<(), Error> {
+        let _lock = self.store.lock_bootstrap(BOOTSTRAP, cx).await?;
         let shared = &machine.record.host_options.auth_options.ca_cert_path;
         self.copy_shared(machine, shared, MachineFile::Ca, Access::Public)?;
         self.copy_client_certificate(machine)
     }
 
-    /// Copies the client's certificate and key alone.
+    /// Copies the client's certificate and key alone. The caller holds the lock.
     pub(crate) fn copy_client_certificate(&self, machine: &Machine) -> Result<(), Error> {
         let auth = &machine.record.host_options.auth_options;
         let (cert, key) = (&auth.client_cert_path, &auth.client_key_path);
@@ -293,7 +299,7 @@ impl Library {
 
     /// Reads who we are to an engine. Most machines have copies of the same three files: what they say is worked
     /// out once.
-    fn identity(&self, ca: &Path, cert: &Path, key: &Path) -> Result<Identity, Error> {
+    pub(crate) fn identity(&self, ca: &Path, cert: &Path, key: &Path) -> Result<Identity, Error> {
         let text = |path| self.store.read_text(path);
         let texts = (Secret::from(text(key)?), text(ca)?, text(cert)?);
         // Whoever panicked with it had nothing half done.

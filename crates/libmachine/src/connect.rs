@@ -137,11 +137,29 @@ impl Library {
     /// Connects, proves who we are, and checks who answers.
     pub(crate) async fn dial(&self, machine: &Machine, url: &str, cx: &Cx) -> Result<(), Error> {
         let engine = DockerUrl::parse(url).ok_or_else(|| Error::NoEngine(url.to_owned()))?;
-        let dialer = self.dialer(machine, DIAL)?;
+        let dialer = self.whole_dialer(machine, DIAL, cx).await?;
         match cx.cancel.or(dialer.check(&engine)).await {
             Ok(dialled) => dialled.map_err(Error::Dial),
             Err(reason) => Err(Error::Cancelled(reason)),
         }
+    }
+
+    /// Makes a machine's dialer; where a crash left a client certificate beside another one's key, with the shared
+    /// one instead.
+    async fn whole_dialer(
+        &self,
+        machine: &Machine,
+        within: Duration,
+        cx: &Cx,
+    ) -> Result<Dialer, Error> {
+        let made = self.dialer(machine, within);
+        if !matches!(&made, Err(error) if error.is_of_torn_pair()) {
+            return made;
+        }
+        if let Err(error) = self.bring_client_certificate(machine, cx).await {
+            cx.debug(one_line(error));
+        }
+        self.dialer(machine, within)
     }
 
     /// Asks an engine for its version. One that does not take our certificate is asked again with a new one,
@@ -153,9 +171,10 @@ impl Library {
     ) -> Result<String, Error> {
         let url = machine.driver.docker_host().unwrap_or_default();
         let engine = DockerUrl::parse(&url).ok_or(Error::NoEngineToAsk(url))?;
-        let mut asked = self.dialer(machine, within)?.version(&engine).await;
+        let cx = self.context_about(&machine.name);
+        let dialer = self.whole_dialer(machine, within, &cx).await?;
+        let mut asked = dialer.version(&engine).await;
         if let Err(DialError::Rejected { .. }) = asked {
-            let cx = self.context_about(&machine.name);
             match self.renew_own_client_certificate(machine, &cx).await {
                 Ok(true) => asked = self.dialer(machine, within)?.version(&engine).await,
                 Ok(false) => {}

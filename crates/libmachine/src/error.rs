@@ -330,6 +330,15 @@ impl Error {
         }
     }
 
+    /// Tells whether a certificate and a key are halves of two pairs, as a crash between two writes leaves them.
+    pub(crate) fn is_of_torn_pair(&self) -> bool {
+        let source = match self {
+            Self::CertificateFile { source, .. } => source,
+            _ => return false,
+        };
+        matches!(source, CertificateError::KeyMismatch)
+    }
+
     /// Returns what is left behind.
     pub fn left(&self) -> &[Left] {
         match self {

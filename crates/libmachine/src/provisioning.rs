@@ -99,7 +99,7 @@ impl Library {
         let report = machine_provision::upgrade(&session, &plan, cx)
             .await
             .map_err(|error| Error::Provision(Box::new(error)))?;
-        self.adopt_certificates(machine, &server)?;
+        self.adopt_certificates(machine, &server, cx).await?;
         self.check_engine(machine, &report, cx).await?;
         self.save(&mut work)
     }
@@ -122,13 +122,13 @@ impl Library {
             machine_provision::run_custom_script(session, name, host, script, cx)
                 .await
                 .map_err(|error| Error::Provision(Box::new(error)))?;
-            return self.copy_shared_certificates(machine);
+            return self.copy_shared_certificates(machine, cx).await;
         }
         let Planned { plan, server } = self.plan(machine, provisioning)?;
         let report = machine_provision::provision(session, &plan, cx)
             .await
             .map_err(|error| Error::Provision(Box::new(error)))?;
-        self.adopt_certificates(machine, &server)?;
+        self.adopt_certificates(machine, &server, cx).await?;
         self.check_engine(machine, &report, cx).await
     }
 
@@ -142,8 +142,13 @@ impl Library {
 
     /// Makes the certificates that the engine now goes by the machine's own, the client's among them: the engine
     /// may not have taken that one before.
-    fn adopt_certificates(&self, machine: &Machine, server: &Issued) -> Result<(), Error> {
-        self.copy_shared_certificates(machine)?;
+    async fn adopt_certificates(
+        &self,
+        machine: &Machine,
+        server: &Issued,
+        cx: &Cx,
+    ) -> Result<(), Error> {
+        self.copy_shared_certificates(machine, cx).await?;
         self.keep_server_certificate(machine, server)
     }
 

@@ -59,11 +59,18 @@ impl Library {
         }
     }
 
-    /// Tells whether the client's certificate is missing, or ours to replace, and it is time.
+    /// Tells whether the client's certificate is missing, or ours to replace, and it is time or its key is another
+    /// one's.
     pub(crate) fn client_is_ending(&self) -> bool {
         let files = &self.settings.certificates;
         let is_there = files.client.exists() && files.client_key.exists();
-        !is_there || (self.is_our_own_client() && self.ends_within(&files.client, LAST_DAY))
+        !is_there
+            || self.is_our_own_client()
+                && (self.ends_within(&files.client, LAST_DAY)
+                    || matches!(
+                        self.identity(&files.ca, &files.client, &files.client_key),
+                        Err(error) if error.is_of_torn_pair()
+                    ))
     }
 
     /// What cannot be read does not end: it fails where it is used, with its name.
@@ -170,20 +177,32 @@ impl Library {
             .collect())
     }
 
-    /// Brings the shared client certificate into the directory of a machine whose own copy comes to its
-    /// end, having issued a new one of the same CA where that is at its end, too. Without it the machine's engine
-    /// would refuse us, and GitLab Runner remove the machine. Returns whether it has a new one.
+    /// Brings the shared client certificate to a machine whose own copy comes to its end. Without it the machine's
+    /// engine would refuse us, and GitLab Runner remove the machine. Returns whether it has a new one.
     pub(crate) async fn renew_own_client_certificate(
         &self,
         machine: &Machine,
         cx: &Cx,
     ) -> Result<bool, Error> {
-        let file = |file| self.store.file(&machine.name, file);
-        if !self.is_our_own_client() || !self.ends_within(&file(MachineFile::Cert), LAST_DAY) {
+        let own = self.store.file(&machine.name, MachineFile::Cert);
+        match self.ends_within(&own, LAST_DAY) {
+            true => self.bring_client_certificate(machine, cx).await,
+            false => Ok(false),
+        }
+    }
+
+    /// Brings the shared client certificate into a machine's directory, having issued a new one of the same CA
+    /// where that is at its end, too. Returns whether the machine has it.
+    pub(crate) async fn bring_client_certificate(
+        &self,
+        machine: &Machine,
+        cx: &Cx,
+    ) -> Result<bool, Error> {
+        if !self.is_our_own_client() {
             return Ok(false);
         }
         // The machine's engine knows only the CAs that it was given.
-        let trusted = self.all_certificates(&file(MachineFile::Ca))?;
+        let trusted = self.all_certificates(&self.store.file(&machine.name, MachineFile::Ca))?;
         let is_trusted = || {
             let shared = self.certificate(&self.settings.certificates.client)?;
             Ok::<bool, Error>(trusted.iter().any(|ca| shared.is_signed_by(ca)))
