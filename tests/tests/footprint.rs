@@ -1,4 +1,4 @@
-//! How much of a runner manager the executable that ships takes: memory, stack, disk.
+//! How much of a runner manager the executable that ships takes: memory, instructions, stack, disk.
 //!
 //! `DOCKER_MACHINE_STATIC` names it, as `cargo static` has built it; `tests/run` sets it. What is built for tests is
 //! larger.
@@ -140,4 +140,48 @@ fn proportional(id: u32) -> u64 {
     let size = text.lines().find_map(|line| line.strip_prefix("Pss:"));
     let size = size.unwrap().split_whitespace().next().unwrap();
     size.parse().unwrap()
+}
+
+/// Runs a command under callgrind; returns how many instructions it took. That number hardly depends on what else the
+/// machine does (Valgrind Manual, "Callgrind").
+async fn instructions(flow: &Flow, argv: &[&str]) -> u64 {
+    let mut count = Command::new("valgrind");
+    count.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    count.arg(flow.home.binary()).args(argv);
+    let ended = flow.home.end(count, b"").await.ok();
+    let collected = ended
+        .err
+        .lines()
+        .find_map(|line| line.split_once("Collected : "));
+    let (_, number) = collected.unwrap();
+    tell(&format!("{argv:?}: {number} instructions"));
+    number.trim().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn short_commands_take_few_instructions() {
+    let Some(flow) = flow("instructions of short commands", HostOptions::default()).await else {
+        return;
+    };
+    let probe = Command::new("valgrind").arg("--version").output().await;
+    if probe.is_err() {
+        left_out("instructions of short commands", "valgrind is not there");
+        return;
+    }
+    let none = ["create", "-d", "none", "--url=tcp://127.0.0.1:1", "n"];
+    flow.home.run(none).await.ok();
+    // A third to a half above what they took when this was written.
+    for (argv, most) in [
+        (&["--version"][..], 450_000),
+        (&["inspect", "n"], 1_800_000),
+        (&["url", "n"], 1_200_000),
+        (&["ip", "n"], 1_200_000),
+        (&["ls", "-q"], 800_000),
+    ] {
+        let count = instructions(&flow, argv).await;
+        assert!(
+            count <= most,
+            "{argv:?}: {count} instructions, {most} at most"
+        );
+    }
 }
