@@ -344,11 +344,16 @@ impl Flow {
 
     /// Creates a machine with these flags besides [`flags`](Self::flags).
     pub async fn create(&self, name: &str, more: &[&str]) -> Ended {
+        self.home.run(self.creating(name, more)).await
+    }
+
+    /// The command line of [`create`](Self::create), for a test that does not let it come to its end.
+    pub fn creating(&self, name: &str, more: &[&str]) -> Vec<String> {
         let mut argv = vec!["create".to_owned()];
         argv.extend(self.flags());
         argv.extend(more.iter().map(|flag| (*flag).to_owned()));
         argv.push(name.to_owned());
-        self.home.run(argv).await
+        argv
     }
 
     /// The one host there is.

@@ -205,6 +205,22 @@ async fn credentials_that_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_to_ask_ec2_as() {
+    let mut flow = Flow::start().await;
+    flow.home.unset("AWS_ACCESS_KEY_ID");
+    flow.home.unset("AWS_SECRET_ACCESS_KEY");
+    let ended = doctor(&flow, &flow.flags()).await;
+    let found = "the provider chain finds none";
+    assert_wrong(&ended, "credentials", found, "--amazonec2-access-key");
+    // The sources are many, and a table is to be read.
+    assert!(!ended.out.contains("WebIdentityToken"), "{ended}");
+    let mut argv = vec!["--debug".to_owned(), "doctor".to_owned()];
+    argv.extend(flow.flags());
+    let ended = flow.home.run(argv).await;
+    assert!(ended.err.contains("WebIdentityToken"), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_create_whose_flags_lead_nowhere() {
     let flow = Flow::start().await;
     let mut flags = flow.flags();

@@ -3,17 +3,23 @@
 use std::collections::VecDeque;
 
 use ec2_lab::ec2::{ACCESS_KEY, Fault, KeyState};
+use machine_tests::flows::Flow;
 use machine_tests::keys::{FOUND, SECRET, TOKEN, all_files, change_keys, flow};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_account() {
-    let mut flow = flow().await;
+/// Creates `m1` with keys that are saved in its configuration.
+async fn create_with_saved_keys(flow: &Flow) {
     let keys = [
         format!("--amazonec2-access-key={ACCESS_KEY}"),
         "--amazonec2-secret-key=SAVEDSECRET".to_owned(),
     ];
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     flow.create("m1", &keys).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_account() {
+    let mut flow = flow().await;
+    create_with_saved_keys(&flow).await;
     flow.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
 
     // No others: the refusal is what there is to say, and nothing is forgotten.
@@ -74,12 +80,7 @@ async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_ac
 #[tokio::test(flavor = "multi_thread")]
 async fn saved_keys_may_be_refused_in_the_middle_of_a_command() {
     let mut flow = flow().await;
-    let keys = [
-        format!("--amazonec2-access-key={ACCESS_KEY}"),
-        "--amazonec2-secret-key=SAVEDSECRET".to_owned(),
-    ];
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    flow.create("m1", &keys).await.ok();
+    create_with_saved_keys(&flow).await;
     flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
     flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
     for (command, action) in [

@@ -21,10 +21,7 @@ async fn hosts_that_wait() -> Flow {
 }
 
 fn create(flow: &Flow) -> Vec<String> {
-    let mut argv = vec!["create".to_owned()];
-    argv.extend(flow.flags());
-    argv.push("m1".to_owned());
-    argv
+    flow.creating("m1", &[])
 }
 
 #[tokio::test(flavor = "multi_thread")]

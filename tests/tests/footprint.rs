@@ -109,20 +109,27 @@ async fn many_creates_at_once() {
         creates.push(flow.home.start(create(&flow, &format!("m{number}"))));
     }
     let at_work = |host: &ec2_lab::hosts::HostView| !host.counts().execs.is_empty();
-    let mut tick = tokio::time::interval(Duration::from_millis(50));
-    while flow
-        .hosts
-        .hosts()
-        .iter()
-        .filter(|host| at_work(host))
-        .count()
-        < CREATES
-    {
-        tick.tick().await;
-        for create in &mut creates {
-            assert_eq!(create.try_wait().unwrap(), None, "a create has ended");
+    let all_at_work = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        while flow
+            .hosts
+            .hosts()
+            .iter()
+            .filter(|host| at_work(host))
+            .count()
+            < CREATES
+        {
+            tick.tick().await;
+            for create in &mut creates {
+                assert_eq!(create.try_wait().unwrap(), None, "a create has ended");
+            }
         }
-    }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(120), all_at_work).await;
+    assert!(
+        in_time.is_ok(),
+        "the creates do not all come to their hosts"
+    );
     let sizes = creates
         .iter()
         .map(|create| proportional(create.id().unwrap()));

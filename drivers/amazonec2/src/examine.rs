@@ -3,6 +3,7 @@
 use aws_sdk_ec2::types::SecurityGroup;
 use machine_driver::{Check, Driver, DriverError};
 use machine_flow::Cx;
+use machine_types::one_line;
 
 use crate::call::CallError;
 use crate::client::Api;
@@ -81,6 +82,14 @@ async fn of_caller(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
                 identity.arn().unwrap_or("nobody says whose")
             ),
         ),
+        // What each source of the chain says fills lines, and is seldom what is looked for.
+        Err(error @ CallError::NoCredentials { .. }) => {
+            cx.debug(one_line(&error));
+            let found =
+                "the provider chain finds none; --debug tells what each of its sources says";
+            let hint = DriverError::from(error).hint.unwrap_or_default();
+            return vec![Check::wrong(subject, found, hint)];
+        }
         Err(error) => {
             let remedy = "check the network's way to AWS's STS";
             return vec![Check::failed(subject, &error.into(), remedy)];
