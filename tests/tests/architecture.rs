@@ -13,26 +13,21 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("machine-types", &[]),
     ("go-template", &[]),
-    ("machine-dns", &[]),
-    ("machine-flow", &["machine-types"]),
-    ("machine-store", &["machine-flow", "machine-types"]),
-    ("machine-driver", &["machine-flow", "machine-types"]),
+    ("machine-net", &[]),
+    ("machine-ops", &["machine-types"]),
+    ("machine-store", &["machine-ops", "machine-types"]),
+    ("machine-driver", &["machine-ops", "machine-types"]),
     (
         "machine-tls",
-        &["machine-dns", "machine-flow", "machine-types"],
+        &["machine-net", "machine-ops", "machine-types"],
     ),
     (
         "machine-ssh",
-        &["machine-dns", "machine-flow", "machine-types"],
+        &["machine-net", "machine-ops", "machine-types"],
     ),
     (
         "machine-provision",
-        &[
-            "machine-ssh",
-            "machine-tls",
-            "machine-flow",
-            "machine-types",
-        ],
+        &["machine-ssh", "machine-tls", "machine-ops", "machine-types"],
     ),
     (
         "libmachine",
@@ -42,37 +37,37 @@ const ARROWS: &[(&str, &[&str])] = &[
             "machine-tls",
             "machine-ssh",
             "machine-provision",
-            "machine-flow",
+            "machine-ops",
             "machine-types",
         ],
     ),
     (
         "driver-amazonec2",
         &[
-            "machine-dns",
+            "machine-net",
             "machine-driver",
-            "machine-flow",
+            "machine-ops",
             "machine-types",
         ],
     ),
     (
         "driver-generic",
         &[
-            "machine-dns",
+            "machine-net",
             "machine-driver",
-            "machine-flow",
+            "machine-ops",
             "machine-types",
         ],
     ),
     (
         "driver-none",
-        &["machine-driver", "machine-flow", "machine-types"],
+        &["machine-driver", "machine-ops", "machine-types"],
     ),
     (
         "docker-machine",
         &[
             "libmachine",
-            "machine-dns",
+            "machine-net",
             "machine-driver",
             "machine-types",
             "go-template",
@@ -91,7 +86,7 @@ const ONE_ROOM: &[(&str, &str)] = &[
     ("aws-", "driver-amazonec2"),
     ("clap", "docker-machine"),
     ("russh", "machine-ssh"),
-    ("hickory-", "machine-dns"),
+    ("hickory-", "machine-net"),
 ];
 
 struct Room {

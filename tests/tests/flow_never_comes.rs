@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use docker_machine::console::{Console, Terminals};
 use docker_machine::environment::Environment;
+use docker_machine::output::console::{Console, Terminals};
 use docker_machine::{World, run};
 use ec2_lab::ec2::{ACCESS_KEY, Denial};
 use ec2_lab::hosts::{HostOptions, Moment};

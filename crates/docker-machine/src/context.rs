@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use libmachine::{Ambient, Cancel, CertificatePaths, Library, Settings};
 use machine_driver::Options;
 
-use crate::console::{Console, Pieces, Stream};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetch::Fetch;
-use crate::prompt::Input;
-use crate::sink::Sink;
+use crate::output::console::{Console, Pieces, Stream};
+use crate::output::prompt::Input;
+use crate::telemetry::Sink;
 
 /// The world as `main` found it; tests make their own.
 pub struct World {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use machine_driver::{DriverKind, Options};
 
+use crate::cli::options;
 use crate::environment::Environment;
-use crate::options;
 
 /// The flags that say where a driver's machines are.
 const PLACES: [&str; 2] = ["amazonec2-region", "amazonec2-endpoint"];

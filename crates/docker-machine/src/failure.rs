@@ -10,7 +10,7 @@ use libmachine::{Error, Left};
 use machine_types::{ExitStatus, without_error_numbers};
 
 use crate::cli::Usage;
-use crate::usage::UsageError;
+use crate::cli::usage::UsageError;
 
 /// A command that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -175,7 +175,7 @@ async fn connect(near: &Uri) -> Result<Box<dyn Stream>, FetchError> {
         return Err(FetchError::NoProxy(place(near)));
     }
     let connected = async {
-        let addresses = machine_dns::addresses(host(near), port(near)).await?;
+        let addresses = machine_net::addresses(host(near), port(near)).await?;
         TcpStream::connect(addresses.as_slice()).await
     };
     Ok(Box::new(connected.await.map_err(|error| {

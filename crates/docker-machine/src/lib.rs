@@ -3,30 +3,19 @@
 //! The only composition root: it puts drivers, store and use-cases together, and is alone in touching the
 //! process's world, which `main` reads into a [`World`]. The use-cases are `libmachine`'s.
 
-pub mod argv;
-mod child;
 pub mod cli;
 pub mod commands;
-pub mod console;
 mod context;
 mod descriptors;
 pub mod drivers;
 pub mod environment;
 pub mod failure;
 mod fetch;
-mod go_json;
 mod listing;
-mod location;
-pub mod options;
-mod progress;
-pub mod prompt;
-mod quote;
-mod script;
+pub mod output;
+mod remote;
 pub mod signals;
-pub mod sink;
-mod ssh_options;
-pub mod terminal;
-pub mod usage;
+pub mod telemetry;
 pub mod version;
 
 use std::sync::Arc;
@@ -36,10 +25,10 @@ use machine_types::ExitStatus;
 
 use cli::{Arguments, Cli, Request};
 use commands::Command;
-use console::{Console, Stream, Terminals};
 pub use context::{Context, World};
 use failure::Failure;
-use sink::{Sink, Wanted};
+use output::console::{Console, Stream, Terminals};
+use telemetry::{Sink, Wanted};
 
 /// How wide help is where nobody can tell, and at most: longer lines are hard to read.
 const WIDEST: usize = 100;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
-use docker_machine::console::{Console, Terminals};
 use docker_machine::environment::Environment;
-use docker_machine::{World, run, signals, terminal};
+use docker_machine::output::console::{Console, Terminals};
+use docker_machine::output::terminal;
+use docker_machine::{World, run, signals};
 use libmachine::{Cancel, SystemAmbient};
 
 fn main() -> ExitCode {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_flow::JournalError;
+use machine_ops::JournalError;
 use machine_provision::ProvisionError;
 use machine_ssh::{ConnectError, KeyError, SshError, TransferError, WaitForSshError};
 use machine_store::StoreError;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use machine_driver::{Base, DriverKind};
-use machine_flow::{
+use machine_ops::{
     Ambient, Cancel, Cx, Events, Hook, Journal, MemoryJournal, OfMachine, SystemAmbient,
 };
 use machine_provision::FetchScript;
@@ -12,7 +12,7 @@ use machine_store::Store;
 use machine_types::{MachineName, SwarmOptions};
 
 use crate::Error;
-use crate::certificates::Identities;
+use crate::certificates::issue::Identities;
 
 /// What the binary read out of flags and environment, once.
 #[derive(Debug, Clone)]

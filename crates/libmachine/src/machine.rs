@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use machine_driver::Driver;
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_ssh::{Credentials, HostKeys};
 use machine_store::{MachineFile, MachineLock, MachineRecord, StoreError};
 use machine_types::{DockerUrl, MachineName, MachineState, SshEndpoint};
 use serde_json::Value;
 
-use crate::journal::Remembering;
+use crate::recovery::journal::Remembering;
 use crate::{Error, Library};
 
 /// How long a command waits for another one that works on the same machine. The runner kills a

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use machine_flow::{Cx, Resource, Scope, Undone};
+use machine_ops::{Cx, Resource, Scope, Undone};
 use machine_types::{DockerUrl, MachineName, MachineState, SshEndpoint};
 use serde_json::Value;
 
@@ -269,7 +269,7 @@ pub trait Driver: Send + Sync {
     /// the Go binary. In order of creation.
     fn saved_resources(&self) -> Vec<Resource>;
 
-    /// Removes one resource of this machine; see [`machine_flow::Undo`].
+    /// Removes one resource of this machine; see [`machine_ops::Undo`].
     ///
     /// # Errors
     /// Where the cloud refuses or cannot be reached: the resource stays on record.

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use machine_flow::{Injected, JournalError, StepError, WaitError};
+use machine_ops::{Injected, JournalError, StepError, WaitError};
 
 /// What kind of trouble it is: what the use-cases and the exit code depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What a driver is: [`DriverKind`] makes it, [`Driver`] is one machine, [`FlagSpec`] and [`Options`] are
 //! its command line, [`DriverError`] its errors.
 //!
-//! With `machine-flow` and `machine-types`, this is all that a driver's author sees. A driver
-//! prints nothing (it tells [`Cx`](machine_flow::Cx)), prompts nothing, does no SSH, and touches neither the
+//! With `machine-ops` and `machine-types`, this is all that a driver's author sees. A driver
+//! prints nothing (it tells [`Cx`](machine_ops::Cx)), prompts nothing, does no SSH, and touches neither the
 //! store nor the environment; the cloud's own credential chain is the one exception.
 
 mod check;

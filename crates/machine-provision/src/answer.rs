@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_types::printable;
 
 use crate::daemon_json::{self, reconcile};

@@ -1,6 +1,6 @@
 //! What the script is told: shell assignments, for its standard input.
 
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_ssh::shell_quote;
 use machine_types::Secret;
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_types::printable;
 
 use crate::{Firewall, Report, Stage};

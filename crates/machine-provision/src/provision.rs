@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_types::EngineOptions;
 
 use crate::flags::{Flag, flags};

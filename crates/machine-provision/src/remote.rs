@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_ssh::{Command, Session};
 use machine_types::Secret;
 use tokio::io::AsyncWrite;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ec2_lab::hosts::{
     DockerAtBoot, DockerStart, HostOptions, HostSpec, HostView, Hosts, SimulatedHosts,
 };
-use machine_flow::{Cx, MemoryJournal};
+use machine_ops::{Cx, MemoryJournal};
 use machine_provision::{Certificates, InstallSource, Plan, ProvisionError, provision, upgrade};
 use machine_ssh::{Credentials, HostKeys, KeyType, Session, generate_key_pair, wait_for_ssh};
 use machine_types::{EngineOptions, SshEndpoint};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ec2_lab::hosts::{DebianHosts, DebianImage, DebianOptions, HostSpec};
-use machine_flow::{Cx, Event, Events, MemoryJournal};
+use machine_ops::{Cx, Event, Events, MemoryJournal};
 use machine_provision::{Certificates, InstallSource, Plan, provision};
 use machine_ssh::{Credentials, HostKeys, KeyType, generate_key_pair, wait_for_ssh};
 use machine_types::{EngineOptions, SshEndpoint};

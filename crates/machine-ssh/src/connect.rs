@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_types::{SshEndpoint, printable};
 use russh::client::{self, DisconnectReason, Handle, Handler};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate};

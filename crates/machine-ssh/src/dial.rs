@@ -76,7 +76,7 @@ async fn race(
 }
 
 async fn resolve(endpoint: &SshEndpoint) -> Result<Vec<SocketAddr>, ConnectError> {
-    machine_dns::addresses(&endpoint.host, endpoint.port)
+    machine_net::addresses(&endpoint.host, endpoint.port)
         .await
         .and_then(|mut addresses| match addresses.is_empty() {
             true => Err(io::Error::other("the name has no address")),

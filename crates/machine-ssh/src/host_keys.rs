@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_types::SshEndpoint;
 use russh::keys::{Algorithm, PublicKey};
 

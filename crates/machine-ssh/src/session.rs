@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use machine_flow::{Cx, SpanKind, SpanOutcome};
+use machine_ops::{Cx, SpanKind, SpanOutcome};
 use machine_types::printable_tail;
 use russh::Disconnect;
 use russh::client::Msg;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_types::printable;
 use russh_sftp::client::error::Error;
 use russh_sftp::client::fs::{File, Metadata};

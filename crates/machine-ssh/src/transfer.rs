@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_types::printable;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 

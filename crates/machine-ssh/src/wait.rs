@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use machine_flow::{Cx, Look, WaitError, WaitPolicy, wait_until};
+use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until};
 use machine_types::SshEndpoint;
 
 use crate::connect::attempt;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use machine_flow::Ambient;
+use machine_ops::Ambient;
 use rustix::fs::{CWD, OFlags, RenameFlags};
 
 use crate::layout::TEMPORARY;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use machine_flow::JournalError;
+use machine_ops::JournalError;
 use machine_types::MachineName;
 
 /// An error of the store. It names the machine or the file.

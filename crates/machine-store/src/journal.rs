@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use machine_flow::{Entry, Journal, JournalError};
+use machine_ops::{Entry, Journal, JournalError};
 use machine_types::MachineName;
 use serde_json::Value;
 

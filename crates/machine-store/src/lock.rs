@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use machine_flow::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
+use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
 use machine_types::MachineName;
 use rustix::fs::OFlags;
 

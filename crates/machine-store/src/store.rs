@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use machine_flow::{
+use machine_ops::{
     Ambient, Cx, Entry, JournalError, Look, WaitError, WaitPolicy, wait_until_ready,
 };
 use machine_types::MachineName;

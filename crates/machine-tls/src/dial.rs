@@ -196,7 +196,7 @@ async fn connect(url: &DockerUrl, deadline: Instant) -> Result<TcpStream, DialEr
         address: address(),
         during: DialPhase::Connect,
     };
-    let looked_up = machine_dns::addresses(&url.host, url.port);
+    let looked_up = machine_net::addresses(&url.host, url.port);
     let targets = match timeout_at(deadline, looked_up).await {
         Ok(Ok(found)) => found,
         Ok(Err(source)) => {

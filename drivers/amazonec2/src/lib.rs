@@ -5,63 +5,27 @@
 //! that its processes share: where there was no capacity, and whose turn it is while EC2 throttles. The one place of the shipped binary that uses the AWS SDK; called by
 //! `libmachine` through the traits of `machine-driver`.
 
-mod account;
-mod attempts;
-mod call;
-mod candidates;
-mod client;
-mod codes;
-mod configure;
-mod console;
-mod credentials;
-mod dns;
-mod environment;
-mod errors;
-mod examine;
-mod flag_values;
-mod flags;
-mod fleet;
-mod fleet_attempts;
-mod fleet_error;
-mod fleet_launch;
-mod fresh;
-mod groups;
-mod http;
-mod image;
-mod keypair;
+mod api;
+mod config;
+mod inspect;
 mod launch;
 mod lifecycle;
-mod lookup;
 mod machine;
 mod network;
-mod pace;
-mod preflight;
-mod prune;
-mod region;
-mod rehearsal;
-mod request;
-mod retry;
-mod saved;
-mod settle;
-mod shortage;
+mod recovery;
 mod states;
-mod tagging;
-mod tags;
-mod tries;
-mod undo;
-mod userdata;
 
 use async_trait::async_trait;
 use machine_driver::{
     Base, Check, Driver, DriverError, DriverKind, FlagSpec, LeftBehind, Options, OwnedBy,
 };
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_types::MachineState;
 use serde_json::{Map, Value};
 
-use crate::configure::Wishes;
+use crate::config::configure::Wishes;
+use crate::config::saved::Saved;
 use crate::machine::Machine;
-use crate::saved::Saved;
 
 const NAME: &str = "amazonec2";
 
@@ -76,11 +40,11 @@ impl DriverKind for AmazonEc2 {
     }
 
     fn flags(&self) -> Vec<FlagSpec> {
-        flags::flags()
+        config::flags::flags()
     }
 
     fn configure(&self, base: &Base, options: &Options) -> Result<Box<dyn Driver>, DriverError> {
-        let (saved, wishes) = configure::configure(base, options)?;
+        let (saved, wishes) = config::configure::configure(base, options)?;
         Ok(Box::new(Machine::new(base, saved, wishes, Map::new())))
     }
 
@@ -104,7 +68,7 @@ impl DriverKind for AmazonEc2 {
     }
 
     async fn examine_access(&self, drivers: &[&dyn Driver], cx: &Cx) -> Vec<Check> {
-        examine::access(drivers, cx).await
+        inspect::doctor::access(drivers, cx).await
     }
 
     async fn left_behind(

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::Instance;
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_flow::{Cx, Look, Phase, WaitPolicy, open_resources, wait_until_ready};
+use machine_ops::{Cx, Look, Phase, WaitPolicy, open_resources, wait_until_ready};
 use machine_types::MachineState;
 
-use crate::call::CallError;
-use crate::client::Api;
-use crate::codes;
-use crate::fresh::CONSISTENCY_WINDOW;
-use crate::lookup::{instance, machine_state, reason, reason_code, state_name};
-use crate::saved::Saved;
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::codes;
+use crate::api::fresh::CONSISTENCY_WINDOW;
+use crate::api::lookup::{instance, machine_state, reason, reason_code, state_name};
+use crate::config::saved::Saved;
 
 /// How long a launched or started instance may take to run and have its address.
 const RUNNING: Duration = Duration::from_secs(300);
@@ -133,7 +133,7 @@ pub(crate) fn is_young(cx: &Cx) -> bool {
     let entries = cx.journal.entries().unwrap_or_default();
     let launched = open_resources(&entries)
         .iter()
-        .filter(|r| r.intent.kind == crate::launch::KIND)
+        .filter(|r| r.intent.kind == crate::launch::run_instances::KIND)
         .map(|r| r.at)
         .max();
     launched.is_some_and(|at| age(cx, at) < CONSISTENCY_WINDOW)
@@ -220,7 +220,7 @@ pub(crate) async fn await_address(
     let found = found.await?;
     take_addresses(saved, &found);
     if saved.use_fleet {
-        crate::fleet_launch::take_facts(saved, &found);
+        crate::launch::fleet_launch::take_facts(saved, &found);
     }
     Ok(())
 }

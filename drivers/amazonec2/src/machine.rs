@@ -8,20 +8,25 @@ use async_trait::async_trait;
 use machine_driver::{
     Base, Check, Driver, DriverError, KeyMaterial, KeyPlan, LeftBehind, OwnedBy, Restart, merge,
 };
-use machine_flow::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
+use machine_ops::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
 use serde_json::{Map, Value};
 
-use crate::attempts::Attempts;
-use crate::client::{Api, scope};
-use crate::configure::Wishes;
-use crate::fleet_attempts::FleetAttempts;
-use crate::preflight::{self, Findings};
-use crate::rehearsal::Rehearsal;
-use crate::saved::Saved;
-use crate::tags::owner_key;
-use crate::tries::Tries;
-use crate::{account, console, examine, groups, keypair, launch, lifecycle, prune, tagging, undo};
+use crate::api::account;
+use crate::api::client::{Api, scope};
+use crate::config::configure::Wishes;
+use crate::config::saved::Saved;
+use crate::inspect::dry_run::Rehearsal;
+use crate::inspect::preflight::{self, Findings};
+use crate::inspect::{console, doctor};
+use crate::launch::attempts::Attempts;
+use crate::launch::fleet_attempts::FleetAttempts;
+use crate::launch::tags::owner_key;
+use crate::launch::tries::Tries;
+use crate::launch::{key_pair, run_instances, tagging};
+use crate::lifecycle;
+use crate::network::security_groups;
+use crate::recovery::{inventory, undo};
 
 /// A machine of the driver `amazonec2`.
 pub(crate) struct Machine {
@@ -99,7 +104,7 @@ impl Machine {
         owner: OwnedBy<'_>,
         cx: &Cx,
     ) -> Result<Vec<LeftBehind>, DriverError> {
-        let ask = |api| async move { prune::left_behind(&api, cx, &self.saved, owner).await };
+        let ask = |api| async move { inventory::left_behind(&api, cx, &self.saved, owner).await };
         self.renewing(cx, owner.account, ask).await
     }
 
@@ -143,7 +148,7 @@ impl Driver for Machine {
     }
 
     async fn examine_plan(&self, cx: &Cx) -> Vec<Check> {
-        examine::plan(self, cx).await
+        doctor::plan(self, cx).await
     }
 
     fn key_plan(&self) -> KeyPlan {
@@ -189,10 +194,10 @@ impl Driver for Machine {
             self.saved
                 .key_name
                 .clone_from(&self.saved.base.machine_name);
-            keypair::import(&api, cx, &self.saved, &self.base.store_id, &key.public).await?;
+            key_pair::import(&api, cx, &self.saved, &self.base.store_id, &key.public).await?;
         }
         let found = &self.findings.groups;
-        let group_ids = groups::ensure(&api, cx, &self.saved, &self.wishes, found).await?;
+        let group_ids = security_groups::ensure(&api, cx, &self.saved, &self.wishes, found).await?;
         self.saved.security_group_ids = Some(group_ids);
         self.keep(cx)?;
         let places = &self.findings.places;
@@ -339,7 +344,7 @@ impl Driver for Machine {
         let saved = &self.saved;
         if !saved.existing_key && !saved.key_name.is_empty() {
             all.push(resource(
-                keypair::KIND,
+                key_pair::KIND,
                 &saved.key_name,
                 UndoOrder::First,
                 None,
@@ -347,7 +352,7 @@ impl Driver for Machine {
         }
         if !saved.instance_id.is_empty() {
             let id = Some(saved.instance_id.clone());
-            all.push(resource(launch::KIND, "", UndoOrder::Reverse, id));
+            all.push(resource(run_instances::KIND, "", UndoOrder::Reverse, id));
         }
         all
     }

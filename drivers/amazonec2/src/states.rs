@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use machine_driver::{Driver, DriverError, DriverErrorKind};
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_types::{MachineState, Secret};
 
-use crate::call::CallError;
-use crate::codes::is_bad_credentials;
+use crate::api::call::CallError;
+use crate::api::codes::is_bad_credentials;
+use crate::api::lookup::{MOST_VALUES, filter, instances, machine_state};
 use crate::lifecycle::{LifecycleError, is_young, state_without_instance};
-use crate::lookup::{MOST_VALUES, filter, instances, machine_state};
 use crate::machine::Machine;
 
 /// Machines that one call can ask about: same place, same credentials.

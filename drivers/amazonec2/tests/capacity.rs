@@ -9,7 +9,7 @@ use std::time::Duration;
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Effect, Fault, Lab, Market, Shortage};
 use machine_driver::{DriverErrorKind, DriverKind};
-use machine_flow::{Journal, Phase};
+use machine_ops::{Journal, Phase};
 use room::Room;
 
 const TYPES: [(&str, &str); 3] = [

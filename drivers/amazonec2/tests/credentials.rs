@@ -41,7 +41,7 @@ fn in_a_child(test: &str, access_key: Option<&str>) -> bool {
 }
 
 /// Creates a machine, lets its keys expire, and undoes it.
-async fn undo_with_expired_keys() -> (Room, machine_flow::UndoReport<machine_driver::DriverError>) {
+async fn undo_with_expired_keys() -> (Room, machine_ops::UndoReport<machine_driver::DriverError>) {
     let builder = Lab::builder()
         .access_key(ACCESS_KEY, ACCOUNT)
         .access_key("AKIDFRESH", ACCOUNT)

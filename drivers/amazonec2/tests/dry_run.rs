@@ -6,7 +6,7 @@ mod room;
 
 use ec2_lab::ec2::{ACCOUNT, Denial, Fault, Shortage};
 use machine_driver::DriverErrorKind;
-use machine_flow::Journal;
+use machine_ops::Journal;
 use room::{AMI, REGION, Room};
 
 /// Rehearses a create, and asserts that it left nothing behind.

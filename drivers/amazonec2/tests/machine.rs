@@ -9,7 +9,7 @@ use std::time::Duration;
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Blindness, Denial, Durations, Fault, Kind, Lab, Shortage};
 use machine_driver::{DriverErrorKind, DriverKind, KeyMaterial};
-use machine_flow::{Journal, Phase};
+use machine_ops::{Journal, Phase};
 use machine_types::MachineState;
 use room::Room;
 

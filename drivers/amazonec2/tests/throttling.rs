@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Bucket, Clock, Fault, Throttling};
 use machine_driver::{Driver, DriverErrorKind, DriverKind};
-use machine_flow::Ambient;
+use machine_ops::Ambient;
 use room::Room;
 
 const RECORD: &str = ".ec2-pace.json";

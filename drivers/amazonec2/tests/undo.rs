@@ -127,6 +127,6 @@ async fn what_is_gone_already_is_gone() {
     room.lab.clock().advance(Duration::from_secs(7200));
     for resource in machine.saved_resources() {
         let undone = machine.undo(&resource, &room.cx).await.unwrap();
-        assert!(matches!(undone, machine_flow::Undone::Gone), "{undone:?}");
+        assert!(matches!(undone, machine_ops::Undone::Gone), "{undone:?}");
     }
 }

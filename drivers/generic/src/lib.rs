@@ -16,7 +16,7 @@ use machine_driver::{
     Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
     LeftBehind, Options, OwnedBy, Restart, merge,
 };
-use machine_flow::{Cx, Resource, Scope, Undone};
+use machine_ops::{Cx, Resource, Scope, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
 use serde_json::{Map, Value};
 use tokio::net::TcpStream;
@@ -351,7 +351,7 @@ impl Driver for GenericDriver {
 /// and silence are all the same: it cannot be reached.
 async fn sshd_state(host: &str, port: u16, cx: &Cx) -> MachineState {
     let connected = tokio::time::timeout(PATIENCE, async {
-        let addresses = machine_dns::addresses(host, port).await?;
+        let addresses = machine_net::addresses(host, port).await?;
         TcpStream::connect(addresses.as_slice()).await
     });
     match cx.cancel.or(connected).await {

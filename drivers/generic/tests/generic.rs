@@ -9,7 +9,7 @@ use driver_generic::GenericKind;
 use machine_driver::{
     Base, Driver, DriverError, DriverErrorKind, DriverKind, KeyPlan, OptionValue, Options, Restart,
 };
-use machine_flow::{Cx, MemoryJournal};
+use machine_ops::{Cx, MemoryJournal};
 use machine_types::MachineState;
 use serde_json::json;
 

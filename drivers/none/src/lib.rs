@@ -12,7 +12,7 @@ use machine_driver::{
     Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
     LABELS_NOT_SUPPORTED, LeftBehind, Options, OwnedBy, Restart, SavedBase, merge, read_saved,
 };
-use machine_flow::{Cx, Resource, Scope, Undone};
+use machine_ops::{Cx, Resource, Scope, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use driver_none::NoneKind;
 use machine_driver::{Base, Driver, DriverErrorKind, DriverKind, OptionValue, Options};
-use machine_flow::{Cx, MemoryJournal};
+use machine_ops::{Cx, MemoryJournal};
 use machine_types::MachineState;
 use serde_json::json;
 

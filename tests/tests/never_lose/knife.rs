@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use machine_flow::{Cancel, Cut, Event, Events, Hook, Injected, SpanKind};
+use machine_ops::{Cancel, Cut, Event, Events, Hook, Injected, SpanKind};
 use machine_store::{FileHook, FileOp};
 
 /// What kind of places a knife counts.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ec2_lab::ec2::Lab;
-use machine_flow::Moment;
+use machine_ops::Moment;
 use machine_tests::flows::Flow;
 
 use crate::knife::{Knife, Places, Way};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ec2_lab::ec2::{Effect, Fault, Gate};
-use machine_flow::{Cx, Look, MemoryJournal, WaitPolicy, wait_until_ready};
+use machine_ops::{Cx, Look, MemoryJournal, WaitPolicy, wait_until_ready};
 use machine_tests::flows::Flow;
 use tokio::task::JoinSet;
 

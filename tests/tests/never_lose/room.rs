@@ -15,7 +15,7 @@ use libmachine::{
     Settings, SystemAmbient,
 };
 use machine_driver::{DriverKind, OptionValue, Options};
-use machine_flow::{Cx, Look, MemoryJournal, WaitPolicy, wait_until_ready};
+use machine_ops::{Cx, Look, MemoryJournal, WaitPolicy, wait_until_ready};
 use machine_store::Store;
 use machine_tests::flows::Flow;
 use machine_types::{EngineOptions, SwarmOptions};

@@ -4,8 +4,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction};
 use machine_driver::{DriverKind, FlagKind, FlagSpec};
 
-use super::{Cli, all_flags, global_flags};
-use crate::argv::Flag;
+use super::Cli;
+use super::parse::{all_flags, global_flags};
+use crate::cli::argv::Flag;
 use crate::commands::{self, Command};
 
 /// What a declaration to clap is for.

@@ -6,8 +6,8 @@ use machine_driver::FlagSpec;
 use machine_types::MachineState;
 
 use super::{About, Command};
-use crate::argv::Flag;
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::descriptors::room_for_connections;
 use crate::failure::Failure;

@@ -5,11 +5,11 @@ use libmachine::Error;
 use machine_driver::FlagSpec;
 
 use super::{About, Command, targets};
-use crate::argv::Flag;
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::quote::go_quote;
+use crate::output::quote::go_quote;
 
 /// Prints the options that make `docker` talk to a machine, having seen that it answers.
 pub(crate) struct Config;

@@ -9,8 +9,8 @@ use machine_driver::{FlagSpec, Options};
 use machine_types::{EngineOptions, MachineName, SwarmOptions};
 
 use super::{About, Command, NO_DRIVER};
-use crate::argv::Flag;
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::failure::Failure;
 

@@ -6,11 +6,11 @@ use libmachine::DoctorRequest;
 use machine_driver::{Check, FlagSpec, Verdict};
 
 use super::{About, Command};
-use crate::argv::Flag;
 use crate::cli::Arguments;
-use crate::console::Stream;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::output::console::Stream;
 
 /// Says what is right, what is wrong, and what to do.
 pub(crate) struct Doctor;

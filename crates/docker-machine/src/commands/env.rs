@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use machine_driver::FlagSpec;
 
 use super::{About, Command, config, targets};
-use crate::argv::Flag;
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::script::{Language, NoProxy, set, unset, usage_hint};
+use crate::output::env_output::{Language, NoProxy, set, unset, usage_hint};
 
 /// Prints the commands that point a shell's `docker` at a machine.
 pub(crate) struct Env;
@@ -55,7 +55,7 @@ impl Command for Env {
         };
         cx.pieces()
             .console
-            .write(crate::console::Stream::Out, text.as_bytes());
+            .write(crate::output::console::Stream::Out, text.as_bytes());
         Ok(())
     }
 }

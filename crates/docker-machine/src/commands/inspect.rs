@@ -5,12 +5,12 @@ use go_template::{Functions, Template};
 use machine_driver::FlagSpec;
 
 use super::{About, Command, targets};
-use crate::argv::Flag;
 use crate::cli::Arguments;
-use crate::console::Stream;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::go_json;
+use crate::output::console::Stream;
+use crate::output::go_json;
 
 /// Prints a machine's configuration, or what a template makes of it.
 pub(crate) struct Inspect;

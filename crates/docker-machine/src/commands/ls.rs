@@ -5,8 +5,8 @@ use libmachine::{Active, ListItem, ListOptions};
 use machine_driver::FlagSpec;
 
 use super::{About, Command};
-use crate::argv::Flag;
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::descriptors::room_for_connections;
 use crate::failure::Failure;

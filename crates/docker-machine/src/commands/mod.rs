@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 
-use crate::argv::Flag;
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::failure::Failure;
 

@@ -6,11 +6,11 @@ use machine_driver::FlagSpec;
 use tokio::process::Command as Program;
 
 use super::{About, Command};
-use crate::argv::Flag;
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::location;
+use crate::remote::location;
 
 /// Mounts a machine's directory here, by sshfs.
 pub(crate) struct Mount;
@@ -57,7 +57,7 @@ impl Command for Mount {
             .map_err(|error| Failure::of("Error loading host: Error loading host", &error))?;
         let point = point.unwrap_or(&path);
         if arguments.options.bool("unmount") {
-            return crate::child::run(
+            return crate::remote::child::run(
                 Program::new("fusermount").arg("-u").arg(point),
                 "You must have a copy of the fusermount binary locally to use the unmount option",
             )
@@ -71,7 +71,7 @@ impl Command for Mount {
         sshfs
             .arg(location::remote(&details, user.as_deref(), &path))
             .arg(point);
-        crate::child::run(
+        crate::remote::child::run(
             &mut sshfs,
             "You must have a copy of the sshfs binary locally to use the mount feature",
         )

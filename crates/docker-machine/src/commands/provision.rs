@@ -5,8 +5,8 @@ use libmachine::Provisioning;
 use machine_driver::FlagSpec;
 
 use super::{About, Command, targets};
-use crate::argv::Flag;
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::failure::Failure;
 

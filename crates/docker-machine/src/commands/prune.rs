@@ -10,11 +10,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{About, Command};
-use crate::argv::Flag;
 use crate::cli::Arguments;
-use crate::console::Stream;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::output::console::Stream;
 
 /// Lists, or removes, what no machine of the store owns.
 pub(crate) struct Prune;

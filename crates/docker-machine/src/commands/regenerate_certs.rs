@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use machine_driver::FlagSpec;
 
 use super::{About, Command, targets};
-use crate::argv::Flag;
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::prompt::confirm;
+use crate::output::prompt::confirm;
 
 /// Issues new certificates.
 pub(crate) struct RegenerateCerts;

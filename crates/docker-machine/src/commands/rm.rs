@@ -5,12 +5,12 @@ use libmachine::{Error, RemoveOptions, Removed};
 use machine_driver::FlagSpec;
 
 use super::{About, Command};
-use crate::argv::Flag;
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::drivers;
 use crate::failure::Failure;
-use crate::prompt::confirm;
+use crate::output::prompt::confirm;
 
 /// Removes machines.
 pub(crate) struct Rm;

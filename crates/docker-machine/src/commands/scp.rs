@@ -5,12 +5,12 @@ use libmachine::{Copy, Error, Location};
 use machine_driver::FlagSpec;
 
 use super::{About, Command};
-use crate::argv::Flag;
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::location;
-use crate::progress::Progress;
+use crate::output::progress::Progress;
+use crate::remote::location;
 
 /// Copies files between here and machines.
 pub(crate) struct Scp;
@@ -114,7 +114,7 @@ async fn rsync(
         rsync.arg("-r");
     }
     rsync.args(places);
-    crate::child::run(
+    crate::remote::child::run(
         &mut rsync,
         "You must have a copy of the rsync binary locally to use the --delta option",
     )

@@ -11,13 +11,13 @@ use tokio::io::AsyncRead;
 
 use super::{About, Command, targets};
 use crate::cli::Arguments;
+use crate::cli::usage::UsageError;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::location;
-use crate::quote::go_quote;
-use crate::ssh_options::{OptionError, SshOptions, Terminal};
-use crate::terminal::{self, RawMode};
-use crate::usage::UsageError;
+use crate::output::quote::go_quote;
+use crate::output::terminal::{self, RawMode};
+use crate::remote::location;
+use crate::remote::ssh_options::{OptionError, SshOptions, Terminal};
 
 /// Logs in to a machine, or runs a command there.
 pub(crate) struct Ssh;

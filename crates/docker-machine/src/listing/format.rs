@@ -8,7 +8,7 @@ use libmachine::{Active, ListItem};
 use machine_types::{EngineOptions, GoList, MachineState, SwarmOptions};
 use serde_json::json;
 
-use crate::go_json;
+use crate::output::go_json;
 
 /// The columns of a plain `ls`.
 const DEFAULT: &str = "table {{ .Name }}\t{{ .Active }}\t{{ .DriverName}}\t{{ .State }}\t{{ .URL }}\t{{ .Swarm }}\t{{ .DockerVersion }}\t{{ .Error}}";

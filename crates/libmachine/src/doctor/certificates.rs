@@ -8,7 +8,7 @@ use machine_tls::Certificate;
 use machine_types::Secret;
 
 use super::failed;
-use crate::age::{Age, days};
+use crate::certificates::age::{Age, days};
 use crate::{Error, Library};
 
 impl Library {

@@ -8,7 +8,7 @@ use machine_tls::{DialError, Dialer};
 use machine_types::{DockerUrl, MachineState};
 
 use super::{PATIENCE, failed};
-use crate::connect::DIAL;
+use crate::access::connect::DIAL;
 use crate::list::one_line;
 use crate::machine::Machine;
 use crate::{Error, Library};

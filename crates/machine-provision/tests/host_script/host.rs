@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use machine_flow::{Cx, Event, Events, MemoryJournal};
+use machine_ops::{Cx, Event, Events, MemoryJournal};
 use machine_provision::{
     Certificates, Exit, InstallSource, Job, Plan, ProvisionError, Remote, RemoteError, Report,
     TakeLine,

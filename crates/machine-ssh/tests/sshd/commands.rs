@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use machine_flow::{Event, Events, SpanKind, SpanOutcome};
+use machine_ops::{Event, Events, SpanKind, SpanOutcome};
 use machine_ssh::{Command, SshError, Upload, shell_quote};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 

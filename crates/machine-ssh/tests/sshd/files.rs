@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use machine_flow::Cx;
+use machine_ops::Cx;
 use machine_ssh::{Copy, EntryKind, Place, Session, Sftp, TransferError, copy};
 use tokio::io::AsyncWriteExt;
 

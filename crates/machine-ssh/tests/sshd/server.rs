@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use machine_flow::{Cx, MemoryJournal};
+use machine_ops::{Cx, MemoryJournal};
 use machine_ssh::{Credentials, HostKeys, Session, connect};
 use machine_types::SshEndpoint;
 use tempfile::TempDir;

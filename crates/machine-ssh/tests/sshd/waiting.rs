@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use machine_flow::{Event, Events, SpanKind};
+use machine_ops::{Event, Events, SpanKind};
 use machine_ssh::{Command, HostKeys, Layer, WaitForSshError, wait_for_ssh};
 
 use crate::need_openssh;

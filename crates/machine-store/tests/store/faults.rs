@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use machine_flow::{Entry, Journal, Phase, SystemAmbient};
+use machine_ops::{Entry, Journal, Phase, SystemAmbient};
 use machine_store::{FileHook, FileOp, Store, StoreError};
 use serde_json::json;
 

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
-use machine_flow::{Entry, Journal, Phase};
+use machine_ops::{Entry, Journal, Phase};
 use machine_store::{MachineFile, Store};
 use serde_json::json;
 

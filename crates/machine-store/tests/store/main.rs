@@ -13,7 +13,7 @@ mod tombstones;
 use std::path::Path;
 use std::sync::Arc;
 
-use machine_flow::{Cx, MemoryJournal, SystemAmbient};
+use machine_ops::{Cx, MemoryJournal, SystemAmbient};
 use machine_store::{MachineFile, MachineRecord, NewFile, Store};
 use machine_types::{HostOptions, MachineName};
 use serde_json::json;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use machine_flow::{Entry, Journal, Phase};
+use machine_ops::{Entry, Journal, Phase};
 use machine_store::{Store, StoreError};
 use serde_json::json;
 

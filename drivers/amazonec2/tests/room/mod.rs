@@ -18,7 +18,7 @@ use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Cidr, Clock, Lab};
 use machine_driver::{
     Base, Driver, DriverError, DriverKind, KeyMaterial, OptionValue, Options, OwnedBy,
 };
-use machine_flow::*;
+use machine_ops::*;
 
 pub const REGION: &str = "us-east-1";
 pub const AMI: &str = "ami-1e749f67";

@@ -1,0 +1,370 @@
+//! The command line as a whole: from words to a command, its options and its positionals.
+//!
+//! [`crate::cli::argv`] has brought the words into one form; this lets clap judge, to which `declare` has told
+//! the tables of commands and drivers, and reads the options. It also renders help. What a command does
+//! is none of its business.
+
+use std::sync::Arc;
+
+use clap::ArgMatches;
+use clap::error::ErrorKind;
+use machine_driver::{DriverKind, FlagSpec, Options};
+
+use crate::cli::argv::{self, Flag, Grammar, Line};
+use crate::cli::options::{self, Owner};
+use crate::cli::usage::UsageError;
+use crate::commands::{self, Command};
+use crate::environment::Environment;
+
+use super::declare::For;
+
+/// What to do.
+pub struct Invocation {
+    /// The flags before the command.
+    pub global: Options,
+    /// What was asked for.
+    pub request: Request,
+    /// What the environment has and nobody reads, to be said on standard error.
+    pub warnings: Vec<String>,
+}
+
+/// What was asked for.
+pub enum Request {
+    /// `--help`, or nothing at all.
+    Help(String),
+    /// `--version`.
+    Version,
+    /// A command.
+    Run(&'static dyn Command, Arguments),
+}
+
+/// What a command is given.
+#[derive(Debug, Clone, Default)]
+pub struct Arguments {
+    /// Its own flags.
+    pub options: Options,
+    /// Of `create`: the driver's name.
+    pub driver_name: &'static str,
+    /// Of `create`: the driver's flags.
+    pub driver: Options,
+    /// Everything that is no flag.
+    pub words: Vec<String>,
+    /// The help that goes with a usage error.
+    pub usage: Usage,
+}
+
+/// The help of a command, rendered once somebody is to see it: that takes longer than most commands.
+#[derive(Clone, Default)]
+pub struct Usage {
+    command: Option<&'static dyn Command>,
+    driver: &'static str,
+    columns: usize,
+}
+
+impl std::fmt::Debug for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(name_of(self.command))
+    }
+}
+
+impl Usage {
+    /// Renders it.
+    pub fn text(&self) -> String {
+        let drivers = crate::drivers::table();
+        let driver = drivers.iter().find(|kind| kind.name() == self.driver);
+        let cli = Cli {
+            drivers: &drivers,
+            environment: &Environment::default(),
+            columns: self.columns,
+        };
+        cli.help(
+            self.command.map(|command| command as &dyn Command),
+            driver.map(|kind| &**kind),
+        )
+    }
+}
+
+/// The variable that stands for `--debug`.
+const DEBUG_VARIABLE: &str = "MACHINE_DEBUG";
+
+fn debug_flag() -> FlagSpec {
+    FlagSpec::bool("debug", "Tell each step, call and wait, with its duration").env(DEBUG_VARIABLE)
+}
+
+/// The flags before the command.
+pub fn global_flags() -> Vec<Flag> {
+    let text = |name, env, help| Flag::new(FlagSpec::string(name, help).env(env));
+    let switch = |name, help| FlagSpec::bool(name, help);
+    vec![
+        Flag::new(debug_flag()).short("D"),
+        text(
+            "storage-path",
+            "MACHINE_STORAGE_PATH",
+            "Where machines and certificates are kept, instead of ~/.docker/machine",
+        )
+        .short("s"),
+        text(
+            "tls-ca-cert",
+            "MACHINE_TLS_CA_CERT",
+            "The CA's certificate, instead of certs/ca.pem",
+        ),
+        text(
+            "tls-ca-key",
+            "MACHINE_TLS_CA_KEY",
+            "The CA's private key, instead of certs/ca-key.pem",
+        ),
+        text(
+            "tls-client-cert",
+            "MACHINE_TLS_CLIENT_CERT",
+            "The client's certificate, instead of certs/cert.pem",
+        ),
+        text(
+            "tls-client-key",
+            "MACHINE_TLS_CLIENT_KEY",
+            "The client's private key, instead of certs/key.pem",
+        ),
+        text(
+            "github-api-token",
+            "MACHINE_GITHUB_API_TOKEN",
+            "Accepted, and not used",
+        ),
+        Flag::new(switch("native-ssh", "Accepted: SSH is always native").env("MACHINE_NATIVE_SSH")),
+        text(
+            "bugsnag-api-token",
+            "MACHINE_BUGSNAG_API_TOKEN",
+            "Accepted: nothing is ever sent anywhere",
+        ),
+        help_flag(),
+        Flag::new(switch("version", "Print the version")).short("v"),
+    ]
+}
+
+fn help_flag() -> Flag {
+    Flag::new(FlagSpec::bool("help", "Print help")).short("h")
+}
+
+/// The command line of this binary, for one table of drivers.
+pub struct Cli<'a> {
+    /// The drivers.
+    pub drivers: &'a [Arc<dyn DriverKind>],
+    /// What stands in for flags.
+    pub environment: &'a Environment,
+    /// How wide help may be.
+    pub columns: usize,
+}
+
+impl Cli<'_> {
+    /// Reads a command line, the program's name not among its words.
+    ///
+    /// # Errors
+    /// [`UsageError`] says what is wrong as the Go binary says it, and which help goes with it.
+    pub fn parse(&self, args: &[String]) -> Result<Invocation, UsageError> {
+        // Read before anything else, as in the Go binary, and the one variable it is strict about.
+        if let Some(value) = self.environment.get(DEBUG_VARIABLE)
+            && !argv::fits(&debug_flag(), value)
+        {
+            return Err(UsageError::new(format!(
+                "Error parsing boolean value from {DEBUG_VARIABLE}: {value:?} is neither true nor false"
+            )));
+        }
+        let mut line = argv::normalize(&self.grammar(args), args).map_err(|refused| {
+            let command = refused.command.as_deref().and_then(commands::find);
+            UsageError::new(refused.why.to_string()).with_help(self.help(command, None))
+        })?;
+        let command = match &line.command {
+            Some(name) => Some(commands::find(name).ok_or_else(|| self.unknown_command(name))?),
+            None => None,
+        };
+        line.command = command.map(|command| command.about().name.to_owned());
+        let driver = match command {
+            Some(command) if command.takes_driver_flags() => {
+                let found = self.driver(command, &line);
+                // `--drivr none`: not the driver is wrong, the flag is.
+                found.map_err(|error| self.unknown_flag(&line).unwrap_or(error))?
+            }
+            _ => None,
+        };
+        let matches = self
+            .clap(command.as_slice(), driver, For::Parsing)
+            .try_get_matches_from(line.for_clap())
+            .map_err(|error| {
+                let help = self.help(command.filter(|_| !in_global(&line, &error)), driver);
+                self.refused(&error).with_help(help)
+            })?;
+        let mut warnings = Vec::new();
+        let mut read = |flags: Vec<FlagSpec>, owner, matches: &ArgMatches| {
+            options::read(flags, owner, matches, self.environment, &mut warnings)
+        };
+        let global = read(specs(global_flags()), Owner::Binary, &matches);
+        let request = match (command, matches.subcommand_matches(name_of(command))) {
+            _ if global.bool("help") => Request::Help(self.help(None, None)),
+            _ if global.bool("version") => Request::Version,
+            (Some(command), Some(matches)) => {
+                let options = read(specs(all_flags(command)), Owner::Binary, matches);
+                if options.bool("help") {
+                    Request::Help(self.help(Some(command), driver))
+                } else {
+                    let drivers_flags = driver.map(|driver| driver.flags()).unwrap_or_default();
+                    let driver_options = read(drivers_flags, Owner::Driver, matches);
+                    Request::Run(
+                        command,
+                        Arguments {
+                            driver_name: driver.map(|driver| driver.name()).unwrap_or_default(),
+                            options,
+                            driver: driver_options,
+                            words: line.words,
+                            usage: Usage {
+                                command: Some(command),
+                                driver: driver.map(|driver| driver.name()).unwrap_or_default(),
+                                columns: self.columns,
+                            },
+                        },
+                    )
+                }
+            }
+            _ => Request::Help(self.help(None, None)),
+        };
+        Ok(Invocation {
+            global,
+            request,
+            warnings,
+        })
+    }
+
+    /// Renders the help of a command, with a driver's flags where it takes them; of the program itself for `None`.
+    pub fn help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
+        let mut program = match &command {
+            Some(_) => self.clap(command.as_slice(), driver, For::Showing),
+            None => self.clap(commands::TABLE, driver, For::Showing),
+        };
+        program.build();
+        // The short form, which has no empty lines between options; with all that is said of a command.
+        let text = match program.find_subcommand(name_of(command)) {
+            Some(command) => {
+                let about = command.get_long_about().cloned().unwrap_or_default();
+                command.clone().about(about).render_help().to_string()
+            }
+            None => program.render_help().to_string(),
+        };
+        // clap ends lines that it wrapped with the space it wrapped at.
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        lines.join("\n").trim_end().to_owned()
+    }
+
+    /// Returns the grammar of what may be the command of a line: of those whose names are in it.
+    fn grammar(&self, args: &[String]) -> Grammar {
+        let may_be = |command: &&&dyn Command| args.iter().any(|arg| arg == command.about().name);
+        let of = |command: &dyn Command| {
+            let mut flags = all_flags(command);
+            if command.takes_driver_flags() {
+                let drivers = self.drivers.iter().flat_map(|kind| kind.flags());
+                flags.extend(drivers.map(Flag::new));
+            }
+            (command.about().name, flags)
+        };
+        Grammar {
+            global: global_flags(),
+            commands: commands::TABLE
+                .iter()
+                .filter(may_be)
+                .map(|command| of(*command))
+                .collect(),
+            raw: commands::TABLE
+                .iter()
+                .filter(|command| command.takes_words_as_they_are())
+                .map(|command| command.about().name)
+                .collect(),
+        }
+    }
+
+    /// Finds the driver that a command is about; `None`: it can do without, it only asks for help, or
+    /// nobody says which one and nothing on the line depends on it.
+    fn driver(
+        &self,
+        command: &dyn Command,
+        line: &Line,
+    ) -> Result<Option<&dyn DriverKind>, UsageError> {
+        let typed = argv::last_value(&line.flags, "driver");
+        let given = typed.or_else(|| self.environment.get("MACHINE_DRIVER"));
+        let only_help = argv::last_value(&line.flags, "help").is_some();
+        let goes_without = !command.needs_driver() || !self.has_driver_flags(line);
+        if given.is_none() && (only_help || goes_without) {
+            return Ok(None);
+        }
+        let name = given.unwrap_or(commands::NO_DRIVER);
+        if let Some(kind) = self.drivers.iter().find(|kind| kind.name() == name) {
+            return Ok(Some(kind.as_ref()));
+        }
+        let known: Vec<_> = self.drivers.iter().map(|kind| kind.name()).collect();
+        let choose = format!("choose one with --driver: {}", known.join(", "));
+        let words = [command.about().name.to_owned(), format!("--driver={name}")];
+        let error = self.clap_of_all(For::Showing).try_get_matches_from(words);
+        Err(UsageError::new(format!(
+            "Driver {name:?} not found. Do you have the plugin binary \"docker-machine-driver-{name}\" accessible in your PATH?"
+        ))
+        .with_hint(choose)
+        .with_suggestion(error.err().as_ref()))
+    }
+
+    /// Finds the flag on a line that no driver has.
+    fn unknown_flag(&self, line: &Line) -> Option<UsageError> {
+        let all = self.clap_of_all(For::Parsing);
+        let error = all.try_get_matches_from(line.for_clap()).err()?;
+        (error.kind() == ErrorKind::UnknownArgument).then(|| self.refused(&error))
+    }
+
+    /// Puts an error of clap's into Go's words; a flag that another driver has is told apart from one
+    /// that nobody has.
+    fn refused(&self, error: &clap::Error) -> UsageError {
+        let refused = UsageError::of_clap(error);
+        let flag = crate::cli::usage::refused_flag(error).unwrap_or_default();
+        let name = flag.trim_start_matches('-');
+        let has_it =
+            |kind: &&Arc<dyn DriverKind>| kind.flags().iter().any(|spec| spec.name == name);
+        match self.drivers.iter().find(has_it) {
+            Some(kind) => {
+                refused.with_hint(format!("it is an option of the driver {}", kind.name()))
+            }
+            None => refused,
+        }
+    }
+
+    fn has_driver_flags(&self, line: &Line) -> bool {
+        let mut flags = self.drivers.iter().flat_map(|kind| kind.flags());
+        flags.any(|flag| argv::last_value(&line.flags, flag.name).is_some())
+    }
+
+    /// Says that there is no such command, and which one is near.
+    pub fn unknown_command(&self, name: &str) -> UsageError {
+        let error = self
+            .clap(commands::TABLE, None, For::Parsing)
+            .try_get_matches_from([name]);
+        UsageError::new(format!(
+            "docker-machine: '{name}' is not a docker-machine command. See 'docker-machine --help'."
+        ))
+        .with_suggestion(error.err().as_ref())
+    }
+}
+
+fn name_of(command: Option<&dyn Command>) -> &'static str {
+    command
+        .map(|command| command.about().name)
+        .unwrap_or_default()
+}
+
+fn specs(flags: Vec<Flag>) -> Vec<FlagSpec> {
+    flags.into_iter().map(|flag| flag.spec).collect()
+}
+
+/// Returns the flags of a command, and the one that every command has.
+pub(crate) fn all_flags(command: &dyn Command) -> Vec<Flag> {
+    let mut flags = command.flags();
+    flags.push(help_flag());
+    flags
+}
+
+/// Tells whether the flag that clap refused stands before the command.
+fn in_global(line: &Line, error: &clap::Error) -> bool {
+    let refused = crate::cli::usage::refused_flag(error);
+    refused.is_some_and(|flag| line.global.contains(&flag))
+}

@@ -1,0 +1,9 @@
+//! What a person or a shell reads: console, prompts, progress, quoting.
+
+pub mod console;
+pub(crate) mod env_output;
+pub(crate) mod go_json;
+pub(crate) mod progress;
+pub mod prompt;
+pub(crate) mod quote;
+pub mod terminal;

@@ -1,0 +1,304 @@
+//! What operations tell while they run, brought to where it is wanted.
+//!
+//! Lines go to the console; durations to the live line of a terminal, to `--debug`, to the log of
+//! `MACHINE_LOG=json`, to the trace of `MACHINE_TRACE` and to the metrics of `MACHINE_METRICS_FILE`. None of them
+//! can fail an operation.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use libmachine::{Ambient, Cx, Event, Events, MemoryJournal, Span, SpanKind, SpanOutcome};
+use machine_types::one_line;
+
+use crate::failure::Failure;
+use crate::output::console::{Console, Stream};
+
+mod live;
+mod metrics;
+mod record;
+mod trace;
+
+use live::Live;
+pub use metrics::Metrics;
+use trace::Trace;
+
+/// What is wanted, out of flags and environment.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// `--debug`.
+    pub debug: bool,
+    /// Programs read standard output: lines go to standard error.
+    pub evaluated: bool,
+    /// `MACHINE_LOG=json`.
+    pub json_log: bool,
+    /// `MACHINE_TRACE`.
+    pub trace: Option<PathBuf>,
+    /// `MACHINE_METRICS_FILE`.
+    pub metrics: Option<PathBuf>,
+}
+
+/// Takes all events of a process.
+pub struct Sink {
+    wanted: Wanted,
+    console: Arc<Console>,
+    ambient: Arc<dyn Ambient>,
+    live: Live,
+    trace: Option<Trace>,
+    metrics: Mutex<Metrics>,
+    /// When the command began, by the wall's clock and by ours.
+    begun: (SystemTime, Duration),
+}
+
+impl Sink {
+    /// Opens what is wanted. A trace that cannot be opened is said, and then done without.
+    pub fn new(wanted: Wanted, console: Arc<Console>, ambient: Arc<dyn Ambient>) -> Self {
+        let trace = wanted.trace.as_deref().and_then(|path| {
+            Trace::open(path)
+                .inspect_err(|error| {
+                    let path = path.display();
+                    console.line(
+                        Stream::Err,
+                        &format!("WARNING: no trace: {path}: {}", one_line(error)),
+                    );
+                })
+                .ok()
+        });
+        Self {
+            live: Live::new(console.clone()),
+            trace,
+            metrics: Mutex::new(Metrics::default()),
+            begun: (ambient.now(), ambient.monotonic()),
+            wanted,
+            console,
+            ambient,
+        }
+    }
+
+    /// Tells how a command ended, takes the live line away and writes the metrics.
+    pub async fn finish(&self, command: &str, failure: Option<&Failure>) {
+        self.live.end();
+        if let Some(failure) = failure.filter(|failure| !failure.text().is_empty()) {
+            match self.wanted.json_log {
+                true => self.line(Stream::Err, "error", &failure.text()),
+                false => self.console.failure(failure),
+            }
+        }
+        let cause = failure.map(Failure::cause);
+        if self.wanted.json_log {
+            let took = self.ambient.monotonic().saturating_sub(self.begun.1);
+            let record = record::work("command", command, (self.begun.0, took), cause);
+            self.console.line(Stream::Err, &record);
+        }
+        let Some(path) = &self.wanted.metrics else {
+            return;
+        };
+        let mut metrics = {
+            let mut counted = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *counted)
+        };
+        metrics.command(command, cause);
+        // Nobody listens: a wait for the others that write is no work of the command's.
+        let cx = Cx {
+            ambient: self.ambient.clone(),
+            ..Cx::new(Arc::new(MemoryJournal::default()))
+        };
+        if let Err(error) = metrics.add_to(path, &cx).await {
+            let path = path.display();
+            self.line(
+                Stream::Err,
+                "warning",
+                &format!("WARNING: no metrics: {path}: {}", one_line(error)),
+            );
+        }
+    }
+
+    /// Warns. Like the Go binary it does so among the other lines: GitLab Runner logs each line of
+    /// standard error as an error of its own.
+    pub fn warn(&self, text: &str) {
+        let stream = match self.wanted.json_log {
+            true => Stream::Err,
+            false => self.telling(),
+        };
+        self.line(stream, "warning", text);
+    }
+
+    /// Says what only `--debug` is for.
+    pub fn debug(&self, text: &str) {
+        if self.wanted.debug {
+            self.line(Stream::Err, "debug", text);
+        }
+    }
+
+    /// Where lines go that are no errors.
+    fn telling(&self) -> Stream {
+        match self.wanted.evaluated {
+            true => Stream::Err,
+            false => Stream::Out,
+        }
+    }
+
+    fn line(&self, stream: Stream, level: &str, text: &str) {
+        if self.wanted.json_log && stream == Stream::Err {
+            let record = record::message(self.ambient.now(), level, text);
+            self.console.line(stream, &record);
+        } else {
+            self.console.line(stream, text);
+        }
+    }
+
+    fn ended(&self, span: &Span) {
+        if self.wanted.json_log {
+            self.console.line(Stream::Err, &record::span(span));
+        } else if self.wanted.debug {
+            self.console.line(Stream::Err, &debug_line(span));
+        }
+        if let Some(trace) = &self.trace {
+            trace.write(&record::span(span));
+        }
+        if self.wanted.metrics.is_some() {
+            let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+            metrics.span(span);
+        }
+    }
+}
+
+impl Events for Sink {
+    fn emit(&self, event: Event) {
+        match event {
+            Event::Say(text) => {
+                self.line(self.telling(), "info", &text);
+                // What is told as under way is what is waited for from now on.
+                self.live
+                    .phase(text.strip_suffix("...").unwrap_or_default());
+            }
+            Event::Warn(text) => self.warn(&text),
+            Event::Alert(text) => self.line(Stream::Err, "warning", &text),
+            Event::Debug(text) => self.debug(&text),
+            Event::Phase(what) => self.live.phase(&what),
+            Event::Ended(span) => self.ended(&span),
+            Event::Counted(machines) if self.wanted.metrics.is_some() => {
+                let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+                metrics.machines(&machines, self.ambient.now());
+            }
+            Event::Counted(_) => {}
+        }
+    }
+}
+
+fn debug_line(span: &Span) -> String {
+    let outcome = match &span.outcome {
+        SpanOutcome::Ok => String::new(),
+        SpanOutcome::Failed(why) => format!(", failed: {why}"),
+    };
+    let fields: String = span
+        .fields
+        .iter()
+        .map(|(name, value)| format!(" {name}={value}"))
+        .collect();
+    let seconds = span.took.as_secs_f64();
+    format!(
+        "{} {} {seconds:.3}s{outcome}{fields}",
+        kind(span.kind),
+        span.name
+    )
+}
+
+/// Returns the word for a kind of work, in logs, traces and metrics.
+fn kind(kind: SpanKind) -> &'static str {
+    match kind {
+        SpanKind::Step => "step",
+        SpanKind::Api => "api",
+        SpanKind::Ssh => "ssh",
+        SpanKind::Wait => "wait",
+        SpanKind::Phase => "phase",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::console::Terminals;
+    use crate::output::console::tests::taped;
+    use libmachine::SystemAmbient;
+
+    fn sink(
+        wanted: Wanted,
+    ) -> (
+        Sink,
+        crate::output::console::tests::Tape,
+        crate::output::console::tests::Tape,
+    ) {
+        let (console, out, err) = taped(Terminals::default());
+        let ambient = Arc::new(SystemAmbient::new());
+        (Sink::new(wanted, Arc::new(console), ambient), out, err)
+    }
+
+    fn api_call() -> Span {
+        Span {
+            kind: SpanKind::Api,
+            name: "RunInstances".into(),
+            started: SystemTime::UNIX_EPOCH,
+            took: Duration::from_millis(1500),
+            outcome: SpanOutcome::Failed("RequestLimitExceeded".into()),
+            fields: [("machine", "n1".to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn lines_go_to_the_stream_they_are_for() {
+        let (sink, out, err) = sink(Wanted::default());
+        sink.emit(Event::Say("a".into()));
+        sink.emit(Event::Warn("b".into()));
+        sink.emit(Event::Debug("c".into()));
+        sink.emit(Event::Phase("d".into()));
+        sink.emit(Event::Ended(api_call()));
+        assert_eq!((out.text().as_str(), err.text().as_str()), ("a\nb\n", ""));
+    }
+
+    #[test]
+    fn what_a_shell_evaluates_stays_clean() {
+        let (sink, out, err) = sink(Wanted {
+            evaluated: true,
+            debug: true,
+            ..Wanted::default()
+        });
+        sink.emit(Event::Say("a".into()));
+        sink.emit(Event::Ended(api_call()));
+        assert_eq!(out.text(), "");
+        assert_eq!(
+            err.text(),
+            "a\napi RunInstances 1.500s, failed: RequestLimitExceeded machine=n1\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_log_is_one_object_a_line() {
+        let (sink, _, err) = sink(Wanted {
+            json_log: true,
+            ..Wanted::default()
+        });
+        sink.emit(Event::Ended(api_call()));
+        sink.emit(Event::Warn("careful".into()));
+        sink.finish("create", Some(&Failure::new("broken"))).await;
+        let lines: Vec<serde_json::Value> = err
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines[0]["name"], "RunInstances");
+        assert_eq!(lines[0]["duration_ms"], 1500.0);
+        assert_eq!(lines[0]["outcome"], "RequestLimitExceeded");
+        assert_eq!(lines[0]["time"], "1970-01-01T00:00:00Z");
+        assert_eq!(lines[0]["machine"], "n1");
+        assert_eq!(
+            (&lines[1]["level"], &lines[2]["message"]),
+            (&"warning".into(), &"broken".into())
+        );
+        assert_eq!(lines[3]["kind"], "command");
+        assert_eq!(
+            (&lines[3]["name"], &lines[3]["outcome"]),
+            (&"create".into(), &"other".into())
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! Shortages: launches that EC2 refuses, or gives up after they began.
+
+use serde::Deserialize;
+
+use crate::ec2::protocol::error::ApiError;
+
+/// How an instance is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Market {
+    /// At the list price.
+    OnDemand,
+    /// At the spot price.
+    Spot,
+}
+
+/// A lack of capacity or quota. Without further conditions it meets every launch.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Shortage {
+    code: String,
+    instance_type: Option<String>,
+    zone: Option<String>,
+    market: Option<Market>,
+    subnet: Option<String>,
+    region: Option<String>,
+    #[serde(default)]
+    after_launch: bool,
+    /// How many launches it still meets; `None` for all.
+    times: Option<u32>,
+}
+
+impl Shortage {
+    /// A shortage with this error code, `InsufficientInstanceCapacity` for example.
+    pub fn new(code: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            instance_type: None,
+            zone: None,
+            market: None,
+            subnet: None,
+            region: None,
+            after_launch: false,
+            times: None,
+        }
+    }
+
+    /// Only for an instance type.
+    #[must_use]
+    pub fn of_type(mut self, instance_type: impl Into<String>) -> Self {
+        self.instance_type = Some(instance_type.into());
+        self
+    }
+
+    /// Only in a zone, `us-east-1a`.
+    #[must_use]
+    pub fn in_zone(mut self, zone: impl Into<String>) -> Self {
+        self.zone = Some(zone.into());
+        self
+    }
+
+    /// Only in a region.
+    #[must_use]
+    pub fn in_region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// Only in a subnet.
+    #[must_use]
+    pub fn in_subnet(mut self, subnet: impl Into<String>) -> Self {
+        self.subnet = Some(subnet.into());
+        self
+    }
+
+    /// Only in a market.
+    #[must_use]
+    pub fn on(mut self, market: Market) -> Self {
+        self.market = Some(market);
+        self
+    }
+
+    /// The launch is accepted, and the instance goes from `pending` to `terminated` with the
+    /// state reason `Server.<code>`.
+    #[must_use]
+    pub fn after_launch(mut self) -> Self {
+        self.after_launch = true;
+        self
+    }
+
+    /// Only for so many launches.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+}
+
+/// A launch, as far as shortages are concerned.
+pub(crate) struct Wanted<'a> {
+    pub(crate) instance_type: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) zone: &'a str,
+    pub(crate) subnet: &'a str,
+    pub(crate) market: Market,
+}
+
+/// The shortages in force.
+#[derive(Debug, Default)]
+pub(crate) struct Shortages(pub(crate) Vec<Shortage>);
+
+impl Shortages {
+    /// Refuses a launch, or tells the code with which its instances will end.
+    pub(crate) fn meet(&mut self, wanted: &Wanted<'_>) -> Result<Option<String>, ApiError> {
+        let fits = |want: &Option<String>, has: &str| want.as_deref().is_none_or(|w| w == has);
+        let Some(shortage) = self.0.iter_mut().find(|s| {
+            s.times != Some(0)
+                && fits(&s.instance_type, wanted.instance_type)
+                && fits(&s.zone, wanted.zone)
+                && fits(&s.subnet, wanted.subnet)
+                && fits(&s.region, wanted.region)
+                && s.market.is_none_or(|m| m == wanted.market)
+        }) else {
+            return Ok(None);
+        };
+        if let Some(times) = &mut shortage.times {
+            *times -= 1;
+        }
+        if shortage.after_launch {
+            return Ok(Some(shortage.code.clone()));
+        }
+        Err(ApiError::new(&shortage.code, text(&shortage.code, wanted)))
+    }
+}
+
+fn text(code: &str, wanted: &Wanted<'_>) -> String {
+    let (kind, zone) = (wanted.instance_type, wanted.zone);
+    match code {
+        "InsufficientInstanceCapacity" => format!(
+            "We currently do not have sufficient {kind} capacity in the Availability Zone you requested ({zone}). Our system will be working on provisioning additional capacity."
+        ),
+        "Unsupported" => format!(
+            "Your requested instance type ({kind}) is not supported in your requested Availability Zone ({zone})."
+        ),
+        "InstanceLimitExceeded" => {
+            "You have requested more instances (1) than your current instance limit of 0 allows for the specified instance type.".to_owned()
+        }
+        "VcpuLimitExceeded" => "You have requested more vCPU capacity than your current vCPU limit of 0 allows for the instance bucket that the specified instance type belongs to.".to_owned(),
+        "MaxSpotInstanceCountExceeded" => "Max spot instance count exceeded".to_owned(),
+        "InsufficientFreeAddressesInSubnet" => format!(
+            "There are not enough free addresses in subnet '{}' to satisfy the requested number of instances.",
+            wanted.subnet
+        ),
+        other => format!("{other}: {kind} in {zone}"),
+    }
+}

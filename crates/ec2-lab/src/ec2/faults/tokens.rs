@@ -1,0 +1,58 @@
+//! Client tokens. Idempotency of a launch is zonal ("Ensuring idempotency", EC2 API
+//! developer guide): the same token in another zone is another request.
+
+use std::collections::BTreeMap;
+
+use crate::ec2::protocol::error::ApiError;
+use crate::ec2::protocol::query::Params;
+
+/// Which launch a token stood for.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens(BTreeMap<(String, String), Remembered>);
+
+#[derive(Debug)]
+struct Remembered {
+    params: BTreeMap<String, String>,
+    answer: String,
+}
+
+impl Tokens {
+    /// What the token made before (the reservation's or fleet's id), if anything.
+    ///
+    /// # Errors
+    /// `IdempotentParameterMismatch` where it came with other parameters.
+    pub(crate) fn find(&self, zone: &str, params: &Params) -> Result<Option<String>, ApiError> {
+        let Some(token) = params.get("ClientToken") else {
+            return Ok(None);
+        };
+        match self.0.get(&(zone.to_owned(), token.to_owned())) {
+            None => Ok(None),
+            Some(known) if known.params == essence(params) => Ok(Some(known.answer.clone())),
+            Some(_) => Err(ApiError::new(
+                "IdempotentParameterMismatch",
+                "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+            )),
+        }
+    }
+
+    pub(crate) fn remember(&mut self, zone: &str, params: &Params, answer: &str) {
+        if let Some(token) = params.get("ClientToken") {
+            let remembered = Remembered {
+                params: essence(params),
+                answer: answer.to_owned(),
+            };
+            self.0
+                .insert((zone.to_owned(), token.to_owned()), remembered);
+        }
+    }
+
+    pub(crate) fn forget(&mut self, answer: &str) {
+        self.0.retain(|_, known| known.answer != answer);
+    }
+}
+
+fn essence(params: &Params) -> BTreeMap<String, String> {
+    let mut map = params.map().clone();
+    map.remove("DryRun");
+    map
+}

@@ -1,0 +1,58 @@
+//! The log of calls: what came in, and what it got.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+/// One call.
+#[derive(Debug, Clone, Serialize)]
+pub struct Call {
+    /// Counts from 1 in order of arrival.
+    pub seq: u64,
+    /// `RunInstances`.
+    pub action: String,
+    /// The parameters as they came, without `Action` and `Version`.
+    pub params: BTreeMap<String, String>,
+    /// The access key of the signature.
+    pub access_key: String,
+    /// The account of the access key; empty where it is unknown.
+    pub account: String,
+    /// The region of the signature's scope.
+    pub region: String,
+    /// The HTTP status that was sent; `None` while the call is under way and where the
+    /// connection was dropped.
+    pub status: Option<u16>,
+    /// The error code that was sent.
+    pub error: Option<String>,
+    /// Whether the call took effect, whatever answer it got: true where it was executed
+    /// without an error.
+    pub acted: bool,
+    /// When it came, on the lab's clock, in EC2's notation.
+    pub time: String,
+    /// Whether nothing is under way any more.
+    pub finished: bool,
+}
+
+impl Call {
+    pub(crate) fn new(
+        seq: u64,
+        action: &str,
+        params: &crate::ec2::protocol::query::Params,
+        now: SystemTime,
+    ) -> Self {
+        Self {
+            seq,
+            action: action.to_owned(),
+            params: params.map().clone(),
+            access_key: String::new(),
+            account: String::new(),
+            region: String::new(),
+            status: None,
+            error: None,
+            acted: false,
+            time: crate::ec2::lab::state::iso(now),
+            finished: false,
+        }
+    }
+}

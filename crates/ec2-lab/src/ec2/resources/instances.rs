@@ -1,0 +1,177 @@
+//! Instances: what one is.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::SystemTime;
+
+use crate::ec2::faults::consistency::Kind;
+use crate::ec2::lab::state::Cx;
+use crate::ec2::protocol::error::ApiError;
+use crate::ec2::protocol::filters::IdKind;
+
+pub(crate) const INSTANCE: IdKind = IdKind {
+    prefix: "i-",
+    code: "InvalidInstanceID",
+    noun: "instance ID",
+};
+
+/// The states of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceState {
+    /// Launched or started, no host yet.
+    Pending,
+    /// Has a host.
+    Running,
+    /// On its way to stopped.
+    Stopping,
+    /// Has a disk and no host.
+    Stopped,
+    /// On its way to terminated.
+    ShuttingDown,
+    /// Gone, and still listed for a while.
+    Terminated,
+}
+
+impl InstanceState {
+    /// EC2's name of the state.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+        }
+    }
+
+    /// EC2's number of the state.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Pending => 0,
+            Self::Running => 16,
+            Self::ShuttingDown => 32,
+            Self::Terminated => 48,
+            Self::Stopping => 64,
+            Self::Stopped => 80,
+        }
+    }
+
+    /// Whether the instance is gone or going.
+    pub fn is_ending(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+}
+
+/// Why an instance is in its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateReason {
+    /// Such as `Client.UserInitiatedShutdown`.
+    pub code: String,
+    /// The text for people.
+    pub message: String,
+}
+
+impl StateReason {
+    pub(crate) fn new(code: &str, message: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: format!("{code}: {message}"),
+        }
+    }
+}
+
+/// The options of the instance metadata service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataOptions {
+    /// `optional` or `required`.
+    pub http_tokens: String,
+    /// How many hops an answer may travel.
+    pub hop_limit: u32,
+    /// `enabled` or `disabled`.
+    pub http_endpoint: String,
+    /// `enabled` or `disabled`.
+    pub http_protocol_ipv6: String,
+    /// `enabled` or `disabled`.
+    pub instance_metadata_tags: String,
+}
+
+/// An instance.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// `i-…`.
+    pub id: String,
+    /// The launch that made it, `r-…`.
+    pub reservation: String,
+    /// Its place among the instances of its launch.
+    pub index: u32,
+    /// Its state.
+    pub state: InstanceState,
+    /// Why, where EC2 says so.
+    pub reason: Option<StateReason>,
+    /// Its image.
+    pub image: String,
+    /// Its type.
+    pub instance_type: String,
+    /// `x86_64` or `arm64`.
+    pub architecture: String,
+    /// The name of its key pair.
+    pub key_name: Option<String>,
+    /// The public key that its disk was made with; outlives the key pair.
+    pub public_key: Option<String>,
+    /// When it was launched, or last started.
+    pub launched: SystemTime,
+    /// Its zone.
+    pub zone: String,
+    /// Its VPC.
+    pub vpc: String,
+    /// Its subnet.
+    pub subnet: String,
+    /// Its private address, until it is terminated.
+    pub private_ip: Option<Ipv4Addr>,
+    /// Its public address while it runs, where it was to have one.
+    pub public_ip: Option<Ipv4Addr>,
+    /// Its IPv6 addresses.
+    pub ipv6: Vec<Ipv6Addr>,
+    /// Whether it gets a public address when it starts.
+    pub wants_public_ip: bool,
+    /// Its security groups.
+    pub groups: Vec<String>,
+    /// The device name of the root volume.
+    pub root_device: String,
+    /// Device name to volume id.
+    pub volumes: BTreeMap<String, String>,
+    /// Its network interfaces.
+    pub interfaces: Vec<String>,
+    /// The client token of its launch.
+    pub client_token: Option<String>,
+    /// Its spot request, where it is a spot instance.
+    pub spot_request: Option<String>,
+    /// The name or ARN of its instance profile.
+    pub profile: Option<String>,
+    /// Whether detailed monitoring is on.
+    pub monitoring: bool,
+    /// Whether it is EBS-optimised.
+    pub ebs_optimized: bool,
+    /// Its metadata service's options.
+    pub metadata: MetadataOptions,
+    /// The decoded user data.
+    pub user_data: Vec<u8>,
+    /// Whether a shutdown from inside terminates it.
+    pub terminates_on_shutdown: bool,
+    /// The name to log in with.
+    pub user: String,
+    /// When the present state ends by itself.
+    pub(crate) due: Option<SystemTime>,
+    /// Whether its host may still answer; its stop and its termination last that long at least.
+    pub(crate) host_on: bool,
+    /// With which code it will fail while it is pending.
+    pub(crate) fate: Option<StateReason>,
+}
+
+/// Checks that this call knows all of these instances.
+pub(crate) fn check(cx: &Cx<'_>, ids: &[&str]) -> Result<(), ApiError> {
+    INSTANCE.check(ids.iter().copied(), |id| {
+        cx.region.instances.contains_key(id) && cx.sees(Kind::Instance, id)
+    })
+}

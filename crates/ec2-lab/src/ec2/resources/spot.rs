@@ -1,0 +1,178 @@
+//! Spot requests, as RunInstances makes them.
+
+use std::time::SystemTime;
+
+use crate::ec2::lab::state::{Cx, Region, iso, tag_set};
+use crate::ec2::protocol::error::ApiError;
+use crate::ec2::protocol::filters::{Filters, IdKind, page};
+use crate::ec2::protocol::query::Params;
+use crate::ec2::protocol::xml::Xml;
+use crate::ec2::resources::tags;
+
+const REQUEST: IdKind = IdKind {
+    prefix: "sir-",
+    code: "InvalidSpotInstanceRequestID",
+    noun: "spot instance request ID",
+};
+
+/// A spot request.
+#[derive(Debug, Clone)]
+pub struct SpotRequest {
+    /// `sir-…`.
+    pub id: String,
+    /// Its instance.
+    pub instance: String,
+    /// `active`, `closed`, `cancelled`.
+    pub state: String,
+    /// Such as `fulfilled`.
+    pub status: String,
+    /// The most to pay in dollars an hour.
+    pub max_price: Option<String>,
+    /// Whether it outlives its instance, which can then be stopped.
+    pub persistent: bool,
+    /// The defined duration in minutes.
+    pub block_duration: Option<u32>,
+    /// When it was made.
+    pub created: SystemTime,
+}
+
+/// The spot options of a launch.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) max_price: Option<String>,
+    pub(crate) persistent: bool,
+    pub(crate) block_duration: Option<u32>,
+}
+
+impl Options {
+    /// Reads `InstanceMarketOptions`; `None` for an on-demand launch.
+    pub(crate) fn parse(params: &Params, price: f64) -> Result<Option<Self>, ApiError> {
+        let market = params.below("InstanceMarketOptions");
+        match market.get("MarketType") {
+            None => return Ok(None),
+            Some("spot") => {}
+            Some(other) => return Err(ApiError::invalid("marketType", other)),
+        }
+        let spot = market.below("SpotOptions");
+        let cap = spot.number::<f64>("MaxPrice")?;
+        if cap.is_some_and(|cap| cap < price) {
+            return Err(ApiError::new(
+                "SpotMaxPriceTooLow",
+                format!(
+                    "Your Spot request price of {} is lower than the minimum required Spot request fulfillment price of {price}.",
+                    cap.unwrap_or_default()
+                ),
+            ));
+        }
+        let block_duration = spot.number("BlockDurationMinutes")?;
+        if block_duration.is_some_and(|m: u32| m == 0 || !m.is_multiple_of(60) || m > 360) {
+            return Err(ApiError::invalid(
+                "blockDurationMinutes",
+                block_duration.unwrap_or(0),
+            ));
+        }
+        let persistent = match spot.get("SpotInstanceType") {
+            None | Some("one-time") => false,
+            Some("persistent") => true,
+            Some(other) => return Err(ApiError::invalid("spotInstanceType", other)),
+        };
+        Ok(Some(Self {
+            max_price: spot.text("MaxPrice"),
+            persistent,
+            block_duration,
+        }))
+    }
+}
+
+/// What an instance's end means for its request.
+pub(crate) fn instance_ended(region: &mut Region, request: &str, status: &str) {
+    if let Some(request) = region.spot_requests.get_mut(request)
+        && request.state == "active"
+    {
+        request.state = "closed".to_owned();
+        request.status = status.to_owned();
+    }
+}
+
+pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
+    let known = [
+        "spot-instance-request-id",
+        "instance-id",
+        "state",
+        "status-code",
+    ];
+    let filters = Filters::parse(params, &known)?;
+    let ids = params.list("SpotInstanceRequestId");
+    REQUEST.check(ids.iter().copied(), |id| {
+        cx.region.spot_requests.contains_key(id)
+    })?;
+    let found: Vec<&SpotRequest> = cx
+        .region
+        .spot_requests
+        .values()
+        .filter(|s| ids.is_empty() || ids.contains(&s.id.as_str()))
+        .filter(|s| {
+            filters.pass(&cx.tags(&s.id), |name| {
+                vec![match name {
+                    "spot-instance-request-id" => s.id.clone(),
+                    "instance-id" => s.instance.clone(),
+                    "state" => s.state.clone(),
+                    _ => s.status.clone(),
+                }]
+            })
+        })
+        .collect();
+    let (found, next) = page(params, found, |s| s.id.as_str())?;
+    let mut xml = Xml::new();
+    xml.list("spotInstanceRequestSet", found, |xml, s| {
+        xml.leaf("spotInstanceRequestId", &s.id);
+        xml.leaf_if("spotPrice", s.max_price.as_ref());
+        xml.leaf(
+            "type",
+            if s.persistent {
+                "persistent"
+            } else {
+                "one-time"
+            },
+        );
+        xml.leaf("state", &s.state);
+        xml.node("status", |xml| {
+            xml.leaf("code", &s.status);
+            xml.leaf("updateTime", iso(s.created));
+            xml.leaf("message", &s.status);
+        });
+        xml.leaf("instanceId", &s.instance);
+        xml.leaf("createTime", iso(s.created));
+        xml.leaf_if("blockDurationMinutes", s.block_duration);
+        xml.leaf("productDescription", "Linux/UNIX");
+        tag_set(xml, &cx.tags(&s.id));
+        xml.leaf("instanceInterruptionBehavior", "terminate");
+    });
+    xml.leaf_if("nextToken", next);
+    Ok(xml)
+}
+
+pub(crate) fn cancel(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
+    let ids = params.list("SpotInstanceRequestId");
+    if ids.is_empty() {
+        return Err(ApiError::missing("SpotInstanceRequestId"));
+    }
+    REQUEST.check(ids.iter().copied(), |id| {
+        cx.region.spot_requests.contains_key(id)
+    })?;
+    tags::dry_run(params)?;
+    let mut xml = Xml::new();
+    xml.list("spotInstanceRequestSet", ids, |xml, id| {
+        if let Some(request) = cx.region.spot_requests.get_mut(id) {
+            if request.state == "active" {
+                request.status = "request-canceled-and-instance-running".to_owned();
+            }
+            if request.state != "closed" {
+                request.state = "cancelled".to_owned();
+            }
+            xml.leaf("spotInstanceRequestId", id);
+            xml.leaf("state", &request.state);
+        }
+    });
+    Ok(xml)
+}

@@ -1,0 +1,210 @@
+//! `config`, `env`, `url`: is the machine there, and how does one talk to it?
+//!
+//! The answer comes from the machine itself, at its saved address. The cloud is asked only when
+//! that fails, and only to say why: a throttled call must never make a healthy machine look dead
+//! (GitLab Runner destroys it then).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use machine_driver::DriverErrorKind;
+use machine_ops::Cx;
+use machine_store::MachineFile;
+use machine_tls::{DialError, Dialer};
+use machine_types::{DockerUrl, MachineState};
+
+use crate::list::one_line;
+use crate::machine::Machine;
+use crate::{Error, Library};
+
+/// How long a connection may take. With [`ASK`] it keeps a dead machine below five seconds.
+pub(crate) const DIAL: Duration = Duration::from_millis(2500);
+
+/// How long the cloud may take to say why a machine does not answer.
+const ASK: Duration = Duration::from_secs(2);
+
+/// How to talk to a machine's engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// `DOCKER_HOST`.
+    pub url: String,
+    /// The CA's certificate.
+    pub ca: PathBuf,
+    /// The client's certificate.
+    pub cert: PathBuf,
+    /// The client's key.
+    pub key: PathBuf,
+    /// The directory that holds all three: `DOCKER_CERT_PATH`.
+    pub directory: PathBuf,
+}
+
+impl Library {
+    /// Tells how to talk to a machine's engine, having seen that it answers, over TLS, with the
+    /// certificate that this machine was given. Of a swarm's master, with `swarm`, the swarm's.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`], the driver's where there is no such machine any more, else [`Error::Endpoint`] with
+    /// what the connection ran into; [`Error::NotSwarmMaster`].
+    pub async fn connection(&self, name: &str, swarm: bool) -> Result<Connection, Error> {
+        let machine = self.open(name).await?;
+        let cx = self.context_about(&machine.name);
+        let url = self.engine_url(&machine, &cx).await?;
+        let url = match (swarm, machine.swarm_url()) {
+            (false, _) => url,
+            (true, Some(url)) => url,
+            (true, None) => return Err(Error::NotSwarmMaster(name.to_owned())),
+        };
+        if let Err(error) = self.renew_own_client_certificate(&machine, &cx).await {
+            // The dial tells whether it matters.
+            cx.debug(one_line(error));
+        }
+        if let Err(reason) = self.dial(&machine, &url, &cx).await {
+            let silent = || Error::Endpoint {
+                host: authority(&url),
+                reason: one_line(reason),
+            };
+            return Err(self.why_down(&machine, &cx).await.unwrap_or_else(silent));
+        }
+        let file = |file| self.store.file(&machine.name, file);
+        Ok(Connection {
+            url,
+            ca: file(MachineFile::Ca),
+            cert: file(MachineFile::Cert),
+            key: file(MachineFile::Key),
+            directory: self.store.directory(&machine.name),
+        })
+    }
+
+    /// Returns `DOCKER_HOST` for a machine that runs: its port accepts connections, or else the
+    /// cloud says that it runs.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`]; the driver's where it cannot tell; [`Error::Dial`] where it does not in time.
+    pub async fn url(&self, name: &str) -> Result<String, Error> {
+        let machine = self.open(name).await?;
+        let cx = self.context_about(&machine.name);
+        let url = self.engine_url(&machine, &cx).await?;
+        if machine.driver.ssh().is_none() {
+            // Somebody else looks after it: the URL is what it is.
+            return Ok(url);
+        }
+        let endpoint = DockerUrl::parse(&url).ok_or_else(|| Error::NoEngine(url.clone()))?;
+        let Err(silence) = Dialer::plain(DIAL).reach(&endpoint).await else {
+            return Ok(url);
+        };
+        let asked = tokio::time::timeout(ASK, machine.driver.state(&cx)).await;
+        // Nobody says why within the time of a command that tells dead from alive.
+        let state = asked.map_err(|_| Error::Dial(silence))?;
+        match state? {
+            MachineState::Running => Ok(url),
+            _ => Err(Error::NotRunning),
+        }
+    }
+
+    /// Returns the version of a machine's engine.
+    ///
+    /// # Errors
+    /// [`Error::EngineDown`]; [`Error::Engine`], [`Error::EngineRefused`] and [`Error::NoEngineToAsk`] of one that
+    /// runs.
+    pub async fn docker_version(&self, name: &str) -> Result<String, Error> {
+        let machine = self.open(name).await?;
+        let error = match self.engine_version(&machine, DIAL).await {
+            Err(error @ (Error::Engine(_) | Error::EngineRefused | Error::NoEngineToAsk(_))) => {
+                error
+            }
+            told => return told,
+        };
+        let cx = self.context_about(&machine.name);
+        let down = self.why_down(&machine, &cx).await;
+        Err(down.map_or(error, |why| Error::EngineDown(Box::new(why))))
+    }
+
+    /// Returns the saved URL. A machine that has none yet, or not any more, does not run.
+    async fn engine_url(&self, machine: &Machine, cx: &Cx) -> Result<String, Error> {
+        match machine.driver.docker_host() {
+            Some(url) => Ok(url),
+            None => {
+                let unknown = || Error::NoAddress(machine.name.to_string());
+                let asked = tokio::time::timeout(ASK, machine.driver.state(cx)).await;
+                match asked.map_err(|_| unknown())?? {
+                    MachineState::Running => Err(unknown()),
+                    _ => Err(Error::NotRunning),
+                }
+            }
+        }
+    }
+
+    /// Connects, proves who we are, and checks who answers.
+    pub(crate) async fn dial(&self, machine: &Machine, url: &str, cx: &Cx) -> Result<(), Error> {
+        let engine = DockerUrl::parse(url).ok_or_else(|| Error::NoEngine(url.to_owned()))?;
+        let dialer = self.whole_dialer(machine, DIAL, cx).await?;
+        match cx.cancel.or(dialer.check(&engine)).await {
+            Ok(dialled) => dialled.map_err(Error::Dial),
+            Err(reason) => Err(Error::Cancelled(reason)),
+        }
+    }
+
+    /// Makes a machine's dialer; where a crash left a client certificate beside another one's key, with the shared
+    /// one instead.
+    async fn whole_dialer(
+        &self,
+        machine: &Machine,
+        within: Duration,
+        cx: &Cx,
+    ) -> Result<Dialer, Error> {
+        let made = self.dialer(machine, within);
+        if !matches!(&made, Err(error) if error.is_of_torn_pair()) {
+            return made;
+        }
+        if let Err(error) = self.bring_client_certificate(machine, cx).await {
+            cx.debug(one_line(error));
+        }
+        self.dialer(machine, within)
+    }
+
+    /// Asks an engine for its version. One that does not take our certificate is asked again with a new one,
+    /// where the old one comes to its end.
+    pub(crate) async fn engine_version(
+        &self,
+        machine: &Machine,
+        within: Duration,
+    ) -> Result<String, Error> {
+        let url = machine.driver.docker_host().unwrap_or_default();
+        let engine = DockerUrl::parse(&url).ok_or(Error::NoEngineToAsk(url))?;
+        let cx = self.context_about(&machine.name);
+        let dialer = self.whole_dialer(machine, within, &cx).await?;
+        let mut asked = dialer.version(&engine).await;
+        if let Err(DialError::Rejected { .. }) = asked {
+            match self.renew_own_client_certificate(machine, &cx).await {
+                Ok(true) => asked = self.dialer(machine, within)?.version(&engine).await,
+                Ok(false) => {}
+                Err(error) => cx.debug(one_line(error)),
+            }
+        }
+        match asked {
+            Ok(said) => Ok(machine_types::printable(said.version.as_bytes())),
+            Err(DialError::Refused { .. }) => Err(Error::EngineRefused),
+            Err(error) => Err(Error::Engine(error)),
+        }
+    }
+
+    /// Asks the cloud why a machine does not answer. `None` where it says that the machine runs, or nothing.
+    async fn why_down(&self, machine: &Machine, cx: &Cx) -> Option<Error> {
+        let asked = tokio::time::timeout(ASK, machine.driver.state(cx)).await;
+        match asked {
+            Ok(Ok(MachineState::Running)) => None,
+            Ok(Ok(_)) => Some(Error::NotRunning),
+            Ok(Err(error)) if error.kind == DriverErrorKind::NotFound => Some(error.into()),
+            Ok(Err(error)) => {
+                cx.debug(one_line(error));
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// Returns `HOST:PORT` of a `tcp://` URL, and any other URL as it is.
+fn authority(url: &str) -> String {
+    DockerUrl::parse(url).map_or_else(|| url.to_owned(), |url| url.authority())
+}

@@ -1,0 +1,258 @@
+//! `ssh`, `scp`, `mount`: a login on a machine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use machine_ops::Cx;
+use machine_ssh::{
+    Command, Copy, ExitStatus, Place, Pty, Session, WindowSize, connect, copy, wait_for_ssh,
+};
+use machine_store::MachineFile;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::machine::Machine;
+use crate::{Error, Library};
+
+/// How long a machine that was just launched may take to let us in: the Go binary tries for five
+/// minutes; images with much to do at first boot need longer.
+const FIRST_LOGIN: Duration = Duration::from_secs(15 * 60);
+
+/// How long its console is asked for then: it is no more than an explanation.
+const DIAGNOSIS: Duration = Duration::from_secs(15);
+
+/// How long a machine that runs may take to let us in.
+const LOGIN: Duration = Duration::from_secs(30);
+
+/// How to reach a machine with a program of one's own: rsync, sshfs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshDetails {
+    /// The address.
+    pub host: String,
+    /// The port of sshd.
+    pub port: u16,
+    /// The login name.
+    pub user: String,
+    /// The private key's file.
+    pub key: Option<PathBuf>,
+    /// The pinned host keys, in OpenSSH's format.
+    pub known_hosts: PathBuf,
+}
+
+/// One end of a copy, as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A path of this computer.
+    Local(PathBuf),
+    /// A path of a machine, `[user@]machine:path`.
+    Machine {
+        /// The machine's name.
+        name: String,
+        /// Another login name than the machine's own.
+        user: Option<String>,
+        /// The path, relative to the login's directory.
+        path: String,
+    },
+}
+
+/// A login on a machine, on which nothing runs yet.
+pub struct Login {
+    session: Session,
+    cx: Cx,
+}
+
+impl Login {
+    /// Runs a command between three streams.
+    ///
+    /// # Errors
+    /// Where the connection ends, or a stream of ours fails. A status but 0 is not one.
+    pub async fn run(
+        self,
+        command: &str,
+        stdin: impl AsyncRead + Send,
+        stdout: impl AsyncWrite + Send,
+        stderr: impl AsyncWrite + Send,
+    ) -> Result<ExitStatus, Error> {
+        let command = Command::new("command", command);
+        let (session, cx) = (self.session, self.cx);
+        let ran = session.pipe(&command, stdin, stdout, stderr, &cx).await;
+        ran.map_err(Error::Session)
+    }
+
+    /// Runs a command on a pseudo-terminal, or an interactive shell, and returns when it has ended.
+    ///
+    /// # Errors
+    /// As [`Login::run`].
+    pub async fn on_terminal(
+        self,
+        pty: &Pty,
+        command: Option<&str>,
+        stdin: impl AsyncRead + Send,
+        stdout: impl AsyncWrite + Send,
+        resizes: mpsc::Receiver<WindowSize>,
+    ) -> Result<ExitStatus, Error> {
+        let (session, cx) = (self.session, self.cx);
+        let command = command.map(|text| Command::new("command", text));
+        let ran = session.on_terminal(pty, command.as_ref(), stdin, stdout, resizes, &cx);
+        let ran = ran.await;
+        ran.map_err(Error::Session)
+    }
+}
+
+impl Library {
+    /// Logs in to a machine, as another user or at another port if told so. Takes up to half a
+    /// minute, and may be cancelled meanwhile.
+    ///
+    /// # Errors
+    /// Where nobody can log in.
+    pub async fn log_in(
+        &self,
+        name: &str,
+        user: Option<&str>,
+        port: Option<u16>,
+    ) -> Result<Login, Error> {
+        let (machine, cx) = (self.open(name).await?, self.context());
+        let mut endpoint = self.ssh_endpoint(&machine)?;
+        endpoint.user = user.map_or(endpoint.user, str::to_owned);
+        endpoint.port = port.unwrap_or(endpoint.port);
+        let session = self.login_at(&endpoint, &machine, &cx).await?;
+        Ok(Login { session, cx })
+    }
+
+    /// Copies between here and machines, and between two machines, over SFTP.
+    ///
+    /// # Errors
+    /// The first file that cannot be copied ends it.
+    pub async fn copy(
+        &self,
+        from: &Location,
+        to: &Location,
+        options: Copy<'_>,
+    ) -> Result<(), Error> {
+        let cx = self.context();
+        let (from_session, to_session) = (
+            self.location_session(from, &cx).await?,
+            self.location_session(to, &cx).await?,
+        );
+        let from_sftp = sftp(from_session.as_ref(), &cx).await?;
+        let to_sftp = sftp(to_session.as_ref(), &cx).await?;
+        let (from, to) = (place(from, from_sftp.as_ref()), place(to, to_sftp.as_ref()));
+        copy(from, to, options, &cx).await.map_err(Error::Copy)
+    }
+
+    /// Tells how to reach a machine with a program of one's own, having logged in once, so that
+    /// its host key is pinned.
+    ///
+    /// # Errors
+    /// Where nobody can log in.
+    pub async fn ssh_details(&self, name: &str) -> Result<SshDetails, Error> {
+        let (machine, cx) = (self.open(name).await?, self.context());
+        self.login(&machine, &cx).await?.close().await;
+        self.saved_ssh_details(name).await
+    }
+
+    /// Tells how to reach a machine, without a look at it.
+    ///
+    /// # Errors
+    /// For a machine that the store does not know, or that has no SSH.
+    pub async fn saved_ssh_details(&self, name: &str) -> Result<SshDetails, Error> {
+        let machine = self.open(name).await?;
+        let endpoint = self.ssh_endpoint(&machine)?;
+        Ok(SshDetails {
+            host: endpoint.host,
+            port: endpoint.port,
+            user: endpoint.user,
+            key: endpoint.key,
+            known_hosts: self.store.file(&machine.name, MachineFile::KnownHosts),
+        })
+    }
+
+    /// Waits for a machine that is coming up. One that ends meanwhile (reclaimed, failed) ends
+    /// the wait at once, with the cloud's reason.
+    pub(crate) async fn first_login(&self, machine: &Machine, cx: &Cx) -> Result<Session, Error> {
+        self.while_it_lives(machine, cx, self.wait_for_login(machine, cx))
+            .await
+    }
+
+    /// The same, and nobody watches the machine.
+    pub(crate) async fn wait_for_login(
+        &self,
+        machine: &Machine,
+        cx: &Cx,
+    ) -> Result<Session, Error> {
+        let endpoint = self.ssh_endpoint(machine)?;
+        let (credentials, host_keys) = (self.credentials(&endpoint), self.host_keys(&machine.name));
+        match wait_for_ssh(&endpoint, &credentials, &host_keys, cx, FIRST_LOGIN).await {
+            Ok(session) => Ok(session),
+            Err(machine_ssh::WaitForSshError::Cancelled(reason)) => Err(Error::Cancelled(reason)),
+            Err(source) => Err(Error::FirstLogin {
+                name: machine.name.to_string(),
+                source: Box::new(source),
+                console: timeout(DIAGNOSIS, machine.driver.diagnose(cx))
+                    .await
+                    .unwrap_or_default(),
+            }),
+        }
+    }
+
+    /// Logs in to a machine that runs.
+    pub(crate) async fn login(&self, machine: &Machine, cx: &Cx) -> Result<Session, Error> {
+        let endpoint = self.ssh_endpoint(machine)?;
+        self.login_at(&endpoint, machine, cx).await
+    }
+
+    async fn login_at(
+        &self,
+        endpoint: &machine_types::SshEndpoint,
+        machine: &Machine,
+        cx: &Cx,
+    ) -> Result<Session, Error> {
+        let (credentials, host_keys) = (self.credentials(endpoint), self.host_keys(&machine.name));
+        let connected = connect(endpoint, &credentials, &host_keys, cx, LOGIN).await;
+        connected.map_err(|source| Error::Login {
+            name: machine.name.to_string(),
+            source: Box::new(source),
+        })
+    }
+
+    fn ssh_endpoint(&self, machine: &Machine) -> Result<machine_types::SshEndpoint, Error> {
+        machine
+            .driver
+            .ssh()
+            .ok_or_else(|| Error::NoSsh(machine.name.to_string(), machine.driver.name()))
+    }
+
+    async fn location_session(
+        &self,
+        location: &Location,
+        cx: &Cx,
+    ) -> Result<Option<Session>, Error> {
+        let Location::Machine { name, user, .. } = location else {
+            return Ok(None);
+        };
+        let machine = self.open(name).await?;
+        let mut endpoint = self.ssh_endpoint(&machine)?;
+        if let Some(user) = user {
+            endpoint.user.clone_from(user);
+        }
+        Ok(Some(self.login_at(&endpoint, &machine, cx).await?))
+    }
+}
+
+async fn sftp(session: Option<&Session>, cx: &Cx) -> Result<Option<machine_ssh::Sftp>, Error> {
+    match session {
+        Some(session) => Ok(Some(
+            session.sftp(cx).await.map_err(|e| Error::Copy(e.into()))?,
+        )),
+        None => Ok(None),
+    }
+}
+
+fn place<'a>(location: &'a Location, sftp: Option<&'a machine_ssh::Sftp>) -> Place<'a> {
+    match (location, sftp) {
+        (Location::Machine { path, .. }, Some(sftp)) => Place::Remote(sftp, path),
+        (Location::Machine { path, .. }, None) => Place::Local(path.as_ref()),
+        (Location::Local(path), _) => Place::Local(path),
+    }
+}

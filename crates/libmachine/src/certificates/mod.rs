@@ -1,0 +1,5 @@
+//! Making, checking and renewing certificates.
+
+pub(crate) mod age;
+pub(crate) mod issue;
+pub(crate) mod renewal;

@@ -1,0 +1,357 @@
+//! `create`: from a command line to an engine that answers over TLS, or to nothing at all.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use machine_driver::{Driver, DriverError, DriverErrorKind, KeyMaterial, KeyPlan, Options};
+use machine_ops::{Cx, SpanKind, SpanOutcome, within};
+use machine_provision::InstallSource;
+use machine_store::{MachineFile, MachineRecord, NewFile, StoreError};
+use machine_types::{AuthOptions, EngineOptions, HostOptions, MachineName, SwarmOptions};
+
+use crate::lifecycle::provisioning::Provisioning;
+use crate::list::one_line;
+use crate::machine::{Machine, Work};
+use crate::recovery::journal::Remembering;
+use crate::recovery::removal_request::unless_removed;
+use crate::recovery::rollback::{left, undo_machine};
+use crate::{Error, Left, Library};
+
+/// The limit over a whole create: GitLab Runner kills the process after an hour, and a rollback
+/// must have its time before that.
+const LIMIT: Duration = Duration::from_secs(50 * 60);
+
+/// What `create` was asked for.
+#[derive(Debug, Clone)]
+pub struct CreateRequest {
+    /// The machine's name, as typed.
+    pub name: String,
+    /// The driver's name.
+    pub driver: String,
+    /// The driver's flags.
+    pub options: Options,
+    /// How the engine is set up.
+    pub engine: EngineOptions,
+    /// Classic swarm.
+    pub swarm: SwarmOptions,
+    /// `--tls-san`.
+    pub tls_sans: Vec<String>,
+    /// `--hostname-override`, or nothing.
+    pub hostname_override: String,
+    /// `--custom-install-script`: an absolute path, or nothing. It replaces installing and configuring
+    /// Docker altogether.
+    pub custom_install_script: String,
+    /// What provisioning does besides.
+    pub provisioning: Provisioning,
+}
+
+/// Where the time of a create went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CreateTimes {
+    /// From the first call to a certain launch.
+    pub launch: Duration,
+    /// From there to an address.
+    pub boot: Duration,
+    /// From there to a login.
+    pub ssh: Duration,
+    /// From there to an engine that answers over TLS.
+    pub docker: Duration,
+}
+
+impl Library {
+    /// Creates a machine. When it fails, whatever was made is removed again; the machine's
+    /// directory stays only if something of it could not be, for a later `rm`.
+    ///
+    /// Any number of creates may run at once, the very first ones included. A cancellation ends
+    /// it between two calls, and rolls back.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] and [`Error::PreCreate`]: nothing was made. [`Error::Create`]: with
+    /// what is left behind.
+    pub async fn create(&self, request: CreateRequest) -> Result<CreateTimes, Error> {
+        let name: MachineName = request.name.parse()?;
+        let kind = self.kind(&request.driver)?;
+        if self.store.exists(&name) {
+            return Err(Error::AlreadyExists(request.name));
+        }
+        let mut base = self.base(&name, &request.swarm, String::new());
+        // Flags first: a command line that makes no sense must not even make a store.
+        let driver = kind
+            .configure(&base, &request.options)
+            .map_err(Error::Configuration)?;
+        if !is_left_alone(&*driver) {
+            check_provisioning(&request).await?;
+        }
+        base.store_id = self.store.ensure_id()?.as_str().to_owned();
+        let mut driver = kind
+            .configure(&base, &request.options)
+            .map_err(Error::Configuration)?;
+
+        let cx = self.context_about(&name);
+        let checked = driver.preflight(&cx).await;
+        // Some flags can be judged only by asking the cloud; they leave nothing behind either.
+        if let Err(error) = checked {
+            if error.kind != DriverErrorKind::Configuration {
+                self.bootstrap_certificates(&cx).await?;
+                cx.say("Running pre-create checks...");
+            }
+            return Err(before_creation(error));
+        }
+        self.bootstrap_certificates(&cx).await?;
+        self.check_shared_certificates(!is_left_alone(&*driver))?;
+        cx.say("Running pre-create checks...");
+        cx.say("Creating machine...");
+        self.settle_in_passing().await;
+
+        let key = self.make_key(&driver.key_plan()).await?;
+        let record = MachineRecord::new(
+            &name,
+            driver.name(),
+            driver.save(),
+            self.host_options(&name, &request),
+        );
+        let files: Vec<NewFile<'_>> = key
+            .files
+            .iter()
+            .map(|file| NewFile {
+                name: &file.name,
+                mode: file.mode,
+                contents: file.contents.expose(),
+            })
+            .collect();
+        let lock = match self.store.try_lock_machine(&name)? {
+            Some(lock) => lock,
+            None => return Err(Error::AlreadyExists(request.name)),
+        };
+        match self.store.create(&lock, &record, &files) {
+            Err(StoreError::AlreadyExists { .. }) => {
+                return Err(Error::AlreadyExists(request.name));
+            }
+            created => created?,
+        }
+        let cx = self.context_over(&name, Remembering::over(self.store.journal(&lock)));
+        let machine = Machine {
+            name: name.clone(),
+            record,
+            driver,
+        };
+        let mut work = Work { machine, lock, cx };
+        let cx = work.cx.clone();
+        let bring_up = self.bring_up(&mut work, &key.material, request.provisioning);
+        let bring_up = unless_removed(&self.store, &name, &cx, bring_up);
+        match within(&cx, "create", LIMIT, bring_up).await {
+            Ok(times) => Ok(times),
+            Err(error) => Err(self.roll_back(work, error).await),
+        }
+    }
+
+    /// Checks all of a create that can be checked, and returns the plan: a line for each thing that
+    /// would be made or used. Makes nothing, here or in the cloud.
+    ///
+    /// # Errors
+    /// As [`Library::create`], but for what only a launch can tell.
+    pub async fn rehearse(&self, request: &CreateRequest) -> Result<Vec<String>, Error> {
+        let name: MachineName = request.name.parse()?;
+        let kind = self.kind(&request.driver)?;
+        if self.store.exists(&name) {
+            return Err(Error::AlreadyExists(request.name.clone()));
+        }
+        // A store that is not there yet has no id, and gets none.
+        let id = self.store.id()?;
+        let id = id.map_or_else(|| "new".to_owned(), |id| id.as_str().to_owned());
+        let base = self.base(&name, &request.swarm, id);
+        let mut driver = kind
+            .configure(&base, &request.options)
+            .map_err(Error::Configuration)?;
+        if !is_left_alone(&*driver) {
+            check_provisioning(request).await?;
+        }
+        if let plan @ KeyPlan::Copy { .. } = driver.key_plan() {
+            self.make_key(&plan).await?;
+        }
+        let cx = self.context();
+        driver.preflight(&cx).await.map_err(before_creation)?;
+        driver.rehearse(&cx).await.map_err(before_creation)
+    }
+
+    async fn bring_up(
+        &self,
+        work: &mut Work,
+        key: &KeyMaterial,
+        provisioning: Provisioning,
+    ) -> Result<CreateTimes, Error> {
+        let cx = &work.cx.clone();
+        let mut times = CreateTimes::default();
+        let mut phase = Phase::begin(cx, "launch");
+        work.machine
+            .driver
+            .create(key, cx)
+            .await
+            .map_err(while_creating)?;
+        self.save(work)?;
+        times.launch = phase.end();
+        if is_left_alone(&*work.machine.driver) {
+            return Ok(times);
+        }
+
+        loop {
+            let ended = match self.come_up(work, provisioning, cx, &mut times).await {
+                Err(Error::Driver(error)) if error.kind == DriverErrorKind::Capacity => error,
+                result => return result.map(|()| times),
+            };
+            phase = Phase::begin(cx, "launch");
+            let moved = work.machine.driver.relaunch(&ended, cx).await;
+            if !moved.map_err(Error::DriverCreate)? {
+                return Err(Error::Driver(ended));
+            }
+            self.save(work)?;
+            // Another host may get the address of the one that ended.
+            let _ = std::fs::remove_file(self.host_key_file(&work.machine.name));
+            times.launch += phase.end();
+        }
+    }
+
+    /// Waits until a launched machine can be logged in to, and sets it up.
+    async fn come_up(
+        &self,
+        work: &mut Work,
+        provisioning: Provisioning,
+        cx: &Cx,
+        times: &mut CreateTimes,
+    ) -> Result<(), Error> {
+        cx.say("Waiting for machine to be running, this may take a few minutes...");
+        let phase = Phase::begin(cx, "boot");
+        work.machine.driver.await_address(cx).await?;
+        self.save(work)?;
+        times.boot = phase.end();
+
+        cx.say("Detecting operating system of created instance...");
+        cx.say("Waiting for SSH to be available...");
+        let machine = &work.machine;
+        let begun = Phase::begin(cx, "ssh");
+        let coming_up = async {
+            let session = self.wait_for_login(machine, cx).await?;
+            let ssh = begun.end();
+            let begun = Phase::begin(cx, "docker");
+            self.set_up(machine, &session, provisioning, cx).await?;
+            Ok((ssh, begun.end()))
+        };
+        (times.ssh, times.docker) = self.while_it_lives(machine, cx, coming_up).await?;
+        Ok(())
+    }
+
+    /// Removes what a failed create has made, and says what it could not.
+    async fn roll_back(&self, work: Work, error: Error) -> Error {
+        let Work { machine, lock, cx } = work;
+        let left = match undo_machine(&*machine.driver, &cx).await {
+            Ok(report) => left(report),
+            Err(error) => vec![Left {
+                what: format!("whatever the journal of {} names", machine.name),
+                why: one_line(error),
+            }],
+        };
+        // A machine of which something is left keeps its directory, so that a later rm finds it.
+        if left.is_empty()
+            && let Err(error) = self.store.remove(lock)
+        {
+            cx.warn(one_line(error));
+        }
+        if left.is_empty() && matches!(error, Error::PreCreate(_)) {
+            return error;
+        }
+        Error::Create {
+            source: Box::new(error),
+            left,
+        }
+    }
+
+    fn host_options(&self, name: &MachineName, request: &CreateRequest) -> HostOptions {
+        let text = |path: &Path| path.display().to_string();
+        let file = |file| text(&self.store.file(name, file));
+        let certificates = &self.settings.certificates;
+        HostOptions {
+            engine_options: request.engine.clone(),
+            swarm_options: request.swarm.clone(),
+            auth_options: AuthOptions {
+                cert_dir: text(&certificates.directory),
+                ca_cert_path: text(&certificates.ca),
+                ca_private_key_path: text(&certificates.ca_key),
+                server_cert_path: file(MachineFile::Server),
+                server_key_path: file(MachineFile::ServerKey),
+                client_key_path: text(&certificates.client_key),
+                client_cert_path: text(&certificates.client),
+                server_cert_sans: Some(request.tls_sans.clone()),
+                store_path: text(&self.store.directory(name)),
+                ..AuthOptions::default()
+            },
+            hostname_override: request.hostname_override.clone(),
+            custom_install_script: request.custom_install_script.clone(),
+            ..HostOptions::default()
+        }
+    }
+}
+
+/// Whether somebody else looks after the engine: there is nothing to wait for, nothing to set up.
+fn is_left_alone(driver: &dyn Driver) -> bool {
+    matches!(driver.key_plan(), KeyPlan::Nothing) && driver.ssh().is_none()
+}
+
+/// Finds what would make provisioning fail, while there is nothing yet that would have to go again.
+async fn check_provisioning(request: &CreateRequest) -> Result<(), Error> {
+    let name = match request.hostname_override.as_str() {
+        "" => &request.name,
+        name => name,
+    };
+    let custom = Path::new(&request.custom_install_script);
+    let install = InstallSource::parse(&request.engine.install_url);
+    let scripts = match &install {
+        _ if !request.custom_install_script.is_empty() => vec![custom],
+        InstallSource::File(path) => vec![path.as_path()],
+        InstallSource::Url(_) => vec![],
+    };
+    machine_provision::check(&request.engine, name, &scripts)
+        .await
+        .map_err(|error| Error::Options(Box::new(error)))
+}
+
+/// Tells what kind of failure it is where nothing has been made yet.
+fn before_creation(error: DriverError) -> Error {
+    match error.kind {
+        DriverErrorKind::Configuration => Error::Configuration(error),
+        DriverErrorKind::Cancelled => Error::Driver(error),
+        _ => Error::PreCreate(error),
+    }
+}
+
+/// Tells what kind of failure it is where the driver was at work: some checks come with the first thing that is
+/// made, so that no other process can come in between.
+fn while_creating(error: DriverError) -> Error {
+    match error.kind {
+        DriverErrorKind::PreCreate => Error::PreCreate(error),
+        _ => Error::DriverCreate(error),
+    }
+}
+
+/// A part of a create, timed.
+struct Phase {
+    cx: Cx,
+    name: &'static str,
+    begun: (SystemTime, Duration),
+}
+
+impl Phase {
+    fn begin(cx: &Cx, name: &'static str) -> Self {
+        Self {
+            begun: (cx.ambient.now(), cx.ambient.monotonic()),
+            cx: cx.clone(),
+            name,
+        }
+    }
+
+    fn end(self) -> Duration {
+        let took = self.cx.ambient.monotonic().saturating_sub(self.begun.1);
+        self.cx
+            .ended(SpanKind::Phase, self.name, self.begun, SpanOutcome::Ok);
+        took
+    }
+}

@@ -1,0 +1,235 @@
+//! `provision`, `regenerate-certs`, `upgrade`, and the last part of `create`: an engine that
+//! answers over TLS.
+
+use std::path::Path;
+use std::time::Duration;
+
+use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until};
+use machine_provision::{Certificates, InstallSource, Plan, Report};
+use machine_ssh::Session;
+use machine_tls::Issued;
+use machine_types::DOCKER_PORT;
+
+use crate::list::one_line;
+use crate::machine::{Machine, Work};
+use crate::{Error, Library};
+
+/// How long a restarted engine may take to answer. It loads its containers and its network first.
+const ENGINE: Duration = Duration::from_secs(90);
+
+/// What one run of provisioning does besides what the machine's record says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Provisioning {
+    /// `--open-firewall`: a firewall of the machine that hides the engine's port lets it through from
+    /// now on. Else it is only named, where the engine cannot be reached.
+    pub open_firewall: bool,
+    /// Whether the machine gets a new certificate even where the one it has is fine.
+    pub(crate) new_certificate: bool,
+}
+
+impl Provisioning {
+    /// Makes it out of `--open-firewall`.
+    pub fn new(open_firewall: bool) -> Self {
+        Self {
+            open_firewall,
+            new_certificate: false,
+        }
+    }
+}
+
+/// A machine's plan, and the certificate in it that the machine does not own yet.
+struct Planned {
+    plan: Plan,
+    server: Issued,
+}
+
+impl Library {
+    /// Provisions a machine again: changes what differs, and restarts the engine only if something did.
+    ///
+    /// # Errors
+    /// SSH, the machine's own failures, or an engine that does not answer.
+    pub async fn provision(&self, name: &str, provisioning: Provisioning) -> Result<(), Error> {
+        let Work { machine, cx, .. } = &self.open_for_work(name).await?;
+        cx.say("Waiting for SSH to be available...");
+        let session = self.first_login(machine, cx).await?;
+        self.set_up(machine, &session, provisioning, cx).await
+    }
+
+    /// Issues a new server certificate for a machine and puts it there. With `client_certs`, a new
+    /// client certificate first.
+    ///
+    /// # Errors
+    /// As [`Library::provision`]. Until the machine has the new certificate, the old one counts too.
+    pub async fn regenerate_certificates(
+        &self,
+        name: &str,
+        client_certs: bool,
+    ) -> Result<(), Error> {
+        let Work { machine, cx, .. } = &self.open_for_work(name).await?;
+        refuse_custom(machine)?;
+        if client_certs {
+            cx.say("Regenerating local certificates");
+            self.renew_client_certificate(cx).await?;
+        }
+        cx.say("Waiting for SSH to be available...");
+        let session = self.first_login(machine, cx).await?;
+        let provisioning = Provisioning {
+            new_certificate: true,
+            ..Provisioning::default()
+        };
+        self.set_up(machine, &session, provisioning, cx).await
+    }
+
+    /// Moves a machine's engine to the newest release, or to the one asked for, and remembers which
+    /// that was.
+    ///
+    /// # Errors
+    /// As [`Library::provision`].
+    pub async fn upgrade(&self, name: &str, engine_version: Option<String>) -> Result<(), Error> {
+        let mut work = self.open_for_work(name).await?;
+        refuse_custom(&work.machine)?;
+        let engine = &mut work.machine.record.host_options.engine_options;
+        engine.engine_version = engine_version.unwrap_or_default();
+        let Work { machine, cx, .. } = &work;
+        cx.say("Waiting for SSH to be available...");
+        let session = self.first_login(machine, cx).await?;
+        self.prepare_certificates(machine, cx).await?;
+        cx.say("Upgrading docker...");
+        let Planned { plan, server } = self.plan(machine, Provisioning::default())?;
+        let report = machine_provision::upgrade(&session, &plan, cx)
+            .await
+            .map_err(|error| Error::Provision(Box::new(error)))?;
+        self.adopt_certificates(machine, &server, cx).await?;
+        self.check_engine(machine, &report, cx).await?;
+        self.save(&mut work)
+    }
+
+    /// Sets an engine up over a session that is there, and checks it from here.
+    pub(crate) async fn set_up(
+        &self,
+        machine: &Machine,
+        session: &Session,
+        provisioning: Provisioning,
+        cx: &Cx,
+    ) -> Result<(), Error> {
+        cx.say("Detecting the provisioner...");
+        self.prepare_certificates(machine, cx).await?;
+        let options = &machine.record.host_options;
+        if !options.custom_install_script.is_empty() {
+            let script = Path::new(&options.custom_install_script);
+            let name = machine.name.as_str();
+            let host = host_name_of(machine);
+            machine_provision::run_custom_script(session, name, host, script, cx)
+                .await
+                .map_err(|error| Error::Provision(Box::new(error)))?;
+            return self.copy_shared_certificates(machine, cx).await;
+        }
+        let Planned { plan, server } = self.plan(machine, provisioning)?;
+        let report = machine_provision::provision(session, &plan, cx)
+            .await
+            .map_err(|error| Error::Provision(Box::new(error)))?;
+        self.adopt_certificates(machine, &server, cx).await?;
+        self.check_engine(machine, &report, cx).await
+    }
+
+    /// Brings the shared certificates up to date, and has the machine's directory trust them beside those that
+    /// its engine may go on with.
+    async fn prepare_certificates(&self, machine: &Machine, cx: &Cx) -> Result<(), Error> {
+        self.renew_shared_certificates(cx).await?;
+        cx.say("Copying certs to the local machine directory...");
+        self.trust_shared_authorities(machine)
+    }
+
+    /// Makes the certificates that the engine now goes by the machine's own, the client's among them: the engine
+    /// may not have taken that one before.
+    async fn adopt_certificates(
+        &self,
+        machine: &Machine,
+        server: &Issued,
+        cx: &Cx,
+    ) -> Result<(), Error> {
+        self.copy_shared_certificates(machine, cx).await?;
+        self.keep_server_certificate(machine, server)
+    }
+
+    fn plan(&self, machine: &Machine, provisioning: Provisioning) -> Result<Planned, Error> {
+        let name = machine.name.to_string();
+        let address = machine
+            .driver
+            .saved_address()
+            .ok_or_else(|| Error::NoAddress(name.clone()))?;
+        let server = self.server_certificate(machine, &address, provisioning.new_certificate)?;
+        let auth = &machine.record.host_options.auth_options;
+        let engine = machine.record.host_options.engine_options.clone();
+        let engine_version = engine.engine_version.clone();
+        let plan = Plan {
+            hostname: host_name_of(machine).to_owned(),
+            machine: name,
+            provider: machine.driver.name().to_owned(),
+            engine_port: machine
+                .driver
+                .docker_url()
+                .map_or(DOCKER_PORT, |url| url.port),
+            ipv6: address.contains(':'),
+            engine_version: Some(engine_version).filter(|version| !version.is_empty()),
+            install: InstallSource::parse(&engine.install_url),
+            fetch: self.fetch.clone(),
+            engine,
+            certificates: Certificates {
+                ca: self.store.read_text(auth.ca_cert_path.as_ref())?,
+                server: server.certificate.clone(),
+                key: server.key.clone(),
+            },
+            open_firewall: provisioning.open_firewall,
+        };
+        Ok(Planned { plan, server })
+    }
+
+    /// Waits until the engine answers over TLS, with the machine's own certificate.
+    async fn check_engine(&self, machine: &Machine, report: &Report, cx: &Cx) -> Result<(), Error> {
+        cx.say("Checking connection to Docker...");
+        let url = machine
+            .driver
+            .docker_host()
+            .ok_or_else(|| Error::NoAddress(machine.name.to_string()))?;
+        let policy =
+            WaitPolicy::backing_off(Duration::from_millis(20), Duration::from_secs(2), ENGINE);
+        let waited = wait_until(cx, "docker", policy, async || {
+            match self.dial(machine, &url, cx).await {
+                Ok(()) => Ok(Look::Ready(())),
+                Err(Error::Dial(error)) if error.is_silence() => Ok(Look::Pending(one_line(error))),
+                Err(error) => Err(error),
+            }
+        });
+        let reason = match waited.await {
+            Ok(()) => {
+                cx.say("Docker is up and running!");
+                return Ok(());
+            }
+            Err(WaitError::Cancelled(reason)) => return Err(Error::Cancelled(reason)),
+            Err(WaitError::TimedOut { last, .. }) => last,
+            Err(WaitError::Failed(error)) => one_line(error),
+        };
+        Err(Error::EngineSilent {
+            host: url,
+            reason,
+            firewall: report.firewall.clone(),
+        })
+    }
+}
+
+/// The name that the machine's host is to have; longer ones are shortened on their way.
+fn host_name_of(machine: &Machine) -> &str {
+    match machine.record.host_options.hostname_override.as_str() {
+        "" => machine.name.as_str(),
+        name => name,
+    }
+}
+
+fn refuse_custom(machine: &Machine) -> Result<(), Error> {
+    let script = &machine.record.host_options.custom_install_script;
+    match script.is_empty() {
+        true => Ok(()),
+        false => Err(Error::CustomScript(machine.name.to_string())),
+    }
+}

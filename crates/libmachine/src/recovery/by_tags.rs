@@ -1,0 +1,310 @@
+//! A machine of which nothing on the disk tells: what the tags of the cloud's resources say of it.
+//!
+//! Its configuration and its journal are gone or broken. What carries this store's tag and the machine's
+//! name is the machine's; it is looked for wherever another machine of the store is, and where the
+//! environment points. Nothing is concluded from nothing: where no tag tells, the machine stays.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use machine_driver::{DriverError, LeftBehind, Options, OwnedBy};
+use machine_ops::{Cx, Entry, JournalError, Phase, Resource, UndoOrder, UndoReport};
+use machine_store::StoreId;
+use machine_types::{MachineName, SwarmOptions};
+
+use crate::list::one_line;
+use crate::machine::Machine;
+use crate::recovery::prune::{Opened, Place, age, distinct};
+use crate::recovery::rollback::{describe, undo_in_time};
+use crate::{Error, Left, Library};
+
+/// How long EC2 may not show an instance whose key pair it shows (EC2 API Reference, "Eventual
+/// consistency").
+const CONSISTENCY_WINDOW: Duration = Duration::from_secs(300);
+
+/// What the tags tell of a machine.
+#[derive(Default)]
+pub(crate) struct Traces {
+    /// What is the machine's, and who can remove it.
+    found: Vec<(Place, Vec<Resource>)>,
+    /// Where there may be more: a place that could not be asked, a name that proves nothing.
+    pub(crate) uncertain: Vec<Left>,
+    /// Where there is nothing, and why.
+    nothing: Vec<Left>,
+}
+
+impl Traces {
+    /// Whether there is something, and nothing besides.
+    pub(crate) fn are_complete(&self) -> bool {
+        !self.found.is_empty() && self.uncertain.is_empty()
+    }
+
+    /// Whether nobody tells of anything.
+    pub(crate) fn are_none(&self) -> bool {
+        self.found.is_empty() && self.uncertain.is_empty()
+    }
+
+    /// Says where was looked in vain.
+    pub(crate) fn in_vain(self) -> Vec<Left> {
+        self.uncertain.into_iter().chain(self.nothing).collect()
+    }
+
+    /// Undoes what was found. With `on_record` it is written into the journal of the context first.
+    pub(crate) async fn undo(&mut self, on_record: bool, cx: &Cx) -> UndoReport<DriverError> {
+        let mut report = UndoReport {
+            gone: 0,
+            left: Vec::new(),
+        };
+        for (place, mut resources) in std::mem::take(&mut self.found) {
+            if on_record {
+                let recorded = resources.into_iter().map(|found| put_on_record(found, cx));
+                resources = recorded.collect();
+            }
+            let undone = undo_in_time(&*place.driver, resources, cx).await;
+            report.gone += undone.gone;
+            report.left.extend(undone.left);
+        }
+        report
+    }
+}
+
+/// A machine to look for.
+pub(crate) struct Sought<'a> {
+    pub(crate) name: &'a MachineName,
+    /// Whether it is a tombstone's: a machine of that name is another one then.
+    pub(crate) is_buried: bool,
+    /// Its own driver, where its configuration tells.
+    pub(crate) own: Option<Opened>,
+    /// Places that the environment names.
+    pub(crate) environment: &'a [(&'static str, Options)],
+}
+
+/// The other machines of the store.
+struct Others {
+    opened: Vec<Opened>,
+    /// Those of which nobody knows what they own.
+    unread: Vec<MachineName>,
+}
+
+impl Library {
+    /// Looks for what the tags say is a machine's: where the others are, where the environment points, and
+    /// where its own driver is. Touches nothing.
+    pub(crate) async fn traces(&self, sought: Sought<'_>) -> Traces {
+        let name = sought.name;
+        match self.look_for(sought).await {
+            Ok(traces) => traces,
+            Err(error) => Traces {
+                uncertain: vec![whatever_was_made_for(name, one_line(error))],
+                ..Traces::default()
+            },
+        }
+    }
+
+    /// Undoes a machine whose journal cannot be read: what its configuration names, and what the tags tell. Returns
+    /// besides what nobody can be certain of without the journal.
+    pub(crate) async fn undo_without_journal(
+        &self,
+        machine: Machine,
+        is_buried: bool,
+        environment: &[(&'static str, Options)],
+        broken: JournalError,
+        cx: &Cx,
+    ) -> (UndoReport<DriverError>, Vec<Left>) {
+        let name = &machine.name;
+        let own = self.open_record(name.clone(), machine.record).ok();
+        let own = own.map(|machine| Opened {
+            driver: machine.driver,
+            entries: Vec::new(),
+        });
+        let driver = machine.driver;
+        // Looked for first: a young key pair tells of an instance that is not shown yet.
+        let sought = Sought {
+            name,
+            is_buried,
+            own,
+            environment,
+        };
+        let mut traces = self.traces(sought).await;
+        let mut report = undo_in_time(&*driver, driver.saved_resources(), cx).await;
+        let by_tags = traces.undo(false, cx).await;
+        report.gone += by_tags.gone;
+        report.left.extend(by_tags.left);
+        let mut uncertain = traces.uncertain;
+        if driver.owner_tag().is_none() {
+            uncertain.push(whatever_was_made_for(name, one_line(broken)));
+        }
+        (report, uncertain)
+    }
+
+    async fn look_for(&self, sought: Sought<'_>) -> Result<Traces, Error> {
+        let name = sought.name;
+        let but = (!sought.is_buried).then_some(name);
+        let mut traces = Traces::default();
+        let Some(store_id) = self.store.id()? else {
+            let why = "the store has no id to look for".to_owned();
+            traces.nothing.push(whatever_was_made_for(name, why));
+            return Ok(traces);
+        };
+        let others = self.others(but).await?.opened.into_iter();
+        let here = self.of_environment(name, sought.environment);
+        let places = distinct(sought.own.into_iter().chain(others).chain(here));
+        if places.is_empty() {
+            let why = "nobody says where to look: no other machine, and neither $AWS_DEFAULT_REGION nor $AWS_ENDPOINT";
+            traces
+                .nothing
+                .push(whatever_was_made_for(name, why.to_owned()));
+        }
+        let mut listed = Vec::new();
+        for place in places {
+            let answer = self.ask(&place, &store_id, name).await;
+            listed.push((place, answer));
+        }
+        // Read after the clouds were asked: a create puts itself on record before it launches, so what has been
+        // seen of it is known here.
+        let others = self.others(but).await?;
+        let owned: HashSet<String> = others.opened.iter().flat_map(Opened::keys).collect();
+        let mut seen = HashSet::new();
+        for (place, answer) in listed {
+            let region = &place.scope.region;
+            let mut items = match answer {
+                Ok(items) => items,
+                Err(error) => {
+                    let why = format!("{region}: {}", one_line(error));
+                    traces.uncertain.push(whatever_was_made_for(name, why));
+                    continue;
+                }
+            };
+            items.retain(|item| is_its(item, name, &owned));
+            if items.is_empty() {
+                let why = format!("nothing in {region} carries this store's tag and that name");
+                traces.nothing.push(whatever_was_made_for(name, why));
+            }
+            if self.may_have_more(&items) {
+                let why = format!(
+                    "{region} has its key pair, and may not show its instance yet: try again in five minutes"
+                );
+                traces.uncertain.push(whatever_was_made_for(name, why));
+                continue;
+            }
+            items.retain(|item| seen.insert(item.resource.id.clone()));
+            if let Some(unread) = others.unread.first() {
+                let (certain, uncertain): (Vec<_>, _) = items
+                    .into_iter()
+                    .partition(|item| item.is_named_by_key_pair);
+                items = certain;
+                traces.uncertain.extend(uncertain.iter().map(|item| Left {
+                    what: describe(&item.resource),
+                    why: format!(
+                        "nothing but its tag Name says that it is {name}'s: it may be {unread}'s, which cannot be read"
+                    ),
+                }));
+            }
+            let resources: Vec<Resource> = items.into_iter().map(|item| item.resource).collect();
+            if !resources.is_empty() {
+                traces.found.push((place, resources));
+            }
+        }
+        Ok(traces)
+    }
+
+    /// Asks a place for all that carries this store's tag.
+    async fn ask(
+        &self,
+        place: &Place,
+        store_id: &StoreId,
+        name: &MachineName,
+    ) -> Result<Vec<LeftBehind>, Error> {
+        let owner = OwnedBy {
+            store: Some(store_id.as_str()),
+            tags: &[],
+            account: place.scope.account.as_deref(),
+        };
+        let (kind, cx) = (self.kind(place.driver.name())?, self.context_about(name));
+        Ok(kind.left_behind(&*place.driver, owner, &cx).await?)
+    }
+
+    /// Whether there is nothing but what is made before all else, and that only just now.
+    fn may_have_more(&self, items: &[LeftBehind]) -> bool {
+        let now = self.ambient.now();
+        let first = |item: &LeftBehind| {
+            item.resource.intent.undo == UndoOrder::First
+                && age(now, item.created) < CONSISTENCY_WINDOW
+        };
+        !items.is_empty() && items.iter().all(first)
+    }
+
+    /// Opens all machines but one that can be opened. One of another binary's driver carries no tag of ours.
+    async fn others(&self, but: Option<&MachineName>) -> Result<Others, Error> {
+        let (mut opened, mut unread) = (Vec::new(), Vec::new());
+        for other in self.store.names()? {
+            if Some(&other) == but {
+                continue;
+            }
+            let driver = self.driver_of(other.as_str()).await;
+            let entries = self.store.entries(&other);
+            if driver.is_err() || entries.is_err() {
+                unread.push(other);
+            }
+            if let Ok(Some(driver)) = driver {
+                let entries = entries.unwrap_or_default();
+                opened.push(Opened { driver, entries });
+            }
+        }
+        Ok(Others { opened, unread })
+    }
+
+    /// Makes the drivers of the places that the environment names.
+    fn of_environment(
+        &self,
+        name: &MachineName,
+        environment: &[(&'static str, Options)],
+    ) -> Vec<Opened> {
+        let base = self.base(name, &SwarmOptions::default(), String::new());
+        environment
+            .iter()
+            .filter_map(|(driver, options)| self.kind(driver).ok()?.configure(&base, options).ok())
+            .map(|driver| Opened {
+                driver,
+                entries: Vec::new(),
+            })
+            .collect()
+    }
+}
+
+/// Whether something is the machine's, and no other's of the store: the name that it carries may be a
+/// tag that users set as they like.
+fn is_its(item: &LeftBehind, name: &MachineName, owned: &HashSet<String>) -> bool {
+    let resource = &item.resource;
+    let is_owned = owned.contains(&resource.intent.key)
+        || resource.id.as_ref().is_some_and(|id| owned.contains(id));
+    item.machine == name.as_str() && !is_owned
+}
+
+/// Writes into the journal what was found. Where the disk refuses, this process remembers it.
+fn put_on_record(found: Resource, cx: &Cx) -> Resource {
+    let step = cx.ambient.random() >> 1;
+    let entry = |phase| Entry {
+        step,
+        name: found.name.clone(),
+        at: found.at,
+        phase,
+    };
+    let intent = found.intent.clone();
+    let (id, account) = (found.id.clone(), found.intent.scope.account.clone());
+    for phase in [Phase::Intent { intent }, Phase::Made { id, account }] {
+        if let Err(error) = cx.journal.append(&entry(phase)) {
+            cx.debug(one_line(error));
+        }
+    }
+    Resource {
+        step: Some(step),
+        ..found
+    }
+}
+
+fn whatever_was_made_for(name: &MachineName, why: String) -> Left {
+    Left {
+        what: format!("whatever was made for {name}"),
+        why,
+    }
+}

@@ -1,0 +1,9 @@
+//! Removing machines, rolling back creates, pruning what no machine owns.
+
+pub(crate) mod by_tags;
+pub(crate) mod journal;
+pub(crate) mod prune;
+pub(crate) mod removal_request;
+pub(crate) mod remove;
+pub(crate) mod rollback;
+pub(crate) mod tombstones;

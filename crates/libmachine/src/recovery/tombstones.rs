@@ -1,0 +1,134 @@
+//! What `rm` could not settle, kept on record until somebody can.
+
+use std::time::Duration;
+
+use machine_ops::{Entry, Intent, Journal as _, Phase};
+use machine_store::{MachineRecord, StoreError, Tombstone};
+use machine_types::{HostOptions, MachineName};
+use serde_json::json;
+
+use crate::list::one_line;
+use crate::machine::Machine;
+use crate::recovery::journal::Remembering;
+use crate::recovery::rollback::{left, undo_machine};
+use crate::{Error, Left, Library};
+
+/// How long `create` and `rm` look after old tombstones, in all.
+const IN_PASSING: Duration = Duration::from_secs(2);
+
+impl Library {
+    /// Tries, for two seconds at most, to settle what earlier removals left. It never fails the
+    /// command in whose passing it happens.
+    pub(crate) async fn settle_in_passing(&self) {
+        let settled = tokio::time::timeout(IN_PASSING, self.settle_tombstones()).await;
+        if settled.is_err() {
+            self.context().debug("tombstones: the time of 2 s is over");
+        }
+    }
+
+    /// Tries to settle every tombstone, and returns what is still left.
+    pub(crate) async fn settle_tombstones(&self) -> Vec<Left> {
+        let cx = self.context();
+        let tombstones = match self.store.tombstones() {
+            Ok(tombstones) => tombstones,
+            Err(error) => {
+                cx.debug(one_line(error));
+                return Vec::new();
+            }
+        };
+        let mut unsettled = Vec::new();
+        for tombstone in &tombstones {
+            match self.settle(tombstone).await {
+                Ok(left) => unsettled.extend(left),
+                Err(error) => unsettled.push(unopened(tombstone, error)),
+            }
+        }
+        unsettled
+    }
+
+    async fn settle(&self, tombstone: &Tombstone) -> Result<Vec<Left>, Error> {
+        let Some(_lock) = self.store.try_lock_tombstone(tombstone)? else {
+            // Somebody else is at it, or it is settled.
+            return Ok(Vec::new());
+        };
+        let Some(machine) = self.open_tombstone(tombstone)? else {
+            return Ok(Vec::new());
+        };
+        let cx = self.context_over(
+            tombstone.name(),
+            Remembering::over(self.store.tombstone_journal(tombstone)),
+        );
+        let left = match undo_machine(&*machine.driver, &cx).await {
+            Ok(report) => left(report),
+            Err(broken) => {
+                let undone = self.undo_without_journal(machine, true, &[], broken, &cx);
+                let (report, uncertain) = undone.await;
+                left(report).into_iter().chain(uncertain).collect()
+            }
+        };
+        if left.is_empty() {
+            self.store.remove_tombstone(tombstone)?;
+            cx.say(format!("Settled what was left of {}", tombstone.name()));
+        }
+        Ok(left)
+    }
+
+    /// Opens the machine that a tombstone keeps; where its configuration is broken, going by its journal.
+    /// `None` where there is nothing for this binary to do: the driver is not one of its own, or
+    /// nothing is on record, as once somebody else has settled it.
+    pub(crate) fn open_tombstone(&self, tombstone: &Tombstone) -> Result<Option<Machine>, Error> {
+        let name = tombstone.name();
+        let record = self.store.tombstone_record(tombstone);
+        let opened = record
+            .map_err(Error::from)
+            .and_then(|record| self.open_record(name.clone(), record));
+        let error = match opened {
+            Err(Error::StoredDriver { .. }) => return Ok(None),
+            Err(error) => error,
+            Ok(machine) => return Ok(Some(machine)),
+        };
+        let intents = intents(self.store.tombstone_journal(tombstone).entries()?);
+        match self.record_of(name, &intents) {
+            Some(record) => self.open_record(name.clone(), record).map(Some),
+            None if matches!(error, Error::Store(StoreError::ConfigMissing { .. })) => Ok(None),
+            None => Err(error),
+        }
+    }
+
+    /// Makes a record out of a machine's journal, where its configuration is broken: the place of
+    /// its resources is all that an undo needs. Credentials then come from the environment.
+    pub(crate) fn record_by_journal(&self, name: &MachineName) -> Option<MachineRecord> {
+        let intents = intents(self.store.entries(name).ok()?);
+        self.record_of(name, &intents)
+    }
+
+    /// The one driver that makes anything is asked to load the place; others have no journal.
+    fn record_of(&self, name: &MachineName, intents: &[Intent]) -> Option<MachineRecord> {
+        let scope = &intents.first()?.scope;
+        let driver = json!({
+            "MachineName": name.as_str(),
+            "Region": scope.region,
+            "Endpoint": scope.endpoint,
+        });
+        let options = HostOptions::default();
+        Some(MachineRecord::new(name, "amazonec2", driver, options))
+    }
+}
+
+/// Says that a tombstone cannot be made out.
+pub(crate) fn unopened(tombstone: &Tombstone, error: Error) -> Left {
+    Left {
+        what: format!("whatever was made for {}", tombstone.name()),
+        why: one_line(error),
+    }
+}
+
+fn intents(entries: Vec<Entry>) -> Vec<Intent> {
+    let phases = entries.into_iter().map(|entry| entry.phase);
+    phases
+        .filter_map(|phase| match phase {
+            Phase::Intent { intent } => Some(intent),
+            _ => None,
+        })
+        .collect()
+}

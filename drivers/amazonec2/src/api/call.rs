@@ -1,0 +1,355 @@
+//! One call of EC2: traced, its throttling waited out, its error put into words.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::operation::RequestId;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use machine_ops::{
+    Cx, Event, Look, Span, SpanKind, SpanOutcome, WaitError, WaitPolicy, wait_until_ready,
+};
+
+use crate::api::client::Api;
+use crate::api::codes;
+use crate::api::fresh::is_not_yet_known;
+
+/// A wait for EC2's bucket that a user would otherwise take for a hang.
+const WORTH_TELLING: Duration = Duration::from_secs(5);
+
+/// A call that did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// The service answered with an error.
+    #[error(
+        "{action} in region {region} was refused: {message} ({code}{})",
+        request(request_id)
+    )]
+    Refused {
+        action: &'static str,
+        region: String,
+        code: String,
+        message: String,
+        request_id: Option<String>,
+        status: u16,
+    },
+    /// There was no answer, or none that makes sense: the call may have been obeyed.
+    #[error("{action} in region {region} got no answer{}", at(endpoint))]
+    NoAnswer {
+        action: &'static str,
+        region: String,
+        endpoint: String,
+        #[source]
+        source: BoxError,
+    },
+    /// There are no credentials to sign the call with.
+    #[error("there are no AWS credentials for {action} in region {region}")]
+    NoCredentials {
+        action: &'static str,
+        region: String,
+        #[source]
+        source: BoxError,
+    },
+    /// The operation was cancelled while the call waited for its turn.
+    #[error("{action} was cancelled by {reason}")]
+    Cancelled {
+        action: &'static str,
+        reason: &'static str,
+    },
+}
+
+fn request(id: &Option<String>) -> String {
+    id.as_ref()
+        .map(|id| format!(", request {id}"))
+        .unwrap_or_default()
+}
+
+fn at(endpoint: &str) -> String {
+    if endpoint.is_empty() {
+        String::new()
+    } else {
+        format!(" from {endpoint}")
+    }
+}
+
+impl CallError {
+    /// Returns the service's code, empty where there was no answer.
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Refused { code, .. } => code,
+            _ => "",
+        }
+    }
+
+    /// Tells whether the call may have been obeyed all the same.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        match self {
+            Self::Refused { code, status, .. } => codes::is_ambiguous(code, *status),
+            Self::NoAnswer { .. } => true,
+            Self::NoCredentials { .. } | Self::Cancelled { .. } => false,
+        }
+    }
+
+    /// Tells whether the service judged the request itself, and not just who asks or how often.
+    pub(crate) fn is_verdict(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if !codes::is_throttling(code))
+            && !self.is_ambiguous()
+            && !self.is_denied()
+            // Said before EC2 looks for the client token, by a part of it that lags behind.
+            && !is_not_yet_known(self)
+    }
+
+    /// Tells whether the thing that was asked about does not exist.
+    pub(crate) fn is_not_found(&self) -> bool {
+        let code = self.code();
+        code.ends_with(".NotFound") || code.ends_with(".Malformed")
+    }
+
+    /// Tells whether the service refused for want of permission or of good credentials.
+    pub(crate) fn is_denied(&self) -> bool {
+        codes::is_denied(self.code()) || matches!(self, Self::NoCredentials { .. })
+    }
+}
+
+/// Counts the attempts of a call; the SDK tells nobody.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Probe(Arc<AtomicU32>);
+
+impl Intercept for Probe {
+    fn name(&self) -> &'static str {
+        "attempts"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Api {
+    /// Asks something: as [`Api::call`], and given up at once when the operation is cancelled.
+    pub(crate) async fn ask<O, E, F, Fut>(
+        &self,
+        cx: &Cx,
+        action: &'static str,
+        send: F,
+    ) -> Result<O, CallError>
+    where
+        O: RequestId,
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+        F: Fn(Probe) -> Fut,
+        Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let answer = cx.cancel.or(self.call(cx, action, send)).await;
+        answer.unwrap_or_else(|reason| Err(CallError::Cancelled { action, reason }))
+    }
+
+    /// Makes a call, again and again while EC2 says that there are too many.
+    ///
+    /// `send` makes the call afresh with the probe as its interceptor. A call that was sent is
+    /// waited for, whatever is cancelled meanwhile: its answer says what was made.
+    pub(crate) async fn call<O, E, F, Fut>(
+        &self,
+        cx: &Cx,
+        action: &'static str,
+        send: F,
+    ) -> Result<O, CallError>
+    where
+        O: RequestId,
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+        F: Fn(Probe) -> Fut,
+        Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    {
+        let begun = cx.ambient.monotonic();
+        let patient = !self.throttle_patience.is_zero();
+        let mut turn = match patient {
+            true => self.pace.turn(cx, action).await,
+            false => None,
+        };
+        if let Some(wait) = turn
+            && let Err(WaitError::Cancelled(reason)) = pause(cx, action, wait).await
+        {
+            return Err(CallError::Cancelled { action, reason });
+        }
+        let mut refusals = 0;
+        loop {
+            let result = self.once(cx, action, &send).await;
+            let waited = cx.ambient.monotonic().saturating_sub(begun);
+            let is_throttled = matches!(&result, Err(error) if codes::is_throttling(error.code()));
+            if !is_throttled || waited >= self.throttle_patience {
+                if turn.is_some() && !is_throttled {
+                    self.pace.served(cx, action).await;
+                }
+                return result;
+            }
+            turn = self.pace.refused(cx, action, turn.is_some()).await;
+            let wait = turn.unwrap_or_else(|| backoff(cx, refusals));
+            if pause(cx, action, wait).await.is_err() {
+                return result;
+            }
+            refusals += 1;
+        }
+    }
+
+    async fn once<O, E, F, Fut>(
+        &self,
+        cx: &Cx,
+        action: &'static str,
+        send: &F,
+    ) -> Result<O, CallError>
+    where
+        O: RequestId,
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+        F: Fn(Probe) -> Fut,
+        Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
+    {
+        // A metadata service that is slow must not use up the call's own time.
+        if let Err(error) = self.keys.load(cx.ambient.now()).await {
+            return Err(CallError::NoCredentials {
+                action,
+                region: self.region.clone(),
+                source: error.into(),
+            });
+        }
+        let probe = Probe::default();
+        let (started, begun) = (cx.ambient.now(), cx.ambient.monotonic());
+        // The SDK's futures have tens of kilobytes, and a create has dozens of them.
+        let answer = Box::pin(send(probe.clone())).await;
+        let request_id = match &answer {
+            Ok(output) => output.request_id().map(str::to_owned),
+            Err(error) => error.request_id().map(str::to_owned),
+        };
+        let result = answer.map_err(|error| self.explain(action, error, request_id.clone()));
+        let mut fields = std::collections::BTreeMap::new();
+        fields.insert("attempts", probe.0.load(Ordering::Relaxed).to_string());
+        fields.insert("region", self.region.clone());
+        if let Some(id) = request_id {
+            fields.insert("request_id", id);
+        }
+        cx.events.emit(Event::Ended(Span {
+            kind: SpanKind::Api,
+            name: action.to_owned(),
+            started,
+            took: cx.ambient.monotonic().saturating_sub(begun),
+            outcome: match &result {
+                Ok(_) => SpanOutcome::Ok,
+                Err(error) if error.code().is_empty() => SpanOutcome::Failed("no-answer".into()),
+                Err(error) => SpanOutcome::Failed(error.code().to_owned()),
+            },
+            fields,
+        }));
+        result
+    }
+
+    fn explain<E>(
+        &self,
+        action: &'static str,
+        error: SdkError<E, HttpResponse>,
+        request_id: Option<String>,
+    ) -> CallError
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        let region = self.region.clone();
+        if let SdkError::ServiceError(answer) = &error
+            && let Some(code) = answer.err().code()
+        {
+            return CallError::Refused {
+                action,
+                region,
+                code: code.to_owned(),
+                message: readable(answer.err().message().unwrap_or("no reason given")),
+                request_id,
+                status: answer.raw().status().as_u16(),
+            };
+        }
+        // Without a code it is no answer of EC2's, but of something on the way to it.
+        if without_credentials(&error) {
+            let source = error.into_source().unwrap_or_else(Into::into);
+            return CallError::NoCredentials {
+                action,
+                region,
+                source,
+            };
+        }
+        let source = error.into_source().unwrap_or_else(Into::into);
+        CallError::NoAnswer {
+            action,
+            region,
+            endpoint: self.endpoint.clone(),
+            source,
+        }
+    }
+}
+
+/// Returns how long a throttled call waits where there is no queue to take its turn in: half a second at
+/// first, 15 at last, and half of it left to chance, so that many processes spread out.
+fn backoff(cx: &Cx, refusals: i32) -> Duration {
+    let longest = (0.5 * 1.6f64.powi(refusals.min(20))).min(15.0);
+    let chance = (cx.ambient.random() >> 11) as f64 / (1u64 << 53) as f64;
+    Duration::from_secs_f64(longest * (1.0 - 0.5 * chance))
+}
+
+/// Waits before a call that EC2 throttles.
+async fn pause(
+    cx: &Cx,
+    action: &str,
+    wait: Duration,
+) -> Result<(), WaitError<std::convert::Infallible>> {
+    if wait >= WORTH_TELLING {
+        cx.say(format!(
+            "EC2 throttles {action}: its turn is in {} s",
+            wait.as_secs()
+        ));
+    }
+    let what = format!("{action} to be no longer throttled");
+    let mut waited = wait.is_zero();
+    let paused = wait_until_ready(cx, &what, WaitPolicy::every(wait, wait * 2), || {
+        let over = std::mem::replace(&mut waited, true);
+        async move {
+            Ok(if over {
+                Look::Ready(())
+            } else {
+                Look::Pending("throttled".into())
+            })
+        }
+    });
+    match paused.await {
+        // A computer that has too much to do: the pause was over before it began.
+        Err(WaitError::TimedOut { .. }) => Ok(()),
+        paused => paused,
+    }
+}
+
+fn without_credentials(error: &(dyn StdError + 'static)) -> bool {
+    let mut link = Some(error);
+    while let Some(error) = link {
+        if error.is::<aws_credential_types::provider::error::CredentialsError>() {
+            return true;
+        }
+        link = error.source();
+    }
+    false
+}
+
+/// Leaves out what only AWS can read: the encoded part of a refusal is a kilobyte of base64.
+pub(crate) fn readable(message: &str) -> String {
+    let plain = message
+        .split(" Encoded authorization failure message")
+        .next()
+        .unwrap_or(message);
+    plain.trim().to_owned()
+}

@@ -1,0 +1,286 @@
+//! The EC2 client of one machine, built by hand from what is needed and at the first call.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_sdk_ec2::config::retry::RetryConfig;
+use aws_sdk_ec2::config::timeout::TimeoutConfig;
+use aws_sdk_ec2::config::{
+    BehaviorVersion, Region, SharedHttpClient, StalledStreamProtectionConfig,
+};
+use machine_ops::Scope;
+
+use crate::api::credentials::Keys;
+use crate::api::environment::Environment;
+use crate::api::http::Http;
+use crate::api::rate_limit::Pace;
+use crate::api::retry::NoRetry;
+use crate::config::saved::Saved;
+
+/// How long a connection may take to come up; EC2's endpoints are in the same region as a rule.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How long one attempt may take: a RunInstances answers within seconds, or something is wrong.
+const ATTEMPT: Duration = Duration::from_secs(12);
+
+/// How long throttling is waited out: 1200 launches through EC2's bucket of 5 and 2/s.
+pub(crate) const THROTTLED: Duration = Duration::from_secs(600);
+
+/// The domains of AWS's endpoints (botocore's `endpoints.json`, `dnsSuffix`).
+const AWS: [&str; 6] = [
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".api.aws",
+    ".api.amazonwebservices.com.cn",
+    ".api.amazonwebservices.eu",
+];
+
+/// A connection to EC2, with what error messages and journals say about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub ec2: aws_sdk_ec2::Client,
+    pub region: String,
+    /// Empty for AWS's own.
+    pub endpoint: String,
+    /// Whose account this is, as soon as an answer has told it.
+    account: Arc<OnceLock<String>>,
+    /// How long to wait where EC2 says that there are too many calls.
+    pub throttle_patience: Duration,
+    /// The turns that all processes of the store take while EC2 says so.
+    pub pace: Pace,
+    http: SharedHttpClient,
+    environment: Arc<Environment>,
+    /// Whose keys sign the calls.
+    pub keys: Keys,
+}
+
+impl Api {
+    /// Makes the client with the machine's own keys, or the provider chain where it has none.
+    pub(crate) fn new(saved: &Saved, store: &Path) -> Self {
+        let environment = Environment::read();
+        let http = SharedHttpClient::new(Http::new(environment.clone()));
+        let keys = Keys::of(saved, &region(saved), &http);
+        let pace = Pace::new(
+            store,
+            &region(saved),
+            &endpoint_url(saved).unwrap_or_default(),
+        );
+        Self::with(saved, keys, http, environment, pace)
+    }
+
+    /// Makes a client of the same place with the provider chain's credentials.
+    pub(crate) fn of_the_environment(&self, saved: &Saved) -> Self {
+        Self::with(
+            saved,
+            Keys::chain(&self.region, &self.http),
+            self.http.clone(),
+            (*self.environment).clone(),
+            self.pace.clone(),
+        )
+    }
+
+    fn with(
+        saved: &Saved,
+        keys: Keys,
+        http: SharedHttpClient,
+        environment: Environment,
+        pace: Pace,
+    ) -> Self {
+        let region = region(saved);
+        let retries = saved.retry_count;
+        let attempts = u32::try_from(retries.clamp(0, 100)).unwrap_or(0) + 1;
+        let mut config = aws_sdk_ec2::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.clone()))
+            .credentials_provider(keys.clone())
+            .http_client(http.clone())
+            .timeout_config(timeouts())
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(attempts)
+                    .with_initial_backoff(Duration::from_millis(300))
+                    .with_max_backoff(Duration::from_secs(10)),
+            )
+            .retry_classifier(NoRetry)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let endpoint = endpoint_url(saved).unwrap_or_default();
+        config = match endpoint.is_empty() {
+            true => config
+                .use_fips(environment.use_fips)
+                .use_dual_stack(environment.use_dual_stack),
+            // Whoever names an endpoint has chosen: the SDK refuses the two beside one.
+            false => config.endpoint_url(&endpoint),
+        };
+        Self {
+            ec2: aws_sdk_ec2::Client::from_conf(config.build()),
+            region,
+            endpoint,
+            account: Arc::default(),
+            throttle_patience: if retries < 0 {
+                Duration::ZERO
+            } else {
+                THROTTLED
+            },
+            pace,
+            http,
+            environment: Arc::new(environment),
+            keys,
+        }
+    }
+
+    /// Remembers the owner of something that is the caller's own. No call is made for it.
+    pub(crate) fn learn_account(&self, owner: Option<&str>) {
+        if let Some(owner) = owner.filter(|owner| !owner.is_empty()) {
+            // The first answer counts; all of them name the same account.
+            let _ = self.account.set(owner.to_owned());
+        }
+    }
+
+    /// Says where that is what this client makes, as the journal has it.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope {
+            account: self.account.get().cloned(),
+            region: self.region.clone(),
+            endpoint: self.endpoint.clone(),
+        }
+    }
+
+    /// Returns a client of the place where something was made, where that is not this one: the
+    /// configuration may have been changed since.
+    pub(crate) fn of_place(&self, scope: &Scope, saved: &Saved) -> Option<Self> {
+        let here = scope.region == self.region && scope.endpoint == self.endpoint;
+        if here || scope.region.is_empty() {
+            return None;
+        }
+        let elsewhere = Saved {
+            region: scope.region.clone(),
+            endpoint: scope.endpoint.clone(),
+            ..saved.clone()
+        };
+        let (keys, http) = (self.keys.clone(), self.http.clone());
+        let environment = (*self.environment).clone();
+        let endpoint = endpoint_url(&elsewhere).unwrap_or_default();
+        let pace = self.pace.elsewhere(&scope.region, &endpoint);
+        Some(Self::with(&elsewhere, keys, http, environment, pace))
+    }
+
+    /// Makes the client that asks whose credentials these are. Rarely needed, and so not kept.
+    pub(crate) fn sts(&self) -> aws_sdk_sts::Client {
+        let mut config = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(self.keys.clone())
+            .http_client(self.http.clone())
+            .timeout_config(timeouts())
+            .retry_config(RetryConfig::standard().with_max_attempts(3));
+        let own = Some(self.endpoint.as_str()).filter(|endpoint| serves_sts(endpoint));
+        config = match self.environment.sts_endpoint.as_deref().or(own) {
+            Some(endpoint) => config.endpoint_url(endpoint),
+            None => config
+                .use_fips(self.environment.use_fips)
+                .use_dual_stack(self.environment.use_dual_stack),
+        };
+        aws_sdk_sts::Client::from_conf(config.build())
+    }
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(ATTEMPT)
+        .build()
+}
+
+/// Returns the region to sign for. The Go binary saves none where there is an endpoint.
+fn region(saved: &Saved) -> String {
+    if saved.region.is_empty() {
+        "us-east-1".to_owned()
+    } else {
+        saved.region.clone()
+    }
+}
+
+/// Tells whether STS is to be found at an endpoint of EC2: at somebody else's it is, at AWS's own, such as
+/// the private ones of a VPC, there is EC2 alone.
+fn serves_sts(endpoint: &str) -> bool {
+    let rest = endpoint.split("://").nth(1).unwrap_or_default();
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host);
+    !host.is_empty() && !AWS.iter().any(|domain| host.ends_with(domain))
+}
+
+/// Says where a machine's resources are, as the journal has it.
+pub(crate) fn scope(saved: &Saved) -> Scope {
+    Scope {
+        account: None,
+        region: region(saved),
+        endpoint: endpoint_url(saved).unwrap_or_default(),
+    }
+}
+
+/// Returns the endpoint as a URL, `None` where there is none or it is neither URL nor host.
+pub(crate) fn endpoint_url(saved: &Saved) -> Option<String> {
+    let given = saved.endpoint.trim_end_matches('/');
+    let (scheme, rest) = match given.split_once("://") {
+        Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
+        Some(_) => return None,
+        None if saved.disable_ssl => ("http", given),
+        None => ("https", given),
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+    let plausible = !authority.is_empty()
+        && !authority.ends_with(':')
+        && authority.bytes().all(plain)
+        && rest.bytes().all(|b| b.is_ascii_graphic());
+    plausible.then(|| format!("{scheme}://{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_endpoint_of_aws_serves_ec2_alone() {
+        for (endpoint, expected) in [
+            ("http://127.0.0.1:5001", true),
+            ("https://ec2.cloud.example:8773/services", true),
+            ("https://vpce-0a-1b.ec2.eu-west-1.vpce.amazonaws.com", false),
+            ("https://ec2.cn-north-1.amazonaws.com.cn:443", false),
+            ("", false),
+        ] {
+            assert_eq!(serves_sts(endpoint), expected, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn endpoints_are_urls_or_hosts() {
+        let url = |endpoint: &str, disable_ssl| {
+            endpoint_url(&Saved {
+                endpoint: endpoint.into(),
+                disable_ssl,
+                ..Saved::default()
+            })
+        };
+        assert_eq!(
+            url("http://127.0.0.1:5001", false).unwrap(),
+            "http://127.0.0.1:5001"
+        );
+        assert_eq!(
+            url("https://ec2.example/", true).unwrap(),
+            "https://ec2.example"
+        );
+        assert_eq!(
+            url("ec2.example:8773/services", false).unwrap(),
+            "https://ec2.example:8773/services"
+        );
+        assert_eq!(url("ec2.example", true).unwrap(), "http://ec2.example");
+        for bad in ["", "ftp://x", "http://", "a b", "http://u:p@h"] {
+            assert_eq!(url(bad, false), None, "{bad}");
+        }
+    }
+}

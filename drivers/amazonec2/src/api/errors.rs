@@ -1,0 +1,128 @@
+//! From EC2's errors to the driver's: what kind of trouble, and the way out.
+
+use machine_driver::{DriverError, DriverErrorKind};
+
+use crate::api::call::CallError;
+use crate::api::codes;
+
+impl From<CallError> for DriverError {
+    fn from(error: CallError) -> Self {
+        let kind = match &error {
+            CallError::Cancelled { reason, .. } => return Self::cancelled(reason),
+            CallError::NoAnswer { .. } => DriverErrorKind::Unavailable,
+            CallError::NoCredentials { .. } => DriverErrorKind::Denied,
+            CallError::Refused { code, status, .. } => kind_of(code, *status),
+        };
+        let hint = hint(&error);
+        let error = Self::new(kind, error);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
+fn kind_of(code: &str, status: u16) -> DriverErrorKind {
+    if codes::is_denied(code) {
+        DriverErrorKind::Denied
+    } else if codes::is_capacity(code) {
+        DriverErrorKind::Capacity
+    } else if codes::is_throttling(code) || status >= 500 {
+        DriverErrorKind::Unavailable
+    } else if code == "UnsupportedOperation" {
+        DriverErrorKind::Unsupported
+    } else if code.ends_with(".NotFound") {
+        DriverErrorKind::NotFound
+    } else {
+        DriverErrorKind::Other
+    }
+}
+
+fn hint(error: &CallError) -> Option<String> {
+    match error {
+        CallError::NoCredentials { .. } => Some(
+            "give --amazonec2-access-key and --amazonec2-secret-key, or set up AWS credentials: \
+             environment variables, a profile (AWS_PROFILE), or an instance role"
+                .into(),
+        ),
+        CallError::Refused {
+            action,
+            code,
+            message,
+            ..
+        } if code == "UnauthorizedOperation" => Some(policy_hint(action, message)),
+        CallError::Refused { code, .. } if codes::is_bad_credentials(code) => {
+            Some("check the AWS credentials, their expiry, and this computer's clock".into())
+        }
+        CallError::Refused { code, .. } if codes::is_throttling(code) => {
+            Some("too many EC2 calls at once in this account and region; try again later".into())
+        }
+        _ => None,
+    }
+}
+
+/// Says what would allow an action that was refused with a text of AWS's.
+pub(crate) fn policy_hint(action: &str, message: &str) -> String {
+    let statement = statement(action, message);
+    match message.contains("explicit deny") {
+        // AWS says which kind of policy it is: identity-based, service control, boundary…
+        true => format!(
+            "a policy denies it explicitly, and no permission helps against that; in the policy that AWS names, except {statement}"
+        ),
+        false => format!("allow it with the policy statement {statement}"),
+    }
+}
+
+/// Returns the smallest statement that is known to allow the call: AWS's text names action and
+/// resource, unless the account's policies hide them.
+fn statement(action: &str, message: &str) -> String {
+    let after = |mark: &str| {
+        let (_, rest) = message.split_once(mark)?;
+        rest.split_whitespace()
+            .next()
+            .map(|word| word.trim_end_matches(['.', ',']))
+    };
+    let action =
+        after("not authorized to perform: ").map_or_else(|| format!("ec2:{action}"), str::to_owned);
+    let resource = after("on resource: ").unwrap_or("*");
+    serde_json::json!({"Effect": "Allow", "Action": action, "Resource": resource}).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn against_an_explicit_denial_no_permission_is_advised() {
+        let refused = CallError::Refused {
+            action: "RunInstances",
+            region: "us-east-1".into(),
+            code: "UnauthorizedOperation".into(),
+            message: "User: arn:aws:iam::1:user/u is not authorized to perform: ec2:RunInstances on resource: \
+                      arn:aws:ec2:us-east-1:1:instance/* with an explicit deny in a service control policy"
+                .into(),
+            request_id: None,
+            status: 403,
+        };
+        let hint = hint(&refused).unwrap();
+        assert!(hint.contains("no permission helps"), "{hint}");
+        assert!(!hint.contains("allow it with"), "{hint}");
+    }
+
+    #[test]
+    fn a_statement_is_as_small_as_awss_words_allow() {
+        let message = "You are not authorized to perform this operation. User: arn:aws:iam::1:user/u is not \
+                       authorized to perform: ec2:CreateTags on resource: arn:aws:ec2:r:1:instance/* because no policy";
+        assert_eq!(
+            statement("RunInstances", message),
+            r#"{"Effect":"Allow","Action":"ec2:CreateTags","Resource":"arn:aws:ec2:r:1:instance/*"}"#
+        );
+        assert_eq!(
+            statement(
+                "RunInstances",
+                "You are not authorized to perform this operation."
+            ),
+            r#"{"Effect":"Allow","Action":"ec2:RunInstances","Resource":"*"}"#
+        );
+    }
+}

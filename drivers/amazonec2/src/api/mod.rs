@@ -1,0 +1,16 @@
+//! The way to EC2 and STS: client, credentials, one call with its errors, retries and rate limit.
+
+pub(crate) mod account;
+pub(crate) mod call;
+pub(crate) mod client;
+pub(crate) mod codes;
+pub(crate) mod credentials;
+pub(crate) mod dns;
+pub(crate) mod environment;
+pub(crate) mod errors;
+pub(crate) mod fresh;
+pub(crate) mod http;
+pub(crate) mod lookup;
+pub(crate) mod rate_limit;
+pub(crate) mod retry;
+pub(crate) mod settle;

@@ -1,0 +1,354 @@
+//! From flags to a machine that could be launched. Reads the files that flags name, and asks nobody.
+
+use std::path::Path;
+
+use machine_driver::{Base, DriverError, DriverErrorKind, Options, SavedBase};
+use machine_types::Secret;
+
+use crate::config::flag_values::{Flags, duration, is_cidr, last_first, port_and_protocol, value};
+use crate::config::region::looks_like_a_region;
+use crate::config::saved::Saved;
+use crate::config::user_data;
+use crate::network::security_groups;
+
+/// Flags that do not make sense.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigureError {
+    #[error("Invalid region specified: {0:?}")]
+    Region(String),
+    #[error("using --amazonec2-insecure-transport also requires --amazonec2-endpoint")]
+    InsecureWithoutEndpoint,
+    #[error("--amazonec2-endpoint is {0:?}, which is neither a host nor an http or https URL")]
+    Endpoint(String),
+    #[error("--amazonec2-access-key and --amazonec2-secret-key need each other")]
+    HalfAKey,
+    #[error("using --amazonec2-keypair-name also requires --amazonec2-ssh-keypath")]
+    KeyPairWithoutKey,
+    #[error("cannot read --amazonec2-{flag} file {path:?}")]
+    File {
+        flag: &'static str,
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("--amazonec2-{flag} is {value:?}, and {wanted} is wanted")]
+    Value {
+        flag: &'static str,
+        value: String,
+        wanted: &'static str,
+    },
+    #[error(
+        "the user data has {size} bytes, and EC2 takes {} at most",
+        user_data::LARGEST
+    )]
+    UserDataTooLong { size: usize },
+    #[error(
+        "--amazonec2-ipv6-address-only and --amazonec2-enable-primary-ipv6 require --amazonec2-ipv6-address-count to be greater than 0"
+    )]
+    NoIpv6Address,
+    #[error(
+        "--amazonec2-tags makes {tags} tags with the machine's name, and EC2 takes {} at most",
+        crate::launch::tags::MOST
+    )]
+    TooManyTags { tags: usize },
+    #[error("--swarm-host is {0:?}, and a master's needs a port, as in tcp://0.0.0.0:3376")]
+    SwarmHost(String),
+    #[error("using --amazonec2-use-fleet also requires --amazonec2-launch-template")]
+    FleetWithoutTemplate,
+    #[error(
+        "using --amazonec2-use-fleet also requires --amazonec2-ssh-keypath: the private half of the launch template's key pair"
+    )]
+    FleetWithoutKey,
+    #[error(
+        "--amazonec2-max-lifetime cannot be used with --amazonec2-use-fleet: the user data are the launch template's"
+    )]
+    FleetWithLifetime,
+}
+
+impl From<ConfigureError> for DriverError {
+    fn from(error: ConfigureError) -> Self {
+        Self::new(DriverErrorKind::Configuration, error)
+    }
+}
+
+/// When a spot launch may become an on-demand one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum SpotFallback {
+    #[default]
+    Never,
+    /// Where there is no spot capacity.
+    Capacity,
+    /// Where the price is too low, too.
+    Any,
+}
+
+/// What only a create needs, and the file does not keep.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wishes {
+    /// In the order in which they are tried.
+    pub instance_types: Vec<String>,
+    /// In the order in which they are tried; none: one of the zone and VPC.
+    pub subnets: Vec<String>,
+    pub user_data: Option<Vec<u8>>,
+    pub cidrs: Vec<String>,
+    pub spot_fallback: SpotFallback,
+    pub key_type: String,
+    pub lease: bool,
+    pub device_given: bool,
+    pub user_given: bool,
+    pub zone_given: bool,
+}
+
+/// Turns flags into what is saved and what is wished for.
+pub(crate) fn configure(base: &Base, options: &Options) -> Result<(Saved, Wishes), ConfigureError> {
+    let flags = Flags(options);
+    let mut saved = save_flags(base, &flags)?;
+    check_access(&saved)?;
+    check_launch(&saved)?;
+    saved.zone = short_zone(&saved);
+    if saved.base.swarm_master && security_groups::swarm_port(&saved).is_none() {
+        return Err(ConfigureError::SwarmHost(saved.base.swarm_host));
+    }
+    for port in saved.open_ports.iter().flatten() {
+        port_and_protocol(port)
+            .ok_or_else(|| value("open-port", port, "a port such as 80 or 53/udp"))?;
+    }
+    if saved.use_fleet {
+        check_fleet(&saved)?;
+    }
+    check_key(&saved)?;
+    let user_data = user_data(&saved)?;
+    let instance_types = last_first(flags.all("instance-type"));
+    let wishes = Wishes {
+        instance_types: match saved.use_fleet {
+            // Its template has an instance type of its own.
+            true if !flags.given("instance-type") => Vec::new(),
+            true => instance_types,
+            // EC2 judges an empty one, as it does the Go binary's.
+            false if instance_types.is_empty() => vec![String::new()],
+            false => instance_types,
+        },
+        subnets: last_first(flags.all("subnet-id")),
+        user_data,
+        cidrs: flags.list("security-group-cidr"),
+        spot_fallback: match flags.text("spot-fallback").as_str() {
+            "" => SpotFallback::Never,
+            "capacity" | "true" => SpotFallback::Capacity,
+            "any" => SpotFallback::Any,
+            "false" => SpotFallback::Never,
+            other => return Err(value("spot-fallback", other, "nothing, or any")),
+        },
+        key_type: flags.one_of("ssh-key-type", &["ed25519", "rsa"], "ed25519 or rsa")?,
+        lease: !saved.max_lifetime.is_empty(),
+        device_given: flags.given("device-name"),
+        user_given: flags.given("ssh-user"),
+        zone_given: flags.given("zone"),
+    };
+    for cidr in &wishes.cidrs {
+        is_cidr(cidr)
+            .then_some(())
+            .ok_or_else(|| value("security-group-cidr", cidr, "a network such as 10.0.0.0/8"))?;
+    }
+    Ok((saved, wishes))
+}
+
+fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
+    let port = flags.int("ssh-port");
+    let ssh_port = u16::try_from(port).ok().filter(|port| *port > 0);
+    Ok(Saved {
+        base: SavedBase {
+            ssh_user: flags.text("ssh-user"),
+            ssh_port: ssh_port
+                .ok_or_else(|| value("ssh-port", port, "a number from 1 to 65535"))?,
+            ssh_key_path: base.directory.join("id_rsa").display().to_string(),
+            swarm_master: base.swarm_master,
+            swarm_host: base.swarm_host.clone(),
+            swarm_discovery: base.swarm_discovery.clone(),
+            ..SavedBase::new(base)
+        },
+        access_key: flags.text("access-key"),
+        secret_key: Secret::new(flags.text("secret-key")),
+        session_token: Secret::new(flags.text("session-token")),
+        region: flags.text("region"),
+        ami: flags.text("ami"),
+        // The launch template's key pair is the user's, too.
+        existing_key: !flags.text("keypair-name").is_empty() || flags.bool("use-fleet"),
+        key_name: flags.text("keypair-name"),
+        instance_type: flags.text("instance-type"),
+        security_group_names: Some(flags.list("security-group")),
+        security_group_read_only: flags.bool("security-group-readonly"),
+        open_ports: Some(flags.list("open-port")).filter(|ports| !ports.is_empty()),
+        tags: flags.text("tags"),
+        device_name: flags.text("device-name"),
+        root_size: flags.positive("root-size")?,
+        volume_type: flags.text("volume-type"),
+        // A key to encrypt with is a wish for encryption; EC2 refuses the one without the other.
+        volume_encrypted: flags.bool("volume-encrypted")
+            || flags.bool("encrypt-ebs-volume")
+            || !flags.either("volume-kms-key", "kms-key").is_empty(),
+        volume_kms_key_id: flags.either("volume-kms-key", "kms-key"),
+        iam_instance_profile: flags.text("iam-instance-profile"),
+        vpc_id: flags.text("vpc-id"),
+        subnet_id: flags.text("subnet-id"),
+        zone: flags.text("zone"),
+        request_spot_instance: flags.bool("request-spot-instance"),
+        spot_price: flags.text("spot-price"),
+        block_duration_minutes: flags.block_duration()?,
+        private_ip_only: flags.bool("private-address-only"),
+        use_private_ip: flags.bool("use-private-address"),
+        use_ebs_optimized_instance: flags.bool("use-ebs-optimized-instance"),
+        monitoring: flags.bool("monitoring"),
+        ssh_private_key_path: flags.text("ssh-keypath"),
+        retry_count: flags.int("retries"),
+        endpoint: flags.text("endpoint"),
+        disable_ssl: flags.bool("insecure-transport"),
+        user_data_file: flags.text("userdata"),
+        metadata_token_setting: match flags.text("http-tokens").as_str() {
+            "" => flags.one_of(
+                "metadata-token",
+                &["", "optional", "required"],
+                "optional or required",
+            )?,
+            _ => flags.one_of(
+                "http-tokens",
+                &["optional", "required"],
+                "optional or required",
+            )?,
+        },
+        metadata_token_response_hop_limit: flags.hop_limit()?,
+        http_endpoint: flags.one_of(
+            "http-endpoint",
+            &["", "enabled", "disabled"],
+            "enabled or disabled",
+        )?,
+        http_protocol_ipv6: flags.one_of(
+            "http-protocol-ipv6",
+            &["", "enabled", "disabled"],
+            "enabled or disabled",
+        )?,
+        ipv6_address_count: flags.within("ipv6-address-count", 0..=256, "a number from 0")?,
+        enable_primary_ipv6: flags.bool("enable-primary-ipv6"),
+        ipv6_address_only: flags.bool("ipv6-address-only"),
+        use_fleet: flags.bool("use-fleet"),
+        launch_template: flags.text("launch-template"),
+        max_lifetime: flags.text("max-lifetime"),
+        owner_tag_prefix: Some(flags.text("owner-tag-prefix"))
+            .filter(|prefix| prefix != crate::launch::tags::DEFAULT_PREFIX)
+            .unwrap_or_default(),
+        no_owner_tags: flags.bool("no-owner-tags"),
+        ..Saved::default()
+    })
+}
+
+fn check_access(saved: &Saved) -> Result<(), ConfigureError> {
+    if saved.endpoint.is_empty() {
+        if saved.disable_ssl {
+            return Err(ConfigureError::InsecureWithoutEndpoint);
+        }
+        // An EC2 of somebody else's has regions of its own.
+        if !looks_like_a_region(&saved.region) {
+            return Err(ConfigureError::Region(saved.region.clone()));
+        }
+    } else if crate::api::client::endpoint_url(saved).is_none() {
+        return Err(ConfigureError::Endpoint(saved.endpoint.clone()));
+    }
+    if saved.access_key.is_empty() != saved.secret_key.is_empty() {
+        return Err(ConfigureError::HalfAKey);
+    }
+    Ok(())
+}
+
+/// Takes the region off a full zone name, since the file keeps the letter, which the Go binary
+/// puts behind the region again.
+fn short_zone(saved: &Saved) -> String {
+    match saved.zone.strip_prefix(&saved.region) {
+        Some(letter) if saved.endpoint.is_empty() && !letter.is_empty() => letter.to_owned(),
+        _ => saved.zone.clone(),
+    }
+}
+
+/// Checks what EC2 would refuse at the very end, after everything else has been made.
+fn check_launch(saved: &Saved) -> Result<(), ConfigureError> {
+    if saved.ipv6_address_count == 0 && (saved.ipv6_address_only || saved.enable_primary_ipv6) {
+        return Err(ConfigureError::NoIpv6Address);
+    }
+    let price = &saved.spot_price;
+    if saved.request_spot_instance && !price.is_empty() && !is_price(price) {
+        return Err(value("spot-price", price, "dollars per hour, such as 0.05"));
+    }
+    let tags = crate::launch::tags::users_tags(saved).len();
+    if tags > crate::launch::tags::MOST {
+        return Err(ConfigureError::TooManyTags { tags });
+    }
+    Ok(())
+}
+
+fn is_price(text: &str) -> bool {
+    text.parse::<f64>()
+        .is_ok_and(|price| price.is_finite() && price > 0.0)
+}
+
+fn check_fleet(saved: &Saved) -> Result<(), ConfigureError> {
+    if saved.launch_template.is_empty() {
+        return Err(ConfigureError::FleetWithoutTemplate);
+    }
+    if saved.ssh_private_key_path.is_empty() {
+        return Err(ConfigureError::FleetWithoutKey);
+    }
+    if !saved.max_lifetime.is_empty() {
+        return Err(ConfigureError::FleetWithLifetime);
+    }
+    Ok(())
+}
+
+fn check_key(saved: &Saved) -> Result<(), ConfigureError> {
+    let private = &saved.ssh_private_key_path;
+    if private.is_empty() {
+        return if saved.existing_key {
+            Err(ConfigureError::KeyPairWithoutKey)
+        } else {
+            Ok(())
+        };
+    }
+    let mut files = vec![private.clone()];
+    if !saved.existing_key {
+        files.push(format!("{private}.pub"));
+    }
+    for path in files {
+        read("ssh-keypath", &path)?;
+    }
+    Ok(())
+}
+
+fn user_data(saved: &Saved) -> Result<Option<Vec<u8>>, ConfigureError> {
+    let users = match saved.user_data_file.as_str() {
+        "" => None,
+        path => Some(read("userdata", path)?),
+    };
+    let data = if saved.max_lifetime.is_empty() {
+        users
+    } else {
+        let lifetime = duration(&saved.max_lifetime).ok_or_else(|| {
+            value(
+                "max-lifetime",
+                &saved.max_lifetime,
+                "a time such as 6h or 90m",
+            )
+        })?;
+        Some(user_data::with_lease(users.as_deref(), lifetime))
+    };
+    match &data {
+        Some(data) if data.len() > user_data::LARGEST => {
+            Err(ConfigureError::UserDataTooLong { size: data.len() })
+        }
+        _ => Ok(data),
+    }
+}
+
+fn read(flag: &'static str, path: &str) -> Result<Vec<u8>, ConfigureError> {
+    std::fs::read(Path::new(path)).map_err(|source| ConfigureError::File {
+        flag,
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,8 @@
+//! Flags, their values, and the part of `config.json` that is this driver's.
+
+pub(crate) mod configure;
+pub(crate) mod flag_values;
+pub(crate) mod flags;
+pub(crate) mod region;
+pub(crate) mod saved;
+pub(crate) mod user_data;

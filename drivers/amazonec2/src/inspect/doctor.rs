@@ -1,0 +1,262 @@
+//! `doctor`: what a create would build on, each part asked for by itself, and nothing changed.
+
+use aws_sdk_ec2::types::SecurityGroup;
+use machine_driver::{Check, Driver, DriverError};
+use machine_ops::Cx;
+use machine_types::one_line;
+
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::lookup::filter;
+use crate::api::{account, codes};
+use crate::config::saved::Saved;
+use crate::launch::{image, key_pair};
+use crate::machine::Machine;
+use crate::network::{security_groups, subnets};
+
+/// Examines credentials and region of machines, each pair of them once.
+pub(crate) async fn access(drivers: &[&dyn Driver], cx: &Cx) -> Vec<Check> {
+    let machines = drivers
+        .iter()
+        .filter_map(|driver| driver.as_any().downcast_ref::<Machine>());
+    let mut ways: Vec<&Machine> = Vec::new();
+    for machine in machines {
+        let same = |known: &&Machine| {
+            let (one, other) = (&known.saved, &machine.saved);
+            (&one.region, &one.endpoint, &one.access_key)
+                == (&other.region, &other.endpoint, &other.access_key)
+        };
+        if !ways.iter().any(same) {
+            ways.push(machine);
+        }
+    }
+    let mut checks = Vec::new();
+    for machine in ways {
+        checks.extend(of_caller(machine.api(), cx, &machine.saved).await);
+    }
+    checks
+}
+
+/// Examines everything that a create asks for before it makes anything.
+pub(crate) async fn plan(machine: &Machine, cx: &Cx) -> Vec<Check> {
+    let (api, saved) = (machine.api(), &machine.saved);
+    let mut checks = of_caller(api, cx, saved).await;
+    if checks
+        .iter()
+        .any(|check| check.verdict == machine_driver::Verdict::Wrong)
+    {
+        // Every other question would be refused for the same reason.
+        return checks;
+    }
+    let of_image = image::check(api, cx, &saved.ami, &machine.wishes.instance_types);
+    let (network, of_image, of_pair) = tokio::join!(
+        of_network(machine, cx),
+        of_image,
+        of_key_pair(api, cx, saved)
+    );
+    checks.extend(network);
+    checks.push(match of_image {
+        Ok(facts) => {
+            let types = machine.wishes.instance_types.join(", ");
+            Check::right(
+                "image",
+                format!("{} is available, and fits {types}", facts.id),
+            )
+        }
+        Err(error) => Check::failed("image", &error, "correct --amazonec2-ami, or leave it out"),
+    });
+    checks.extend(of_pair);
+    checks
+}
+
+async fn of_caller(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
+    let whose = match saved.access_key.as_str() {
+        "" => "the provider chain's",
+        _ => "those given",
+    };
+    let subject = "credentials";
+    let caller = match account::identity(api, cx).await {
+        Ok(identity) => Check::right(
+            subject,
+            format!(
+                "{whose}, of account {}, {}",
+                identity.account().unwrap_or("unknown"),
+                identity.arn().unwrap_or("nobody says whose")
+            ),
+        ),
+        // What each source of the chain says fills lines, and is seldom what is looked for.
+        Err(error @ CallError::NoCredentials { .. }) => {
+            cx.debug(one_line(&error));
+            let found =
+                "the provider chain finds none; --debug tells what each of its sources says";
+            let hint = DriverError::from(error).hint.unwrap_or_default();
+            return vec![Check::wrong(subject, found, hint)];
+        }
+        Err(error) => {
+            let remedy = "check the network's way to AWS's STS";
+            return vec![Check::failed(subject, &error.into(), remedy)];
+        }
+    };
+    let subject = "region";
+    let place = match saved.endpoint.as_str() {
+        "" => api.region.clone(),
+        endpoint => format!("{} at {endpoint}", api.region),
+    };
+    // Any question that everybody may ask tells whether the region is open to the account.
+    let region = match subnets::default_vpc(api, cx).await {
+        Err(error) if !is_refusal_of_the_question(&error) && error.cause().is::<CallError>() => {
+            Check::failed(subject, &error, format!("enable {place} for the account"))
+        }
+        _ => Check::right(subject, place),
+    };
+    vec![caller, region]
+}
+
+/// Somebody who may not ask this question may ask others: the region is there.
+fn is_refusal_of_the_question(error: &DriverError) -> bool {
+    let call = error.cause().downcast_ref::<CallError>();
+    call.is_some_and(|call| {
+        codes::is_denied(call.code()) && !codes::is_bad_credentials(call.code())
+    })
+}
+
+async fn of_network(machine: &Machine, cx: &Cx) -> Vec<Check> {
+    let (api, saved, wishes) = (machine.api(), &machine.saved, &machine.wishes);
+    let mut checks = Vec::new();
+    let mut vpc = saved.vpc_id.clone();
+    if !vpc.is_empty() {
+        checks.push(of_vpc(api, cx, &vpc).await);
+    } else if wishes.subnets.is_empty() {
+        match subnets::default_vpc(api, cx).await {
+            Ok(default) => {
+                checks.push(Check::right(
+                    "VPC",
+                    format!("{default}, the account's default"),
+                ));
+                vpc = default;
+            }
+            Err(error) => {
+                checks.push(Check::failed(
+                    "VPC",
+                    &error,
+                    "name one with --amazonec2-vpc-id or --amazonec2-subnet-id",
+                ));
+                return checks;
+            }
+        }
+    }
+    let in_vpc = Saved {
+        vpc_id: vpc.clone(),
+        ..saved.clone()
+    };
+    match subnets::places(api, cx, &in_vpc, wishes).await {
+        Ok(places) => {
+            for place in &places {
+                let found = format!("{} in {}, {}", place.subnet, place.zone, place.vpc);
+                checks.push(Check::right("subnet", found));
+            }
+            if let (true, Some(place)) = (vpc.is_empty(), places.first()) {
+                vpc.clone_from(&place.vpc);
+            }
+        }
+        Err(error) => checks.push(Check::failed(
+            "subnet",
+            &error,
+            "make --amazonec2-subnet-id, --amazonec2-zone, --amazonec2-vpc-id and the region fit each other",
+        )),
+    }
+    match security_groups::find(api, cx, saved, &vpc).await {
+        Ok(found) => checks.extend(of_groups(saved, &found)),
+        Err(error) => checks.push(Check::failed(
+            "security group",
+            &error,
+            "correct --amazonec2-security-group",
+        )),
+    }
+    checks
+}
+
+async fn of_vpc(api: &Api, cx: &Cx, vpc: &str) -> Check {
+    let answer = api
+        .ask(cx, "DescribeVpcs", |probe| {
+            let call = api
+                .ec2
+                .describe_vpcs()
+                .filters(filter("vpc-id", [vpc.to_owned()]));
+            call.customize().interceptor(probe).send()
+        })
+        .await;
+    match answer {
+        Ok(answer) if answer.vpcs().is_empty() => Check::wrong(
+            "VPC",
+            format!("there is no {vpc} in region {}", api.region),
+            "correct --amazonec2-vpc-id or --amazonec2-region",
+        ),
+        Ok(_) => Check::right("VPC", vpc),
+        // A create does not ask this question: the subnet tells.
+        Err(error) if error.is_denied() => Check::notable(
+            "VPC",
+            format!("{vpc} cannot be looked at: {error}"),
+            "allow ec2:DescribeVpcs, or go by the subnet's line",
+        ),
+        Err(error) => Check::failed("VPC", &error.into(), "try again"),
+    }
+}
+
+fn of_groups(saved: &Saved, found: &[SecurityGroup]) -> Vec<Check> {
+    let subject = "security group";
+    let wanted = saved.security_group_names.iter().flatten();
+    wanted
+        .map(|name| {
+            let known = found.iter().find(|group| {
+                [group.group_id(), group.group_name()].contains(&Some(name.as_str()))
+            });
+            let Some(group) = known else {
+                return match security_groups::is_id(name) {
+                    true => Check::right(subject, format!("{name}, taken as it is")),
+                    false => Check::notable(
+                        subject,
+                        format!("there is no {name} yet"),
+                        "the create makes it; allow ec2:CreateSecurityGroup, or make it by hand",
+                    ),
+                };
+            };
+            let closed: Vec<String> = security_groups::ports(saved)
+                .into_iter()
+                .filter(|(port, protocol)| {
+                    let mut rules = group.ip_permissions().iter();
+                    !rules.any(|rule| security_groups::covers(rule, *port, protocol))
+                })
+                .map(|(port, protocol)| format!("{port}/{protocol}"))
+                .collect();
+            let closed = closed.join(", ");
+            if closed.is_empty() {
+                Check::right(subject, format!("{name} opens every port that is needed"))
+            } else if saved.security_group_read_only {
+                Check::notable(
+                    subject,
+                    format!("{name} does not open {closed}, and is read-only"),
+                    "open the ports there, unless another of the groups does",
+                )
+            } else {
+                Check::notable(
+                    subject,
+                    format!("{name} does not open {closed} yet"),
+                    "the create opens them; --amazonec2-security-group-cidr says for whom",
+                )
+            }
+        })
+        .collect()
+}
+
+async fn of_key_pair(api: &Api, cx: &Cx, saved: &Saved) -> Option<Check> {
+    // A fleet's key pair is its launch template's.
+    if !saved.existing_key || saved.use_fleet {
+        return None;
+    }
+    let subject = "key pair";
+    Some(match key_pair::check_existing(api, cx, saved).await {
+        Ok(()) => Check::right(subject, saved.key_name.clone()),
+        Err(error) => Check::failed(subject, &error.into(), "correct --amazonec2-keypair-name"),
+    })
+}

@@ -1,0 +1,356 @@
+//! `create --dry-run`: every call that would make something is sent with EC2's `DryRun`, which checks
+//! parameters and permissions and makes nothing.
+
+use aws_sdk_ec2::primitives::Blob;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use machine_driver::{DriverError, DriverErrorKind};
+use machine_ops::Cx;
+
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::codes;
+use crate::config::configure::{SpotFallback, Wishes};
+use crate::config::saved::Saved;
+use crate::inspect::preflight::Findings;
+use crate::launch::candidates::{Candidate, candidates};
+use crate::launch::fleet::FleetRequest;
+use crate::launch::key_pair::{self, KeyPairError};
+use crate::launch::request::LaunchRequest;
+use crate::launch::tagging::{Tagging, refusal};
+use crate::launch::tags::owner_tags;
+use crate::launch::{fleet_attempts, run_instances};
+use crate::network::security_groups;
+use crate::recovery::undo;
+
+/// A call that was carried out, though it was asked not to be.
+#[derive(Debug, thiserror::Error)]
+#[error("the endpoint {endpoint} does not know DryRun: {action} was carried out ({made})")]
+struct Ignored {
+    endpoint: String,
+    action: &'static str,
+    made: String,
+}
+
+/// Why a rehearsed call does not do.
+enum Refused {
+    Call(CallError),
+    Ignored(Ignored),
+}
+
+impl From<Refused> for DriverError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Call(error) => error.into(),
+            Refused::Ignored(error) => Self::new(DriverErrorKind::Unsupported, error),
+        }
+    }
+}
+
+/// A rehearsal of one create.
+pub(crate) struct Rehearsal<'a> {
+    pub api: &'a Api,
+    pub cx: &'a Cx,
+    pub saved: &'a Saved,
+    pub wishes: &'a Wishes,
+    pub findings: &'a Findings,
+    pub store_id: &'a str,
+}
+
+impl Rehearsal<'_> {
+    /// Returns the plan, a line for each thing that would be made.
+    ///
+    /// # Errors
+    /// What EC2 would refuse. A candidate without capacity is one only where it is the last.
+    pub(crate) async fn run(&self) -> Result<Vec<String>, DriverError> {
+        if self.saved.use_fleet {
+            return self.fleet().await;
+        }
+        let mut plan = vec![self.key_pair().await?];
+        let mut ids = Vec::new();
+        for name in self.saved.security_group_names.iter().flatten() {
+            let (line, id) = self.group(name).await?;
+            plan.push(line);
+            ids.extend(id);
+        }
+        plan.push(self.image());
+        plan.extend(self.instance(ids).await?);
+        Ok(plan)
+    }
+
+    async fn key_pair(&self) -> Result<String, DriverError> {
+        let (saved, name) = (self.saved, &self.saved.base.machine_name);
+        if saved.existing_key {
+            return Ok(format!("use the key pair {}", saved.key_name));
+        }
+        let named = Saved {
+            key_name: name.clone(),
+            ..saved.clone()
+        };
+        if let Some(there) = key_pair::find(self.api, self.cx, name).await? {
+            if !key_pair::is_this_stores(&there, saved, self.store_id) {
+                return Err(KeyPairError::Taken(name.clone()).into());
+            }
+            return Ok(format!(
+                "replace the key pair {name}, which an earlier machine left behind"
+            ));
+        }
+        let mut tags = owner_tags(&named, self.store_id);
+        loop {
+            let call = key_pair::import_call(self.api, &named, &nobodys_key(), &tags);
+            let answer = self
+                .api
+                .call(self.cx, "ImportKeyPair", |probe| {
+                    call.clone()
+                        .dry_run(true)
+                        .customize()
+                        .interceptor(probe)
+                        .send()
+                })
+                .await;
+            let imported = match answer {
+                Ok(made) => Ok(Some(self.delete(name, made.key_pair_id).await)),
+                Err(error) => Err(error),
+            };
+            match self.passed("ImportKeyPair", imported) {
+                Err(Refused::Call(error))
+                    if error.code() == "UnauthorizedOperation" && !tags.is_empty() =>
+                {
+                    tags.clear();
+                }
+                passed => {
+                    passed?;
+                    return Ok(format!("import a key pair under the name {name}"));
+                }
+            }
+        }
+    }
+
+    /// Rehearses one security group; returns its id where there is one.
+    async fn group(&self, name: &str) -> Result<(String, Option<String>), DriverError> {
+        let (api, cx, saved) = (self.api, self.cx, self.saved);
+        let known = security_groups::known(&self.findings.groups, name);
+        let id = known
+            .and_then(|group| group.group_id().map(str::to_owned))
+            .or_else(|| security_groups::is_id(name).then(|| name.to_owned()));
+        let Some(id) = id else {
+            let answer = api
+                .call(cx, "CreateSecurityGroup", |probe| {
+                    security_groups::create_call(api, saved, name)
+                        .dry_run(true)
+                        .customize()
+                        .interceptor(probe)
+                        .send()
+                })
+                .await;
+            self.passed("CreateSecurityGroup", answer.map(|made| made.group_id))?;
+            let line = format!("make the security group {name} in {}", saved.vpc_id);
+            return Ok((line, None));
+        };
+        let rules = known.map_or(&[][..], |group| group.ip_permissions());
+        let closed = security_groups::closed(saved, self.wishes, rules);
+        if closed.is_empty() || saved.security_group_read_only {
+            return Ok((format!("use the security group {name} as it is"), Some(id)));
+        }
+        let answer = api
+            .call(cx, "AuthorizeSecurityGroupIngress", |probe| {
+                api.ec2
+                    .authorize_security_group_ingress()
+                    .group_id(&id)
+                    .set_ip_permissions(Some(closed.clone()))
+                    .dry_run(true)
+                    .customize()
+                    .interceptor(probe)
+                    .send()
+            })
+            .await;
+        let ports: Vec<String> = closed
+            .iter()
+            .filter_map(|rule| Some(format!("{}/{}", rule.from_port()?, rule.ip_protocol()?)))
+            .collect();
+        let ports = ports.join(", ");
+        let answer = answer.map(|_| None);
+        let line = match self.passed("AuthorizeSecurityGroupIngress", answer) {
+            // The create goes on without, too.
+            Err(Refused::Call(error)) if error.is_denied() => {
+                format!("use the security group {name}, in which {ports} may not be opened")
+            }
+            passed => {
+                passed?;
+                format!("open {ports} in the security group {name}")
+            }
+        };
+        Ok((line, Some(id)))
+    }
+
+    fn image(&self) -> String {
+        let saved = self.saved;
+        format!(
+            "use the image {}, with {} GB of {} at {}, and log in as {}",
+            saved.ami, saved.root_size, saved.volume_type, saved.device_name, saved.base.ssh_user
+        )
+    }
+
+    async fn instance(&self, groups: Vec<String>) -> Result<Vec<String>, DriverError> {
+        let mut saved = self.saved.clone();
+        if !saved.existing_key {
+            // It is not there, and EC2 would say so.
+            saved.key_name.clear();
+        }
+        saved.security_group_ids = Some(groups);
+        let all = candidates(
+            &self.wishes.instance_types,
+            &self.findings.places,
+            saved.request_spot_instance,
+            self.wishes.spot_fallback != SpotFallback::Never,
+        );
+        let (mut plan, mut tagging, mut last) = (Vec::new(), Tagging::default(), None);
+        for candidate in &all {
+            match self.candidate(&saved, candidate, &mut tagging).await {
+                Ok(()) if plan.is_empty() => plan.push(format!("launch {}", candidate.describe())),
+                Ok(()) => plan.push(format!("or, without capacity, {}", candidate.describe())),
+                Err(Refused::Call(error)) if codes::is_capacity(error.code()) => last = Some(error),
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+        match last {
+            Some(error) if plan.is_empty() => return Err(error.into()),
+            _ => {}
+        }
+        let tags = tagging.at_birth(&saved, self.store_id);
+        let keys: Vec<_> = tags.iter().map(|(key, _)| key.as_str()).collect();
+        plan.push(match tagging {
+            Tagging::Afterwards => "tag the instance afterwards".to_owned(),
+            _ => format!("tag all of it with {}", keys.join(", ")),
+        });
+        Ok(plan)
+    }
+
+    async fn candidate(
+        &self,
+        saved: &Saved,
+        candidate: &Candidate,
+        tagging: &mut Tagging,
+    ) -> Result<(), Refused> {
+        loop {
+            let tags = tagging.at_birth(saved, self.store_id);
+            let token = run_instances::token(self.cx);
+            let request = LaunchRequest::new(saved, self.wishes, candidate, token, tags);
+            let answer = self
+                .api
+                .call(self.cx, "RunInstances", |probe| {
+                    request
+                        .fill(self.api.ec2.run_instances(), saved)
+                        .dry_run(true)
+                        .customize()
+                        .interceptor(probe)
+                        .send()
+                })
+                .await;
+            let launched = answer.map(|made| {
+                let ids = made.instances().iter().filter_map(|i| i.instance_id());
+                ids.map(str::to_owned).collect()
+            });
+            match self.passed("RunInstances", self.end(launched).await) {
+                Ok(()) => return Ok(()),
+                Err(refused) => *tagging = self.fewer(*tagging, refused)?,
+            }
+        }
+    }
+
+    async fn fleet(&self) -> Result<Vec<String>, DriverError> {
+        let (saved, mut tagging) = (self.saved, Tagging::default());
+        let spot = saved.request_spot_instance;
+        let types = &self.wishes.instance_types;
+        let all = fleet_attempts::choices(types, &self.findings.places, spot, false);
+        loop {
+            let tags = tagging.at_birth(saved, self.store_id);
+            let request = FleetRequest::new(self.cx, saved, &all, spot, tags);
+            let answer = self
+                .api
+                .call(self.cx, "CreateFleet", |probe| {
+                    request
+                        .fill(self.api.ec2.create_fleet())
+                        .dry_run(true)
+                        .customize()
+                        .interceptor(probe)
+                        .send()
+                })
+                .await;
+            let launched = answer.map(|made| {
+                let ids = made.instances().iter().flat_map(|i| i.instance_ids());
+                ids.cloned().collect()
+            });
+            match self.passed("CreateFleet", self.end(launched).await) {
+                Ok(()) => {
+                    return Ok(vec![format!(
+                        "launch a fleet of one {} instance with the launch template {}",
+                        if request.spot { "spot" } else { "on-demand" },
+                        saved.launch_template
+                    )]);
+                }
+                Err(refused) => tagging = self.fewer(tagging, refused)?,
+            }
+        }
+    }
+
+    /// Deletes what an endpoint has imported though it was asked not to; says what became of it.
+    async fn delete(&self, name: &str, id: Option<String>) -> String {
+        let id = id.unwrap_or_else(|| name.to_owned());
+        match key_pair::delete(self.api, self.cx, name).await {
+            Ok(_) => format!("{id}, which is deleted again"),
+            Err(error) => format!("{id}, which is still there: {error}"),
+        }
+    }
+
+    /// Terminates what an endpoint has launched though it was asked not to; says what became of it.
+    async fn end(
+        &self,
+        launched: Result<Vec<String>, CallError>,
+    ) -> Result<Option<String>, CallError> {
+        let mut told = Vec::new();
+        for id in launched? {
+            told.push(match undo::terminate(self.api, self.cx, &id).await {
+                Ok(()) => format!("{id}, which is terminated again"),
+                Err(error) => format!("{id}, which still runs: {error}"),
+            });
+        }
+        Ok((!told.is_empty()).then(|| told.join("; ")))
+    }
+
+    fn fewer(&self, tagging: Tagging, refused: Refused) -> Result<Tagging, Refused> {
+        let less = match &refused {
+            Refused::Call(error) => {
+                let (code, message) = refusal(error);
+                tagging.less(code, message)
+            }
+            Refused::Ignored(_) => None,
+        };
+        less.ok_or(refused)
+    }
+
+    /// Tells whether a call would have succeeded.
+    fn passed(
+        &self,
+        action: &'static str,
+        answer: Result<Option<String>, CallError>,
+    ) -> Result<(), Refused> {
+        match answer {
+            Err(error) if error.code() == "DryRunOperation" => Ok(()),
+            Err(error) => Err(Refused::Call(error)),
+            Ok(made) => Err(Refused::Ignored(Ignored {
+                endpoint: self.api.endpoint.clone(),
+                action,
+                made: made.unwrap_or_else(|| "EC2 does not say what was made".to_owned()),
+            })),
+        }
+    }
+}
+
+/// Returns a public key of the right form, to which nobody has the other half: the machine's own is
+/// made when there is a directory for it.
+fn nobodys_key() -> Blob {
+    let mut key = b"\0\0\0\x0bssh-ed25519\0\0\0\x20".to_vec();
+    key.extend([1; 32]);
+    Blob::new(format!("ssh-ed25519 {}", STANDARD.encode(key)))
+}

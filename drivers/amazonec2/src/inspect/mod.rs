@@ -1,0 +1,6 @@
+//! Read-only checks: before a create, for `--dry-run`, for `doctor`, and the console of a host.
+
+pub(crate) mod console;
+pub(crate) mod doctor;
+pub(crate) mod dry_run;
+pub(crate) mod preflight;

@@ -1,0 +1,174 @@
+//! Where there was no capacity a moment ago: a small record that parallel creates of a store share.
+//!
+//! It saves calls and decides nothing: a candidate on it is tried last, and a record that cannot be
+//! read or written is no record.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::codes;
+use crate::launch::candidates::Candidate;
+
+const FILE: &str = ".ec2-shortages.json";
+
+/// How long a shortage is believed in: a few minutes.
+const BELIEVED: Duration = Duration::from_secs(180);
+
+/// A line of the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Shortage {
+    region: String,
+    spot: bool,
+    /// Empty for a quota, which is the region's.
+    #[serde(default)]
+    instance_type: String,
+    #[serde(default)]
+    zone: String,
+    /// Unix time in seconds.
+    until: u64,
+}
+
+/// The record, as it was read at the start of a launch.
+#[derive(Debug)]
+pub(crate) struct Shortages {
+    file: PathBuf,
+    region: String,
+    now: u64,
+    known: Vec<Shortage>,
+}
+
+impl Shortages {
+    /// Reads the store's record.
+    pub(crate) fn read(store: &Path, region: &str, now: SystemTime) -> Self {
+        let now = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let file = store.join(FILE);
+        Self {
+            known: load(&file, now),
+            file,
+            region: region.to_owned(),
+            now,
+        }
+    }
+
+    /// Puts the candidates that are said to have no capacity last, all else in its order.
+    pub(crate) fn last(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+        candidates.sort_by_key(|candidate| {
+            self.known
+                .iter()
+                .any(|shortage| self.concerns(shortage, candidate))
+        });
+        candidates
+    }
+
+    fn concerns(&self, shortage: &Shortage, candidate: &Candidate) -> bool {
+        shortage.region == self.region
+            && shortage.spot == candidate.spot
+            && (shortage.instance_type.is_empty()
+                || (shortage.instance_type == candidate.instance_type
+                    && shortage.zone == candidate.zone))
+    }
+
+    /// Notes that a candidate had no capacity, for the others.
+    pub(crate) fn note(&mut self, candidate: &Candidate, code: &str) {
+        let quota = codes::is_quota(code);
+        let unless_quota = |text: &str| {
+            if quota {
+                String::new()
+            } else {
+                text.to_owned()
+            }
+        };
+        let shortage = Shortage {
+            region: self.region.clone(),
+            spot: candidate.spot,
+            instance_type: unless_quota(&candidate.instance_type),
+            zone: unless_quota(&candidate.zone),
+            until: self.now + BELIEVED.as_secs(),
+        };
+        // Others wrote meanwhile; what two write at the same moment may be lost, and is found anew.
+        let mut all = load(&self.file, self.now);
+        all.retain(|known| {
+            Shortage {
+                until: shortage.until,
+                ..known.clone()
+            } != shortage
+        });
+        all.push(shortage);
+        self.known.clone_from(&all);
+        let text = serde_json::to_vec(&all).unwrap_or_default();
+        // The store sweeps up what is called so, if this process ends before it is renamed.
+        let name = format!(".writing-{}-{:016x}", &FILE[1..], std::process::id());
+        let temporary = self.file.with_file_name(name);
+        if write(&temporary, &text)
+            .and_then(|()| std::fs::rename(&temporary, &self.file))
+            .is_err()
+        {
+            drop(std::fs::remove_file(&temporary));
+        }
+    }
+}
+
+/// Writes a file that is the owner's alone, as all of the store's are.
+fn write(file: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(file)?.write_all(text)
+}
+
+fn load(file: &Path, now: u64) -> Vec<Shortage> {
+    let text = std::fs::read(file).unwrap_or_default();
+    let mut all: Vec<Shortage> = serde_json::from_slice(&text).unwrap_or_default();
+    // A clock that was put back must not make a shortage last.
+    all.retain(|shortage| shortage.until > now && shortage.until <= now + BELIEVED.as_secs());
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(instance_type: &str, zone: &str, spot: bool) -> Candidate {
+        Candidate {
+            instance_type: instance_type.into(),
+            subnet: "s".into(),
+            zone: zone.into(),
+            spot,
+        }
+    }
+
+    #[test]
+    fn what_one_found_the_next_tries_last() {
+        let store = tempfile::tempdir().unwrap();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let all = vec![candidate("a", "z", false), candidate("b", "z", false)];
+        Shortages::read(store.path(), "r", now).note(&all[0], "InsufficientInstanceCapacity");
+        let order =
+            |region: &str, now| Shortages::read(store.path(), region, now).last(all.clone());
+        assert_eq!(order("r", now)[0].instance_type, "b");
+        assert_eq!(order("other", now)[0].instance_type, "a");
+        assert_eq!(order("r", now + BELIEVED)[0].instance_type, "a");
+        std::fs::write(store.path().join(FILE), "{nonsense").unwrap();
+        assert_eq!(order("r", now)[0].instance_type, "a");
+    }
+
+    #[test]
+    fn a_quota_is_the_whole_regions_and_one_markets() {
+        let store = tempfile::tempdir().unwrap();
+        let mut shortages = Shortages::read(
+            store.path(),
+            "r",
+            SystemTime::UNIX_EPOCH + Duration::from_secs(9),
+        );
+        shortages.note(&candidate("a", "z", true), "MaxSpotInstanceCountExceeded");
+        let order = shortages.last(vec![candidate("b", "y", true), candidate("b", "y", false)]);
+        assert!(!order[0].spot);
+    }
+}

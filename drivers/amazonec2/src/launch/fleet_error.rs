@@ -1,0 +1,145 @@
+//! Why a fleet has launched nothing: one reason for each instance type and subnet.
+
+use aws_sdk_ec2::operation::create_fleet::CreateFleetOutput;
+use aws_sdk_ec2::types::CreateFleetError;
+use machine_driver::{DriverError, DriverErrorKind};
+
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::codes;
+use crate::api::errors::policy_hint;
+use crate::launch::fleet::FleetRequest;
+use crate::launch::tagging::refusal;
+
+/// A fleet that launched nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FleetError {
+    #[error(transparent)]
+    Call(Box<CallError>),
+    #[error(
+        "the fleet of the launch template {template} launched nothing in region {region}: {}",
+        listed(refusals)
+    )]
+    Nothing {
+        template: String,
+        region: String,
+        refusals: Vec<Refusal>,
+    },
+}
+
+impl From<CallError> for FleetError {
+    fn from(error: CallError) -> Self {
+        Self::Call(Box::new(error))
+    }
+}
+
+/// What EC2 said of one override.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Such as `spot t3.small in subnet-1`.
+    pub tried: String,
+    /// Empty where the template decides.
+    pub instance_type: String,
+    /// Empty where the template decides.
+    pub subnet: String,
+    pub spot: bool,
+    pub code: String,
+    pub message: String,
+}
+
+fn listed(refusals: &[Refusal]) -> String {
+    if refusals.is_empty() {
+        return "EC2 gives no reason".to_owned();
+    }
+    let one = |r: &Refusal| format!("{}: {} ({})", r.tried, r.message, r.code);
+    refusals.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+impl FleetError {
+    pub(crate) fn nothing(api: &Api, request: &FleetRequest, answer: &CreateFleetOutput) -> Self {
+        Self::Nothing {
+            template: request.launch_template.clone(),
+            region: api.region.clone(),
+            refusals: answer.errors().iter().map(Refusal::read).collect(),
+        }
+    }
+
+    /// Returns code and text of every refusal.
+    pub(crate) fn refusals(&self) -> Vec<(&str, &str)> {
+        match self {
+            Self::Call(error) => vec![refusal(error)],
+            Self::Nothing { refusals, .. } => refusals
+                .iter()
+                .map(|r| (r.code.as_str(), r.message.as_str()))
+                .collect(),
+        }
+    }
+
+    /// Returns what EC2 said of each override.
+    pub(crate) fn of_overrides(&self) -> &[Refusal] {
+        match self {
+            Self::Call(_) => &[],
+            Self::Nothing { refusals, .. } => refusals,
+        }
+    }
+
+    /// Tells whether every refusal is of a kind.
+    pub(crate) fn all(&self, is: impl Fn(&str) -> bool) -> bool {
+        let refusals = self.refusals();
+        !refusals.is_empty() && refusals.iter().all(|(code, _)| is(code))
+    }
+}
+
+impl Refusal {
+    /// Reads one of the errors of a fleet's answer.
+    pub(crate) fn read(error: &CreateFleetError) -> Self {
+        let overrides = error
+            .launch_template_and_overrides()
+            .and_then(|both| both.overrides());
+        let instance_type = overrides.and_then(|o| o.instance_type());
+        let instance_type = instance_type.map_or("", |t| t.as_str());
+        let what = match instance_type {
+            "" => "the template's instance type",
+            known => known,
+        };
+        let place = overrides
+            .and_then(|o| o.subnet_id().or(o.availability_zone()))
+            .map(|place| format!(" in {place}"))
+            .unwrap_or_default();
+        let subnet = overrides.and_then(|o| o.subnet_id()).unwrap_or_default();
+        let spot = error.lifecycle().is_some_and(|of| of.as_str() == "spot");
+        let market = if spot { "spot " } else { "" };
+        Self {
+            tried: format!("{market}{what}{place}"),
+            instance_type: instance_type.to_owned(),
+            subnet: subnet.to_owned(),
+            spot,
+            code: error.error_code().unwrap_or("no code").to_owned(),
+            message: crate::api::call::readable(error.error_message().unwrap_or("no reason given")),
+        }
+    }
+}
+
+impl From<FleetError> for DriverError {
+    fn from(error: FleetError) -> Self {
+        let error = match error {
+            FleetError::Call(error) => return (*error).into(),
+            other => other,
+        };
+        let denied = error
+            .refusals()
+            .into_iter()
+            .find(|(code, _)| codes::is_denied(code));
+        let hint = denied.map(|(_, message)| policy_hint("RunInstances", message));
+        let kind = match hint {
+            Some(_) => DriverErrorKind::Denied,
+            None if error.all(codes::is_capacity) => DriverErrorKind::Capacity,
+            None => DriverErrorKind::Other,
+        };
+        let error = Self::new(kind, error);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}

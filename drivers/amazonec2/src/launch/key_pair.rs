@@ -1,0 +1,265 @@
+//! The machine's key pair in EC2: imported under its name, replaced where it is a left-over of this
+//! store, and left alone where it is somebody else's.
+
+use aws_sdk_ec2::operation::import_key_pair::builders::ImportKeyPairFluentBuilder;
+use aws_sdk_ec2::primitives::Blob;
+use aws_sdk_ec2::types::{KeyPairInfo, ResourceType};
+use machine_driver::{DriverError, DriverErrorKind};
+use machine_ops::{Cx, Intent, JournalError, Made, Ownership, StepFailure, UndoOrder};
+use serde_json::json;
+
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::retry::one_attempt;
+use crate::api::settle::{steady, until_certain};
+use crate::config::saved::Saved;
+use crate::launch::request::tag_specification;
+use crate::launch::tags::{owner_key, owner_tags};
+
+/// The kind of its journal entries.
+pub(crate) const KIND: &str = "key-pair";
+
+/// The key pair cannot be made, or is not there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyPairError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(
+        "There is already a keypair with the name {0}. Please either remove that keypair or use a different machine name."
+    )]
+    Taken(String),
+    #[error("There is no keypair with the name {0}. Please verify the key name provided.")]
+    Missing(String),
+}
+
+impl From<KeyPairError> for DriverError {
+    fn from(error: KeyPairError) -> Self {
+        match error {
+            KeyPairError::Call(error) => error.into(),
+            KeyPairError::Journal(error) => error.into(),
+            other => Self::new(DriverErrorKind::PreCreate, other),
+        }
+    }
+}
+
+/// Imports the public key under the machine's name.
+pub(crate) async fn import(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    store_id: &str,
+    public: &str,
+) -> Result<(), DriverError> {
+    let name = saved.key_name.clone();
+    let intent = Intent {
+        kind: KIND.into(),
+        key: name.clone(),
+        ownership: Ownership::Ours,
+        undo: UndoOrder::First,
+        scope: api.scope(),
+        // By its public half a lost import is recognised where tags are switched off.
+        detail: json!({"public_key": key_body(public)}),
+    };
+    cx.step("import key pair", intent, async {
+        // Before the pair is there: whoever reads config.json then, the Go binary for one, can delete it.
+        let driver = serde_json::to_value(saved).unwrap_or_default();
+        if let Err(error) = cx.journal.save_driver(&driver) {
+            return Err(StepFailure::NotMade(error.into()));
+        }
+        let id = put(api, cx, saved, store_id, public).await?;
+        Ok(Made {
+            value: (),
+            id,
+            account: None,
+        })
+    })
+    .await?;
+    Ok(())
+}
+
+/// Imports the key pair; where it is not certain whether it is there, looks, and imports again.
+async fn put(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    store_id: &str,
+    public: &str,
+) -> Result<Option<String>, StepFailure<KeyPairError>> {
+    let uncertain = match send(api, cx, saved, store_id, public).await {
+        Ok(id) => return Ok(id),
+        Err(error) if error.is_ambiguous() || is_duplicate(&error) => error,
+        Err(error) => return Err(StepFailure::NotMade(error.into())),
+    };
+    // A name that is taken, and by a pair that cannot be seen yet, is not settled either.
+    let is_uncertain = |error: &KeyPairError| matches!(error, KeyPairError::Call(error) if error.is_ambiguous() || is_duplicate(error));
+    let steady = &steady(cx);
+    let settled = until_certain(cx, "the key pair to be known", is_uncertain, || {
+        replace(api, steady, saved, store_id, public)
+    });
+    match settled.await {
+        Some(Ok(id)) => Ok(id),
+        Some(Err(taken @ KeyPairError::Taken(_))) => Err(StepFailure::NotMade(taken)),
+        // Who may not ask any more has not heard what became of the first request.
+        Some(Err(error)) => Err(StepFailure::Unknown(error)),
+        None => Err(StepFailure::Unknown(uncertain.into())),
+    }
+}
+
+fn is_duplicate(error: &CallError) -> bool {
+    error.code() == "InvalidKeyPair.Duplicate"
+}
+
+/// Takes over or replaces the key pair that has the name already, where it is ours to do so.
+async fn replace(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    store_id: &str,
+    public: &str,
+) -> Result<Option<String>, KeyPairError> {
+    let Some(there) = find(api, cx, &saved.key_name).await? else {
+        // It went away between the two calls.
+        return Ok(send(api, cx, saved, store_id, public).await?);
+    };
+    if is_this_machines(&there, saved, public) {
+        // The answer to an earlier attempt was lost.
+        return Ok(there.key_pair_id);
+    }
+    if !is_this_stores(&there, saved, store_id) {
+        return Err(KeyPairError::Taken(saved.key_name.clone()));
+    }
+    cx.debug(format!(
+        "replacing the key pair {} that an earlier machine left behind",
+        saved.key_name
+    ));
+    delete(api, cx, &saved.key_name).await?;
+    Ok(send(api, cx, saved, store_id, public).await?)
+}
+
+async fn send(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    store_id: &str,
+    public: &str,
+) -> Result<Option<String>, CallError> {
+    let tags = owner_tags(saved, store_id);
+    let tagged = import_with(api, cx, saved, public, &tags).await;
+    match tagged {
+        // Tagging a key pair is a permission of its own.
+        Err(error) if !tags.is_empty() && error.code() == "UnauthorizedOperation" => {
+            let untagged = import_with(api, cx, saved, public, &[]).await;
+            // Where the import itself is forbidden, AWS's first words are the ones to show.
+            untagged.map_err(|second| if second.is_denied() { error } else { second })
+        }
+        result => result,
+    }
+}
+
+async fn import_with(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    public: &str,
+    tags: &[crate::launch::tags::Tag],
+) -> Result<Option<String>, CallError> {
+    let answer = api
+        .call(cx, "ImportKeyPair", |probe| {
+            import_call(api, saved, &Blob::new(public.as_bytes()), tags)
+                .customize()
+                .interceptor(probe)
+                .config_override(one_attempt())
+                .send()
+        })
+        .await?;
+    Ok(answer.key_pair_id)
+}
+
+/// Fills the call in that imports a public key.
+pub(crate) fn import_call(
+    api: &Api,
+    saved: &Saved,
+    public: &Blob,
+    tags: &[crate::launch::tags::Tag],
+) -> ImportKeyPairFluentBuilder {
+    let tags = (!tags.is_empty()).then(|| vec![tag_specification(ResourceType::KeyPair, tags)]);
+    api.ec2
+        .import_key_pair()
+        .key_name(&saved.key_name)
+        .public_key_material(public.clone())
+        .set_tag_specifications(tags)
+}
+
+/// Finds a key pair by its name.
+pub(crate) async fn find(api: &Api, cx: &Cx, name: &str) -> Result<Option<KeyPairInfo>, CallError> {
+    let answer = api
+        .ask(cx, "DescribeKeyPairs", |probe| {
+            let call = api
+                .ec2
+                .describe_key_pairs()
+                .key_names(name)
+                .include_public_key(true);
+            call.customize().interceptor(probe).send()
+        })
+        .await;
+    match answer {
+        Ok(answer) => Ok(answer.key_pairs.unwrap_or_default().into_iter().next()),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes sure that the user's existing key pair is there.
+pub(crate) async fn check_existing(api: &Api, cx: &Cx, saved: &Saved) -> Result<(), KeyPairError> {
+    match find(api, cx, &saved.key_name).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(KeyPairError::Missing(saved.key_name.clone())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Deletes a key pair by its name; returns its id where EC2 says that there was one.
+pub(crate) async fn delete(api: &Api, cx: &Cx, name: &str) -> Result<Option<String>, CallError> {
+    let answer = api
+        .call(cx, "DeleteKeyPair", |probe| {
+            api.ec2
+                .delete_key_pair()
+                .key_name(name)
+                .customize()
+                .interceptor(probe)
+                .send()
+        })
+        .await;
+    match answer {
+        Ok(answer) => Ok(answer.key_pair_id),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells whether a key pair is the one that this very machine imported.
+pub(crate) fn is_this_machines(pair: &KeyPairInfo, saved: &Saved, public: &str) -> bool {
+    tag(pair, &owner_key(saved, "id")) == Some(saved.id.as_str())
+        || (!saved.has_own_key()
+            && !public.is_empty()
+            && pair.public_key().map(key_body) == Some(key_body(public)))
+}
+
+/// Tells whether a key pair was imported for a machine of this store.
+pub(crate) fn is_this_stores(pair: &KeyPairInfo, saved: &Saved, store_id: &str) -> bool {
+    !store_id.is_empty() && tag(pair, &owner_key(saved, "store")) == Some(store_id)
+}
+
+fn tag<'a>(pair: &'a KeyPairInfo, key: &str) -> Option<&'a str> {
+    pair.tags()
+        .iter()
+        .find(|tag| tag.key() == Some(key))?
+        .value()
+}
+
+/// Returns the key itself, without its type's name and its comment.
+pub(crate) fn key_body(public: &str) -> &str {
+    public.split_whitespace().nth(1).unwrap_or(public)
+}

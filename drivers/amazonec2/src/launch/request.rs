@@ -1,0 +1,204 @@
+//! A launch in full: what is sent to RunInstances, and what the journal keeps of it.
+//!
+//! One value makes both, so that a replay is the same request to the letter: EC2 refuses a client
+//! token with other parameters (IdempotentParameterMismatch).
+
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
+use aws_sdk_ec2::types::{
+    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
+    InstanceInterruptionBehavior, InstanceMarketOptionsRequest, InstanceMetadataEndpointState,
+    InstanceMetadataOptionsRequest, InstanceMetadataProtocolState,
+    InstanceNetworkInterfaceSpecification, InstanceType, MarketType, Placement, ResourceType,
+    RunInstancesMonitoringEnabled, ShutdownBehavior, SpotMarketOptions, TagSpecification,
+    VolumeType,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::config::configure::Wishes;
+use crate::config::saved::Saved;
+use crate::launch::candidates::Candidate;
+use crate::launch::tags::Tag;
+
+/// Everything that a launch consists of. Holds no secret but what the user data may hold, and
+/// goes nowhere but to EC2 and to the journal (0600).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LaunchRequest {
+    pub token: String,
+    pub image: String,
+    pub instance_type: String,
+    pub subnet: String,
+    pub zone: String,
+    pub spot: bool,
+    pub key_name: String,
+    pub groups: Vec<String>,
+    pub device: String,
+    pub tags: Vec<Tag>,
+    /// In base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data: Option<String>,
+    /// Whether a shutdown from inside ends the instance for good.
+    #[serde(default)]
+    pub lease: bool,
+}
+
+impl LaunchRequest {
+    /// Puts a launch together for one candidate.
+    pub(crate) fn new(
+        saved: &Saved,
+        wishes: &Wishes,
+        candidate: &Candidate,
+        token: String,
+        tags: Vec<Tag>,
+    ) -> Self {
+        Self {
+            token,
+            image: saved.ami.clone(),
+            instance_type: candidate.instance_type.clone(),
+            subnet: candidate.subnet.clone(),
+            zone: candidate.zone.clone(),
+            spot: candidate.spot,
+            key_name: saved.key_name.clone(),
+            groups: saved.security_group_ids.clone().unwrap_or_default(),
+            device: saved.device_name.clone(),
+            tags,
+            user_data: wishes.user_data.as_ref().map(|data| STANDARD.encode(data)),
+            lease: wishes.lease,
+        }
+    }
+
+    /// Lays the request over an empty RunInstances call. What is no candidate's own comes from `saved`.
+    pub(crate) fn fill(
+        &self,
+        call: RunInstancesFluentBuilder,
+        saved: &Saved,
+    ) -> RunInstancesFluentBuilder {
+        call.client_token(&self.token)
+            .min_count(1)
+            .max_count(1)
+            .image_id(&self.image)
+            .instance_type(InstanceType::from(self.instance_type.as_str()))
+            .set_key_name(Some(self.key_name.clone()).filter(|name| !name.is_empty()))
+            .placement(Placement::builder().availability_zone(&self.zone).build())
+            .block_device_mappings(self.root_volume(saved))
+            .network_interfaces(self.interface(saved))
+            .metadata_options(metadata(saved))
+            .monitoring(
+                RunInstancesMonitoringEnabled::builder()
+                    .enabled(saved.monitoring)
+                    .build(),
+            )
+            .ebs_optimized(saved.use_ebs_optimized_instance)
+            .set_iam_instance_profile(profile(&saved.iam_instance_profile))
+            .set_instance_market_options(self.spot.then(|| spot(saved)))
+            .set_user_data(self.user_data.clone())
+            .set_instance_initiated_shutdown_behavior(
+                self.lease.then_some(ShutdownBehavior::Terminate),
+            )
+            .set_tag_specifications(self.tag_specifications())
+    }
+
+    fn root_volume(&self, saved: &Saved) -> BlockDeviceMapping {
+        let key = &saved.volume_kms_key_id;
+        let volume = EbsBlockDevice::builder()
+            .volume_size(i32::try_from(saved.root_size).unwrap_or(i32::MAX))
+            .volume_type(VolumeType::from(saved.volume_type.as_str()))
+            .encrypted(saved.volume_encrypted)
+            .set_kms_key_id((!key.is_empty()).then(|| key.clone()))
+            .delete_on_termination(true)
+            .build();
+        BlockDeviceMapping::builder()
+            .device_name(&self.device)
+            .ebs(volume)
+            .build()
+    }
+
+    fn interface(&self, saved: &Saved) -> InstanceNetworkInterfaceSpecification {
+        let addresses = i32::try_from(saved.ipv6_address_count).unwrap_or(0);
+        InstanceNetworkInterfaceSpecification::builder()
+            .device_index(0)
+            .set_groups(Some(self.groups.clone()))
+            .subnet_id(&self.subnet)
+            // An IPv6-only subnet has none to give.
+            .associate_public_ip_address(!saved.private_ip_only && !saved.ipv6_address_only)
+            .set_ipv6_address_count((addresses > 0).then_some(addresses))
+            .set_primary_ipv6(saved.enable_primary_ipv6.then_some(true))
+            .build()
+    }
+
+    fn tag_specifications(&self) -> Option<Vec<TagSpecification>> {
+        let made = [
+            ResourceType::Instance,
+            ResourceType::Volume,
+            ResourceType::NetworkInterface,
+        ];
+        let of_spot = self.spot.then_some(ResourceType::SpotInstancesRequest);
+        let all = made.into_iter().chain(of_spot);
+        (!self.tags.is_empty()).then(|| {
+            all.map(|kind| tag_specification(kind, &self.tags))
+                .collect()
+        })
+    }
+}
+
+/// Puts tags into the form that the creating calls take.
+pub(crate) fn tag_specification(kind: ResourceType, tags: &[Tag]) -> TagSpecification {
+    TagSpecification::builder()
+        .resource_type(kind)
+        .set_tags(Some(sdk_tags(tags)))
+        .build()
+}
+
+/// Returns tags as the SDK has them.
+pub(crate) fn sdk_tags(tags: &[Tag]) -> Vec<aws_sdk_ec2::types::Tag> {
+    let tag = |(key, value): &Tag| {
+        aws_sdk_ec2::types::Tag::builder()
+            .key(key)
+            .value(value)
+            .build()
+    };
+    tags.iter().map(tag).collect()
+}
+
+fn metadata(saved: &Saved) -> InstanceMetadataOptionsRequest {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let hops = saved.metadata_token_response_hop_limit;
+    InstanceMetadataOptionsRequest::builder()
+        // An empty one as well: the Go binary sends it, and EC2 goes by the account's default.
+        .http_tokens(HttpTokensState::from(saved.metadata_token_setting.as_str()))
+        .set_http_put_response_hop_limit(i32::try_from(hops).ok().filter(|hops| *hops > 0))
+        .set_http_endpoint(
+            some(&saved.http_endpoint)
+                .map(|text| InstanceMetadataEndpointState::from(text.as_str())),
+        )
+        .set_http_protocol_ipv6(
+            some(&saved.http_protocol_ipv6)
+                .map(|text| InstanceMetadataProtocolState::from(text.as_str())),
+        )
+        .build()
+}
+
+fn profile(name: &str) -> Option<IamInstanceProfileSpecification> {
+    let profile = IamInstanceProfileSpecification::builder();
+    match name {
+        "" => None,
+        arn if arn.starts_with("arn:") => Some(profile.arn(arn).build()),
+        name => Some(profile.name(name).build()),
+    }
+}
+
+/// Returns the spot options; an empty price leaves the on-demand price as the cap.
+fn spot(saved: &Saved) -> InstanceMarketOptionsRequest {
+    let minutes = i32::try_from(saved.block_duration_minutes).unwrap_or(0);
+    let price = &saved.spot_price;
+    let options = SpotMarketOptions::builder()
+        .set_max_price((!price.is_empty()).then(|| price.clone()))
+        .set_block_duration_minutes((minutes > 0).then_some(minutes))
+        .set_instance_interruption_behavior(None::<InstanceInterruptionBehavior>)
+        .build();
+    InstanceMarketOptionsRequest::builder()
+        .market_type(MarketType::Spot)
+        .spot_options(options)
+        .build()
+}

@@ -1,0 +1,400 @@
+//! Security groups: shared by machines, found or made, opened where needed, and never removed.
+
+use aws_sdk_ec2::operation::create_security_group::builders::CreateSecurityGroupFluentBuilder;
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroup};
+use machine_driver::{DriverError, DriverErrorKind};
+use machine_ops::{Cx, Intent, Made, Ownership, StepFailure, UndoOrder};
+use machine_types::DOCKER_PORT;
+
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::lookup::filter;
+use crate::config::configure::Wishes;
+use crate::config::flag_values::port_and_protocol;
+use crate::config::saved::Saved;
+
+const EVERYWHERE: &str = "0.0.0.0/0";
+const EVERYWHERE_V6: &str = "::/0";
+
+/// A group that the flags name by an id that does not exist.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no security group {group} in region {region}")]
+struct NoSuchGroup {
+    group: String,
+    region: String,
+}
+
+/// Finds the groups that the flags name, in one call for names and one for ids.
+///
+/// Without a VPC there is nothing to look in for names.
+pub(crate) async fn find(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    vpc: &str,
+) -> Result<Vec<SecurityGroup>, DriverError> {
+    let wanted = saved.security_group_names.clone().unwrap_or_default();
+    let (ids, names): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|group| is_id(group));
+    // Rules that stay as they are need not be read.
+    let ids_matter = !ids.is_empty() && !saved.security_group_read_only;
+    let by_id = async {
+        match ids_matter {
+            true => describe(api, cx, vec![filter("group-id", ids.clone())]).await,
+            false => Ok(Vec::new()),
+        }
+    };
+    let by_name = async {
+        match names.is_empty() {
+            true => Ok(Vec::new()),
+            false => {
+                let in_vpc = filter("vpc-id", [vpc.to_owned()]);
+                describe(api, cx, vec![filter("group-name", names.clone()), in_vpc]).await
+            }
+        }
+    };
+    let (by_id, by_name) = tokio::try_join!(by_id, by_name)?;
+    let missing = ids
+        .iter()
+        .find(|id| ids_matter && !by_id.iter().any(|group| group.group_id() == Some(id)));
+    if let Some(group) = missing {
+        let error = NoSuchGroup {
+            group: group.clone(),
+            region: api.region.clone(),
+        };
+        return Err(DriverError::new(DriverErrorKind::Configuration, error));
+    }
+    Ok(by_id.into_iter().chain(by_name).collect())
+}
+
+async fn describe(
+    api: &Api,
+    cx: &Cx,
+    filters: Vec<aws_sdk_ec2::types::Filter>,
+) -> Result<Vec<SecurityGroup>, CallError> {
+    let answer = api
+        .ask(cx, "DescribeSecurityGroups", |probe| {
+            let call = api
+                .ec2
+                .describe_security_groups()
+                .set_filters(Some(filters.clone()));
+            call.customize().interceptor(probe).send()
+        })
+        .await?;
+    let groups = answer.security_groups.unwrap_or_default();
+    // In a VPC that is shared, a group is still its maker's; one that itself is shared is rare, and what
+    // the launch says of its owner comes before this.
+    api.learn_account(groups.iter().find_map(|group| group.owner_id()));
+    Ok(groups)
+}
+
+/// Makes what is missing, opens what is closed, and returns the ids in the order of the flags.
+pub(crate) async fn ensure(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    wishes: &Wishes,
+    found: &[SecurityGroup],
+) -> Result<Vec<String>, DriverError> {
+    let mut ids = Vec::new();
+    for name in saved.security_group_names.iter().flatten() {
+        let (id, rules) = match known(found, name) {
+            Some(group) => (
+                group.group_id().unwrap_or_default().to_owned(),
+                group.ip_permissions().to_vec(),
+            ),
+            None if is_id(name) => (name.clone(), Vec::new()),
+            None => create(api, cx, saved, name).await?,
+        };
+        if !saved.security_group_read_only {
+            open(api, cx, saved, wishes, &id, &rules).await?;
+        }
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+/// Returns the group of this name or id.
+pub(crate) fn known<'a>(found: &'a [SecurityGroup], name: &str) -> Option<&'a SecurityGroup> {
+    found.iter().find(|group| {
+        let field = if is_id(name) {
+            group.group_id()
+        } else {
+            group.group_name()
+        };
+        field == Some(name)
+    })
+}
+
+/// Fills the call in that makes a group.
+pub(crate) fn create_call(
+    api: &Api,
+    saved: &Saved,
+    name: &str,
+) -> CreateSecurityGroupFluentBuilder {
+    api.ec2
+        .create_security_group()
+        .group_name(name)
+        .description("Docker Machine")
+        .vpc_id(&saved.vpc_id)
+}
+
+async fn create(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    name: &str,
+) -> Result<(String, Vec<IpPermission>), DriverError> {
+    cx.debug(format!(
+        "creating the security group {name} in {}",
+        saved.vpc_id
+    ));
+    let made = cx.step(
+        "create security group",
+        borrowed(api, "security-group", name),
+        async {
+            let answer = api
+                .call(cx, "CreateSecurityGroup", |probe| {
+                    create_call(api, saved, name)
+                        .customize()
+                        .interceptor(probe)
+                        .send()
+                })
+                .await;
+            let failed = match answer {
+                Ok(answer) => {
+                    // arn:aws:ec2:REGION:ACCOUNT:security-group/ID
+                    let arn = answer.security_group_arn.unwrap_or_default();
+                    api.learn_account(arn.split(':').nth(4));
+                    let id = answer.group_id.unwrap_or_default();
+                    return Ok(Made::with_id((id.clone(), Vec::new()), id));
+                }
+                Err(error) => error,
+            };
+            if failed.code() != "InvalidGroup.Duplicate" && !failed.is_ambiguous() {
+                return Err(StepFailure::NotMade(failed));
+            }
+            // Another create was faster, or the answer was lost: it is there now.
+            let filters = vec![
+                filter("group-name", [name.to_owned()]),
+                filter("vpc-id", [saved.vpc_id.clone()]),
+            ];
+            match describe(api, cx, filters).await {
+                Ok(groups) => match groups.into_iter().next() {
+                    Some(group) => {
+                        let id = group.group_id.unwrap_or_default();
+                        Ok(Made::with_id(
+                            (id.clone(), group.ip_permissions.unwrap_or_default()),
+                            id,
+                        ))
+                    }
+                    None => Err(StepFailure::Unknown(failed)),
+                },
+                Err(_) => Err(StepFailure::Unknown(failed)),
+            }
+        },
+    );
+    Ok(made.await?)
+}
+
+fn borrowed(api: &Api, kind: &str, key: &str) -> Intent {
+    Intent {
+        kind: kind.into(),
+        key: key.into(),
+        ownership: Ownership::Borrowed,
+        undo: UndoOrder::Reverse,
+        scope: api.scope(),
+        detail: serde_json::Value::Null,
+    }
+}
+
+/// Returns the rules that are missing.
+pub(crate) fn closed(saved: &Saved, wishes: &Wishes, rules: &[IpPermission]) -> Vec<IpPermission> {
+    let networks = networks(saved, wishes);
+    ports(saved)
+        .into_iter()
+        .filter(|(port, protocol)| !rules.iter().any(|rule| covers(rule, *port, protocol)))
+        .map(|(port, protocol)| permission(port, protocol, &networks))
+        .collect()
+}
+
+/// Opens the ports that no rule covers yet.
+async fn open(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    wishes: &Wishes,
+    group: &str,
+    rules: &[IpPermission],
+) -> Result<(), DriverError> {
+    let closed = closed(saved, wishes, rules);
+    if closed.is_empty() {
+        return Ok(());
+    }
+    if wishes.cidrs.is_empty() {
+        cx.warn(format!(
+            "({}) WARNING: the security group {group} is being opened to {}; \
+             --amazonec2-security-group-cidr narrows it",
+            saved.base.machine_name,
+            networks(saved, wishes).join(" and ")
+        ));
+    }
+    let opened = cx.step("open ports", borrowed(api, "security-group-rule", group), async {
+        let answer = match authorize(api, cx, group, &closed).await {
+            Err(error) if error.code() == "InvalidPermission.Duplicate" && closed.len() > 1 => {
+                one_by_one(api, cx, group, &closed).await
+            }
+            answer => answer,
+        };
+        match answer {
+            Ok(()) => Ok(Made::plain(())),
+            Err(error) if error.code() == "InvalidPermission.Duplicate" => Ok(Made::plain(())),
+            // Who may not open ports may have them opened elsewhere: SSH will tell.
+            Err(error) if error.is_denied() => {
+                cx.warn(format!(
+                    "({}) cannot open ports in the security group {group}, going on without: {error}",
+                    saved.base.machine_name
+                ));
+                Ok(Made::plain(()))
+            }
+            Err(error) if error.is_ambiguous() => Err(StepFailure::Unknown(error)),
+            Err(error) => Err(StepFailure::NotMade(error)),
+        }
+    });
+    Ok(opened.await?)
+}
+
+/// One rule that is there fails the whole call, and the others are not made.
+async fn one_by_one(
+    api: &Api,
+    cx: &Cx,
+    group: &str,
+    closed: &[IpPermission],
+) -> Result<(), CallError> {
+    for permission in closed {
+        match authorize(api, cx, group, std::slice::from_ref(permission)).await {
+            Err(error) if error.code() != "InvalidPermission.Duplicate" => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn authorize(
+    api: &Api,
+    cx: &Cx,
+    group: &str,
+    permissions: &[IpPermission],
+) -> Result<(), CallError> {
+    crate::api::fresh::until_known(api, cx, "AuthorizeSecurityGroupIngress", |probe| {
+        api.ec2
+            .authorize_security_group_ingress()
+            .group_id(group)
+            .set_ip_permissions(Some(permissions.to_vec()))
+            .customize()
+            .interceptor(probe)
+            .send()
+    })
+    .await
+    .map(|_| ())
+}
+
+/// Returns the port of a classic swarm's master, of `--swarm-host tcp://ADDRESS:PORT`.
+pub(crate) fn swarm_port(saved: &Saved) -> Option<u16> {
+    let (_, rest) = saved.base.swarm_host.split_once("://")?;
+    let host = rest.split('/').next()?;
+    host.rsplit_once(':')?.1.parse().ok()
+}
+
+pub(crate) fn ports(saved: &Saved) -> Vec<(i32, &str)> {
+    let mut ports = vec![
+        (i32::from(saved.base.ssh_port), "tcp"),
+        (i32::from(DOCKER_PORT), "tcp"),
+    ];
+    let swarm = swarm_port(saved).filter(|_| saved.base.swarm_master);
+    let swarm = swarm.map(|port| (i32::from(port), "tcp"));
+    let open = saved.open_ports.iter().flatten();
+    // EC2 refuses a rule that is given twice.
+    for port in swarm
+        .into_iter()
+        .chain(open.filter_map(|text| port_and_protocol(text)))
+    {
+        if !ports.contains(&port) {
+            ports.push(port);
+        }
+    }
+    ports
+}
+
+/// Tells whether a rule opens a port, to whomever.
+pub(crate) fn covers(rule: &IpPermission, port: i32, protocol: &str) -> bool {
+    match rule.ip_protocol() {
+        Some("-1") => true,
+        Some(own) if own == protocol => {
+            let from = rule.from_port().unwrap_or(0);
+            let to = rule.to_port().unwrap_or(65_535);
+            (from..=to).contains(&port) || from == -1
+        }
+        _ => false,
+    }
+}
+
+/// Returns the networks that ports are opened to. The default is the Go binary's, and the same of IPv6
+/// where the machine is spoken to over it alone.
+fn networks(saved: &Saved, wishes: &Wishes) -> Vec<String> {
+    match (wishes.cidrs.is_empty(), saved.ipv6_address_only) {
+        (false, _) => wishes.cidrs.clone(),
+        (true, false) => vec![EVERYWHERE.to_owned()],
+        (true, true) => vec![EVERYWHERE.to_owned(), EVERYWHERE_V6.to_owned()],
+    }
+}
+
+fn permission(port: i32, protocol: &str, cidrs: &[String]) -> IpPermission {
+    let (v6, v4): (Vec<_>, Vec<_>) = cidrs.iter().partition(|cidr| cidr.contains(':'));
+    let mut permission = IpPermission::builder()
+        .ip_protocol(protocol)
+        .from_port(port)
+        .to_port(port);
+    for cidr in v4 {
+        permission = permission.ip_ranges(IpRange::builder().cidr_ip(cidr).build());
+    }
+    for cidr in v6 {
+        permission = permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).build());
+    }
+    permission.build()
+}
+
+pub(crate) fn is_id(group: &str) -> bool {
+    let hex = group.strip_prefix("sg-");
+    hex.is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(protocol: &str, from: i32, to: i32) -> IpPermission {
+        IpPermission::builder()
+            .ip_protocol(protocol)
+            .from_port(from)
+            .to_port(to)
+            .build()
+    }
+
+    #[test]
+    fn a_rule_that_covers_the_port_is_enough() {
+        assert!(covers(&rule("tcp", 0, 65_535), 22, "tcp"));
+        assert!(covers(
+            &IpPermission::builder().ip_protocol("-1").build(),
+            22,
+            "tcp"
+        ));
+        assert!(!covers(&rule("udp", 0, 65_535), 22, "tcp"));
+        assert!(!covers(&rule("tcp", 23, 65_535), 22, "tcp"));
+    }
+
+    #[test]
+    fn ids_are_told_from_names() {
+        assert!(is_id("sg-0a1b2c3d"));
+        assert!(!is_id("sg-") && !is_id("sg-workers") && !is_id("docker-machine"));
+    }
+}

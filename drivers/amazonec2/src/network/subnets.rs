@@ -1,0 +1,157 @@
+//! Where a machine is launched: VPC, subnets, zones.
+
+use aws_sdk_ec2::types::{AccountAttributeName, Subnet};
+use machine_driver::{DriverError, DriverErrorKind};
+use machine_ops::Cx;
+
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::lookup::filter;
+use crate::config::configure::Wishes;
+use crate::config::saved::Saved;
+use crate::launch::candidates::Place;
+
+/// There is no place for the machine.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NetworkError {
+    #[error(
+        "amazonec2 driver requires either the --amazonec2-subnet-id or --amazonec2-vpc-id option or an AWS Account with a default vpc-id"
+    )]
+    NoDefaultVpc,
+    #[error(
+        "The desired subnet could not be located in this region. Is '--amazonec2-subnet-id' or AWS_SUBNET_ID configured correctly? ({subnet} in {region})"
+    )]
+    NoSuchSubnet { subnet: String, region: String },
+    #[error("SubnetId: {subnet} does not belong to VpcId: {vpc}")]
+    OtherVpc { subnet: String, vpc: String },
+    #[error("SubnetId: {subnet} is not in the availability zone: {zone}")]
+    OtherZone { subnet: String, zone: String },
+    #[error(
+        "unable to find a subnet that is both in the zone {zone} and belonging to VPC ID {vpc}"
+    )]
+    NoSubnetInZone { zone: String, vpc: String },
+}
+
+impl From<NetworkError> for DriverError {
+    fn from(error: NetworkError) -> Self {
+        let kind = match error {
+            NetworkError::NoSubnetInZone { .. } => DriverErrorKind::PreCreate,
+            _ => DriverErrorKind::Configuration,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Finds the account's default VPC: by its attribute, which is cheap, else among its VPCs.
+pub(crate) async fn default_vpc(api: &Api, cx: &Cx) -> Result<String, DriverError> {
+    let attributes = api
+        .ask(cx, "DescribeAccountAttributes", |probe| {
+            let call = api.ec2.describe_account_attributes();
+            call.attribute_names(AccountAttributeName::DefaultVpc)
+                .customize()
+                .interceptor(probe)
+                .send()
+        })
+        .await?;
+    let mut values = attributes
+        .account_attributes()
+        .iter()
+        .flat_map(|attribute| attribute.attribute_values());
+    if let Some(vpc) = values.find_map(|value| {
+        value
+            .attribute_value()
+            .filter(|value| value.starts_with("vpc-"))
+    }) {
+        return Ok(vpc.to_owned());
+    }
+    let answer = api
+        .ask(cx, "DescribeVpcs", |probe| {
+            let call = api
+                .ec2
+                .describe_vpcs()
+                .filters(filter("is-default", ["true".to_owned()]));
+            call.customize().interceptor(probe).send()
+        })
+        .await?;
+    let found = answer.vpcs().iter().find_map(|vpc| vpc.vpc_id());
+    Ok(found.ok_or(NetworkError::NoDefaultVpc)?.to_owned())
+}
+
+/// Finds the places to launch in, in the order in which they are tried.
+pub(crate) async fn places(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    wishes: &Wishes,
+) -> Result<Vec<Place>, DriverError> {
+    if wishes.subnets.is_empty() {
+        let zone = saved.zone_name();
+        let in_zone = filter("availability-zone", [zone.clone()]);
+        let in_vpc = filter("vpc-id", [saved.vpc_id.clone()]);
+        let mut subnets = subnets(api, cx, vec![in_zone, in_vpc]).await?;
+        subnets.sort_by_key(|subnet| !subnet.default_for_az().unwrap_or(false));
+        let first = subnets.iter().find_map(place);
+        return Ok(vec![first.ok_or_else(|| NetworkError::NoSubnetInZone {
+            zone,
+            vpc: saved.vpc_id.clone(),
+        })?]);
+    }
+    let found = subnets(api, cx, vec![filter("subnet-id", wishes.subnets.clone())]).await?;
+    let mut places = Vec::new();
+    for wanted in &wishes.subnets {
+        let known = found
+            .iter()
+            .find(|subnet| subnet.subnet_id() == Some(wanted));
+        let place = known
+            .and_then(place)
+            .ok_or_else(|| NetworkError::NoSuchSubnet {
+                subnet: wanted.clone(),
+                region: api.region.clone(),
+            })?;
+        if !saved.vpc_id.is_empty() && place.vpc != saved.vpc_id {
+            return Err(NetworkError::OtherVpc {
+                subnet: place.subnet,
+                vpc: saved.vpc_id.clone(),
+            }
+            .into());
+        }
+        places.push(place);
+    }
+    // Of several subnets each brings its own zone; a single one must not contradict the flag.
+    if let [only] = places.as_slice()
+        && wishes.zone_given
+        && only.zone != saved.zone_name()
+    {
+        return Err(NetworkError::OtherZone {
+            subnet: only.subnet.clone(),
+            zone: saved.zone_name(),
+        }
+        .into());
+    }
+    Ok(places)
+}
+
+pub(crate) async fn subnets(
+    api: &Api,
+    cx: &Cx,
+    filters: Vec<aws_sdk_ec2::types::Filter>,
+) -> Result<Vec<Subnet>, CallError> {
+    let answer = api
+        .ask(cx, "DescribeSubnets", |probe| {
+            let call = api
+                .ec2
+                .describe_subnets()
+                .set_filters(Some(filters.clone()));
+            call.customize().interceptor(probe).send()
+        })
+        .await?;
+    Ok(answer.subnets.unwrap_or_default())
+}
+
+fn place(subnet: &Subnet) -> Option<Place> {
+    Some(Place {
+        subnet: subnet.subnet_id()?.to_owned(),
+        zone: subnet.availability_zone()?.to_owned(),
+        vpc: subnet.vpc_id().unwrap_or_default().to_owned(),
+    })
+}

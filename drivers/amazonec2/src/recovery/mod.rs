@@ -1,0 +1,4 @@
+//! Undoing what the journal names, and listing what a store has left behind in an account.
+
+pub(crate) mod inventory;
+pub(crate) mod undo;

@@ -1,0 +1,338 @@
+//! Removing what a machine made. Nothing is made again here: what may exist is looked up.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::Instance;
+use machine_driver::{DriverError, DriverErrorKind};
+use machine_ops::{
+    Cx, Entry, Look, Phase, Resource, Undone, WaitError, WaitPolicy, open_resources,
+    wait_until_ready,
+};
+
+use crate::api::account;
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::fresh::CONSISTENCY_WINDOW;
+use crate::api::lookup::{filter, instances, state_name};
+use crate::config::saved::Saved;
+use crate::launch::tags::{Tag, owner_key};
+use crate::launch::{fleet, key_pair, run_instances};
+use crate::lifecycle::age;
+use crate::recovery::inventory;
+
+/// How long something that may exist is looked for.
+const LOOK_UP: Duration = Duration::from_secs(10);
+
+/// A resource of a kind that this version does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("this version cannot remove a {kind} ({key})")]
+struct UnknownKind {
+    kind: String,
+    key: String,
+}
+
+/// EC2 keeps an instance that is protected from termination.
+#[derive(Debug, thiserror::Error)]
+#[error("the instance {0} is protected from termination")]
+struct Protected(String, #[source] CallError);
+
+/// Removes one resource.
+pub(crate) async fn undo(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    resource: &Resource,
+) -> Result<Undone, DriverError> {
+    match resource.intent.kind.as_str() {
+        key_pair::KIND => key_pair(api, cx, saved, resource).await,
+        run_instances::KIND => instance(api, cx, saved, resource).await,
+        inventory::SPOT_REQUEST => {
+            inventory::cancel_spot_request(api, cx, &id_or_key(resource)).await
+        }
+        inventory::VOLUME => inventory::delete_volume(api, cx, &id_or_key(resource)).await,
+        kind => {
+            let unknown = UnknownKind {
+                kind: kind.to_owned(),
+                key: resource.intent.key.clone(),
+            };
+            Err(DriverError::new(DriverErrorKind::Unsupported, unknown))
+        }
+    }
+}
+
+fn id_or_key(resource: &Resource) -> String {
+    resource
+        .id
+        .clone()
+        .unwrap_or_else(|| resource.intent.key.clone())
+}
+
+/// Deletes the key pair: by its name where it was made, and only where it is certainly ours
+/// where nobody knows whether it was.
+async fn key_pair(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    resource: &Resource,
+) -> Result<Undone, DriverError> {
+    let name = &resource.intent.key;
+    if !resource.made && resource.step.is_some() {
+        let public = resource.intent.detail["public_key"]
+            .as_str()
+            .unwrap_or_default();
+        let found = look_up(
+            cx,
+            "the key pair to be found",
+            is_young(cx, resource),
+            || key_pair::find(api, cx, name),
+        )
+        .await?;
+        match found {
+            Some(pair) if key_pair::is_this_machines(&pair, saved, public) => {}
+            Some(_) => return Ok(Undone::Gone),
+            None => {
+                return account::gone(api, cx, saved, resource, &format!("the key pair {name}"))
+                    .await;
+            }
+        }
+    }
+    match key_pair::delete(api, cx, name).await? {
+        Some(_) => Ok(Undone::Gone),
+        // EC2 calls it a success as well where there is none: here, or in the wrong account.
+        None => account::gone(api, cx, saved, resource, &format!("the key pair {name}")).await,
+    }
+}
+
+async fn instance(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    resource: &Resource,
+) -> Result<Undone, DriverError> {
+    let Some(id) = known_id(saved, resource) else {
+        return unfinished(api, cx, saved, resource).await;
+    };
+    if end(api, cx, &id, is_young(cx, resource)).await?.is_some() {
+        return Ok(Undone::Gone);
+    }
+    let undone = account::gone(api, cx, saved, resource, &format!("the instance {id}")).await?;
+    if matches!(undone, Undone::Gone) {
+        cx.say(format!(
+            "({}) Remote instance does not exist, proceeding with removing local reference",
+            saved.base.machine_name
+        ));
+    }
+    Ok(undone)
+}
+
+/// Terminates an instance; `None` where EC2 does not know it, after a while where that is to be expected.
+async fn end(api: &Api, cx: &Cx, id: &str, patiently: bool) -> Result<Option<()>, DriverError> {
+    let ended = look_up(cx, "the instance to be known", patiently, || async {
+        known(terminate(api, cx, id).await)
+    });
+    ended.await.map_err(|error| {
+        if error.code() != "OperationNotPermitted" {
+            return error.into();
+        }
+        let protected = Protected(id.to_owned(), error);
+        DriverError::new(DriverErrorKind::Denied, protected)
+            .with_hint("remove its termination protection first, or terminate it in the console")
+    })
+}
+
+fn known_id(saved: &Saved, resource: &Resource) -> Option<String> {
+    // A journal that was cut after the launch, and a configuration that knows the id already.
+    let of_this_launch = resource.step.is_none() && !saved.instance_id.is_empty();
+    resource
+        .id
+        .clone()
+        .or_else(|| of_this_launch.then(|| saved.instance_id.clone()))
+}
+
+fn known(result: Result<(), CallError>) -> Result<Option<()>, CallError> {
+    match result {
+        Ok(()) => Ok(Some(())),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub(crate) async fn terminate(api: &Api, cx: &Cx, id: &str) -> Result<(), CallError> {
+    api.call(cx, "TerminateInstances", |probe| {
+        api.ec2
+            .terminate_instances()
+            .instance_ids(id)
+            .customize()
+            .interceptor(probe)
+            .send()
+    })
+    .await
+    .map(|_| ())
+}
+
+/// Makes certain that an instance that ended is gone, and takes it off the record. One that EC2 does not know
+/// stays on it, for the machine's undo: minutes after a launch that is no proof.
+pub(crate) async fn settle_ended(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), DriverError> {
+    let id = std::mem::take(&mut saved.instance_id);
+    let ended = match end(api, cx, &id, true).await {
+        Ok(ended) => ended.is_some(),
+        Err(error) => {
+            saved.instance_id = id;
+            return Err(error);
+        }
+    };
+    for resource in open_resources(&cx.journal.entries()?) {
+        if ended
+            && let Some(step) = resource.step
+            && resource.id.as_ref() == Some(&id)
+        {
+            cx.record(step, &resource.name, Phase::Undone)?;
+        }
+    }
+    saved.base.ip_address.clear();
+    saved.private_ip_address.clear();
+    Ok(())
+}
+
+/// Looks for a launch whose answer never came: by the machine's own tag, then by its client token.
+async fn unfinished(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    resource: &Resource,
+) -> Result<Undone, DriverError> {
+    let launch = Lost::of(cx, resource)?;
+    let by_token = filter("client-token", [resource.intent.key.clone()]);
+    let by_tag = launch.tag.clone().or_else(|| id_tag_of(saved));
+    let by_tag = by_tag.map(|(key, id)| filter(format!("tag:{key}"), [id]));
+    if launch.is_fleets && launch.tag.is_none() {
+        return Ok(Undone::Unresolved(format!(
+            "the answer of CreateFleet was lost, and its instance carries no tag of ours: look for one \
+             named {} in EC2",
+            saved.base.machine_name
+        )));
+    }
+    let found = look_up(
+        cx,
+        "a launch to be found",
+        is_young(cx, resource),
+        || async {
+            let mut found = Vec::new();
+            if let Some(by_tag) = &by_tag {
+                found = instances(api, cx, vec![by_tag.clone()]).await?;
+            }
+            // A launch that was refused its tags has its token still.
+            if !launch.is_among(&found) && !launch.is_fleets {
+                found = instances(api, cx, vec![by_token.clone()]).await?;
+            }
+            Ok(launch.is_among(&found).then_some(found))
+        },
+    )
+    .await?;
+    let Some(found) = found else {
+        return account::gone(
+            api,
+            cx,
+            saved,
+            resource,
+            &format!("a launch with the client token {}", resource.intent.key),
+        )
+        .await;
+    };
+    for (instance, _) in found.iter().filter(|(found, _)| launch.is(found)) {
+        if state_name(instance) != "terminated"
+            && let Some(id) = instance.instance_id()
+        {
+            // Who has just found it may not find it the next moment.
+            if end(api, cx, id, true).await?.is_none() {
+                return Ok(Undone::Unresolved(format!(
+                    "the instance {id} was found, and then EC2 did not know it"
+                )));
+            }
+        }
+    }
+    Ok(Undone::Gone)
+}
+
+/// A launch whose answer never came, and how its instance is told from others that the machine had: one that
+/// ended while it was coming up is shown for an hour, with the same tags.
+struct Lost<'a> {
+    token: &'a str,
+    is_fleets: bool,
+    /// The tag with the machine's id, where the launch carried it.
+    tag: Option<Tag>,
+    /// The instances of the machine's other launches.
+    others: Vec<String>,
+}
+
+impl<'a> Lost<'a> {
+    fn of(cx: &Cx, resource: &'a Resource) -> Result<Self, DriverError> {
+        let detail = &resource.intent.detail;
+        Ok(Self {
+            token: &resource.intent.key,
+            is_fleets: fleet::is_fleets(detail),
+            tag: fleet::id_tag(detail),
+            others: launched(&cx.journal.entries()?),
+        })
+    }
+
+    fn is(&self, instance: &Instance) -> bool {
+        let id = instance.instance_id().unwrap_or_default();
+        // A fleet's instances have tokens of EC2's own; another EC2 may show none.
+        let token = instance.client_token().unwrap_or_default();
+        let has_token = self.is_fleets || token.is_empty() || token == self.token;
+        has_token && !self.others.iter().any(|other| other == id)
+    }
+
+    fn is_among(&self, found: &[(Instance, Option<String>)]) -> bool {
+        found.iter().any(|(instance, _)| self.is(instance))
+    }
+}
+
+/// Returns the ids of all instances that the journal has heard of, those that are gone included.
+pub(crate) fn launched(entries: &[Entry]) -> Vec<String> {
+    let ids = entries.iter().filter_map(|entry| match &entry.phase {
+        Phase::Made { id, .. } => id.clone(),
+        _ => None,
+    });
+    ids.filter(|id| id.starts_with("i-")).collect()
+}
+
+fn id_tag_of(saved: &Saved) -> Option<Tag> {
+    let has_tags = !saved.no_owner_tags && !saved.id.is_empty();
+    has_tags.then(|| (owner_key(saved, "id"), saved.id.clone()))
+}
+
+/// Tells whether EC2 may not know the resource yet; later it knows what there is.
+fn is_young(cx: &Cx, resource: &Resource) -> bool {
+    age(cx, resource.at) < CONSISTENCY_WINDOW
+}
+
+/// Looks once, or, patiently, until something is found or the patience is over.
+async fn look_up<T: Send, Fut: Future<Output = Result<Option<T>, CallError>> + Send>(
+    cx: &Cx,
+    what: &str,
+    patiently: bool,
+    look: impl Fn() -> Fut + Sync,
+) -> Result<Option<T>, CallError> {
+    if !patiently {
+        return look().await;
+    }
+    let policy =
+        WaitPolicy::backing_off(Duration::from_millis(500), Duration::from_secs(3), LOOK_UP);
+    let found = wait_until_ready(cx, what, policy, || async {
+        Ok(match look().await? {
+            Some(found) => Look::Ready(found),
+            None => Look::Pending("nothing".into()),
+        })
+    });
+    match found.await {
+        Ok(found) => Ok(Some(found)),
+        Err(WaitError::TimedOut { .. }) => Ok(None),
+        Err(WaitError::Failed(error)) => Err(error),
+        Err(WaitError::Cancelled(reason)) => Err(CallError::Cancelled {
+            action: "the look-up",
+            reason,
+        }),
+    }
+}
