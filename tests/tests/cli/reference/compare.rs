@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::case::{Call, Case};
-use crate::differences::{self, Part};
-use crate::home::Replayed;
+use crate::reference::case::{Call, Case};
+use crate::reference::differences::{self, Part};
+use crate::reference::home::Replayed;
 
 /// The commands whose standard output is read by programs: byte for byte.
 const EXACT: [&str; 10] = [

@@ -6,9 +6,9 @@ use ec2_lab::hosts::HostOptions;
 use machine_tests::flows::Flow;
 use tokio::process::Command;
 
-use crate::case::Case;
-use crate::compare;
-use crate::home::Replayed;
+use crate::reference::case::Case;
+use crate::reference::compare;
+use crate::reference::home::Replayed;
 
 /// What the recorded machine had in its `/tmp/f1`.
 const FILE: &str = "here it is\n";

@@ -14,7 +14,7 @@ use tokio::process::Command;
 /// The `config.json` that the Go binary left after a plain create, as it was recorded.
 fn recorded() -> Map<String, Value> {
     let cases: Vec<Value> =
-        serde_json::from_str(include_str!("../data/reference/ec2.json")).unwrap();
+        serde_json::from_str(include_str!("../../data/reference/ec2.json")).unwrap();
     let plain = cases
         .iter()
         .find(|case| case["id"] == "ec2.create.plain")

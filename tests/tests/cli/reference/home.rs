@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::case::{Call, Case};
+use crate::reference::case::{Call, Case};
 
 /// What a `create` says when it has launched its instance and waits to be let in: where the
 /// recording was stopped.

@@ -170,3 +170,34 @@ fn each_heavy_library_has_one_room() {
         assert_eq!(users, [*home], "who uses {library}");
     }
 }
+
+/// Every file below `tests/tests` is a module of a test binary: one that no `mod` names is never compiled.
+#[test]
+fn every_test_file_is_a_module_of_a_test_binary() {
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut forgotten = Vec::new();
+    let mut folders = vec![tests];
+    while let Some(folder) = folders.pop() {
+        let entries: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        let root = ["main.rs", "mod.rs"]
+            .iter()
+            .find_map(|name| std::fs::read_to_string(folder.join(name)).ok())
+            .unwrap_or_default();
+        for path in entries {
+            let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let declared = root.lines().any(|line| line == format!("mod {stem};"));
+            let is_root = ["main", "mod"].contains(&stem.as_str());
+            let is_binary = path.is_dir() && path.join("main.rs").exists();
+            if !is_root && !is_binary && !declared {
+                forgotten.push(path.clone());
+            }
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    assert!(forgotten.is_empty(), "no `mod` names {forgotten:?}");
+}

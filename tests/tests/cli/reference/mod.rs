@@ -6,7 +6,7 @@
 //! [`compare`] holds the rules of what must be equal and how far; [`differences`] names, one by one and
 //! with the reason, the cases in which this program does better on purpose.
 //!
-//! One case alone: `REFERENCE_CASE=ls.two cargo test --test reference`.
+//! One case alone: `REFERENCE_CASE=ls.two cargo test -p machine-tests --test cli reference`.
 
 mod case;
 mod compare;

@@ -1,0 +1,12 @@
+//! The command line: recorded cases of the Go program, bad input, completions, documents, architecture.
+
+mod architecture;
+mod bad_input;
+mod completions;
+mod doctor;
+mod documents;
+mod hostile_answers;
+mod reference;
+mod short_commands;
+mod streams;
+mod terminal;

@@ -1,0 +1,29 @@
+//! Flows over simulated hosts and the lab's EC2.
+
+mod bad_store;
+mod budgets;
+mod capacity;
+mod certificates;
+mod copies;
+mod credentials;
+mod environment;
+mod half_way;
+mod lab_by_hand;
+mod labels;
+mod launch;
+mod login;
+mod network;
+mod never_comes;
+mod operations;
+mod own_keys;
+mod power;
+mod provisioning;
+mod prune;
+mod refused_keys;
+mod shared_certificates;
+mod silent;
+mod simulated;
+mod stores;
+mod trace;
+mod waiting;
+mod young;

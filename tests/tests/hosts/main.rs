@@ -1,0 +1,6 @@
+//! Flows over real Debian hosts, moto, and stores that go back and forth between this program and Go's.
+
+mod debian;
+mod generic;
+mod migration;
+mod moto;

@@ -1,0 +1,3 @@
+//! What is released: packages, checksums, notices.
+
+mod dist;

@@ -1,0 +1,5 @@
+//! Hundreds of machines: listing, creates and removals at once, memory of what ships.
+
+mod footprint;
+mod many_creates;
+mod many_machines;
