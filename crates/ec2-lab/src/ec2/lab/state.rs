@@ -50,6 +50,8 @@ pub(crate) struct Region {
     pub(crate) vpcs: BTreeMap<String, Vpc>,
     pub(crate) subnets: BTreeMap<String, Subnet>,
     pub(crate) groups: BTreeMap<String, SecurityGroup>,
+    /// The owners of what other accounts share with this one, by its id.
+    pub(crate) owners: BTreeMap<String, String>,
     /// By name.
     pub(crate) keys: BTreeMap<String, KeyPair>,
     pub(crate) images: BTreeMap<String, Image>,
@@ -109,6 +111,7 @@ impl Region {
             vpcs: BTreeMap::new(),
             subnets: BTreeMap::new(),
             groups: BTreeMap::new(),
+            owners: BTreeMap::new(),
             keys: BTreeMap::new(),
             images: crate::ec2::resources::images::of_region(&config.images, name),
             instances: BTreeMap::new(),

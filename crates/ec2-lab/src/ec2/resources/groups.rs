@@ -71,6 +71,13 @@ pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
             ),
         ));
     }
+    // EC2 API Reference, "Error codes".
+    if name == "default" {
+        return Err(ApiError::new(
+            "InvalidGroup.Reserved",
+            "The security group 'default' is reserved",
+        ));
+    }
     let vpc = match params.get("VpcId") {
         Some(id) => {
             VPC.check([id], |id| cx.region.vpcs.contains_key(id))?;
@@ -209,13 +216,17 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
         .values()
         .filter(|g| ids.is_empty() || ids.contains(&g.id.as_str()))
         .filter(|g| names.is_empty() || names.contains(&g.name.as_str()))
-        .filter(|g| filters.pass(&cx.tags(&g.id), |name| field(&cx.region.account, g, name)))
+        .filter(|g| {
+            filters.pass(&cx.tags(&g.id), |name| {
+                field(cx.region.owner(&g.id), g, name)
+            })
+        })
         .filter(|g| seen(g))
         .collect();
     let (found, next) = page(params, found, |g| g.id.as_str())?;
     let mut xml = Xml::new();
     xml.list("securityGroupInfo", found, |xml, g| {
-        xml.leaf("ownerId", &cx.region.account);
+        xml.leaf("ownerId", cx.region.owner(&g.id));
         xml.leaf("groupId", &g.id);
         xml.leaf("groupName", &g.name);
         xml.leaf("groupDescription", &g.description);

@@ -13,6 +13,7 @@ pub(crate) mod life;
 pub(crate) mod placement;
 pub(crate) mod power;
 pub(crate) mod rules;
+pub(crate) mod sharing;
 pub(crate) mod spot;
 pub(crate) mod tags;
 pub(crate) mod templates;

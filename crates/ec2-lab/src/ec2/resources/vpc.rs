@@ -139,7 +139,7 @@ pub(crate) fn describe_vpcs(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, Api
                     "isDefault" | "is-default" => v.default.to_string(),
                     "state" => "available".to_owned(),
                     "cidr" => v.cidr.to_string(),
-                    _ => cx.region.account.clone(),
+                    _ => cx.region.owner(&v.id).to_owned(),
                 }]
             })
         })
@@ -147,7 +147,7 @@ pub(crate) fn describe_vpcs(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, Api
     let (found, next) = page(params, found, |v| v.id.as_str())?;
     xml.list("vpcSet", found, |xml, v| {
         xml.leaf("vpcId", &v.id);
-        xml.leaf("ownerId", &cx.region.account);
+        xml.leaf("ownerId", cx.region.owner(&v.id));
         xml.leaf("state", "available");
         xml.leaf("cidrBlock", v.cidr);
         xml.leaf("dhcpOptionsId", "dopt-00000000000000001");
@@ -188,7 +188,7 @@ pub(crate) fn describe_subnets(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, 
                     "default-for-az" | "defaultForAz" => s.default.to_string(),
                     "state" => "available".to_owned(),
                     "cidr-block" => s.cidr.to_string(),
-                    _ => cx.region.account.clone(),
+                    _ => cx.region.owner(&s.id).to_owned(),
                 }]
             })
         })
@@ -199,7 +199,7 @@ pub(crate) fn describe_subnets(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, 
         xml.leaf("subnetId", &s.id);
         xml.leaf("subnetArn", cx.region.arn("subnet", &s.id));
         xml.leaf("state", "available");
-        xml.leaf("ownerId", &cx.region.account);
+        xml.leaf("ownerId", cx.region.owner(&s.id));
         xml.leaf("vpcId", &s.vpc);
         xml.leaf("cidrBlock", s.cidr);
         xml.list("ipv6CidrBlockAssociationSet", Vec::<()>::new(), |_, ()| ());
