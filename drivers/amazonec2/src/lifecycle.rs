@@ -8,6 +8,7 @@ use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::{Cx, Look, Phase, WaitPolicy, open_resources, wait_until_ready};
 use machine_types::MachineState;
 
+use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
@@ -218,6 +219,7 @@ pub(crate) async fn await_address(
         }
     });
     let found = found.await?;
+    account::put_on_record(api, cx, instance_id(saved)?)?;
     take_addresses(saved, &found);
     if saved.use_fleet {
         crate::launch::fleet_launch::take_facts(saved, &found);

@@ -9,6 +9,7 @@
     reason = "a test that meets what it did not expect ends there"
 )]
 
+mod account;
 mod by_tags;
 mod calls;
 mod files;

@@ -2,8 +2,8 @@
 
 use std::error::Error as StdError;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
@@ -20,6 +20,7 @@ use machine_ops::{
 
 use crate::api::client::Api;
 use crate::api::codes;
+use crate::api::environment::authority;
 use crate::api::fresh::is_not_yet_known;
 
 /// A wait for EC2's bucket that a user would otherwise take for a hang.
@@ -49,6 +50,13 @@ pub(crate) enum CallError {
         endpoint: String,
         #[source]
         source: BoxError,
+    },
+    /// The host has just left another call of this process without an answer.
+    #[error("{action} in region {region} was not sent: {host} did not answer a moment ago")]
+    Silent {
+        action: &'static str,
+        region: String,
+        host: String,
     },
     /// There are no credentials to sign the call with.
     #[error("there are no AWS credentials for {action} in region {region}")]
@@ -94,7 +102,7 @@ impl CallError {
         match self {
             Self::Refused { code, status, .. } => codes::is_ambiguous(code, *status),
             Self::NoAnswer { .. } => true,
-            Self::NoCredentials { .. } | Self::Cancelled { .. } => false,
+            Self::NoCredentials { .. } | Self::Silent { .. } | Self::Cancelled { .. } => false,
         }
     }
 
@@ -119,13 +127,16 @@ impl CallError {
     }
 }
 
-/// Counts the attempts of a call; the SDK tells nobody.
+/// Counts the attempts of a call, and sees which host it goes to; the SDK reports neither.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Probe(Arc<AtomicU32>);
+pub(crate) struct Probe {
+    attempts: Arc<AtomicU32>,
+    host: Arc<OnceLock<String>>,
+}
 
 impl Intercept for Probe {
     fn name(&self) -> &'static str {
-        "attempts"
+        "attempts and host"
     }
 
     fn read_before_attempt(
@@ -134,7 +145,20 @@ impl Intercept for Probe {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let uri = context.request().uri();
+        let scheme = uri.split_once("://").map_or("https", |(scheme, _)| scheme);
+        // Every attempt goes to the same host.
+        let _ = self.host.set(format!("{scheme}://{}", authority(uri)));
         Ok(())
     }
 }
@@ -232,9 +256,13 @@ impl Api {
             Ok(output) => output.request_id().map(str::to_owned),
             Err(error) => error.request_id().map(str::to_owned),
         };
-        let result = answer.map_err(|error| self.explain(action, error, request_id.clone()));
+        let host = probe.host.get().cloned().unwrap_or_default();
+        let result = answer.map_err(|error| self.explain(action, host, error, request_id.clone()));
         let mut fields = std::collections::BTreeMap::new();
-        fields.insert("attempts", probe.0.load(Ordering::Relaxed).to_string());
+        fields.insert(
+            "attempts",
+            probe.attempts.load(Ordering::Relaxed).to_string(),
+        );
         fields.insert("region", self.region.clone());
         if let Some(id) = request_id {
             fields.insert("request_id", id);
@@ -257,6 +285,7 @@ impl Api {
     fn explain<E>(
         &self,
         action: &'static str,
+        host: String,
         error: SdkError<E, HttpResponse>,
         request_id: Option<String>,
     ) -> CallError
@@ -289,7 +318,7 @@ impl Api {
         CallError::NoAnswer {
             action,
             region,
-            endpoint: self.endpoint.clone(),
+            endpoint: host,
             source,
         }
     }

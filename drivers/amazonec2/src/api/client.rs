@@ -11,6 +11,7 @@ use aws_sdk_ec2::config::{
 };
 use machine_ops::Scope;
 
+use crate::api::account;
 use crate::api::credentials::Keys;
 use crate::api::environment::Environment;
 use crate::api::http::Http;
@@ -130,18 +131,27 @@ impl Api {
         }
     }
 
-    /// Remembers the owner of something that is the caller's own. No call is made for it.
+    /// Remembers the owner of something that is certainly the caller's own. Makes no call.
     pub(crate) fn learn_account(&self, owner: Option<&str>) {
         if let Some(owner) = owner.filter(|owner| !owner.is_empty()) {
             // The first answer counts; all of them name the same account.
             let _ = self.account.set(owner.to_owned());
+            if let Some(key) = self.keys.access_key() {
+                account::remember(&self.endpoint, &key, owner);
+            }
         }
+    }
+
+    /// Returns the account of the credentials, where an answer to this process has told it. Makes no call.
+    pub(crate) fn account(&self) -> Option<String> {
+        let learned = self.account.get().cloned();
+        learned.or_else(|| account::remembered(&self.endpoint, &self.keys.access_key()?))
     }
 
     /// Says where that is what this client makes, as the journal has it.
     pub(crate) fn scope(&self) -> Scope {
         Scope {
-            account: self.account.get().cloned(),
+            account: self.account(),
             region: self.region.clone(),
             endpoint: self.endpoint.clone(),
         }
@@ -174,15 +184,20 @@ impl Api {
             .credentials_provider(self.keys.clone())
             .http_client(self.http.clone())
             .timeout_config(timeouts())
-            .retry_config(RetryConfig::standard().with_max_attempts(3));
-        let own = Some(self.endpoint.as_str()).filter(|endpoint| serves_sts(endpoint));
-        config = match self.environment.sts_endpoint.as_deref().or(own) {
+            .retry_config(RetryConfig::standard().with_max_attempts(2));
+        config = match self.sts_endpoint() {
             Some(endpoint) => config.endpoint_url(endpoint),
             None => config
                 .use_fips(self.environment.use_fips)
                 .use_dual_stack(self.environment.use_dual_stack),
         };
         aws_sdk_sts::Client::from_conf(config.build())
+    }
+
+    /// Returns where STS is asked, `None` for AWS's own endpoint of the region.
+    pub(crate) fn sts_endpoint(&self) -> Option<&str> {
+        let own = Some(self.endpoint.as_str()).filter(|endpoint| serves_sts(endpoint));
+        self.environment.sts_endpoint.as_deref().or(own)
     }
 }
 

@@ -78,6 +78,15 @@ impl Keys {
         })))
     }
 
+    /// Returns the access key ID, where it is known without asking anybody.
+    pub(crate) fn access_key(&self) -> Option<String> {
+        let known = match &*self.0 {
+            Source::Given(given) => Some(given.clone()),
+            Source::Chain(chain) => chain.found(),
+        };
+        known.map(|credentials| credentials.access_key_id().to_owned())
+    }
+
     /// Makes sure that there are credentials, before the time limit of a call begins to count.
     pub(crate) async fn load(&self, now: SystemTime) -> Result<(), CredentialsError> {
         let Source::Chain(chain) = &*self.0 else {

@@ -43,6 +43,8 @@ pub(crate) async fn instances(
             .await?;
         let next = answer.next_token.filter(|token| !token.is_empty());
         for reservation in answer.reservations.unwrap_or_default() {
+            // Only its owner sees a reservation.
+            api.learn_account(reservation.owner_id());
             let owner = reservation.owner_id;
             let instances = reservation.instances.unwrap_or_default();
             found.extend(

@@ -92,10 +92,16 @@ async fn of_caller(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
             let hint = DriverError::from(error).hint.unwrap_or_default();
             return vec![Check::wrong(subject, found, hint)];
         }
-        Err(error) => {
-            let remedy = "check the network's way to AWS's STS";
-            return vec![Check::failed(subject, &error.into(), remedy)];
-        }
+        Err(error) => match account::proven(api, cx).await {
+            Ok(Some(account)) => Check::right(
+                subject,
+                format!("{whose}, of account {account}; {}", one_line(&error)),
+            ),
+            _ => {
+                let remedy = "check the network's way to AWS's STS";
+                return vec![Check::failed(subject, &error.into(), remedy)];
+            }
+        },
     };
     let subject = "region";
     let place = match saved.endpoint.as_str() {

@@ -4,6 +4,7 @@ use aws_sdk_ec2::types::SecurityGroup;
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::Cx;
 
+use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::config::configure::Wishes;
@@ -129,7 +130,12 @@ async fn fleet(
         }
     };
     let image = fleet_launch::check(api, cx, asked, &wishes.instance_types);
-    let (places, image) = tokio::try_join!(places, image)?;
+    // CreateFleet's answer names no account.
+    let account = async {
+        account::learn(api, cx).await;
+        Ok(())
+    };
+    let (places, image, ()) = tokio::try_join!(places, image, account)?;
     apply(saved, wishes, image);
     Ok(Findings {
         places,

@@ -6,12 +6,16 @@ use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::{Cx, Intent, Made, Ownership, StepFailure, UndoOrder};
 use machine_types::DOCKER_PORT;
 
+use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::filter;
 use crate::config::configure::Wishes;
 use crate::config::flag_values::port_and_protocol;
 use crate::config::saved::Saved;
+
+/// The name of each VPC's own group, which no other group can have.
+pub(crate) const DEFAULT: &str = "default";
 
 const EVERYWHERE: &str = "0.0.0.0/0";
 const EVERYWHERE_V6: &str = "::/0";
@@ -44,13 +48,20 @@ pub(crate) async fn find(
         }
     };
     let by_name = async {
-        match names.is_empty() {
-            true => Ok(Vec::new()),
-            false => {
-                let in_vpc = filter("vpc-id", [vpc.to_owned()]);
-                describe(api, cx, vec![filter("group-name", names.clone()), in_vpc]).await
-            }
+        if names.is_empty() {
+            account::learn(api, cx).await;
+            return Ok(Vec::new());
         }
+        // The VPC's default group besides: it tells whose account this is, at no further call.
+        let besides = (!names.iter().any(|name| name == DEFAULT)).then(|| DEFAULT.to_owned());
+        let asked = names.iter().cloned().chain(besides.clone());
+        let filters = vec![
+            filter("group-name", asked),
+            filter("vpc-id", [vpc.to_owned()]),
+        ];
+        let mut found = describe(api, cx, filters).await?;
+        found.retain(|group| besides.is_none() || group.group_name() != Some(DEFAULT));
+        Ok(found)
     };
     let (by_id, by_name) = tokio::try_join!(by_id, by_name)?;
     let missing = ids
@@ -66,7 +77,9 @@ pub(crate) async fn find(
     Ok(by_id.into_iter().chain(by_name).collect())
 }
 
-async fn describe(
+/// Describes groups. Learns the account from default groups: any other group may be one that another account
+/// shares.
+pub(crate) async fn describe(
     api: &Api,
     cx: &Cx,
     filters: Vec<aws_sdk_ec2::types::Filter>,
@@ -81,9 +94,15 @@ async fn describe(
         })
         .await?;
     let groups = answer.security_groups.unwrap_or_default();
-    // In a VPC that is shared, a group is still its maker's; one that itself is shared is rare, and what
-    // the launch says of its owner comes before this.
-    api.learn_account(groups.iter().find_map(|group| group.owner_id()));
+    let defaults = groups
+        .iter()
+        .filter(|group| group.group_name() == Some(DEFAULT));
+    let owners: Vec<&str> = defaults.filter_map(|group| group.owner_id()).collect();
+    if let [first, others @ ..] = owners.as_slice()
+        && others.iter().all(|other| other == first)
+    {
+        api.learn_account(Some(first));
+    }
     Ok(groups)
 }
 
