@@ -203,6 +203,31 @@ async fn denials_name_the_action_and_carry_an_encoded_message() {
     for allowed in [tagged("instance", "owner-id"), tagged("volume", "Name")] {
         assert_eq!(caller.call("RunInstances", &allowed).await.status, 200);
     }
+    let untaggable = tagged("vpc", "Name");
+    let refused = caller.call("RunInstances", &untaggable).await;
+    assert_eq!(refused.error(), ("InvalidParameterValue", 400));
+    assert_eq!(
+        refused.one("Message"),
+        "'vpc' is not a valid taggable resource type for this operation."
+    );
+    lab.deny(
+        Denial::of("ec2:RunInstances")
+            .on_resource("instance")
+            .without_tag_key("team"),
+    );
+    for (kind, key, status) in [
+        ("instance", "team", 200),
+        ("instance", "Name", 403),
+        ("volume", "team", 403),
+    ] {
+        let answer = caller.call("RunInstances", &tagged(kind, key)).await;
+        assert_eq!(answer.status, status, "{kind} {key}");
+        if status == 403 {
+            let text = answer.one("Message");
+            let denied = "instance/* with an explicit deny in a service control policy.";
+            assert!(text.contains(denied), "{text}");
+        }
+    }
     lab.allow_only(OTHER_ACCESS_KEY, ["ec2:Describe*"]);
     let other = Caller {
         access_key: OTHER_ACCESS_KEY.to_owned(),

@@ -21,9 +21,9 @@ use crate::inspect::preflight::{self, Findings};
 use crate::inspect::{console, doctor};
 use crate::launch::attempts::Attempts;
 use crate::launch::fleet_attempts::FleetAttempts;
-use crate::launch::tags::owner_key;
+use crate::launch::tags::{self, owner_key};
 use crate::launch::tries::Tries;
-use crate::launch::{key_pair, run_instances, tagging};
+use crate::launch::{key_pair, run_instances};
 use crate::lifecycle;
 use crate::network::security_groups;
 use crate::recovery::{inventory, undo};
@@ -197,7 +197,15 @@ impl Driver for Machine {
             key_pair::import(&api, cx, &self.saved, &self.base.store_id, &key.public).await?;
         }
         let found = &self.findings.groups;
-        let group_ids = security_groups::ensure(&api, cx, &self.saved, &self.wishes, found).await?;
+        let group_ids = security_groups::ensure(
+            &api,
+            cx,
+            &self.saved,
+            &self.base.store_id,
+            &self.wishes,
+            found,
+        )
+        .await?;
         self.saved.security_group_ids = Some(group_ids);
         self.keep(cx)?;
         let places = &self.findings.places;
@@ -305,7 +313,7 @@ impl Driver for Machine {
     }
 
     async fn set_labels(&self, labels: &[(String, String)], cx: &Cx) -> Result<(), DriverError> {
-        let ask = |api| async move { tagging::set_labels(&api, cx, &self.saved, labels).await };
+        let ask = |api| async move { tags::set_labels(&api, cx, &self.saved, labels).await };
         self.renewing(cx, None, ask).await
     }
 

@@ -149,10 +149,11 @@ async fn a_fleet_that_may_not_be_tagged_is_found_by_its_client_token() {
     let fleet = Fleet::new().await;
     let lab = &fleet.room.lab;
     lab.deny(Denial::of("ec2:CreateTags"));
-    // With all tags, with the user's alone, with none: the third is obeyed, and nobody hears of it.
+    // With all tags, with the user's alone, without the instance's, with none: the fourth is obeyed, and its
+    // answer is lost.
     lab.inject(
         Fault::on("CreateFleet", Effect::LoseAnswer)
-            .after(2)
+            .after(3)
             .times(2),
     );
     let mut machine = fleet.machine(&[("retries", "0")]);
@@ -160,8 +161,8 @@ async fn a_fleet_that_may_not_be_tagged_is_found_by_its_client_token() {
     let calls = lab.calls();
     let fleets = calls.iter().filter(|call| call.action == "CreateFleet");
     let tokens: Vec<&String> = fleets.map(|call| &call.params["ClientToken"]).collect();
-    assert_eq!(tokens.len(), 5);
-    assert!(tokens[2] == tokens[3] && tokens[3] == tokens[4]);
+    assert_eq!(tokens.len(), 6);
+    assert!(tokens[3] == tokens[4] && tokens[4] == tokens[5]);
     let [instance] = &fleet.live()[..] else {
         panic!("one instance")
     };

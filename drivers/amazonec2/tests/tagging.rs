@@ -1,36 +1,170 @@
-//! Where tagging is refused: with less, then afterwards, and found again by the client token.
+//! Which tags are given at creation, which are left out where AWS refuses them, and which follow afterwards.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod room;
 
-use ec2_lab::ec2::{Denial, Effect, Fault};
-use machine_driver::DriverErrorKind;
-use room::Room;
+use std::collections::BTreeMap;
+
+use driver_amazonec2::AmazonEc2;
+use ec2_lab::ec2::{Blindness, Call, Denial, Effect, Fault, Kind, Lab};
+use machine_driver::{Driver, DriverErrorKind, DriverKind};
+use room::fleet::Fleet;
+use room::{Room, owner};
 
 const TAGS: (&str, &str) = ("tags", "team,x");
+const SPOT: (&str, &str) = ("request-spot-instance", "true");
 
-#[tokio::test]
-async fn where_a_volume_may_not_be_tagged_the_instance_is_afterwards() {
-    let room = Room::new().await;
-    room.lab
-        .deny(Denial::of("ec2:CreateTags").on_resource("volume"));
-    let machine = room.created(&[TAGS]).await;
-    assert_eq!(
-        room.lab.count("RunInstances"),
-        3,
-        "all tags, the user's, none"
-    );
-    let [instance] = &room.lab.live_instances()[..] else {
+fn error(code: &str, message: impl Into<String>) -> Effect {
+    Effect::Error {
+        code: code.into(),
+        message: message.into(),
+        status: None,
+    }
+}
+
+/// EC2's words about a type of resource that a call cannot tag (github.com/aws/aws-sdk-ruby/issues/1718).
+fn not_taggable(action: &str, kind: &'static str) -> Fault {
+    let text = format!("'{kind}' is not a valid taggable resource type for this operation.");
+    Fault::on(action, error("InvalidParameterValue", text))
+        .when(move |call| has_value(call, |value| value == kind))
+        .always()
+}
+
+fn has_value(call: &Call, is: impl Fn(&str) -> bool) -> bool {
+    call.params.values().any(|value| is(value))
+}
+
+fn bears_ours(call: &Call) -> bool {
+    has_value(call, |value| value.starts_with("docker-machine:"))
+}
+
+fn keys(lab: &Lab, id: &str) -> Vec<String> {
+    let tags: BTreeMap<_, _> = lab.tags(id);
+    tags.into_keys()
+        .filter(|key| !key.starts_with("aws:"))
+        .collect()
+}
+
+const ALL: [&str; 4] = ["Name", "docker-machine:id", "docker-machine:store", "team"];
+
+/// The keys of the tags on what the only machine consists of, by its type.
+fn tagged(lab: &Lab) -> BTreeMap<&'static str, Vec<String>> {
+    let [instance] = &lab.live_instances()[..] else {
         panic!("one instance")
     };
-    let tags = room.lab.tags(&instance.id);
-    assert_eq!(tags["Name"], "e1");
-    assert_eq!(tags["team"], "x");
-    assert_eq!(tags.len(), 2);
-    assert_eq!(room.told.lines().matches("fewer tags").count(), 2);
+    let mut found = BTreeMap::from([("instance", keys(lab, &instance.id))]);
+    for volume in lab.volumes() {
+        found.insert("volume", keys(lab, &volume.id));
+    }
+    for interface in lab.interfaces() {
+        found.insert("network-interface", keys(lab, &interface.id));
+    }
+    for request in lab.spot_requests() {
+        found.insert("spot-instances-request", keys(lab, &request.id));
+    }
+    found
+}
+
+/// How many instances prune would find.
+async fn found_by_prune(room: &Room, machine: &dyn Driver) -> usize {
+    let found = AmazonEc2
+        .left_behind(machine, owner("store-1"), &room.cx)
+        .await
+        .unwrap();
+    let kinds = found.iter().map(|found| &*found.resource.intent.kind);
+    kinds.filter(|kind| *kind == "instance").count()
+}
+
+#[tokio::test]
+async fn a_type_that_may_not_be_tagged_is_left_out_alone() {
+    for kind in ["volume", "network-interface", "spot-instances-request"] {
+        for denied in [true, false] {
+            let room = Room::new().await;
+            if denied {
+                room.lab
+                    .deny(Denial::of("ec2:CreateTags").on_resource(kind));
+            } else {
+                room.lab.inject(not_taggable("RunInstances", kind));
+            }
+            let machine = room.created(&[TAGS, SPOT]).await;
+            assert_eq!(room.lab.count("RunInstances"), 2, "{kind}");
+            for (tagged, keys) in tagged(&room.lab) {
+                let expected = if tagged == kind { &[][..] } else { &ALL[..] };
+                assert_eq!(keys, expected, "{tagged} where {kind} is refused");
+            }
+            assert_eq!(room.lab.count("CreateTags"), 0);
+            assert_eq!(found_by_prune(&room, &*machine).await, 1);
+            assert_eq!(room.told.lines().matches("fewer tags").count(), 1);
+            assert!(room.undo(&*machine).await.is_clean());
+            assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_may_not_be_tagged_at_creation_is_tagged_afterwards() {
+    let room = Room::new().await;
+    room.lab.inject(not_taggable("RunInstances", "instance"));
+    let machine = room.created(&[TAGS, SPOT]).await;
+    for (tagged, keys) in tagged(&room.lab) {
+        assert_eq!(keys, ALL, "{tagged}");
+    }
+    assert_eq!(found_by_prune(&room, &*machine).await, 1);
     assert!(room.undo(&*machine).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+}
+
+#[tokio::test]
+async fn owner_tags_that_a_launch_was_refused_are_written_afterwards() {
+    let room = Room::new().await;
+    room.lab.inject(
+        Fault::on(
+            "RunInstances",
+            error(
+                "TagPolicyViolation",
+                "The tag policy does not allow the specified value for the following tag key: 'docker-machine:id'.",
+            ),
+        )
+        .when(bears_ours)
+        .always(),
+    );
+    let machine = room.created(&[TAGS]).await;
+    assert_eq!(room.lab.count("RunInstances"), 2);
+    assert_eq!(tagged(&room.lab)["instance"], ALL);
+    assert_eq!(tagged(&room.lab)["volume"], ["Name", "team"]);
+    assert_eq!(found_by_prune(&room, &*machine).await, 1);
+}
+
+#[tokio::test]
+async fn where_owner_tags_may_not_be_written_the_users_are() {
+    let room = Room::new().await;
+    room.lab
+        .deny(Denial::of("ec2:CreateTags").with_tag_key("docker-machine:*"));
+    room.lab.inject(not_taggable("RunInstances", "instance"));
+    room.created(&[TAGS]).await;
+    assert_eq!(tagged(&room.lab)["instance"], ["Name", "team"]);
+    let told = room.told.lines();
+    assert!(
+        told.contains("stays without docker-machine's own tags"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_fleet_and_its_instance_are_tagged_but_for_a_type_that_may_not_be() {
+    for kind in ["fleet", "volume", "network-interface"] {
+        let fleet = Fleet::new().await;
+        let lab = &fleet.room.lab;
+        lab.inject(not_taggable("CreateFleet", kind));
+        let mut machine = fleet.machine(&[TAGS]);
+        fleet.room.create(&mut machine).await.unwrap();
+        assert_eq!(lab.count("CreateFleet"), 2, "{kind}");
+        let instance = &fleet.live()[0].id;
+        assert_eq!(keys(lab, instance), ALL, "{kind}");
+        let of_fleet = keys(lab, &lab.tags(instance)["aws:ec2:fleet-id"]);
+        let expected = if kind == "fleet" { &[][..] } else { &ALL[..] };
+        assert_eq!(of_fleet, expected, "{kind}");
+    }
 }
 
 #[tokio::test]
@@ -63,11 +197,10 @@ async fn where_nothing_may_be_tagged_a_lost_launch_is_found_by_its_token() {
 #[tokio::test]
 async fn a_refusal_that_hides_its_action_is_tried_with_fewer_tags_and_then_final() {
     let room = Room::new().await;
-    let refusal = Effect::Error {
-        code: "UnauthorizedOperation".into(),
-        message: "You are not authorized to perform this operation.".into(),
-        status: None,
-    };
+    let refusal = error(
+        "UnauthorizedOperation",
+        "You are not authorized to perform this operation.",
+    );
     room.lab.inject(Fault::on("RunInstances", refusal).always());
     let error = room.create(&mut room.machine(&[])).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Denied);
@@ -75,23 +208,153 @@ async fn a_refusal_that_hides_its_action_is_tried_with_fewer_tags_and_then_final
 }
 
 #[tokio::test]
-async fn a_tag_policy_costs_our_tags_and_a_users_tag_that_breaks_it_is_told() {
+async fn a_users_tag_that_breaks_a_tag_policy_is_told_and_not_left_out() {
     let room = Room::new().await;
-    let ours = |call: &ec2_lab::ec2::Call| {
-        let mut values = call.params.values();
-        values.any(|value| value.starts_with("docker-machine:"))
-    };
     room.lab.inject(
-        Fault::error("RunInstances", "TagPolicyViolation")
-            .when(ours)
-            .always(),
+        Fault::on(
+            "RunInstances",
+            error(
+                "TagPolicyViolation",
+                "The tag policy does not allow the specified value for the following tag key: 'team'.",
+            ),
+        )
+        .always(),
     );
-    let machine = room.created(&[TAGS]).await;
-    let instance = &room.lab.live_instances()[0];
-    assert_eq!(room.lab.tags(&instance.id)["team"], "x");
-    assert!(room.undo(&*machine).await.is_clean());
-    room.lab
-        .inject(Fault::error("RunInstances", "TagPolicyViolation").always());
     let error = room.create(&mut room.machine(&[TAGS])).await.unwrap_err();
     assert!(error.to_string().contains("TagPolicyViolation"), "{error}");
+    assert_eq!(room.lab.count("RunInstances"), 1);
+}
+
+#[tokio::test]
+async fn a_refused_parameter_whose_value_has_these_letters_is_no_refused_tag() {
+    let room = Room::with(Lab::builder().instance_profiles(["worker"])).await;
+    let flags = [("iam-instance-profile", "staging-runner"), TAGS];
+    let error = room.create(&mut room.machine(&flags)).await.unwrap_err();
+    assert!(error.to_string().contains("staging-runner"), "{error}");
+    assert_eq!(room.lab.count("RunInstances"), 1);
+    assert!(!room.told.lines().contains("fewer tags"));
+}
+
+#[tokio::test]
+async fn tags_are_written_though_the_instance_is_not_yet_known_or_tagged_by_another() {
+    let room = Room::new().await;
+    room.lab.inject(not_taggable("RunInstances", "instance"));
+    room.lab
+        .inject(Fault::error("CreateTags", "InvalidInstanceID.NotFound").times(3));
+    room.lab
+        .inject(Fault::error("CreateTags", "ConcurrentTagAccess").times(2));
+    let machine = room.created(&[TAGS]).await;
+    assert_eq!(tagged(&room.lab)["instance"], ALL);
+
+    room.lab.heal();
+    room.lab
+        .inject(Fault::error("CreateTags", "ConcurrentTagAccess").times(3));
+    let labels = [("job".to_owned(), "7".to_owned())];
+    machine.set_labels(&labels, &room.cx).await.unwrap();
+    let instance = &room.lab.live_instances()[0].id;
+    assert_eq!(room.lab.tags(instance)["job"], "7");
+}
+
+#[tokio::test]
+async fn labels_of_a_fresh_instance_wait_and_those_of_a_gone_one_do_not() {
+    let room = Room::new().await;
+    room.lab.blind(Kind::Instance, Blindness::Reads(vec![3]));
+    let mut machine = room.machine(&[]);
+    machine.preflight(&room.cx).await.unwrap();
+    let key = machine_driver::KeyMaterial {
+        public: room::PUBLIC.into(),
+    };
+    machine.create(&key, &room.cx).await.unwrap();
+    let labels = [("job".to_owned(), "7".to_owned())];
+    machine.set_labels(&labels, &room.cx).await.unwrap();
+
+    let gone = || Fault::error("CreateTags", "InvalidInstanceID.NotFound").always();
+    room.lab.inject(gone());
+    room.lab
+        .clock()
+        .advance(std::time::Duration::from_secs(3600));
+    room.lab.clear_calls();
+    let error = machine.set_labels(&labels, &room.cx).await.unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::NotFound);
+    assert_eq!(room.lab.count("CreateTags"), 1);
+}
+
+#[tokio::test]
+async fn key_pair_and_security_group_bear_tags_too() {
+    let room = Room::new().await;
+    room.created(&[TAGS, ("security-group", "workers")]).await;
+    let pair = &room.lab.key_pairs()[0];
+    assert_eq!(keys(&room.lab, &pair.id), ALL);
+    let groups = room.lab.security_groups();
+    let group = groups.iter().find(|group| group.name == "workers").unwrap();
+    let tags = room.lab.tags(&group.id);
+    let tags: Vec<_> = tags.iter().map(|(key, value)| (&**key, &**value)).collect();
+    // It is there for other machines, too, when this one is gone.
+    let expected = [
+        ("Name", "workers"),
+        ("docker-machine:store", "store-1"),
+        ("team", "x"),
+    ];
+    assert_eq!(tags, expected);
+}
+
+#[tokio::test]
+async fn an_organization_that_demands_a_tag_on_all_that_is_created_gets_it() {
+    let demands = |lab: &Lab| {
+        for action in [
+            "ec2:RunInstances",
+            "ec2:ImportKeyPair",
+            "ec2:CreateSecurityGroup",
+            "ec2:CreateFleet",
+        ] {
+            lab.deny(Denial::of(action).without_tag_key("team"));
+        }
+    };
+    let room = Room::new().await;
+    demands(&room.lab);
+    let flags = [TAGS, SPOT, ("security-group", "workers")];
+    let machine = room.created(&flags).await;
+    assert!(!room.told.lines().contains("fewer"));
+    assert!(room.undo(&*machine).await.is_clean());
+
+    // Though it leaves out what may not be tagged.
+    room.lab
+        .deny(Denial::of("ec2:CreateTags").with_tag_key("docker-machine:*"));
+    let machine = room.created(&flags).await;
+    assert_eq!(tagged(&room.lab)["instance"], ["Name", "team"]);
+    assert!(room.undo(&*machine).await.is_clean());
+
+    let error = room.create(&mut room.machine(&[])).await.unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::Denied);
+    let text = error.to_string();
+    assert!(text.contains("ec2:ImportKeyPair on resource"), "{text}");
+    assert!(
+        text.contains("explicit deny in a service control"),
+        "{text}"
+    );
+
+    let fleet = Fleet::new().await;
+    demands(&fleet.room.lab);
+    let mut machine = fleet.machine(&[TAGS]);
+    fleet.room.create(&mut machine).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_pair_or_group_that_may_not_be_tagged_is_made_without() {
+    let room = Room::new().await;
+    for kind in ["key-pair", "security-group"] {
+        room.lab
+            .deny(Denial::of("ec2:CreateTags").on_resource(kind));
+    }
+    let machine = room
+        .created(&[TAGS, ("security-group", "workers"), ("retries", "0")])
+        .await;
+    let pair = &room.lab.key_pairs()[0];
+    assert!(keys(&room.lab, &pair.id).is_empty());
+    assert_eq!(tagged(&room.lab)["instance"], ALL);
+    let recorded = room.resources();
+    let recorded = recorded.iter().find(|r| r.intent.kind == "key-pair");
+    assert_eq!(recorded.unwrap().id.as_deref(), Some(&*pair.id));
+    assert!(room.undo(&*machine).await.is_clean());
+    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
 }

@@ -97,6 +97,14 @@ impl CallError {
         }
     }
 
+    /// Returns the service's text, empty where there was no answer.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::Refused { message, .. } => message,
+            _ => "",
+        }
+    }
+
     /// Tells whether the call may have been obeyed all the same.
     pub(crate) fn is_ambiguous(&self) -> bool {
         match self {

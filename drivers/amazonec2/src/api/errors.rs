@@ -76,16 +76,27 @@ pub(crate) fn policy_hint(action: &str, message: &str) -> String {
 /// Returns the smallest statement that is known to allow the call: AWS's text names action and
 /// resource, unless the account's policies hide them.
 fn statement(action: &str, message: &str) -> String {
-    let after = |mark: &str| {
-        let (_, rest) = message.split_once(mark)?;
-        rest.split_whitespace()
-            .next()
-            .map(|word| word.trim_end_matches(['.', ',']))
-    };
-    let action =
-        after("not authorized to perform: ").map_or_else(|| format!("ec2:{action}"), str::to_owned);
-    let resource = after("on resource: ").unwrap_or("*");
+    let action = after(message, "not authorized to perform: ")
+        .map_or_else(|| format!("ec2:{action}"), str::to_owned);
+    let resource = after(message, "on resource: ").unwrap_or("*");
     serde_json::json!({"Effect": "Allow", "Action": action, "Resource": resource}).to_string()
+}
+
+/// Returns the action that AWS's text says is denied, and on which type of resource: `ec2:CreateTags` and `volume`.
+/// `None` where it hides them.
+pub(crate) fn denied_on(message: &str) -> Option<(&str, Option<&str>)> {
+    let action = after(message, "not authorized to perform: ")?;
+    // arn:PARTITION:ec2:REGION:ACCOUNT:TYPE/ID
+    let kind = after(message, "on resource: ")
+        .and_then(|arn| arn.split(':').nth(5))
+        .and_then(|resource| resource.split('/').next());
+    Some((action, kind))
+}
+
+fn after<'a>(message: &'a str, mark: &str) -> Option<&'a str> {
+    let (_, rest) = message.split_once(mark)?;
+    let word = rest.split_whitespace().next()?;
+    Some(word.trim_end_matches(['.', ',']))
 }
 
 #[cfg(test)]

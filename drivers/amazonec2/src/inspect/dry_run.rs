@@ -17,8 +17,7 @@ use crate::launch::candidates::{Candidate, candidates};
 use crate::launch::fleet::FleetRequest;
 use crate::launch::key_pair::{self, KeyPairError};
 use crate::launch::request::LaunchRequest;
-use crate::launch::tagging::{Tagging, refusal};
-use crate::launch::tags::owner_tags;
+use crate::launch::tags::{self, Tag, Tagging};
 use crate::launch::{fleet_attempts, run_instances};
 use crate::network::security_groups;
 use crate::recovery::undo;
@@ -95,35 +94,25 @@ impl Rehearsal<'_> {
                 "replace the key pair {name}, which an earlier machine left behind"
             ));
         }
-        let mut tags = owner_tags(&named, self.store_id);
-        loop {
-            let call = key_pair::import_call(self.api, &named, &nobodys_key(), &tags);
-            let answer = self
-                .api
+        let named = &named;
+        let import = |tags: Vec<Tag>| async move {
+            self.api
                 .call(self.cx, "ImportKeyPair", |probe| {
-                    call.clone()
+                    key_pair::import_call(self.api, named, &nobodys_key(), &tags)
                         .dry_run(true)
                         .customize()
                         .interceptor(probe)
                         .send()
                 })
-                .await;
-            let imported = match answer {
-                Ok(made) => Ok(Some(self.delete(name, made.key_pair_id).await)),
-                Err(error) => Err(error),
-            };
-            match self.passed("ImportKeyPair", imported) {
-                Err(Refused::Call(error))
-                    if error.code() == "UnauthorizedOperation" && !tags.is_empty() =>
-                {
-                    tags.clear();
-                }
-                passed => {
-                    passed?;
-                    return Ok(format!("import a key pair under the name {name}"));
-                }
-            }
-        }
+                .await
+        };
+        let tags = tags::of_key_pair(named, self.store_id);
+        let imported = match tags::with_fewer(tags, import).await {
+            Ok(made) => Ok(Some(self.delete(name, made.key_pair_id).await)),
+            Err(error) => Err(error),
+        };
+        self.passed("ImportKeyPair", imported)?;
+        Ok(format!("import a key pair under the name {name}"))
     }
 
     /// Rehearses one security group; returns its id where there is one.
@@ -134,15 +123,17 @@ impl Rehearsal<'_> {
             .and_then(|group| group.group_id().map(str::to_owned))
             .or_else(|| security_groups::is_id(name).then(|| name.to_owned()));
         let Some(id) = id else {
-            let answer = api
-                .call(cx, "CreateSecurityGroup", |probe| {
-                    security_groups::create_call(api, saved, name)
+            let create = |tags: Vec<Tag>| async move {
+                api.call(cx, "CreateSecurityGroup", |probe| {
+                    security_groups::create_call(api, saved, name, &tags)
                         .dry_run(true)
                         .customize()
                         .interceptor(probe)
                         .send()
                 })
-                .await;
+                .await
+            };
+            let answer = tags::with_fewer(tags::of_group(saved, self.store_id, name), create).await;
             self.passed("CreateSecurityGroup", answer.map(|made| made.group_id))?;
             let line = format!("make the security group {name} in {}", saved.vpc_id);
             return Ok((line, None));
@@ -217,12 +208,7 @@ impl Rehearsal<'_> {
             Some(error) if plan.is_empty() => return Err(error.into()),
             _ => {}
         }
-        let tags = tagging.at_birth(&saved, self.store_id);
-        let keys: Vec<_> = tags.iter().map(|(key, _)| key.as_str()).collect();
-        plan.push(match tagging {
-            Tagging::Afterwards => "tag the instance afterwards".to_owned(),
-            _ => format!("tag all of it with {}", keys.join(", ")),
-        });
+        plan.push(tagging.at_birth(&saved, self.store_id).to_string());
         Ok(plan)
     }
 
@@ -253,7 +239,7 @@ impl Rehearsal<'_> {
             });
             match self.passed("RunInstances", self.end(launched).await) {
                 Ok(()) => return Ok(()),
-                Err(refused) => *tagging = self.fewer(*tagging, refused)?,
+                Err(refused) => *tagging = self.fewer(tagging, refused)?,
             }
         }
     }
@@ -289,7 +275,7 @@ impl Rehearsal<'_> {
                         saved.launch_template
                     )]);
                 }
-                Err(refused) => tagging = self.fewer(tagging, refused)?,
+                Err(refused) => tagging = self.fewer(&tagging, refused)?,
             }
         }
     }
@@ -318,12 +304,9 @@ impl Rehearsal<'_> {
         Ok((!told.is_empty()).then(|| told.join("; ")))
     }
 
-    fn fewer(&self, tagging: Tagging, refused: Refused) -> Result<Tagging, Refused> {
+    fn fewer(&self, tagging: &Tagging, refused: Refused) -> Result<Tagging, Refused> {
         let less = match &refused {
-            Refused::Call(error) => {
-                let (code, message) = refusal(error);
-                tagging.less(code, message)
-            }
+            Refused::Call(error) => tagging.less(self.saved, error.code(), error.message()),
             Refused::Ignored(_) => None,
         };
         less.ok_or(refused)

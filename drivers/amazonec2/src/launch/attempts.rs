@@ -15,7 +15,7 @@ use crate::launch::candidates::{Candidate, Place, candidates};
 use crate::launch::capacity_cache::Shortages;
 use crate::launch::request::LaunchRequest;
 use crate::launch::run_instances;
-use crate::launch::tagging::{Tagging, refusal, tag_afterwards, tell_fewer};
+use crate::launch::tags::{Tagging, tell_fewer};
 
 /// What one create has tried and may still try.
 #[derive(Debug)]
@@ -81,9 +81,7 @@ impl Attempts {
                     run_instances::adopt(saved, &candidate, &self.places, &instance);
                     cx.journal
                         .save_driver(&serde_json::to_value(&*saved).unwrap_or_default())?;
-                    if self.tagging == Tagging::Afterwards {
-                        tag_afterwards(api, cx, saved).await;
-                    }
+                    self.tagging.complete(api, cx, saved, &self.store_id).await;
                     return Ok(instance);
                 }
                 Err(StepError::Call(error)) => {
@@ -121,8 +119,7 @@ impl Attempts {
                 Err(StepError::Call(error)) => error,
                 result => return result,
             };
-            let (code, message) = refusal(&error);
-            match self.tagging.less(code, message) {
+            match self.tagging.less(saved, error.code(), error.message()) {
                 Some(less) => {
                     tell_fewer(cx, saved, &error);
                     self.tagging = less;

@@ -21,9 +21,8 @@ use crate::api::settle::{steady, until_certain};
 use crate::config::saved::Saved;
 use crate::launch::candidates::Candidate;
 use crate::launch::fleet_error::{FleetError, Refusal};
-use crate::launch::request::tag_specification;
 use crate::launch::run_instances::KIND;
-use crate::launch::tags::{self, Tag, owner_key};
+use crate::launch::tags::{self, LaunchTags, Tag, owner_key};
 use crate::recovery::undo;
 
 /// What CreateFleet is asked for; the journal keeps it.
@@ -39,7 +38,8 @@ pub(crate) struct FleetRequest {
     /// Dollars an hour; empty: the on-demand price.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub max_price: String,
-    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub tags: LaunchTags,
 }
 
 /// One of a fleet's overrides; what is empty is the template's.
@@ -67,7 +67,7 @@ impl FleetRequest {
         saved: &Saved,
         candidates: impl IntoIterator<Item = &'a Candidate>,
         spot: bool,
-        tags: Vec<Tag>,
+        tags: LaunchTags,
     ) -> Self {
         let of_market = candidates.into_iter().filter(|c| c.spot == spot);
         let choice = |candidate: &Candidate| Choice {
@@ -117,15 +117,12 @@ impl FleetRequest {
             .target_capacity_specification(target)
             .set_spot_options(self.spot.then_some(spot))
             .set_on_demand_options((!self.spot).then_some(on_demand))
-            .set_tag_specifications((!self.tags.is_empty()).then(|| {
-                [
-                    ResourceType::Instance,
-                    ResourceType::Volume,
-                    ResourceType::NetworkInterface,
-                ]
-                .map(|kind| tag_specification(kind, &self.tags))
-                .to_vec()
-            }))
+            .set_tag_specifications(self.tags.specifications([
+                ResourceType::Instance,
+                ResourceType::Volume,
+                ResourceType::NetworkInterface,
+                ResourceType::Fleet,
+            ]))
     }
 
     /// The choices that say anything which the template does not.
@@ -186,8 +183,8 @@ pub(crate) fn is_fleets(detail: &Value) -> bool {
 /// Returns the tag with the machine's id that a launch carries: what carries none cannot be found by it. The
 /// journal alone tells, whatever became of the configuration.
 pub(crate) fn id_tag(detail: &Value) -> Option<Tag> {
-    let tags = serde_json::from_value::<Vec<Tag>>(detail["tags"].clone()).unwrap_or_default();
-    tags::machine_id(&tags)
+    let tags = serde_json::from_value::<LaunchTags>(detail.clone()).unwrap_or_default();
+    tags::machine_id(tags.of_instance())
 }
 
 /// Sends the request; where the answer is lost, looks for the instance by its tag, and else sends the
@@ -271,7 +268,12 @@ fn judge(
 
 async fn by_tag(api: &Api, cx: &Cx, saved: &Saved, request: &FleetRequest) -> Option<Launched> {
     let key = owner_key(saved, "id");
-    if !request.tags.iter().any(|(own, _)| *own == key) {
+    if !request
+        .tags
+        .of_instance()
+        .iter()
+        .any(|(own, _)| *own == key)
+    {
         return None;
     }
     let filters = vec![

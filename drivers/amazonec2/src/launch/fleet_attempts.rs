@@ -13,7 +13,7 @@ use crate::launch::candidates::{Candidate, Place, candidates};
 use crate::launch::capacity_cache::Shortages;
 use crate::launch::fleet::{self, FleetRequest, Launched};
 use crate::launch::fleet_error::{FleetError, Refusal};
-use crate::launch::tagging::{Tagging, tag_afterwards, tell_fewer};
+use crate::launch::tags::{Tagging, tell_fewer};
 
 /// What one create has tried and may still try.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl FleetAttempts {
             let fewer = error
                 .refusals()
                 .into_iter()
-                .find_map(|(code, message)| self.tagging.less(code, message));
+                .find_map(|(code, message)| self.tagging.less(saved, code, message));
             if let Some(less) = fewer {
                 tell_fewer(cx, saved, &error);
                 self.tagging = less;
@@ -96,9 +96,7 @@ impl FleetAttempts {
         }
         cx.journal
             .save_driver(&serde_json::to_value(&*saved).unwrap_or_default())?;
-        if self.tagging == Tagging::Afterwards {
-            tag_afterwards(api, cx, saved).await;
-        }
+        self.tagging.complete(api, cx, saved, &self.store_id).await;
         Ok(())
     }
 

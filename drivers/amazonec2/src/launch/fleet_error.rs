@@ -9,7 +9,6 @@ use crate::api::client::Api;
 use crate::api::codes;
 use crate::api::errors::policy_hint;
 use crate::launch::fleet::FleetRequest;
-use crate::launch::tagging::refusal;
 
 /// A fleet that launched nothing.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +66,7 @@ impl FleetError {
     /// Returns code and text of every refusal.
     pub(crate) fn refusals(&self) -> Vec<(&str, &str)> {
         match self {
-            Self::Call(error) => vec![refusal(error)],
+            Self::Call(error) => vec![(error.code(), error.message())],
             Self::Nothing { refusals, .. } => refusals
                 .iter()
                 .map(|r| (r.code.as_str(), r.message.as_str()))

@@ -13,8 +13,7 @@ use crate::api::client::Api;
 use crate::api::retry::one_attempt;
 use crate::api::settle::{steady, until_certain};
 use crate::config::saved::Saved;
-use crate::launch::request::tag_specification;
-use crate::launch::tags::{owner_key, owner_tags};
+use crate::launch::tags::{self, Tag, owner_key};
 
 /// The kind of its journal entries.
 pub(crate) const KIND: &str = "key-pair";
@@ -145,36 +144,20 @@ async fn send(
     store_id: &str,
     public: &str,
 ) -> Result<Option<String>, CallError> {
-    let tags = owner_tags(saved, store_id);
-    let tagged = import_with(api, cx, saved, public, &tags).await;
-    match tagged {
-        // Tagging a key pair is a permission of its own.
-        Err(error) if !tags.is_empty() && error.code() == "UnauthorizedOperation" => {
-            let untagged = import_with(api, cx, saved, public, &[]).await;
-            // Where the import itself is forbidden, AWS's first words are the ones to show.
-            untagged.map_err(|second| if second.is_denied() { error } else { second })
-        }
-        result => result,
-    }
-}
-
-async fn import_with(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    public: &str,
-    tags: &[crate::launch::tags::Tag],
-) -> Result<Option<String>, CallError> {
-    let answer = api
-        .call(cx, "ImportKeyPair", |probe| {
-            import_call(api, saved, &Blob::new(public.as_bytes()), tags)
-                .customize()
-                .interceptor(probe)
-                .config_override(one_attempt())
-                .send()
-        })
-        .await?;
-    Ok(answer.key_pair_id)
+    let tags = tags::of_key_pair(saved, store_id);
+    let import = |tags: Vec<Tag>| async move {
+        let answer = api
+            .call(cx, "ImportKeyPair", |probe| {
+                import_call(api, saved, &Blob::new(public.as_bytes()), &tags)
+                    .customize()
+                    .interceptor(probe)
+                    .config_override(one_attempt())
+                    .send()
+            })
+            .await?;
+        Ok(answer.key_pair_id)
+    };
+    tags::with_fewer(tags, import).await
 }
 
 /// Fills the call in that imports a public key.
@@ -182,9 +165,9 @@ pub(crate) fn import_call(
     api: &Api,
     saved: &Saved,
     public: &Blob,
-    tags: &[crate::launch::tags::Tag],
+    tags: &[Tag],
 ) -> ImportKeyPairFluentBuilder {
-    let tags = (!tags.is_empty()).then(|| vec![tag_specification(ResourceType::KeyPair, tags)]);
+    let tags = tags::specifications(ResourceType::KeyPair, tags);
     api.ec2
         .import_key_pair()
         .key_name(&saved.key_name)

@@ -11,6 +11,5 @@ pub(crate) mod image;
 pub(crate) mod key_pair;
 pub(crate) mod request;
 pub(crate) mod run_instances;
-pub(crate) mod tagging;
 pub(crate) mod tags;
 pub(crate) mod tries;

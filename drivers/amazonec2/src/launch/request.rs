@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::configure::Wishes;
 use crate::config::saved::Saved;
 use crate::launch::candidates::Candidate;
-use crate::launch::tags::Tag;
+use crate::launch::tags::LaunchTags;
 
 /// Everything that a launch consists of. Holds no secret but what the user data may hold, and
 /// goes nowhere but to EC2 and to the journal (0600).
@@ -34,7 +34,8 @@ pub(crate) struct LaunchRequest {
     pub key_name: String,
     pub groups: Vec<String>,
     pub device: String,
-    pub tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub tags: LaunchTags,
     /// In base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data: Option<String>,
@@ -50,7 +51,7 @@ impl LaunchRequest {
         wishes: &Wishes,
         candidate: &Candidate,
         token: String,
-        tags: Vec<Tag>,
+        tags: LaunchTags,
     ) -> Self {
         Self {
             token,
@@ -134,31 +135,8 @@ impl LaunchRequest {
             ResourceType::NetworkInterface,
         ];
         let of_spot = self.spot.then_some(ResourceType::SpotInstancesRequest);
-        let all = made.into_iter().chain(of_spot);
-        (!self.tags.is_empty()).then(|| {
-            all.map(|kind| tag_specification(kind, &self.tags))
-                .collect()
-        })
+        self.tags.specifications(made.into_iter().chain(of_spot))
     }
-}
-
-/// Puts tags into the form that the creating calls take.
-pub(crate) fn tag_specification(kind: ResourceType, tags: &[Tag]) -> TagSpecification {
-    TagSpecification::builder()
-        .resource_type(kind)
-        .set_tags(Some(sdk_tags(tags)))
-        .build()
-}
-
-/// Returns tags as the SDK has them.
-pub(crate) fn sdk_tags(tags: &[Tag]) -> Vec<aws_sdk_ec2::types::Tag> {
-    let tag = |(key, value): &Tag| {
-        aws_sdk_ec2::types::Tag::builder()
-            .key(key)
-            .value(value)
-            .build()
-    };
-    tags.iter().map(tag).collect()
 }
 
 fn metadata(saved: &Saved) -> InstanceMetadataOptionsRequest {

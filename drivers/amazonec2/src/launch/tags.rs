@@ -1,6 +1,19 @@
-//! Tags: the machine's name, the user's, and our own that say which store owns a resource.
+//! Tags: the machine's name, the user's, and our own that say which store owns a resource; which of them a
+//! creation carries where AWS refuses some, and which are written afterwards.
 
+use std::future::Future;
+
+use aws_sdk_ec2::types::{ResourceType, TagSpecification};
+use machine_driver::{DriverError, DriverErrorKind};
+use machine_ops::Cx;
+use serde::{Deserialize, Serialize};
+
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::errors::denied_on;
+use crate::api::fresh;
 use crate::config::saved::Saved;
+use crate::lifecycle::{instance_id, is_young};
 
 /// The most tags that a resource may have (EC2 User Guide, "Tag restrictions").
 pub(crate) const MOST: usize = 50;
@@ -22,7 +35,7 @@ pub(crate) fn owner_key(saved: &Saved, what: &str) -> String {
 }
 
 /// Returns our own tags: none where the user switched them off.
-pub(crate) fn owner_tags(saved: &Saved, store_id: &str) -> Vec<Tag> {
+fn owner_tags(saved: &Saved, store_id: &str) -> Vec<Tag> {
     if saved.no_owner_tags {
         return Vec::new();
     }
@@ -57,8 +70,13 @@ pub(crate) fn users_tags(saved: &Saved) -> Vec<Tag> {
     tags
 }
 
+/// Returns `Name`, the user's tags and our own.
+pub(crate) fn all_tags(saved: &Saved, store_id: &str) -> Vec<Tag> {
+    within_limit(users_tags(saved), owner_tags(saved, store_id))
+}
+
 /// Puts our own tags behind the user's, as far as there is room for them.
-pub(crate) fn within_limit(mut tags: Vec<Tag>, ours: Vec<Tag>) -> Vec<Tag> {
+fn within_limit(mut tags: Vec<Tag>, ours: Vec<Tag>) -> Vec<Tag> {
     let room = MOST.saturating_sub(tags.len());
     tags.extend(ours.into_iter().take(room));
     tags
@@ -80,6 +98,337 @@ pub(crate) fn pairs(text: &str) -> (Vec<Tag>, Option<usize>) {
     )
 }
 
+/// Returns the tags of the machine's key pair: all, and the user's.
+pub(crate) fn of_key_pair(saved: &Saved, store_id: &str) -> [Vec<Tag>; 2] {
+    [all_tags(saved, store_id), users_tags(saved)]
+}
+
+/// Returns the tags of a security group: all, and the user's. The group serves other machines too and outlives
+/// this one: it bears a name and, of our own tags, the store's.
+pub(crate) fn of_group(saved: &Saved, store_id: &str, name: &str) -> [Vec<Tag>; 2] {
+    let of_machine = ("Name".to_owned(), saved.base.machine_name.clone());
+    let named = |tag: Tag| match tag == of_machine {
+        true => (tag.0, name.to_owned()),
+        false => tag,
+    };
+    let users: Vec<Tag> = users_tags(saved).into_iter().map(named).collect();
+    let store = owner_tags(saved, store_id).into_iter().take(1).collect();
+    [within_limit(users.clone(), store), users]
+}
+
+/// The tags that a launch carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LaunchTags {
+    tags: Vec<Tag>,
+    /// The types of resources without them, such as `spot-instances-request`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    untagged: Vec<String>,
+}
+
+impl LaunchTags {
+    /// Returns the tags of the instance itself.
+    pub(crate) fn of_instance(&self) -> &[Tag] {
+        match self.is_untagged(INSTANCE) {
+            true => &[],
+            false => &self.tags,
+        }
+    }
+
+    /// Returns the tags in the form that a launch takes, for each of these types of resources.
+    pub(crate) fn specifications(
+        &self,
+        types: impl IntoIterator<Item = ResourceType>,
+    ) -> Option<Vec<TagSpecification>> {
+        let tagged = types
+            .into_iter()
+            .filter(|kind| !self.tags.is_empty() && !self.is_untagged(kind.as_str()));
+        let all: Vec<_> = tagged.map(|kind| specification(kind, &self.tags)).collect();
+        (!all.is_empty()).then_some(all)
+    }
+
+    fn is_untagged(&self, kind: &str) -> bool {
+        self.untagged.iter().any(|untagged| untagged == kind)
+    }
+}
+
+impl std::fmt::Display for LaunchTags {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let keys: Vec<_> = self.tags.iter().map(|(key, _)| key.as_str()).collect();
+        match (keys.is_empty(), self.untagged.is_empty()) {
+            (true, _) => write!(f, "tag the instance afterwards"),
+            (false, true) => write!(f, "tag all of it with {}", keys.join(", ")),
+            (false, false) => {
+                let (untagged, keys) = (self.untagged.join(", "), keys.join(", "));
+                write!(f, "tag all but {untagged} with {keys}")
+            }
+        }
+    }
+}
+
+/// Returns tags in the form in which one resource is created with them.
+pub(crate) fn specifications(kind: ResourceType, tags: &[Tag]) -> Option<Vec<TagSpecification>> {
+    (!tags.is_empty()).then(|| vec![specification(kind, tags)])
+}
+
+fn specification(kind: ResourceType, tags: &[Tag]) -> TagSpecification {
+    TagSpecification::builder()
+        .resource_type(kind)
+        .set_tags(Some(sdk_tags(tags)))
+        .build()
+}
+
+/// Returns tags as the SDK has them.
+fn sdk_tags(tags: &[Tag]) -> Vec<aws_sdk_ec2::types::Tag> {
+    let tag = |(key, value): &Tag| {
+        aws_sdk_ec2::types::Tag::builder()
+            .key(key)
+            .value(value)
+            .build()
+    };
+    tags.iter().map(tag).collect()
+}
+
+/// The instance's type of resource.
+const INSTANCE: &str = "instance";
+
+/// What a refusal says of tags.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    /// This type of resource may not be tagged.
+    Type(String),
+    /// A key, a value or the number of tags.
+    Tags,
+    /// AWS hides which action it refuses.
+    Hidden,
+}
+
+/// Returns what a refusal of EC2's says of tags; `None` where it is about something else.
+///
+/// Codes: EC2 API Reference, "Error codes". Texts, as reported on GitHub: aws/karpenter-provider-aws#5270 (a type,
+/// denied), aws/aws-sdk-ruby#1718 (a type, invalid), runs-on/runs-on#485 (a tag policy), seek-oss/aec#411 (a key,
+/// where the metadata service shows tags), jcjorel/ec2-spot-converter#13 (a key),
+/// iriusrisk/GoCD-EC2-Elastic-Agent-Plugin#24 (a length).
+fn refusal(code: &str, message: &str) -> Option<Refusal> {
+    match code {
+        "UnauthorizedOperation" => match denied_on(message) {
+            None | Some(("ec2:CreateTags", None)) => Some(Refusal::Hidden),
+            Some(("ec2:CreateTags", Some(kind))) => Some(Refusal::Type(kind.to_owned())),
+            // A policy may judge what is created by its tags (`aws:RequestTag`, `aws:TagKeys`).
+            Some((action, _)) => action.starts_with("ec2:").then_some(Refusal::Tags),
+        },
+        "TagPolicyViolation" | "TagLimitExceeded" | "InvalidTagKey.Malformed" => {
+            Some(Refusal::Tags)
+        }
+        "InvalidParameterValue" => {
+            if let Some((quoted, _)) = message.split_once("' is not a valid taggable resource type")
+            {
+                let kind = quoted.rsplit('\'').next().unwrap_or(quoted);
+                return Some(Refusal::Type(kind.to_owned()));
+            }
+            let of_tags = message.starts_with("Tag key")
+                || message.starts_with("Tag value")
+                || message.contains("' is not a valid tag key");
+            of_tags.then_some(Refusal::Tags)
+        }
+        _ => None,
+    }
+}
+
+/// Which tags the launches of a create carry: fewer, where AWS refuses some.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tagging {
+    keys: Keys,
+    untagged: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Keys {
+    /// The user's and our own.
+    #[default]
+    All,
+    Users,
+    /// None: the instance is tagged afterwards, as the Go fork tags spot instances.
+    None,
+}
+
+impl Tagging {
+    /// Returns the tags of the next launch, ours last, and only where there is room for them.
+    pub(crate) fn at_birth(&self, saved: &Saved, store_id: &str) -> LaunchTags {
+        let tags = match self.keys {
+            Keys::All => all_tags(saved, store_id),
+            Keys::Users => users_tags(saved),
+            Keys::None => Vec::new(),
+        };
+        LaunchTags {
+            tags,
+            untagged: self.untagged.clone(),
+        }
+    }
+
+    /// Returns how to tag after a refusal with this code and text; `None` where tags are not the reason, or one of
+    /// the user's is, without which the launch would not be what was asked for.
+    pub(crate) fn less(&self, saved: &Saved, code: &str, message: &str) -> Option<Self> {
+        let names_one_of_the_users = || {
+            let users = users_tags(saved);
+            let mut keys = users.iter().map(|(key, _)| format!("'{key}'"));
+            keys.any(|key| message.contains(&key))
+        };
+        match refusal(code, message)? {
+            Refusal::Type(kind) => self.without(kind),
+            Refusal::Tags if self.keys != Keys::All || names_one_of_the_users() => None,
+            Refusal::Tags => Some(self.with(Keys::Users)),
+            Refusal::Hidden => match self.keys {
+                Keys::All => Some(self.with(Keys::Users)),
+                Keys::Users => Some(self.with(Keys::None)),
+                Keys::None => None,
+            },
+        }
+    }
+
+    fn with(&self, keys: Keys) -> Self {
+        Self {
+            keys,
+            untagged: self.untagged.clone(),
+        }
+    }
+
+    /// Leaves out a type of resource. The instance's tags matter most, and where they are refused, our keys may be
+    /// the reason: AWS names the type in either case.
+    fn without(&self, kind: String) -> Option<Self> {
+        let instance_is_untagged = self.untagged.iter().any(|untagged| untagged == INSTANCE);
+        let (keys, untagged) = match self.keys {
+            Keys::None => return None,
+            _ if instance_is_untagged || self.untagged.contains(&kind) => (Keys::None, Vec::new()),
+            Keys::All if kind == INSTANCE => (Keys::Users, Vec::new()),
+            Keys::Users if kind == INSTANCE => (Keys::All, vec![kind]),
+            keys => (keys, [self.untagged.as_slice(), &[kind]].concat()),
+        };
+        Some(Self { keys, untagged })
+    }
+
+    /// Writes the tags that the instance's launch was refused. A refusal costs the tags, not the machine.
+    pub(crate) async fn complete(&self, api: &Api, cx: &Cx, saved: &Saved, store_id: &str) {
+        let launched = self.at_birth(saved, store_id);
+        let mut missing = all_tags(saved, store_id);
+        missing.retain(|tag| !launched.of_instance().contains(tag));
+        if missing.is_empty() {
+            return;
+        }
+        let id = &saved.instance_id;
+        let (mut lost, mut error) = match write(api, cx, id, &missing, true).await {
+            Ok(()) => return,
+            Err(error) => ("tags", error),
+        };
+        // Ours alone may be what is refused.
+        let ours = owner_tags(saved, store_id);
+        let users: Vec<_> = missing
+            .into_iter()
+            .filter(|tag| !ours.contains(tag))
+            .collect();
+        if users.is_empty() {
+            lost = OWN_TAGS;
+        } else if !ours.is_empty() && refusal(error.code(), error.message()).is_some() {
+            match write(api, cx, id, &users, true).await {
+                Ok(()) => lost = OWN_TAGS,
+                Err(second) => error = second,
+            }
+        }
+        let name = &saved.base.machine_name;
+        cx.warn(format!(
+            "({name}) the instance stays without {lost}: {error}"
+        ));
+    }
+}
+
+/// What is lost where only the user's tags are accepted.
+const OWN_TAGS: &str = "docker-machine's own tags, by which prune finds it";
+
+/// Says that a launch is repeated with fewer tags.
+pub(crate) fn tell_fewer(cx: &Cx, saved: &Saved, error: &dyn std::fmt::Display) {
+    cx.warn(format!(
+        "({}) launching with fewer tags: {error}",
+        saved.base.machine_name
+    ));
+}
+
+/// Creates one resource with all tags, where AWS refuses them with the user's, and at last without.
+///
+/// # Errors
+/// That of the last attempt, or the first refusal where not even that is permitted.
+pub(crate) async fn with_fewer<T, Fut>(
+    [all, users]: [Vec<Tag>; 2],
+    create: impl Fn(Vec<Tag>) -> Fut,
+) -> Result<T, CallError>
+where
+    Fut: Future<Output = Result<T, CallError>>,
+{
+    let mut fewer = vec![users, Vec::new()];
+    fewer.retain(|tags| *tags != all);
+    let mut result = create(all).await;
+    for tags in fewer {
+        match &result {
+            Err(error) if refusal(error.code(), error.message()).is_some() => {}
+            _ => return result,
+        }
+        match create(tags).await {
+            Err(error) if error.is_denied() => {}
+            again => result = again,
+        }
+    }
+    result
+}
+
+/// Writes tags on something that exists. An id is waited for that EC2 need not know yet, and so are others that
+/// write tags at the same time (EC2 API Reference, "Error codes", ConcurrentTagAccess).
+async fn write(
+    api: &Api,
+    cx: &Cx,
+    id: &str,
+    tags: &[Tag],
+    is_young: bool,
+) -> Result<(), CallError> {
+    let passes = |error: &CallError| match error.code() {
+        "ConcurrentTagAccess" => true,
+        code => is_young && code == "InvalidInstanceID.NotFound",
+    };
+    fresh::until(api, cx, "CreateTags", passes, |probe| {
+        let call = api.ec2.create_tags().resources(id);
+        call.set_tags(Some(sdk_tags(tags)))
+            .customize()
+            .interceptor(probe)
+            .send()
+    })
+    .await
+    .map(|_| ())
+}
+
+/// A tag that rm and prune go by.
+#[derive(Debug, thiserror::Error)]
+#[error("the tag {key} is docker-machine's own: rm and prune find the machine by it")]
+struct OwnTag {
+    key: String,
+}
+
+/// Tags the instance: what the user or the runner wants to have said of it.
+pub(crate) async fn set_labels(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    labels: &[Tag],
+) -> Result<(), DriverError> {
+    let own = [
+        "Name".to_owned(),
+        owner_key(saved, "store"),
+        owner_key(saved, "id"),
+    ];
+    if let Some((key, _)) = labels.iter().find(|(key, _)| own.contains(key)) {
+        let own = OwnTag { key: key.clone() };
+        return Err(DriverError::new(DriverErrorKind::Configuration, own));
+    }
+    let id = instance_id(saved)?;
+    Ok(write(api, cx, id, labels, is_young(cx)).await?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +445,7 @@ mod tests {
 
     #[test]
     fn ours_come_last_and_yield_first() {
-        let all = |saved: &Saved| within_limit(users_tags(saved), owner_tags(saved, "s"));
+        let all = |saved: &Saved| all_tags(saved, "s");
         let tags = all(&saved("a,b"));
         let keys: Vec<_> = tags.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(
@@ -121,5 +470,108 @@ mod tests {
             users_tags(&saved("Name,x")),
             [("Name".to_owned(), "x".to_owned())]
         );
+    }
+
+    #[test]
+    fn what_aws_says_of_tags_is_told_from_what_it_says_of_other_things() {
+        let refused = |code, message| refusal(code, message);
+        let tagged = |kind: &str| Some(Refusal::Type(kind.into()));
+        let denied = |action: &str, on: &str| {
+            format!(
+                "You are not authorized to perform this operation. User: arn:aws:sts::1:assumed-role/r/1 is not \
+                 authorized to perform: {action} on resource: arn:aws:{on} because no identity-based policy allows \
+                 the {action} action."
+            )
+        };
+        let on_request = denied("ec2:CreateTags", "ec2:us-east-1:1:spot-instances-request/*");
+        let on_instance = denied("ec2:RunInstances", "ec2:us-east-1:1:instance/*");
+        let on_role = denied("iam:PassRole", "iam::1:role/worker");
+        for (code, message, expected) in [
+            (
+                "UnauthorizedOperation",
+                on_request.as_str(),
+                tagged("spot-instances-request"),
+            ),
+            ("UnauthorizedOperation", &on_instance, Some(Refusal::Tags)),
+            ("UnauthorizedOperation", &on_role, None),
+            (
+                "UnauthorizedOperation",
+                "You are not authorized to perform this operation.",
+                Some(Refusal::Hidden),
+            ),
+            (
+                "InvalidParameterValue",
+                "'spot-instances-request' is not a valid taggable resource type for this operation.",
+                tagged("spot-instances-request"),
+            ),
+            (
+                "InvalidParameterValue",
+                "'Patch Group' is not a valid tag key. Tag keys must match pattern ([0-9a-zA-Z\\-_+=,.@:]{1,255}), \
+                 and must not be a reserved name ('.', '..', '_index')",
+                Some(Refusal::Tags),
+            ),
+            (
+                "InvalidParameterValue",
+                "Value (staging-runner) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance \
+                 Profile name",
+                None,
+            ),
+            (
+                "InvalidParameterValue",
+                "Invalid value 'tagged.large' for InstanceType.",
+                None,
+            ),
+            ("TagPolicyViolation", "", Some(Refusal::Tags)),
+            (
+                "InvalidAMIID.NotFound",
+                "The image id '[ami-tag]' does not exist",
+                None,
+            ),
+        ] {
+            assert_eq!(refused(code, message), expected, "{code}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_tag_of_the_users_that_is_refused_is_not_left_out() {
+        let saved = saved("Project,x");
+        let of = |key: &str| {
+            format!(
+                "The tag policy does not allow the specified value for the following tag key: '{key}'."
+            )
+        };
+        let less = |key| Tagging::default().less(&saved, "TagPolicyViolation", &of(key));
+        assert_eq!(less("Project"), None);
+        assert_eq!(less("docker-machine:id").unwrap().keys, Keys::Users);
+    }
+
+    #[test]
+    fn the_instance_is_the_last_to_go_without() {
+        let saved = saved("a,b");
+        let refused = |tagging: Tagging, kind: &str| {
+            let message = format!("'{kind}' is not a valid taggable resource type");
+            tagging.less(&saved, "InvalidParameterValue", &message)
+        };
+        let mut tagging = Tagging::default();
+        let mut seen = Vec::new();
+        for kind in ["volume", "instance", "volume", "instance", "volume"] {
+            tagging = refused(tagging, kind).unwrap();
+            seen.push(tagging.clone());
+        }
+        let state = |keys, untagged: &[&str]| Tagging {
+            keys,
+            untagged: untagged.iter().map(|kind| (*kind).to_owned()).collect(),
+        };
+        assert_eq!(
+            seen,
+            [
+                state(Keys::All, &["volume"]),
+                state(Keys::Users, &[]),
+                state(Keys::Users, &["volume"]),
+                state(Keys::All, &["instance"]),
+                state(Keys::None, &[]),
+            ]
+        );
+        assert_eq!(refused(tagging, "volume"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Security groups: shared by machines, found or made, opened where needed, and never removed.
 
 use aws_sdk_ec2::operation::create_security_group::builders::CreateSecurityGroupFluentBuilder;
-use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, SecurityGroup};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup};
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::{Cx, Intent, Made, Ownership, StepFailure, UndoOrder};
 use machine_types::DOCKER_PORT;
@@ -13,6 +13,7 @@ use crate::api::lookup::filter;
 use crate::config::configure::Wishes;
 use crate::config::flag_values::port_and_protocol;
 use crate::config::saved::Saved;
+use crate::launch::tags::{self, Tag};
 
 /// The name of each VPC's own group, which no other group can have.
 pub(crate) const DEFAULT: &str = "default";
@@ -111,6 +112,7 @@ pub(crate) async fn ensure(
     api: &Api,
     cx: &Cx,
     saved: &Saved,
+    store_id: &str,
     wishes: &Wishes,
     found: &[SecurityGroup],
 ) -> Result<Vec<String>, DriverError> {
@@ -122,7 +124,7 @@ pub(crate) async fn ensure(
                 group.ip_permissions().to_vec(),
             ),
             None if is_id(name) => (name.clone(), Vec::new()),
-            None => create(api, cx, saved, name).await?,
+            None => create(api, cx, saved, store_id, name).await?,
         };
         if !saved.security_group_read_only {
             open(api, cx, saved, wishes, &id, &rules).await?;
@@ -149,18 +151,21 @@ pub(crate) fn create_call(
     api: &Api,
     saved: &Saved,
     name: &str,
+    tags: &[Tag],
 ) -> CreateSecurityGroupFluentBuilder {
     api.ec2
         .create_security_group()
         .group_name(name)
         .description("Docker Machine")
         .vpc_id(&saved.vpc_id)
+        .set_tag_specifications(tags::specifications(ResourceType::SecurityGroup, tags))
 }
 
 async fn create(
     api: &Api,
     cx: &Cx,
     saved: &Saved,
+    store_id: &str,
     name: &str,
 ) -> Result<(String, Vec<IpPermission>), DriverError> {
     cx.debug(format!(
@@ -171,15 +176,17 @@ async fn create(
         "create security group",
         borrowed(api, "security-group", name),
         async {
-            let answer = api
-                .call(cx, "CreateSecurityGroup", |probe| {
-                    create_call(api, saved, name)
+            let create = |tags: Vec<Tag>| async move {
+                api.call(cx, "CreateSecurityGroup", |probe| {
+                    create_call(api, saved, name, &tags)
                         .customize()
                         .interceptor(probe)
                         .send()
                 })
-                .await;
-            let failed = match answer {
+                .await
+            };
+            let tags = tags::of_group(saved, store_id, name);
+            let failed = match tags::with_fewer(tags, create).await {
                 Ok(answer) => {
                     // arn:aws:ec2:REGION:ACCOUNT:security-group/ID
                     let arn = answer.security_group_arn.unwrap_or_default();

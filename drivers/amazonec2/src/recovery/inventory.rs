@@ -61,7 +61,7 @@ pub(crate) async fn left_behind(
         volumes(api, cx, &filters),
     )?;
     let list = Listing::new(scope(saved), owner_key(saved, "id"), &pairs);
-    // A key pair bears our own tags only: the user's are those of its instance.
+    // A key pair may bear our own tags only: then the user's are those of its instance.
     let machines: HashSet<&str> = found
         .iter()
         .filter_map(|(instance, _)| list.id_of(instance.tags()))

@@ -30,6 +30,7 @@ pub struct Denial {
     access_key: Option<String>,
     resource: Option<String>,
     tag_key: Option<String>,
+    without_tag_key: Option<String>,
 }
 
 impl Denial {
@@ -40,6 +41,7 @@ impl Denial {
             access_key: None,
             resource: None,
             tag_key: None,
+            without_tag_key: None,
         }
     }
 
@@ -61,6 +63,15 @@ impl Denial {
     #[must_use]
     pub fn with_tag_key(mut self, tag_key: impl Into<String>) -> Self {
         self.tag_key = Some(tag_key.into());
+        self
+    }
+
+    /// Only where what is created is given no tag with such a key: a `Null` condition on
+    /// `aws:RequestTag/KEY`, as organizations demand tags (AWS Organizations User Guide, "Require a tag on
+    /// specified created resources").
+    #[must_use]
+    pub fn without_tag_key(mut self, tag_key: impl Into<String>) -> Self {
+        self.without_tag_key = Some(tag_key.into());
         self
     }
 }
@@ -94,23 +105,26 @@ impl Policy {
         }
         let service = if is_of_sts(action) { "sts" } else { "ec2" };
         let own_action = format!("{service}:{action}");
-        let mut needs = vec![Need {
-            action: &own_action,
-            resource: resource_of(action),
-            tag_keys: tag_keys(params),
-        }];
-        if action == "CreateFleet" {
+        let specs = params.structs("TagSpecification");
+        let mut needs = Vec::new();
+        for resource in created(action, params) {
+            let given = specs.iter().filter(|spec| kind_of(spec) == resource);
             needs.push(Need {
-                action: "ec2:RunInstances",
-                resource: "instance",
-                tag_keys: Vec::new(),
+                action: match (action, resource) {
+                    ("CreateFleet", "instance" | "volume" | "network-interface") => {
+                        "ec2:RunInstances"
+                    }
+                    _ => &own_action,
+                },
+                resource,
+                tag_keys: given.flat_map(tag_keys).chain(tag_keys(params)).collect(),
             });
         }
-        let specs = params.structs("TagSpecification");
+        // EC2 User Guide, "Grant permission to tag Amazon EC2 resources during creation".
         for spec in &specs {
             needs.push(Need {
                 action: "ec2:CreateTags",
-                resource: spec.get("ResourceType").unwrap_or("instance"),
+                resource: kind_of(spec),
                 tag_keys: tag_keys(spec),
             });
         }
@@ -127,25 +141,38 @@ impl Policy {
             });
         }
         for need in needs {
-            if !self.permits(access_key, &need) {
-                return Err(refusal(&need, account, region));
+            if let Some(why) = self.refuses(access_key, &need) {
+                return Err(refusal(&need, why, account, region));
             }
         }
         Ok(())
     }
 
-    fn permits(&self, access_key: &str, need: &Need<'_>) -> bool {
-        let denied = self.denials.iter().any(|d| {
+    /// Returns AWS's words for why it does not permit something.
+    fn refuses(&self, access_key: &str, need: &Need<'_>) -> Option<String> {
+        let is_tagged = |pattern: &String| need.tag_keys.iter().any(|key| wildcard(pattern, key));
+        let denied = self.denials.iter().find(|d| {
             wildcard(&d.action, need.action)
                 && d.access_key.as_deref().is_none_or(|k| k == access_key)
                 && d.resource.as_deref().is_none_or(|r| r == need.resource)
-                && d.tag_key
-                    .as_deref()
-                    .is_none_or(|t| need.tag_keys.iter().any(|k| wildcard(t, k)))
+                && d.tag_key.as_ref().is_none_or(is_tagged)
+                && !d.without_tag_key.as_ref().is_some_and(is_tagged)
         });
+        // As reported in github.com/aws/karpenter-provider-aws/issues/7370 and 5270.
+        if denied.is_some_and(|denial| denial.without_tag_key.is_some()) {
+            return Some("with an explicit deny in a service control policy.".to_owned());
+        }
         let allowed = self.allowed.get(access_key);
-        !denied && allowed.is_none_or(|all| all.iter().any(|a| wildcard(a, need.action)))
+        let is_allowed = allowed.is_none_or(|all| all.iter().any(|a| wildcard(a, need.action)));
+        (denied.is_some() || !is_allowed).then(|| {
+            let action = need.action;
+            format!("because no identity-based policy allows the {action} action.")
+        })
     }
+}
+
+fn kind_of(spec: &Params) -> &str {
+    spec.get("ResourceType").unwrap_or("instance")
 }
 
 fn tag_keys(params: &Params) -> Vec<&str> {
@@ -155,17 +182,26 @@ fn tag_keys(params: &Params) -> Vec<&str> {
         .collect()
 }
 
-fn resource_of(action: &str) -> &'static str {
+/// The types of resources on which a call is authorized: those that it creates, whose tags it may be judged by
+/// (Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2"), or the one that it
+/// is about.
+fn created(action: &str, params: &Params) -> Vec<&'static str> {
+    let launched = ["instance", "volume", "network-interface"];
     match action {
-        "ImportKeyPair" | "CreateKeyPair" | "DeleteKeyPair" => "key-pair",
-        "CreateSecurityGroup" | "AuthorizeSecurityGroupIngress" => "security-group",
-        "CreateFleet" => "fleet",
-        "CancelSpotInstanceRequests" => "spot-instances-request",
-        _ => "instance",
+        "RunInstances" => {
+            let is_spot = params.get("InstanceMarketOptions.MarketType") == Some("spot");
+            let request = is_spot.then_some("spot-instances-request");
+            launched.into_iter().chain(request).collect()
+        }
+        "CreateFleet" => ["fleet"].into_iter().chain(launched).collect(),
+        "ImportKeyPair" | "CreateKeyPair" | "DeleteKeyPair" => vec!["key-pair"],
+        "CreateSecurityGroup" | "AuthorizeSecurityGroupIngress" => vec!["security-group"],
+        "CancelSpotInstanceRequests" => vec!["spot-instances-request"],
+        _ => vec!["instance"],
     }
 }
 
-fn refusal(need: &Need<'_>, account: &str, region: &str) -> ApiError {
+fn refusal(need: &Need<'_>, why: String, account: &str, region: &str) -> ApiError {
     let aws = partition(region);
     let (action, resource) = (need.action, need.resource);
     let on = if action.starts_with("iam:") {
@@ -178,7 +214,7 @@ fn refusal(need: &Need<'_>, account: &str, region: &str) -> ApiError {
     ApiError::new(
         "UnauthorizedOperation",
         format!(
-            "You are not authorized to perform this operation. User: arn:{aws}:iam::{account}:user/lab is not authorized to perform: {action} on resource: {on} because no identity-based policy allows the {action} action. Encoded authorization failure message: {encoded}"
+            "You are not authorized to perform this operation. User: arn:{aws}:iam::{account}:user/lab is not authorized to perform: {action} on resource: {on} {why} Encoded authorization failure message: {encoded}"
         ),
     )
 }

@@ -31,6 +31,9 @@ pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
     let count = target.number::<u32>("TotalTargetCapacity")?;
     let count = count.ok_or_else(|| ApiError::missing("TotalTargetCapacity"))?;
     let spot = target.get("DefaultTargetCapacityType") == Some("spot");
+    // An instant fleet tags itself and what it launches (API Reference, CreateFleet).
+    let taggable = [&launch::TAGGED[..3], &["fleet"]].concat();
+    let tags = tags::of_new(params, "fleet", &taggable)?;
     let candidates = candidates(cx, params, spot)?;
     tags::dry_run(params)?;
     let fleet = match cx.region.tokens.find("fleet", params)? {
@@ -52,6 +55,7 @@ pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
             }
         }
     }
+    cx.tag_new(&fleet, tags);
     cx.region.tokens.remember("fleet", params, &fleet);
     Ok(answer(cx, &fleet, &candidates, &errors))
 }
@@ -74,9 +78,11 @@ fn candidates(cx: &Cx<'_>, params: &Params, spot: bool) -> Result<Vec<Candidate>
             if let Some(zone) = overrides.get("AvailabilityZone") {
                 p.set("Placement.AvailabilityZone", zone);
             }
-            for (name, value) in params.map() {
-                if name.starts_with("TagSpecification.") {
-                    p.set(name, value);
+            let specs = params.structs("TagSpecification").into_iter();
+            let of_launch = specs.filter(|spec| spec.get("ResourceType") != Some("fleet"));
+            for (n, spec) in of_launch.enumerate() {
+                for (name, value) in spec.map() {
+                    p.set(format!("TagSpecification.{}.{name}", n + 1), value);
                 }
             }
             let mut p = over(&template.data, &p);

@@ -102,7 +102,7 @@ pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
             format!("The security group '{name}' already exists for VPC '{vpc}'"),
         ));
     }
-    let tags = tags::of_new(params, "security-group")?;
+    let tags = tags::of_new(params, "security-group", &["security-group"])?;
     tags::dry_run(params)?;
     let id = cx.shared.ids.id("sg-");
     let group = SecurityGroup {

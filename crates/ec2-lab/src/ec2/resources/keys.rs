@@ -56,7 +56,7 @@ pub(crate) fn import(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
         _ => return Err(bad()),
     };
     check_name(cx, name)?;
-    let tags = tags::of_new(params, "key-pair")?;
+    let tags = tags::of_new(params, "key-pair", &["key-pair"])?;
     tags::dry_run(params)?;
     let pair = KeyPair {
         id: cx.shared.ids.id("key-"),
@@ -72,7 +72,7 @@ pub(crate) fn import(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
 pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     let name = params.need("KeyName")?;
     check_name(cx, name)?;
-    let tags = tags::of_new(params, "key-pair")?;
+    let tags = tags::of_new(params, "key-pair", &["key-pair"])?;
     let key_type = params.get("KeyType").unwrap_or("rsa");
     if !matches!(key_type, "rsa" | "ed25519") {
         return Err(ApiError::invalid("keyType", key_type));

@@ -42,8 +42,9 @@ struct Launch {
     tags: [Tags; 4],
 }
 
-/// The types of resources that a launch makes and tags, in the order of [`Launch::tags`].
-const TAGGED: [&str; 4] = [
+/// The types of resources that a launch makes and tags (API Reference, RunInstances), in the order of
+/// [`Launch::tags`].
+pub(crate) const TAGGED: [&str; 4] = [
     "instance",
     "volume",
     "network-interface",
@@ -160,12 +161,14 @@ fn check(cx: &Cx<'_>, params: &Params) -> Result<Launch, ApiError> {
     }
     let mut tags: [Tags; 4] = Default::default();
     for (tags, kind) in tags.iter_mut().zip(TAGGED) {
-        *tags = tags::of_new(params, kind)?;
+        *tags = tags::of_new(params, kind, &TAGGED)?;
     }
     let spot = spot::Options::parse(params, cx.shared.config.spot_price)?;
     if spot.is_none() && !tags[3].is_empty() {
-        return Err(ApiError::combination(
-            "spot-instances-request tags require a spot launch",
+        // Reported in github.com/aws/karpenter-provider-aws/issues/5850.
+        return Err(ApiError::new(
+            "InvalidParameterValue",
+            "You cannot specify tags for Spot instances requests if there are no Spot instances requests being created by the request.",
         ));
     }
     Ok(Launch {

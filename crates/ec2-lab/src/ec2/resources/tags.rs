@@ -39,12 +39,13 @@ pub(crate) fn dry_run(params: &Params) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The tags that a creating call gives to one type of resource.
-pub(crate) fn of_new(params: &Params, resource: &str) -> Result<Tags, ApiError> {
+/// The tags that a creating call gives to one type of resource, among those that it can tag. The refusal is
+/// reported in github.com/aws/aws-sdk-go/issues/1815 and github.com/aws/aws-sdk-ruby/issues/1718.
+pub(crate) fn of_new(params: &Params, resource: &str, taggable: &[&str]) -> Result<Tags, ApiError> {
     let mut tags = Tags::new();
     for spec in params.structs("TagSpecification") {
         let kind = spec.need("ResourceType")?;
-        if !KINDS.iter().any(|(_, name, _)| *name == kind) && kind != "fleet" {
+        if !taggable.contains(&kind) {
             return Err(ApiError::new(
                 "InvalidParameterValue",
                 format!("'{kind}' is not a valid taggable resource type for this operation."),
@@ -74,9 +75,8 @@ fn read(params: &Params) -> Result<Tags, ApiError> {
         if key.starts_with("aws:") {
             return Err(ApiError::new(
                 "InvalidParameterValue",
-                format!(
-                    "Value ( {key} ) for parameter key is invalid. Tag keys starting with 'aws:' are reserved for internal use"
-                ),
+                // Reported in github.com/jcjorel/ec2-spot-converter/issues/13.
+                "Tag keys starting with 'aws:' are reserved for internal use",
             ));
         }
         if tags.insert(key.to_owned(), value.to_owned()).is_some() {

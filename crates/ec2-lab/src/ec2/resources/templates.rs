@@ -87,7 +87,7 @@ pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
             format!("Launch template name '{name}' already in use."),
         ));
     }
-    let tags = tags::of_new(params, "launch-template")?;
+    let tags = tags::of_new(params, "launch-template", &["launch-template"])?;
     tags::dry_run(params)?;
     let template = LaunchTemplate {
         id: cx.shared.ids.id("lt-"),
