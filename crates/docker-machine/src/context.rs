@@ -4,13 +4,13 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use libmachine::{Ambient, Cancel, CertificatePaths, Library, Settings};
-use machine_driver::Options;
+use machine_driver::{DriverKind, Options};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetch::Fetch;
 use crate::output::console::{Console, Pieces, Stream};
-use crate::output::prompt::Input;
+use crate::output::prompt::{self, Input};
 use crate::telemetry::Sink;
 
 /// The world as `main` found it; tests make their own.
@@ -45,7 +45,13 @@ pub struct Context {
 
 impl Context {
     /// Puts the library together out of the global flags.
-    pub fn new(world: World, store: PathBuf, global: &Options, sink: Arc<Sink>) -> Self {
+    pub fn new(
+        world: World,
+        store: PathBuf,
+        global: &Options,
+        drivers: Vec<Arc<dyn DriverKind>>,
+        sink: Arc<Sink>,
+    ) -> Self {
         let mut certificates = CertificatePaths::of_store(&store);
         for (flag, path) in [
             ("tls-ca-cert", &mut certificates.ca),
@@ -71,15 +77,19 @@ impl Context {
                 .filter_map(|name| Some(ssh.as_ref()?.join(name)))
                 .collect(),
         };
-        let library = Library::new(
-            settings,
-            crate::drivers::table(),
-            sink,
-            world.cancel.clone(),
-        )
-        .with_ambient(world.ambient.clone())
-        .with_fetch(Arc::new(Fetch::new(&world.environment)));
+        let library = Library::new(settings, drivers, sink, world.cancel.clone())
+            .with_ambient(world.ambient.clone())
+            .with_fetch(Arc::new(Fetch::new(&world.environment)));
         Self { world, library }
+    }
+
+    /// Asks a question, as [`prompt::confirm`] does.
+    ///
+    /// # Errors
+    /// A signal came first.
+    pub async fn confirm(&self, question: &str) -> Result<Option<bool>, Failure> {
+        let world = &self.world;
+        prompt::confirm(&world.console, &world.input, &world.cancel, question).await
     }
 
     /// Writes a line to standard output.

@@ -9,9 +9,6 @@ use std::fmt::Write as _;
 use libmachine::{Error, Left};
 use machine_types::{ExitStatus, without_error_numbers};
 
-use crate::cli::Usage;
-use crate::cli::usage::UsageError;
-
 /// A command that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(Box<Parts>);
@@ -42,10 +39,11 @@ impl Failure {
         }))
     }
 
-    /// Makes the failure of a command line, whose help goes to standard output.
-    pub fn usage(message: &str, help: &Usage) -> Self {
+    /// Makes the failure of a command line: the message, the way out, and help for standard output.
+    pub fn usage(message: impl Into<String>, hint: Option<String>, help: Option<String>) -> Self {
         let mut failure = Self::new(message);
-        failure.0.help = Some(help.text());
+        failure.0.hint = hint;
+        failure.0.help = help;
         failure.0.cause = "usage";
         failure
     }
@@ -142,16 +140,6 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::of("", &error)
-    }
-}
-
-impl From<UsageError> for Failure {
-    fn from(error: UsageError) -> Self {
-        let mut failure = Self::new(error.message);
-        failure.0.hint = error.hint;
-        failure.0.help = error.help;
-        failure.0.cause = "usage";
-        failure
     }
 }
 

@@ -23,31 +23,21 @@ use std::sync::Arc;
 use machine_driver::Options;
 use machine_types::ExitStatus;
 
-use cli::{Arguments, Cli, Request};
-use commands::Command;
+use cli::{Arguments, Cli, Command, Request};
 pub use context::{Context, World};
 use failure::Failure;
-use output::console::{Console, Stream, Terminals};
+use output::console::{Console, Stream};
 use telemetry::{Sink, Wanted};
-
-/// How wide help is where nobody can tell, and at most: longer lines are hard to read.
-const WIDEST: usize = 100;
-
-/// Returns how wide help is to be.
-pub fn columns(terminals: Terminals) -> usize {
-    terminals
-        .columns
-        .map_or(WIDEST, |columns| columns.min(WIDEST))
-}
 
 /// Does what the command line says, and returns how the process ends.
 pub async fn run(world: World) -> ExitStatus {
     let console = world.console.clone();
     let drivers = drivers::table();
     let cli = Cli {
+        commands: commands::TABLE,
         drivers: &drivers,
         environment: &world.environment,
-        columns: columns(console.terminals()),
+        columns: console.terminals().help_width(),
     };
     let parsed = cli.parse(world.args.get(1..).unwrap_or_default());
     let invocation = match parsed {
@@ -59,7 +49,7 @@ pub async fn run(world: World) -> ExitStatus {
         Request::Version => console.line(Stream::Out, &version::line()),
         Request::Run(command, arguments) => {
             let (global, warnings) = (invocation.global, invocation.warnings);
-            return execute(world, &global, &warnings, command, arguments).await;
+            return execute(world, &global, &warnings, command, *arguments).await;
         }
     }
     match all_written(&console) {
@@ -84,7 +74,7 @@ async fn execute(
         Ok(store) => store,
         Err(failure) => return end(&world, failure).await,
     };
-    let context = Context::new(world, store, global, sink.clone());
+    let context = Context::new(world, store, global, drivers::table(), sink.clone());
     if !command.only_looks() {
         (context.world.listen)(context.world.cancel.clone());
     }

@@ -18,6 +18,7 @@ use docker_machine::environment::Environment;
 fn declared() -> clap::Command {
     let (drivers, environment) = (drivers::table(), Environment::default());
     let cli = Cli {
+        commands: docker_machine::commands::TABLE,
         drivers: &drivers,
         environment: &environment,
         columns: 100,

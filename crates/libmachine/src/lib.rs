@@ -9,6 +9,7 @@ mod access;
 mod certificates;
 mod doctor;
 mod error;
+mod journal;
 mod library;
 mod lifecycle;
 mod list;

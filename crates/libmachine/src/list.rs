@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use futures_util::stream::iter;
 use machine_driver::Driver;
 use machine_ops::Event;
-pub(crate) use machine_types::one_line;
+use machine_types::one_line;
 use machine_types::{EngineOptions, MachineName, MachineState, SwarmOptions};
 
 use crate::Library;

@@ -10,7 +10,7 @@ use machine_store::{MachineFile, MachineLock, MachineRecord, StoreError};
 use machine_types::{DockerUrl, MachineName, MachineState, SshEndpoint};
 use serde_json::Value;
 
-use crate::recovery::journal::Remembering;
+use crate::journal::Remembering;
 use crate::{Error, Library};
 
 /// How long a command waits for another one that works on the same machine. The runner kills a

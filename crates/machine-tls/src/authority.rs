@@ -3,8 +3,6 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD as BASE64;
 use machine_types::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -13,7 +11,7 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
 
-use crate::certificate::{Certificate, private_key};
+use crate::certificate::{Certificate, certificate_pem, private_key};
 use crate::{CertificateError, der};
 
 /// Hosts whose clocks are slow accept the certificate all the same; as the Go binary.
@@ -140,7 +138,7 @@ impl Authority {
         })
         .ok_or_else(|| failed("sign")(rcgen::Error::CouldNotParseCertificate))?;
         Ok(Issued {
-            certificate: pem(&CertificateDer::from(signed)),
+            certificate: certificate_pem(&CertificateDer::from(signed)),
             key: Secret::new(key.serialize_pem()),
         })
     }
@@ -183,16 +181,4 @@ fn alternative_name(host: &str) -> Result<SanType, CertificateError> {
         return Err(bad());
     }
     Ok(SanType::DnsName(host.try_into().map_err(|_| bad())?))
-}
-
-/// Writes a certificate as PEM (RFC 7468): base64 in lines of 64 characters, which are 48 bytes.
-pub(crate) fn pem(certificate: &CertificateDer<'_>) -> String {
-    let lines: Vec<String> = certificate
-        .chunks(48)
-        .map(|line| BASE64.encode(line))
-        .collect();
-    format!(
-        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-        lines.join("\n")
-    )
 }

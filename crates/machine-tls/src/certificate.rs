@@ -1,5 +1,7 @@
 //! Reading certificates.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
@@ -94,7 +96,7 @@ impl Certificate {
 
     /// Writes it as PEM.
     pub fn to_pem(&self) -> String {
-        crate::authority::pem(&self.der)
+        certificate_pem(&self.der)
     }
 
     /// Returns the moment before which it does not count.
@@ -203,4 +205,16 @@ fn system_time(time: ASN1Time) -> SystemTime {
         SystemTime::UNIX_EPOCH.checked_add(distance)
     };
     moment.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Writes a certificate as PEM (RFC 7468): base64 in lines of 64 characters, which are 48 bytes.
+pub(crate) fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
+    let lines: Vec<String> = certificate
+        .chunks(48)
+        .map(|line| BASE64.encode(line))
+        .collect();
+    format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        lines.join("\n")
+    )
 }

@@ -1,4 +1,5 @@
-//! The house's arrows: which room may use which, and which library is for which room alone.
+//! The layers: which crate may depend on which, which library belongs to one crate alone, and that no folder of a
+//! crate imports back from one above it.
 //!
 //! Read from `cargo metadata`, so a dependency that is merely declared fails already.
 
@@ -9,8 +10,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Every edge between rooms that ships. `crate -> what it may use`.
-const ARROWS: &[(&str, &[&str])] = &[
+/// Every dependency between crates that ship. `crate -> what it may use`.
+const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("machine-types", &[]),
     ("go-template", &[]),
     ("machine-net", &[]),
@@ -78,22 +79,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What never ships: it may use anything, and nothing that ships may use it.
-const WORKSHOP: &[&str] = &["ec2-lab", "machine-tests", "benches", "xtask"];
+/// Crates that never ship: they may use anything, and nothing that ships may use them.
+const DEVELOPMENT: &[&str] = &["ec2-lab", "machine-tests", "benches", "xtask"];
 
-/// Libraries that one room alone may name.
-const ONE_ROOM: &[(&str, &str)] = &[
+/// Libraries that one crate alone may depend on.
+const ONE_USER: &[(&str, &str)] = &[
     ("aws-", "driver-amazonec2"),
     ("clap", "docker-machine"),
     ("russh", "machine-ssh"),
     ("hickory-", "machine-net"),
 ];
 
-struct Room {
+struct Package {
     uses: BTreeSet<String>,
 }
 
-fn rooms() -> BTreeMap<String, Room> {
+fn crates() -> BTreeMap<String, Package> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -116,38 +117,52 @@ fn rooms() -> BTreeMap<String, Room> {
                 .filter(|dependency| dependency["kind"].as_str() != Some("dev"))
                 .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
                 .collect();
-            (package["name"].as_str().unwrap().to_owned(), Room { uses })
+            (
+                package["name"].as_str().unwrap().to_owned(),
+                Package { uses },
+            )
         })
         .collect()
 }
 
-fn shipped(rooms: &BTreeMap<String, Room>) -> impl Iterator<Item = (&String, &Room)> {
-    rooms
+fn shipped(crates: &BTreeMap<String, Package>) -> impl Iterator<Item = (&String, &Package)> {
+    crates
         .iter()
-        .filter(|(name, _)| !WORKSHOP.contains(&name.as_str()))
+        .filter(|(name, _)| !DEVELOPMENT.contains(&name.as_str()))
 }
 
 #[test]
-fn every_room_is_on_the_map() {
-    let rooms = rooms();
-    let unknown: Vec<_> = shipped(&rooms)
-        .filter(|(name, _)| !ARROWS.iter().any(|(room, _)| room == name))
+fn every_crate_has_its_layer() {
+    let crates = crates();
+    let unknown: Vec<_> = shipped(&crates)
+        .filter(|(name, _)| !DEPENDENCIES.iter().any(|(layer, _)| layer == name))
         .map(|(name, _)| name)
         .collect();
     assert!(
         unknown.is_empty(),
-        "not on the map of the house: {unknown:?}"
+        "crates without a row in DEPENDENCIES: {unknown:?}"
     );
-    assert!(ARROWS.iter().all(|(room, _)| rooms.contains_key(*room)));
+    assert!(
+        DEPENDENCIES
+            .iter()
+            .all(|(layer, _)| crates.contains_key(*layer))
+    );
 }
 
 #[test]
-fn no_room_uses_another_than_the_arrows_say() {
-    let rooms = rooms();
+fn no_crate_depends_on_another_than_its_row_allows() {
+    let crates = crates();
     let mut wrong = Vec::new();
-    for (name, room) in shipped(&rooms) {
-        let (_, allowed) = ARROWS.iter().find(|(room, _)| room == name).unwrap();
-        for used in room.uses.iter().filter(|used| rooms.contains_key(*used)) {
+    for (name, package) in shipped(&crates) {
+        let (_, allowed) = DEPENDENCIES
+            .iter()
+            .find(|(layer, _)| layer == name)
+            .unwrap();
+        for used in package
+            .uses
+            .iter()
+            .filter(|used| crates.contains_key(*used))
+        {
             if !allowed.contains(&used.as_str()) {
                 wrong.push(format!("{name} -> {used}"));
             }
@@ -155,16 +170,16 @@ fn no_room_uses_another_than_the_arrows_say() {
     }
     assert!(
         wrong.is_empty(),
-        "edges that the house does not have: {wrong:?}"
+        "dependencies that no row allows: {wrong:?}"
     );
 }
 
 #[test]
-fn each_heavy_library_has_one_room() {
-    let rooms = rooms();
-    for (library, home) in ONE_ROOM {
-        let users: Vec<_> = shipped(&rooms)
-            .filter(|(_, room)| room.uses.iter().any(|used| used.starts_with(library)))
+fn each_heavy_library_has_one_user() {
+    let crates = crates();
+    for (library, home) in ONE_USER {
+        let users: Vec<_> = shipped(&crates)
+            .filter(|(_, package)| package.uses.iter().any(|used| used.starts_with(library)))
             .map(|(name, _)| name.as_str())
             .collect();
         assert_eq!(users, [*home], "who uses {library}");
@@ -200,4 +215,76 @@ fn every_test_file_is_a_module_of_a_test_binary() {
         }
     }
     assert!(forgotten.is_empty(), "no `mod` names {forgotten:?}");
+}
+
+/// Crates in whose `src` the imports between folders form layers.
+const LAYERED: &[&str] = &[
+    "crates/docker-machine",
+    "crates/libmachine",
+    "crates/machine-driver",
+    "crates/machine-ops",
+    "crates/machine-store",
+    "crates/machine-tls",
+];
+
+/// The modules at the top of a crate, and which others each of them names by `crate::`, its tests apart.
+fn imports_between_modules(src: &std::path::Path) -> BTreeMap<String, BTreeSet<String>> {
+    fn sources(path: &std::path::Path) -> String {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).unwrap();
+            return entries
+                .map(|entry| sources(&entry.unwrap().path()))
+                .collect();
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        text.split("#[cfg(test)]").next().unwrap().to_owned()
+    }
+    let modules: BTreeMap<String, String> = std::fs::read_dir(src)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            (name.to_owned(), sources(&path))
+        })
+        .filter(|(name, _)| name != "lib" && name != "main")
+        .collect();
+    let path = regex::Regex::new(r"\bcrate::(?:(\w+)|\{([^}]*)\})").unwrap();
+    let name = regex::Regex::new(r"(?:^|,)\s*(\w+)").unwrap();
+    modules
+        .iter()
+        .map(|(module, text)| {
+            let named = path.captures_iter(text).flat_map(|found| {
+                let list = found.get(1).or(found.get(2)).unwrap().as_str();
+                name.captures_iter(list)
+                    .map(|found| found[1].to_owned())
+                    .collect::<Vec<_>>()
+            });
+            let used = named.filter(|used| modules.contains_key(used) && used != module);
+            (module.clone(), used.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn no_folder_imports_back() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for layered in LAYERED {
+        let mut above = imports_between_modules(&root.join(layered).join("src"));
+        // Takes away, layer by layer, the modules that use no module that is left.
+        loop {
+            let base: Vec<String> = above
+                .iter()
+                .filter(|(_, used)| used.iter().all(|used| !above.contains_key(used)))
+                .map(|(module, _)| module.clone())
+                .collect();
+            if base.is_empty() {
+                break;
+            }
+            above.retain(|module, _| !base.contains(module));
+        }
+        assert!(
+            above.is_empty(),
+            "{layered}: imports in a circle: {above:#?}"
+        );
+    }
 }

@@ -4,10 +4,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction};
 use machine_driver::{DriverKind, FlagKind, FlagSpec};
 
-use super::Cli;
-use super::parse::{all_flags, global_flags};
+use crate::cli::Cli;
 use crate::cli::argv::Flag;
-use crate::commands::{self, Command};
+use crate::cli::command::Command;
+use crate::cli::parse::{all_flags, global_flags};
 
 /// What a declaration to clap is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Cli<'_> {
 
     pub(super) fn clap_of_all(&self, purpose: For) -> clap::Command {
         let flags: Vec<FlagSpec> = self.drivers.iter().flat_map(|kind| kind.flags()).collect();
-        self.clap_with(commands::TABLE, &flags, purpose)
+        self.clap_with(self.commands, &flags, purpose)
     }
 
     fn clap_with(

@@ -1,9 +1,12 @@
 //! The command line: grammar, flags, parsing, help.
 
 pub mod argv;
+mod command;
 mod declare;
 pub mod options;
 mod parse;
 pub mod usage;
 
-pub use parse::*;
+pub use command::{About, Command};
+pub(crate) use parse::NO_DRIVER;
+pub use parse::{Arguments, Cli, Invocation, Request, Usage, global_flags};

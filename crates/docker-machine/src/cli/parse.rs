@@ -11,12 +11,13 @@ use clap::error::ErrorKind;
 use machine_driver::{DriverKind, FlagSpec, Options};
 
 use crate::cli::argv::{self, Flag, Grammar, Line};
+use crate::cli::command::Command;
 use crate::cli::options::{self, Owner};
-use crate::cli::usage::UsageError;
-use crate::commands::{self, Command};
+use crate::cli::usage::{UsageError, refused_flag};
 use crate::environment::Environment;
+use crate::failure::Failure;
 
-use super::declare::For;
+use crate::cli::declare::For;
 
 /// What to do.
 pub struct Invocation {
@@ -35,7 +36,7 @@ pub enum Request {
     /// `--version`.
     Version,
     /// A command.
-    Run(&'static dyn Command, Arguments),
+    Run(&'static dyn Command, Box<Arguments>),
 }
 
 /// What a command is given.
@@ -56,6 +57,8 @@ pub struct Arguments {
 /// The help of a command, rendered once somebody is to see it: that takes longer than most commands.
 #[derive(Clone, Default)]
 pub struct Usage {
+    commands: &'static [&'static dyn Command],
+    drivers: Vec<Arc<dyn DriverKind>>,
     command: Option<&'static dyn Command>,
     driver: &'static str,
     columns: usize,
@@ -68,12 +71,16 @@ impl std::fmt::Debug for Usage {
 }
 
 impl Usage {
-    /// Renders it.
-    pub fn text(&self) -> String {
-        let drivers = crate::drivers::table();
-        let driver = drivers.iter().find(|kind| kind.name() == self.driver);
+    /// Makes the failure of a command line: the message, with this help on standard output.
+    pub fn failure(&self, message: impl Into<String>) -> Failure {
+        UsageError::new(message).with_help(self.text()).into()
+    }
+
+    fn text(&self) -> String {
+        let driver = self.drivers.iter().find(|kind| kind.name() == self.driver);
         let cli = Cli {
-            drivers: &drivers,
+            commands: self.commands,
+            drivers: &self.drivers,
             environment: &Environment::default(),
             columns: self.columns,
         };
@@ -83,6 +90,9 @@ impl Usage {
         )
     }
 }
+
+/// The driver of a `create` that names none: the Go binary's default, which this binary does not have.
+pub(crate) const NO_DRIVER: &str = "virtualbox";
 
 /// The variable that stands for `--debug`.
 const DEBUG_VARIABLE: &str = "MACHINE_DEBUG";
@@ -145,6 +155,8 @@ fn help_flag() -> Flag {
 
 /// The command line of this binary, for one table of drivers.
 pub struct Cli<'a> {
+    /// The commands, in the order of help.
+    pub commands: &'static [&'static dyn Command],
     /// The drivers.
     pub drivers: &'a [Arc<dyn DriverKind>],
     /// What stands in for flags.
@@ -168,11 +180,11 @@ impl Cli<'_> {
             )));
         }
         let mut line = argv::normalize(&self.grammar(args), args).map_err(|refused| {
-            let command = refused.command.as_deref().and_then(commands::find);
+            let command = refused.command.as_deref().and_then(|name| self.find(name));
             UsageError::new(refused.why.to_string()).with_help(self.help(command, None))
         })?;
         let command = match &line.command {
-            Some(name) => Some(commands::find(name).ok_or_else(|| self.unknown_command(name))?),
+            Some(name) => Some(self.find(name).ok_or_else(|| self.unknown_command(name))?),
             None => None,
         };
         line.command = command.map(|command| command.about().name.to_owned());
@@ -208,17 +220,19 @@ impl Cli<'_> {
                     let driver_options = read(drivers_flags, Owner::Driver, matches);
                     Request::Run(
                         command,
-                        Arguments {
+                        Box::new(Arguments {
                             driver_name: driver.map(|driver| driver.name()).unwrap_or_default(),
                             options,
                             driver: driver_options,
                             words: line.words,
                             usage: Usage {
+                                commands: self.commands,
+                                drivers: self.drivers.to_vec(),
                                 command: Some(command),
                                 driver: driver.map(|driver| driver.name()).unwrap_or_default(),
                                 columns: self.columns,
                             },
-                        },
+                        }),
                     )
                 }
             }
@@ -231,11 +245,18 @@ impl Cli<'_> {
         })
     }
 
+    /// Finds a command by its name; `h` is short for `help`.
+    pub fn find(&self, name: &str) -> Option<&'static dyn Command> {
+        let name = if name == "h" { "help" } else { name };
+        let mut commands = self.commands.iter().copied();
+        commands.find(|command| command.about().name == name)
+    }
+
     /// Renders the help of a command, with a driver's flags where it takes them; of the program itself for `None`.
     pub fn help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
         let mut program = match &command {
             Some(_) => self.clap(command.as_slice(), driver, For::Showing),
-            None => self.clap(commands::TABLE, driver, For::Showing),
+            None => self.clap(self.commands, driver, For::Showing),
         };
         program.build();
         // The short form, which has no empty lines between options; with all that is said of a command.
@@ -264,12 +285,14 @@ impl Cli<'_> {
         };
         Grammar {
             global: global_flags(),
-            commands: commands::TABLE
+            commands: self
+                .commands
                 .iter()
                 .filter(may_be)
                 .map(|command| of(*command))
                 .collect(),
-            raw: commands::TABLE
+            raw: self
+                .commands
                 .iter()
                 .filter(|command| command.takes_words_as_they_are())
                 .map(|command| command.about().name)
@@ -291,7 +314,7 @@ impl Cli<'_> {
         if given.is_none() && (only_help || goes_without) {
             return Ok(None);
         }
-        let name = given.unwrap_or(commands::NO_DRIVER);
+        let name = given.unwrap_or(NO_DRIVER);
         if let Some(kind) = self.drivers.iter().find(|kind| kind.name() == name) {
             return Ok(Some(kind.as_ref()));
         }
@@ -317,7 +340,7 @@ impl Cli<'_> {
     /// that nobody has.
     fn refused(&self, error: &clap::Error) -> UsageError {
         let refused = UsageError::of_clap(error);
-        let flag = crate::cli::usage::refused_flag(error).unwrap_or_default();
+        let flag = refused_flag(error).unwrap_or_default();
         let name = flag.trim_start_matches('-');
         let has_it =
             |kind: &&Arc<dyn DriverKind>| kind.flags().iter().any(|spec| spec.name == name);
@@ -337,7 +360,7 @@ impl Cli<'_> {
     /// Says that there is no such command, and which one is near.
     pub fn unknown_command(&self, name: &str) -> UsageError {
         let error = self
-            .clap(commands::TABLE, None, For::Parsing)
+            .clap(self.commands, None, For::Parsing)
             .try_get_matches_from([name]);
         UsageError::new(format!(
             "docker-machine: '{name}' is not a docker-machine command. See 'docker-machine --help'."
@@ -365,6 +388,6 @@ pub(crate) fn all_flags(command: &dyn Command) -> Vec<Flag> {
 
 /// Tells whether the flag that clap refused stands before the command.
 fn in_global(line: &Line, error: &clap::Error) -> bool {
-    let refused = crate::cli::usage::refused_flag(error);
+    let refused = refused_flag(error);
     refused.is_some_and(|flag| line.global.contains(&flag))
 }

@@ -2,6 +2,8 @@
 
 use clap::error::{ContextKind, ContextValue};
 
+use crate::failure::Failure;
+
 /// What is wrong with a command line. Exit code 1, and never 0 as the Go binary has it for some.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UsageError {
@@ -65,6 +67,12 @@ impl UsageError {
             Some(name) => self.with_hint(format!("did you mean '{name}'?")),
             None => self,
         }
+    }
+}
+
+impl From<UsageError> for Failure {
+    fn from(error: UsageError) -> Self {
+        Self::usage(error.message, error.hint, error.help)
     }
 }
 

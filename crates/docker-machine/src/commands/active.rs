@@ -5,9 +5,9 @@ use libmachine::{Active as Pointed, ListOptions};
 use machine_driver::FlagSpec;
 use machine_types::MachineState;
 
-use super::{About, Command};
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::descriptors::room_for_connections;
 use crate::failure::Failure;

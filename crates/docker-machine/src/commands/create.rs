@@ -8,9 +8,10 @@ use libmachine::{CreateRequest, CreateTimes, Error, Provisioning};
 use machine_driver::{FlagSpec, Options};
 use machine_types::{EngineOptions, MachineName, SwarmOptions};
 
-use super::{About, Command, NO_DRIVER};
 use crate::cli::Arguments;
+use crate::cli::NO_DRIVER;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -138,10 +139,7 @@ impl Command for Create {
                 )));
             }
             _ => {
-                return Err(Failure::usage(
-                    "Error: No machine name specified",
-                    &arguments.usage,
-                ));
+                return Err(arguments.usage.failure("Error: No machine name specified"));
             }
         };
         name.parse::<MachineName>()

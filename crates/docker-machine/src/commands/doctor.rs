@@ -5,9 +5,9 @@ use go_template::tabwriter::{Layout, align};
 use libmachine::DoctorRequest;
 use machine_driver::{Check, FlagSpec, Verdict};
 
-use super::{About, Command};
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::console::Stream;

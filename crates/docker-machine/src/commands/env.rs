@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use machine_driver::FlagSpec;
 
-use super::{About, Command, config, targets};
+use super::{config, targets};
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::failure::Failure;

@@ -2,8 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{About, Command};
-use crate::cli::{Arguments, Cli};
+use crate::cli::{About, Arguments, Cli, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -28,12 +27,13 @@ impl Command for Help {
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let drivers = crate::drivers::table();
         let cli = Cli {
+            commands: super::TABLE,
             drivers: &drivers,
             environment: &cx.world.environment,
-            columns: crate::columns(cx.world.console.terminals()),
+            columns: cx.world.console.terminals().help_width(),
         };
         let command = match arguments.words.first() {
-            Some(name) => Some(super::find(name).ok_or_else(|| cli.unknown_command(name))?),
+            Some(name) => Some(cli.find(name).ok_or_else(|| cli.unknown_command(name))?),
             None => None,
         };
         cx.print(&cli.help(command, None));

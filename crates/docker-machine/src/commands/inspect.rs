@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use go_template::{Functions, Template};
 use machine_driver::FlagSpec;
 
-use super::{About, Command, targets};
+use super::targets;
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::console::Stream;
@@ -37,7 +38,7 @@ impl Command for Inspect {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         if arguments.words.len() > 1 {
-            return Err(Failure::usage(targets::ONE_MACHINE, &arguments.usage));
+            return Err(arguments.usage.failure(targets::ONE_MACHINE));
         }
         let name = targets::first(cx, &arguments.words)?;
         let machine = cx.library.inspect(&name).await?;

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use libmachine::{Active, ListItem, ListOptions};
 use machine_driver::FlagSpec;
 
-use super::{About, Command};
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::descriptors::room_for_connections;
 use crate::failure::Failure;

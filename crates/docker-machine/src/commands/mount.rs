@@ -5,9 +5,9 @@ use libmachine::Location;
 use machine_driver::FlagSpec;
 use tokio::process::Command as Program;
 
-use super::{About, Command};
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::remote::location;
@@ -35,10 +35,7 @@ impl Command for Mount {
             [source] => (source, None),
             [source, point] => (source, Some(point)),
             _ => {
-                return Err(Failure::usage(
-                    "Improper number of arguments",
-                    &arguments.usage,
-                ));
+                return Err(arguments.usage.failure("Improper number of arguments"));
             }
         };
         let source = match source.contains(':') {

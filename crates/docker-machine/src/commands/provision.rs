@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use libmachine::Provisioning;
 use machine_driver::FlagSpec;
 
-use super::{About, Command, targets};
+use super::targets;
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 

@@ -9,9 +9,9 @@ use machine_driver::FlagSpec;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{About, Command};
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::console::Stream;
@@ -63,26 +63,21 @@ impl Command for Prune {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         if !arguments.words.is_empty() {
-            return Err(Failure::usage(
-                "Error: Too many arguments given",
-                &arguments.usage,
-            ));
+            return Err(arguments.usage.failure("Error: Too many arguments given"));
         }
         let age = arguments.options.string("older-than");
         let older_than = duration(&age).ok_or_else(|| {
-            Failure::usage(
-                &format!("invalid value {age:?} for flag -older-than: parse error"),
-                &arguments.usage,
-            )
+            arguments.usage.failure(format!(
+                "invalid value {age:?} for flag -older-than: parse error"
+            ))
         })?;
         let force = arguments.options.bool("force");
         let tags = arguments.options.list("tag");
         let tags: Option<Vec<_>> = tags.iter().map(|tag| tag.split_once('=')).collect();
         let tags = tags.ok_or_else(|| {
-            Failure::usage(
-                "invalid value for flag -tag: KEY=VALUE is wanted",
-                &arguments.usage,
-            )
+            arguments
+                .usage
+                .failure("invalid value for flag -tag: KEY=VALUE is wanted")
         })?;
         let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         // $MACHINE_DRIVER is about creates: it names no place by itself.

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use machine_driver::FlagSpec;
 
-use super::{About, Command, targets};
+use super::targets;
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::prompt::confirm;
 
 /// Issues new certificates.
 pub(crate) struct RegenerateCerts;
@@ -37,7 +37,7 @@ impl Command for RegenerateCerts {
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         if !arguments.options.bool("force") {
             let question = "Regenerate TLS machine certs?  Warning: this is irreversible.";
-            match confirm(cx, question).await? {
+            match cx.confirm(question).await? {
                 Some(true) => {}
                 Some(false) => return Ok(()),
                 None => return Err(Failure::new("nobody answered: say -f to go ahead unasked")),

@@ -4,13 +4,12 @@ use async_trait::async_trait;
 use libmachine::{Error, RemoveOptions, Removed};
 use machine_driver::FlagSpec;
 
-use super::{About, Command};
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::drivers;
 use crate::failure::Failure;
-use crate::output::prompt::confirm;
 
 /// Removes machines.
 pub(crate) struct Rm;
@@ -40,16 +39,15 @@ impl Command for Rm {
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let names = &arguments.words;
         if names.is_empty() {
-            return Err(Failure::usage(
-                "Error: Expected to get one or more machine names as arguments",
-                &arguments.usage,
-            ));
+            return Err(arguments
+                .usage
+                .failure("Error: Expected to get one or more machine names as arguments"));
         }
         cx.print(&format!("About to remove {}", names.join(", ")));
         cx.print("WARNING: This action will delete both local reference and remote instance.");
         let force = arguments.options.bool("force");
         let asked = !force && !arguments.options.bool("y");
-        if asked && confirm(cx, "Are you sure?").await? != Some(true) {
+        if asked && cx.confirm("Are you sure?").await? != Some(true) {
             return Ok(());
         }
         let options = RemoveOptions {

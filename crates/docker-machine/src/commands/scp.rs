@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use libmachine::{Copy, Error, Location};
 use machine_driver::FlagSpec;
 
-use super::{About, Command};
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::progress::Progress;
@@ -40,10 +40,7 @@ impl Command for Scp {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let [from, to] = arguments.words.as_slice() else {
-            return Err(Failure::usage(
-                "Improper number of arguments",
-                &arguments.usage,
-            ));
+            return Err(arguments.usage.failure("Improper number of arguments"));
         };
         for place in [from, to] {
             if place.strip_prefix("localhost:").unwrap_or(place).is_empty() {

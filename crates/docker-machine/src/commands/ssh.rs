@@ -9,9 +9,10 @@ use machine_driver::DriverErrorKind;
 use machine_types::MachineState;
 use tokio::io::AsyncRead;
 
-use super::{About, Command, targets};
+use super::targets;
 use crate::cli::Arguments;
 use crate::cli::usage::UsageError;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::quote::go_quote;

@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{About, Command, targets};
+use super::targets;
 use crate::cli::Arguments;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 

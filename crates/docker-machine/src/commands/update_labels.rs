@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use machine_driver::FlagSpec;
 
-use super::{About, Command, targets};
+use super::targets;
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -35,10 +36,9 @@ impl Command for UpdateLabels {
             Some(labels) if !labels.is_empty() => {
                 Ok(cx.library.update_labels(&name, &labels).await?)
             }
-            _ => Err(Failure::usage(
-                "--label KEY=VALUE is wanted, at least once",
-                &arguments.usage,
-            )),
+            _ => Err(arguments
+                .usage
+                .failure("--label KEY=VALUE is wanted, at least once")),
         }
     }
 }

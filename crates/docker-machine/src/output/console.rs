@@ -32,6 +32,17 @@ pub struct Terminals {
     pub colour: bool,
 }
 
+impl Terminals {
+    /// How wide help is where the terminal's width is unknown, and at most: longer lines are hard to read.
+    const HELP_WIDTH: usize = 100;
+
+    /// Returns the width of help, in columns.
+    pub fn help_width(&self) -> usize {
+        self.columns
+            .map_or(Self::HELP_WIDTH, |columns| columns.min(Self::HELP_WIDTH))
+    }
+}
+
 /// The two streams, and the live line below them.
 pub struct Console {
     terminals: Terminals,

@@ -1,24 +1,30 @@
 //! Questions that want a yes.
 
 use std::io::BufRead;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::context::Context;
+use libmachine::Cancel;
+
 use crate::failure::Failure;
-use crate::output::console::Stream;
+use crate::output::console::{Console, Stream};
 
 /// Asks a question on standard output and reads one line of standard input: a word that begins with `y`,
 /// in any case, is a yes. `None`: there is no answer.
-pub(crate) async fn confirm(cx: &Context, question: &str) -> Result<Option<bool>, Failure> {
+pub(crate) async fn confirm(
+    console: &Console,
+    input: &Arc<Mutex<Input>>,
+    cancel: &Cancel,
+    question: &str,
+) -> Result<Option<bool>, Failure> {
     let prompt = format!("{question} (y/n): ");
-    cx.world.console.write(Stream::Out, prompt.as_bytes());
-    let input = cx.world.input.clone();
+    console.write(Stream::Out, prompt.as_bytes());
+    let input = input.clone();
     let reading = tokio::task::spawn_blocking(move || {
         let mut line = String::new();
         let mut input = input.lock().unwrap_or_else(PoisonError::into_inner);
         input.read_line(&mut line).map(|_| line)
     });
-    let read = cx.world.cancel.or(reading).await;
+    let read = cancel.or(reading).await;
     let read = read.map_err(|signal| Failure::new(format!("cancelled by {signal}")))?;
     Ok(match read {
         Ok(Ok(line)) => answer(&line),

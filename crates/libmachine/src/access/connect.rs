@@ -13,9 +13,9 @@ use machine_store::MachineFile;
 use machine_tls::{DialError, Dialer};
 use machine_types::{DockerUrl, MachineState};
 
-use crate::list::one_line;
 use crate::machine::Machine;
 use crate::{Error, Library};
+use machine_types::one_line;
 
 /// How long a connection may take. With [`ASK`] it keeps a dead machine below five seconds.
 pub(crate) const DIAL: Duration = Duration::from_millis(2500);

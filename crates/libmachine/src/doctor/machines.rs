@@ -9,9 +9,9 @@ use machine_types::{DockerUrl, MachineState};
 
 use super::{PATIENCE, failed};
 use crate::access::connect::DIAL;
-use crate::list::one_line;
 use crate::machine::Machine;
 use crate::{Error, Library};
+use machine_types::one_line;
 
 /// How many machines are connected to at once: a process may have 1024 descriptors by default
 /// (getrlimit(2)), and each takes two.

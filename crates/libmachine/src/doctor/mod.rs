@@ -7,9 +7,9 @@ use futures_util::future::join_all;
 use machine_driver::{Check, Driver, Options};
 use machine_types::SwarmOptions;
 
-use crate::list::one_line;
 use crate::machine::Machine;
 use crate::{Error, Library};
+use machine_types::one_line;
 
 mod certificates;
 mod machines;

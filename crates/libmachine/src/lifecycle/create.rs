@@ -9,13 +9,13 @@ use machine_provision::InstallSource;
 use machine_store::{MachineFile, MachineRecord, NewFile, StoreError};
 use machine_types::{AuthOptions, EngineOptions, HostOptions, MachineName, SwarmOptions};
 
+use crate::journal::Remembering;
 use crate::lifecycle::provisioning::Provisioning;
-use crate::list::one_line;
 use crate::machine::{Machine, Work};
-use crate::recovery::journal::Remembering;
 use crate::recovery::removal_request::unless_removed;
 use crate::recovery::rollback::{left, undo_machine};
 use crate::{Error, Left, Library};
+use machine_types::one_line;
 
 /// The limit over a whole create: GitLab Runner kills the process after an hour, and a rollback
 /// must have its time before that.

@@ -10,9 +10,9 @@ use machine_ssh::Session;
 use machine_tls::Issued;
 use machine_types::DOCKER_PORT;
 
-use crate::list::one_line;
 use crate::machine::{Machine, Work};
 use crate::{Error, Library};
+use machine_types::one_line;
 
 /// How long a restarted engine may take to answer. It loads its containers and its network first.
 const ENGINE: Duration = Duration::from_secs(90);

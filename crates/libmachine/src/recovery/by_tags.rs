@@ -12,11 +12,11 @@ use machine_ops::{Cx, Entry, JournalError, Phase, Resource, UndoOrder, UndoRepor
 use machine_store::StoreId;
 use machine_types::{MachineName, SwarmOptions};
 
-use crate::list::one_line;
 use crate::machine::Machine;
 use crate::recovery::prune::{Opened, Place, age, distinct};
 use crate::recovery::rollback::{describe, undo_in_time};
 use crate::{Error, Left, Library};
+use machine_types::one_line;
 
 /// How long EC2 may not show an instance whose key pair it shows (EC2 API Reference, "Eventual
 /// consistency").

@@ -1,7 +1,6 @@
 //! Removing machines, rolling back creates, pruning what no machine owns.
 
 pub(crate) mod by_tags;
-pub(crate) mod journal;
 pub(crate) mod prune;
 pub(crate) mod removal_request;
 pub(crate) mod remove;

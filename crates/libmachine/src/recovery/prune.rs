@@ -11,10 +11,10 @@ use machine_driver::{Driver, Options, OwnedBy};
 use machine_ops::{Entry, Journal as _, Scope, undo_all};
 use machine_types::{MachineName, SwarmOptions};
 
-use crate::list::one_line;
 use crate::recovery::rollback::{ByDriver, describe, left, resources};
 use crate::recovery::tombstones::unopened;
 use crate::{Error, Left, Library};
+use machine_types::one_line;
 
 /// What `prune` was asked for.
 #[derive(Debug, Clone)]

@@ -7,13 +7,13 @@ use machine_ops::{Cx, UndoReport};
 use machine_store::{MachineLock, StoreError};
 use machine_types::MachineName;
 
-use crate::list::one_line;
+use crate::journal::Remembering;
 use crate::machine::Machine;
 use crate::recovery::by_tags::Sought;
-use crate::recovery::journal::Remembering;
 use crate::recovery::removal_request::{request_removal, withdraw_request};
 use crate::recovery::rollback::{left, undo_machine};
 use crate::{Error, Left, Library};
+use machine_types::one_line;
 
 /// How long `rm` waits for a create that it told to give up: a call that was sent gets its answer,
 /// then comes the rollback.

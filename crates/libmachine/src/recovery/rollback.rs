@@ -11,7 +11,7 @@ use machine_ops::{
 };
 
 use crate::Left;
-use crate::list::one_line;
+use machine_types::one_line;
 
 /// How long a rollback may take: terminate, delete the key pair, and the 10 s for which an unfinished
 /// intent is looked up, each with its retries.

@@ -7,11 +7,11 @@ use machine_store::{MachineRecord, StoreError, Tombstone};
 use machine_types::{HostOptions, MachineName};
 use serde_json::json;
 
-use crate::list::one_line;
+use crate::journal::Remembering;
 use crate::machine::Machine;
-use crate::recovery::journal::Remembering;
 use crate::recovery::rollback::{left, undo_machine};
 use crate::{Error, Left, Library};
+use machine_types::one_line;
 
 /// How long `create` and `rm` look after old tombstones, in all.
 const IN_PASSING: Duration = Duration::from_secs(2);
