@@ -1,4 +1,5 @@
-//! `cargo xtask dist`: everything that is released, out of one commit.
+//! The tasks of a developer: `check` (format, lints, documentation), `fast` (the tests of the inner loop), `full`
+//! (`tests/run`), and `dist`: everything that is released, out of one commit.
 //!
 //! ```text
 //! target/dist/docker-machine-Linux-x86_64             the static executable
@@ -29,14 +30,49 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const EXECUTABLE: &str = "docker-machine-Linux-x86_64";
-const USAGE: &str = "usage: cargo xtask dist [--binary FILE] [--out DIRECTORY]\n\n\
+const USAGE: &str = "usage: cargo xtask check | fast | full | dist [--binary FILE] [--out DIRECTORY]\n\n\
+    check             format, lints, documentation\n\
+    fast              unit tests, recorded cases, command line (cargo-nextest, profile fast)\n\
+    full              everything that has to hold: tests/run\n\
+    dist              everything that is released\n\
     --binary FILE     package this executable instead of building one with `cargo static`\n\
-    --out DIRECTORY   where to (default: target/dist)";
+    --out DIRECTORY   write the release here (default: target/dist)";
+
+/// Runs cargo in the workspace; warnings of rustdoc are errors.
+fn cargo(arguments: &[&str]) -> Result<()> {
+    run(Command::new(env!("CARGO"))
+        .args(arguments)
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")))
+}
 
 fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
-    if words.next().as_deref() != Some("dist") {
-        return Err(USAGE.into());
+    match words.next().as_deref() {
+        Some("check") => {
+            cargo(&["fmt", "--all", "--check"])?;
+            cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ])?;
+            return cargo(&["doc", "--workspace", "--no-deps"]);
+        }
+        Some("fast") => {
+            cargo(&["build", "--workspace", "--bins"])?;
+            return cargo(&["nextest", "run", "--workspace", "--profile", "fast"]);
+        }
+        Some("full") => {
+            return run(&mut Command::new(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../tests/run"
+            )));
+        }
+        Some("dist") => {}
+        _ => return Err(USAGE.into()),
     }
     let (mut binary, mut out) = (None, None);
     while let Some(word) = words.next() {
