@@ -326,3 +326,58 @@ async fn the_control_endpoint_does_what_tests_do() {
     assert_eq!(caller.control("nonsense", "{}").await.status, 400);
     assert_eq!(lab.instances()[0].state, InstanceState::Running);
 }
+
+#[tokio::test]
+async fn a_client_token_whose_instance_has_ended_is_refused() {
+    let (lab, caller) = lab().await;
+    let launch = [LAUNCH.as_slice(), &[("ClientToken", "t1")]].concat();
+    let made = caller.call("RunInstances", &launch).await;
+    let again = caller.call("RunInstances", &launch).await;
+    assert_eq!(again.one("instanceId"), made.one("instanceId"));
+    let id = [("InstanceId.1", made.one("instanceId"))];
+    caller.call("TerminateInstances", &id).await;
+    for _ in 0..2 {
+        let refused = caller.call("RunInstances", &launch).await;
+        assert_eq!(refused.error(), ("IdempotentInstanceTerminated", 400));
+        // EC2 has forgotten the instance, and remembers the token.
+        lab.clock().advance(seconds(2 * 3600));
+    }
+    assert_eq!(lab.live_instances().len(), 0);
+}
+
+#[tokio::test]
+async fn a_spot_request_whose_price_is_too_low_stays_open_until_it_is_cancelled() {
+    let (lab, caller) = lab().await;
+    lab.set_spot_price(0.05);
+    let spot = [
+        ("InstanceMarketOptions.MarketType", "spot"),
+        ("InstanceMarketOptions.SpotOptions.MaxPrice", "0.02"),
+        ("TagSpecification.1.ResourceType", "spot-instances-request"),
+        ("TagSpecification.1.Tag.1.Key", "owner"),
+        ("TagSpecification.1.Tag.1.Value", "me"),
+    ];
+    let launch = [LAUNCH.as_slice(), &spot].concat();
+    for _ in 0..2 {
+        let refused = caller.call("RunInstances", &launch).await;
+        assert_eq!(refused.error(), ("SpotMaxPriceTooLow", 400));
+    }
+    let open = [
+        ("Filter.1.Name", "state"),
+        ("Filter.1.Value.1", "open"),
+        ("Filter.2.Name", "tag:owner"),
+        ("Filter.2.Value.1", "me"),
+    ];
+    let open = caller.call("DescribeSpotInstanceRequests", &open).await;
+    let ids = open.all("spotInstanceRequestId");
+    assert_eq!(ids.len(), 2, "{}", open.body);
+    assert_eq!(open.one("code"), "price-too-low");
+    assert!(!lab.clean());
+    let first = [("SpotInstanceRequestId.1", ids[0])];
+    let cancelled = caller.call("CancelSpotInstanceRequests", &first).await;
+    assert_eq!(cancelled.one("state"), "cancelled");
+    lab.set_spot_price(0.01);
+    let [instance] = &lab.live_instances()[..] else {
+        panic!("the other request has its instance: {:?}", lab.instances())
+    };
+    assert_eq!(instance.spot_request.as_deref(), Some(ids[1]));
+}

@@ -1,5 +1,6 @@
 //! Client tokens. Idempotency of a launch is zonal ("Ensuring idempotency", EC2 API
-//! developer guide): the same token in another zone is another request.
+//! developer guide): the same token in another zone is another request. A token is valid for at least 24 hours
+//! after the termination of its instance (the same page, version of 2016-11-15), longer than any lab lives.
 
 use std::collections::BTreeMap;
 
@@ -44,10 +45,6 @@ impl Tokens {
             self.0
                 .insert((zone.to_owned(), token.to_owned()), remembered);
         }
-    }
-
-    pub(crate) fn forget(&mut self, answer: &str) {
-        self.0.retain(|_, known| known.answer != answer);
     }
 }
 

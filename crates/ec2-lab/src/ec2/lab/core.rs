@@ -126,8 +126,14 @@ impl Core {
         inner.policy = Policy::default();
         inner.throttling = None;
         inner.buckets = Buckets::default();
-        inner.world.shared.shortages.0.clear();
         inner.blindness.clear();
+        self.end_shortages(&mut inner);
+    }
+
+    fn end_shortages(&self, inner: &mut Inner) {
+        inner.world.shared.shortages.0.clear();
+        inner.world.fulfil_spot_requests(self.clock.now());
+        self.send_orders(inner);
     }
 
     pub(crate) fn notify(&self) {
@@ -189,9 +195,19 @@ impl Lab {
         self.core.lock().world.shared.shortages.0.push(shortage);
     }
 
-    /// Ends all shortages.
+    /// Ends all shortages. Spot requests that are open get what they ask for.
     pub fn end_shortages(&self) {
-        self.core.lock().world.shared.shortages.0.clear();
+        let mut inner = self.core.lock();
+        self.core.end_shortages(&mut inner);
+    }
+
+    /// Sets the spot price of everything, in dollars an hour. Spot requests that are open and offer that much get
+    /// what they ask for.
+    pub fn set_spot_price(&self, price: f64) {
+        let mut inner = self.core.lock();
+        inner.world.shared.spot_price = price;
+        inner.world.fulfil_spot_requests(self.core.clock.now());
+        self.core.send_orders(&mut inner);
     }
 
     /// Denies an action.

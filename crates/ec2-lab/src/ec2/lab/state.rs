@@ -16,7 +16,7 @@ use crate::ec2::resources::instances::Instance;
 use crate::ec2::resources::interfaces::Interface;
 use crate::ec2::resources::keys::KeyPair;
 use crate::ec2::resources::life::HostOrder;
-use crate::ec2::resources::spot::SpotRequest;
+use crate::ec2::resources::spot::{self, SpotRequest};
 use crate::ec2::resources::templates::LaunchTemplate;
 use crate::ec2::resources::volumes::Volume;
 use crate::ec2::resources::vpc::{Subnet, Vpc};
@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     /// Whether anything stands behind the addresses.
     pub(crate) has_hosts: bool,
     pub(crate) shortages: Shortages,
+    /// Dollars an hour, for every type and zone.
+    pub(crate) spot_price: f64,
 }
 
 /// One account's resources in one region.
@@ -82,6 +84,7 @@ impl World {
             shared: Shared {
                 ids: Ids(seed),
                 addresses: Addresses::new(config.reuse_addresses),
+                spot_price: config.spot_price,
                 config,
                 orders: Vec::new(),
                 has_hosts,
@@ -100,6 +103,21 @@ impl World {
             region
         });
         (region, shared)
+    }
+}
+
+impl World {
+    /// Lets open spot requests have what there is by now.
+    pub(crate) fn fulfil_spot_requests(&mut self, now: SystemTime) {
+        for region in self.regions.values_mut() {
+            spot::fulfil(&mut Cx {
+                region,
+                shared: &mut self.shared,
+                now,
+                call: 0,
+                access_key: "",
+            });
+        }
     }
 }
 

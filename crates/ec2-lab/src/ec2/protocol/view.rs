@@ -134,8 +134,10 @@ impl Lab {
                 .for_each(|n| {
                     add("network interface", &n.id);
                 });
-            let open =
-                |s: &&SpotRequest| s.state == "open" || s.state == "active" && live(&s.instance);
+            let open = |s: &&SpotRequest| {
+                let has_instance = || s.instance.as_deref().is_some_and(live);
+                s.state == "open" || s.state == "active" && has_instance()
+            };
             region
                 .spot_requests
                 .values()

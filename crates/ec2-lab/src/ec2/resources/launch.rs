@@ -57,10 +57,11 @@ pub(crate) fn run(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     let reservation = match cx.region.tokens.find(&zone, params)? {
         Some(known) => {
             tags::dry_run(params)?;
+            still_there(cx, &known)?;
             known
         }
         None => {
-            let made = start(cx, &full)?;
+            let made = start(cx, &full).inspect_err(|error| spot::stay_open(cx, &full, error))?;
             cx.region.tokens.remember(&zone, params, &made);
             made
         }
@@ -73,6 +74,20 @@ pub(crate) fn run(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     Ok(xml)
 }
 
+/// Refuses to repeat a launch whose instances have ended: "The request to launch an instance uses the same client
+/// token as a previous request for which the instance has been terminated" (EC2 API Reference, "Error codes").
+/// The text is that of boto/boto3#4406.
+fn still_there(cx: &Cx<'_>, reservation: &str) -> Result<(), ApiError> {
+    let mut all = cx.region.instances.values();
+    if all.any(|i| i.reservation == reservation && i.state != InstanceState::Terminated) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        "IdempotentInstanceTerminated",
+        "The client token you have provided is associated with a terminated instance. Please use a different client token.",
+    ))
+}
+
 /// Launches; returns the reservation's id.
 pub(crate) fn start(cx: &mut Cx<'_>, params: &Params) -> Result<String, ApiError> {
     let launch = check(cx, params)?;
@@ -81,6 +96,9 @@ pub(crate) fn start(cx: &mut Cx<'_>, params: &Params) -> Result<String, ApiError
         .spot
         .as_ref()
         .map_or(Market::OnDemand, |_| Market::Spot);
+    if let Some(spot) = &launch.spot {
+        spot.check_price(cx.shared.spot_price)?;
+    }
     let fate = cx.shared.shortages.meet(&Wanted {
         instance_type: &launch.instance_type,
         region: &cx.region.name,
@@ -163,7 +181,7 @@ fn check(cx: &Cx<'_>, params: &Params) -> Result<Launch, ApiError> {
     for (tags, kind) in tags.iter_mut().zip(TAGGED) {
         *tags = tags::of_new(params, kind, &TAGGED)?;
     }
-    let spot = spot::Options::parse(params, cx.shared.config.spot_price)?;
+    let spot = spot::Options::parse(params)?;
     if spot.is_none() && !tags[3].is_empty() {
         // Reported in github.com/aws/karpenter-provider-aws/issues/5850.
         return Err(ApiError::new(
@@ -232,10 +250,7 @@ fn make(
     let Network { subnet, .. } = &launch.network;
     let (config, ids) = (cx.shared.config.clone(), &mut cx.shared.ids);
     let (id, interface) = (ids.id("i-"), ids.id("eni-"));
-    let request = launch
-        .spot
-        .as_ref()
-        .map(|_| format!("sir-{:08x}", ids.next() >> 32));
+    let request = launch.spot.as_ref().map(|_| spot::new_id(ids));
     let addresses = &mut cx.shared.addresses;
     let private_ip = addresses.take(subnet.cidr);
     let public_ip = launch
@@ -312,7 +327,8 @@ fn make(
     if let (Some(request), Some(options)) = (&request, &launch.spot) {
         let made = SpotRequest {
             id: request.clone(),
-            instance: id.clone(),
+            instance: Some(id.clone()),
+            launch: None,
             state: "active".to_owned(),
             status: "fulfilled".to_owned(),
             max_price: options.max_price.clone(),

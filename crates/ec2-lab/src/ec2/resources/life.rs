@@ -242,15 +242,6 @@ pub(crate) fn end(
 }
 
 fn forget(region: &mut Region, id: &str) {
-    if let Some(instance) = region.instances.remove(id) {
-        region.tags.remove(id);
-        let reservation = instance.reservation;
-        if !region
-            .instances
-            .values()
-            .any(|i| i.reservation == reservation)
-        {
-            region.tokens.forget(&reservation);
-        }
-    }
+    region.instances.remove(id);
+    region.tags.remove(id);
 }

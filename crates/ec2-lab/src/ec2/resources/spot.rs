@@ -2,12 +2,12 @@
 
 use std::time::SystemTime;
 
-use crate::ec2::lab::state::{Cx, Region, iso, tag_set};
+use crate::ec2::lab::state::{Cx, Ids, Region, iso, tag_set};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, IdKind, page};
 use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::xml::Xml;
-use crate::ec2::resources::tags;
+use crate::ec2::resources::{launch, tags};
 
 const REQUEST: IdKind = IdKind {
     prefix: "sir-",
@@ -20,9 +20,11 @@ const REQUEST: IdKind = IdKind {
 pub struct SpotRequest {
     /// `sir-…`.
     pub id: String,
-    /// Its instance.
-    pub instance: String,
-    /// `active`, `closed`, `cancelled`.
+    /// Its instance, once it has one.
+    pub instance: Option<String>,
+    /// What to launch while it is open.
+    pub(crate) launch: Option<Params>,
+    /// `open`, `active`, `closed`, `cancelled`.
     pub state: String,
     /// Such as `fulfilled`.
     pub status: String,
@@ -46,7 +48,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// Reads `InstanceMarketOptions`; `None` for an on-demand launch.
-    pub(crate) fn parse(params: &Params, price: f64) -> Result<Option<Self>, ApiError> {
+    pub(crate) fn parse(params: &Params) -> Result<Option<Self>, ApiError> {
         let market = params.below("InstanceMarketOptions");
         match market.get("MarketType") {
             None => return Ok(None),
@@ -54,16 +56,7 @@ impl Options {
             Some(other) => return Err(ApiError::invalid("marketType", other)),
         }
         let spot = market.below("SpotOptions");
-        let cap = spot.number::<f64>("MaxPrice")?;
-        if cap.is_some_and(|cap| cap < price) {
-            return Err(ApiError::new(
-                "SpotMaxPriceTooLow",
-                format!(
-                    "Your Spot request price of {} is lower than the minimum required Spot request fulfillment price of {price}.",
-                    cap.unwrap_or_default()
-                ),
-            ));
-        }
+        spot.number::<f64>("MaxPrice")?;
         let block_duration = spot.number("BlockDurationMinutes")?;
         if block_duration.is_some_and(|m: u32| m == 0 || !m.is_multiple_of(60) || m > 360) {
             return Err(ApiError::invalid(
@@ -82,6 +75,85 @@ impl Options {
             block_duration,
         }))
     }
+
+    /// Refuses a price below that of EC2, in the words of aws/aws-parallelcluster-node#415.
+    pub(crate) fn check_price(&self, price: f64) -> Result<(), ApiError> {
+        match self
+            .max_price
+            .as_deref()
+            .map(|cap| (cap, cap.parse::<f64>()))
+        {
+            Some((cap, Ok(most))) if most < price => Err(ApiError::new(
+                "SpotMaxPriceTooLow",
+                format!(
+                    "Your Spot request price of {cap} is lower than the minimum required Spot request fulfillment price of {price}."
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Leaves the request of a launch open that a price was too low for: "In this case, no instance is launched and
+/// your request remains `open`" (EC2 API Reference, "Error codes", SpotMaxPriceTooLow).
+pub(crate) fn stay_open(cx: &mut Cx<'_>, params: &Params, error: &ApiError) {
+    if error.code != "SpotMaxPriceTooLow" {
+        return;
+    }
+    let Ok(Some(options)) = Options::parse(params) else {
+        return;
+    };
+    let id = new_id(&mut cx.shared.ids);
+    let request = SpotRequest {
+        id: id.clone(),
+        instance: None,
+        launch: Some(params.clone()),
+        state: "open".to_owned(),
+        status: "price-too-low".to_owned(),
+        max_price: options.max_price,
+        persistent: options.persistent,
+        block_duration: options.block_duration,
+        created: cx.now,
+    };
+    cx.region.spot_requests.insert(id.clone(), request);
+    let tags = tags::of_new(params, "spot-instances-request", &launch::TAGGED);
+    cx.tag_new(&id, tags.unwrap_or_default());
+}
+
+/// Launches from the open requests what can be launched by now: a one-time request "remains active until all
+/// instances launch or you cancel the request" (EC2 API Reference, SpotMarketOptions, ValidUntil).
+pub(crate) fn fulfil(cx: &mut Cx<'_>) {
+    let requests = cx.region.spot_requests.values();
+    let open: Vec<(String, Params)> = requests
+        .filter(|request| request.state == "open")
+        .filter_map(|request| Some((request.id.clone(), request.launch.clone()?)))
+        .collect();
+    for (id, params) in open {
+        let Ok(reservation) = launch::start(cx, &params) else {
+            continue;
+        };
+        let region = &mut *cx.region;
+        let mut made = region.instances.values_mut();
+        let Some(instance) = made.find(|i| i.reservation == reservation) else {
+            continue;
+        };
+        // The launch has made a request of its own, which stands for this one.
+        if let Some(own) = instance.spot_request.replace(id.clone()) {
+            region.spot_requests.remove(&own);
+            region.tags.remove(&own);
+        }
+        if let Some(request) = region.spot_requests.get_mut(&id) {
+            request.instance = Some(instance.id.clone());
+            request.launch = None;
+            request.state = "active".to_owned();
+            request.status = "fulfilled".to_owned();
+        }
+    }
+}
+
+/// Makes the id of a request: `sir-` and eight digits.
+pub(crate) fn new_id(ids: &mut Ids) -> String {
+    format!("sir-{:08x}", ids.next() >> 32)
 }
 
 /// What an instance's end means for its request.
@@ -115,7 +187,7 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
             filters.pass(&cx.tags(&s.id), |name| {
                 vec![match name {
                     "spot-instance-request-id" => s.id.clone(),
-                    "instance-id" => s.instance.clone(),
+                    "instance-id" => s.instance.clone().unwrap_or_default(),
                     "state" => s.state.clone(),
                     _ => s.status.clone(),
                 }]
@@ -141,7 +213,7 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
             xml.leaf("updateTime", iso(s.created));
             xml.leaf("message", &s.status);
         });
-        xml.leaf("instanceId", &s.instance);
+        xml.leaf_if("instanceId", s.instance.as_ref());
         xml.leaf("createTime", iso(s.created));
         xml.leaf_if("blockDurationMinutes", s.block_duration);
         xml.leaf("productDescription", "Linux/UNIX");
@@ -166,6 +238,8 @@ pub(crate) fn cancel(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
         if let Some(request) = cx.region.spot_requests.get_mut(id) {
             if request.state == "active" {
                 request.status = "request-canceled-and-instance-running".to_owned();
+            } else if request.state == "open" {
+                request.status = "canceled-before-fulfillment".to_owned();
             }
             if request.state != "closed" {
                 request.state = "cancelled".to_owned();
