@@ -4,8 +4,12 @@
 
 mod room;
 
-use ec2_lab::ec2::{ACCESS_KEY, Denial, Effect, Fault, Market, Shortage};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ec2_lab::ec2::{ACCESS_KEY, Denial, Effect, Fault, Gate, Market, Shortage};
 use machine_driver::{DriverErrorKind, KeyPlan};
+use machine_ops::{Cx, MemoryJournal};
 use room::AMI;
 use room::fleet::Fleet;
 
@@ -284,4 +288,24 @@ async fn what_the_template_cannot_be_is_told_before_anything_is_made() {
     let mut machine = fleet.machine(&[]);
     fleet.room.create(&mut machine).await.unwrap();
     assert_eq!(fleet.live().len(), 1);
+}
+
+#[tokio::test]
+async fn a_slow_fleet_is_waited_for() {
+    let fleet = Fleet::new().await;
+    let answer = Gate::new();
+    let held = Fault::on("CreateFleet", Effect::HoldAnswer(answer.clone()));
+    fleet.room.lab.inject(held);
+    let mut machine = fleet.machine(&[]);
+    let slowly = async {
+        answer.arrived(1).await;
+        // Longer than any other call may take; time of ours, since the SDK's timeouts are.
+        let clock = Cx::new(Arc::<MemoryJournal>::default()).ambient;
+        clock.sleep(Duration::from_secs(13)).await;
+        answer.open();
+    };
+    let (created, ()) = tokio::join!(fleet.room.create(&mut machine), slowly);
+    created.unwrap();
+    let counts = fleet.room.lab.counts();
+    assert_eq!((counts["CreateFleet"], counts["DescribeInstances"]), (1, 1));
 }

@@ -227,3 +227,134 @@ async fn a_lost_fleet_is_not_taken_for_the_one_that_ended_before_it() {
     assert_found_in_the_end(room, &*machine).await;
     assert_eq!(fleet.live().len(), 0);
 }
+
+const TYPES: [(&str, &str); 2] = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
+
+#[tokio::test]
+async fn what_a_replay_is_refused_for_may_be_the_lost_launchs_own_doing() {
+    for code in [
+        "VcpuLimitExceeded",
+        "InstanceLimitExceeded",
+        "MaxSpotInstanceCountExceeded",
+        "InsufficientFreeAddressesInSubnet",
+        "InsufficientInstanceCapacity",
+        "VolumeLimitExceeded",
+        "InvalidParameterValue",
+        "IdempotentParameterMismatch",
+    ] {
+        let room = Room::new().await;
+        room.lab
+            .inject(Fault::on("RunInstances", Effect::LoseAnswer));
+        room.lab
+            .inject(Fault::error("RunInstances", code).after(1).always());
+        let machine = room.created(&TYPES).await;
+        let [instance] = &room.lab.live_instances()[..] else {
+            panic!("one instance: {code}")
+        };
+        assert_eq!(machine.save()["InstanceId"], instance.id.as_str(), "{code}");
+        assert_eq!(machine.save()["InstanceType"], "m5.large", "{code}");
+        assert!(room.undo(&*machine).await.is_clean(), "{code}");
+        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
+    }
+}
+
+#[tokio::test]
+async fn a_lost_launch_that_ec2_does_not_show_stays_on_record_while_another_is_made() {
+    let room = Room::new().await;
+    room.lab.blind(Kind::Instance, Blindness::whole_window());
+    room.lab
+        .inject(Fault::on("RunInstances", Effect::LoseAnswer));
+    room.lab
+        .inject(Fault::error("RunInstances", "VcpuLimitExceeded").after(1));
+    let mut machine = room.machine(&TYPES);
+    room.create(&mut machine).await.unwrap();
+    assert_eq!(room.lab.live_instances().len(), 2);
+    room.lab.clock().advance(Duration::from_secs(301));
+    let report = room.undo(&*machine).await;
+    assert!(report.is_clean(), "{:?}", report.left);
+    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+}
+
+#[tokio::test]
+async fn what_a_fleets_replay_is_refused_for_may_be_the_lost_fleets_own_doing() {
+    for code in ["VcpuLimitExceeded", "InvalidParameterValue"] {
+        let fleet = Fleet::new().await;
+        let lab = &fleet.room.lab;
+        // The first look sees nothing yet.
+        lab.blind(Kind::Instance, Blindness::Reads(vec![1]));
+        lab.inject(Fault::on("CreateFleet", Effect::LoseAnswer));
+        lab.inject(Fault::error("CreateFleet", code).after(1).always());
+        let mut machine = fleet.machine(&[]);
+        fleet.room.create(&mut machine).await.unwrap();
+        let [instance] = &fleet.live()[..] else {
+            panic!("one instance: {code}")
+        };
+        assert_eq!(machine.save()["InstanceId"], instance.id.as_str(), "{code}");
+        fleet.room.undo(&*machine).await;
+        assert_eq!(fleet.live().len(), 0, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_launch_that_ended_before_its_answer_was_heard_goes_on_elsewhere() {
+    let room = Room::new().await;
+    let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
+    room.lab.shortage(shortage.after_launch());
+    room.lab
+        .inject(Fault::on("RunInstances", Effect::LoseAnswer));
+    let mut machine = room.machine(&TYPES);
+    let ended = room.create(&mut machine).await.unwrap_err();
+    assert_eq!(ended.kind, DriverErrorKind::Capacity, "{ended}");
+    assert!(machine.relaunch(&ended, &room.cx).await.unwrap());
+    assert_eq!(machine.save()["InstanceType"], "t3.small");
+    let answers = room.lab.calls().into_iter().filter_map(|call| call.error);
+    let answers: Vec<String> = answers.collect();
+    assert!(
+        answers.contains(&"IdempotentInstanceTerminated".to_owned()),
+        "{answers:?}"
+    );
+    assert!(room.undo(&*machine).await.is_clean());
+    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+}
+
+#[tokio::test]
+async fn a_launch_that_ended_unheard_for_another_reason_ends_the_create_with_it() {
+    let room = Room::new().await;
+    room.lab
+        .shortage(Shortage::new("Client.VolumeLimitExceeded").after_launch());
+    room.lab
+        .inject(Fault::on("RunInstances", Effect::LoseAnswer));
+    let mut machine = room.machine(&TYPES);
+    let ended = room.create(&mut machine).await.unwrap_err();
+    assert_eq!(ended.kind, DriverErrorKind::Ended, "{ended}");
+    assert!(
+        ended.to_string().contains("Client.VolumeLimitExceeded"),
+        "{ended}"
+    );
+    assert_eq!(
+        room.lab.count("RunInstances"),
+        2,
+        "the launch and its replay"
+    );
+    assert!(room.undo(&*machine).await.is_clean());
+    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+}
+
+#[tokio::test]
+async fn an_ended_launch_that_nobody_shows_stays_on_record() {
+    let room = Room::new().await;
+    room.lab
+        .shortage(Shortage::new("InsufficientInstanceCapacity").after_launch());
+    room.lab
+        .inject(Fault::on("RunInstances", Effect::LoseAnswer));
+    room.lab
+        .inject(Fault::error("DescribeInstances", "Unavailable").always());
+    let mut machine = room.machine(&[("retries", "0")]);
+    let error = room.create(&mut machine).await.unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::Ended, "{error}");
+    let open = room.resources();
+    assert!(open.iter().any(|r| r.intent.kind == "instance"), "{open:?}");
+    room.lab.heal();
+    assert!(room.undo(&*machine).await.is_clean());
+    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+}

@@ -18,6 +18,7 @@ mod knife;
 mod moments;
 mod races;
 mod removal;
+mod replay;
 mod room;
 mod rotation;
 mod signals;

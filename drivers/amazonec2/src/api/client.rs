@@ -25,6 +25,9 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long one attempt may take: a RunInstances answers within seconds, or something is wrong.
 const ATTEMPT: Duration = Duration::from_secs(12);
 
+/// How long a CreateFleet of type `instant` may take: it is synchronous, and tries one override after another.
+pub(crate) const FLEET_ATTEMPT: Duration = Duration::from_secs(120);
+
 /// How long throttling is waited out: 1200 launches through EC2's bucket of 5 and 2/s.
 pub(crate) const THROTTLED: Duration = Duration::from_secs(600);
 
@@ -97,7 +100,7 @@ impl Api {
             .region(Region::new(region.clone()))
             .credentials_provider(keys.clone())
             .http_client(http.clone())
-            .timeout_config(timeouts())
+            .timeout_config(timeouts(ATTEMPT))
             .retry_config(
                 RetryConfig::standard()
                     .with_max_attempts(attempts)
@@ -183,7 +186,7 @@ impl Api {
             .region(Region::new(self.region.clone()))
             .credentials_provider(self.keys.clone())
             .http_client(self.http.clone())
-            .timeout_config(timeouts())
+            .timeout_config(timeouts(ATTEMPT))
             .retry_config(RetryConfig::standard().with_max_attempts(2));
         config = match self.sts_endpoint() {
             Some(endpoint) => config.endpoint_url(endpoint),
@@ -201,10 +204,11 @@ impl Api {
     }
 }
 
-fn timeouts() -> TimeoutConfig {
+/// Returns the timeouts of a call, of which one attempt may take so long.
+pub(crate) fn timeouts(attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT)
-        .operation_attempt_timeout(ATTEMPT)
+        .operation_attempt_timeout(attempt)
         .build()
 }
 

@@ -56,6 +56,17 @@ pub(crate) fn is_price(code: &str) -> bool {
     matches!(code, "SpotMaxPriceTooLow")
 }
 
+/// The launch was refused, and the spot request behind it may stay open: `SpotMaxPriceTooLow` says so ("your request
+/// remains open"), `UnfulfillableCapacity` advises to wait for capacity "for your request".
+pub(crate) fn may_stay_open(code: &str) -> bool {
+    is_price(code) || code == "UnfulfillableCapacity"
+}
+
+/// The client token's instance has ended: the launch was made, and a replay is answered no more.
+pub(crate) fn is_ended(code: &str) -> bool {
+    code == "IdempotentInstanceTerminated"
+}
+
 /// The credentials are wrong, or may not do this.
 pub(crate) fn is_denied(code: &str) -> bool {
     is_bad_credentials(code)

@@ -27,6 +27,8 @@ fn kind_of(code: &str, status: u16) -> DriverErrorKind {
         DriverErrorKind::Denied
     } else if codes::is_capacity(code) {
         DriverErrorKind::Capacity
+    } else if codes::is_ended(code) {
+        DriverErrorKind::Ended
     } else if codes::is_throttling(code) || status >= 500 {
         DriverErrorKind::Unavailable
     } else if code == "UnsupportedOperation" {

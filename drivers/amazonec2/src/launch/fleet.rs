@@ -14,16 +14,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api::call::CallError;
-use crate::api::client::Api;
-use crate::api::lookup::{self, filter};
+use crate::api::client::{Api, FLEET_ATTEMPT, timeouts};
 use crate::api::retry::one_attempt;
 use crate::api::settle::{steady, until_certain};
 use crate::config::saved::Saved;
 use crate::launch::candidates::Candidate;
 use crate::launch::fleet_error::{FleetError, Refusal};
+use crate::launch::lost::{Found, Lost, is_living};
 use crate::launch::run_instances::KIND;
-use crate::launch::tags::{self, LaunchTags, Tag, owner_key};
-use crate::recovery::undo;
+use crate::launch::tags::{self, LaunchTags, Tag};
 
 /// What CreateFleet is asked for; the journal keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,7 +152,6 @@ impl FleetRequest {
 pub(crate) async fn run(
     api: &Api,
     cx: &Cx,
-    saved: &Saved,
     request: &FleetRequest,
 ) -> Result<Launched, StepError<FleetError>> {
     let intent = Intent {
@@ -165,7 +163,7 @@ pub(crate) async fn run(
         detail: serde_json::to_value(request).unwrap_or_default(),
     };
     cx.step("launch instance by fleet", intent, async {
-        let launched = settle(api, cx, saved, request).await?;
+        let launched = settle(api, cx, request).await?;
         Ok(Made {
             id: Some(launched.instance.clone()),
             account: launched.account.clone(),
@@ -192,27 +190,40 @@ pub(crate) fn id_tag(detail: &Value) -> Option<Tag> {
 async fn settle(
     api: &Api,
     cx: &Cx,
-    saved: &Saved,
     request: &FleetRequest,
 ) -> Result<Launched, StepFailure<FleetError>> {
-    let lost = match send(api, cx, request).await {
+    let unanswered = match send(api, cx, request).await {
         Err(lost) if lost.is_ambiguous() => lost,
         answer => return judge(api, request, answer),
     };
+    let tag = tags::machine_id(request.tags.of_instance());
+    let Ok(lost) = Lost::new(cx, &request.token, tag, true) else {
+        return Err(StepFailure::Unknown(unanswered.into()));
+    };
     let steady = &steady(cx);
     let ask = || async {
-        if let Some(found) = by_tag(api, steady, saved, request).await {
-            return Ok(Told::Found(found));
+        // Those that have ended may be what an answer would name, too: it comes first.
+        let found = lost.find(api, steady).await.unwrap_or_default();
+        match found.into_iter().find(|(found, _)| is_living(found)) {
+            Some(found) => Ok(Told::Found(found.into())),
+            None => send(api, cx, request).await.map(Told::Answered),
         }
-        Ok(Told::Answered(send(api, cx, request).await?))
     };
     let uncertain = CallError::is_ambiguous;
-    match until_certain(cx, "the fleet to be answered", uncertain, ask).await {
-        Some(Ok(Told::Found(found))) => Ok(found),
-        Some(Ok(Told::Answered(answer))) => judge(api, request, Ok(answer)),
-        Some(Err(error)) if error.is_verdict() => judge(api, request, Err(error)),
-        // Who may not ask any more has not heard what became of the first request.
-        _ => Err(StepFailure::Unknown(lost.into())),
+    let last = match until_certain(cx, "the fleet to be answered", uncertain, ask).await {
+        Some(Ok(Told::Found(launched))) => return Ok(launched),
+        Some(Ok(Told::Answered(answer))) => match judge(api, request, Ok(answer)) {
+            Err(StepFailure::NotMade(nothing)) => nothing,
+            launched => return launched,
+        },
+        Some(Err(verdict)) if verdict.is_verdict() => verdict.into(),
+        // Without leave to ask, or time, the outcome of the first request stays unknown.
+        _ => unanswered.into(),
+    };
+    // As with RunInstances: what the second request is refused for may be the first one's own doing.
+    match lost.await_found(api, cx).await {
+        Some(found) => Ok(found.into()),
+        None => Err(StepFailure::Unknown(last)),
     }
 }
 
@@ -228,10 +239,22 @@ async fn send(api: &Api, cx: &Cx, request: &FleetRequest) -> Result<CreateFleetO
             .fill(api.ec2.create_fleet())
             .customize()
             .interceptor(probe)
-            .config_override(one_attempt())
+            .config_override(one_attempt().timeout_config(timeouts(FLEET_ATTEMPT)))
             .send()
     })
     .await
+}
+
+impl From<Found> for Launched {
+    fn from((instance, account): Found) -> Self {
+        Self {
+            instance: instance.instance_id.unwrap_or_default(),
+            instance_type: instance.instance_type.map(|t| t.as_str().to_owned()),
+            subnet: instance.subnet_id,
+            account,
+            refusals: Vec::new(),
+        }
+    }
 }
 
 fn judge(
@@ -264,39 +287,4 @@ fn judge(
             api, request, &answer,
         ))),
     }
-}
-
-async fn by_tag(api: &Api, cx: &Cx, saved: &Saved, request: &FleetRequest) -> Option<Launched> {
-    let key = owner_key(saved, "id");
-    if !request
-        .tags
-        .of_instance()
-        .iter()
-        .any(|(own, _)| *own == key)
-    {
-        return None;
-    }
-    let filters = vec![
-        filter(format!("tag:{key}"), [saved.id.clone()]),
-        filter(
-            "instance-state-name",
-            ["pending", "running"].map(str::to_owned),
-        ),
-    ];
-    let found = lookup::instances(api, cx, filters).await.ok()?;
-    // One that has ended for want of capacity may still be shown as running.
-    let others = undo::launched(&cx.journal.entries().ok()?);
-    let is_another = |id: &str| others.iter().any(|other| other == id);
-    let mut found = found
-        .into_iter()
-        .filter(|(instance, _)| !instance.instance_id().is_some_and(is_another));
-    found.find_map(|(instance, account)| {
-        Some(Launched {
-            instance: instance.instance_id?,
-            instance_type: instance.instance_type.map(|t| t.as_str().to_owned()),
-            subnet: instance.subnet_id,
-            account,
-            refusals: Vec::new(),
-        })
-    })
 }

@@ -71,7 +71,7 @@ impl FleetAttempts {
             let spot = self.remaining.first().is_some_and(|first| first.spot);
             let tags = self.tagging.at_birth(saved, &self.store_id);
             let request = FleetRequest::new(cx, saved, &self.remaining, spot, tags);
-            let error = match fleet::run(api, cx, saved, &request).await {
+            let error = match fleet::run(api, cx, &request).await {
                 Ok(launched) => {
                     self.adopt(saved, launched, spot);
                     break;

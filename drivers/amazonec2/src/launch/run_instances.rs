@@ -1,28 +1,22 @@
 //! The launch of one candidate: a RunInstances that is repeated until its outcome is certain.
 
-use std::time::Duration;
-
 use aws_sdk_ec2::operation::run_instances::RunInstancesOutput;
 use aws_sdk_ec2::types::Instance;
-use machine_ops::{
-    Cx, Intent, Look, Made, Ownership, StepError, StepFailure, UndoOrder, WaitPolicy,
-    wait_until_ready,
-};
+use machine_ops::{Cx, Intent, Made, Ownership, StepError, StepFailure, UndoOrder};
 
 use crate::api::call::CallError;
 use crate::api::client::Api;
-use crate::api::lookup::{self, filter};
+use crate::api::codes;
 use crate::api::retry::one_attempt;
-use crate::api::settle::until_certain;
+use crate::api::settle::{steady, until_certain};
 use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place};
+use crate::launch::lost::{Found, Lost, living_first};
 use crate::launch::request::LaunchRequest;
+use crate::launch::{spot_requests, tags};
 
 /// The kind of its journal entries.
 pub(crate) const KIND: &str = "instance";
-
-/// How long a launch whose answer was lost, and that nobody answers again, is looked for by its token.
-const LOOK_UP: Duration = Duration::from_secs(10);
 
 /// Launches one candidate, and makes certain whether it was launched.
 pub(crate) async fn run(
@@ -61,38 +55,74 @@ async fn settle(
     cx: &Cx,
     saved: &Saved,
     request: &LaunchRequest,
-) -> Result<(Instance, Option<String>), StepFailure<CallError>> {
-    let mut answer = send(api, cx, saved, request).await;
-    if let Err(lost) = &answer
-        && lost.is_ambiguous()
-    {
-        let replayed = until_certain(
-            cx,
-            "the launch to be answered",
-            CallError::is_ambiguous,
-            || send(api, cx, saved, request),
-        );
-        // Who may not ask any more has not heard what became of the first request.
-        if let Some(settled) = replayed.await
-            && settled.as_ref().err().is_none_or(CallError::is_verdict)
-        {
-            answer = settled;
+) -> Result<Found, StepFailure<CallError>> {
+    let unclear = || StepFailure::Unknown(empty(api));
+    let (refused, was_lost) = match send(api, cx, saved, request).await {
+        Ok(output) => return launched(output).ok_or_else(unclear),
+        Err(lost) if lost.is_ambiguous() => {
+            let what = "the launch to be answered";
+            let replayed = until_certain(cx, what, CallError::is_ambiguous, || {
+                send(api, cx, saved, request)
+            });
+            match replayed.await {
+                Some(Ok(output)) => return launched(output).ok_or_else(unclear),
+                Some(Err(verdict)) if verdict.is_verdict() => (verdict, true),
+                // Without leave to ask, or time, the outcome of the first request stays unknown.
+                _ => (lost, true),
+            }
         }
-    }
-    let lost = match answer {
-        Ok(output) => {
-            let account = output.owner_id;
-            let instance = output.instances.unwrap_or_default().into_iter().next();
-            return instance
-                .map(|instance| (instance, account))
-                .ok_or_else(|| StepFailure::Unknown(empty(api)));
-        }
-        Err(error) if error.is_ambiguous() => error,
-        Err(error) => return Err(StepFailure::NotMade(error)),
+        Err(refused) => (refused, false),
     };
-    by_token(api, cx, &request.token)
-        .await
-        .ok_or(StepFailure::Unknown(lost))
+    let stays_open = request.spot && codes::may_stay_open(refused.code());
+    if !was_lost && !stays_open {
+        return Err(StepFailure::NotMade(refused));
+    }
+    let steady = &steady(cx);
+    let is_closed = !stays_open || close_spot_request(api, steady, saved, request).await;
+    let tag = tags::machine_id(request.tags.of_instance());
+    let Ok(launch) = Lost::new(cx, &request.token, tag, false) else {
+        return Err(StepFailure::Unknown(refused));
+    };
+    let found = match was_lost {
+        // A refusal of the second request does not prove that the first was refused: its instance may be what
+        // exhausts the quota, the addresses or the capacity, or it may have ended already.
+        true => Ok(launch.await_found(api, cx).await),
+        // The request may have been fulfilled before it was cancelled.
+        false => launch.find(api, steady).await.map(living_first),
+    };
+    match found {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) if !was_lost && is_closed => Err(StepFailure::NotMade(refused)),
+        // Not found proves nothing so soon after a launch: it stays on record.
+        _ => Err(StepFailure::Unknown(refused)),
+    }
+}
+
+fn launched(output: RunInstancesOutput) -> Option<Found> {
+    let account = output.owner_id;
+    let instance = output.instances.unwrap_or_default().into_iter().next();
+    Some((instance?, account))
+}
+
+/// Cancels the spot request of a refused launch, which may be open and launch later. False where it may still be
+/// cancelled later; whoever may not cancel it is told.
+async fn close_spot_request(api: &Api, cx: &Cx, saved: &Saved, request: &LaunchRequest) -> bool {
+    let name = &saved.base.machine_name;
+    let why = match tags::machine_id(request.tags.of_spot_request()) {
+        None => "it carries no tag to find it by".to_owned(),
+        Some(tag) => match spot_requests::cancel_open(api, cx, &tag, true).await {
+            Ok(()) => return true,
+            Err(error) if error.is_denied() => error.to_string(),
+            Err(error) => {
+                cx.debug(format!("cannot cancel the spot request yet: {error}"));
+                return false;
+            }
+        },
+    };
+    cx.warn(format!(
+        "({name}) cannot cancel the refused spot request, which may be open still: {why}; cancel it in the EC2 console"
+    ));
+    true
 }
 
 async fn send(
@@ -110,26 +140,6 @@ async fn send(
             .send()
     })
     .await
-}
-
-async fn by_token(api: &Api, cx: &Cx, token: &str) -> Option<(Instance, Option<String>)> {
-    let policy = WaitPolicy::every(Duration::from_secs(2), LOOK_UP);
-    let found = wait_until_ready(
-        cx,
-        "the launch to be found by its token",
-        policy,
-        || async {
-            let filters = vec![filter("client-token", [token.to_owned()])];
-            Ok::<_, std::convert::Infallible>(match lookup::instances(api, cx, filters).await {
-                Ok(found) => found
-                    .into_iter()
-                    .next()
-                    .map_or_else(|| Look::Pending("nothing".into()), Look::Ready),
-                Err(error) => Look::Pending(error.to_string()),
-            })
-        },
-    );
-    found.await.ok()
 }
 
 fn empty(api: &Api) -> CallError {

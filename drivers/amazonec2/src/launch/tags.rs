@@ -128,7 +128,16 @@ pub(crate) struct LaunchTags {
 impl LaunchTags {
     /// Returns the tags of the instance itself.
     pub(crate) fn of_instance(&self) -> &[Tag] {
-        match self.is_untagged(INSTANCE) {
+        self.of(INSTANCE)
+    }
+
+    /// Returns the tags of the spot request behind the instance.
+    pub(crate) fn of_spot_request(&self) -> &[Tag] {
+        self.of(ResourceType::SpotInstancesRequest.as_str())
+    }
+
+    fn of(&self, kind: &str) -> &[Tag] {
+        match self.is_untagged(kind) {
             true => &[],
             false => &self.tags,
         }

@@ -2,26 +2,22 @@
 
 use std::time::Duration;
 
-use aws_sdk_ec2::types::Instance;
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::{
-    Cx, Entry, Look, Phase, Resource, Undone, WaitError, WaitPolicy, open_resources,
-    wait_until_ready,
+    Cx, Look, Phase, Resource, Undone, WaitError, WaitPolicy, open_resources, wait_until_ready,
 };
 
 use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::fresh::CONSISTENCY_WINDOW;
-use crate::api::lookup::{filter, instances, state_name};
+use crate::api::lookup::state_name;
 use crate::config::saved::Saved;
+use crate::launch::lost::{LOOK_UP, Lost};
 use crate::launch::tags::{Tag, owner_key};
-use crate::launch::{fleet, key_pair, run_instances};
+use crate::launch::{fleet, key_pair, run_instances, spot_requests};
 use crate::lifecycle::age;
 use crate::recovery::inventory;
-
-/// How long something that may exist is looked for.
-const LOOK_UP: Duration = Duration::from_secs(10);
 
 /// A resource of a kind that this version does not know.
 #[derive(Debug, thiserror::Error)]
@@ -201,31 +197,34 @@ async fn unfinished(
     saved: &Saved,
     resource: &Resource,
 ) -> Result<Undone, DriverError> {
-    let launch = Lost::of(cx, resource)?;
-    let by_token = filter("client-token", [resource.intent.key.clone()]);
-    let by_tag = launch.tag.clone().or_else(|| id_tag_of(saved));
-    let by_tag = by_tag.map(|(key, id)| filter(format!("tag:{key}"), [id]));
-    if launch.is_fleets && launch.tag.is_none() {
+    let detail = &resource.intent.detail;
+    let (is_fleets, tag) = (fleet::is_fleets(detail), fleet::id_tag(detail));
+    if is_fleets && tag.is_none() {
         return Ok(Undone::Unresolved(format!(
             "the answer of CreateFleet was lost, and its instance carries no tag of ours: look for one \
              named {} in EC2",
             saved.base.machine_name
         )));
     }
+    // What was lost may have been a refusal that leaves the spot request open.
+    if let Some(tag) = tag
+        .as_ref()
+        .filter(|_| detail["spot"] == true && !is_fleets)
+    {
+        match spot_requests::cancel_open(api, cx, tag, false).await {
+            Err(error) if !error.is_denied() => return Err(error.into()),
+            _ => {}
+        }
+    }
+    let tag = tag.or_else(|| id_tag_of(saved));
+    let lost = Lost::new(cx, &resource.intent.key, tag, is_fleets)?;
     let found = look_up(
         cx,
         "a launch to be found",
         is_young(cx, resource),
         || async {
-            let mut found = Vec::new();
-            if let Some(by_tag) = &by_tag {
-                found = instances(api, cx, vec![by_tag.clone()]).await?;
-            }
-            // A launch that was refused its tags has its token still.
-            if !launch.is_among(&found) && !launch.is_fleets {
-                found = instances(api, cx, vec![by_token.clone()]).await?;
-            }
-            Ok(launch.is_among(&found).then_some(found))
+            let found = lost.find(api, cx).await?;
+            Ok((!found.is_empty()).then_some(found))
         },
     )
     .await?;
@@ -239,8 +238,8 @@ async fn unfinished(
         )
         .await;
     };
-    for (instance, _) in found.iter().filter(|(found, _)| launch.is(found)) {
-        if state_name(instance) != "terminated"
+    for (instance, _) in found {
+        if state_name(&instance) != "terminated"
             && let Some(id) = instance.instance_id()
         {
             // Who has just found it may not find it the next moment.
@@ -252,50 +251,6 @@ async fn unfinished(
         }
     }
     Ok(Undone::Gone)
-}
-
-/// A launch whose answer never came, and how its instance is told from others that the machine had: one that
-/// ended while it was coming up is shown for an hour, with the same tags.
-struct Lost<'a> {
-    token: &'a str,
-    is_fleets: bool,
-    /// The tag with the machine's id, where the launch carried it.
-    tag: Option<Tag>,
-    /// The instances of the machine's other launches.
-    others: Vec<String>,
-}
-
-impl<'a> Lost<'a> {
-    fn of(cx: &Cx, resource: &'a Resource) -> Result<Self, DriverError> {
-        let detail = &resource.intent.detail;
-        Ok(Self {
-            token: &resource.intent.key,
-            is_fleets: fleet::is_fleets(detail),
-            tag: fleet::id_tag(detail),
-            others: launched(&cx.journal.entries()?),
-        })
-    }
-
-    fn is(&self, instance: &Instance) -> bool {
-        let id = instance.instance_id().unwrap_or_default();
-        // A fleet's instances have tokens of EC2's own; another EC2 may show none.
-        let token = instance.client_token().unwrap_or_default();
-        let has_token = self.is_fleets || token.is_empty() || token == self.token;
-        has_token && !self.others.iter().any(|other| other == id)
-    }
-
-    fn is_among(&self, found: &[(Instance, Option<String>)]) -> bool {
-        found.iter().any(|(instance, _)| self.is(instance))
-    }
-}
-
-/// Returns the ids of all instances that the journal has heard of, those that are gone included.
-pub(crate) fn launched(entries: &[Entry]) -> Vec<String> {
-    let ids = entries.iter().filter_map(|entry| match &entry.phase {
-        Phase::Made { id, .. } => id.clone(),
-        _ => None,
-    });
-    ids.filter(|id| id.starts_with("i-")).collect()
 }
 
 fn id_tag_of(saved: &Saved) -> Option<Tag> {

@@ -1,0 +1,115 @@
+//! Finds a launch whose answer was lost, by the machine's tag and by its client token.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use aws_sdk_ec2::types::Instance;
+use machine_ops::{Cx, Entry, JournalError, Look, Phase, WaitPolicy, wait_until_ready};
+
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::lookup::{self, filter, state_name};
+use crate::launch::tags::Tag;
+
+/// How long an instance that may have been launched is looked for.
+pub(crate) const LOOK_UP: Duration = Duration::from_secs(10);
+
+/// An instance with the account that owns it.
+pub(crate) type Found = (Instance, Option<String>);
+
+/// A launch whose answer was lost, and how its instance is told from others that the machine had: one that ended
+/// while it was coming up is shown for an hour, with the same tags.
+#[derive(Debug)]
+pub(crate) struct Lost<'a> {
+    token: &'a str,
+    is_fleets: bool,
+    /// The tag with the machine's id, where the launch may have carried it.
+    tag: Option<Tag>,
+    /// The instances of the machine's other launches.
+    others: Vec<String>,
+}
+
+impl<'a> Lost<'a> {
+    pub(crate) fn new(
+        cx: &Cx,
+        token: &'a str,
+        tag: Option<Tag>,
+        is_fleets: bool,
+    ) -> Result<Self, JournalError> {
+        Ok(Self {
+            token,
+            is_fleets,
+            tag,
+            others: launched(&cx.journal.entries()?),
+        })
+    }
+
+    /// Asks once for the instances of this launch, those that have ended included.
+    ///
+    /// By tag first, then by client token: a launch that was refused its tags has its token still. The instances
+    /// of a fleet have tokens of EC2's own.
+    pub(crate) async fn find(&self, api: &Api, cx: &Cx) -> Result<Vec<Found>, CallError> {
+        if let Some((key, id)) = &self.tag {
+            let by_tag = vec![filter(format!("tag:{key}"), [id.clone()])];
+            let found = self.of_this(lookup::instances(api, cx, by_tag).await?);
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        if self.is_fleets {
+            return Ok(Vec::new());
+        }
+        let by_token = vec![filter("client-token", [self.token.to_owned()])];
+        Ok(self.of_this(lookup::instances(api, cx, by_token).await?))
+    }
+
+    /// Asks until the launch is found; `None` where [`LOOK_UP`] is over, or the operation is cancelled. An error
+    /// proves nothing, and counts as nothing found.
+    pub(crate) async fn await_found(&self, api: &Api, cx: &Cx) -> Option<Found> {
+        if self.is_fleets && self.tag.is_none() {
+            return None;
+        }
+        let policy =
+            WaitPolicy::backing_off(Duration::from_millis(500), Duration::from_secs(3), LOOK_UP);
+        let found = wait_until_ready(cx, "the launch to be found", policy, || async {
+            Ok::<_, Infallible>(match self.find(api, cx).await.map(living_first) {
+                Ok(Some(found)) => Look::Ready(found),
+                Ok(None) => Look::Pending("nothing".into()),
+                Err(error) => Look::Pending(error.to_string()),
+            })
+        });
+        found.await.ok()
+    }
+
+    fn of_this(&self, mut found: Vec<Found>) -> Vec<Found> {
+        found.retain(|(instance, _)| {
+            let id = instance.instance_id().unwrap_or_default();
+            // Another EC2 may show no token.
+            let token = instance.client_token().unwrap_or_default();
+            let has_token = self.is_fleets || token.is_empty() || token == self.token;
+            has_token && !self.others.iter().any(|other| other == id)
+        });
+        found
+    }
+}
+
+/// Chooses one of the instances found: one that has not ended, where there is one.
+pub(crate) fn living_first(found: Vec<Found>) -> Option<Found> {
+    found
+        .into_iter()
+        .max_by_key(|(instance, _)| is_living(instance))
+}
+
+/// Tells whether an instance is neither terminated nor about to be.
+pub(crate) fn is_living(instance: &Instance) -> bool {
+    !matches!(state_name(instance), "shutting-down" | "terminated")
+}
+
+/// Returns the ids of all instances that the journal has heard of, those that are gone included.
+fn launched(entries: &[Entry]) -> Vec<String> {
+    let ids = entries.iter().filter_map(|entry| match &entry.phase {
+        Phase::Made { id, .. } => id.clone(),
+        _ => None,
+    });
+    ids.filter(|id| id.starts_with("i-")).collect()
+}

@@ -1,0 +1,85 @@
+//! Cancels spot requests that EC2 leaves open behind a refusal.
+
+use std::time::Duration;
+
+use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
+
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::lookup::filter;
+use crate::launch::tags::Tag;
+
+/// How long a request that was refused a moment ago may not be listed yet.
+const LISTED: Duration = Duration::from_secs(3);
+
+/// Cancels the open spot requests that carry a tag, where there are any. Looks for them once, or for
+/// a few seconds where `just_refused` says that they may not be listed yet.
+///
+/// An instance that was launched from one meanwhile lives on: "Canceling a Spot Instance request does not terminate
+/// running Spot Instances associated with the request" (EC2 API Reference, CancelSpotInstanceRequests).
+pub(crate) async fn cancel_open(
+    api: &Api,
+    cx: &Cx,
+    tag: &Tag,
+    just_refused: bool,
+) -> Result<(), CallError> {
+    let open = match just_refused {
+        false => open(api, cx, tag).await?,
+        true => await_open(api, cx, tag).await?,
+    };
+    if open.is_empty() {
+        return Ok(());
+    }
+    let answer = api
+        .call(cx, "CancelSpotInstanceRequests", |probe| {
+            let call = api.ec2.cancel_spot_instance_requests();
+            call.set_spot_instance_request_ids(Some(open.clone()))
+                .customize()
+                .interceptor(probe)
+                .send()
+        })
+        .await;
+    match answer {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+async fn await_open(api: &Api, cx: &Cx, tag: &Tag) -> Result<Vec<String>, CallError> {
+    let policy =
+        WaitPolicy::backing_off(Duration::from_millis(500), Duration::from_secs(2), LISTED);
+    let what = "the refused spot request to be listed";
+    let open = wait_until_ready(cx, what, policy, || async {
+        let open = open(api, cx, tag).await?;
+        Ok(match open.is_empty() {
+            true => Look::Pending("nothing".into()),
+            false => Look::Ready(open),
+        })
+    });
+    match open.await {
+        Ok(open) => Ok(open),
+        // EC2 has closed it by itself.
+        Err(WaitError::TimedOut { .. }) => Ok(Vec::new()),
+        Err(WaitError::Failed(error)) => Err(error),
+        Err(WaitError::Cancelled(reason)) => Err(CallError::Cancelled {
+            action: "DescribeSpotInstanceRequests",
+            reason,
+        }),
+    }
+}
+
+async fn open(api: &Api, cx: &Cx, (key, id): &Tag) -> Result<Vec<String>, CallError> {
+    let answer = api
+        .ask(cx, "DescribeSpotInstanceRequests", |probe| {
+            let call = api.ec2.describe_spot_instance_requests();
+            call.filters(filter(format!("tag:{key}"), [id.clone()]))
+                .filters(filter("state", ["open".to_owned()]))
+                .customize()
+                .interceptor(probe)
+                .send()
+        })
+        .await?;
+    let requests = answer.spot_instance_requests.unwrap_or_default();
+    let ids = requests.into_iter();
+    Ok(ids.filter_map(|it| it.spot_instance_request_id).collect())
+}
