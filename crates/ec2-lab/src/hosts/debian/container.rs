@@ -14,11 +14,12 @@ use crate::hosts::{HostSpec, pause};
 /// What the container runs before systemd.
 ///
 /// Docker mounts the control groups read-only and three files of its own into `/etc`; systemd
-/// needs to write the former, and a host's name must be changeable. Then what cloud-init does at
+/// needs to write the former, and the latter are a host's own files unless the lab was asked for a system container. Then what cloud-init does at
 /// a first boot: host keys, the login user with sudo, its key.
 const BOOT: &str = r#"
 grep -E ' /sys/fs/cgroup' /proc/self/mounts | while read -r _ at _; do mount -o remount,bind,rw "$at"; done
-umount /etc/resolv.conf /etc/hostname /etc/hosts
+umount /etc/resolv.conf
+[ -n "$LAB_MOUNTS" ] || umount /etc/hostname /etc/hosts
 : >/etc/resolv.conf
 [ -s /etc/hostname ] || echo "$LAB_NAME" >/etc/hostname
 [ -s /etc/hosts ] || printf '127.0.0.1 localhost\n%s %s\n' "$LAB_ADDRESS" "$LAB_NAME" >/etc/hosts
@@ -35,7 +36,7 @@ if [ -n "$LAB_KEY" ]; then
     chown "$LAB_USER" "$home/.ssh/authorized_keys"
 fi
 [ -z "$LAB_LINK" ] || ln -sf ../sbin/dockerd /usr/bin/dockerd
-unset LAB_NAME LAB_ADDRESS LAB_USER LAB_KEY LAB_LINK
+unset LAB_NAME LAB_ADDRESS LAB_USER LAB_KEY LAB_LINK LAB_MOUNTS
 exec /sbin/init
 "#;
 
@@ -85,14 +86,8 @@ impl Container {
             format!("LAB_ADDRESS={address}"),
             format!("LAB_USER={}", spec.user),
             format!("LAB_KEY={}", key.trim()),
-            format!(
-                "LAB_LINK={}",
-                if options.dockerd_in_usr_bin {
-                    "yes"
-                } else {
-                    ""
-                }
-            ),
+            format!("LAB_LINK={}", yes(options.dockerd_in_usr_bin)),
+            format!("LAB_MOUNTS={}", yes(options.names_are_mounts)),
         ];
         // Everything of --privileged that a root without CAP_SYS_RESOURCE can give away.
         let mut words = vec![
@@ -204,6 +199,11 @@ impl Container {
     pub(super) fn spec(&self) -> &HostSpec {
         &self.spec
     }
+}
+
+/// A switch, as the shell tests it.
+fn yes(on: bool) -> &'static str {
+    if on { "yes" } else { "" }
 }
 
 /// Returns once something accepts connections there.

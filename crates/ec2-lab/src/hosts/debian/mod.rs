@@ -44,6 +44,9 @@ pub struct DebianOptions {
     pub image: DebianImage,
     /// How long after sshd's start the key comes into `authorized_keys`; none: before it.
     pub key_after: Option<Duration>,
+    /// Whether `/etc/hostname` and `/etc/hosts` stay the bind mounts that Docker makes of them, as a system
+    /// container has them: they can be written to, and not be replaced.
+    pub names_are_mounts: bool,
     /// Whether `/usr/bin/dockerd` is a link to Debian's `/usr/sbin/dockerd`.
     pub dockerd_in_usr_bin: bool,
 }
@@ -58,6 +61,7 @@ impl DebianOptions {
             gateway: IpAddr::from([172, 31, 255, 254]),
             image: DebianImage::WithDocker,
             key_after: None,
+            names_are_mounts: false,
             dockerd_in_usr_bin: false,
         }
     }
