@@ -110,7 +110,27 @@ pub enum ProvisionError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The script did not tell how it ended: something else ran in its place.
+    /// The host sends more than provisioning could ever have to say.
+    #[error("{stage} was given up on {machine:?}: the host sends {what} without end")]
+    Flood {
+        /// The machine's name.
+        machine: String,
+        /// Where.
+        stage: Stage,
+        /// What there was too much of.
+        what: &'static str,
+    },
+    /// Something else ran in the script's place: a login shell that runs no commands.
+    #[error("the login shell of {machine:?} does not run the provisioning script: {exit}{said}")]
+    NoScript {
+        /// The machine's name.
+        machine: String,
+        /// How the login shell ended.
+        exit: Exit,
+        /// Empty, or a line end and what it said, each line printable.
+        said: String,
+    },
+    /// The script did not tell how it ended.
     #[error("{machine:?} ended the provisioning script without a word about how it went{said}")]
     NoWord {
         /// The machine's name.
@@ -125,6 +145,9 @@ impl ProvisionError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Failed { hint, .. } => hint.clone(),
+            Self::NoScript { .. } => Some(
+                "let the login user have a shell that runs commands (usermod --shell /bin/sh USER), or use another user".to_owned(),
+            ),
             Self::DaemonJson { path, .. } => Some(format!(
                 "repair or remove {path} on the host, then provision again"
             )),

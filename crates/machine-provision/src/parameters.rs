@@ -1,4 +1,4 @@
-//! What the script is told: shell assignments, for its standard input.
+//! What the script is told: shell assignments.
 
 use machine_ops::Cx;
 use machine_ssh::shell_quote;
@@ -32,8 +32,8 @@ impl Parameters {
             .push((name, Secret::new(value.trim_end_matches('\n'))));
     }
 
-    /// Returns the text for standard input.
-    pub(crate) fn input(&self) -> Secret {
+    /// Returns one line of shell for each.
+    pub(crate) fn assignments(&self) -> Secret {
         let mut text = String::new();
         for (name, value) in &self.assignments {
             let quoted = Secret::new(shell_quote(value.expose()));

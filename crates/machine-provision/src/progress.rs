@@ -1,17 +1,28 @@
 //! What the script says while it runs: its lines become events, a report, and an error.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use machine_ops::Cx;
 use machine_types::printable;
 
+use crate::trouble::way_out;
 use crate::{Firewall, Report, Stage};
 
 /// How the script's own lines begin.
 const MARK: &str = "@machine ";
 
-/// How many of the last lines of a command an error quotes.
+/// How many of the first lines of a command an error quotes, and how many of the last: the reason for a
+/// failure stands at either end.
+const FIRST_LINES: usize = 4;
 const LAST_LINES: usize = 20;
+
+/// What one run may send: a script of ours asks about files of a few KiB and says a dozen sentences, but what a
+/// user's own script builds may print a lot.
+const MOST_FILE_BYTES: usize = 1 << 20;
+const MOST_SENTENCES: usize = 100;
+const MOST_LINES: usize = 200_000;
+const MOST_BYTES: usize = 64 << 20;
 
 /// The longest line that is kept, in bytes; a progress bar without line ends is one.
 const LONGEST: usize = 4096;
@@ -32,7 +43,20 @@ pub(crate) struct Progress<'a> {
     pub(crate) stage: Stage,
     /// The command that the lines below come from.
     pub(crate) running: String,
+    first: Vec<String>,
     last: VecDeque<String>,
+    left_out: usize,
+    /// What to do about the trouble that these lines tell of, also those that are no longer kept.
+    known: Option<&'static str>,
+    /// Whether the script has begun: else something else ran in its place.
+    pub(crate) begun: bool,
+    /// How much has come.
+    lines: usize,
+    bytes: usize,
+    file_bytes: usize,
+    sentences: usize,
+    /// What there was too much of.
+    pub(crate) flood: Option<&'static str>,
     /// What it says is wrong, and what to do about it.
     pub(crate) failure: Option<String>,
     pub(crate) hint: Option<String>,
@@ -53,7 +77,16 @@ impl<'a> Progress<'a> {
             cx,
             stage: Stage::Detect,
             running: String::new(),
+            first: Vec::new(),
             last: VecDeque::new(),
+            left_out: 0,
+            known: None,
+            begun: false,
+            lines: 0,
+            bytes: 0,
+            file_bytes: 0,
+            sentences: 0,
+            flood: None,
             failure: None,
             hint: None,
             question: None,
@@ -66,30 +99,39 @@ impl<'a> Progress<'a> {
 
     /// Forgets how the last run went, but not what came of it.
     pub(crate) fn start_over(&mut self) {
-        let (report, told) = (
-            std::mem::take(&mut self.report),
-            std::mem::take(&mut self.told),
-        );
         *self = Self {
-            report,
-            told,
+            report: std::mem::take(&mut self.report),
+            told: std::mem::take(&mut self.told),
             ..Self::new(self.cx)
         };
     }
 
-    /// Takes a line.
-    pub(crate) fn line(&mut self, line: &str) {
+    /// Takes a line. Breaks where the host has sent more than provisioning could ever have to say.
+    pub(crate) fn line(&mut self, line: &str) -> ControlFlow<()> {
+        self.lines += 1;
+        self.bytes += line.len();
+        if self.lines > MOST_LINES || self.bytes > MOST_BYTES {
+            self.flood = Some("output");
+        }
+        if self.flood.is_none() {
+            self.take(line);
+        }
+        match self.flood {
+            None => ControlFlow::Continue(()),
+            Some(_) => ControlFlow::Break(()),
+        }
+    }
+
+    fn take(&mut self, line: &str) {
         let Some(mark) = line.strip_prefix(MARK) else {
             let line = line.trim_end();
             self.cx.debug(printable(line.as_bytes()));
             if !line.is_empty() {
-                if self.last.len() == LAST_LINES {
-                    self.last.pop_front();
-                }
-                self.last.push_back(cut(line));
+                self.keep(line);
             }
             return;
         };
+        self.begun = true;
         let (kind, text) = mark.split_once(' ').unwrap_or((mark, ""));
         if kind != "file" {
             self.cx.debug(printable(line.as_bytes()));
@@ -98,7 +140,7 @@ impl<'a> Progress<'a> {
             "stage" => self.begin(text),
             "run" => {
                 self.running = printable(text.as_bytes());
-                self.last.clear();
+                self.forget_lines();
             }
             "fact" => self.fact(text),
             "ask" => {
@@ -108,9 +150,16 @@ impl<'a> Progress<'a> {
                     _ => None,
                 }
             }
-            "file" => self.file.push(text.to_owned()),
+            "file" => {
+                self.file_bytes += text.len() + 1;
+                if self.file_bytes > MOST_FILE_BYTES {
+                    self.flood = Some("text of a file");
+                } else {
+                    self.file.push(text.to_owned());
+                }
+            }
             "say" => self.say(printable(text.as_bytes())),
-            "warn" => self.cx.warn(printable(text.as_bytes())),
+            "warn" => self.warn(printable(text.as_bytes())),
             "fail" => self.failure = Some(printable(text.as_bytes())),
             "hint" => self.hint = Some(printable(text.as_bytes())),
             "done" => self.done = true,
@@ -129,18 +178,37 @@ impl<'a> Progress<'a> {
             _ => Stage::Detect,
         };
         self.running.clear();
-        self.last.clear();
+        self.forget_lines();
         if sentence.is_empty() {
-            self.cx.phase(self.stage.to_string());
+            if self.may_speak() {
+                self.cx.phase(self.stage.to_string());
+            }
         } else {
             let sentence = printable(sentence.as_bytes());
-            self.cx.phase(sentence.clone());
-            self.say(sentence);
+            self.say(sentence.clone());
+            if self.flood.is_none() {
+                self.cx.phase(sentence);
+            }
+        }
+    }
+
+    /// Counts a sentence for people.
+    fn may_speak(&mut self) -> bool {
+        self.sentences += 1;
+        if self.sentences > MOST_SENTENCES {
+            self.flood = Some("sentences");
+        }
+        self.flood.is_none()
+    }
+
+    fn warn(&mut self, sentence: String) {
+        if self.may_speak() {
+            self.cx.warn(sentence);
         }
     }
 
     fn say(&mut self, sentence: String) {
-        if !self.told.contains(&sentence) {
+        if self.may_speak() && !self.told.contains(&sentence) {
             self.cx.say(sentence.clone());
             self.told.push(sentence);
         }
@@ -170,17 +238,40 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Returns the last lines of the last command, each behind a line end and fit to be shown.
-    pub(crate) fn said(&self) -> String {
-        self.last
-            .iter()
-            .map(|line| format!("\n  {}", printable(line.as_bytes())))
-            .collect()
+    fn forget_lines(&mut self) {
+        self.first.clear();
+        self.last.clear();
+        self.left_out = 0;
+        self.known = None;
     }
 
-    /// Returns whether one of the last lines holds a text.
-    pub(crate) fn mentions(&self, text: &str) -> bool {
-        self.last.iter().any(|line| line.contains(text))
+    fn keep(&mut self, line: &str) {
+        self.known = way_out(line).or(self.known);
+        if self.first.len() < FIRST_LINES {
+            self.first.push(cut(line));
+            return;
+        }
+        if self.last.len() == LAST_LINES {
+            self.last.pop_front();
+            self.left_out += 1;
+        }
+        self.last.push_back(cut(line));
+    }
+
+    /// Returns the first and last lines of the last command, each behind a line end and fit to be shown.
+    pub(crate) fn said(&self) -> String {
+        let shown = |line: &String| format!("\n  {}", printable(line.as_bytes()));
+        let mut text: String = self.first.iter().map(shown).collect();
+        if self.left_out > 0 {
+            text.push_str(&format!("\n  … {} lines …", self.left_out));
+        }
+        text.extend(self.last.iter().map(shown));
+        text
+    }
+
+    /// Returns what to do about the trouble that the last command told of, where that is known.
+    pub(crate) fn way_out(&self) -> Option<&'static str> {
+        self.known
     }
 }
 

@@ -13,7 +13,6 @@ use crate::flags::{Flag, flags};
 use crate::parameters::Parameters;
 use crate::plan::{is_default_install_url, shown};
 use crate::progress::{Progress, Question};
-use crate::trouble::way_out;
 use crate::{
     Exit, InstallSource, Job, Os, Plan, ProvisionError, Remote, Report, answer, daemon_json,
     host_name, script, unit,
@@ -58,6 +57,18 @@ pub async fn provision(
 /// As [`provision`].
 pub async fn upgrade(remote: &dyn Remote, plan: &Plan, cx: &Cx) -> Result<Report, ProvisionError> {
     carry_out(remote, plan, "upgrade", cx).await
+}
+
+/// Gives the host its certificates and restarts the engine with them; touches nothing else.
+///
+/// # Errors
+/// As [`provision`]; also where the host was never provisioned, so that nothing would use them.
+pub async fn replace_certificates(
+    remote: &dyn Remote,
+    plan: &Plan,
+    cx: &Cx,
+) -> Result<Report, ProvisionError> {
+    carry_out(remote, plan, "certificates", cx).await
 }
 
 /// Finds out what a host runs, and changes nothing. `machine` is for errors.
@@ -157,6 +168,7 @@ fn parameters(plan: &Plan, mode: &str, all: &[Flag]) -> Result<Parameters, Provi
     let mut parameters = Parameters::default();
     for (name, value) in [
         ("p_mode", mode),
+        ("p_machine", &plan.machine),
         ("p_hostname", &hostname),
         ("p_port", &plan.engine_port.to_string()),
         (
@@ -218,11 +230,10 @@ async fn round(
     let text = script::text();
     cx.debug(text.clone());
     parameters.show(cx);
-    let command = script::command(&text);
     let job = Job {
         title: "provision",
-        command: &command,
-        input: &parameters.input(),
+        command: script::COMMAND,
+        input: &script::input(&text, parameters),
         within: WITHIN,
     };
     let exit = remote.run(&job, &mut |line| progress.line(line), cx).await;
@@ -230,6 +241,13 @@ async fn round(
         && let Some(reason) = cx.cancel.reason()
     {
         return Err(ProvisionError::Cancelled(reason));
+    }
+    if let Some(what) = progress.flood {
+        return Err(ProvisionError::Flood {
+            machine: machine.to_owned(),
+            stage: progress.stage,
+            what,
+        });
     }
     judge(machine, exit, progress)
 }
@@ -245,12 +263,19 @@ fn judge(
         stage: progress.stage,
         source,
     })?;
+    if !progress.begun {
+        return Err(ProvisionError::NoScript {
+            machine,
+            exit,
+            said: progress.said(),
+        });
+    }
+    let said = progress.said();
     let hint = progress.hint.clone().or_else(|| {
-        let known = way_out(|words| progress.mentions(words));
-        // Not every shell names the reason why it cannot write.
-        let full = progress.running.starts_with("write ");
+        // Not every shell says that it cannot write, or why.
+        let full = progress.running.starts_with("write ") && said.is_empty();
         let full = full.then_some("look at the host's disk: it is full or broken");
-        known.or(full).map(str::to_owned)
+        progress.way_out().or(full).map(str::to_owned)
     });
     if exit != Exit::Code(0) {
         let what = progress.failure.clone().unwrap_or_else(|| {
@@ -265,17 +290,14 @@ fn judge(
             stage: progress.stage,
             what,
             exit,
-            said: progress.said(),
+            said,
             hint,
         });
     }
     if progress.done || progress.question.is_some() {
         return Ok(());
     }
-    Err(ProvisionError::NoWord {
-        machine,
-        said: progress.said(),
-    })
+    Err(ProvisionError::NoWord { machine, said })
 }
 
 /// Whether a release is the one asked for, or one of its line: 24.0.7 of 24.0.

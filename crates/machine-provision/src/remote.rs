@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -18,14 +19,14 @@ use tokio::io::AsyncWrite;
 /// A command that ended badly is no such error.
 pub type RemoteError = Box<dyn Error + Send + Sync>;
 
-/// Takes the output of a command, line by line.
-pub type TakeLine<'a> = dyn FnMut(&str) + Send + 'a;
+/// Takes the output of a command, line by line, until it breaks: it wants no more, and the command is given up.
+pub type TakeLine<'a> = dyn FnMut(&str) -> ControlFlow<()> + Send + 'a;
 
 /// A command for the host.
 pub struct Job<'a> {
     /// Names it in spans and errors.
     pub title: &'a str,
-    /// The command line for the login user's POSIX shell. No secrets.
+    /// The command line for the login user's shell, whichever that is. No secrets.
     pub command: &'a str,
     /// Its standard input, whole; then it ends.
     pub input: &'a Secret,
@@ -58,8 +59,8 @@ pub trait Remote: Send + Sync {
     /// line without the line end; what is not UTF-8 is replaced.
     ///
     /// # Errors
-    /// [`RemoteError`] where the end is not known. On cancellation (`cx`) it returns soon; whether
-    /// that ends the command is the host's business.
+    /// [`RemoteError`] where the end is not known, also where `lines` broke. On cancellation (`cx`) it returns
+    /// soon; whether that ends the command is the host's business.
     async fn run(
         &self,
         job: &Job<'_>,
@@ -105,10 +106,11 @@ impl<'a, 'b, 'c> Lines<'a, 'b, 'c> {
         }
     }
 
-    fn end_line(&mut self) {
+    fn end_line(&mut self) -> ControlFlow<()> {
         let mut taker = self.taker.lock().unwrap_or_else(PoisonError::into_inner);
-        taker(&String::from_utf8_lossy(&self.begun));
+        let taken = taker(&String::from_utf8_lossy(&self.begun));
         self.begun.clear();
+        taken
     }
 }
 
@@ -119,13 +121,14 @@ impl AsyncWrite for Lines<'_, '_, '_> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         for byte in bytes {
-            if *byte == b'\n' {
-                self.end_line();
-                continue;
+            if *byte != b'\n' {
+                self.begun.push(*byte);
+                if self.begun.len() < LONGEST {
+                    continue;
+                }
             }
-            self.begun.push(*byte);
-            if self.begun.len() == LONGEST {
-                self.end_line();
+            if self.end_line().is_break() {
+                return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
             }
         }
         Poll::Ready(Ok(bytes.len()))
@@ -143,7 +146,7 @@ impl AsyncWrite for Lines<'_, '_, '_> {
 impl Drop for Lines<'_, '_, '_> {
     fn drop(&mut self) {
         if !self.begun.is_empty() {
-            self.end_line();
+            let _ = self.end_line();
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The script's text.
 //!
-//! It is always the same: what differs between two runs comes on standard input.
+//! It is always the same: what differs between two runs is set by assignments in front of it.
 
 use std::fmt::Write as _;
 
 use machine_ssh::shell_quote;
+use machine_types::Secret;
 
 use crate::families::{FAMILIES, OTHER};
+use crate::parameters::Parameters;
 
 /// Returns the script that runs on the host, as a person reads it.
 pub(crate) fn text() -> String {
@@ -40,11 +42,17 @@ pub(crate) fn text() -> String {
     text
 }
 
-/// Returns the command line that runs the script as root.
-pub(crate) fn command(text: &str) -> String {
-    format!(
-        "machine_script={}\n{}",
-        shell_quote(text),
+/// The command line that runs [`input`]. Every login shell understands it: fish and csh, too.
+pub(crate) const COMMAND: &str = r#"sh -c 'eval "$(cat)"'"#;
+
+/// Returns the standard input that makes [`COMMAND`] run a script as root, with its parameters.
+pub(crate) fn input(text: &str, parameters: &Parameters) -> Secret {
+    let assignments = parameters.assignments();
+    let script = Secret::new(format!("{}{text}", assignments.expose()));
+    let quoted = Secret::new(shell_quote(script.expose()));
+    Secret::new(format!(
+        "machine_input={}\n{}",
+        quoted.expose(),
         include_str!("host/as_root.sh")
-    )
+    ))
 }

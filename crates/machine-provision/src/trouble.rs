@@ -33,15 +33,47 @@ const KNOWN: &[(&str, &str)] = &[
         "use an image with Docker, or give an --engine-install-url that knows this system",
     ),
     (
-        "prior storage driver",
+        // dockerd names the one that it found ("using prior storage driver") at every start.
+        "prior storage driver * failed",
         "the host has images of another storage driver: leave --engine-storage-driver out",
+    ),
+    (
+        "contains several valid graphdrivers",
+        "the host has images of several storage drivers: name the one to use, --engine-storage-driver",
+    ),
+    (
+        "is masked",
+        "unmask the unit on the host: systemctl unmask docker.service docker.socket",
     ),
 ];
 
-/// Returns what to do where `says` finds a known trouble in what was said.
-pub(crate) fn way_out(says: impl Fn(&str) -> bool) -> Option<&'static str> {
-    KNOWN
-        .iter()
-        .find(|(words, _)| says(words))
-        .map(|(_, way_out)| *way_out)
+/// Returns what to do where a line tells of a known trouble.
+pub(crate) fn way_out(line: &str) -> Option<&'static str> {
+    let says = |words: &str| {
+        let mut rest = line;
+        words.split('*').all(|part| {
+            let found = rest.split_once(part);
+            rest = found.map_or("", |(_, behind)| behind);
+            found.is_some()
+        })
+    };
+    let known = KNOWN.iter().find(|(words, _)| says(words));
+    known.map(|(_, way_out)| *way_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_start_says_is_no_trouble() {
+        let said = "level=info msg=\"[graphdriver] using prior storage driver: overlay2\"";
+        assert_eq!(way_out(said), None);
+        let failed = "[graphdriver] prior storage driver aufs failed: driver not supported";
+        assert!(
+            way_out(failed)
+                .unwrap()
+                .contains("leave --engine-storage-driver out")
+        );
+    }
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use ec2_lab::hosts::{DebianHosts, DebianImage, DebianOptions, HostSpec};
 use machine_ops::{Cx, Event, Events, MemoryJournal};
-use machine_provision::{Certificates, InstallSource, Plan, provision};
-use machine_ssh::{Credentials, HostKeys, KeyType, generate_key_pair, wait_for_ssh};
+use machine_provision::{Certificates, InstallSource, Plan, ProvisionError, Report, provision};
+use machine_ssh::{Credentials, HostKeys, KeyType, Session, generate_key_pair, wait_for_ssh};
 use machine_types::{EngineOptions, SshEndpoint};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::sync::Notify;
@@ -123,69 +123,103 @@ inode=$(stat -c %i /var/lib/dpkg/lock-frontend)
 timeout 30 sh -c "until grep -q :$inode /proc/locks; do sleep 0.1; done"
 "#;
 
-/// NUL-separated words of a file of dockerd's process.
-async fn words(hosts: &DebianHosts, file: &str) -> Vec<String> {
-    let command = format!("cat /proc/$(pidof dockerd)/{file}");
-    let output = hosts.exec("i-p1", &["sh", "-c", &command]).await.unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.split_terminator('\0').map(str::to_owned).collect()
+/// A host of the lab, and a login to it.
+struct Host {
+    hosts: DebianHosts,
+    address: String,
+    session: Session,
+    cx: Cx,
 }
 
-async fn shell(hosts: &DebianHosts, command: &str) -> String {
-    let output = hosts.exec("i-p1", &["sh", "-c", command]).await.unwrap();
-    String::from_utf8(output.stdout).unwrap()
+impl Host {
+    /// Boots it with the given number as the end of its address.
+    async fn boot(options: DebianOptions, image: DebianImage, number: u8) -> Self {
+        let hosts = DebianHosts::prepare(options).await.unwrap();
+        let address = IpAddr::from([172, 31, 9, number]);
+        let pair = generate_key_pair(KeyType::Ed25519).unwrap();
+        let key = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(key.path(), pair.private.expose()).unwrap();
+        let spec = HostSpec {
+            instance_id: "i-p1".to_owned(),
+            address,
+            user: "admin".to_owned(),
+            public_key: Some(pair.public),
+            user_data: Vec::new(),
+        };
+        hosts.boot_image(spec, image).await.unwrap();
+        let endpoint = SshEndpoint {
+            host: address.to_string(),
+            port: 22,
+            user: "admin".to_owned(),
+            key: Some(key.path().to_owned()),
+        };
+        let cx = Cx::new(Arc::new(MemoryJournal::default()));
+        let credentials = Credentials::KeyFile(key.path().to_owned());
+        let within = Duration::from_secs(60);
+        let session = wait_for_ssh(&endpoint, &credentials, &HostKeys::AcceptAny, &cx, within)
+            .await
+            .unwrap();
+        Self {
+            hosts,
+            address: address.to_string(),
+            session,
+            cx,
+        }
+    }
+
+    /// A plan without any option.
+    fn plan(&self) -> Plan {
+        let mut plan = plan(&self.address);
+        plan.engine = EngineOptions::default();
+        plan
+    }
+
+    async fn provision(&self, plan: &Plan) -> Report {
+        let report = provision(&self.session, plan, &self.cx).await;
+        report.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn refusal(&self, plan: &Plan) -> ProvisionError {
+        let report = provision(&self.session, plan, &self.cx).await;
+        report.unwrap_err()
+    }
+
+    /// NUL-separated words of a file of dockerd's process.
+    async fn words(&self, file: &str) -> Vec<String> {
+        let text = self
+            .shell(&format!("cat /proc/$(pidof dockerd)/{file}"))
+            .await;
+        text.split_terminator('\0').map(str::to_owned).collect()
+    }
+
+    async fn shell(&self, command: &str) -> String {
+        let output = self
+            .hosts
+            .exec("i-p1", &["sh", "-c", command])
+            .await
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bare_debian_becomes_an_engine_with_every_option_as_typed() {
     let Some(options) = options() else { return };
-    let hosts = DebianHosts::prepare(options).await.unwrap();
-    let address = IpAddr::from([172, 31, 9, 1]);
-    let pair = generate_key_pair(KeyType::Ed25519).unwrap();
-    let key = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(key.path(), pair.private.expose()).unwrap();
-    let spec = HostSpec {
-        instance_id: "i-p1".to_owned(),
-        address,
-        user: "admin".to_owned(),
-        public_key: Some(pair.public),
-        user_data: Vec::new(),
-    };
-    hosts
-        .boot_image(spec, DebianImage::WithoutDocker)
-        .await
-        .unwrap();
-    let endpoint = SshEndpoint {
-        host: address.to_string(),
-        port: 22,
-        user: "admin".to_owned(),
-        key: Some(key.path().to_owned()),
-    };
-    let cx = Cx::new(Arc::new(MemoryJournal::default()));
-    let credentials = Credentials::KeyFile(key.path().to_owned());
-    let session = wait_for_ssh(
-        &endpoint,
-        &credentials,
-        &HostKeys::AcceptAny,
-        &cx,
-        Duration::from_secs(60),
-    )
-    .await
-    .unwrap();
+    let host = Host::boot(options, DebianImage::WithoutDocker, 1).await;
 
     // There is no way out to the default URL: Debian's package, which starts dockerd, is installed,
     // as soon as nobody else installs anything.
-    let mut plan = plan(&address.to_string());
-    shell(&hosts, APT_AT_WORK).await;
+    let mut plan = plan(&host.address);
+    host.shell(APT_AT_WORK).await;
     let waits = Arc::new(Waits(Notify::new()));
-    let mut watched = cx.clone();
+    let mut watched = host.cx.clone();
     watched.events = waits.clone();
     let release = async {
         let waiting = tokio::time::timeout(Duration::from_secs(60), waits.0.notified());
         waiting.await.expect("nobody waits for apt");
-        shell(&hosts, "systemctl stop apt").await;
+        host.shell("systemctl stop apt").await;
     };
-    let (report, ()) = tokio::join!(provision(&session, &plan, &watched), release);
+    let (report, ()) = tokio::join!(provision(&host.session, &plan, &watched), release);
     let report = report.unwrap();
     assert!(report.installed && report.restarted, "{report:?}");
     assert_eq!(
@@ -193,7 +227,7 @@ async fn a_bare_debian_becomes_an_engine_with_every_option_as_typed() {
         ("debian", "12")
     );
 
-    let command = words(&hosts, "cmdline").await;
+    let command = host.words("cmdline").await;
     assert_eq!(
         command[..5],
         [
@@ -207,7 +241,7 @@ async fn a_bare_debian_becomes_an_engine_with_every_option_as_typed() {
     for label in plan.engine.labels.iter().flatten() {
         assert!(command.contains(label), "{label:?} in {command:?}");
     }
-    let environment = words(&hosts, "environ").await;
+    let environment = host.words("environ").await;
     for variable in plan.engine.env.iter().flatten() {
         assert!(
             environment.contains(variable),
@@ -215,39 +249,74 @@ async fn a_bare_debian_becomes_an_engine_with_every_option_as_typed() {
         );
     }
     assert_eq!(
-        shell(
-            &hosts,
-            "stat -c %a /etc/docker/server-key.pem; hostname; tail -n 1 /etc/hosts"
-        )
-        .await,
+        host.shell("stat -c %a /etc/docker/server-key.pem; hostname; tail -n 1 /etc/hosts")
+            .await,
         "600\nm1\n127.0.1.1 m1\n"
     );
 
     // Twice: nothing.
-    let pid = shell(&hosts, "pidof dockerd").await;
-    let report = provision(&session, &plan, &cx).await.unwrap();
+    let pid = host.shell("pidof dockerd").await;
+    let report = host.provision(&plan).await;
     assert!(!report.changed && !report.restarted, "{report:?}");
-    assert_eq!(shell(&hosts, "pidof dockerd").await, pid);
+    assert_eq!(host.shell("pidof dockerd").await, pid);
 
     // A file of the image that collides with nearly everything.
-    shell(&hosts, r#"echo '{"hosts":["fd://"],"tlsverify":true,"labels":["image=1"],"mtu":1450,"log-opts":{"max-file":"3"}}' >/etc/docker/daemon.json"#).await;
+    host.shell(r#"echo '{"hosts":["fd://"],"tlsverify":true,"labels":["image=1"],"mtu":1450,"log-opts":{"max-file":"3"}}' >/etc/docker/daemon.json"#).await;
     plan.engine.labels = Some(vec!["one=1".to_owned()]);
-    let error = provision(&session, &plan, &cx).await;
-    let report = error.unwrap_or_else(|error| panic!("{error}"));
-    assert!(report.restarted);
+    assert!(host.provision(&plan).await.restarted);
     // dockerd keeps them in a map, in no order.
     let info = "docker info --format '{{range .Labels}}{{println .}}{{end}}' | sort";
-    let labels = shell(&hosts, info).await;
+    let labels = host.shell(info).await;
     assert_eq!(labels.trim(), "image=1\none=1\nprovider=generic");
 
     // A flag that dockerd does not know: its own words, and what to do.
     plan.engine.arbitrary_flags = Some(vec!["no-such-flag=1".to_owned()]);
-    let error = provision(&session, &plan, &cx).await.unwrap_err();
+    let error = host.refusal(&plan).await;
     assert!(
         error.to_string().contains("unknown flag: --no-such-flag"),
         "{error}"
     );
     assert!(error.hint().unwrap().contains("--engine-opt"));
     plan.engine.arbitrary_flags = None;
-    assert!(provision(&session, &plan, &cx).await.unwrap().restarted);
+    assert!(host.provision(&plan).await.restarted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_container_keeps_its_mounts_and_its_name() {
+    let Some(mut options) = options() else { return };
+    options.names_are_mounts = true;
+    let host = Host::boot(options, DebianImage::WithDocker, 2).await;
+    let mut plan = host.plan();
+
+    // What mv(1) cannot do here, Docker's own files being mount points.
+    let moved = "cp /etc/hosts /etc/h && mv -f /etc/h /etc/hosts 2>&1";
+    assert!(host.shell(moved).await.contains("Device or resource busy"));
+    host.shell("rm -f /etc/h").await;
+    assert!(host.provision(&plan).await.restarted);
+    let names = "cat /etc/hostname; hostname; tail -n 1 /etc/hosts; grep -c ' /etc/host' /proc/self/mounts; ls -d /etc/*.new";
+    assert_eq!(host.shell(names).await, "m1\nm1\n127.0.1.1 m1\n2\n");
+    assert!(!host.provision(&plan).await.changed);
+
+    // A line that names the host stays.
+    plan.hostname = "web1".to_owned();
+    host.shell("echo '127.0.1.1 web1.example.com web1' >/etc/hosts")
+        .await;
+    assert!(host.provision(&plan).await.changed);
+    let names = host
+        .shell("cat /etc/hosts; getent hosts web1; hostname -f")
+        .await;
+    assert_eq!(
+        names.split_whitespace().collect::<Vec<_>>().join(" "),
+        "127.0.1.1 web1.example.com web1 127.0.1.1 web1.example.com web1 web1.example.com"
+    );
+
+    // Masked: said as such, by the unit itself.
+    host.shell("systemctl mask docker.service").await;
+    let error = host.refusal(&plan).await;
+    assert!(
+        error.to_string().contains("docker.service is masked"),
+        "{error}"
+    );
+    host.shell("systemctl unmask docker.service").await;
+    host.provision(&plan).await;
 }

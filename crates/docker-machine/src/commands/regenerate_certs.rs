@@ -20,7 +20,7 @@ impl Command for RegenerateCerts {
             name: "regenerate-certs",
             arguments: "[NAME...]",
             summary: "Issue new TLS certificates for machines",
-            details: "Restarts Docker there. Without a name, for the machine 'default'.",
+            details: "Replaces the certificates there, restarts Docker and changes nothing else. Without a name, for the machine 'default'.",
         }
     }
 

@@ -55,8 +55,8 @@ impl Library {
         self.set_up(machine, &session, provisioning, cx).await
     }
 
-    /// Issues a new server certificate for a machine and puts it there. With `client_certs`, a new
-    /// client certificate first.
+    /// Issues a new server certificate for a machine and puts it there: nothing else of the machine
+    /// changes. With `client_certs`, a new client certificate first.
     ///
     /// # Errors
     /// As [`Library::provision`]. Until the machine has the new certificate, the old one counts too.
@@ -73,11 +73,17 @@ impl Library {
         }
         cx.say("Waiting for SSH to be available...");
         let session = self.first_login(machine, cx).await?;
+        self.prepare_certificates(machine, cx).await?;
         let provisioning = Provisioning {
             new_certificate: true,
             ..Provisioning::default()
         };
-        self.set_up(machine, &session, provisioning, cx).await
+        let Planned { plan, server } = self.plan(machine, provisioning)?;
+        let report = machine_provision::replace_certificates(&session, &plan, cx)
+            .await
+            .map_err(|error| Error::Provision(Box::new(error)))?;
+        self.adopt_certificates(machine, &server, cx).await?;
+        self.check_engine(machine, &report, cx).await
     }
 
     /// Moves a machine's engine to the newest release, or to the one asked for, and remembers which

@@ -1,14 +1,12 @@
-# Makes this host a Docker engine that answers over TLS. Runs as root, and does what the variables
-# p_* say, which come as assignments on standard input: no secret is an argument or in the
-# environment. It changes what differs, and restarts Docker only if something did.
+# Makes this host a Docker engine that answers over TLS. Runs as root, and does what the variables p_*
+# say. They and this text come on standard input: no secret is an argument or in the environment, and
+# no login shell has to understand them. It changes what differs, and restarts Docker only if something did.
 set -eu
 umask 022
 R=${MACHINE_ROOT-} # a prefix of all paths: empty, but for a host of a test
 PATH=$PATH:$R/usr/local/sbin:$R/usr/local/bin:$R/usr/sbin:$R/usr/bin:$R/sbin:$R/bin:$R/opt/bin
 export PATH LC_ALL=C
-exec 2>&1
-eval "$(cat)"
-exec </dev/null
+exec 2>&1 </dev/null
 
 # Lines that begin with @machine are read by who sent this: "stage" begins a part, "run" names the
 # command that the lines after it come from, "fact" is a result, "ask" a question that ends the
@@ -34,7 +32,13 @@ write() { # mode, path, text: the whole file or nothing, with its mode from the 
     rm -f "$R$2.new"
     (umask 077; printf '%s\n' "$3" >"$R$2.new") || { rm -f "$R$2.new"; return 1; }
     chmod "$1" "$R$2.new"
-    mv -f "$R$2.new" "$R$2"
+    # A file that is a mount point (/etc/hosts of a system container) cannot be replaced (rename(2), EBUSY).
+    said=$(mv -f "$R$2.new" "$R$2" 2>&1) || cat "$R$2.new" 2>/dev/null >"$R$2" || {
+        rm -f "$R$2.new"
+        printf '%s\n' "$said"
+        return 1
+    }
+    rm -f "$R$2.new"
     if have restorecon; then restorecon "$R$2" || :; fi
     tell "fact changed yes"
 }

@@ -70,13 +70,18 @@ set_host_name() {
         if have hostname; then run hostname "$p_hostname"; else run hostnamectl set-hostname "$p_hostname"; fi
         tell "fact changed yes"
     fi
-    # Debian's convention for a name of one's own: 127.0.1.1.
     hosts=$(cat "$R/etc/hosts" 2>/dev/null || :)
+    # A line that names the host, with a domain or an address of somebody's choice, stays.
+    name=$(printf '%s\n' "$p_hostname" | sed 's/\./[.]/g')
+    if printf '%s\n' "$hosts" | grep -Eiq "^[[:space:]]*[^#[:space:]][^#]*[[:space:]]$name([[:space:]#]|\$)"; then
+        return 0
+    fi
+    # Debian's convention for a name of one's own: 127.0.1.1.
     if printf '%s\n' "$hosts" | grep -q '^127\.0\.1\.1[[:space:]]'; then
         hosts=$(printf '%s\n' "$hosts" | sed "s/^127\.0\.1\.1[[:space:]].*/127.0.1.1 $p_hostname/")
     else
         hosts="${hosts:+$hosts
 }127.0.1.1 $p_hostname"
     fi
-    if ! holds /etc/hosts "$hosts"; then write 644 /etc/hosts "$hosts"; fi
+    write 644 /etc/hosts "$hosts"
 }

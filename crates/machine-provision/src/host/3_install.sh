@@ -1,8 +1,10 @@
 # Docker itself: found, or installed, or moved to another release.
 
-find_dockerd() { # sets dockerd and unit; the unit knows best, then the search path
+find_dockerd() { # sets dockerd, unit and load_state; the unit knows best, then the search path
     unit=$(systemctl show -p FragmentPath docker.service) || unit=
     unit=${unit#FragmentPath=}
+    load_state=$(systemctl show -p LoadState docker.service) || load_state=
+    load_state=${load_state#LoadState=}
     started=
     if [ -r "$R$unit" ] && [ -f "$R$unit" ]; then
         started=$(sed -n 's/^ExecStart=[-@:+!]*\(\/[^ ]*\).*/\1/p' "$R$unit" | tail -n 1)

@@ -1,5 +1,6 @@
 # Certificates, the unit's drop-in, and the restart that they need.
 
+drop_in=/etc/systemd/system/docker.service.d/10-machine.conf
 restart_due=/run/docker-machine-restart # outlives a connection that is lost half-way
 
 differs() {
@@ -35,18 +36,34 @@ reconcile_daemon_json() {
     fi
 }
 
-configure_docker() {
+look_at_unit() {
+    [ "$load_state" != masked ] || fail "docker.service is masked" "unmask it: systemctl unmask docker.service"
     [ -n "$unit" ] || fail "there is $dockerd, but no docker.service that runs it" \
         "install Docker with its systemd unit"
-    case $unit in */null) fail "docker.service is masked" "systemctl unmask docker.service" ;; esac
-    tell "stage configure"
-    reconcile_daemon_json
+}
+
+put_certificates() {
     tell "stage configure Copying certs to the remote machine..."
     put 644 /etc/docker/ca.pem "$p_ca"
     put 644 /etc/docker/server.pem "$p_server"
     put 600 /etc/docker/server-key.pem "$p_key"
+}
+
+# Certificates alone help only a dockerd that was told to use them.
+see_that_certificates_count() {
+    for file in "$drop_in" /etc/docker/daemon.json; do
+        if grep -q /etc/docker/server-key.pem "$R$file" 2>/dev/null; then return 0; fi
+    done
+    fail "Docker on this host is not set up to use the certificates" "docker-machine provision $p_machine"
+}
+
+configure_docker() {
+    look_at_unit
+    tell "stage configure"
+    reconcile_daemon_json
+    put_certificates
     tell "stage configure Setting Docker configuration on the remote daemon..."
-    put 644 /etc/systemd/system/docker.service.d/10-machine.conf "[Service]
+    put 644 "$drop_in" "[Service]
 ExecStart=
 ExecStart=$dockerd $p_flags${p_environment:+
 $p_environment}"
@@ -76,9 +93,10 @@ start_docker() {
     see_that_drop_in_counts
     case $state in *" ActiveState=failed "*) run systemctl reset-failed docker.service ;; esac
     tell "fact restarted yes"
+    begun=$(date +%s)
     if ! run timeout 300 systemctl restart docker.service || ! systemctl is-active -q docker.service; then
         echo "journal of docker.service:"
-        journalctl -u docker.service -n 20 --no-pager -o cat || :
+        journalctl -u docker.service --since "@$begun" -n 20 --no-pager -o cat || :
         fail "docker.service does not start"
     fi
     rm -f "$R$restart_due"

@@ -23,6 +23,16 @@ custom)
     ;;
 esac
 
+if [ "$p_mode" = certificates ]; then
+    find_dockerd || fail "there is no dockerd" "docker-machine provision $p_machine"
+    look_at_unit
+    see_that_certificates_count
+    put_certificates
+    start_docker
+    tell "done"
+    exit 0
+fi
+
 tell "say Provisioning with $os_id..."
 find_dockerd || :
 # User data may still be about to install or configure Docker.

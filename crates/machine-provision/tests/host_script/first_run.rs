@@ -175,6 +175,84 @@ async fn an_old_own_name_in_hosts_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_line_that_names_the_host_stays() {
+    for line in [
+        "172.31.77.10 web1.example.com web1",
+        "127.0.1.1 web1.example.com web1",
+        "127.0.1.1\tWEB1.example.com\tWeb1 # by cloud-init",
+        "::1 web1",
+    ] {
+        let host = Host::with_docker();
+        let text = format!("127.0.0.1 localhost\n{line}\n127.0.1.1 other\n");
+        host.put("/etc/hosts", &text);
+        let mut plan = plan();
+        plan.hostname = "web1".to_owned();
+        host.provisioned(&plan).await;
+        assert_eq!(host.read("/etc/hosts"), text);
+    }
+    for line in [
+        "172.31.77.10 web1.example.com",
+        "172.31.77.10 xweb1 web1x",
+        "172.31.77.10 other # web1 once",
+        "# 172.31.77.10 web1",
+        "web1",
+    ] {
+        let host = Host::with_docker();
+        host.put("/etc/hosts", &format!("{line}\n"));
+        let mut plan = plan();
+        plan.hostname = "web1".to_owned();
+        host.provisioned(&plan).await;
+        assert_eq!(host.read("/etc/hosts"), format!("{line}\n127.0.1.1 web1\n"));
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_mount_points_are_written_in_place() {
+    for shell in shells() {
+        let mut host = Host::with_docker();
+        host.shell = shell;
+        let identity = |file: &str| {
+            use std::os::unix::fs::MetadataExt;
+            std::fs::metadata(host.path(file)).unwrap().ino()
+        };
+        let before = (identity("/etc/hostname"), identity("/etc/hosts"));
+        std::fs::remove_file(host.path("/tools/mv")).unwrap();
+        host.program("mv", "for to; do :; done\ncase $to in */etc/hostname | */etc/hosts) echo \"mv: cannot move to '$to': Device or resource busy\" >&2; exit 1 ;; esac\nexec /bin/mv \"$@\"");
+        host.provisioned(&plan()).await;
+        assert_eq!(host.read("/etc/hostname"), "m1\n");
+        assert_eq!(
+            host.read("/etc/hosts"),
+            "127.0.0.1 localhost\n127.0.1.1 m1\n"
+        );
+        assert_eq!(before, (identity("/etc/hostname"), identity("/etc/hosts")));
+        for file in ["/etc/hostname.new", "/etc/hosts.new"] {
+            assert!(!host.has(file), "{file}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_replaced_leaves_nothing_beside_it() {
+    let host = Host::with_docker();
+    std::fs::remove_file(host.path("/tools/mv")).unwrap();
+    host.program(
+        "mv",
+        "echo 'mv: cannot move: Operation not permitted' >&2; exit 1",
+    );
+    let file = host.path("/etc/hostname");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let (error, _) = host.refusal(&plan()).await;
+    assert!(error.to_string().contains("write /etc/hostname"), "{error}");
+    assert!(
+        error.to_string().ends_with("Operation not permitted"),
+        "{error}"
+    );
+    assert_eq!(error.hint(), None);
+    assert!(!host.has("/etc/hostname.new"));
+}
+
+#[tokio::test]
 async fn a_custom_script_replaces_all_of_it() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "echo custom >\"$MACHINE_ROOT/state/custom\"\n").unwrap();

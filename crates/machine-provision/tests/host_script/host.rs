@@ -20,8 +20,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 
 /// Tools that read and write only what they are told to.
 const TOOLS: &[&str] = &[
-    "cat", "chmod", "cp", "cut", "env", "grep", "head", "ls", "mkdir", "mktemp", "mv", "rm", "sed",
-    "script", "stat", "tail", "tee", "timeout", "touch", "tr", "true", "wc",
+    "cat", "chmod", "cp", "cut", "date", "env", "grep", "head", "ls", "mkdir", "mktemp", "mv",
+    "rm", "sed", "script", "stat", "tail", "tee", "timeout", "touch", "tr", "true", "wc",
 ];
 
 /// Programs that every host has.
@@ -50,6 +50,7 @@ const SYSTEMCTL: &str = r#"
 unit=/usr/lib/systemd/system/docker.service
 case "$*" in
 "show -p FragmentPath docker.service") if [ -e "$R$unit" ]; then echo "FragmentPath=$unit"; else echo FragmentPath=; fi ;;
+"show -p LoadState docker.service") echo "LoadState=$(cat "$S/load-state" 2>/dev/null || echo loaded)" ;;
 "show -p ActiveState "*) printf 'ActiveState=%s\nUnitFileState=%s\nNeedDaemonReload=no\n' "$(cat "$S/active")" "$(cat "$S/enabled")" ;;
 "show -p DropInPaths "*) echo "DropInPaths=$(cat "$S/drop-ins" 2>/dev/null)" ;;
 "restart docker.service") if [ -e "$S/broken" ]; then echo failed >"$S/active"; echo "Job for docker.service failed." >&2; exit 1; fi; echo active >"$S/active" ;;
@@ -76,6 +77,8 @@ pub(crate) struct Host {
     directory: TempDir,
     /// What `sh` is on it.
     pub(crate) shell: &'static str,
+    /// The login shell, where it is not `sh`.
+    pub(crate) login_shell: Option<PathBuf>,
     /// Whether no file can grow beyond a few KiB: what a full disk does, but for the error's name.
     pub(crate) full: bool,
 }
@@ -86,6 +89,7 @@ impl Host {
         let host = Self {
             directory: TempDir::new().unwrap(),
             shell: "dash",
+            login_shell: None,
             full: false,
         };
         for directory in [
@@ -281,8 +285,10 @@ impl Remote for Host {
             self.path("tools").display()
         );
         let limit = "trap '' XFSZ; ulimit -f 8; ";
-        let command = format!("{}{}", if self.full { limit } else { "" }, job.command);
-        let mut child = tokio::process::Command::new(sh)
+        let limit = if self.full { limit } else { "" };
+        let command = format!("{limit}{}", job.command);
+        let login_shell = self.login_shell.clone().unwrap_or(sh);
+        let mut child = tokio::process::Command::new(login_shell)
             .args(["-c", &command])
             .env_clear()
             .env("PATH", path)
@@ -301,19 +307,28 @@ impl Remote for Host {
             let _ = stdin.write_all(job.input.expose().as_bytes()).await;
             drop(stdin);
         };
-        let ((), (), ()) = tokio::join!(input, read(stdout, &lines), read(stderr, &lines));
+        let output = async { tokio::try_join!(read(stdout, &lines), read(stderr, &lines)) };
+        let ((), taken) = tokio::join!(input, output);
+        taken?;
         Ok(Exit::Code(child.wait().await?.code().unwrap().try_into()?))
     }
 }
 
-async fn read(stream: impl AsyncRead + Unpin, lines: &Mutex<&mut TakeLine<'_>>) {
+async fn read(
+    stream: impl AsyncRead + Unpin,
+    lines: &Mutex<&mut TakeLine<'_>>,
+) -> Result<(), RemoteError> {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     while stream.read_until(b'\n', &mut line).await.unwrap() > 0 {
         let text = String::from_utf8_lossy(&line);
-        lines.lock().unwrap()(text.trim_end_matches('\n'));
+        let taken = lines.lock().unwrap()(text.trim_end_matches('\n'));
+        if taken.is_break() {
+            return Err("nobody reads on".into());
+        }
         line.clear();
     }
+    Ok(())
 }
 
 /// What was said.

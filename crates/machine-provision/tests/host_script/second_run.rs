@@ -1,8 +1,8 @@
 //! A host that was provisioned before: only what differs changes.
 
-use machine_provision::Plan;
+use machine_provision::{Plan, replace_certificates};
 
-use crate::host::{Host, plan, some};
+use crate::host::{Host, context, plan, some};
 
 #[tokio::test]
 async fn the_same_plan_changes_and_restarts_nothing() {
@@ -102,4 +102,49 @@ async fn a_readable_key_is_closed_again() {
     std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     host.provisioned(&plan()).await;
     assert_eq!(host.mode("/etc/docker/server-key.pem"), 0o600);
+}
+
+#[tokio::test]
+async fn new_certificates_touch_nothing_else() {
+    let host = Host::with_docker();
+    let mut plan = plan();
+    host.provisioned(&plan).await;
+    host.put("/etc/hostname", "renamed.example.com\n");
+    host.put("/state/host-name", "renamed\n");
+    host.put("/etc/hosts", "127.0.0.1 localhost\n");
+    let drop_in = format!("{}# a person's own\n", host.drop_in());
+    host.put(
+        "/etc/systemd/system/docker.service.d/10-machine.conf",
+        &drop_in,
+    );
+    plan.certificates.server = "NEW\n".into();
+    plan.engine.labels = some(&["new=1"]);
+    host.forget_calls();
+    let report = replace_certificates(&host, &plan, &context().0)
+        .await
+        .unwrap();
+    assert!(report.changed && report.restarted);
+    assert_eq!(host.count("systemctl restart"), 1);
+    assert_eq!(host.read("/etc/docker/server.pem"), "NEW\n");
+    assert_eq!(host.read("/etc/hostname"), "renamed.example.com\n");
+    assert_eq!(host.read("/etc/hosts"), "127.0.0.1 localhost\n");
+    assert_eq!(host.drop_in(), drop_in);
+    assert_eq!(host.count("hostname"), 0);
+}
+
+#[tokio::test]
+async fn certificates_that_nothing_would_use_are_refused() {
+    let host = Host::with_docker();
+    let error = replace_certificates(&host, &plan(), &context().0)
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("is not set up to use the certificates"),
+        "{error}"
+    );
+    assert_eq!(error.hint().unwrap(), "docker-machine provision m1");
+    assert!(!host.has("/etc/docker/server-key.pem"));
+    assert_eq!(host.count("systemctl restart"), 0);
 }

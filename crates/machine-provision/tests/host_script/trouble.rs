@@ -56,7 +56,71 @@ async fn a_daemon_that_does_not_come_up_is_quoted_from_the_journal() {
         "{text}"
     );
     assert!(error.hint().unwrap().contains("--engine-opt"));
-    assert_eq!(host.count("journalctl -u docker.service -n 20"), 1);
+    assert_eq!(host.count("journalctl -u docker.service --since @"), 1);
+}
+
+#[tokio::test]
+async fn no_cause_is_lost_among_many_lines() {
+    // systemd's own words come first, dockerd's last ones at the end of a long journal.
+    let host = Host::with_docker();
+    host.put("/state/broken", "");
+    let journal = "n=0; while [ $n -lt 60 ]; do echo \"line $n\"; n=$((n + 1)); done\necho 'failed to start daemon: the cause'";
+    host.program("journalctl", journal);
+    let (error, _) = host.refusal(&plan()).await;
+    let text = error.to_string();
+    assert!(
+        text.contains("\n  Job for docker.service failed.\n"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\n  failed to start daemon: the cause"),
+        "{text}"
+    );
+    assert!(text.lines().count() < 30, "{text}");
+    // What helps is known even of lines that are not shown.
+    host.program(
+        "journalctl",
+        &format!("echo 'Address already in use'; echo 'bind: address already in use'; {journal}"),
+    );
+    let (error, _) = host.refusal(&plan()).await;
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains("listens on the engine's port")
+    );
+}
+
+#[tokio::test]
+async fn a_log_that_names_the_storage_driver_is_no_cause() {
+    let host = Host::with_docker();
+    host.put("/state/broken", "");
+    host.program("journalctl", "echo 'level=info msg=\"[graphdriver] using prior storage driver: overlay2\"'; echo 'failed to start daemon: no space'");
+    let (error, _) = host.refusal(&plan()).await;
+    assert_eq!(error.hint(), None);
+}
+
+#[tokio::test]
+async fn a_masked_unit_is_said_to_be_masked() {
+    // Where the unit's own file is: systemd 247 says /dev/null, systemd 252 the link that leads there.
+    for fragment in ["/dev/null", "/etc/systemd/system/docker.service"] {
+        let host = Host::with_docker();
+        std::fs::remove_file(host.path("/usr/lib/systemd/system/docker.service")).unwrap();
+        host.put("/state/load-state", "masked\n");
+        let systemctl = host.read("/state/do/systemctl");
+        host.program("systemctl", &format!("case \"$*\" in \"show -p FragmentPath docker.service\") echo FragmentPath={fragment}; exit ;; esac\n{systemctl}"));
+        let (error, _) = host.refusal(&plan()).await;
+        assert!(
+            error.to_string().contains("docker.service is masked"),
+            "{error}"
+        );
+        assert!(
+            error
+                .hint()
+                .unwrap()
+                .contains("systemctl unmask docker.service")
+        );
+    }
 }
 
 #[tokio::test]
@@ -194,6 +258,66 @@ async fn something_that_is_not_the_script_is_found_out() {
         "[ \"$2\" != true ] || exit 0\necho 'This account is currently not available.'",
     );
     let (error, _) = host.refusal(&plan()).await;
-    assert!(matches!(error, ProvisionError::NoWord { .. }));
+    assert!(matches!(error, ProvisionError::NoScript { .. }));
     assert!(error.to_string().ends_with("not available."), "{error}");
+}
+
+#[tokio::test]
+async fn any_login_shell_does_that_runs_commands() {
+    let installed = |name: &&str| std::path::Path::new("/usr/bin").join(name).exists();
+    let shells = ["bash", "zsh", "ksh", "fish", "tcsh", "csh"];
+    for shell in shells.into_iter().filter(|name| installed(name)) {
+        let mut host = Host::bare();
+        host.login_shell = Some(std::path::Path::new("/usr/bin").join(shell));
+        // fish and csh want a home.
+        let (result, heard) = host.provision(&plan()).await;
+        let report = result.unwrap_or_else(|error| panic!("{shell}: {error}\n{}", heard.debug()));
+        assert!(report.installed && report.restarted, "{shell}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_shell_that_runs_nothing_is_named() {
+    let mut host = Host::bare();
+    host.put(
+        "/state/nologin",
+        "#!/bin/sh\necho 'This account is currently not available.'\nexit 1\n",
+    );
+    host.make_executable("/state/nologin");
+    host.login_shell = Some(host.path("/state/nologin"));
+    let (error, _) = host.refusal(&plan()).await;
+    assert_eq!(
+        error.to_string(),
+        "the login shell of \"m1\" does not run the provisioning script: exit status 1\n  This account is currently not available."
+    );
+    assert!(error.hint().unwrap().contains("usermod --shell"));
+}
+
+#[tokio::test]
+async fn a_host_that_sends_without_end_is_given_up() {
+    for (line, what) in [
+        (
+            "@machine file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "text of a file",
+        ),
+        ("@machine say one and the same", "sentences"),
+        ("@machine say $n", "sentences"),
+        ("@machine warn $n", "sentences"),
+        ("@machine stage boot", "sentences"),
+        ("@machine fact os_id x", "output"),
+        ("noise", "output"),
+    ] {
+        let host = Host::with_docker();
+        host.program(
+            "uname",
+            &format!("n=0; while echo \"{line}\"; do n=$((n + 1)); done >&2"),
+        );
+        let (error, heard) = host.refusal(&plan()).await;
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("the host sends {what} without end")),
+            "{line}: {text}"
+        );
+        assert!(heard.said().len() + heard.warnings().len() <= 101, "{line}");
+    }
 }
