@@ -277,6 +277,10 @@ async fn documented_buckets_refuse_and_refill_per_account() {
     let forget = [("KeyName", "x")];
     assert_eq!(passes(&caller, "RunInstances", &LAUNCH).await, 5);
     assert_eq!(passes(&caller, "DeleteKeyPair", &forget).await, 50);
+    // Each action has a bucket of its own.
+    let delete = [("GroupName", "x")];
+    let gone = caller.call("DeleteSecurityGroup", &delete).await;
+    assert_ne!(gone.error().0, "RequestLimitExceeded");
     assert_eq!(passes(&caller, "DescribeInstances", &narrow).await, 100);
     assert_eq!(passes(&caller, "DescribeInstances", &[]).await, 50);
     lab.clock().advance(seconds(1));
@@ -285,6 +289,10 @@ async fn documented_buckets_refuse_and_refill_per_account() {
     assert_eq!(passes(&caller, "DescribeInstances", &narrow).await, 20);
     assert_eq!(passes(&caller, "DescribeInstances", &[]).await, 10);
     assert_eq!(passes(&other, "RunInstances", &LAUNCH).await, 5);
+    lab.throttle(Some(Throttling::shared_by_class()));
+    assert_eq!(passes(&caller, "DeleteKeyPair", &forget).await, 50);
+    let gone = caller.call("DeleteSecurityGroup", &delete).await;
+    assert_eq!(gone.error().0, "RequestLimitExceeded");
 }
 
 #[tokio::test]

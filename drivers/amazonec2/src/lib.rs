@@ -2,7 +2,7 @@
 //!
 //! Owns all that is Amazon's: flags, credentials, the client, the launch and its undoing, and the
 //! form of its part of `config.json`. Refuses SSH, prompts and files of the store, but for two small records
-//! that its processes share: where there was no capacity, and whose turn it is while EC2 throttles. The one place of the shipped binary that uses the AWS SDK; called by
+//! that its processes share: where there was no capacity, and the token buckets of EC2's API. The one place of the shipped binary that uses the AWS SDK; called by
 //! `libmachine` through the traits of `machine-driver`.
 
 mod api;

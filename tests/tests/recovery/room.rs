@@ -79,6 +79,16 @@ pub(crate) struct Room {
     ticker: JoinHandle<()>,
 }
 
+fn tick(clock: Clock, haste: u32) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut interval = tokio::time::interval(TICK);
+        loop {
+            interval.tick().await;
+            clock.advance(TICK * (haste - 1));
+        }
+    })
+}
+
 impl Drop for Room {
     fn drop(&mut self) {
         self.ticker.abort();
@@ -88,15 +98,14 @@ impl Drop for Room {
 impl Room {
     pub(crate) async fn new() -> Self {
         let flow = Arc::new(Flow::start().await);
-        let clock = flow.lab.clock().clone();
-        let ticker = tokio::spawn(async move {
-            let mut interval = tokio::time::interval(TICK);
-            loop {
-                interval.tick().await;
-                clock.advance(TICK * (HASTE - 1));
-            }
-        });
+        let ticker = tick(flow.lab.clock().clone(), HASTE);
         Self { flow, ticker }
+    }
+
+    /// Makes the lab's time so many times as fast as ours.
+    pub(crate) fn hurry(&mut self, haste: u32) {
+        self.ticker.abort();
+        self.ticker = tick(self.flow.lab.clock().clone(), haste);
     }
 
     pub(crate) fn lab(&self) -> &Lab {

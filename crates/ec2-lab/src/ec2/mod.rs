@@ -17,7 +17,7 @@ pub use faults::capacity::{Market, Shortage};
 pub use faults::consistency::{Blindness, Kind};
 pub use faults::injection::{Effect, Fault, Gate};
 pub use faults::policy::{Denial, KeyState};
-pub use faults::throttle::{Bucket, Throttling};
+pub use faults::throttle::{Bucket, Throttling, TokenBucket};
 pub use lab::builder::{ACCESS_KEY, ACCOUNT, Builder, OTHER_ACCESS_KEY, OTHER_ACCOUNT, StartError};
 pub use lab::clock::Clock;
 pub use lab::config::{Cidr, Durations};

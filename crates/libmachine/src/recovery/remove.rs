@@ -15,9 +15,9 @@ use crate::recovery::rollback::{left, undo_machine};
 use crate::{Error, Left, Library};
 use machine_types::one_line;
 
-/// How long `rm` waits for a create that it told to give up: a call that was sent gets its answer,
-/// then comes the rollback.
-const HANDOVER: Duration = Duration::from_secs(150);
+/// How long `rm` waits for a create that it told to give up: a call that was sent gets its answer, then comes the
+/// rollback, which may have to wait for the cloud's rate limit.
+const HANDOVER: Duration = Duration::from_secs(15 * 60);
 
 /// How a machine is removed.
 #[derive(Debug, Clone, Default)]

@@ -13,9 +13,10 @@ use machine_ops::{
 use crate::Left;
 use machine_types::one_line;
 
-/// How long a rollback may take: terminate, delete the key pair, and the 10 s for which an unfinished
-/// intent is looked up, each with its retries.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long an undo may take. It ends as soon as the cloud has answered: this only bounds look-up, key pair and
+/// instance, each of which waits up to ten minutes for the cloud's rate limit, within the hour that GitLab Runner
+/// gives to `rm`.
+const LIMIT: Duration = Duration::from_secs(40 * 60);
 
 pub(crate) struct ByDriver<'a>(pub(crate) &'a dyn Driver);
 
@@ -50,7 +51,7 @@ pub(crate) async fn undo_in_time(
     let cx = cx.with_cancel(Cancel::new());
     let by_driver = ByDriver(driver);
     let undo = undo_all(resources, &by_driver, &cx);
-    within(&cx, "undo", PATIENCE, undo).await
+    within(&cx, "undo", LIMIT, undo).await
 }
 
 /// Returns what has to be undone. What the configuration names and the journal has never heard of

@@ -23,9 +23,6 @@ use crate::api::codes;
 use crate::api::environment::authority;
 use crate::api::fresh::is_not_yet_known;
 
-/// A wait for EC2's bucket that a user would otherwise take for a hang.
-const WORTH_TELLING: Duration = Duration::from_secs(5);
-
 /// A call that did not do what it should.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
@@ -206,32 +203,44 @@ impl Api {
         Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
     {
         let begun = cx.ambient.monotonic();
-        let patient = !self.throttle_patience.is_zero();
-        let mut turn = match patient {
-            true => self.pace.turn(cx, action).await,
-            false => None,
+        let left = || {
+            let waited = cx.ambient.monotonic().saturating_sub(begun);
+            self.throttle_patience.saturating_sub(waited)
         };
-        if let Some(wait) = turn
-            && let Err(WaitError::Cancelled(reason)) = pause(cx, action, wait).await
-        {
-            return Err(CallError::Cancelled { action, reason });
-        }
+        let ticket = match self.throttle_patience.is_zero() {
+            true => None,
+            false => self.rate_limiter.ticket(cx, action),
+        };
+        let mut refused = None;
         let mut refusals = 0;
         loop {
-            let result = self.once(cx, action, &send).await;
-            let waited = cx.ambient.monotonic().saturating_sub(begun);
-            let is_throttled = matches!(&result, Err(error) if codes::is_throttling(error.code()));
-            if !is_throttled || waited >= self.throttle_patience {
-                if turn.is_some() && !is_throttled {
-                    self.pace.served(cx, action).await;
+            let sent = match ticket {
+                None => None,
+                Some(ticket) => match self.rate_limiter.acquire(cx, ticket, left()).await {
+                    Ok(acquired) => acquired,
+                    Err(reason) => {
+                        return Err(refused.unwrap_or(CallError::Cancelled { action, reason }));
+                    }
+                },
+            };
+            let error = match self.once(cx, action, &send).await {
+                Err(error) if codes::is_throttling(error.code()) => error,
+                answer => {
+                    if let (Some(ticket), Some(sent)) = (ticket, sent) {
+                        self.rate_limiter.served(cx, ticket, sent).await;
+                    }
+                    return answer;
                 }
-                return result;
+            };
+            if left().is_zero() {
+                return Err(error);
             }
-            turn = self.pace.refused(cx, action, turn.is_some()).await;
-            let wait = turn.unwrap_or_else(|| backoff(cx, refusals));
-            if pause(cx, action, wait).await.is_err() {
-                return result;
+            if let (Some(ticket), Some(sent)) = (ticket, sent) {
+                self.rate_limiter.refused(cx, ticket, sent).await;
+            } else if pause(cx, action, backoff(cx, refusals)).await.is_err() {
+                return Err(error);
             }
+            refused = Some(error);
             refusals += 1;
         }
     }
@@ -332,7 +341,7 @@ impl Api {
     }
 }
 
-/// Returns how long a throttled call waits where there is no queue to take its turn in: half a second at
+/// Returns how long a throttled call waits where there is no rate limiter's record: half a second at
 /// first, 15 at last, and half of it left to chance, so that many processes spread out.
 fn backoff(cx: &Cx, refusals: i32) -> Duration {
     let longest = (0.5 * 1.6f64.powi(refusals.min(20))).min(15.0);
@@ -346,12 +355,7 @@ async fn pause(
     action: &str,
     wait: Duration,
 ) -> Result<(), WaitError<std::convert::Infallible>> {
-    if wait >= WORTH_TELLING {
-        cx.say(format!(
-            "EC2 throttles {action}: its turn is in {} s",
-            wait.as_secs()
-        ));
-    }
+    cx.phase(format!("{action}: EC2 throttles"));
     let what = format!("{action} to be no longer throttled");
     let mut waited = wait.is_zero();
     let paused = wait_until_ready(cx, &what, WaitPolicy::every(wait, wait * 2), || {

@@ -15,7 +15,7 @@ use crate::api::account;
 use crate::api::credentials::Keys;
 use crate::api::environment::Environment;
 use crate::api::http::Http;
-use crate::api::rate_limit::Pace;
+use crate::api::rate_limit::RateLimiter;
 use crate::api::retry::NoRetry;
 use crate::config::saved::Saved;
 
@@ -28,7 +28,7 @@ const ATTEMPT: Duration = Duration::from_secs(12);
 /// How long a CreateFleet of type `instant` may take: it is synchronous, and tries one override after another.
 pub(crate) const FLEET_ATTEMPT: Duration = Duration::from_secs(120);
 
-/// How long throttling is waited out: 1200 launches through EC2's bucket of 5 and 2/s.
+/// How long a call waits for EC2's rate limit: 1200 launches through EC2's bucket of 5 and 2/s.
 pub(crate) const THROTTLED: Duration = Duration::from_secs(600);
 
 /// The domains of AWS's endpoints (botocore's `endpoints.json`, `dnsSuffix`).
@@ -50,10 +50,10 @@ pub(crate) struct Api {
     pub endpoint: String,
     /// Whose account this is, as soon as an answer has told it.
     account: Arc<OnceLock<String>>,
-    /// How long to wait where EC2 says that there are too many calls.
+    /// How long to wait for EC2's rate limit.
     pub throttle_patience: Duration,
-    /// The turns that all processes of the store take while EC2 says so.
-    pub pace: Pace,
+    /// The token buckets that all processes of the store share.
+    pub rate_limiter: RateLimiter,
     http: SharedHttpClient,
     environment: Arc<Environment>,
     /// Whose keys sign the calls.
@@ -66,12 +66,13 @@ impl Api {
         let environment = Environment::read();
         let http = SharedHttpClient::new(Http::new(environment.clone()));
         let keys = Keys::of(saved, &region(saved), &http);
-        let pace = Pace::new(
+        let rate_limiter = RateLimiter::new(
             store,
+            &saved.access_key,
             &region(saved),
             &endpoint_url(saved).unwrap_or_default(),
         );
-        Self::with(saved, keys, http, environment, pace)
+        Self::with(saved, keys, http, environment, rate_limiter)
     }
 
     /// Makes a client of the same place with the provider chain's credentials.
@@ -81,7 +82,7 @@ impl Api {
             Keys::chain(&self.region, &self.http),
             self.http.clone(),
             (*self.environment).clone(),
-            self.pace.clone(),
+            self.rate_limiter.of_the_environment(),
         )
     }
 
@@ -90,7 +91,7 @@ impl Api {
         keys: Keys,
         http: SharedHttpClient,
         environment: Environment,
-        pace: Pace,
+        rate_limiter: RateLimiter,
     ) -> Self {
         let region = region(saved);
         let retries = saved.retry_count;
@@ -127,7 +128,7 @@ impl Api {
             } else {
                 THROTTLED
             },
-            pace,
+            rate_limiter,
             http,
             environment: Arc::new(environment),
             keys,
@@ -175,8 +176,14 @@ impl Api {
         let (keys, http) = (self.keys.clone(), self.http.clone());
         let environment = (*self.environment).clone();
         let endpoint = endpoint_url(&elsewhere).unwrap_or_default();
-        let pace = self.pace.elsewhere(&scope.region, &endpoint);
-        Some(Self::with(&elsewhere, keys, http, environment, pace))
+        let rate_limiter = self.rate_limiter.elsewhere(&scope.region, &endpoint);
+        Some(Self::with(
+            &elsewhere,
+            keys,
+            http,
+            environment,
+            rate_limiter,
+        ))
     }
 
     /// Makes the client that asks whose credentials these are. Rarely needed, and so not kept.

@@ -1,8 +1,9 @@
 //! Request throttling by token buckets.
 //!
-//! Sizes and rates of [`Throttling::documented`] are those of "Request throttling for the
-//! Amazon EC2 API", per account and region. Calls of a class share one bucket here: the
-//! strictest reading of that page.
+//! Sizes and rates of [`Throttling::documented`] are those of "Request throttling for the Amazon EC2 API" (EC2
+//! Developer Guide), per account and region. "Each API is evaluated individually": each action has a bucket of
+//! its own. [`Throttling::shared_by_class`] is the reading of that page's older editions, where the actions of a
+//! class empty one bucket together. Resource rate limits (1000 instances at once) are not simulated.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -21,43 +22,138 @@ pub struct Bucket {
     pub rate: f64,
 }
 
+impl Bucket {
+    /// Returns the bucket with size and rate multiplied; it holds one call at least.
+    pub fn times(self, factor: f64) -> Self {
+        Self {
+            size: (self.size * factor).max(1.0),
+            rate: self.rate * factor,
+        }
+    }
+}
+
 /// The buckets of an account in a region.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub struct Throttling {
-    /// RunInstances and CreateFleet.
+    /// RunInstances and StartInstances.
     pub launch: Bucket,
     /// Other calls that change something.
     pub mutating: Bucket,
+    /// TerminateInstances, DeleteVolume and AssociateIamInstanceProfile.
+    #[serde(default = "documented_large")]
+    pub large: Bucket,
+    /// CreateTags and DeleteTags.
+    #[serde(default = "documented_tags")]
+    pub tags: Bucket,
     /// Calls that only read.
     pub describe: Bucket,
-    /// Those of them with neither filter, id nor page size.
+    /// Those of them that list everything of a kind: with neither filter, id nor page size.
     pub describe_all: Bucket,
+    /// Whether the actions of a class share one bucket: launches, other changes, reads.
+    #[serde(default)]
+    pub shared: bool,
+}
+
+const fn bucket(size: f64, rate: f64) -> Bucket {
+    Bucket { size, rate }
+}
+
+fn documented_large() -> Bucket {
+    bucket(100.0, 5.0)
+}
+
+fn documented_tags() -> Bucket {
+    bucket(100.0, 10.0)
 }
 
 impl Throttling {
     /// EC2's documented defaults.
     pub fn documented() -> Self {
-        let bucket = |size, rate| Bucket { size, rate };
         Self {
             launch: bucket(5.0, 2.0),
             mutating: bucket(50.0, 5.0),
+            large: documented_large(),
+            tags: documented_tags(),
             describe: bucket(100.0, 20.0),
             describe_all: bucket(50.0, 10.0),
+            shared: false,
         }
+    }
+
+    /// The same, with one bucket for the actions of a class.
+    pub fn shared_by_class() -> Self {
+        Self {
+            shared: true,
+            ..Self::documented()
+        }
+    }
+
+    /// Returns the same with all buckets multiplied: a raised quota, or one that others use too.
+    pub fn times(self, factor: f64) -> Self {
+        Self {
+            launch: self.launch.times(factor),
+            mutating: self.mutating.times(factor),
+            large: self.large.times(factor),
+            tags: self.tags.times(factor),
+            describe: self.describe.times(factor),
+            describe_all: self.describe_all.times(factor),
+            shared: self.shared,
+        }
+    }
+
+    /// Returns the bucket of an action.
+    fn bucket(&self, action: &str, class: Class, params: &Params) -> Option<Bucket> {
+        Some(match (class, action) {
+            (Class::Free, _) => return None,
+            (Class::Launch, _) => self.launch,
+            (Class::Mutating, _) if self.shared => self.mutating,
+            (
+                Class::Mutating,
+                "TerminateInstances" | "DeleteVolume" | "AssociateIamInstanceProfile",
+            ) => self.large,
+            (Class::Mutating, "CreateTags" | "DeleteTags") => self.tags,
+            (Class::Mutating, _) => self.mutating,
+            (Class::Describe, _) if is_wide(action, params) => self.describe_all,
+            (Class::Describe, _) => self.describe,
+        })
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Which {
-    Launch,
-    Mutating,
-    Describe,
-    DescribeAll,
+/// A bucket and how full it is.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenBucket {
+    bucket: Bucket,
+    level: f64,
+    filled: SystemTime,
 }
 
-/// How full the buckets are.
+impl TokenBucket {
+    /// Makes a full bucket.
+    pub fn full(bucket: Bucket, now: SystemTime) -> Self {
+        Self {
+            bucket,
+            level: bucket.size,
+            filled: now,
+        }
+    }
+
+    /// Takes one call out; false where there is none left.
+    pub fn take(&mut self, now: SystemTime) -> bool {
+        let elapsed = now.duration_since(self.filled).unwrap_or_default();
+        let gained = elapsed.as_secs_f64() * self.bucket.rate;
+        self.level = (self.level + gained).min(self.bucket.size);
+        self.filled = now;
+        if self.level < 1.0 {
+            return false;
+        }
+        self.level -= 1.0;
+        true
+    }
+}
+
+/// How full the buckets are, by account, region, and action or class.
 #[derive(Debug, Default)]
-pub(crate) struct Buckets(BTreeMap<(String, String, Which), (f64, SystemTime)>);
+pub(crate) struct Buckets(BTreeMap<(String, String, String), TokenBucket>);
 
 impl Buckets {
     /// Takes one call out of its bucket; false where there is none left.
@@ -65,35 +161,39 @@ impl Buckets {
         &mut self,
         limits: &Throttling,
         (account, region): (&str, &str),
-        class: Class,
+        (action, class): (&str, Class),
         params: &Params,
         now: SystemTime,
     ) -> bool {
-        let (which, bucket) = match class {
-            Class::Free => return true,
-            Class::Launch => (Which::Launch, limits.launch),
-            Class::Mutating => (Which::Mutating, limits.mutating),
-            Class::Describe if is_narrow(params) => (Which::Describe, limits.describe),
-            Class::Describe => (Which::DescribeAll, limits.describe_all),
+        let Some(bucket) = limits.bucket(action, class, params) else {
+            return true;
         };
-        let key = (account.to_owned(), region.to_owned(), which);
-        let (level, filled) = self.0.entry(key).or_insert((bucket.size, now));
-        let gained = now
-            .duration_since(*filled)
-            .unwrap_or_default()
-            .as_secs_f64()
-            * bucket.rate;
-        *level = (*level + gained).min(bucket.size);
-        *filled = now;
-        if *level < 1.0 {
-            return false;
-        }
-        *level -= 1.0;
-        true
+        let whose = match limits.shared {
+            true => format!("{class:?}"),
+            false => action.to_owned(),
+        };
+        let wide = is_wide(action, params);
+        let key = (
+            account.to_owned(),
+            region.to_owned(),
+            format!("{whose} {wide}"),
+        );
+        let full = || TokenBucket::full(bucket, now);
+        self.0.entry(key).or_insert_with(full).take(now)
     }
 }
 
-/// Whether a Describe call has a filter, ids, names or a page size: any parameter at all.
-fn is_narrow(params: &Params) -> bool {
-    params.map().keys().any(|k| k != "DryRun")
+/// Whether a call is one of the "unfiltered and unpaginated non-mutating actions": any parameter narrows it.
+fn is_wide(action: &str, params: &Params) -> bool {
+    let has_own_bucket = matches!(
+        action,
+        "DescribeInstances"
+            | "DescribeInstanceStatus"
+            | "DescribeNetworkInterfaces"
+            | "DescribeSecurityGroups"
+            | "DescribeSnapshots"
+            | "DescribeSpotInstanceRequests"
+            | "DescribeVolumes"
+    );
+    has_own_bucket && params.map().keys().all(|k| k == "DryRun")
 }

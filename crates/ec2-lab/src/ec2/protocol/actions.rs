@@ -57,7 +57,7 @@ const ACTIONS: [Action; 39] = [
         groups::authorize_ingress,
     ),
     action("CancelSpotInstanceRequests", Class::Mutating, spot::cancel),
-    action("CreateFleet", Class::Launch, fleet::create),
+    action("CreateFleet", Class::Mutating, fleet::create),
     action("CreateKeyPair", Class::Mutating, keys::create),
     action("CreateLaunchTemplate", Class::Mutating, templates::create),
     action("CreateSecurityGroup", Class::Mutating, groups::create),
@@ -118,7 +118,7 @@ const ACTIONS: [Action; 39] = [
     action("ImportKeyPair", Class::Mutating, keys::import),
     action("RebootInstances", Class::Mutating, power::reboot),
     action("RunInstances", Class::Launch, launch::run),
-    action("StartInstances", Class::Mutating, power::start),
+    action("StartInstances", Class::Launch, power::start),
     action("StopInstances", Class::Mutating, power::stop),
     action("TerminateInstances", Class::Mutating, power::terminate),
 ];

@@ -211,7 +211,9 @@ fn act(
     let now = core.clock.now();
     let place = (caller.account.as_str(), caller.region.as_str());
     if let Some(limits) = &inner.throttling
-        && !inner.buckets.take(limits, place, *class, params, now)
+        && !inner
+            .buckets
+            .take(limits, place, (action, *class), params, now)
     {
         return Err(ApiError::new(
             "RequestLimitExceeded",

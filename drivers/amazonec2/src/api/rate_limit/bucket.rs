@@ -1,0 +1,371 @@
+//! The token bucket of one API action, shared by the processes of a store. Pure: the caller hands in the time.
+//!
+//! EC2 keeps a token bucket for each account, region and API action. This is a model of one of them: it begins
+//! with the documented size and rate, and multiplies both by a scale that follows what EC2 really grants. Other
+//! programs may use the same account, and a quota may have been raised.
+//!
+//! - Until EC2 refuses a call, each call that it serves while others wait raises the scale (slow start).
+//! - A refusal corrects the scale to the rate that was measured since the bucket was last known to be full or
+//!   empty. Calls that were sent before a correction took effect do not correct again; they refine its
+//!   measurement (one reduction for a window of data, RFC 5681, section 4.3).
+//! - From then on the scale grows with the third power of the calls that were served since (CUBIC, RFC 9438),
+//!   counted in calls instead of seconds, so that it is the same for a slow bucket and a fast one: quickly up to
+//!   the documented rate, and beyond it slowly at first.
+//! - Callers wait in the order of their tickets. A refused caller keeps its ticket, and is first again.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What is from later than that was written before the clock was set back.
+const CLOCK_SKEW: u64 = 60_000;
+
+/// How long a caller that does not show up keeps its place: it was killed.
+const FORGOTTEN: u64 = 5_000;
+
+/// How often a waiting caller shows that it is still there.
+const HEARTBEAT: u64 = 1_500;
+
+/// The longest pause between two looks of a waiting caller: a raised quota shortens the queue at any time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How much of a burst is sent before the first answer tells whether the bucket is as large as documented
+/// (the initial window of RFC 6928).
+const INITIAL_BURST: f64 = 10.0;
+
+/// The bounds of the scale.
+const SMALLEST: f64 = 0.02;
+const LARGEST: f64 = 100.0;
+
+/// How fast the scale grows below the documented rate, and above it.
+const RECOVERY: f64 = 2e-4;
+const PROBING: f64 = 2e-5;
+
+/// A correction goes down to the measured rate, but keeps at least this part of the scale: a small bucket that
+/// was full for a while makes a measurement too low.
+const KEPT: f64 = 0.9;
+/// The same where nothing was served since the last correction.
+const KEPT_AGAIN: f64 = 0.7;
+/// The same where the measurement contradicts the scale clearly.
+const KEPT_AT_LEAST: f64 = 0.5;
+/// How far above the measured rate the scale may stay at most.
+const ABOVE_MEASURED: f64 = 1.25;
+
+/// What is left in the bucket when a call is refused that was sent when it was due: most of a token.
+const LEFT_WHEN_DUE: f64 = 0.8;
+const LEFT_WHEN_AGAIN: f64 = 0.5;
+
+/// The size of a bucket in calls, and the calls that it gains per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Limit {
+    pub size: f64,
+    pub rate: f64,
+}
+
+impl Limit {
+    /// Returns the documented limit of an action (EC2 Developer Guide, "Request throttling for the Amazon EC2
+    /// API", "Request token bucket sizes and refill rates"); `None` for those of other services.
+    pub(super) fn of(action: &str) -> Option<Self> {
+        let (size, rate) = match action {
+            "GetCallerIdentity" | "GetAccessKeyInfo" => return None,
+            "RunInstances" | "StartInstances" => (5.0, 2.0),
+            "TerminateInstances" | "DeleteVolume" | "AssociateIamInstanceProfile" => (100.0, 5.0),
+            "CreateTags" | "DeleteTags" => (100.0, 10.0),
+            _ if action.starts_with("Describe") || action.starts_with("Get") => (100.0, 20.0),
+            _ => (50.0, 5.0),
+        };
+        Some(Self { size, rate })
+    }
+}
+
+/// Whether a caller may send its call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Turn {
+    /// The token is taken.
+    Now,
+    Later(Queued),
+}
+
+/// A place in the queue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Queued {
+    /// When the token is due, if the rate stays as it is.
+    pub due: Duration,
+    /// When to look again.
+    pub pause: Duration,
+    /// How many callers are before this one.
+    pub ahead: usize,
+}
+
+/// A token bucket and its queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct TokenBucket {
+    /// What EC2 grants, as a multiple of the documented limit.
+    scale: f64,
+    /// Tokens in the bucket `at` a moment (Unix time in milliseconds, as all moments here).
+    level: f64,
+    at: u64,
+    /// The part of the documented size that no served call has proven yet.
+    unproven: f64,
+    window: Window,
+    correction: Option<Correction>,
+    waiting: Vec<Waiting>,
+}
+
+/// What was sent since the bucket was last known to be full or empty.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Window {
+    since: u64,
+    was_full: bool,
+    sent: f64,
+}
+
+/// The last correction of the scale.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Correction {
+    /// Calls sent until then belong to the same bunch.
+    at: u64,
+    /// The calls that EC2 let through in the window before, as far as it is known by now.
+    let_through: f64,
+    /// How many of them the documented limit allows.
+    documented: f64,
+    /// The scale before, and the least part of it that is kept.
+    before: f64,
+    kept: f64,
+    /// How far above the measured rate the scale may stay; any far where nothing was served to measure.
+    above_measured: Option<f64>,
+    /// The scale after.
+    base: f64,
+    /// The calls sent after it that were served.
+    served: u32,
+    /// The scale doubles at most once for each round trip: not above the ceiling, until a call is answered
+    /// that was sent after `round`.
+    round: u64,
+    ceiling: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Waiting {
+    ticket: u64,
+    seen: u64,
+}
+
+impl Waiting {
+    fn is_there(&self, now: u64) -> bool {
+        self.seen.saturating_add(FORGOTTEN) > now
+    }
+}
+
+impl Correction {
+    fn numbers(&self) -> [f64; 4] {
+        [self.documented, self.before, self.base, self.ceiling]
+    }
+}
+
+impl TokenBucket {
+    pub(super) fn new(limit: Limit, now: u64) -> Self {
+        let level = limit.size.min(INITIAL_BURST);
+        Self {
+            scale: 1.0,
+            level,
+            at: now,
+            unproven: limit.size - level,
+            window: Window {
+                since: now,
+                was_full: true,
+                sent: 0.0,
+            },
+            correction: None,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Returns when the record last changed.
+    pub(super) fn changed(&self) -> u64 {
+        self.at
+    }
+
+    /// Tells whether it can be what one of us has written at `now`.
+    pub(super) fn is_sane(&self, now: u64) -> bool {
+        let is_number = |number: &f64| (0.0..=1e6).contains(number);
+        let mut numbers = vec![self.level, self.unproven, self.window.sent];
+        numbers.extend(self.correction.iter().flat_map(Correction::numbers));
+        let latest = now.saturating_add(CLOCK_SKEW);
+        (SMALLEST..=LARGEST).contains(&self.scale)
+            && numbers.iter().all(is_number)
+            && self.at <= latest
+            && self.waiting.iter().all(|other| other.seen <= latest)
+    }
+
+    /// Takes a token, or a place in the queue.
+    pub(super) fn take(&mut self, limit: Limit, ticket: u64, now: u64) -> Turn {
+        self.refill(limit, now);
+        self.leave(ticket);
+        self.waiting.retain(|other| other.is_there(now));
+        match self.place(limit, ticket, now) {
+            Turn::Now => {
+                self.level -= 1.0;
+                self.window.sent += 1.0;
+                Turn::Now
+            }
+            later => {
+                self.waiting.push(Waiting { ticket, seen: now });
+                later
+            }
+        }
+    }
+
+    /// Returns the place of a caller that is in the queue, and need not say so again yet.
+    pub(super) fn queued(&self, limit: Limit, ticket: u64, now: u64) -> Option<Queued> {
+        let own = self.waiting.iter().find(|own| own.ticket == ticket)?;
+        match self.place(limit, ticket, now) {
+            Turn::Later(queued) if own.seen.saturating_add(HEARTBEAT) > now => Some(queued),
+            _ => None,
+        }
+    }
+
+    /// Gives a place in the queue up.
+    pub(super) fn leave(&mut self, ticket: u64) {
+        self.waiting.retain(|other| other.ticket != ticket);
+    }
+
+    /// Tells whether the answer to a call is worth a note: callers wait, or the burst is still to be proven.
+    pub(super) fn is_busy(&self, limit: Limit, now: u64) -> bool {
+        self.unproven > 0.0 || !self.waiting.is_empty() || self.level_at(limit, now) < 1.0
+    }
+
+    /// Notes that EC2 served a call.
+    pub(super) fn served(&mut self, limit: Limit, sent: u64, now: u64) {
+        self.refill(limit, now);
+        if self.unproven >= 1.0 {
+            self.unproven -= 1.0;
+            self.level += 1.0;
+            return;
+        }
+        self.unproven = 0.0;
+        if self.waiting.is_empty() && self.level >= 1.0 {
+            return;
+        }
+        let Some(last) = &mut self.correction else {
+            self.level += 1.0;
+            self.scale = (self.scale + 1.0 / limit.size).min(LARGEST);
+            return;
+        };
+        if sent <= last.at {
+            return;
+        }
+        if sent >= last.round {
+            (last.round, last.ceiling) = (now, 2.0 * self.scale);
+        }
+        last.served += 1;
+        let (growth, highest) = match self.scale < 1.0 {
+            true => (RECOVERY, 1.0),
+            false => (PROBING, LARGEST),
+        };
+        let grown = last.base * (1.0 + growth * f64::from(last.served).powi(3));
+        let reached = self.scale < 1.0 && grown >= 1.0 && last.ceiling >= 1.0;
+        self.scale = grown.min(last.ceiling).min(highest).max(self.scale);
+        if reached {
+            (last.base, last.served) = (1.0, 0);
+        }
+    }
+
+    /// Notes that EC2 refused a call for too many of them.
+    pub(super) fn refused(&mut self, limit: Limit, sent: u64, now: u64) {
+        self.refill(limit, now);
+        let last = match self.correction.take() {
+            Some(last) if sent <= last.at => last,
+            last => self.correct(limit, last.map_or(0, |last| last.served), now),
+        };
+        let last = self.correction.insert(last);
+        last.let_through -= 1.0;
+        let measured = (last.let_through / last.documented).max(0.0);
+        let kept = last.kept * last.before;
+        let kept = last
+            .above_measured
+            .map_or(kept, |factor| kept.min(factor * measured));
+        let least = (KEPT_AT_LEAST * last.before).max(SMALLEST);
+        last.base = measured.max(kept).max(least).min(last.before);
+        self.scale = last.base;
+    }
+
+    /// Begins a correction.
+    fn correct(&mut self, limit: Limit, served: u32, now: u64) -> Correction {
+        let window = self.window;
+        let size = if window.was_full { limit.size } else { 0.0 };
+        let seconds = now.saturating_sub(window.since).max(1) as f64 / 1000.0;
+        let (kept, above_measured) = match (window.was_full, served) {
+            (true, _) => (0.0, None),
+            (false, 0) => (KEPT_AGAIN, None),
+            (false, _) => (KEPT, Some(ABOVE_MEASURED)),
+        };
+        self.level = match (window.was_full, served) {
+            (true, _) => 0.0,
+            (false, 0) => LEFT_WHEN_AGAIN,
+            (false, _) => LEFT_WHEN_DUE,
+        };
+        self.unproven = 0.0;
+        self.window = Window {
+            since: now,
+            was_full: false,
+            sent: 0.0,
+        };
+        Correction {
+            at: now,
+            let_through: window.sent,
+            documented: size + limit.rate * seconds,
+            before: self.scale,
+            kept,
+            above_measured,
+            base: self.scale,
+            served: 0,
+            round: 0,
+            ceiling: LARGEST,
+        }
+    }
+
+    fn rate(&self, limit: Limit) -> f64 {
+        limit.rate * self.scale
+    }
+
+    fn capacity(&self, limit: Limit) -> f64 {
+        (limit.size * self.scale - self.unproven).max(1.0)
+    }
+
+    fn level_at(&self, limit: Limit, now: u64) -> f64 {
+        let seconds = now.saturating_sub(self.at) as f64 / 1000.0;
+        let filled = self.level + seconds * self.rate(limit);
+        filled.min(self.capacity(limit)).max(self.level)
+    }
+
+    fn refill(&mut self, limit: Limit, now: u64) {
+        self.level = self.level_at(limit, now);
+        self.at = self.at.max(now);
+        if self.level >= self.capacity(limit) && self.waiting.is_empty() {
+            self.window = Window {
+                since: now,
+                was_full: true,
+                sent: 0.0,
+            };
+        }
+    }
+
+    fn place(&self, limit: Limit, ticket: u64, now: u64) -> Turn {
+        let is_ahead = |other: &&Waiting| other.ticket < ticket && other.is_there(now);
+        let ahead = self.waiting.iter().filter(is_ahead).count();
+        let missing = ahead as f64 + 1.0 - self.level_at(limit, now);
+        if missing <= 0.0 {
+            return Turn::Now;
+        }
+        let due = Duration::from_secs_f64(missing / self.rate(limit));
+        // Who is near the front looks more often.
+        let often = Duration::from_millis(100 + 20 * ahead as u64).min(LONGEST_PAUSE);
+        let exact = due <= often;
+        let pause = if exact { due } else { often.min(due / 2) };
+        Turn::Later(Queued {
+            due,
+            pause: pause.max(Duration::from_millis(5)),
+            ahead,
+        })
+    }
+}

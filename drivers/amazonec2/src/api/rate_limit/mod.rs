@@ -1,0 +1,301 @@
+//! The rate limiter that the processes of one store share: a token bucket for each API action.
+//!
+//! EC2 counts the calls of an account in a region, whichever process makes them. Each process takes its tokens
+//! from the store's record, so that two hundred creates at once send as many calls as EC2 serves, and not all of
+//! them at once, again and again. See [`bucket`] for how the record follows what EC2 really grants.
+//!
+//! The record is a hint. Where it cannot be locked, read or written, each process backs off by itself.
+
+mod bucket;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
+use serde::{Deserialize, Serialize};
+
+use self::bucket::{Limit, Queued, TokenBucket, Turn};
+
+/// The record. Dot-named, like all in a store that is not the Go binary's.
+const FILE: &str = ".ec2-rate-limit.json";
+
+/// The record of versions before 0.17.
+const OLD_FILE: &str = ".ec2-pace.json";
+
+/// The largest record: ten thousand waiting callers have less.
+const LARGEST: u64 = 1 << 20;
+
+/// How long a bucket is remembered that nobody uses: longer, and a load of others would outlive itself.
+const REMEMBERED: u64 = 600_000;
+
+/// A wait that a user would otherwise take for a hang, and how often it is reported.
+const WORTH_TELLING: Duration = Duration::from_secs(5);
+const TOLD_AGAIN: Duration = Duration::from_secs(30);
+
+/// A bucket, and whose it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Entry {
+    /// The access key of the machine's own credentials; empty for those of the environment.
+    access_key: String,
+    region: String,
+    endpoint: String,
+    action: String,
+    bucket: TokenBucket,
+}
+
+/// The store's record, as seen by one client.
+#[derive(Debug, Clone)]
+pub(crate) struct RateLimiter {
+    directory: PathBuf,
+    access_key: String,
+    region: String,
+    endpoint: String,
+}
+
+/// A call's place in the order of arrival. It is kept when EC2 refuses the call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket {
+    action: &'static str,
+    limit: Limit,
+    number: u64,
+}
+
+impl RateLimiter {
+    pub(crate) fn new(store: &Path, access_key: &str, region: &str, endpoint: &str) -> Self {
+        Self {
+            directory: store.to_owned(),
+            access_key: access_key.to_owned(),
+            region: region.to_owned(),
+            endpoint: endpoint.to_owned(),
+        }
+    }
+
+    /// Returns the same store's record as seen by a client of another place, whose buckets are others.
+    pub(crate) fn elsewhere(&self, region: &str, endpoint: &str) -> Self {
+        Self::new(&self.directory, &self.access_key, region, endpoint)
+    }
+
+    /// Returns the same store's record as seen by a client with the environment's credentials.
+    pub(crate) fn of_the_environment(&self) -> Self {
+        Self::new(&self.directory, "", &self.region, &self.endpoint)
+    }
+
+    /// Draws a ticket for a call; `None` for an action that is not limited.
+    pub(crate) fn ticket(&self, cx: &Cx, action: &'static str) -> Option<Ticket> {
+        let limit = Limit::of(action)?;
+        let number = millis(cx.ambient.now()) << 20 | cx.ambient.random() >> 44;
+        Some(Ticket {
+            action,
+            limit,
+            number,
+        })
+    }
+
+    /// Waits for a token, `within` a time, and reports a long wait. Returns when the token was taken (Unix time
+    /// in milliseconds); `None` where the time is over or the record is of no use.
+    ///
+    /// # Errors
+    /// Where the operation is cancelled meanwhile: the place in the queue is given up.
+    pub(crate) async fn acquire(
+        &self,
+        cx: &Cx,
+        ticket: Ticket,
+        within: Duration,
+    ) -> Result<Option<u64>, &'static str> {
+        let what = format!("a token for {}", ticket.action);
+        let policy = WaitPolicy::every(Duration::ZERO, within);
+        let told = &std::sync::Mutex::new(None);
+        let first = self.look(cx, ticket).await;
+        let taken = |turn: Option<Turn>| turn.map(|_| millis(cx.ambient.now()));
+        let Some(Turn::Later(first)) = first else {
+            return Ok(taken(first));
+        };
+        let mut first = Some(first);
+        let waited = wait_until_ready(cx, &what, policy, || {
+            let known = first.take();
+            async move {
+                let turn = match known {
+                    Some(queued) => Some(Turn::Later(queued)),
+                    None => self.look(cx, ticket).await,
+                };
+                Ok::<_, std::convert::Infallible>(match turn {
+                    Some(Turn::Later(queued)) => {
+                        report(cx, ticket.action, queued, told);
+                        let ahead = format!("{} calls ahead", queued.ahead);
+                        Look::PendingFor(ahead, queued.pause)
+                    }
+                    turn => Look::Ready(turn),
+                })
+            }
+        });
+        match waited.await {
+            Ok(turn) => Ok(taken(turn)),
+            Err(WaitError::Cancelled(reason)) => {
+                let leave = |bucket: &mut TokenBucket, _| bucket.leave(ticket.number);
+                self.change(cx, ticket, leave).await;
+                Err(reason)
+            }
+            Err(_) => {
+                let leave = |bucket: &mut TokenBucket, _| bucket.leave(ticket.number);
+                self.change(cx, ticket, leave).await;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes a token or a place in the queue. Waiting callers read the record without its lock as a rule.
+    async fn look(&self, cx: &Cx, ticket: Ticket) -> Option<Turn> {
+        let now = millis(cx.ambient.now());
+        let (limit, number) = (ticket.limit, ticket.number);
+        if let Some(entry) = self.find(&mut self.read(now), ticket.action)
+            && let Some(queued) = entry.bucket.queued(limit, number, now)
+        {
+            return Some(Turn::Later(queued));
+        }
+        let take = |bucket: &mut TokenBucket, now| bucket.take(limit, number, now);
+        self.change(cx, ticket, take).await
+    }
+
+    /// Notes that EC2 served a call.
+    pub(crate) async fn served(&self, cx: &Cx, ticket: Ticket, sent: u64) {
+        let now = millis(cx.ambient.now());
+        let is_idle = self
+            .find(&mut self.read(now), ticket.action)
+            .is_some_and(|entry| !entry.bucket.is_busy(ticket.limit, now));
+        if !is_idle {
+            let note = |bucket: &mut TokenBucket, now| bucket.served(ticket.limit, sent, now);
+            self.change(cx, ticket, note).await;
+        }
+    }
+
+    /// Notes that EC2 refused a call for too many of them.
+    pub(crate) async fn refused(&self, cx: &Cx, ticket: Ticket, sent: u64) {
+        let note = |bucket: &mut TokenBucket, now| bucket.refused(ticket.limit, sent, now);
+        self.change(cx, ticket, note).await;
+    }
+
+    fn find<'a>(&self, entries: &'a mut [Entry], action: &str) -> Option<&'a mut Entry> {
+        entries.iter_mut().find(|entry| {
+            entry.action == action
+                && entry.region == self.region
+                && entry.endpoint == self.endpoint
+                && entry.access_key == self.access_key
+        })
+    }
+
+    /// Reads the record without its lock. Who sees half of it sees nothing, and looks again with the lock.
+    fn read(&self, now: u64) -> Vec<Entry> {
+        File::open(self.directory.join(FILE)).map_or_else(|_| Vec::new(), |file| load(&file, now))
+    }
+
+    /// Changes a bucket under the record's lock; `None` where that cannot be done.
+    async fn change<T>(
+        &self,
+        cx: &Cx,
+        ticket: Ticket,
+        change: impl FnOnce(&mut TokenBucket, u64) -> T,
+    ) -> Option<T> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.directory.join(FILE))
+            .ok()?;
+        lock(cx, &file).await?;
+        let now = millis(cx.ambient.now());
+        let mut entries = load(&file, now);
+        if entries.is_empty() {
+            let _ = std::fs::remove_file(self.directory.join(OLD_FILE));
+        }
+        let value = match self.find(&mut entries, ticket.action) {
+            Some(entry) => change(&mut entry.bucket, now),
+            None => {
+                let mut bucket = TokenBucket::new(ticket.limit, now);
+                let value = change(&mut bucket, now);
+                entries.push(Entry {
+                    access_key: self.access_key.clone(),
+                    region: self.region.clone(),
+                    endpoint: self.endpoint.clone(),
+                    action: ticket.action.to_owned(),
+                    bucket,
+                });
+                value
+            }
+        };
+        let text = serde_json::to_vec(&entries).ok()?;
+        file.rewind().ok()?;
+        file.write_all(&text).ok()?;
+        file.set_len(text.len() as u64).ok()?;
+        Some(value)
+    }
+}
+
+/// Locks the record. It is held for microseconds; a process that was stopped with it holds up nobody.
+async fn lock(cx: &Cx, file: &File) -> Option<()> {
+    if file.try_lock().is_ok() {
+        return Some(());
+    }
+    let policy = WaitPolicy::backing_off(
+        Duration::from_millis(2),
+        Duration::from_millis(20),
+        Duration::from_secs(1),
+    );
+    let quiet = Cx {
+        events: std::sync::Arc::new(()),
+        ..cx.with_cancel(machine_ops::Cancel::new())
+    };
+    let locked = wait_until_ready(&quiet, "the rate limiter's lock", policy, || async {
+        Ok::<_, std::convert::Infallible>(match file.try_lock() {
+            Ok(()) => Look::Ready(()),
+            Err(_) => Look::Pending("locked by another process".into()),
+        })
+    });
+    locked.await.ok()
+}
+
+/// Reads what the record says of the present; nothing where it makes no sense.
+fn load(file: &File, now: u64) -> Vec<Entry> {
+    let mut text = Vec::new();
+    if file.take(LARGEST).read_to_end(&mut text).is_err() {
+        return Vec::new();
+    }
+    let mut entries: Vec<Entry> = serde_json::from_slice(&text).unwrap_or_default();
+    entries.retain(|entry| {
+        let until = entry.bucket.changed().saturating_add(REMEMBERED);
+        entry.bucket.is_sane(now) && until > now
+    });
+    entries
+}
+
+/// Tells a user what a long wait is for: on a terminal at each look, else every half a minute.
+fn report(cx: &Cx, action: &str, queued: Queued, told: &std::sync::Mutex<Option<Duration>>) {
+    if queued.due < WORTH_TELLING {
+        return;
+    }
+    let line = format!(
+        "EC2's rate limit of {action}: {} calls ahead, about {} s to wait",
+        queued.ahead,
+        queued.due.as_secs()
+    );
+    let now = cx.ambient.monotonic();
+    let mut last = told
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if last.is_none_or(|last| now.saturating_sub(last) >= TOLD_AGAIN) {
+        *last = Some(now);
+        cx.say(line.clone());
+    }
+    cx.phase(line);
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
