@@ -1,6 +1,6 @@
 //! Every touch of the disk, each one behind the hook: bounded reads, atomic writes, renames, removals.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -41,6 +41,11 @@ impl Disk {
 
     /// Reads a regular file of at most `limit` bytes. Follows links; never waits for a FIFO's writer.
     pub(crate) fn read(&self, path: &Path, limit: u64) -> Done<Vec<u8>> {
+        Ok(self.read_with_metadata(path, limit)?.0)
+    }
+
+    /// The same, with the metadata of the file that was read.
+    pub(crate) fn read_with_metadata(&self, path: &Path, limit: u64) -> Done<(Vec<u8>, Metadata)> {
         let file = self.run(FileOp::Read, "read", path, || {
             OpenOptions::new()
                 .read(true)
@@ -67,7 +72,7 @@ impl Disk {
                 limit,
             });
         }
-        Ok(bytes)
+        Ok((bytes, metadata))
     }
 
     /// Reads a regular file that is text.
@@ -117,6 +122,16 @@ impl Disk {
 
     /// Makes a file that must not be there, fills it, and fsyncs it. Removes it again on any error.
     pub(crate) fn write_new(&self, path: &Path, contents: &[u8], mode: u32) -> Done {
+        self.write_new_with(path, mode, |_| Ok(contents.to_vec()))
+    }
+
+    /// The same, with contents that tell which file they are in.
+    fn write_new_with(
+        &self,
+        path: &Path,
+        mode: u32,
+        contents: impl FnOnce(&Metadata) -> Done<Vec<u8>>,
+    ) -> Done {
         let mut file = self.run(FileOp::Create, "create", path, || {
             OpenOptions::new()
                 .write(true)
@@ -125,8 +140,13 @@ impl Disk {
                 .custom_flags(flags(OFlags::NOFOLLOW))
                 .open(path)
         })?;
-        let written = self
-            .run(FileOp::Write, "write", path, || file.write_all(contents))
+        let written = file
+            .metadata()
+            .map_err(|source| StoreError::disk("read", path, source))
+            .and_then(|metadata| contents(&metadata))
+            .and_then(|contents| {
+                self.run(FileOp::Write, "write", path, || file.write_all(&contents))
+            })
             .and_then(|()| self.run(FileOp::Sync, "write", path, || file.sync_all()));
         if written.is_err() {
             // The first error counts; what cannot be removed is swept later.
@@ -137,10 +157,20 @@ impl Disk {
 
     /// Replaces a file, or makes it: readers see the old contents or the new, whole.
     pub(crate) fn write(&self, path: &Path, contents: &[u8], mode: u32) -> Done {
+        self.write_with(path, mode, |_| Ok(contents.to_vec()))
+    }
+
+    /// The same, with contents that tell which file they are in: a rename keeps the inode.
+    pub(crate) fn write_with(
+        &self,
+        path: &Path,
+        mode: u32,
+        contents: impl FnOnce(&Metadata) -> Done<Vec<u8>>,
+    ) -> Done {
         let directory = parent(path);
         self.sweep_files(directory);
         let temporary = self.temporary(directory, path);
-        self.write_new(&temporary, contents, mode)
+        self.write_new_with(&temporary, mode, contents)
             .map_err(|error| error.about(path))?;
         if let Err(error) = self.rename(&temporary, path) {
             let _ = fs::remove_file(&temporary);
@@ -153,21 +183,6 @@ impl Disk {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let chance = self.ambient.random();
         directory.join(format!("{TEMPORARY}{name}-{chance:016x}"))
-    }
-
-    /// Makes a file out of nothing, or leaves the one that is there; readers never see half of it.
-    pub(crate) fn write_once(&self, path: &Path, contents: &[u8], mode: u32) -> Done {
-        let directory = parent(path);
-        let temporary = self.temporary(directory, path);
-        self.write_new(&temporary, contents, mode)
-            .map_err(|error| error.about(path))?;
-        match self.rename_new(&temporary, path) {
-            Ok(()) => self.sync_directory(directory),
-            Err(error) => {
-                let _ = fs::remove_file(&temporary);
-                if path.exists() { Ok(()) } else { Err(error) }
-            }
-        }
     }
 
     /// Appends to a file, made where it is missing, from `length` on, and fsyncs it. On an error the

@@ -15,8 +15,8 @@
 //!       .known_hosts          0600, OpenSSH's format
 //!     .creating-NAME-HEX/     a directory that is not complete yet
 //!     .removing-NAME-HEX/     a directory that is no machine any more
-//!   .docker-machine-store-id  0600: what tells this store from all others
-//!   .locks/                   0700: .NAME for a machine, .-bootstrap for the certificates
+//!   .docker-machine-store-id  0600: what tells this store from all others, and where it was made
+//!   .locks/                   0700: .NAME for a machine, .-bootstrap for the certificates, .-store-id
 //!   .marks/                   0700: which warning was given when
 //!   .tombstones/NAME-HEX/     0700: .journal and config.json of a machine that may live on
 //! ```
@@ -48,6 +48,7 @@ mod layout;
 mod lock;
 mod marks;
 mod migrate;
+mod place;
 mod record;
 mod remove;
 mod store;
@@ -57,10 +58,11 @@ pub use create::NewFile;
 pub use error::StoreError;
 pub use examine::Oddity;
 pub use hook::{FileHook, FileOp};
-pub use identity::{StoreCondition, StoreId};
+pub use identity::{StoreCondition, StoreId, StoreIdentity, Unconfirmed};
 pub use journal::FileJournal;
 pub use layout::MachineFile;
 pub use lock::{BootstrapLock, MachineLock};
+pub use place::{Medium, Place, Surroundings};
 pub use record::{CONFIG_VERSION, MachineRecord};
 pub use store::{Access, Store};
 pub use tombstone::{Tombstone, TombstoneLock};

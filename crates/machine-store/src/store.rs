@@ -15,7 +15,7 @@ use crate::layout::{CERTS, Layout};
 use crate::lock::{Attempt, LockedFile};
 use crate::{
     BootstrapLock, CONFIG_VERSION, FileHook, FileJournal, MachineFile, MachineLock, MachineRecord,
-    StoreError,
+    StoreError, Surroundings,
 };
 
 /// The largest `config.json` that is read. A real one has 4 KB.
@@ -49,6 +49,7 @@ impl Access {
 pub struct Store {
     pub(crate) layout: Layout,
     pub(crate) disk: Disk,
+    pub(crate) surroundings: Option<Arc<Surroundings>>,
 }
 
 impl Store {
@@ -60,12 +61,19 @@ impl Store {
                 ambient,
                 hook: Arc::new(()),
             },
+            surroundings: None,
         }
     }
 
     /// Sets what is called before every operation on a file, for tests.
     pub fn with_hook(mut self, hook: Arc<dyn FileHook>) -> Self {
         self.disk.hook = hook;
+        self
+    }
+
+    /// Sets the computer and the file system that the store believes to be on, for tests.
+    pub fn with_surroundings(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = Some(Arc::new(surroundings));
         self
     }
 

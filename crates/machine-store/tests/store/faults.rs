@@ -9,7 +9,8 @@ use machine_ops::{Entry, Journal, Phase, SystemAmbient};
 use machine_store::{FileHook, FileOp, Store, StoreError};
 use serde_json::json;
 
-use crate::{KEY, create, entries, name, names, record, store};
+use crate::identity::done;
+use crate::{KEY, create, cx, entries, name, names, record, store};
 
 /// Fails at one operation, or from it on, with an error of the disk.
 struct Failing {
@@ -182,11 +183,39 @@ fn an_entry_is_whole_or_not_there() {
 fn an_id_is_whole_or_not_there() {
     at_every_place(
         false,
-        |store| store.ensure_id().map(drop),
+        |store| done(store.ensure_id(&cx())).map(drop),
         |store, made| {
             assert!(store.id().unwrap().is_some() || !made);
-            store.ensure_id().unwrap();
-            assert_eq!(entries(store.base()), [".docker-machine-store-id"]);
+            done(store.ensure_id(&cx())).unwrap();
+            assert_eq!(
+                entries(store.base()),
+                [".docker-machine-store-id", ".locks"]
+            );
+        },
+    );
+}
+
+#[test]
+fn a_confirmed_move_is_recorded_whole_or_not_at_all() {
+    at_every_place(
+        false,
+        |store| {
+            // The id of another store: its inode is none that this file can have.
+            let sound = crate::store(store.base());
+            done(sound.ensure_id(&cx()))?;
+            let file = store.base().join(".docker-machine-store-id");
+            let text = std::fs::read_to_string(&file).unwrap();
+            let text = text.replace("\"file\":", "\"file\":1000000");
+            std::fs::write(&file, text).unwrap();
+            let recorded = done(store.confirm_moved(&cx()))?;
+            assert!(recorded);
+            Ok(())
+        },
+        |store, recorded| {
+            let identity = store.identity().unwrap().unwrap();
+            assert!(identity.unconfirmed.is_none() || !recorded);
+            assert!(done(store.confirm_moved(&cx())).is_ok());
+            assert_eq!(store.identity().unwrap().unwrap().own.len(), 1);
         },
     );
 }

@@ -1,6 +1,5 @@
 //! Creating, reading, saving, removing; the store's id and its marks.
 
-use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -8,6 +7,7 @@ use std::path::Path;
 use machine_store::{Access, MachineFile, NewFile, StoreCondition, StoreError};
 use serde_json::json;
 
+use crate::identity::done;
 use crate::{KEY, create, cx, entries, name, names, record, store};
 
 fn mode(path: &Path) -> u32 {
@@ -208,31 +208,6 @@ fn links_to_another_disk_go_on_working() {
 }
 
 #[test]
-fn every_process_gets_the_same_id() {
-    let base = tempfile::tempdir().unwrap();
-    let store = store(&base.path().join("store"));
-    let ids: HashSet<_> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| store.ensure_id().unwrap()))
-            .collect();
-        all.into_iter().map(|id| id.join().unwrap()).collect()
-    });
-    assert_eq!(ids.len(), 1);
-    let id = ids.into_iter().next().unwrap();
-    assert_eq!(id.as_str().len(), 32);
-    assert_eq!(entries(store.base()), [".docker-machine-store-id"]);
-    assert_eq!(
-        store.condition().unwrap(),
-        StoreCondition::Empty { id: id.clone() }
-    );
-    create(&store, "n1");
-    assert_eq!(
-        store.condition().unwrap(),
-        StoreCondition::Used { id, machines: 1 }
-    );
-}
-
-#[test]
 fn a_store_without_an_id_is_told_from_a_damaged_one() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
@@ -243,7 +218,7 @@ fn a_store_without_an_id_is_told_from_a_damaged_one() {
     );
     fs::write(base.path().join(".docker-machine-store-id"), "x").unwrap();
     assert!(matches!(
-        store.ensure_id(),
+        done(store.ensure_id(&cx())),
         Err(StoreError::BadStoreId { .. })
     ));
 }

@@ -4,6 +4,7 @@
 
 mod faults;
 mod hostile;
+mod identity;
 mod journal;
 mod locks;
 mod machines;

@@ -1,0 +1,309 @@
+//! A store that was copied or moved is told from the one that it was made from.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use machine_store::{Medium, Store, StoreCondition, StoreId, StoreIdentity, Surroundings};
+
+use crate::{create, cx, entries, store};
+
+const FILE: &str = ".docker-machine-store-id";
+
+/// Runs to the end what only waits for locks.
+pub(crate) fn done<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    runtime.unwrap().block_on(future)
+}
+
+fn ensure(store: &Store) -> StoreId {
+    done(store.ensure_id(&cx())).unwrap()
+}
+
+fn identity(store: &Store) -> StoreIdentity {
+    store.identity().unwrap().unwrap()
+}
+
+fn copy(from: &Path, to: &Path, how: &str) {
+    let copied = Command::new("cp").arg(how).arg(from).arg(to).status();
+    assert!(copied.unwrap().success());
+}
+
+/// A computer with a disk of its own.
+fn computer(name: &str, disk: Option<&str>) -> Surroundings {
+    Surroundings {
+        host: Some(name.to_owned()),
+        system: Some(format!("{name:0>32}")),
+        disk: disk.map(str::to_owned),
+        ..Surroundings::default()
+    }
+}
+
+fn on(base: &Path, surroundings: Surroundings) -> Store {
+    store(base).with_surroundings(surroundings)
+}
+
+#[test]
+fn every_process_gets_the_same_id() {
+    let base = tempfile::tempdir().unwrap();
+    let store = store(&base.path().join("store"));
+    let ids: HashSet<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(|| ensure(&store))).collect();
+        all.into_iter().map(|id| id.join().unwrap()).collect()
+    });
+    assert_eq!(ids.len(), 1);
+    let id = ids.into_iter().next().unwrap();
+    assert_eq!(id.as_str().len(), 32);
+    assert_eq!(entries(store.base()), [FILE, ".locks"]);
+    assert_eq!(
+        store.condition().unwrap(),
+        StoreCondition::Empty { id: id.clone() }
+    );
+    create(&store, "n1");
+    assert_eq!(
+        store.condition().unwrap(),
+        StoreCondition::Used { id, machines: 1 }
+    );
+}
+
+#[test]
+fn a_file_of_an_older_version_is_bound_by_the_first_write_and_keeps_its_id() {
+    let base = tempfile::tempdir().unwrap();
+    let store = store(base.path());
+    let old = "0123456789abcdef0123456789ABCDEF";
+    fs::write(base.path().join(FILE), format!("{old}\n")).unwrap();
+    let found = identity(&store);
+    assert!(!found.is_bound && found.unconfirmed.is_none());
+    assert_eq!(found.own, [store.id().unwrap().unwrap()]);
+    assert_eq!(ensure(&store).as_str(), old);
+    let found = identity(&store);
+    assert!(found.is_bound && found.unconfirmed.is_none());
+    let text = fs::read_to_string(base.path().join(FILE)).unwrap();
+    assert!(text.starts_with(&format!("{old}\n{{")), "{text}");
+    // Once is enough.
+    ensure(&store);
+    assert_eq!(fs::read_to_string(base.path().join(FILE)).unwrap(), text);
+}
+
+#[test]
+fn a_copy_makes_machines_under_an_id_of_its_own() {
+    for how in ["-a", "-al"] {
+        let base = tempfile::tempdir().unwrap();
+        let (there, here) = (base.path().join("there"), base.path().join("here"));
+        let original = store(&there);
+        let id = ensure(&original);
+        copy(&there, &here, how);
+        let copied = store(&here);
+        let found = identity(&copied);
+        assert_eq!((found.current, found.own), (None, Vec::new()), "{how}");
+        let unconfirmed = found.unconfirmed.unwrap();
+        assert_eq!(unconfirmed.ids, [id.clone()]);
+        let told = unconfirmed.to_string();
+        for place in [&there, &here] {
+            assert!(told.contains(&*place.to_string_lossy()), "{told}");
+        }
+
+        let fresh: HashSet<_> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(|| ensure(&copied))).collect();
+            all.into_iter().map(|id| id.join().unwrap()).collect()
+        });
+        assert_eq!(fresh.len(), 1, "creates that run at once agree on one");
+        let fresh = fresh.into_iter().next().unwrap();
+        assert_ne!(fresh, id);
+        let found = identity(&copied);
+        assert_eq!(found.own, [fresh]);
+        assert_eq!(found.unconfirmed.unwrap().ids, [id.clone()]);
+        // The original has not noticed anything.
+        assert_eq!(identity(&original).own, [id]);
+        assert!(identity(&original).unconfirmed.is_none());
+    }
+}
+
+#[test]
+fn a_person_says_whether_it_was_moved_or_copied_before_or_after_a_create() {
+    for (is_moved, has_created) in [(true, true), (true, false), (false, true), (false, false)] {
+        let base = tempfile::tempdir().unwrap();
+        let (there, here) = (base.path().join("there"), base.path().join("here"));
+        let former = ensure(&store(&there));
+        copy(&there, &here, "-a");
+        let store = store(&here);
+        let made = has_created.then(|| ensure(&store));
+        let confirm = || match is_moved {
+            true => done(store.confirm_moved(&cx())).unwrap(),
+            false => done(store.confirm_copied(&cx())).unwrap(),
+        };
+        assert!(confirm());
+        let found = identity(&store);
+        assert!(found.unconfirmed.is_none());
+        assert_eq!(found.own.contains(&former), is_moved);
+        let current = found.current.clone().unwrap();
+        match made {
+            Some(made) => assert_eq!(current, made),
+            None => assert_eq!(current == former, is_moved),
+        }
+        assert!(found.own.contains(&current));
+        assert_eq!(ensure(&store), current);
+        // There is nothing to say any more, and nothing changes.
+        assert!(!confirm());
+        assert_eq!(identity(&store), found);
+        // Moved on, all of it goes along.
+        let next = base.path().join("next");
+        copy(&here, &next, "-a");
+        let next = crate::store(&next);
+        assert!(done(next.confirm_moved(&cx())).unwrap());
+        assert_eq!(identity(&next).own, found.own);
+    }
+}
+
+#[test]
+fn a_question_that_is_open_goes_no_further_than_one_copy() {
+    let base = tempfile::tempdir().unwrap();
+    let at = |name: &str| base.path().join(name);
+    let first = ensure(&store(&at("a")));
+    copy(&at("a"), &at("b"), "-a");
+    let second = ensure(&store(&at("b")));
+    copy(&at("b"), &at("c"), "-a");
+    let store = store(&at("c"));
+    let third = ensure(&store);
+    assert!(done(store.confirm_moved(&cx())).unwrap());
+    let own = identity(&store).own;
+    assert_eq!(own, [third, second]);
+    assert!(!own.contains(&first), "nobody said that of the first store");
+}
+
+#[test]
+fn a_store_that_is_renamed_linked_or_mounted_elsewhere_is_the_same() {
+    let base = tempfile::tempdir().unwrap();
+    let (old, new) = (base.path().join("old"), base.path().join("new"));
+    let id = ensure(&store(&old));
+    fs::rename(&old, &new).unwrap();
+    std::os::unix::fs::symlink(&new, &old).unwrap();
+    for path in [&old, &new] {
+        assert_eq!(identity(&store(path)).own, [id.clone()]);
+        assert_eq!(ensure(&store(path)), id);
+    }
+}
+
+#[test]
+fn shared_storage_is_one_store_on_every_computer_and_its_copy_is_not() {
+    let base = tempfile::tempdir().unwrap();
+    let shared = |name: &str| Surroundings {
+        medium: Medium::Shared,
+        ..computer(name, None)
+    };
+    let path = base.path().join("store");
+    let id = ensure(&on(&path, shared("one")));
+    for computer in [shared("two"), shared("three")] {
+        let store = on(&path, computer);
+        assert_eq!(identity(&store).own, [id.clone()]);
+        assert_eq!(ensure(&store), id);
+    }
+    // The server's own way to it, and the other way round.
+    assert_eq!(
+        identity(&on(&path, computer("server", Some("vol-1")))).own,
+        [id]
+    );
+    let local = base.path().join("local");
+    let id = ensure(&on(&local, computer("server", Some("vol-1"))));
+    assert_eq!(identity(&on(&local, shared("client"))).own, [id]);
+
+    let other = base.path().join("other");
+    copy(&path, &other, "-a");
+    assert!(identity(&on(&other, shared("one"))).unconfirmed.is_some());
+}
+
+#[test]
+fn an_image_of_the_disk_is_another_store_and_a_volume_that_moves_is_the_same() {
+    let base = tempfile::tempdir().unwrap();
+    let is_same = |made: &Surroundings, used: Surroundings| {
+        let path = base.path().join(format!("{:016x}", rand()));
+        ensure(&on(&path, made.clone()));
+        identity(&on(&path, used)).unconfirmed.is_none()
+    };
+    let made = computer("one", Some("vol-1"));
+    assert!(is_same(&made, computer("one", Some("vol-1"))));
+    // Its volume attached to the next manager; a pod on the next node.
+    assert!(is_same(&made, computer("two", Some("vol-1"))));
+    // An image keeps machine-id, path and inodes, and has another volume.
+    assert!(!is_same(&made, computer("one", Some("vol-2"))));
+    assert!(!is_same(&made, computer("two", Some("vol-2"))));
+
+    // A computer whose disks tell nothing.
+    let made = computer("one", None);
+    assert!(is_same(&made, computer("one", None)));
+    assert!(!is_same(&made, computer("two", None)));
+    // A container without a machine-id has the hardware's UUID, as root.
+    let hardware = |uuid: &str, system: Option<&str>| Surroundings {
+        hardware: Some(uuid.to_owned()),
+        system: system.map(str::to_owned),
+        ..Surroundings::default()
+    };
+    let made = hardware("ec2-1", Some("host"));
+    assert!(is_same(&made, hardware("ec2-1", None)));
+    assert!(is_same(&made, hardware("ec2-1", Some("container"))));
+    assert!(!is_same(&made, hardware("ec2-2", Some("host"))));
+    // What was known and is not any more is asked about; what never was known is not.
+    assert!(!is_same(&made, Surroundings::default()));
+    assert!(is_same(&Surroundings::default(), made));
+
+    // Another container of the same image.
+    let layer = |path: &str| Surroundings {
+        layer: Some(path.to_owned()),
+        ..computer("one", None)
+    };
+    assert!(is_same(&layer("/a/diff"), layer("/a/diff")));
+    assert!(!is_same(&layer("/a/diff"), layer("/b/diff")));
+}
+
+fn rand() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(0)
+}
+
+#[test]
+fn where_inode_numbers_are_made_up_computer_and_path_tell() {
+    let base = tempfile::tempdir().unwrap();
+    let mounted = |name: &str| Surroundings {
+        medium: Medium::Renumbered,
+        ..computer(name, None)
+    };
+    let (path, aside) = (base.path().join("store"), base.path().join("aside"));
+    let id = ensure(&on(&path, mounted("one")));
+    assert_eq!(identity(&on(&path, mounted("two"))).own, [id.clone()]);
+    // Mounted once more: the same files under the same path, and with other numbers.
+    fs::rename(&path, &aside).unwrap();
+    copy(&aside, &path, "-a");
+    assert_eq!(identity(&on(&path, mounted("one"))).own, [id]);
+    assert!(identity(&on(&path, mounted("two"))).unconfirmed.is_some());
+    copy(&path, &base.path().join("copy"), "-a");
+    let copied = on(&base.path().join("copy"), mounted("one"));
+    assert!(identity(&copied).unconfirmed.is_some());
+}
+
+#[test]
+fn what_a_later_version_wrote_survives_and_what_is_broken_is_an_error() {
+    let base = tempfile::tempdir().unwrap();
+    let (there, here) = (base.path().join("there"), base.path().join("here"));
+    ensure(&store(&there));
+    let file = there.join(FILE);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replacen('{', r#"{"OfLater":{"kept":1.5},"#, 1)).unwrap();
+    copy(&there, &here, "-a");
+    let store = store(&here);
+    assert!(done(store.confirm_moved(&cx())).unwrap());
+    let text = fs::read_to_string(here.join(FILE)).unwrap();
+    assert!(text.contains(r#""OfLater":{"kept":1.5}"#), "{text}");
+
+    let whole = text.clone();
+    for broken in [text.trim_end().trim_end_matches('}'), "x", ""] {
+        fs::write(here.join(FILE), broken).unwrap();
+        store.identity().unwrap_err();
+        done(store.ensure_id(&cx())).unwrap_err();
+        assert_eq!(fs::read_to_string(here.join(FILE)).unwrap(), broken);
+    }
+    fs::write(here.join(FILE), whole).unwrap();
+    store.identity().unwrap();
+}
