@@ -6,7 +6,7 @@ use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::JournalError;
 use machine_provision::ProvisionError;
 use machine_ssh::{ConnectError, KeyError, SshError, TransferError, WaitForSshError};
-use machine_store::StoreError;
+use machine_store::{StoreError, Unconfirmed};
 use machine_tls::{CertificateError, DialError};
 use machine_types::{ExitStatus, InvalidName};
 
@@ -231,7 +231,14 @@ pub enum Error {
     /// `prune` will not guess.
     #[error("refusing to prune: {0}")]
     Prune(String),
+    /// A store that was moved or copied: what carries its id may be another store's.
+    #[error("refusing to prune: {0}: what carries its id may be another manager's")]
+    StoreMadeElsewhere(Box<Unconfirmed>),
 }
+
+/// The way out for a store that was made elsewhere.
+pub const CONFIRM_ORIGIN: &str = "if it was moved, and is at no other place any more: docker-machine prune --store-moved; \
+    if it is a copy: docker-machine prune --store-copied gives it an id of its own";
 
 /// Something that is still there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -279,9 +286,11 @@ impl Error {
             | Self::CertificatesUnwritten(_)
             | Self::CertificateFile { .. }
             | Self::AuthorityIncomplete { .. } => "certificates",
-            Self::Store(_) | Self::StoredDriver { .. } | Self::Journal(_) | Self::File { .. } => {
-                "store"
-            }
+            Self::Store(_)
+            | Self::StoredDriver { .. }
+            | Self::StoreMadeElsewhere(_)
+            | Self::Journal(_)
+            | Self::File { .. } => "store",
             _ => "other",
         }
     }
@@ -307,6 +316,7 @@ impl Error {
                 "the drivers of this binary are {}",
                 known.join(", ")
             )),
+            Self::StoreMadeElsewhere(_) => Some(CONFIRM_ORIGIN.to_owned()),
             Self::AuthorityIncomplete { certificate, .. } => Some(format!(
                 "a machine has a copy of the certificate in its directory, ca.pem: put it back as {}. Without one, move the key away, and a new CA is made",
                 certificate.display()

@@ -19,13 +19,13 @@ mod recovery;
 pub use access::connect::Connection;
 pub use access::login::{Location, Login, SshDetails};
 pub use doctor::DoctorRequest;
-pub use error::{Error, Left};
+pub use error::{CONFIRM_ORIGIN, Error, Left};
 pub use library::{CertificatePaths, Library, Settings};
 pub use lifecycle::create::{CreateRequest, CreateTimes};
 pub use lifecycle::provisioning::Provisioning;
 pub use list::{Active, ListItem, ListOptions};
 pub use machine::Machine;
-pub use recovery::prune::{Found, PruneOptions, Pruned};
+pub use recovery::prune::{Found, PruneOptions, Pruned, StoreOrigin};
 pub use recovery::remove::{RemoveOptions, Removed};
 
 // What the binary needs of the rooms below, which it does not see.

@@ -83,8 +83,8 @@ impl Store {
         }
         odd.extend(self.odd_names()?.into_iter().map(Oddity::OddName));
         odd.extend(self.held_locks()?);
-        for directory in [machines, certs] {
-            odd.extend(self.unswept(&directory)?);
+        for directory in [self.base(), &machines, &certs] {
+            odd.extend(self.unswept(directory)?);
         }
         Ok(odd)
     }

@@ -22,7 +22,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use machine_flow::Cx;
+use machine_ops::Cx;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

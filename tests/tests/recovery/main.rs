@@ -12,6 +12,7 @@
 mod account;
 mod by_tags;
 mod calls;
+mod copied_store;
 mod files;
 mod full_disk;
 mod knife;

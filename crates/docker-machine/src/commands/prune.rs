@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use go_template::tabwriter::{Layout, align};
-use libmachine::{PruneOptions, Pruned};
+use libmachine::{CONFIRM_ORIGIN, PruneOptions, Pruned, StoreOrigin};
 use machine_driver::FlagSpec;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -26,7 +26,7 @@ impl Command for Prune {
             name: "prune",
             arguments: "",
             summary: "List or remove cloud resources that no machine owns",
-            details: "Finds by this store's tags, wherever its machines are, what its machines do not own: instances, key pairs, spot requests and volumes of creates that were killed. Lists them; with --force it removes them. Never touches what does not carry the tags. With --all-stores it looks for what any store left, a manager's that is gone for one, and takes a driver's flags to say where.",
+            details: "Finds by this store's tags, wherever its machines are, what its machines do not own: instances, key pairs, spot requests and volumes of creates that were killed. Lists them; with --force it removes them. Never touches what does not carry the tags. With --all-stores it looks for what any store left, a manager's that is gone for one, and takes a driver's flags to say where. A store that was copied or moved since it was made removes nothing until --store-moved or --store-copied says which.",
         }
     }
 
@@ -50,6 +50,14 @@ impl Command for Prune {
                 "A driver whose flags name a place to look in, besides those of the machines",
             ))
             .short("d"),
+            Flag::new(FlagSpec::bool(
+                "store-moved",
+                "Confirm that the store was moved here: its id is its own, and prune goes on",
+            )),
+            Flag::new(FlagSpec::bool(
+                "store-copied",
+                "Confirm that the store is a copy: new machines get an id of its own",
+            )),
         ]
     }
 
@@ -72,6 +80,9 @@ impl Command for Prune {
             ))
         })?;
         let force = arguments.options.bool("force");
+        if let Some(origin) = origin(&arguments)? {
+            return confirm(cx, origin).await;
+        }
         let tags = arguments.options.list("tag");
         let tags: Option<Vec<_>> = tags.iter().map(|tag| tag.split_once('=')).collect();
         let tags = tags.ok_or_else(|| {
@@ -96,7 +107,12 @@ impl Command for Prune {
             })
             .await?;
         cx.world.console.write(Stream::Out, &table(&pruned));
-        if force {
+        if let Some(unconfirmed) = &pruned.unconfirmed {
+            cx.complain(&format!("Nothing would be removed: {unconfirmed}."));
+            cx.complain(&format!(
+                "What carries its id may be another manager's; {CONFIRM_ORIGIN}."
+            ));
+        } else if force {
             cx.print(&format!("Removed {}", pruned.removed));
         } else if !pruned.found.is_empty() {
             cx.print("Nothing was removed: say --force to remove them.");
@@ -110,6 +126,42 @@ impl Command for Prune {
             (false, false) => Err(Failure::new("not every place could be asked")),
         }
     }
+}
+
+/// Reads what the flags say of a store that was made elsewhere.
+fn origin(arguments: &Arguments) -> Result<Option<StoreOrigin>, Failure> {
+    let given = ["store-moved", "store-copied"].map(|flag| arguments.options.bool(flag));
+    let origin = match given {
+        [false, false] => return Ok(None),
+        [true, false] => StoreOrigin::Moved,
+        [false, true] => StoreOrigin::Copied,
+        [true, true] => {
+            return Err(Failure::usage(
+                "cannot combine --store-moved and --store-copied",
+                &arguments.usage,
+            ));
+        }
+    };
+    // A timer that said both each time would confirm every copy.
+    if arguments.options.bool("force") {
+        return Err(Failure::usage(
+            "cannot combine --force and --store-moved or --store-copied: confirm first",
+            &arguments.usage,
+        ));
+    }
+    Ok(Some(origin))
+}
+
+async fn confirm(cx: &Context, origin: StoreOrigin) -> Result<(), Failure> {
+    let recorded = cx.library.confirm_origin(origin).await?;
+    cx.print(match (recorded, origin) {
+        (false, _) => "Nothing to confirm: the store is where it was made.",
+        (true, StoreOrigin::Moved) => "The store was moved: what carries its id is its own.",
+        (true, StoreOrigin::Copied) => {
+            "The store is a copy: what carries the former id is left to the other store."
+        }
+    });
+    Ok(())
 }
 
 fn table(pruned: &Pruned) -> Vec<u8> {

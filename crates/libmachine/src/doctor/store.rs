@@ -4,7 +4,7 @@ use machine_driver::Check;
 use machine_store::{Oddity, StoreCondition};
 
 use super::failed;
-use crate::{Error, Library};
+use crate::{CONFIRM_ORIGIN, Error, Library};
 
 impl Library {
     pub(super) fn examine_store(&self) -> Vec<Check> {
@@ -32,6 +32,12 @@ impl Library {
             }
             Err(error) => failed("store", error, "put the file right, or remove it"),
         }];
+        // What is wrong with the file is told above.
+        let identity = self.store.identity().ok().flatten();
+        if let Some(unconfirmed) = identity.and_then(|identity| identity.unconfirmed) {
+            let found = format!("{unconfirmed}: prune removes nothing");
+            checks.push(Check::wrong("store id", found, CONFIRM_ORIGIN));
+        }
         match self.store.oddities() {
             Ok(odd) => checks.extend(odd.into_iter().map(of_oddity)),
             Err(error) => checks.push(failed("store", error, "let this user read the store")),
@@ -74,6 +80,7 @@ fn of_oddity(oddity: Oddity) -> Check {
             match (what.as_str(), pid) {
                 ("-bootstrap", Some(pid)) => format!("process {pid} works on the certificates"),
                 ("-bootstrap", None) => "somebody works on the certificates".to_owned(),
+                ("-store-id", _) => "somebody works on the store's id".to_owned(),
                 (name, Some(pid)) => format!("process {pid} works on {name}"),
                 (name, None) => format!("somebody works on {name}"),
             },

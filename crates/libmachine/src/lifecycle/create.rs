@@ -82,12 +82,12 @@ impl Library {
         if !is_left_alone(&*driver) {
             check_provisioning(&request).await?;
         }
-        base.store_id = self.store.ensure_id()?.as_str().to_owned();
+        let cx = self.context_about(&name);
+        base.store_id = self.store.ensure_id(&cx).await?.as_str().to_owned();
         let mut driver = kind
             .configure(&base, &request.options)
             .map_err(Error::Configuration)?;
 
-        let cx = self.context_about(&name);
         let checked = driver.preflight(&cx).await;
         // Some flags can be judged only by asking the cloud; they leave nothing behind either.
         if let Err(error) = checked {
@@ -156,8 +156,8 @@ impl Library {
         if self.store.exists(&name) {
             return Err(Error::AlreadyExists(request.name.clone()));
         }
-        // A store that is not there yet has no id, and gets none.
-        let id = self.store.id()?;
+        // A store that is not there yet, or was made elsewhere, has no id for a new machine, and gets none.
+        let id = self.store.identity()?.and_then(|identity| identity.current);
         let id = id.map_or_else(|| "new".to_owned(), |id| id.as_str().to_owned());
         let base = self.base(&name, &request.swarm, id);
         let mut driver = kind

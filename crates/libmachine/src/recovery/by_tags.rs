@@ -15,7 +15,7 @@ use machine_types::{MachineName, SwarmOptions};
 use crate::machine::Machine;
 use crate::recovery::prune::{Opened, Place, age, distinct};
 use crate::recovery::rollback::{describe, undo_in_time};
-use crate::{Error, Left, Library};
+use crate::{CONFIRM_ORIGIN, Error, Left, Library};
 use machine_types::one_line;
 
 /// How long EC2 may not show an instance whose key pair it shows (EC2 API Reference, "Eventual
@@ -140,11 +140,16 @@ impl Library {
         let name = sought.name;
         let but = (!sought.is_buried).then_some(name);
         let mut traces = Traces::default();
-        let Some(store_id) = self.store.id()? else {
+        let Some(identity) = self.store.identity()? else {
             let why = "the store has no id to look for".to_owned();
             traces.nothing.push(whatever_was_made_for(name, why));
             return Ok(traces);
         };
+        if let Some(unconfirmed) = identity.unconfirmed {
+            // A machine of that name may be the other store's by now.
+            let why = format!("{unconfirmed}: {CONFIRM_ORIGIN}");
+            traces.uncertain.push(whatever_was_made_for(name, why));
+        }
         let others = self.others(but).await?.opened.into_iter();
         let here = self.of_environment(name, sought.environment);
         let places = distinct(sought.own.into_iter().chain(others).chain(here));
@@ -156,7 +161,7 @@ impl Library {
         }
         let mut listed = Vec::new();
         for place in places {
-            let answer = self.ask(&place, &store_id, name).await;
+            let answer = self.ask(&place, &identity.own, name).await;
             listed.push((place, answer));
         }
         // Read after the clouds were asked: a create puts itself on record before it launches, so what has been
@@ -211,16 +216,20 @@ impl Library {
     async fn ask(
         &self,
         place: &Place,
-        store_id: &StoreId,
+        store_ids: &[StoreId],
         name: &MachineName,
     ) -> Result<Vec<LeftBehind>, Error> {
-        let owner = OwnedBy {
-            store: Some(store_id.as_str()),
-            tags: &[],
-            account: place.scope.account.as_deref(),
-        };
         let (kind, cx) = (self.kind(place.driver.name())?, self.context_about(name));
-        Ok(kind.left_behind(&*place.driver, owner, &cx).await?)
+        let mut all = Vec::new();
+        for store_id in store_ids {
+            let owner = OwnedBy {
+                store: Some(store_id.as_str()),
+                tags: &[],
+                account: place.scope.account.as_deref(),
+            };
+            all.extend(kind.left_behind(&*place.driver, owner, &cx).await?);
+        }
+        Ok(all)
     }
 
     /// Whether there is nothing but what is made before all else, and that only just now.

@@ -2,7 +2,8 @@
 //!
 //! Finds by our tags what no machine of the store owns, in every place where a machine or a
 //! tombstone of the store is. It touches nothing that does not carry the tags, and guesses nothing:
-//! a store without an id, or one that looks as if its disk were not mounted, is refused.
+//! a store without an id, one that looks as if its disk were not mounted, and one that was copied or moved are
+//! refused.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -41,6 +42,17 @@ pub struct Pruned {
     pub left: Vec<Left>,
     /// How many were removed.
     pub removed: usize,
+    /// Why nothing would be removed: the store was made elsewhere, and what is listed may be another store's.
+    pub unconfirmed: Option<String>,
+}
+
+/// What a person says of a store that was made elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreOrigin {
+    /// It was moved, and is at no other place any more.
+    Moved,
+    /// It is a copy; the store that it was copied from goes on.
+    Copied,
 }
 
 /// Something that no machine of the store owns.
@@ -75,7 +87,7 @@ impl Library {
     /// # Errors
     /// [`Error::Prune`] where it would have to guess; [`Error::Configuration`] for the flags of the place.
     pub async fn prune(&self, options: &PruneOptions) -> Result<Pruned, Error> {
-        let Some(store_id) = self.store.id()? else {
+        let Some(identity) = self.store.identity()? else {
             return Err(Error::Prune(format!(
                 "{} has no id, so nothing can carry its tags (is the disk mounted?)",
                 self.settings.store.display()
@@ -88,6 +100,19 @@ impl Library {
             ));
         }
         let mut pruned = Pruned::default();
+        let mut store_ids = identity.own;
+        if let Some(unconfirmed) = identity.unconfirmed {
+            if options.force {
+                return Err(Error::StoreMadeElsewhere(Box::new(unconfirmed)));
+            }
+            pruned.unconfirmed = Some(unconfirmed.to_string());
+            store_ids.extend(unconfirmed.ids);
+        } else if options.force && !identity.is_bound {
+            // From now on a copy is told from it. A store that cannot be written is pruned as it is.
+            if let Err(error) = self.store.ensure_id(&self.context()).await {
+                self.context().debug(one_line(error));
+            }
+        }
         // Looked at first: a store whose last tombstone is settled here was mounted.
         let is_bare = self.names()?.is_empty() && self.store.tombstones()?.is_empty();
         if options.force {
@@ -96,19 +121,29 @@ impl Library {
         let places = self.places(options, is_bare, &mut pruned.left).await?;
         let cx = self.context();
         let mut found = Vec::new();
+        let owners: Vec<Option<&str>> = match options.all_stores {
+            true => vec![None],
+            false => store_ids.iter().map(|id| Some(id.as_str())).collect(),
+        };
         for place in &places {
-            let owner = OwnedBy {
-                store: (!options.all_stores).then_some(store_id.as_str()),
-                tags: &options.tags,
-                account: place.scope.account.as_deref(),
-            };
-            let kind = self.kind(place.driver.name())?;
-            match kind.left_behind(&*place.driver, owner, &cx).await {
-                Ok(items) => found.extend(items.into_iter().map(|item| (place, item))),
-                Err(error) => pruned.left.push(Left {
-                    what: format!("whatever is in {}", place.scope.region),
-                    why: one_line(error),
-                }),
+            for store in &owners {
+                let owner = OwnedBy {
+                    store: *store,
+                    tags: &options.tags,
+                    account: place.scope.account.as_deref(),
+                };
+                let kind = self.kind(place.driver.name())?;
+                match kind.left_behind(&*place.driver, owner, &cx).await {
+                    Ok(items) => found.extend(items.into_iter().map(|item| (place, item))),
+                    Err(error) => {
+                        pruned.left.push(Left {
+                            what: format!("whatever is in {}", place.scope.region),
+                            why: one_line(error),
+                        });
+                        // The same answer for each id.
+                        break;
+                    }
+                }
             }
         }
         // Read after the clouds were asked: a create puts itself on record before it launches, so what
@@ -139,6 +174,19 @@ impl Library {
             }
         }
         Ok(pruned)
+    }
+
+    /// Records what a person says of a store that was made elsewhere. Returns whether there was anything to
+    /// record: a store that is where it was made stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where the record cannot be written.
+    pub async fn confirm_origin(&self, origin: StoreOrigin) -> Result<bool, Error> {
+        let cx = self.context();
+        Ok(match origin {
+            StoreOrigin::Moved => self.store.confirm_moved(&cx).await?,
+            StoreOrigin::Copied => self.store.confirm_copied(&cx).await?,
+        })
     }
 
     /// Returns where to ask: each place of a machine or a tombstone once, and the one that was named. Adds
