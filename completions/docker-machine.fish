@@ -289,6 +289,8 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l 
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l url -d 'URL of host when no driver is selected' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -s f -l force -d 'Remove what is found'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l all-stores -d 'Look for the resources of every store but for those of this store\'s machines; wants --tag'
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l store-moved -d 'Confirm that the store was moved here: its id is its own, and prune goes on'
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l store-copied -d 'Confirm that the store is a copy: new machines get an id of its own'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-insecure-transport -d 'Talk to the endpoint without TLS [$AWS_INSECURE_TRANSPORT]'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-volume-encrypted -d 'Encrypt the root volume'

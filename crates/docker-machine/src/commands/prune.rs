@@ -136,18 +136,12 @@ fn origin(arguments: &Arguments) -> Result<Option<StoreOrigin>, Failure> {
         [true, false] => StoreOrigin::Moved,
         [false, true] => StoreOrigin::Copied,
         [true, true] => {
-            return Err(Failure::usage(
-                "cannot combine --store-moved and --store-copied",
-                &arguments.usage,
-            ));
+            return Err(arguments.usage.failure("cannot combine --store-moved and --store-copied"));
         }
     };
     // A timer that said both each time would confirm every copy.
     if arguments.options.bool("force") {
-        return Err(Failure::usage(
-            "cannot combine --force and --store-moved or --store-copied: confirm first",
-            &arguments.usage,
-        ));
+        return Err(arguments.usage.failure("cannot combine --force and --store-moved or --store-copied: confirm first"));
     }
     Ok(Some(origin))
 }
