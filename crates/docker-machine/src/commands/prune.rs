@@ -136,12 +136,16 @@ fn origin(arguments: &Arguments) -> Result<Option<StoreOrigin>, Failure> {
         [true, false] => StoreOrigin::Moved,
         [false, true] => StoreOrigin::Copied,
         [true, true] => {
-            return Err(arguments.usage.failure("cannot combine --store-moved and --store-copied"));
+            return Err(arguments
+                .usage
+                .failure("cannot combine --store-moved and --store-copied"));
         }
     };
     // A timer that said both each time would confirm every copy.
     if arguments.options.bool("force") {
-        return Err(arguments.usage.failure("cannot combine --force and --store-moved or --store-copied: confirm first"));
+        return Err(arguments
+            .usage
+            .failure("cannot combine --force and --store-moved or --store-copied: confirm first"));
     }
     Ok(Some(origin))
 }

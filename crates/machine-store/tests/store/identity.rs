@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::slice::from_ref;
 
 use machine_store::{Medium, Store, StoreCondition, StoreId, StoreIdentity, Surroundings};
 
@@ -100,7 +101,7 @@ fn a_copy_makes_machines_under_an_id_of_its_own() {
         let found = identity(&copied);
         assert_eq!((found.current, found.own), (None, Vec::new()), "{how}");
         let unconfirmed = found.unconfirmed.unwrap();
-        assert_eq!(unconfirmed.ids, [id.clone()]);
+        assert_eq!(unconfirmed.ids, from_ref(&id));
         let told = unconfirmed.to_string();
         for place in [&there, &here] {
             assert!(told.contains(&*place.to_string_lossy()), "{told}");
@@ -115,7 +116,7 @@ fn a_copy_makes_machines_under_an_id_of_its_own() {
         assert_ne!(fresh, id);
         let found = identity(&copied);
         assert_eq!(found.own, [fresh]);
-        assert_eq!(found.unconfirmed.unwrap().ids, [id.clone()]);
+        assert_eq!(found.unconfirmed.unwrap().ids, from_ref(&id));
         // The original has not noticed anything.
         assert_eq!(identity(&original).own, [id]);
         assert!(identity(&original).unconfirmed.is_none());
@@ -182,7 +183,7 @@ fn a_store_that_is_renamed_linked_or_mounted_elsewhere_is_the_same() {
     fs::rename(&old, &new).unwrap();
     std::os::unix::fs::symlink(&new, &old).unwrap();
     for path in [&old, &new] {
-        assert_eq!(identity(&store(path)).own, [id.clone()]);
+        assert_eq!(identity(&store(path)).own, from_ref(&id));
         assert_eq!(ensure(&store(path)), id);
     }
 }
@@ -198,7 +199,7 @@ fn shared_storage_is_one_store_on_every_computer_and_its_copy_is_not() {
     let id = ensure(&on(&path, shared("one")));
     for computer in [shared("two"), shared("three")] {
         let store = on(&path, computer);
-        assert_eq!(identity(&store).own, [id.clone()]);
+        assert_eq!(identity(&store).own, from_ref(&id));
         assert_eq!(ensure(&store), id);
     }
     // The server's own way to it, and the other way round.
@@ -272,7 +273,7 @@ fn where_inode_numbers_are_made_up_computer_and_path_tell() {
     };
     let (path, aside) = (base.path().join("store"), base.path().join("aside"));
     let id = ensure(&on(&path, mounted("one")));
-    assert_eq!(identity(&on(&path, mounted("two"))).own, [id.clone()]);
+    assert_eq!(identity(&on(&path, mounted("two"))).own, from_ref(&id));
     // Mounted once more: the same files under the same path, and with other numbers.
     fs::rename(&path, &aside).unwrap();
     copy(&aside, &path, "-a");
