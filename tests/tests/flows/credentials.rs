@@ -278,6 +278,105 @@ async fn two_hundred_processes_survive_a_slow_and_throttled_metadata_service() {
     assert!(flow.lab.calls().iter().all(|call| call.access_key == FOUND));
 }
 
+/// Creates a machine beside such a metadata service, and asserts how soon it is said that there are no credentials.
+async fn fails_within(seconds: u64, endpoint: String, says: &[&str]) {
+    let mut flow = flow().await;
+    flow.home.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint);
+    let begun = Instant::now();
+    let ended = flow.create("m1", &[]).await;
+    let took = begun.elapsed();
+    let ended = ended.failed(1, &["no AWS credentials"]);
+    ended.failed(1, says);
+    // A loaded computer needs time for a create that does nothing, too.
+    assert!(
+        took < Duration::from_secs(seconds + 1),
+        "{took:?}: {says:?}"
+    );
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_does_not_change_ends_the_look_up_at_once() {
+    let page = || "<html>\n<body>please log in</body></html>".to_owned();
+    let with_lifetime = "X-aws-ec2-metadata-token-ttl-seconds: 21600";
+    for (answer, says) in [
+        ((401, TEXT, String::new()), "HTTP status 401"),
+        ((403, TEXT, String::new()), "HTTP status 403"),
+        ((404, TEXT, String::new()), "HTTP status 404"),
+        ((200, TEXT, page()), "is no instance metadata service"),
+        (
+            (200, with_lifetime, page()),
+            "is no instance metadata service",
+        ),
+        (
+            (200, with_lifetime, "login".to_owned()),
+            "is no instance metadata service",
+        ),
+    ] {
+        let service = Web::serve(move |_| std::future::ready(answer.clone())).await;
+        fails_within(1, service.url(), &[says]).await;
+        assert!(service.requests().len() <= 3, "{:?}", service.requests());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metadata_service_that_is_broken_or_silent_ends_it_within_seconds() {
+    let broken = Web::serve(|_| std::future::ready((502, TEXT, String::new()))).await;
+    let hanging = Web::serve(|_| std::future::pending()).await;
+    // Who has more connections waiting than it may have drops the next one's packets.
+    let full = tokio::net::TcpSocket::new_v4().unwrap();
+    full.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let full = full.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    let mut waiting = JoinSet::new();
+    for _ in 0..8 {
+        waiting.spawn(async move { tokio::net::TcpStream::connect(address).await });
+    }
+    tokio::join!(
+        fails_within(8, broken.url(), &["HTTP status 502"]),
+        fails_within(10, hanging.url(), &["accepts connections", "hop limit"]),
+        fails_within(6, format!("http://{address}"), &["cannot connect"]),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_session_tokens_do_not_arrive_imdsv1_answers() {
+    let mut flow = flow().await;
+    let service = Web::serve(|mut request: Request| async move {
+        if request.method == "PUT" {
+            std::future::pending::<()>().await;
+        }
+        request
+            .headers
+            .push("x-aws-ec2-metadata-token: none".to_owned());
+        metadata(&request)
+    })
+    .await;
+    flow.home
+        .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url());
+    lives_with_the_chain(&flow).await;
+    flow.home.set("AWS_EC2_METADATA_V1_DISABLED", "true");
+    flow.create("m2", &[]).await.failed(1, &["hop limit"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_profile_is_named() {
+    let mut flow = flow().await;
+    let directory = flow.home.path().join(".aws");
+    std::fs::create_dir(&directory).unwrap();
+    flow.home.set("AWS_PROFILE", "nope");
+    let ended = flow.create("m1", &[]).await;
+    ended.failed(1, &["cannot find the AWS profile \"nope\"", "AWS_PROFILE"]);
+    flow.home.unset("AWS_PROFILE");
+    let broken = format!("[default]\naws_access_key_id = {FOUND}\n{SECRET}\n");
+    flow.home.file(".aws/credentials", broken);
+    let path = directory.join("credentials").display().to_string();
+    let ended = flow.create("m1", &[]).await;
+    let ended = ended.failed(1, &[&path, "on line 3"]);
+    assert!(!ended.err.contains(SECRET), "{}", ended.err);
+    flow.assert_clean();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_metadata_service_it_is_said_soon_that_there_are_no_credentials() {
     let flow = flow().await;

@@ -258,7 +258,7 @@ impl Api {
         Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
     {
         // A metadata service that is slow must not use up the call's own time.
-        if let Err(error) = self.keys.load(cx.ambient.now()).await {
+        if let Err(error) = self.keys.load(cx).await {
             return Err(CallError::NoCredentials {
                 action,
                 region: self.region.clone(),

@@ -65,7 +65,7 @@ impl Api {
     pub(crate) fn new(saved: &Saved, store: &Path) -> Self {
         let environment = Environment::read();
         let http = SharedHttpClient::new(Http::new(environment.clone()));
-        let keys = Keys::of(saved, &region(saved), &http);
+        let keys = Keys::of(saved, &region(saved), &http, &environment);
         let rate_limiter = RateLimiter::new(
             store,
             &saved.access_key,
@@ -79,7 +79,7 @@ impl Api {
     pub(crate) fn of_the_environment(&self, saved: &Saved) -> Self {
         Self::with(
             saved,
-            Keys::chain(&self.region, &self.http),
+            Keys::chain(&self.region, &self.http, &self.environment),
             self.http.clone(),
             (*self.environment).clone(),
             self.rate_limiter.of_the_environment(),

@@ -1,45 +1,68 @@
-//! Whose keys a call is signed with: the machine's own, or what the SDK's provider chain finds.
+//! Whose keys a call is signed with: the machine's own, or what AWS's provider chain finds.
 //!
 //! The chain (environment, profiles, SSO, web identity, container, instance role) is built when its
 //! first credentials are asked for. What it finds is kept in this process and never written down, so
-//! every process asks for itself: the metadata service is asked with patience.
+//! every process asks for itself.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
-use aws_config::imds;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileFileLoadError};
 use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_sdk_ec2::config::{Region, SharedHttpClient};
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
-use aws_smithy_runtime_api::client::retries::classifiers::{
-    ClassifyRetry, RetryAction, SharedRetryClassifier,
-};
+use aws_types::os_shim_internal::{Env, Fs};
+use machine_ops::Cx;
+use machine_types::one_line;
 use tokio::sync::OnceCell;
 
-use crate::api::environment;
+use crate::api::environment::{self, Environment};
+use crate::api::metadata::{Metadata, MetadataError};
 use crate::config::saved::Saved;
 
 /// How long before their end credentials are replaced: a call that was sent with them is through by then.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// A link-local service drops packets of those who ask too often (EC2 User Guide, "Query throttling"):
-/// time enough for the two repetitions of a lost SYN.
-const METADATA_CONNECT: Duration = Duration::from_secs(4);
+/// How long a look-up that failed is not repeated: it may have cost seconds.
+const FAILED: Duration = Duration::from_secs(60);
 
-/// A service that two hundred processes ask at once answers late.
-const METADATA_READ: Duration = Duration::from_secs(15);
+/// Why the provider chain has no credentials.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SourcesError {
+    #[error("cannot use the AWS configuration files")]
+    Files(#[from] ProfileFileLoadError),
+    #[error(
+        "cannot find the AWS profile {0:?}, which AWS_PROFILE names, in the AWS configuration files"
+    )]
+    NoProfile(String),
+    #[error(
+        "invalid AWS_CONTAINER_CREDENTIALS_RELATIVE_URI {0:?}: expected a path that begins with /"
+    )]
+    ContainerPath(String),
+    #[error(
+        "cannot get AWS credentials from the environment, a profile, a web identity or a container"
+    )]
+    Source(#[source] CredentialsError),
+    #[error("neither environment, profile, web identity nor container has AWS credentials")]
+    None(#[source] MetadataError),
+}
 
-/// How long one question is asked again, and how often: the SDK doubles the pause up to 20 s.
-const METADATA_PATIENCE: Duration = Duration::from_secs(90);
-const METADATA_ATTEMPTS: u32 = 30;
-
-/// After so many attempts in a row without any answer there is no metadata service here.
-const SILENT_ATTEMPTS: u32 = 2;
+impl SourcesError {
+    /// Returns the way out, where there is one beside other credentials.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::None(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
 
 /// A source of credentials. Clones share what it has found.
 #[derive(Debug, Clone)]
@@ -48,14 +71,19 @@ pub(crate) struct Keys(Arc<Source>);
 #[derive(Debug)]
 enum Source {
     Given(Credentials),
-    Chain(Chain),
+    Chain(Box<Chain>),
 }
 
 impl Keys {
     /// Returns the machine's own, or the provider chain where it has none.
-    pub(crate) fn of(saved: &Saved, region: &str, http: &SharedHttpClient) -> Self {
+    pub(crate) fn of(
+        saved: &Saved,
+        region: &str,
+        http: &SharedHttpClient,
+        environment: &Environment,
+    ) -> Self {
         if saved.access_key.is_empty() {
-            return Self::chain(region, http);
+            return Self::chain(region, http, environment);
         }
         let token = &saved.session_token;
         Self(Arc::new(Source::Given(Credentials::new(
@@ -68,14 +96,15 @@ impl Keys {
     }
 
     /// Returns the provider chain.
-    pub(crate) fn chain(region: &str, http: &SharedHttpClient) -> Self {
-        Self(Arc::new(Source::Chain(Chain {
+    pub(crate) fn chain(region: &str, http: &SharedHttpClient, environment: &Environment) -> Self {
+        Self(Arc::new(Source::Chain(Box::new(Chain {
             region: Region::new(region.to_owned()),
             http: http.clone(),
+            environment: environment.clone(),
             made: OnceCell::new(),
             found: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
-        })))
+        }))))
     }
 
     /// Returns the access key ID, where it is known without asking anybody.
@@ -88,17 +117,28 @@ impl Keys {
     }
 
     /// Makes sure that there are credentials, before the time limit of a call begins to count.
-    pub(crate) async fn load(&self, now: SystemTime) -> Result<(), CredentialsError> {
+    pub(crate) async fn load(&self, cx: &Cx) -> Result<(), Arc<SourcesError>> {
         let Source::Chain(chain) = &*self.0 else {
             return Ok(());
         };
+        let now = cx.ambient.now();
         let lasts = |found: Credentials| found.expiry().is_none_or(|end| end > now + MARGIN);
         // Calls that are made at once ask once.
-        let _turn = chain.turn.lock().await;
-        if !chain.found().is_some_and(lasts) {
-            chain.ask().await?;
+        let mut turn = chain.turn.lock().await;
+        if chain.found().is_some_and(lasts) {
+            return Ok(());
         }
-        Ok(())
+        let since = |at: &Duration| cx.ambient.monotonic().saturating_sub(*at);
+        if let Some((at, failed)) = &*turn
+            && since(at) < FAILED
+        {
+            return Err(failed.clone());
+        }
+        chain.ask(cx).await.map_err(|error| {
+            let error = Arc::new(error);
+            *turn = Some((cx.ambient.monotonic(), error.clone()));
+            error
+        })
     }
 }
 
@@ -111,7 +151,10 @@ impl ProvideCredentials for Keys {
             Source::Given(given) => future::ProvideCredentials::ready(Ok(given.clone())),
             Source::Chain(chain) => match chain.found() {
                 Some(found) => future::ProvideCredentials::ready(Ok(found)),
-                None => future::ProvideCredentials::new(chain.ask()),
+                None => {
+                    let none = CredentialsError::not_loaded("the provider chain was not asked");
+                    future::ProvideCredentials::ready(Err(none))
+                }
             },
         }
     }
@@ -121,9 +164,18 @@ impl ProvideCredentials for Keys {
 struct Chain {
     region: Region,
     http: SharedHttpClient,
-    made: OnceCell<DefaultCredentialsChain>,
+    environment: Environment,
+    made: OnceCell<Sources>,
     found: Mutex<Option<Credentials>>,
-    turn: tokio::sync::Mutex<()>,
+    /// Held by who asks; what the last look-up failed for, and when.
+    turn: tokio::sync::Mutex<Option<(Duration, Arc<SourcesError>)>>,
+}
+
+/// Where credentials come from, in their order.
+#[derive(Debug)]
+struct Sources {
+    chain: CredentialsProviderChain,
+    metadata: Metadata,
 }
 
 impl Chain {
@@ -132,62 +184,65 @@ impl Chain {
         found.clone()
     }
 
-    async fn ask(&self) -> Result<Credentials, CredentialsError> {
-        if let Some(found) = environment::older_variables() {
-            *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
-            return Ok(found);
-        }
-        let chain = self.made.get_or_init(|| async {
-            let config = ProviderConfig::default().with_http_client(self.http.clone());
-            DefaultCredentialsChain::builder()
-                .region(self.region.clone())
-                .imds_client(metadata_service(&config))
-                .configure(config)
-                .build()
-                .await
-        });
-        let found = chain.await.provide_credentials().await?;
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.clone());
-        Ok(found)
-    }
-}
-
-fn metadata_service(config: &ProviderConfig) -> imds::Client {
-    imds::Client::builder()
-        .configure(config)
-        .connect_timeout(METADATA_CONNECT)
-        .read_timeout(METADATA_READ)
-        .operation_attempt_timeout(METADATA_CONNECT + METADATA_READ)
-        .operation_timeout(METADATA_PATIENCE)
-        .max_attempts(METADATA_ATTEMPTS)
-        .retry_classifier(SharedRetryClassifier::new(Patience::default()))
-        .build()
-}
-
-/// Asks a metadata service that has answered again and again, and gives up soon where none answers.
-#[derive(Debug, Default)]
-struct Patience {
-    silent: AtomicU32,
-}
-
-impl ClassifyRetry for Patience {
-    fn name(&self) -> &'static str {
-        "a metadata service that many ask"
-    }
-
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let Some(response) = context.response() else {
-            let silent = self.silent.fetch_add(1, Ordering::Relaxed) + 1;
-            return match silent < SILENT_ATTEMPTS {
-                true => RetryAction::transient_error(),
-                false => RetryAction::RetryForbidden,
-            };
+    async fn ask(&self, cx: &Cx) -> Result<(), SourcesError> {
+        let found = match environment::older_variables() {
+            Some(found) => found,
+            None => self.first(cx).await?,
         };
-        self.silent.store(0, Ordering::Relaxed);
-        match response.status().as_u16() {
-            // 401: the token has expired.
-            401 | 429 | 500.. => RetryAction::server_error(),
-            _ => RetryAction::NoActionIndicated,
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        Ok(())
+    }
+
+    /// Returns the credentials of the first source that has some.
+    async fn first(&self, cx: &Cx) -> Result<Credentials, SourcesError> {
+        let sources = self.made.get_or_try_init(|| self.sources(cx)).await?;
+        match sources.chain.provide_credentials().await {
+            Ok(found) => return Ok(found),
+            Err(none @ CredentialsError::CredentialsNotLoaded(_)) => cx.debug(one_line(none)),
+            Err(error) => return Err(SourcesError::Source(error)),
         }
+        sources
+            .metadata
+            .credentials()
+            .await
+            .map_err(SourcesError::None)
+    }
+
+    async fn sources(&self, cx: &Cx) -> Result<Sources, SourcesError> {
+        let environment = &self.environment;
+        let files = EnvConfigFiles::default();
+        let profiles = profile::load(&Fs::real(), &Env::real(), &files, None).await?;
+        // The SDK's chain goes on without a profile that is not there.
+        if let Some(name) = &environment.profile
+            && profiles.get_profile(name).is_none()
+        {
+            return Err(SourcesError::NoProfile(name.clone()));
+        }
+        // The SDK panics on one that is no path.
+        if let Some(path) = &environment.container_path
+            && !path.starts_with('/')
+        {
+            return Err(SourcesError::ContainerPath(path.clone()));
+        }
+        let metadata = Metadata::new(
+            cx,
+            environment,
+            profiles.get("ec2_metadata_service_endpoint"),
+        );
+        let config = ProviderConfig::default()
+            .with_http_client(self.http.clone())
+            .with_region(Some(self.region.clone()));
+        let profile = ProfileFileCredentialsProvider::builder()
+            .with_custom_provider("Ec2InstanceMetadata", metadata.clone())
+            .configure(&config)
+            .build();
+        let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(&config);
+        let container = EcsCredentialsProvider::builder().configure(&config);
+        let environment = EnvironmentVariableCredentialsProvider::new();
+        let chain = CredentialsProviderChain::first_try("Environment", environment)
+            .or_else("Profile", profile)
+            .or_else("WebIdentityToken", web_identity.build())
+            .or_else("EcsContainer", container.build());
+        Ok(Sources { chain, metadata })
     }
 }

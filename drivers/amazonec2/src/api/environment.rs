@@ -34,6 +34,17 @@ pub(crate) struct Environment {
     /// The services that hand out credentials, `HOST:PORT` or `HOST`, where they are not at the usual
     /// addresses of the link.
     pub credential_services: Vec<String>,
+    /// The endpoint of the instance metadata service, where it is not at the usual address.
+    pub metadata_endpoint: Option<String>,
+    /// Whether that service is asked at its IPv6 address.
+    pub metadata_ipv6: bool,
+    /// Whether it is not asked at all, or not without a session token.
+    pub metadata_disabled: bool,
+    pub metadata_v1_disabled: bool,
+    /// The profile that `AWS_PROFILE` names, where the environment has no keys, which come first.
+    pub profile: Option<String>,
+    /// The path of a container's credentials.
+    pub container_path: Option<String>,
     /// The endpoint of STS, where it is neither AWS's own nor beside EC2.
     pub sts_endpoint: Option<String>,
     /// Whether to use the endpoints with FIPS 140 cryptography.
@@ -57,8 +68,8 @@ pub(crate) fn older_variables() -> Option<Credentials> {
 
 impl Environment {
     /// Reads `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` (or in lower case; `ALL_PROXY` does not count, as for
-    /// Go's programs), `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `AWS_EC2_METADATA_SERVICE_ENDPOINT`,
-    /// `AWS_CONTAINER_CREDENTIALS_FULL_URI`, `AWS_ENDPOINT_URL_STS`, `AWS_USE_FIPS_ENDPOINT` and
+    /// Go's programs), `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `AWS_EC2_METADATA_SERVICE_ENDPOINT` and its likes,
+    /// `AWS_PROFILE`, `AWS_CONTAINER_CREDENTIALS_FULL_URI`, `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, `AWS_ENDPOINT_URL_STS`, `AWS_USE_FIPS_ENDPOINT` and
     /// `AWS_USE_DUALSTACK_ENDPOINT`.
     pub(crate) fn read() -> Self {
         let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -86,6 +97,13 @@ impl Environment {
             .into_iter()
             .filter_map(service)
             .collect(),
+            metadata_endpoint: text("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
+            metadata_ipv6: text("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")
+                .is_some_and(|mode| mode.eq_ignore_ascii_case("ipv6")),
+            metadata_disabled: yes("AWS_EC2_METADATA_DISABLED"),
+            metadata_v1_disabled: yes("AWS_EC2_METADATA_V1_DISABLED"),
+            profile: text("AWS_PROFILE").filter(|_| text("AWS_ACCESS_KEY_ID").is_none()),
+            container_path: text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
             sts_endpoint: text("AWS_ENDPOINT_URL_STS"),
             ca_bundle: text("AWS_CA_BUNDLE").or_else(|| text("SSL_CERT_FILE")),
             use_fips: yes("AWS_USE_FIPS_ENDPOINT"),

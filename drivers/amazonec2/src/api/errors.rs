@@ -1,9 +1,12 @@
 //! From EC2's errors to the driver's: what kind of trouble, and the way out.
 
+use std::sync::Arc;
+
 use machine_driver::{DriverError, DriverErrorKind};
 
 use crate::api::call::CallError;
 use crate::api::codes;
+use crate::api::credentials::SourcesError;
 
 impl From<CallError> for DriverError {
     fn from(error: CallError) -> Self {
@@ -42,11 +45,15 @@ fn kind_of(code: &str, status: u16) -> DriverErrorKind {
 
 fn hint(error: &CallError) -> Option<String> {
     match error {
-        CallError::NoCredentials { .. } => Some(
-            "give --amazonec2-access-key and --amazonec2-secret-key, or set up AWS credentials: \
-             environment variables, a profile (AWS_PROFILE), or an instance role"
-                .into(),
-        ),
+        CallError::NoCredentials { source, .. } => {
+            let general = "give --amazonec2-access-key and --amazonec2-secret-key, or set up AWS credentials: \
+                           environment variables, a profile (AWS_PROFILE), or an instance role";
+            let sources = source.downcast_ref::<Arc<SourcesError>>();
+            Some(match sources.and_then(|error| error.hint()) {
+                Some(hint) => format!("{hint}; or {general}"),
+                None => general.to_owned(),
+            })
+        }
         CallError::Refused {
             action,
             code,

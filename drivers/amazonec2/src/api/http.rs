@@ -60,6 +60,13 @@ impl HttpClient for Http {
         settings: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
+        self.connector(settings)
+    }
+}
+
+impl Http {
+    /// Returns the way out with these timeouts.
+    pub(crate) fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
         let key = (settings.connect_timeout(), settings.read_timeout());
         let mut connectors = self
             .connectors

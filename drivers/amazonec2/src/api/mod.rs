@@ -11,6 +11,7 @@ pub(crate) mod errors;
 pub(crate) mod fresh;
 pub(crate) mod http;
 pub(crate) mod lookup;
+pub(crate) mod metadata;
 pub(crate) mod rate_limit;
 pub(crate) mod retry;
 pub(crate) mod settle;
