@@ -12,8 +12,8 @@ use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
-use crate::api::fresh::CONSISTENCY_WINDOW;
 use crate::api::lookup::{instance, machine_state, reason, reason_code, state_name};
+use crate::api::retry::CONSISTENCY_WINDOW;
 use crate::config::saved::Saved;
 
 /// How long a launched or started instance may take to run and have its address.

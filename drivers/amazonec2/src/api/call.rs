@@ -21,7 +21,7 @@ use machine_ops::{
 use crate::api::client::Api;
 use crate::api::codes;
 use crate::api::environment::authority;
-use crate::api::fresh::is_not_yet_known;
+use crate::api::retry::is_not_yet_known;
 
 /// A call that did not do what it should.
 #[derive(Debug, thiserror::Error)]

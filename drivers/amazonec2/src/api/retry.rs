@@ -1,13 +1,146 @@
-//! What the SDK must not retry by itself.
+//! Repeats calls whose answer was lost or comes too early, and forbids the SDK's own retries where they would hide an
+//! answer.
+
+use std::error::Error as StdError;
+use std::fmt::Display;
+use std::future::Future;
+use std::time::Duration;
 
 use aws_sdk_ec2::config::Builder;
 use aws_sdk_ec2::config::retry::RetryConfig;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::operation::RequestId;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::retries::classifiers::{
     ClassifyRetry, RetryAction, RetryClassifierPriority,
 };
+use machine_ops::{Cancel, Cx, Look, WaitPolicy, wait_until_ready};
 
+use crate::api::call::{CallError, Probe};
+use crate::api::client::Api;
 use crate::api::codes;
+
+/// How long EC2 may not know an id that it just handed out, to be on the safe side (EC2 API Reference,
+/// "Eventual consistency", advises to back off for up to five minutes).
+pub(crate) const CONSISTENCY_WINDOW: Duration = Duration::from_secs(300);
+
+/// How long a call is repeated whose answer was lost.
+const LOST: Duration = Duration::from_secs(60);
+
+/// How long a call is repeated that does not know yet what this create has made.
+const NOT_YET_KNOWN: Duration = Duration::from_secs(30);
+
+/// Returns a context that is not cancelled: a call that was sent is waited for.
+pub(crate) fn steady(cx: &Cx) -> Cx {
+    cx.with_cancel(Cancel::new())
+}
+
+/// Repeats a call until its answer is certain, `cx` is cancelled or a minute is over; then returns `None`, or the last
+/// answer.
+pub(crate) async fn until_certain<T, E, F, Fut>(
+    cx: &Cx,
+    what: &str,
+    is_uncertain: impl Fn(&E) -> bool,
+    ask: F,
+) -> Option<Result<T, E>>
+where
+    E: Display,
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    let policy = WaitPolicy::backing_off(Duration::from_secs(1), Duration::from_secs(8), LOST);
+    repeat(cx, what, policy, is_uncertain, ask).await
+}
+
+/// Repeats a call while it says that a group or key pair of this create is unknown.
+///
+/// # Errors
+/// As [`until_accepted`].
+pub(crate) async fn until_known<O, E, F, Fut>(
+    api: &Api,
+    cx: &Cx,
+    action: &'static str,
+    send: F,
+) -> Result<O, CallError>
+where
+    O: RequestId + Send,
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    F: Fn(Probe) -> Fut + Sync,
+    Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send,
+{
+    until_accepted(api, cx, action, is_not_yet_known, send).await
+}
+
+/// Repeats a call while it fails for a reason that passes.
+///
+/// # Errors
+/// The first error that does not pass; where none comes within 30 s, the first error of all.
+pub(crate) async fn until_accepted<O, E, F, Fut>(
+    api: &Api,
+    cx: &Cx,
+    action: &'static str,
+    passes: impl Fn(&CallError) -> bool + Sync,
+    send: F,
+) -> Result<O, CallError>
+where
+    O: RequestId + Send,
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    F: Fn(Probe) -> Fut + Sync,
+    Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send,
+{
+    let first = api.call(cx, action, &send).await;
+    let Err(refused) = first else { return first };
+    if !passes(&refused) {
+        return Err(refused);
+    }
+    let policy = WaitPolicy::backing_off(
+        Duration::from_millis(500),
+        Duration::from_secs(4),
+        NOT_YET_KNOWN,
+    );
+    let what = format!("{action} to be accepted: {}", refused.code());
+    let again = || api.call(cx, action, &send);
+    let accepted = repeat(cx, &what, policy, passes, again).await;
+    accepted.unwrap_or(Err(refused))
+}
+
+/// Repeats a call while it fails for a reason that passes. A call that was sent is waited for even where `cx` is
+/// cancelled: to drop it would lose what it makes.
+async fn repeat<T, E, F, Fut>(
+    cx: &Cx,
+    what: &str,
+    policy: WaitPolicy,
+    passes: impl Fn(&E) -> bool,
+    ask: F,
+) -> Option<Result<T, E>>
+where
+    E: Display,
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    let (steady, passes) = (steady(cx), &passes);
+    let answered = wait_until_ready(&steady, what, policy, || {
+        let asked = ask();
+        async move {
+            Ok::<_, std::convert::Infallible>(match asked.await {
+                Err(error) if passes(&error) && cx.cancel.reason().is_none() => {
+                    Look::Pending(error.to_string())
+                }
+                answer => Look::Ready(answer),
+            })
+        }
+    });
+    answered.await.ok()
+}
+
+/// Tells whether a call failed for what this create itself has made or found a moment ago.
+pub(crate) fn is_not_yet_known(error: &CallError) -> bool {
+    matches!(
+        error.code(),
+        "InvalidGroup.NotFound" | "InvalidGroupId.NotFound" | "InvalidKeyPair.NotFound"
+    )
+}
 
 /// Makes an operation go out once only: of the SDK's own attempts the last answer alone is told, and a refusal
 /// of the second says nothing about what the first has launched. Whoever sends it repeats it himself.

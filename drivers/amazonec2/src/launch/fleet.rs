@@ -15,8 +15,7 @@ use serde_json::Value;
 
 use crate::api::call::CallError;
 use crate::api::client::{Api, FLEET_ATTEMPT, timeouts};
-use crate::api::retry::one_attempt;
-use crate::api::settle::{steady, until_certain};
+use crate::api::retry::{one_attempt, steady, until_certain};
 use crate::config::saved::Saved;
 use crate::launch::candidates::Candidate;
 use crate::launch::fleet_error::{FleetError, Refusal};

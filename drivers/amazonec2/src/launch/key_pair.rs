@@ -10,8 +10,7 @@ use serde_json::json;
 
 use crate::api::call::CallError;
 use crate::api::client::Api;
-use crate::api::retry::one_attempt;
-use crate::api::settle::{steady, until_certain};
+use crate::api::retry::{one_attempt, steady, until_certain};
 use crate::config::saved::Saved;
 use crate::launch::tags::{self, Tag, owner_key};
 

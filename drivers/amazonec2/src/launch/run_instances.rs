@@ -7,8 +7,7 @@ use machine_ops::{Cx, Intent, Made, Ownership, StepError, StepFailure, UndoOrder
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
-use crate::api::retry::one_attempt;
-use crate::api::settle::{steady, until_certain};
+use crate::api::retry::{one_attempt, steady, until_certain};
 use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place};
 use crate::launch::lost::{Found, Lost, living_first};
@@ -131,7 +130,7 @@ async fn send(
     saved: &Saved,
     request: &LaunchRequest,
 ) -> Result<RunInstancesOutput, CallError> {
-    crate::api::fresh::until_known(api, cx, "RunInstances", |probe| {
+    crate::api::retry::until_known(api, cx, "RunInstances", |probe| {
         request
             .fill(api.ec2.run_instances(), saved)
             .customize()

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::errors::denied_on;
-use crate::api::fresh;
+use crate::api::retry;
 use crate::config::saved::Saved;
 use crate::lifecycle::{instance_id, is_young};
 
@@ -400,7 +400,7 @@ async fn write(
         "ConcurrentTagAccess" => true,
         code => is_young && code == "InvalidInstanceID.NotFound",
     };
-    fresh::until(api, cx, "CreateTags", passes, |probe| {
+    retry::until_accepted(api, cx, "CreateTags", passes, |probe| {
         let call = api.ec2.create_tags().resources(id);
         call.set_tags(Some(sdk_tags(tags)))
             .customize()

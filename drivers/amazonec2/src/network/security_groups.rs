@@ -311,7 +311,7 @@ async fn authorize(
     group: &str,
     permissions: &[IpPermission],
 ) -> Result<(), CallError> {
-    crate::api::fresh::until_known(api, cx, "AuthorizeSecurityGroupIngress", |probe| {
+    crate::api::retry::until_known(api, cx, "AuthorizeSecurityGroupIngress", |probe| {
         api.ec2
             .authorize_security_group_ingress()
             .group_id(group)

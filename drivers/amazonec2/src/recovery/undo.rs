@@ -10,8 +10,8 @@ use machine_ops::{
 use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
-use crate::api::fresh::CONSISTENCY_WINDOW;
 use crate::api::lookup::state_name;
+use crate::api::retry::CONSISTENCY_WINDOW;
 use crate::config::saved::Saved;
 use crate::launch::lost::{LOOK_UP, Lost};
 use crate::launch::tags::{Tag, owner_key};
