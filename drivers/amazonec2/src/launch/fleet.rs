@@ -162,7 +162,7 @@ pub(crate) async fn run(
         detail: serde_json::to_value(request).unwrap_or_default(),
     };
     cx.step("launch instance by fleet", intent, async {
-        let launched = settle(api, cx, request).await?;
+        let launched = Box::pin(settle(api, cx, request)).await?;
         Ok(Made {
             id: Some(launched.instance.clone()),
             account: launched.account.clone(),

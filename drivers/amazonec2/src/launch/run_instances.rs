@@ -34,7 +34,7 @@ pub(crate) async fn run(
         detail: serde_json::to_value(request).unwrap_or_default(),
     };
     cx.step("launch instance", intent, async {
-        let (instance, account) = settle(api, cx, saved, request).await?;
+        let (instance, account) = Box::pin(settle(api, cx, saved, request)).await?;
         // At once, whatever is cancelled meanwhile: the Go binary reads nothing but config.json. A disk that
         // refuses says so when the outcome is recorded.
         let driver = serde_json::to_value(adopted(&instance)).unwrap_or_default();
