@@ -10,7 +10,7 @@ use crate::ec2::protocol::actions::{self, Action};
 use crate::ec2::protocol::calls::Call;
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::query::Params;
-use crate::ec2::protocol::server;
+use crate::ec2::protocol::{server, wire};
 use crate::ec2::resources::power;
 
 /// What goes back over the connection.
@@ -40,6 +40,7 @@ pub(crate) async fn carry_out(
     core: Arc<Core>,
     mut params: Params,
     authorization: String,
+    is_sdk: bool,
 ) -> Answer {
     let action = params.take("Action").unwrap_or_default();
     params.take("Version");
@@ -89,6 +90,9 @@ pub(crate) async fn carry_out(
             (error.status, Some(error.code), body)
         }
     };
+    if is_sdk {
+        wire::record(&action, &params, (status == 200).then_some(&*body));
+    }
     let lost = effects.iter().any(|e| matches!(e, Effect::LoseAnswer));
     finish(&core, seq, (!lost).then_some(status), code, acted);
     if lost {

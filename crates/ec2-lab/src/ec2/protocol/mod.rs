@@ -9,4 +9,5 @@ pub(crate) mod query;
 pub(crate) mod server;
 pub(crate) mod types;
 pub(crate) mod view;
+pub(crate) mod wire;
 pub(crate) mod xml;

@@ -21,6 +21,7 @@ use crate::ec2::lab::control;
 use crate::ec2::lab::core::Core;
 use crate::ec2::protocol::call::{self, Answer};
 use crate::ec2::protocol::query::Params;
+use crate::ec2::protocol::wire;
 
 /// EC2 takes far less; a bound all the same.
 const MAX_REQUEST: usize = 4 << 20;
@@ -65,13 +66,17 @@ async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<
         Method::GET => head.uri.query().unwrap_or_default().as_bytes().to_vec(),
         _ => body.to_vec(),
     };
-    let authorization = head
-        .headers
-        .get("authorization")
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or_default()
-        .to_owned();
-    let carried = tokio::spawn(call::carry_out(core, Params::parse(&form), authorization));
+    let header = |name| {
+        let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    let is_sdk = header("user-agent").starts_with(wire::SDK);
+    let carried = tokio::spawn(call::carry_out(
+        core,
+        Params::parse(&form),
+        header("authorization"),
+        is_sdk,
+    ));
     let xml = "text/xml;charset=UTF-8";
     match carried.await.map_err(|_| Dropped)? {
         Answer::Whole { status, body } => {

@@ -115,7 +115,7 @@ pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
     cx.region.groups.insert(id.clone(), group);
     cx.born(Kind::SecurityGroup, &id);
     cx.tag_new(&id, tags.clone());
-    let mut xml = Xml::done();
+    let mut xml = Xml::new();
     xml.leaf("groupId", &id);
     xml.leaf("securityGroupArn", cx.region.arn("security-group", &id));
     tag_set(&mut xml, &tags);
