@@ -34,6 +34,27 @@ async fn a_launch_that_nobody_answered_is_found_by_its_token_and_undone() {
 }
 
 #[tokio::test]
+async fn a_listing_that_does_not_end_makes_nothing_forgotten() {
+    let room = Room::new().await;
+    let mut machine = room.machine(&[("retries", "0")]);
+    let lost = Fault::on("RunInstances", Effect::LoseAnswer).always();
+    let lost = room.lab.inject(lost);
+    let endless =
+        "<DescribeInstancesResponse><nextToken>next</nextToken></DescribeInstancesResponse>";
+    let endless = Fault::on("DescribeInstances", Effect::Garble(endless.into())).always();
+    let endless = room.lab.inject(endless);
+    room.create(&mut machine).await.unwrap_err();
+    room.lab.remove_fault(lost);
+    room.lab.clock().advance(Duration::from_secs(600));
+    let report = room.undo(&*room.reloaded()).await;
+    assert_eq!(report.left.len(), 1, "{:?}", report.left);
+    assert_eq!(room.lab.live_instances().len(), 1);
+    room.lab.remove_fault(endless);
+    assert!(room.undo(&*room.reloaded()).await.is_clean());
+    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+}
+
+#[tokio::test]
 async fn an_instance_that_ec2_does_not_know_yet_is_not_forgotten() {
     let room = Room::new().await;
     room.lab.blind(Kind::Instance, Blindness::whole_window());

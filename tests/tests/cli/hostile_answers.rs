@@ -3,8 +3,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use ec2_lab::ec2::{Effect, Fault};
-use machine_tests::flows::Flow;
+use machine_tests::flows::{Ended, Flow};
+use machine_tests::web::Web;
+use machine_tests::{built, tell};
+use serde_json::Value;
+use tokio::process::Command;
 
 /// How much memory a run may have mapped: several times what it needs, and far less than the answers here.
 const MEMORY_KIB: u64 = 1024 * 1024;
@@ -67,4 +75,71 @@ async fn no_answer_to_a_termination_makes_a_machine_forgotten() {
         }
         flow.assert_clean();
     }
+}
+
+/// How much memory a listing may take that does not end.
+const LISTING_KIB: u64 = 64 * 1024;
+
+/// How long it may take.
+const LISTING: Duration = Duration::from_secs(60);
+
+/// An EC2 whose listing of instances does not end: each page has so many instances and so much text, and the token of
+/// a further one. `cycle` pages have tokens of their own, then they come again.
+async fn endless(instances: usize, text: usize, cycle: usize) -> Web {
+    let (page, text) = (Arc::new(AtomicUsize::new(0)), "x".repeat(text));
+    Web::serve(move |_| {
+        let page = page.fetch_add(1, Ordering::Relaxed) % cycle;
+        let item = format!("<item><instanceId>i-0{page:08x}</instanceId></item>");
+        let body = format!(
+            r#"<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>{text}</requestId>
+            <reservationSet><item><ownerId>123456789012</ownerId><instancesSet>{}</instancesSet></item></reservationSet>
+            <nextToken>page-{page}</nextToken></DescribeInstancesResponse>"#,
+            item.repeat(instances)
+        );
+        async move { (200, "Content-Type: text/xml", body) }
+    })
+    .await
+}
+
+/// Runs a command to its end; returns what it said, its exit status, and the most memory it had, in KiB.
+async fn measured(flow: &Flow, argv: &[&str]) -> (Ended, u64) {
+    let mut measure = Command::new(built("benches"));
+    measure.args(["measure", "1", "--"]);
+    measure.arg(flow.home.binary()).args(argv);
+    let ended = flow.home.end(measure, b"").await;
+    let sample: Value = serde_json::from_str(ended.out.lines().last().unwrap()).unwrap();
+    (ended, sample["peak_kib"].as_u64().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_does_not_end_is_an_error_within_bounds() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let file = flow.home.machine("m1").join("config.json");
+    let config = std::fs::read_to_string(&file).unwrap();
+    for (what, instances, text, cycle, said) in [
+        ("many instances", 1000, 0, usize::MAX, "items"),
+        ("empty pages", 0, 0, usize::MAX, "pages"),
+        ("large pages", 1, 1 << 20, usize::MAX, "MiB"),
+        ("pages that come again", 1, 0, 3, "the same page again"),
+    ] {
+        let ec2 = endless(instances, text, cycle).await;
+        std::fs::write(&file, config.replace(&flow.lab.endpoint(), &ec2.url())).unwrap();
+        let asked = flow.home.run(["status", "m1"]).await;
+        assert!(asked.took < LISTING, "{what}: {asked}");
+        asked.failed(1, &["does not come to an end", said]);
+        tell(&format!("{what}: {} pages", ec2.requests().len()));
+        for argv in [&["status", "m1"][..], &["ls"]] {
+            let (ended, peak) = measured(&flow, argv).await;
+            tell(&format!(
+                "{what}, {argv:?}: {} MiB in {:?}",
+                peak >> 10,
+                ended.took
+            ));
+            assert!(peak < LISTING_KIB, "{what}, {argv:?}: {peak} KiB");
+        }
+    }
+    std::fs::write(&file, config).unwrap();
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
@@ -54,6 +56,13 @@ pub(crate) enum CallError {
         action: &'static str,
         region: String,
         host: String,
+    },
+    /// A listing that exceeds its bounds.
+    #[error("{action} in region {region} does not come to an end: {why}")]
+    Endless {
+        action: &'static str,
+        region: String,
+        why: String,
     },
     /// There are no credentials to sign the call with.
     #[error("there are no AWS credentials for {action} in region {region}")]
@@ -107,7 +116,10 @@ impl CallError {
         match self {
             Self::Refused { code, status, .. } => codes::is_ambiguous(code, *status),
             Self::NoAnswer { .. } => true,
-            Self::NoCredentials { .. } | Self::Silent { .. } | Self::Cancelled { .. } => false,
+            Self::NoCredentials { .. }
+            | Self::Silent { .. }
+            | Self::Endless { .. }
+            | Self::Cancelled { .. } => false,
         }
     }
 
@@ -136,6 +148,8 @@ impl CallError {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Probe {
     attempts: Arc<AtomicU32>,
+    /// The size of the answers.
+    bytes: Arc<AtomicU64>,
     host: Arc<OnceLock<String>>,
 }
 
@@ -164,6 +178,17 @@ impl Intercept for Probe {
         let scheme = uri.split_once("://").map_or("https", |(scheme, _)| scheme);
         // Every attempt goes to the same host.
         let _ = self.host.set(format!("{scheme}://{}", authority(uri)));
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = context.response().body().bytes().unwrap_or_default();
+        self.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -273,6 +298,7 @@ impl Api {
             Ok(output) => output.request_id().map(str::to_owned),
             Err(error) => error.request_id().map(str::to_owned),
         };
+        self.count_received(probe.bytes.load(Ordering::Relaxed));
         let host = probe.host.get().cloned().unwrap_or_default();
         let result = answer.map_err(|error| self.explain(action, host, error, request_id.clone()));
         let mut fields = std::collections::BTreeMap::new();

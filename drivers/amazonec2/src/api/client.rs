@@ -1,6 +1,7 @@
 //! The EC2 client of one machine, built by hand from what is needed and at the first call.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(crate) struct Api {
     pub endpoint: String,
     /// Whose account this is, as soon as an answer has told it.
     account: Arc<OnceLock<String>>,
+    /// The size of all answers.
+    received: Arc<AtomicU64>,
     /// How long to wait for EC2's rate limit.
     pub throttle_patience: Duration,
     /// The token buckets that all processes of the store share.
@@ -123,6 +126,7 @@ impl Api {
             region,
             endpoint,
             account: Arc::default(),
+            received: Arc::default(),
             throttle_patience: if retries < 0 {
                 Duration::ZERO
             } else {
@@ -150,6 +154,15 @@ impl Api {
     pub(crate) fn account(&self) -> Option<String> {
         let learned = self.account.get().cloned();
         learned.or_else(|| account::remembered(&self.endpoint, &self.keys.access_key()?))
+    }
+
+    /// Returns how many bytes of answers this client and its clones have read.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_received(&self, bytes: u64) {
+        self.received.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Says where that is what this client makes, as the journal has it.

@@ -26,7 +26,7 @@ use crate::api::environment::{Environment, Proxy, authority};
 
 /// The largest answer that is read: the SDK holds a whole one in memory. A page of a thousand
 /// instances, the most that EC2 sends, is below 10 MB.
-const LARGEST_ANSWER: usize = 32 << 20;
+pub(crate) const LARGEST_ANSWER: usize = 32 << 20;
 
 /// The metadata services of EC2 and of containers: they are on the link, and behind no proxy.
 const ON_THE_LINK: [&str; 4] = [

@@ -1,15 +1,26 @@
 //! Finding instances: by id, client token, tag. By filters only, since one unknown id fails a whole list
 //! of ids, where a filter just finds less.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
 use machine_ops::Cx;
 use machine_types::MachineState;
 
 use crate::api::call::CallError;
-use crate::api::client::Api;
+use crate::api::client::{Api, THROTTLED};
+use crate::api::http::LARGEST_ANSWER;
 
 /// The most values of one filter (EC2 API Reference, DescribeInstances).
 pub(crate) const MOST_VALUES: usize = 200;
+
+/// The most that one listing may come to over all its pages: several times what a crowded account has under the tags
+/// of one store. EC2 puts up to 1000 items into a page (EC2 API Reference, DescribeInstances, MaxResults).
+const MOST_PAGES: usize = 100;
+const MOST_ITEMS: usize = 10_000;
+const MOST_BYTES: u64 = LARGEST_ANSWER as u64;
+const LONGEST: Duration = THROTTLED;
 
 /// Makes a filter.
 pub(crate) fn filter(name: impl Into<String>, values: impl IntoIterator<Item = String>) -> Filter {
@@ -27,7 +38,7 @@ pub(crate) async fn instances(
     filters: Vec<Filter>,
 ) -> Result<Vec<(Instance, Option<String>)>, CallError> {
     let mut found = Vec::new();
-    let mut page: Option<String> = None;
+    let mut pages = Pages::begin(api, cx, "DescribeInstances");
     loop {
         let answer = api
             .ask(cx, "DescribeInstances", |probe| {
@@ -35,13 +46,12 @@ pub(crate) async fn instances(
                     .ec2
                     .describe_instances()
                     .set_filters(Some(filters.clone()));
-                call.set_next_token(page.clone())
+                call.set_next_token(pages.token.clone())
                     .customize()
                     .interceptor(probe)
                     .send()
             })
             .await?;
-        let next = answer.next_token.filter(|token| !token.is_empty());
         for reservation in answer.reservations.unwrap_or_default() {
             // Only its owner sees a reservation.
             api.learn_account(reservation.owner_id());
@@ -53,11 +63,61 @@ pub(crate) async fn instances(
                     .map(|instance| (instance, owner.clone())),
             );
         }
-        // A server that hands out the same page again would keep us here.
-        if next.is_none() || next == page {
+        if !pages.turn(answer.next_token, found.len())? {
             return Ok(found);
         }
-        page = next;
+    }
+}
+
+/// The pages of one listing, within bounds. A listing that exceeds one is an error, and never a short listing: what
+/// is not in a listing counts as gone.
+pub(crate) struct Pages<'a> {
+    api: &'a Api,
+    cx: &'a Cx,
+    action: &'static str,
+    begun: Duration,
+    /// What the client had read before.
+    received: u64,
+    tokens: HashSet<String>,
+    /// The next page's token; `None` for the first page.
+    pub token: Option<String>,
+}
+
+impl<'a> Pages<'a> {
+    pub(crate) fn begin(api: &'a Api, cx: &'a Cx, action: &'static str) -> Self {
+        Self {
+            api,
+            cx,
+            action,
+            begun: cx.ambient.monotonic(),
+            received: api.received(),
+            tokens: HashSet::new(),
+            token: None,
+        }
+    }
+
+    /// Turns to the page with this token. False after the last one.
+    ///
+    /// # Errors
+    /// [`CallError::Endless`] where the listing has `items` and exceeds a bound, or comes back to an earlier page.
+    pub(crate) fn turn(&mut self, next: Option<String>, items: usize) -> Result<bool, CallError> {
+        let bytes = self.api.received().saturating_sub(self.received);
+        let took = self.cx.ambient.monotonic().saturating_sub(self.begun);
+        self.token = next.filter(|token| !token.is_empty());
+        let why = match &self.token {
+            _ if items > MOST_ITEMS => format!("more than {MOST_ITEMS} items"),
+            None => return Ok(false),
+            Some(token) if !self.tokens.insert(token.clone()) => "the same page again".to_owned(),
+            _ if self.tokens.len() >= MOST_PAGES => format!("more than {MOST_PAGES} pages"),
+            _ if bytes > MOST_BYTES => format!("more than {} MiB", MOST_BYTES >> 20),
+            _ if took > LONGEST => format!("more than {} s", LONGEST.as_secs()),
+            _ => return Ok(true),
+        };
+        Err(CallError::Endless {
+            action: self.action,
+            region: self.api.region.clone(),
+            why,
+        })
     }
 }
 
