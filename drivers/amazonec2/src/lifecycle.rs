@@ -1,6 +1,7 @@
 //! A launched machine: address, state, start, stop, kill, restart, and its end.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_ec2::types::Instance;
@@ -22,8 +23,17 @@ const RUNNING: Duration = Duration::from_secs(300);
 /// After so many looks at a running instance without an address it will not get one any more.
 const WITHOUT_ADDRESS: u32 = 3;
 
+/// After so many polls an instance that is still `stopped` has failed to start: an older state may be shown for a few
+/// seconds after StartInstances.
+const STILL_STOPPED: u32 = 4;
+
 /// How long a stop is waited for: the runner kills the command after 60 s.
 const STOPPED: Duration = Duration::from_secs(40);
+
+/// What the use of a KMS key for volumes needs (EC2 User Guide, "How Amazon EBS encryption works").
+pub(crate) const KMS_GRANTS: &str = "where its volumes are encrypted, the key must be enabled and its policy must allow kms:CreateGrant, \
+     kms:GenerateDataKeyWithoutPlaintext, kms:Decrypt, kms:ReEncrypt* and kms:DescribeKey; a spot instance needs a grant for \
+     the role AWSServiceRoleForEC2Spot besides";
 
 /// The machine is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +54,10 @@ pub(crate) enum LifecycleError {
         instance: String,
         what: &'static str,
     },
+    #[error(
+        "cannot use the address {address:?} of the instance {instance}: expected an IP address"
+    )]
+    BadAddress { instance: String, address: String },
     #[error("the spot instance {instance} cannot be stopped, only removed")]
     SpotStop {
         instance: String,
@@ -62,11 +76,29 @@ impl From<LifecycleError> for DriverError {
                 DriverErrorKind::Capacity
             }
             LifecycleError::Ended { .. } => DriverErrorKind::Ended,
-            LifecycleError::NoAddress { .. } => DriverErrorKind::Other,
+            LifecycleError::NoAddress { .. } | LifecycleError::BadAddress { .. } => {
+                DriverErrorKind::Other
+            }
             LifecycleError::SpotStop { .. } => DriverErrorKind::Unsupported,
         };
-        Self::new(kind, error)
+        let hint = hint(&error);
+        let error = Self::new(kind, error);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     }
+}
+
+/// Says what EC2 leaves out of the reason for an end.
+fn hint(error: &LifecycleError) -> Option<&'static str> {
+    let LifecycleError::Ended { code, .. } = error else {
+        return None;
+    };
+    // EC2 API Reference, StateReason; EC2 User Guide, "Instance terminates immediately": "You do not have permissions to
+    // access the KMS key for decryption".
+    let is_of_a_key = code == "Client.InternalError" || code.contains("InvalidKMSKey");
+    is_of_a_key.then_some(KMS_GRANTS)
 }
 
 /// Returns EC2's code for why an instance ended, where that is what an error is about.
@@ -93,8 +125,8 @@ pub(crate) fn instance_id(saved: &Saved) -> Result<&str, DriverError> {
     Ok(&saved.instance_id)
 }
 
-/// Returns the address to speak to, where the instance has it yet.
-fn address(saved: &Saved, instance: &Instance) -> Option<String> {
+/// Returns the address to connect to, where the instance has it yet.
+fn address(saved: &Saved, instance: &Instance) -> Result<Option<String>, DriverError> {
     let found = if saved.ipv6_address_only {
         let interfaces = instance.network_interfaces().iter();
         let first = interfaces
@@ -106,26 +138,38 @@ fn address(saved: &Saved, instance: &Instance) -> Option<String> {
     } else {
         instance.public_ip_address()
     };
-    found
-        .filter(|address| !address.is_empty())
-        .map(str::to_owned)
+    parse(instance, found)
 }
 
-/// Takes over what an instance tells about its addresses; true where the one to speak to is known.
-pub(crate) fn take_addresses(saved: &mut Saved, instance: &Instance) -> bool {
-    if let Some(private) = instance
-        .private_ip_address()
-        .filter(|address| !address.is_empty())
-    {
-        private.clone_into(&mut saved.private_ip_address);
-    }
-    match address(saved, instance) {
-        Some(address) => {
-            saved.base.ip_address = address;
-            true
+/// Parses what EC2 calls an address: it is stored, and becomes part of command lines and URLs.
+pub(crate) fn parse(
+    instance: &Instance,
+    address: Option<&str>,
+) -> Result<Option<String>, DriverError> {
+    let Some(address) = address.filter(|address| !address.is_empty()) else {
+        return Ok(None);
+    };
+    match address.parse::<IpAddr>() {
+        Ok(parsed) => Ok(Some(parsed.to_string())),
+        Err(_) => Err(LifecycleError::BadAddress {
+            instance: instance.instance_id().unwrap_or_default().to_owned(),
+            address: address.to_owned(),
         }
-        None => false,
+        .into()),
     }
+}
+
+/// Takes over what an instance tells about its addresses; true where the one to connect to is known.
+pub(crate) fn take_addresses(saved: &mut Saved, instance: &Instance) -> Result<bool, DriverError> {
+    if let Some(private) = parse(instance, instance.private_ip_address())? {
+        saved.private_ip_address = private;
+    }
+    let address = address(saved, instance)?;
+    let is_known = address.is_some();
+    if let Some(address) = address {
+        saved.base.ip_address = address;
+    }
+    Ok(is_known)
 }
 
 /// Tells when the launch of this machine began, where the journal knows it, and less than the
@@ -169,15 +213,17 @@ fn end_of(instance: &Instance) -> Option<DriverError> {
         state_name(instance),
         "terminated" | "shutting-down" | "stopped" | "stopping"
     )
-    .then(|| {
-        let error = LifecycleError::Ended {
-            instance: instance.instance_id().unwrap_or_default().to_owned(),
-            state: state_name(instance).to_owned(),
-            reason: reason(instance),
-            code: reason_code(instance).to_owned(),
-        };
-        error.into()
-    })
+    .then(|| ended_as(instance))
+}
+
+fn ended_as(instance: &Instance) -> DriverError {
+    let error = LifecycleError::Ended {
+        instance: instance.instance_id().unwrap_or_default().to_owned(),
+        state: state_name(instance).to_owned(),
+        reason: reason(instance),
+        code: reason_code(instance).to_owned(),
+    };
+    error.into()
 }
 
 /// Waits until the instance has the address that the machine is spoken to at.
@@ -208,7 +254,7 @@ pub(crate) async fn await_address(
             if let Some(ended) = end_of(&instance) {
                 return Err(ended);
             }
-            if address(snapshot, &instance).is_some() {
+            if address(snapshot, &instance)?.is_some() {
                 return Ok(Look::Ready(instance));
             }
             let state = state_name(&instance).to_owned();
@@ -220,7 +266,7 @@ pub(crate) async fn await_address(
     });
     let found = found.await?;
     account::put_on_record(api, cx, instance_id(saved)?)?;
-    take_addresses(saved, &found);
+    take_addresses(saved, &found)?;
     if saved.use_fleet {
         crate::launch::fleet_launch::take_facts(saved, &found);
     }
@@ -279,8 +325,12 @@ pub(crate) fn state_without_instance(cx: &Cx) -> MachineState {
 }
 
 /// Starts the machine, and waits until it runs. Its addresses may be others then.
+///
+/// # Errors
+/// [`LifecycleError::Ended`] with the reason of a start that leads back to `stopped`.
 pub(crate) async fn start(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), DriverError> {
     let id = instance_id(saved)?.to_owned();
+    let snapshot = &*saved;
     let policy = WaitPolicy::backing_off(Duration::from_secs(2), Duration::from_secs(10), RUNNING);
     wait_until_ready(cx, "the instance to be startable", policy, || async {
         let answer = api
@@ -295,41 +345,40 @@ pub(crate) async fn start(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), D
             .await;
         match answer {
             Ok(_) => Ok(Look::Ready(())),
-            // Still on its way down.
-            Err(error) if error.code() == "IncorrectInstanceState" && says(&error, "stopping") => {
-                Ok(Look::Pending("stopping".into()))
+            // "…is not in a state from which it can be started": the state itself is not named.
+            Err(error) if error.code() == "IncorrectInstanceState" => {
+                match look(api, cx, snapshot).await?.as_ref().map(state_name) {
+                    Some(state @ ("stopping" | "stopped")) => Ok(Look::Pending(state.to_owned())),
+                    _ => Err(DriverError::from(error)),
+                }
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     })
     .await?;
-    let snapshot = saved.clone();
+    let (was_pending, polls) = (&AtomicBool::new(false), &AtomicU32::new(0));
     let running = wait_until_ready(cx, "the instance to run", policy, || async {
-        let Some(instance) = look(api, cx, &snapshot).await? else {
+        let polled = polls.fetch_add(1, Ordering::Relaxed);
+        let Some(instance) = look(api, cx, snapshot).await? else {
             return Ok(Look::Pending("not known to EC2 yet".into()));
         };
+        let has_begun = was_pending.load(Ordering::Relaxed) || polled >= STILL_STOPPED;
         match state_name(&instance) {
             "running" => Ok(Look::Ready(instance)),
-            "terminated" | "shutting-down" => Err(end_of(&instance).unwrap_or_else(|| {
-                LifecycleError::Gone {
-                    instance: id.clone(),
-                    region: api.region.clone(),
-                }
-                .into()
-            })),
-            state => Ok(Look::Pending(state.to_owned())),
+            "terminated" | "shutting-down" => Err(ended_as(&instance)),
+            "stopped" if has_begun => Err(ended_as(&instance)),
+            state => {
+                was_pending.fetch_or(state == "pending", Ordering::Relaxed);
+                Ok(Look::Pending(state.to_owned()))
+            }
         }
     });
     let running = running.await?;
-    if !take_addresses(saved, &running) {
-        // The old address is somebody else's by now.
+    if !take_addresses(saved, &running)? {
+        // The old address is another machine's by now.
         saved.base.ip_address.clear();
     }
     Ok(())
-}
-
-fn says(error: &CallError, word: &str) -> bool {
-    matches!(error, CallError::Refused { message, .. } if message.contains(word))
 }
 
 /// Stops the machine, by pulling the plug where `force` says so, and waits for it.

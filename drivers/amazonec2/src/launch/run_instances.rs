@@ -163,7 +163,9 @@ pub(crate) fn adopt(
     saved.instance_type.clone_from(&candidate.instance_type);
     saved.request_spot_instance = candidate.spot;
     saved.instance_id = instance.instance_id().unwrap_or_default().to_owned();
-    saved.private_ip_address = instance.private_ip_address().unwrap_or_default().to_owned();
+    // One that cannot be used is an error once the instance is described: its launch is not undone by it.
+    let private = crate::lifecycle::parse(instance, instance.private_ip_address());
+    saved.private_ip_address = private.ok().flatten().unwrap_or_default();
     if crate::lifecycle::speaks_private(saved) {
         saved.base.ip_address.clone_from(&saved.private_ip_address);
     }

@@ -23,6 +23,7 @@ use crate::ec2::lab::hosting;
 use crate::ec2::lab::state::World;
 use crate::ec2::protocol::calls::Call;
 use crate::ec2::resources::images::Image;
+use crate::ec2::resources::instances::StateReason;
 use crate::ec2::resources::life::{self, HostOrder};
 use crate::ec2::resources::vpc;
 
@@ -286,6 +287,19 @@ impl Lab {
         let shut = hosting::shut_down_from_inside(&self.core, instance);
         self.core.notify();
         shut
+    }
+
+    /// Makes the next start of an instance lead from `pending` back to `stopped`, with this state reason, as the start of
+    /// one does whose volume's KMS key cannot be used (EC2 API Reference, StateReason: `Client.InternalError`). False
+    /// where there is no such instance.
+    pub fn fail_next_start(&self, instance: &str, code: &str, message: &str) -> bool {
+        let mut inner = self.core.lock();
+        let mut regions = inner.world.regions.values_mut();
+        let found = regions.find_map(|region| region.instances.get_mut(instance));
+        let reason = StateReason::new(code, message);
+        found
+            .map(|instance| instance.fails_to_start = Some(reason))
+            .is_some()
     }
 
     /// Takes a spot instance back, as EC2 does when the price rises. False where no such

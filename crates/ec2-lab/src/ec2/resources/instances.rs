@@ -167,6 +167,8 @@ pub struct Instance {
     pub(crate) host_on: bool,
     /// With which code it will fail while it is pending.
     pub(crate) fate: Option<StateReason>,
+    /// Why its next start will lead back to `stopped`.
+    pub(crate) fails_to_start: Option<StateReason>,
 }
 
 /// Checks that this call knows all of these instances.

@@ -313,6 +313,7 @@ fn make(
         user: launch.image.user.clone(),
         due: Some(cx.now + config.durations.pending),
         host_on: false,
+        fails_to_start: None,
         fate: fate.map(|code| failure(code, &launch.instance_type)),
     };
     cx.born(Kind::Instance, &id);

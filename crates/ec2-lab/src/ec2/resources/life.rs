@@ -84,6 +84,13 @@ fn advance(region: &mut Region, shared: &mut Shared, id: &str, now: SystemTime) 
     };
     let due = instance.due.take().unwrap_or(now);
     match instance.state {
+        InstanceState::Pending if instance.fails_to_start.is_some() => {
+            instance.state = InstanceState::Stopped;
+            instance.reason = instance.fails_to_start.take();
+            if let Some(address) = instance.public_ip.take() {
+                shared.addresses.release(address);
+            }
+        }
         InstanceState::Pending => match instance.fate.take() {
             Some(reason) => end(region, shared, id, due, reason),
             None => {
