@@ -78,6 +78,51 @@ async fn a_rule_that_covers_the_port_is_enough_whomever_it_lets_in() {
 }
 
 #[tokio::test]
+async fn the_default_group_lets_in_its_members_alone_and_is_opened() {
+    let room = Room::new().await;
+    room.created(&[
+        ("security-group", "default"),
+        ("security-group-cidr", "10.0.0.0/8"),
+    ])
+    .await;
+    assert_eq!(
+        opened(&room, "default")[1..],
+        ["tcp 22 10.0.0.0/8", "tcp 2376 10.0.0.0/8"]
+    );
+}
+
+#[tokio::test]
+async fn a_group_of_another_vpc_is_not_touched() {
+    let room = Room::new().await;
+    let block = ec2_lab::ec2::Cidr::parse("10.77.0.0/16").unwrap();
+    let other = room.lab.add_vpc(ACCOUNT, REGION, block);
+    let database = room
+        .lab
+        .add_security_group(ACCOUNT, REGION, &other, "prod-db", []);
+    for more in [
+        ("vpc-id", room.vpc.as_str()),
+        ("subnet-id", &room.subnets[&'a']),
+    ] {
+        let mut machine = room.machine(&[("security-group", &database), more]);
+        let error = room.create(&mut machine).await.unwrap_err();
+        let text = format!("the security group {database} is of {other}");
+        assert!(error.to_string().contains(&text), "{error}");
+        assert_eq!(error.kind, machine_driver::DriverErrorKind::Configuration);
+    }
+    for action in [
+        "AuthorizeSecurityGroupIngress",
+        "ImportKeyPair",
+        "RunInstances",
+    ] {
+        assert_eq!(room.lab.count(action), 0, "{action}");
+    }
+    let machine = room.machine(&[("security-group", &database)]);
+    let checks = machine.examine_plan(&room.cx).await;
+    let told = format!("{checks:?}");
+    assert!(told.contains(&format!("is of {other}")), "{told}");
+}
+
+#[tokio::test]
 async fn only_what_no_rule_covers_is_opened() {
     let room = Room::new().await;
     let rules = vec![

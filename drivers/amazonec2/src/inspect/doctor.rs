@@ -231,7 +231,8 @@ fn of_groups(saved: &Saved, found: &[SecurityGroup]) -> Vec<Check> {
                 .into_iter()
                 .filter(|(port, protocol)| {
                     let mut rules = group.ip_permissions().iter();
-                    !rules.any(|rule| security_groups::covers(rule, *port, protocol))
+                    let id = group.group_id().unwrap_or_default();
+                    !rules.any(|rule| security_groups::covers(id, rule, *port, protocol))
                 })
                 .map(|(port, protocol)| format!("{port}/{protocol}"))
                 .collect();

@@ -139,7 +139,7 @@ impl Rehearsal<'_> {
             return Ok((line, None));
         };
         let rules = known.map_or(&[][..], |group| group.ip_permissions());
-        let closed = security_groups::closed(saved, self.wishes, rules);
+        let closed = security_groups::closed(saved, self.wishes, &id, rules);
         if closed.is_empty() || saved.security_group_read_only {
             return Ok((format!("use the security group {name} as it is"), Some(id)));
         }

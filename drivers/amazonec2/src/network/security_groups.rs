@@ -29,6 +29,15 @@ struct NoSuchGroup {
     region: String,
 }
 
+/// A group that cannot be the machine's, and must not be opened for it.
+#[derive(Debug, thiserror::Error)]
+#[error("the security group {group} is of {own}, and the machine's VPC is {vpc}")]
+struct OfAnotherVpc {
+    group: String,
+    own: String,
+    vpc: String,
+}
+
 /// Finds the groups that the flags name, in one call for names and one for ids.
 ///
 /// Without a VPC there is nothing to look in for names.
@@ -72,6 +81,18 @@ pub(crate) async fn find(
         let error = NoSuchGroup {
             group: group.clone(),
             region: api.region.clone(),
+        };
+        return Err(DriverError::new(DriverErrorKind::Configuration, error));
+    }
+    let of_another = by_id
+        .iter()
+        .filter_map(|group| Some((group.group_id()?, group.vpc_id()?)))
+        .find(|(_, own)| !vpc.is_empty() && *own != vpc);
+    if let Some((group, own)) = of_another {
+        let error = OfAnotherVpc {
+            group: group.to_owned(),
+            own: own.to_owned(),
+            vpc: vpc.to_owned(),
         };
         return Err(DriverError::new(DriverErrorKind::Configuration, error));
     }
@@ -233,12 +254,21 @@ fn borrowed(api: &Api, kind: &str, key: &str) -> Intent {
     }
 }
 
-/// Returns the rules that are missing.
-pub(crate) fn closed(saved: &Saved, wishes: &Wishes, rules: &[IpPermission]) -> Vec<IpPermission> {
+/// Returns the rules that a group has not.
+pub(crate) fn closed(
+    saved: &Saved,
+    wishes: &Wishes,
+    group: &str,
+    rules: &[IpPermission],
+) -> Vec<IpPermission> {
     let networks = networks(saved, wishes);
     ports(saved)
         .into_iter()
-        .filter(|(port, protocol)| !rules.iter().any(|rule| covers(rule, *port, protocol)))
+        .filter(|(port, protocol)| {
+            !rules
+                .iter()
+                .any(|rule| covers(group, rule, *port, protocol))
+        })
         .map(|(port, protocol)| permission(port, protocol, &networks))
         .collect()
 }
@@ -252,7 +282,7 @@ async fn open(
     group: &str,
     rules: &[IpPermission],
 ) -> Result<(), DriverError> {
-    let closed = closed(saved, wishes, rules);
+    let closed = closed(saved, wishes, group, rules);
     if closed.is_empty() {
         return Ok(());
     }
@@ -351,8 +381,16 @@ pub(crate) fn ports(saved: &Saved) -> Vec<(i32, &str)> {
     ports
 }
 
-/// Tells whether a rule opens a port, to whomever.
-pub(crate) fn covers(rule: &IpPermission, port: i32, protocol: &str) -> bool {
+/// Tells whether a group's rule opens a port, to whomever but the group itself: the manager is not in it.
+pub(crate) fn covers(group: &str, rule: &IpPermission, port: i32, protocol: &str) -> bool {
+    let groups = rule.user_id_group_pairs();
+    let from_itself_alone = rule.ip_ranges().is_empty()
+        && rule.ipv6_ranges().is_empty()
+        && rule.prefix_list_ids().is_empty()
+        && groups.iter().all(|pair| pair.group_id() == Some(group));
+    if from_itself_alone {
+        return false;
+    }
     match rule.ip_protocol() {
         Some("-1") => true,
         Some(own) if own == protocol => {
@@ -396,6 +434,8 @@ pub(crate) fn is_id(group: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ec2::types::UserIdGroupPair;
+
     use super::*;
 
     fn rule(protocol: &str, from: i32, to: i32) -> IpPermission {
@@ -403,19 +443,30 @@ mod tests {
             .ip_protocol(protocol)
             .from_port(from)
             .to_port(to)
+            .ip_ranges(IpRange::builder().cidr_ip("10.0.0.0/8").build())
             .build()
     }
 
     #[test]
     fn a_rule_that_covers_the_port_is_enough() {
-        assert!(covers(&rule("tcp", 0, 65_535), 22, "tcp"));
-        assert!(covers(
-            &IpPermission::builder().ip_protocol("-1").build(),
-            22,
-            "tcp"
-        ));
-        assert!(!covers(&rule("udp", 0, 65_535), 22, "tcp"));
-        assert!(!covers(&rule("tcp", 23, 65_535), 22, "tcp"));
+        let covers = |rule| covers("sg-1", &rule, 22, "tcp");
+        assert!(covers(rule("tcp", 0, 65_535)));
+        assert!(covers(rule("-1", -1, -1)));
+        assert!(!covers(rule("udp", 0, 65_535)));
+        assert!(!covers(rule("tcp", 23, 65_535)));
+    }
+
+    #[test]
+    fn a_rule_that_lets_in_the_group_itself_alone_opens_nothing() {
+        let from = |groups: &[&str]| {
+            let pairs = groups
+                .iter()
+                .map(|group| UserIdGroupPair::builder().group_id(*group).build());
+            let rule = IpPermission::builder().ip_protocol("-1");
+            rule.set_user_id_group_pairs(Some(pairs.collect())).build()
+        };
+        assert!(!covers("sg-1", &from(&["sg-1"]), 22, "tcp"));
+        assert!(covers("sg-1", &from(&["sg-1", "sg-2"]), 22, "tcp"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::ec2::protocol::filters::{Filters, IdKind, page};
 use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::xml::Xml;
 use crate::ec2::resources::groups::SecurityGroup;
+use crate::ec2::resources::rules::{Rule, Source};
 
 pub(crate) const VPC: IdKind = IdKind {
     prefix: "vpc-",
@@ -82,12 +83,19 @@ pub(crate) fn add_vpc(
         default,
     };
     region.vpcs.insert(id.clone(), vpc);
+    let group = shared.ids.id("sg-");
     let group = SecurityGroup {
-        id: shared.ids.id("sg-"),
         name: "default".to_owned(),
         description: "default VPC security group".to_owned(),
         vpc: id.clone(),
-        ingress: Vec::new(),
+        // Amazon VPC User Guide, "Default security groups for your VPCs": all traffic from itself.
+        ingress: vec![Rule {
+            protocol: "-1".to_owned(),
+            from: -1,
+            to: -1,
+            source: Source::Group(group.clone()),
+        }],
+        id: group,
     };
     region.groups.insert(group.id.clone(), group);
     id
