@@ -369,6 +369,12 @@ def spot(image):
     refused(
         "SpotMaxPriceTooLow", 400, ec2.run_instances, **dict(request, InstanceMarketOptions=cheap)
     )
+    # The request of such a launch stays open.
+    still = [{"Name": "state", "Values": ["open"]}]
+    still = ec2.describe_spot_instance_requests(Filters=still)["SpotInstanceRequests"]
+    ec2.cancel_spot_instance_requests(
+        SpotInstanceRequestIds=[one["SpotInstanceRequestId"] for one in still]
+    )
     made = ec2.run_instances(**request)["Instances"][0]
     assert made["InstanceLifecycle"] == "spot"
     wish = made["SpotInstanceRequestId"]
