@@ -268,7 +268,7 @@ pub(crate) async fn await_address(
     account::put_on_record(api, cx, instance_id(saved)?)?;
     take_addresses(saved, &found)?;
     if saved.use_fleet {
-        crate::launch::fleet_launch::take_facts(saved, &found);
+        crate::launch::fleet::take_facts(saved, &found);
     }
     Ok(())
 }

@@ -20,9 +20,7 @@ use crate::inspect::dry_run::Rehearsal;
 use crate::inspect::preflight::{self, Findings};
 use crate::inspect::{console, doctor};
 use crate::launch::attempts::Attempts;
-use crate::launch::fleet_attempts::FleetAttempts;
 use crate::launch::tags::{self, owner_key};
-use crate::launch::tries::Tries;
 use crate::launch::{key_pair, run_instances};
 use crate::lifecycle;
 use crate::network::security_groups;
@@ -37,7 +35,7 @@ pub(crate) struct Machine {
     pub(crate) wishes: Wishes,
     findings: Findings,
     /// Of the create that is under way.
-    tries: Option<Tries>,
+    attempts: Option<Attempts>,
     api: OnceLock<Api>,
     /// The same with the environment's credentials, once AWS has refused the saved ones.
     renewed: OnceLock<Api>,
@@ -56,7 +54,7 @@ impl Machine {
             saved,
             wishes,
             findings: Findings::default(),
-            tries: None,
+            attempts: None,
             api: OnceLock::new(),
             renewed: OnceLock::new(),
         }
@@ -108,10 +106,19 @@ impl Machine {
         self.renewing(cx, owner.account, ask).await
     }
 
-    async fn launch(&mut self, api: &Api, cx: &Cx, mut tries: Tries) -> Result<(), DriverError> {
-        let wishes = &self.wishes;
-        tries.launch(api, cx, &mut self.saved, wishes).await?;
-        self.tries = Some(tries);
+    /// Launches the machine; after an attempt that came to nothing, with those that are left.
+    async fn launch(
+        &mut self,
+        api: &Api,
+        cx: &Cx,
+        left: Option<Attempts>,
+    ) -> Result<(), DriverError> {
+        let (wishes, places) = (&self.wishes, &self.findings.places);
+        let store = (self.base.store.as_path(), self.base.store_id.as_str());
+        let all = || Attempts::new(api, cx, &self.saved, wishes, places, store);
+        let mut attempts = left.unwrap_or_else(all);
+        attempts.launch(api, cx, &mut self.saved, wishes).await?;
+        self.attempts = Some(attempts);
         self.keep(cx)
     }
 
@@ -183,11 +190,8 @@ impl Driver for Machine {
             "({}) Launching instance...",
             self.saved.base.machine_name
         ));
-        let store = (self.base.store.as_path(), self.base.store_id.as_str());
         if self.saved.use_fleet {
-            let (places, wishes) = (&self.findings.places, &self.wishes);
-            let tries = FleetAttempts::new(&api, cx, &self.saved, wishes, places, store);
-            return Box::pin(self.launch(&api, cx, Tries::Fleets(tries))).await;
+            return Box::pin(self.launch(&api, cx, None)).await;
         }
         // First, since it tells whether the name is free: groups stay when a create fails.
         if !self.saved.existing_key {
@@ -208,9 +212,7 @@ impl Driver for Machine {
         .await?;
         self.saved.security_group_ids = Some(group_ids);
         self.keep(cx)?;
-        let places = &self.findings.places;
-        let tries = Attempts::new(&api, cx, &self.saved, &self.wishes, places, store);
-        self.launch(&api, cx, Tries::OneByOne(tries)).await?;
+        Box::pin(self.launch(&api, cx, None)).await?;
         cx.debug(format!(
             "launched {} with the private address {}",
             self.saved.instance_id, self.saved.private_ip_address
@@ -219,17 +221,17 @@ impl Driver for Machine {
     }
 
     async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError> {
-        let (code, tries) = (lifecycle::code_of(ended), self.tries.take());
-        let (Some(code), Some(mut tries)) = (code, tries) else {
+        let (code, attempts) = (lifecycle::code_of(ended), self.attempts.take());
+        let (Some(code), Some(mut attempts)) = (code, attempts) else {
             return Ok(false);
         };
-        if !tries.moves_on(cx, &self.saved, code) {
+        if !attempts.moves_on(cx, &self.saved, code) {
             return Ok(false);
         }
         let api = self.api().clone();
         undo::settle_ended(&api, cx, &mut self.saved).await?;
         self.keep(cx)?;
-        self.launch(&api, cx, tries).await?;
+        Box::pin(self.launch(&api, cx, Some(attempts))).await?;
         Ok(true)
     }
 

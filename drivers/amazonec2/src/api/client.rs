@@ -13,6 +13,7 @@ use aws_sdk_ec2::config::{
 use machine_ops::Scope;
 
 use crate::api::account;
+use crate::api::call::CallError;
 use crate::api::credentials::Keys;
 use crate::api::environment::Environment;
 use crate::api::http::Http;
@@ -197,6 +198,16 @@ impl Api {
             environment,
             rate_limiter,
         ))
+    }
+
+    /// Makes the error of an answer that tells nothing: the call may have been obeyed.
+    pub(crate) fn no_answer(&self, action: &'static str, why: &'static str) -> CallError {
+        CallError::NoAnswer {
+            action,
+            region: self.region.clone(),
+            endpoint: self.endpoint.clone(),
+            source: why.into(),
+        }
     }
 
     /// Makes the client that asks whose credentials these are. Rarely needed, and so not kept.

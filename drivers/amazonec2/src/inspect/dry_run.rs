@@ -13,12 +13,11 @@ use crate::api::codes;
 use crate::config::configure::{SpotFallback, Wishes};
 use crate::config::saved::Saved;
 use crate::inspect::preflight::Findings;
-use crate::launch::candidates::{Candidate, candidates};
+use crate::launch::candidates::{Candidate, candidates, choices};
 use crate::launch::fleet::FleetRequest;
 use crate::launch::key_pair::{self, KeyPairError};
-use crate::launch::request::LaunchRequest;
+use crate::launch::run_instances::LaunchRequest;
 use crate::launch::tags::{self, Tag, Tagging};
-use crate::launch::{fleet_attempts, run_instances};
 use crate::network::security_groups;
 use crate::recovery::undo;
 
@@ -220,8 +219,7 @@ impl Rehearsal<'_> {
     ) -> Result<(), Refused> {
         loop {
             let tags = tagging.at_birth(saved, self.store_id);
-            let token = run_instances::token(self.cx);
-            let request = LaunchRequest::new(saved, self.wishes, candidate, token, tags);
+            let request = LaunchRequest::new(self.cx, saved, self.wishes, candidate, tags);
             let answer = self
                 .api
                 .call(self.cx, "RunInstances", |probe| {
@@ -248,7 +246,7 @@ impl Rehearsal<'_> {
         let (saved, mut tagging) = (self.saved, Tagging::default());
         let spot = saved.request_spot_instance;
         let types = &self.wishes.instance_types;
-        let all = fleet_attempts::choices(types, &self.findings.places, spot, false);
+        let all = choices(types, &self.findings.places, spot, false);
         loop {
             let tags = tagging.at_birth(saved, self.store_id);
             let request = FleetRequest::new(self.cx, saved, &all, spot, tags);

@@ -11,7 +11,7 @@ use crate::config::configure::Wishes;
 use crate::config::saved::Saved;
 use crate::launch::candidates::Place;
 use crate::launch::image::{self, ImageFacts};
-use crate::launch::{fleet_launch, key_pair, tags};
+use crate::launch::{fleet, key_pair, tags};
 use crate::network::{security_groups, subnets};
 
 /// What the answers were.
@@ -108,7 +108,7 @@ pub(crate) async fn check(
     let image = image::check(api, cx, &asked.ami, &wishes.instance_types);
     let ((), (places, groups), image) = tokio::try_join!(key_pair, network, image)?;
     if let Some(place) = places.first() {
-        settle(saved, place);
+        place.save(saved);
     }
     apply(saved, wishes, image);
     Ok(Findings { places, groups })
@@ -129,7 +129,7 @@ async fn fleet(
             false => subnets::places(api, cx, asked, wishes).await,
         }
     };
-    let image = fleet_launch::check(api, cx, asked, &wishes.instance_types);
+    let image = fleet::check_template(api, cx, asked, &wishes.instance_types);
     // CreateFleet's answer names no account.
     let account = async {
         account::learn(api, cx).await;
@@ -141,19 +141,6 @@ async fn fleet(
         places,
         groups: Vec::new(),
     })
-}
-
-/// Writes the place that was chosen into what is saved.
-pub(crate) fn settle(saved: &mut Saved, place: &Place) {
-    saved.subnet_id.clone_from(&place.subnet);
-    if saved.vpc_id.is_empty() {
-        saved.vpc_id.clone_from(&place.vpc);
-    }
-    let letter = place
-        .zone
-        .strip_prefix(&saved.region)
-        .filter(|_| saved.endpoint.is_empty());
-    letter.unwrap_or(&place.zone).clone_into(&mut saved.zone);
 }
 
 fn apply(saved: &mut Saved, wishes: &Wishes, image: ImageFacts) {

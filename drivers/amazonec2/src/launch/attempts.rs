@@ -1,9 +1,8 @@
-//! The launch, candidate by candidate: each is settled before the next.
+//! The attempts of one create: by RunInstances one candidate after another, by CreateFleet all candidates of a market
+//! at once.
 
-use std::collections::VecDeque;
 use std::path::Path;
 
-use aws_sdk_ec2::types::Instance;
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::{Cx, StepError};
 
@@ -11,18 +10,21 @@ use crate::api::client::Api;
 use crate::api::codes;
 use crate::config::configure::{SpotFallback, Wishes};
 use crate::config::saved::Saved;
-use crate::launch::candidates::{Candidate, Place, candidates};
+use crate::launch::candidates::{Candidate, Place, candidates, choices};
 use crate::launch::capacity_cache::Shortages;
-use crate::launch::request::LaunchRequest;
-use crate::launch::run_instances;
+use crate::launch::error::{LaunchError, Refusal};
+use crate::launch::fleet::FleetRequest;
+use crate::launch::outcome::{Launched, Request, launch};
+use crate::launch::run_instances::LaunchRequest;
 use crate::launch::tags::{Tagging, tell_fewer};
 
 /// What one create has tried and may still try.
 #[derive(Debug)]
 pub(crate) struct Attempts {
-    remaining: VecDeque<Candidate>,
-    /// The candidate that was launched, or is being.
-    current: Option<Candidate>,
+    by_fleet: bool,
+    remaining: Vec<Candidate>,
+    /// The candidate that was launched; of a fleet, the one that EC2 has chosen.
+    launched: Option<Candidate>,
     places: Vec<Place>,
     shortages: Shortages,
     fallback: SpotFallback,
@@ -44,52 +46,65 @@ impl Attempts {
         places: &[Place],
         (store, store_id): (&Path, &str),
     ) -> Self {
-        let fallback = wishes.spot_fallback;
-        let all = candidates(
+        let list = if saved.use_fleet { choices } else { candidates };
+        let all = list(
             &wishes.instance_types,
             places,
             saved.request_spot_instance,
-            fallback != SpotFallback::Never,
+            wishes.spot_fallback != SpotFallback::Never,
         );
         let shortages = Shortages::read(store, &api.region, cx.ambient.now());
         Self {
-            remaining: shortages.last(all).into(),
-            current: None,
+            by_fleet: saved.use_fleet,
+            remaining: shortages.last(all),
+            launched: None,
             places: places.to_vec(),
             shortages,
-            fallback,
+            fallback: wishes.spot_fallback,
             tagging: Tagging::default(),
             store_id: store_id.to_owned(),
         }
     }
 
-    /// Launches the machine in the first candidate that has room for it.
+    /// Launches the machine where there is capacity for it.
     ///
     /// # Errors
-    /// The last candidate's want of capacity, or the first error of any other kind.
+    /// The last want of capacity, or the first error of any other kind.
     pub(crate) async fn launch(
         &mut self,
         api: &Api,
         cx: &Cx,
         saved: &mut Saved,
         wishes: &Wishes,
-    ) -> Result<Instance, DriverError> {
-        while let Some(candidate) = self.remaining.pop_front() {
-            self.current = Some(candidate.clone());
-            match self.launch_one(api, cx, saved, wishes, &candidate).await {
-                Ok(instance) => {
-                    run_instances::adopt(saved, &candidate, &self.places, &instance);
+    ) -> Result<(), DriverError> {
+        while let Some(first) = self.remaining.first().cloned() {
+            let tags = self.tagging.at_birth(saved, &self.store_id);
+            let all = &self.remaining;
+            let request = match self.by_fleet {
+                true => Request::Fleet(FleetRequest::new(cx, saved, all, first.spot, tags)),
+                false => Request::Instance(LaunchRequest::new(cx, saved, wishes, &first, tags)),
+            };
+            let adopted = |launched: &Launched| self.adopted(saved, &first, launched);
+            let error = match launch(api, cx, saved, &request, adopted).await {
+                Ok(launched) => {
+                    *saved = self.adopted(saved, &first, &launched);
+                    self.launched = self.chosen(&first, &launched);
+                    self.note_refusals(&launched.refusals);
                     cx.journal
                         .save_driver(&serde_json::to_value(&*saved).unwrap_or_default())?;
                     self.tagging.complete(api, cx, saved, &self.store_id).await;
-                    return Ok(instance);
+                    return Ok(());
                 }
-                Err(StepError::Call(error)) => {
-                    if !self.moves_on(cx, saved, error.code()) {
-                        return Err(error.into());
-                    }
-                }
+                Err(StepError::Call(error)) => error,
                 Err(other) => return Err(other.into()),
+            };
+            let refusals = error.refusals();
+            let fewer = |(code, message)| self.tagging.less(saved, code, message);
+            if let Some(less) = refusals.iter().copied().find_map(fewer) {
+                tell_fewer(cx, saved, &error);
+                self.tagging = less;
+            } else if !self.moves_past(cx, saved, &first, &error) {
+                return Err(error.into());
             }
         }
         Err(DriverError::new(
@@ -98,62 +113,141 @@ impl Attempts {
         ))
     }
 
-    async fn launch_one(
+    /// Notes why what was launched came to nothing, and tells whether there is something else to try.
+    pub(crate) fn moves_on(&mut self, cx: &Cx, saved: &Saved, code: &str) -> bool {
+        let Some(launched) = self.launched.take() else {
+            return false;
+        };
+        self.note(&launched, code);
+        self.remaining.retain(|candidate| *candidate != launched);
+        let goes_on = self.goes_on(&[code]);
+        if goes_on {
+            let what = match self.by_fleet {
+                true => saved.instance_type.clone(),
+                false => launched.describe(),
+            };
+            self.tell_next(cx, saved, &format!("No {what}: {code}"));
+        }
+        goes_on
+    }
+
+    /// Takes what a request was refused for off the list, and tells whether there is something else to try.
+    fn moves_past(
         &mut self,
-        api: &Api,
         cx: &Cx,
         saved: &Saved,
-        wishes: &Wishes,
-        candidate: &Candidate,
-    ) -> Result<Instance, StepError<crate::api::call::CallError>> {
-        loop {
-            let tags = self.tagging.at_birth(saved, &self.store_id);
-            let request =
-                LaunchRequest::new(saved, wishes, candidate, run_instances::token(cx), tags);
-            let adopted = |instance: &Instance| {
-                let mut adopted = saved.clone();
-                run_instances::adopt(&mut adopted, candidate, &self.places, instance);
-                adopted
-            };
-            let error = match run_instances::run(api, cx, saved, &request, adopted).await {
-                Err(StepError::Call(error)) => error,
-                result => return result,
-            };
-            match self.tagging.less(saved, error.code(), error.message()) {
-                Some(less) => {
-                    tell_fewer(cx, saved, &error);
-                    self.tagging = less;
-                }
-                None => return Err(StepError::Call(error)),
+        first: &Candidate,
+        error: &LaunchError,
+    ) -> bool {
+        let codes: Vec<&str> = error.refusals().into_iter().map(|(code, _)| code).collect();
+        let why = match self.by_fleet {
+            true => {
+                self.note_refusals(error.of_overrides());
+                self.remaining.retain(|next| next.spot != first.spot);
+                error.to_string()
             }
+            false => {
+                self.note(first, &codes.concat());
+                self.remaining.retain(|next| next != first);
+                format!("No {}: {}", first.describe(), codes.concat())
+            }
+        };
+        let goes_on = self.goes_on(&codes);
+        if goes_on {
+            self.tell_next(cx, saved, &why);
+        }
+        goes_on
+    }
+
+    /// Tells whether another candidate may do better than those that were refused with these codes.
+    fn goes_on(&mut self, codes: &[&str]) -> bool {
+        if codes.is_empty() || !codes.iter().all(|code| codes::is_capacity(code)) {
+            return false;
+        }
+        if codes.iter().any(|code| codes::is_price(code)) {
+            if self.fallback != SpotFallback::Any {
+                return false;
+            }
+            // It is as low for every spot candidate: only another market can help.
+            self.remaining.retain(|next| !next.spot);
+        }
+        !self.remaining.is_empty()
+    }
+
+    fn tell_next(&self, cx: &Cx, saved: &Saved, why: &str) {
+        let next = self.remaining.first().map(|next| match self.by_fleet {
+            true if next.spot => "a fleet of spot instances".to_owned(),
+            true => "an on-demand fleet".to_owned(),
+            false => next.describe(),
+        });
+        let name = &saved.base.machine_name;
+        cx.say(format!(
+            "({name}) {why}. Trying {}...",
+            next.unwrap_or_default()
+        ));
+    }
+
+    fn note_refusals(&mut self, refusals: &[Refusal]) {
+        for refusal in refusals {
+            let place = self.place(&refusal.subnet);
+            let tried = Candidate {
+                instance_type: refusal.instance_type.clone(),
+                subnet: refusal.subnet.clone(),
+                zone: place.map(|place| place.zone.clone()).unwrap_or_default(),
+                spot: refusal.spot,
+            };
+            self.note(&tried, &refusal.code);
         }
     }
 
-    /// Notes why the current candidate came to nothing, and tells whether there is another one that
-    /// may do better.
-    pub(crate) fn moves_on(&mut self, cx: &Cx, saved: &Saved, code: &str) -> bool {
-        let Some(candidate) = self.current.take() else {
-            return false;
-        };
-        let price = codes::is_price(code);
-        if !codes::is_capacity(code) || (price && self.fallback != SpotFallback::Any) {
-            return false;
+    /// Notes a shortage for other creates. One without a place is of no use to them, but a quota is the region's.
+    fn note(&mut self, tried: &Candidate, code: &str) {
+        let placed = !tried.instance_type.is_empty() && !tried.zone.is_empty();
+        if codes::is_capacity(code) && !codes::is_price(code) && (placed || codes::is_quota(code)) {
+            self.shortages.note(tried, code);
         }
-        if price {
-            // It is as low for every spot candidate: only another market can help.
-            self.remaining.retain(|next| !next.spot);
-        } else {
-            self.shortages.note(&candidate, code);
+    }
+
+    fn place(&self, subnet: &str) -> Option<&Place> {
+        self.places.iter().find(|place| place.subnet == subnet)
+    }
+
+    /// Returns the candidate that was launched.
+    fn chosen(&self, first: &Candidate, launched: &Launched) -> Option<Candidate> {
+        if !self.by_fleet {
+            return Some(first.clone());
         }
-        let Some(next) = self.remaining.front() else {
-            return false;
+        let fits = |own: &str, chosen: &Option<String>| {
+            own.is_empty() || chosen.as_ref().is_some_and(|chosen| own == chosen)
         };
-        cx.say(format!(
-            "({}) No {}: {code}. Trying {}...",
-            saved.base.machine_name,
-            candidate.describe(),
-            next.describe()
-        ));
-        true
+        let is_it = |candidate: &&Candidate| {
+            candidate.spot == first.spot
+                && fits(&candidate.instance_type, &launched.instance_type)
+                && fits(&candidate.subnet, &launched.subnet)
+        };
+        self.remaining.iter().find(is_it).cloned()
+    }
+
+    /// Returns the configuration with what was decided, and with what the answer tells.
+    fn adopted(&self, saved: &Saved, first: &Candidate, launched: &Launched) -> Saved {
+        let mut saved = saved.clone();
+        if let Some(chosen) = self.chosen(first, launched) {
+            if let Some(place) = self.place(&chosen.subnet) {
+                place.save(&mut saved);
+            }
+            if !chosen.instance_type.is_empty() {
+                saved.instance_type = chosen.instance_type;
+            }
+        }
+        if let Some(instance_type) = &launched.instance_type {
+            saved.instance_type.clone_from(instance_type);
+        }
+        saved.request_spot_instance = first.spot;
+        saved.instance_id.clone_from(&launched.instance);
+        saved.private_ip_address = launched.private_ip.clone().unwrap_or_default();
+        if crate::lifecycle::speaks_private(&saved) {
+            saved.base.ip_address.clone_from(&saved.private_ip_address);
+        }
+        saved
     }
 }

@@ -1,5 +1,7 @@
 //! What to try, in which order: instance types, subnets, markets.
 
+use crate::config::saved::Saved;
+
 /// One way to launch the machine. A client token belongs to one candidate: idempotency is zonal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
@@ -28,6 +30,21 @@ pub(crate) struct Place {
     pub vpc: String,
 }
 
+impl Place {
+    /// Saves where the machine is.
+    pub(crate) fn save(&self, saved: &mut Saved) {
+        saved.subnet_id.clone_from(&self.subnet);
+        if saved.vpc_id.is_empty() {
+            saved.vpc_id.clone_from(&self.vpc);
+        }
+        let letter = self
+            .zone
+            .strip_prefix(&saved.region)
+            .filter(|_| saved.endpoint.is_empty());
+        letter.unwrap_or(&self.zone).clone_into(&mut saved.zone);
+    }
+}
+
 /// Lists all candidates: a type's subnets before the next type, and all of spot before on-demand.
 pub(crate) fn candidates(
     types: &[String],
@@ -52,6 +69,23 @@ pub(crate) fn candidates(
         }
     }
     all
+}
+
+/// Lists what fleets may choose from; what the template decides is empty.
+pub(crate) fn choices(
+    types: &[String],
+    places: &[Place],
+    spot: bool,
+    fallback: bool,
+) -> Vec<Candidate> {
+    let (any_type, any_place) = ([String::new()], [Place::default()]);
+    let types = if types.is_empty() { &any_type } else { types };
+    let places = if places.is_empty() {
+        &any_place
+    } else {
+        places
+    };
+    candidates(types, places, spot, fallback)
 }
 
 #[cfg(test)]

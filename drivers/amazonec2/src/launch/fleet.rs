@@ -1,26 +1,26 @@
 //! CreateFleet of type `instant`: one call in which EC2 chooses among all instance types and subnets,
 //! with the user's launch template for everything else.
 
-use aws_sdk_ec2::operation::create_fleet::CreateFleetOutput;
 use aws_sdk_ec2::operation::create_fleet::builders::CreateFleetFluentBuilder;
 use aws_sdk_ec2::types::{
     DefaultTargetCapacityType, FleetLaunchTemplateConfigRequest,
     FleetLaunchTemplateOverridesRequest, FleetLaunchTemplateSpecificationRequest,
-    FleetOnDemandAllocationStrategy, FleetType, InstanceType, OnDemandOptionsRequest, ResourceType,
-    SpotAllocationStrategy, SpotOptionsRequest, TargetCapacitySpecificationRequest,
+    FleetOnDemandAllocationStrategy, FleetType, Instance, InstanceLifecycleType, InstanceType,
+    OnDemandOptionsRequest, ResourceType, SpotAllocationStrategy, SpotOptionsRequest,
+    TargetCapacitySpecificationRequest,
 };
-use machine_ops::{Cx, Intent, Made, Ownership, StepError, StepFailure, UndoOrder};
+use machine_driver::{DriverError, DriverErrorKind};
+use machine_ops::Cx;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::call::CallError;
 use crate::api::client::{Api, FLEET_ATTEMPT, timeouts};
-use crate::api::retry::{one_attempt, steady, until_certain};
+use crate::api::retry::one_attempt;
 use crate::config::saved::Saved;
-use crate::launch::candidates::Candidate;
-use crate::launch::fleet_error::{FleetError, Refusal};
-use crate::launch::lost::{Found, Lost, is_living};
-use crate::launch::run_instances::KIND;
+use crate::launch::candidates::{Candidate, Place};
+use crate::launch::error::{LaunchError, Refusal};
+use crate::launch::image::{self, ImageFacts};
+use crate::launch::outcome::Launched;
 use crate::launch::tags::{self, LaunchTags, Tag};
 
 /// What CreateFleet is asked for; the journal keeps it.
@@ -45,17 +45,6 @@ pub(crate) struct FleetRequest {
 pub(crate) struct Choice {
     pub instance_type: String,
     pub subnet: String,
-}
-
-/// An instance that a fleet has launched; CreateFleet tells no more of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Launched {
-    pub instance: String,
-    pub instance_type: Option<String>,
-    pub subnet: Option<String>,
-    pub account: Option<String>,
-    /// What EC2 said of the choices that it tried before.
-    pub refusals: Vec<Refusal>,
 }
 
 impl FleetRequest {
@@ -123,6 +112,48 @@ impl FleetRequest {
             ]))
     }
 
+    /// Sends the request once.
+    ///
+    /// # Errors
+    /// EC2's, of the call or of each override; an answer with neither instance nor error counts as none.
+    pub(crate) async fn send(&self, api: &Api, cx: &Cx) -> Result<Launched, LaunchError> {
+        let answer = api
+            .call(cx, "CreateFleet", |probe| {
+                self.fill(api.ec2.create_fleet())
+                    .customize()
+                    .interceptor(probe)
+                    .config_override(one_attempt().timeout_config(timeouts(FLEET_ATTEMPT)))
+                    .send()
+            })
+            .await?;
+        let refusals: Vec<Refusal> = answer.errors().iter().map(Refusal::read).collect();
+        let launched = answer.instances().iter().find_map(|launched| {
+            let both = launched.launch_template_and_overrides();
+            let subnet = both.and_then(|both| both.overrides()?.subnet_id());
+            Some(Launched {
+                instance: launched.instance_ids().first()?.clone(),
+                instance_type: launched.instance_type().map(|t| t.as_str().to_owned()),
+                subnet: subnet.map(str::to_owned),
+                ..Launched::default()
+            })
+        });
+        match launched {
+            Some(launched) => Ok(Launched {
+                refusals,
+                ..launched
+            }),
+            None if refusals.is_empty() => {
+                let why = "the answer names neither instance nor error";
+                Err(api.no_answer("CreateFleet", why).into())
+            }
+            None => Err(LaunchError::Fleet {
+                template: self.launch_template.clone(),
+                region: api.region.clone(),
+                refusals,
+            }),
+        }
+    }
+
     /// The choices that say anything which the template does not.
     fn overrides(&self) -> Vec<FleetLaunchTemplateOverridesRequest> {
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
@@ -147,31 +178,6 @@ impl FleetRequest {
     }
 }
 
-/// Launches one fleet, and makes certain whether it has an instance.
-pub(crate) async fn run(
-    api: &Api,
-    cx: &Cx,
-    request: &FleetRequest,
-) -> Result<Launched, StepError<FleetError>> {
-    let intent = Intent {
-        kind: KIND.into(),
-        key: request.token.clone(),
-        ownership: Ownership::Ours,
-        undo: UndoOrder::Reverse,
-        scope: api.scope(),
-        detail: serde_json::to_value(request).unwrap_or_default(),
-    };
-    cx.step("launch instance by fleet", intent, async {
-        let launched = Box::pin(settle(api, cx, request)).await?;
-        Ok(Made {
-            id: Some(launched.instance.clone()),
-            account: launched.account.clone(),
-            value: launched,
-        })
-    })
-    .await
-}
-
 /// Tells whether a resource is a fleet's launch, whose instance no client token finds.
 pub(crate) fn is_fleets(detail: &Value) -> bool {
     detail.get("launch_template").is_some()
@@ -184,106 +190,102 @@ pub(crate) fn id_tag(detail: &Value) -> Option<Tag> {
     tags::machine_id(tags.of_instance())
 }
 
-/// Sends the request; where the answer is lost, looks for the instance by its tag, and else sends the
-/// same request again, until EC2 says what became of it.
-async fn settle(
+/// The launch template rules the machine out.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no launch template {template} in region {region}")]
+struct NoSuchTemplate {
+    template: String,
+    region: String,
+}
+
+/// Looks the launch template up, and checks its image against the instance types. Who may not look
+/// goes on without: EC2 judges the template at the launch.
+pub(crate) async fn check_template(
     api: &Api,
     cx: &Cx,
-    request: &FleetRequest,
-) -> Result<Launched, StepFailure<FleetError>> {
-    let unanswered = match send(api, cx, request).await {
-        Err(lost) if lost.is_ambiguous() => lost,
-        answer => return judge(api, request, answer),
+    saved: &Saved,
+    types: &[String],
+) -> Result<ImageFacts, DriverError> {
+    let template = &saved.launch_template;
+    let is_id = template.starts_with("lt-");
+    let answer = api
+        .ask(cx, "DescribeLaunchTemplateVersions", |probe| {
+            api.ec2
+                .describe_launch_template_versions()
+                .set_launch_template_id(is_id.then(|| template.clone()))
+                .set_launch_template_name((!is_id).then(|| template.clone()))
+                .versions("$Default")
+                .customize()
+                .interceptor(probe)
+                .send()
+        })
+        .await;
+    let unknown = |id: &str| ImageFacts {
+        id: id.to_owned(),
+        ..ImageFacts::default()
     };
-    let tag = tags::machine_id(request.tags.of_instance());
-    let Ok(lost) = Lost::new(cx, &request.token, tag, true) else {
-        return Err(StepFailure::Unknown(unanswered.into()));
-    };
-    let steady = &steady(cx);
-    let ask = || async {
-        // Those that have ended may be what an answer would name, too: it comes first.
-        let found = lost.find(api, steady).await.unwrap_or_default();
-        match found.into_iter().find(|(found, _)| is_living(found)) {
-            Some(found) => Ok(Told::Found(found.into())),
-            None => send(api, cx, request).await.map(Told::Answered),
-        }
-    };
-    let uncertain = CallError::is_ambiguous;
-    let last = match until_certain(cx, "the fleet to be answered", uncertain, ask).await {
-        Some(Ok(Told::Found(launched))) => return Ok(launched),
-        Some(Ok(Told::Answered(answer))) => match judge(api, request, Ok(answer)) {
-            Err(StepFailure::NotMade(nothing)) => nothing,
-            launched => return launched,
-        },
-        Some(Err(verdict)) if verdict.is_verdict() => verdict.into(),
-        // Without leave to ask, or time, the outcome of the first request stays unknown.
-        _ => unanswered.into(),
-    };
-    // As with RunInstances: what the second request is refused for may be the first one's own doing.
-    match lost.await_found(api, cx).await {
-        Some(found) => Ok(found.into()),
-        None => Err(StepFailure::Unknown(last)),
-    }
-}
-
-/// How a fleet whose answer was lost was heard of.
-enum Told {
-    Found(Launched),
-    Answered(CreateFleetOutput),
-}
-
-async fn send(api: &Api, cx: &Cx, request: &FleetRequest) -> Result<CreateFleetOutput, CallError> {
-    api.call(cx, "CreateFleet", |probe| {
-        request
-            .fill(api.ec2.create_fleet())
-            .customize()
-            .interceptor(probe)
-            .config_override(one_attempt().timeout_config(timeouts(FLEET_ATTEMPT)))
-            .send()
-    })
-    .await
-}
-
-impl From<Found> for Launched {
-    fn from((instance, account): Found) -> Self {
-        Self {
-            instance: instance.instance_id.unwrap_or_default(),
-            instance_type: instance.instance_type.map(|t| t.as_str().to_owned()),
-            subnet: instance.subnet_id,
-            account,
-            refusals: Vec::new(),
-        }
-    }
-}
-
-fn judge(
-    api: &Api,
-    request: &FleetRequest,
-    answer: Result<CreateFleetOutput, CallError>,
-) -> Result<Launched, StepFailure<FleetError>> {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => return Err(StepFailure::NotMade(error.into())),
+        Err(error) if error.code() == "UnauthorizedOperation" => {
+            cx.debug(format!("going on without a look at the template: {error}"));
+            return Ok(unknown(&saved.ami));
+        }
+        Err(error) if error.code().starts_with("InvalidLaunchTemplate") => {
+            let missing = NoSuchTemplate {
+                template: template.clone(),
+                region: api.region.clone(),
+            };
+            return Err(DriverError::new(DriverErrorKind::PreCreate, missing));
+        }
+        Err(error) => return Err(error.into()),
     };
-    let launched = answer.instances().iter().find_map(|launched| {
-        let both = launched.launch_template_and_overrides();
-        let subnet = both.and_then(|both| both.overrides()?.subnet_id());
-        Some(Launched {
-            instance: launched.instance_ids().first()?.clone(),
-            instance_type: launched.instance_type().map(|t| t.as_str().to_owned()),
-            subnet: subnet.map(str::to_owned),
-            account: None,
-            refusals: answer.errors().iter().map(Refusal::read).collect(),
-        })
-    });
-    match launched {
-        Some(launched) => Ok(launched),
-        // Neither instance nor error: nobody can tell what that means.
-        None if answer.errors().is_empty() => Err(StepFailure::Unknown(FleetError::nothing(
-            api, request, &answer,
-        ))),
-        None => Err(StepFailure::NotMade(FleetError::nothing(
-            api, request, &answer,
-        ))),
+    let data = answer
+        .launch_template_versions()
+        .first()
+        .and_then(|version| version.launch_template_data());
+    let types = match (types, data.and_then(|data| data.instance_type())) {
+        ([], Some(own)) => vec![own.as_str().to_owned()],
+        (types, _) => types.to_vec(),
+    };
+    match data.and_then(|data| data.image_id()) {
+        Some(ami) if ami.starts_with("ami-") => image::check(api, cx, ami, &types).await,
+        // A parameter of the Systems Manager, which EC2 looks up at the launch.
+        other => Ok(unknown(other.unwrap_or_default())),
+    }
+}
+
+/// Saves what the template and EC2 decided.
+pub(crate) fn take_facts(saved: &mut Saved, instance: &Instance) {
+    let take = |field: &mut String, value: Option<&str>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            value.clone_into(field);
+        }
+    };
+    take(&mut saved.ami, instance.image_id());
+    take(&mut saved.key_name, instance.key_name());
+    take(
+        &mut saved.instance_type,
+        instance.instance_type().map(|t| t.as_str()),
+    );
+    take(&mut saved.vpc_id, instance.vpc_id());
+    take(&mut saved.device_name, instance.root_device_name());
+    saved.request_spot_instance =
+        instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot);
+    let groups = instance.security_groups().iter();
+    saved.security_group_ids = Some(
+        groups
+            .filter_map(|group| group.group_id().map(str::to_owned))
+            .collect(),
+    );
+    let zone = instance
+        .placement()
+        .and_then(|placement| placement.availability_zone());
+    if let (Some(subnet), Some(zone)) = (instance.subnet_id(), zone) {
+        let place = Place {
+            subnet: subnet.to_owned(),
+            zone: zone.to_owned(),
+            vpc: saved.vpc_id.clone(),
+        };
+        place.save(saved);
     }
 }

@@ -1,174 +1,216 @@
-//! The launch of one candidate: a RunInstances that is repeated until its outcome is certain.
+//! RunInstances: what a launch of one candidate asks for, what the journal keeps of it, and its answer.
+//!
+//! One value makes the request and its record, so that a replay is the same request to the letter: EC2 refuses a client
+//! token with other parameters (IdempotentParameterMismatch).
 
-use aws_sdk_ec2::operation::run_instances::RunInstancesOutput;
-use aws_sdk_ec2::types::Instance;
-use machine_ops::{Cx, Intent, Made, Ownership, StepError, StepFailure, UndoOrder};
+use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
+use aws_sdk_ec2::types::{
+    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
+    InstanceInterruptionBehavior, InstanceMarketOptionsRequest, InstanceMetadataEndpointState,
+    InstanceMetadataOptionsRequest, InstanceMetadataProtocolState,
+    InstanceNetworkInterfaceSpecification, InstanceType, MarketType, Placement, ResourceType,
+    RunInstancesMonitoringEnabled, ShutdownBehavior, SpotMarketOptions, TagSpecification,
+    VolumeType,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use machine_ops::Cx;
+use serde::{Deserialize, Serialize};
 
 use crate::api::call::CallError;
 use crate::api::client::Api;
-use crate::api::codes;
-use crate::api::retry::{one_attempt, steady, until_certain};
+use crate::api::retry::{one_attempt, until_known};
+use crate::config::configure::Wishes;
 use crate::config::saved::Saved;
-use crate::launch::candidates::{Candidate, Place};
-use crate::launch::lost::{Found, Lost, living_first};
-use crate::launch::request::LaunchRequest;
-use crate::launch::{spot_requests, tags};
+use crate::launch::candidates::Candidate;
+use crate::launch::outcome::Launched;
+use crate::launch::tags::LaunchTags;
 
-/// The kind of its journal entries.
+/// The kind of a launch's journal entries.
 pub(crate) const KIND: &str = "instance";
 
-/// Launches one candidate, and makes certain whether it was launched.
-pub(crate) async fn run(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    request: &LaunchRequest,
-    adopted: impl Fn(&Instance) -> Saved,
-) -> Result<Instance, StepError<CallError>> {
-    let intent = Intent {
-        kind: KIND.into(),
-        key: request.token.clone(),
-        ownership: Ownership::Ours,
-        undo: UndoOrder::Reverse,
-        scope: api.scope(),
-        detail: serde_json::to_value(request).unwrap_or_default(),
-    };
-    cx.step("launch instance", intent, async {
-        let (instance, account) = Box::pin(settle(api, cx, saved, request)).await?;
-        // At once, whatever is cancelled meanwhile: the Go binary reads nothing but config.json. A disk that
-        // refuses says so when the outcome is recorded.
-        let driver = serde_json::to_value(adopted(&instance)).unwrap_or_default();
-        let _ = cx.journal.save_driver(&driver);
-        Ok(Made {
-            id: instance.instance_id().map(str::to_owned),
-            account,
-            value: instance,
-        })
-    })
-    .await
+/// Everything that a launch consists of. Holds no secret but what the user data may hold, and
+/// goes nowhere but to EC2 and to the journal (0600).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LaunchRequest {
+    pub token: String,
+    pub image: String,
+    pub instance_type: String,
+    pub subnet: String,
+    pub zone: String,
+    pub spot: bool,
+    pub key_name: String,
+    pub groups: Vec<String>,
+    pub device: String,
+    #[serde(flatten)]
+    pub tags: LaunchTags,
+    /// In base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data: Option<String>,
+    /// Whether a shutdown from inside ends the instance for good.
+    #[serde(default)]
+    pub lease: bool,
 }
 
-/// Sends the request, and the same request again, until EC2 says what became of it.
-async fn settle(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    request: &LaunchRequest,
-) -> Result<Found, StepFailure<CallError>> {
-    let unclear = || StepFailure::Unknown(empty(api));
-    let (refused, was_lost) = match send(api, cx, saved, request).await {
-        Ok(output) => return launched(output).ok_or_else(unclear),
-        Err(lost) if lost.is_ambiguous() => {
-            let what = "the launch to be answered";
-            let replayed = until_certain(cx, what, CallError::is_ambiguous, || {
-                send(api, cx, saved, request)
-            });
-            match replayed.await {
-                Some(Ok(output)) => return launched(output).ok_or_else(unclear),
-                Some(Err(verdict)) if verdict.is_verdict() => (verdict, true),
-                // Without leave to ask, or time, the outcome of the first request stays unknown.
-                _ => (lost, true),
-            }
+impl LaunchRequest {
+    /// Puts a launch together for one candidate.
+    pub(crate) fn new(
+        cx: &Cx,
+        saved: &Saved,
+        wishes: &Wishes,
+        candidate: &Candidate,
+        tags: LaunchTags,
+    ) -> Self {
+        Self {
+            token: token(cx),
+            image: saved.ami.clone(),
+            instance_type: candidate.instance_type.clone(),
+            subnet: candidate.subnet.clone(),
+            zone: candidate.zone.clone(),
+            spot: candidate.spot,
+            key_name: saved.key_name.clone(),
+            groups: saved.security_group_ids.clone().unwrap_or_default(),
+            device: saved.device_name.clone(),
+            tags,
+            user_data: wishes.user_data.as_ref().map(|data| STANDARD.encode(data)),
+            lease: wishes.lease,
         }
-        Err(refused) => (refused, false),
-    };
-    let stays_open = request.spot && codes::may_stay_open(refused.code());
-    if !was_lost && !stays_open {
-        return Err(StepFailure::NotMade(refused));
     }
-    let steady = &steady(cx);
-    let is_closed = !stays_open || close_spot_request(api, steady, saved, request).await;
-    let tag = tags::machine_id(request.tags.of_instance());
-    let Ok(launch) = Lost::new(cx, &request.token, tag, false) else {
-        return Err(StepFailure::Unknown(refused));
-    };
-    let found = match was_lost {
-        // A refusal of the second request does not prove that the first was refused: its instance may be what
-        // exhausts the quota, the addresses or the capacity, or it may have ended already.
-        true => Ok(launch.await_found(api, cx).await),
-        // The request may have been fulfilled before it was cancelled.
-        false => launch.find(api, steady).await.map(living_first),
-    };
-    match found {
-        Ok(Some(found)) => Ok(found),
-        Ok(None) if !was_lost && is_closed => Err(StepFailure::NotMade(refused)),
-        // Not found proves nothing so soon after a launch: it stays on record.
-        _ => Err(StepFailure::Unknown(refused)),
+
+    /// Lays the request over an empty RunInstances call. What is no candidate's own comes from `saved`.
+    pub(crate) fn fill(
+        &self,
+        call: RunInstancesFluentBuilder,
+        saved: &Saved,
+    ) -> RunInstancesFluentBuilder {
+        call.client_token(&self.token)
+            .min_count(1)
+            .max_count(1)
+            .image_id(&self.image)
+            .instance_type(InstanceType::from(self.instance_type.as_str()))
+            .set_key_name(Some(self.key_name.clone()).filter(|name| !name.is_empty()))
+            .placement(Placement::builder().availability_zone(&self.zone).build())
+            .block_device_mappings(self.root_volume(saved))
+            .network_interfaces(self.interface(saved))
+            .metadata_options(metadata(saved))
+            .monitoring(
+                RunInstancesMonitoringEnabled::builder()
+                    .enabled(saved.monitoring)
+                    .build(),
+            )
+            .ebs_optimized(saved.use_ebs_optimized_instance)
+            .set_iam_instance_profile(profile(&saved.iam_instance_profile))
+            .set_instance_market_options(self.spot.then(|| spot(saved)))
+            .set_user_data(self.user_data.clone())
+            .set_instance_initiated_shutdown_behavior(
+                self.lease.then_some(ShutdownBehavior::Terminate),
+            )
+            .set_tag_specifications(self.tag_specifications())
+    }
+
+    /// Sends the request once.
+    ///
+    /// # Errors
+    /// EC2's; an answer without an instance counts as none.
+    pub(crate) async fn send(
+        &self,
+        api: &Api,
+        cx: &Cx,
+        saved: &Saved,
+    ) -> Result<Launched, CallError> {
+        let answer = until_known(api, cx, "RunInstances", |probe| {
+            self.fill(api.ec2.run_instances(), saved)
+                .customize()
+                .interceptor(probe)
+                .config_override(one_attempt())
+                .send()
+        })
+        .await?;
+        let account = answer.owner_id;
+        let instance = answer.instances.unwrap_or_default().into_iter().next();
+        let launched = instance.and_then(|instance| Launched::found((instance, account)));
+        launched.ok_or_else(|| api.no_answer("RunInstances", "the answer names no instance"))
+    }
+
+    fn root_volume(&self, saved: &Saved) -> BlockDeviceMapping {
+        let key = &saved.volume_kms_key_id;
+        let volume = EbsBlockDevice::builder()
+            .volume_size(i32::try_from(saved.root_size).unwrap_or(i32::MAX))
+            .volume_type(VolumeType::from(saved.volume_type.as_str()))
+            .encrypted(saved.volume_encrypted)
+            .set_kms_key_id((!key.is_empty()).then(|| key.clone()))
+            .delete_on_termination(true)
+            .build();
+        BlockDeviceMapping::builder()
+            .device_name(&self.device)
+            .ebs(volume)
+            .build()
+    }
+
+    fn interface(&self, saved: &Saved) -> InstanceNetworkInterfaceSpecification {
+        let addresses = i32::try_from(saved.ipv6_address_count).unwrap_or(0);
+        InstanceNetworkInterfaceSpecification::builder()
+            .device_index(0)
+            .set_groups(Some(self.groups.clone()))
+            .subnet_id(&self.subnet)
+            // An IPv6-only subnet has none to give.
+            .associate_public_ip_address(!saved.private_ip_only && !saved.ipv6_address_only)
+            .set_ipv6_address_count((addresses > 0).then_some(addresses))
+            .set_primary_ipv6(saved.enable_primary_ipv6.then_some(true))
+            .build()
+    }
+
+    fn tag_specifications(&self) -> Option<Vec<TagSpecification>> {
+        let made = [
+            ResourceType::Instance,
+            ResourceType::Volume,
+            ResourceType::NetworkInterface,
+        ];
+        let of_spot = self.spot.then_some(ResourceType::SpotInstancesRequest);
+        self.tags.specifications(made.into_iter().chain(of_spot))
     }
 }
 
-fn launched(output: RunInstancesOutput) -> Option<Found> {
-    let account = output.owner_id;
-    let instance = output.instances.unwrap_or_default().into_iter().next();
-    Some((instance?, account))
+fn metadata(saved: &Saved) -> InstanceMetadataOptionsRequest {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let hops = saved.metadata_token_response_hop_limit;
+    InstanceMetadataOptionsRequest::builder()
+        // An empty one as well: the Go binary sends it, and EC2 goes by the account's default.
+        .http_tokens(HttpTokensState::from(saved.metadata_token_setting.as_str()))
+        .set_http_put_response_hop_limit(i32::try_from(hops).ok().filter(|hops| *hops > 0))
+        .set_http_endpoint(
+            some(&saved.http_endpoint)
+                .map(|text| InstanceMetadataEndpointState::from(text.as_str())),
+        )
+        .set_http_protocol_ipv6(
+            some(&saved.http_protocol_ipv6)
+                .map(|text| InstanceMetadataProtocolState::from(text.as_str())),
+        )
+        .build()
 }
 
-/// Cancels the spot request of a refused launch, which may be open and launch later. False where it may still be
-/// cancelled later; whoever may not cancel it is told.
-async fn close_spot_request(api: &Api, cx: &Cx, saved: &Saved, request: &LaunchRequest) -> bool {
-    let name = &saved.base.machine_name;
-    let why = match tags::machine_id(request.tags.of_spot_request()) {
-        None => "it carries no tag to find it by".to_owned(),
-        Some(tag) => match spot_requests::cancel_open(api, cx, &tag, true).await {
-            Ok(()) => return true,
-            Err(error) if error.is_denied() => error.to_string(),
-            Err(error) => {
-                cx.debug(format!("cannot cancel the spot request yet: {error}"));
-                return false;
-            }
-        },
-    };
-    cx.warn(format!(
-        "({name}) cannot cancel the refused spot request, which may be open still: {why}; cancel it in the EC2 console"
-    ));
-    true
-}
-
-async fn send(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    request: &LaunchRequest,
-) -> Result<RunInstancesOutput, CallError> {
-    crate::api::retry::until_known(api, cx, "RunInstances", |probe| {
-        request
-            .fill(api.ec2.run_instances(), saved)
-            .customize()
-            .interceptor(probe)
-            .config_override(one_attempt())
-            .send()
-    })
-    .await
-}
-
-fn empty(api: &Api) -> CallError {
-    CallError::NoAnswer {
-        action: "RunInstances",
-        region: api.region.clone(),
-        endpoint: api.endpoint.clone(),
-        source: "the answer names no instance".into(),
+fn profile(name: &str) -> Option<IamInstanceProfileSpecification> {
+    let profile = IamInstanceProfileSpecification::builder();
+    match name {
+        "" => None,
+        arn if arn.starts_with("arn:") => Some(profile.arn(arn).build()),
+        name => Some(profile.name(name).build()),
     }
 }
 
-/// Saves what the launch decided and what its answer told.
-pub(crate) fn adopt(
-    saved: &mut Saved,
-    candidate: &Candidate,
-    places: &[Place],
-    instance: &Instance,
-) {
-    if let Some(place) = places.iter().find(|place| place.subnet == candidate.subnet) {
-        crate::inspect::preflight::settle(saved, place);
-    }
-    saved.instance_type.clone_from(&candidate.instance_type);
-    saved.request_spot_instance = candidate.spot;
-    saved.instance_id = instance.instance_id().unwrap_or_default().to_owned();
-    // One that cannot be used is an error once the instance is described: its launch is not undone by it.
-    let private = crate::lifecycle::parse(instance, instance.private_ip_address());
-    saved.private_ip_address = private.ok().flatten().unwrap_or_default();
-    if crate::lifecycle::speaks_private(saved) {
-        saved.base.ip_address.clone_from(&saved.private_ip_address);
-    }
+/// Returns the spot options; an empty price leaves the on-demand price as the cap.
+fn spot(saved: &Saved) -> InstanceMarketOptionsRequest {
+    let minutes = i32::try_from(saved.block_duration_minutes).unwrap_or(0);
+    let price = &saved.spot_price;
+    let options = SpotMarketOptions::builder()
+        .set_max_price((!price.is_empty()).then(|| price.clone()))
+        .set_block_duration_minutes((minutes > 0).then_some(minutes))
+        .set_instance_interruption_behavior(None::<InstanceInterruptionBehavior>)
+        .build();
+    InstanceMarketOptionsRequest::builder()
+        .market_type(MarketType::Spot)
+        .spot_options(options)
+        .build()
 }
 
 /// Makes a client token: 128 bits of chance, in hexadecimal.

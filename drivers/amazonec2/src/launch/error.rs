@@ -1,32 +1,29 @@
-//! Why a fleet has launched nothing: one reason for each instance type and subnet.
+//! Why a launch came to nothing: EC2's refusal, of a fleet one for each instance type and subnet.
 
-use aws_sdk_ec2::operation::create_fleet::CreateFleetOutput;
 use aws_sdk_ec2::types::CreateFleetError;
 use machine_driver::{DriverError, DriverErrorKind};
 
 use crate::api::call::CallError;
-use crate::api::client::Api;
 use crate::api::codes;
 use crate::api::errors::policy_hint;
-use crate::launch::fleet::FleetRequest;
 
-/// A fleet that launched nothing.
+/// A launch that launched nothing.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FleetError {
+pub(crate) enum LaunchError {
     #[error(transparent)]
     Call(Box<CallError>),
     #[error(
         "the fleet of the launch template {template} launched nothing in region {region}: {}",
         listed(refusals)
     )]
-    Nothing {
+    Fleet {
         template: String,
         region: String,
         refusals: Vec<Refusal>,
     },
 }
 
-impl From<CallError> for FleetError {
+impl From<CallError> for LaunchError {
     fn from(error: CallError) -> Self {
         Self::Call(Box::new(error))
     }
@@ -47,45 +44,51 @@ pub(crate) struct Refusal {
 }
 
 fn listed(refusals: &[Refusal]) -> String {
-    if refusals.is_empty() {
-        return "EC2 gives no reason".to_owned();
-    }
     let one = |r: &Refusal| format!("{}: {} ({})", r.tried, r.message, r.code);
     refusals.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-impl FleetError {
-    pub(crate) fn nothing(api: &Api, request: &FleetRequest, answer: &CreateFleetOutput) -> Self {
-        Self::Nothing {
-            template: request.launch_template.clone(),
-            region: api.region.clone(),
-            refusals: answer.errors().iter().map(Refusal::read).collect(),
+impl LaunchError {
+    /// Tells whether something may have been launched all the same.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        matches!(self, Self::Call(error) if error.is_ambiguous())
+    }
+
+    /// Tells whether the service judged the request itself, and not just who asks or how often.
+    pub(crate) fn is_verdict(&self) -> bool {
+        match self {
+            Self::Call(error) => error.is_verdict(),
+            Self::Fleet { .. } => true,
         }
+    }
+
+    /// Tells whether a spot request may be open behind the refusal. Fleets of type `instant` leave none.
+    pub(crate) fn may_stay_open(&self) -> bool {
+        matches!(self, Self::Call(error) if codes::may_stay_open(error.code()))
     }
 
     /// Returns code and text of every refusal.
     pub(crate) fn refusals(&self) -> Vec<(&str, &str)> {
         match self {
             Self::Call(error) => vec![(error.code(), error.message())],
-            Self::Nothing { refusals, .. } => refusals
+            Self::Fleet { refusals, .. } => refusals
                 .iter()
                 .map(|r| (r.code.as_str(), r.message.as_str()))
                 .collect(),
         }
     }
 
-    /// Returns what EC2 said of each override.
+    /// Tells whether every refusal is of a kind.
+    fn all(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.refusals().iter().all(|(code, _)| is(code))
+    }
+
+    /// Returns what EC2 said of each override of a fleet.
     pub(crate) fn of_overrides(&self) -> &[Refusal] {
         match self {
             Self::Call(_) => &[],
-            Self::Nothing { refusals, .. } => refusals,
+            Self::Fleet { refusals, .. } => refusals,
         }
-    }
-
-    /// Tells whether every refusal is of a kind.
-    pub(crate) fn all(&self, is: impl Fn(&str) -> bool) -> bool {
-        let refusals = self.refusals();
-        !refusals.is_empty() && refusals.iter().all(|(code, _)| is(code))
     }
 }
 
@@ -119,10 +122,10 @@ impl Refusal {
     }
 }
 
-impl From<FleetError> for DriverError {
-    fn from(error: FleetError) -> Self {
+impl From<LaunchError> for DriverError {
+    fn from(error: LaunchError) -> Self {
         let error = match error {
-            FleetError::Call(error) => return (*error).into(),
+            LaunchError::Call(error) => return (*error).into(),
             other => other,
         };
         let denied = error
