@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use machine_ops::{Cx, Resource, Scope, Undone};
+use machine_ops::{Cx, Entry, Resource, Scope, Undone};
 use machine_types::{DockerUrl, MachineName, MachineState, SshEndpoint};
 use serde_json::Value;
 
@@ -70,11 +70,17 @@ pub enum Restart {
     Command(&'static str),
 }
 
-/// What `prune` found: something that carries our tags, and that no machine of the store owns.
+/// Something that carries an owner's tags, and that this program made. Whose it is, the caller decides.
 #[derive(Debug, Clone)]
 pub struct LeftBehind {
     /// What it is, so that the same undo removes it.
     pub resource: Resource,
+    /// The id of the store that it was made for, by its tag.
+    pub store: Option<String>,
+    /// The id of the machine that it was made for, by its tag: see [`Driver::owner_ids`].
+    pub owner_id: Option<String>,
+    /// Its own name, as the cloud's console shows it.
+    pub name: String,
     /// The machine's name: what its key pair is called, else what its tags say.
     pub machine: String,
     /// Whether the key pair says so. A tag `Name` is the user's, and may name any machine.
@@ -83,6 +89,9 @@ pub struct LeftBehind {
     pub state: String,
     /// When it was made, Unix time in milliseconds.
     pub created: u64,
+    /// The last sign of use, Unix time in milliseconds; `None`: the cloud does not tell, and the caller has to
+    /// remember since when it has seen it unused.
+    pub used: Option<u64>,
 }
 
 /// Whose left-overs `prune` asks for.
@@ -90,7 +99,7 @@ pub struct LeftBehind {
 pub struct OwnedBy<'a> {
     /// The id of one store, as its resources carry it in their tag; `None`: those of any store.
     pub store: Option<&'a str>,
-    /// Tags of the user's that a resource must carry besides, all of them.
+    /// Tags of the user's that a resource must carry besides, all of them. Values are literal.
     pub tags: &'a [(String, String)],
     /// The account in which this store's machines are, where that is on record.
     pub account: Option<&'a str>,
@@ -135,7 +144,8 @@ pub trait DriverKind: Send + Sync {
     ///
     /// # Errors
     /// Where the place cannot be asked, or is in another account than the one on record: what is not
-    /// found there may well be somewhere else.
+    /// found there may well be somewhere else. Where an answer holds something without the tags that were
+    /// asked for: nothing in that answer can be relied on.
     async fn left_behind(
         &self,
         driver: &dyn Driver,
@@ -264,6 +274,10 @@ pub trait Driver: Send + Sync {
 
     /// Returns the key of the tag that says which store owns a resource of this machine; `None`: they carry none.
     fn owner_tag(&self) -> Option<String>;
+
+    /// Returns the ids that resources of this machine carry in a tag, as its configuration and its journal tell:
+    /// whatever carries one of them is this machine's, however it came to be. Makes no call.
+    fn owner_ids(&self, entries: &[Entry]) -> Vec<String>;
 
     /// Returns the resources that the saved configuration names, for machines without a journal: those of
     /// the Go binary. In order of creation.

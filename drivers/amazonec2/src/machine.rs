@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use machine_driver::{
     Base, Check, Driver, DriverError, KeyMaterial, KeyPlan, LeftBehind, OwnedBy, Restart, merge,
 };
-use machine_ops::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
+use machine_ops::{Cx, Entry, Intent, Ownership, Phase, Resource, Scope, UndoOrder, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
 use serde_json::{Map, Value};
 
@@ -21,7 +21,7 @@ use crate::inspect::preflight::{self, Findings};
 use crate::inspect::{console, doctor};
 use crate::launch::attempts::Attempts;
 use crate::launch::tags::{self, owner_key};
-use crate::launch::{key_pair, run_instances};
+use crate::launch::{fleet, key_pair, run_instances};
 use crate::lifecycle;
 use crate::network::security_groups;
 use crate::recovery::{inventory, undo};
@@ -328,6 +328,16 @@ impl Driver for Machine {
 
     fn owner_tag(&self) -> Option<String> {
         (!self.saved.no_owner_tags).then(|| owner_key(&self.saved, "store"))
+    }
+
+    fn owner_ids(&self, entries: &[Entry]) -> Vec<String> {
+        let saved = Some(self.saved.id.clone()).filter(|id| !id.is_empty());
+        // Where config.json is broken, the launches on record tell.
+        let launched = entries.iter().filter_map(|entry| match &entry.phase {
+            Phase::Intent { intent } => fleet::id_tag(&intent.detail).map(|(_, id)| id),
+            _ => None,
+        });
+        saved.into_iter().chain(launched).collect()
     }
 
     fn scope(&self) -> Scope {

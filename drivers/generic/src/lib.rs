@@ -16,7 +16,7 @@ use machine_driver::{
     Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
     LeftBehind, Options, OwnedBy, Restart, merge,
 };
-use machine_ops::{Cx, Resource, Scope, Undone};
+use machine_ops::{Cx, Entry, Resource, Scope, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
 use serde_json::{Map, Value};
 use tokio::net::TcpStream;
@@ -332,6 +332,10 @@ impl Driver for GenericDriver {
 
     fn owner_tag(&self) -> Option<String> {
         None
+    }
+
+    fn owner_ids(&self, _entries: &[Entry]) -> Vec<String> {
+        Vec::new()
     }
 
     fn scope(&self) -> Scope {

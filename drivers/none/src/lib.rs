@@ -12,7 +12,7 @@ use machine_driver::{
     Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
     LABELS_NOT_SUPPORTED, LeftBehind, Options, OwnedBy, Restart, SavedBase, merge, read_saved,
 };
-use machine_ops::{Cx, Resource, Scope, Undone};
+use machine_ops::{Cx, Entry, Resource, Scope, Undone};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -239,6 +239,10 @@ impl Driver for NoneDriver {
 
     fn owner_tag(&self) -> Option<String> {
         None
+    }
+
+    fn owner_ids(&self, _entries: &[Entry]) -> Vec<String> {
+        Vec::new()
     }
 
     fn scope(&self) -> Scope {

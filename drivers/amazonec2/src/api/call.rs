@@ -72,6 +72,18 @@ pub(crate) enum CallError {
         #[source]
         source: BoxError,
     },
+    /// The answer holds something that was not asked for: nothing in it can be relied on.
+    #[error(
+        "cannot rely on {action} in region {region}: the answer{} contains {item}, which does not match the filter {filter}",
+        at(endpoint)
+    )]
+    Unfiltered {
+        action: &'static str,
+        region: String,
+        endpoint: String,
+        item: String,
+        filter: String,
+    },
     /// The operation was cancelled while the call waited for its turn.
     #[error("{action} was cancelled by {reason}")]
     Cancelled {
@@ -116,7 +128,8 @@ impl CallError {
         match self {
             Self::Refused { code, status, .. } => codes::is_ambiguous(code, *status),
             Self::NoAnswer { .. } => true,
-            Self::NoCredentials { .. }
+            Self::Unfiltered { .. }
+            | Self::NoCredentials { .. }
             | Self::Silent { .. }
             | Self::Endless { .. }
             | Self::Cancelled { .. } => false,

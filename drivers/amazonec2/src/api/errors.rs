@@ -16,6 +16,7 @@ impl From<CallError> for DriverError {
                 DriverErrorKind::Unavailable
             }
             CallError::NoCredentials { .. } => DriverErrorKind::Denied,
+            CallError::Unfiltered { .. } => DriverErrorKind::Other,
             CallError::Refused { code, status, .. } => kind_of(code, *status),
         };
         let hint = hint(&error);
@@ -55,6 +56,9 @@ fn hint(error: &CallError) -> Option<String> {
                 Some(hint) => format!("{hint}; or {general}"),
                 None => general.to_owned(),
             })
+        }
+        CallError::Unfiltered { .. } => {
+            Some("use an EC2 endpoint that applies filters; nothing was removed there".into())
         }
         CallError::Refused {
             action,

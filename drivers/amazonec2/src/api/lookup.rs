@@ -1,10 +1,13 @@
 //! Finding instances: by id, client token, tag. By filters only, since one unknown id fails a whole list
 //! of ids, where a filter just finds less.
+//!
+//! Every answer is held against the filters again: what it leads to may be a removal, and an endpoint that
+//! ignores filters shows everything that there is.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag};
 use machine_ops::Cx;
 use machine_types::MachineState;
 
@@ -22,8 +25,13 @@ const MOST_ITEMS: usize = 10_000;
 const MOST_BYTES: u64 = LARGEST_ANSWER as u64;
 const LONGEST: Duration = THROTTLED;
 
-/// Makes a filter.
+/// Makes a filter whose values are literal.
 pub(crate) fn filter(name: impl Into<String>, values: impl IntoIterator<Item = String>) -> Filter {
+    pattern(name, values.into_iter().map(|value| literal(&value)))
+}
+
+/// Makes a filter in whose values `*` and `?` are wildcards.
+pub(crate) fn pattern(name: impl Into<String>, values: impl IntoIterator<Item = String>) -> Filter {
     let values = values.into_iter().collect();
     Filter::builder()
         .name(name)
@@ -31,7 +39,59 @@ pub(crate) fn filter(name: impl Into<String>, values: impl IntoIterator<Item = S
         .build()
 }
 
+/// Escapes a value for a filter: `\*amazon\?\\` stands for `*amazon?\` (EC2 API Reference, Filter).
+fn literal(value: &str) -> String {
+    let escaped = |c: char| matches!(c, '*' | '?' | '\\').then_some('\\');
+    value
+        .chars()
+        .flat_map(|c| escaped(c).into_iter().chain([c]))
+        .collect()
+}
+
+/// Returns a tag's value.
+pub(crate) fn value_of<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
+    tags.iter().find(|tag| tag.key() == Some(key))?.value()
+}
+
+/// Holds one item of an answer against the filters that were sent: tags, and the client token of an instance.
+/// Ids are compared by whoever asks for them.
+///
+/// # Errors
+/// [`CallError::Unfiltered`] names the item.
+pub(crate) fn check(
+    api: &Api,
+    action: &'static str,
+    filters: &[Filter],
+    item: Option<&str>,
+    tags: &[Tag],
+    token: Option<&str>,
+) -> Result<(), CallError> {
+    let fails = |filter: &&Filter| {
+        let is_meant = |own: &str| filter.values().contains(&literal(own));
+        match filter.name().unwrap_or_default() {
+            "tag-key" => !tags.iter().filter_map(Tag::key).any(is_meant),
+            "client-token" => !token.is_some_and(is_meant),
+            name => name
+                .strip_prefix("tag:")
+                .is_some_and(|key| !value_of(tags, key).is_some_and(is_meant)),
+        }
+    };
+    match filters.iter().find(fails) {
+        None => Ok(()),
+        Some(filter) => Err(CallError::Unfiltered {
+            action,
+            region: api.region.clone(),
+            endpoint: api.endpoint.clone(),
+            item: item.unwrap_or("an item without an ID").to_owned(),
+            filter: filter.name().unwrap_or_default().to_owned(),
+        }),
+    }
+}
+
 /// Finds all instances that pass the filters, page by page, with the account that owns each.
+///
+/// # Errors
+/// Besides the call's: [`CallError::Unfiltered`].
 pub(crate) async fn instances(
     api: &Api,
     cx: &Cx,
@@ -56,12 +116,18 @@ pub(crate) async fn instances(
             // Only its owner sees a reservation.
             api.learn_account(reservation.owner_id());
             let owner = reservation.owner_id;
-            let instances = reservation.instances.unwrap_or_default();
-            found.extend(
-                instances
-                    .into_iter()
-                    .map(|instance| (instance, owner.clone())),
-            );
+            for instance in reservation.instances.unwrap_or_default() {
+                let (id, token) = (instance.instance_id(), instance.client_token());
+                check(
+                    api,
+                    "DescribeInstances",
+                    &filters,
+                    id,
+                    instance.tags(),
+                    token,
+                )?;
+                found.push((instance, owner.clone()));
+            }
         }
         if !pages.turn(answer.next_token, found.len())? {
             return Ok(found);
@@ -170,5 +236,16 @@ pub(crate) fn reason(instance: &Instance) -> String {
         "EC2 gives no reason".to_owned()
     } else {
         message.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_of_a_literal_value_are_escaped() {
+        assert_eq!(literal(r"*amazon?\"), r"\*amazon\?\\");
+        assert_eq!(literal("build-1"), "build-1");
     }
 }

@@ -6,7 +6,7 @@ use machine_ops::Cx;
 
 use crate::api::call::CallError;
 use crate::api::client::Api;
-use crate::api::lookup::filter;
+use crate::api::lookup::{filter, pattern};
 use crate::config::region::{Partition, partition};
 
 /// The image rules the machine out.
@@ -128,7 +128,7 @@ async fn newest_ubuntu(api: &Api, cx: &Cx, instance_type: &str) -> Result<Image,
         ("x86_64", "amd64")
     };
     let filters = vec![
-        filter(
+        pattern(
             "name",
             [format!(
                 "ubuntu/images/hvm-ssd*/ubuntu-*-??.04-{in_name}-server-*"

@@ -1,6 +1,7 @@
 //! The machine's key pair in EC2: imported under its name, replaced where it is a left-over of this
 //! store, and left alone where it is somebody else's.
 
+use aws_sdk_ec2::operation::delete_key_pair::builders::DeleteKeyPairFluentBuilder;
 use aws_sdk_ec2::operation::import_key_pair::builders::ImportKeyPairFluentBuilder;
 use aws_sdk_ec2::primitives::Blob;
 use aws_sdk_ec2::types::{KeyPairInfo, ResourceType};
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use crate::api::call::CallError;
 use crate::api::client::Api;
+use crate::api::lookup::value_of;
 use crate::api::retry::{one_attempt, steady, until_certain};
 use crate::config::saved::Saved;
 use crate::launch::tags::{self, Tag, owner_key};
@@ -187,7 +189,11 @@ pub(crate) async fn find(api: &Api, cx: &Cx, name: &str) -> Result<Option<KeyPai
         })
         .await;
     match answer {
-        Ok(answer) => Ok(answer.key_pairs.unwrap_or_default().into_iter().next()),
+        Ok(answer) => {
+            let mut pairs = answer.key_pairs.unwrap_or_default().into_iter();
+            // An endpoint may answer with others, and what is found here may be replaced.
+            Ok(pairs.find(|pair| pair.key_name() == Some(name)))
+        }
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
@@ -204,14 +210,26 @@ pub(crate) async fn check_existing(api: &Api, cx: &Cx, saved: &Saved) -> Result<
 
 /// Deletes a key pair by its name; returns its id where EC2 says that there was one.
 pub(crate) async fn delete(api: &Api, cx: &Cx, name: &str) -> Result<Option<String>, CallError> {
+    send_delete(api, cx, api.ec2.delete_key_pair().key_name(name)).await
+}
+
+/// Deletes the key pair with this id, and none that was imported under its name meanwhile.
+pub(crate) async fn delete_by_id(
+    api: &Api,
+    cx: &Cx,
+    id: &str,
+) -> Result<Option<String>, CallError> {
+    send_delete(api, cx, api.ec2.delete_key_pair().key_pair_id(id)).await
+}
+
+async fn send_delete(
+    api: &Api,
+    cx: &Cx,
+    call: DeleteKeyPairFluentBuilder,
+) -> Result<Option<String>, CallError> {
     let answer = api
         .call(cx, "DeleteKeyPair", |probe| {
-            api.ec2
-                .delete_key_pair()
-                .key_name(name)
-                .customize()
-                .interceptor(probe)
-                .send()
+            call.clone().customize().interceptor(probe).send()
         })
         .await;
     match answer {
@@ -223,7 +241,7 @@ pub(crate) async fn delete(api: &Api, cx: &Cx, name: &str) -> Result<Option<Stri
 
 /// Tells whether a key pair is the one that this very machine imported.
 pub(crate) fn is_this_machines(pair: &KeyPairInfo, saved: &Saved, public: &str) -> bool {
-    tag(pair, &owner_key(saved, "id")) == Some(saved.id.as_str())
+    value_of(pair.tags(), &owner_key(saved, "id")) == Some(saved.id.as_str())
         || (!saved.has_own_key()
             && !public.is_empty()
             && pair.public_key().map(key_body) == Some(key_body(public)))
@@ -231,14 +249,7 @@ pub(crate) fn is_this_machines(pair: &KeyPairInfo, saved: &Saved, public: &str) 
 
 /// Tells whether a key pair was imported for a machine of this store.
 pub(crate) fn is_this_stores(pair: &KeyPairInfo, saved: &Saved, store_id: &str) -> bool {
-    !store_id.is_empty() && tag(pair, &owner_key(saved, "store")) == Some(store_id)
-}
-
-fn tag<'a>(pair: &'a KeyPairInfo, key: &str) -> Option<&'a str> {
-    pair.tags()
-        .iter()
-        .find(|tag| tag.key() == Some(key))?
-        .value()
+    !store_id.is_empty() && value_of(pair.tags(), &owner_key(saved, "store")) == Some(store_id)
 }
 
 /// Returns the key itself, without its type's name and its comment.

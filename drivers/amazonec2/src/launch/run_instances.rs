@@ -217,3 +217,9 @@ fn spot(saved: &Saved) -> InstanceMarketOptionsRequest {
 pub(crate) fn token(cx: &Cx) -> String {
     format!("{:016x}{:016x}", cx.ambient.random(), cx.ambient.random())
 }
+
+/// Tells whether a client token has the form of those that [`token`] makes. The tokens of consoles, SDKs and
+/// Auto Scaling are UUIDs, with hyphens.
+pub(crate) fn is_token(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}

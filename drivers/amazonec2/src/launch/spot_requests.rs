@@ -6,7 +6,7 @@ use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
 
 use crate::api::call::CallError;
 use crate::api::client::Api;
-use crate::api::lookup::{Pages, filter};
+use crate::api::lookup::{Pages, check, filter};
 use crate::launch::tags::Tag;
 
 /// How long a request that was refused a moment ago may not be listed yet.
@@ -69,26 +69,30 @@ async fn await_open(api: &Api, cx: &Cx, tag: &Tag) -> Result<Vec<String>, CallEr
 }
 
 async fn open(api: &Api, cx: &Cx, (key, id): &Tag) -> Result<Vec<String>, CallError> {
-    let filters = vec![
-        filter(format!("tag:{key}"), [id.clone()]),
-        filter("state", ["open".to_owned()]),
-    ];
+    let by_tag = filter(format!("tag:{key}"), [id.clone()]);
+    let action = "DescribeSpotInstanceRequests";
     let mut open = Vec::new();
-    let mut pages = Pages::begin(api, cx, "DescribeSpotInstanceRequests");
+    let mut pages = Pages::begin(api, cx, action);
     loop {
         let answer = api
-            .ask(cx, "DescribeSpotInstanceRequests", |probe| {
+            .ask(cx, action, |probe| {
                 let call = api.ec2.describe_spot_instance_requests();
-                call.set_filters(Some(filters.clone()))
+                call.filters(by_tag.clone())
+                    .filters(filter("state", ["open".to_owned()]))
                     .set_next_token(pages.token.clone())
                     .customize()
                     .interceptor(probe)
                     .send()
             })
             .await?;
-        let requests = answer.spot_instance_requests.unwrap_or_default();
-        let ids = requests.into_iter();
-        open.extend(ids.filter_map(|request| request.spot_instance_request_id));
+        for request in answer.spot_instance_requests.unwrap_or_default() {
+            let (asked, id) = (
+                std::slice::from_ref(&by_tag),
+                request.spot_instance_request_id(),
+            );
+            check(api, action, asked, id, request.tags(), None)?;
+            open.extend(request.spot_instance_request_id);
+        }
         if !pages.turn(answer.next_token, open.len())? {
             return Ok(open);
         }

@@ -2,18 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aws_sdk_ec2::primitives::DateTime;
-use aws_sdk_ec2::types::{Filter, Instance, KeyPairInfo, SpotInstanceRequest, Tag, Volume};
+use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat as Format};
+use aws_sdk_ec2::types::{
+    Filter, Instance, KeyPairInfo, SpotInstanceRequest, SpotInstanceState, Tag, Volume, VolumeState,
+};
 use machine_driver::{DriverError, DriverErrorKind, LeftBehind, OwnedBy};
 use machine_ops::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 
 use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::{Api, scope};
-use crate::api::lookup::{filter, instances, state_name};
+use crate::api::lookup::{check, filter, instances, state_name, value_of};
 use crate::config::saved::Saved;
 use crate::launch::tags::owner_key;
 use crate::launch::{key_pair, run_instances};
+use crate::recovery::origin::{launched_by_us, manager};
 
 /// The kind of a spot request on record.
 pub(crate) const SPOT_REQUEST: &str = "spot-request";
@@ -60,28 +63,52 @@ pub(crate) async fn left_behind(
         spot_requests(api, cx, &filters),
         volumes(api, cx, &filters),
     )?;
-    let list = Listing::new(scope(saved), owner_key(saved, "id"), &pairs);
+    let accounts: HashMap<String, String> = found
+        .iter()
+        .filter_map(|(instance, account)| {
+            Some((instance.instance_id()?.to_owned(), account.clone()?))
+        })
+        .collect();
+    let found: Vec<Instance> = found.into_iter().map(|(instance, _)| instance).collect();
+    let ours = launched_by_us(api, cx, &found).await?;
+    let mut list = Listing::new(saved, &pairs);
     // A key pair may bear our own tags only: then the user's are those of its instance.
     let machines: HashSet<&str> = found
         .iter()
-        .filter_map(|(instance, _)| list.id_of(instance.tags()))
+        .filter_map(|instance| list.id_of(instance.tags()))
         .collect();
-    let is_meant = |pair: &&KeyPairInfo| {
-        let bears = |(key, value): &(String, String)| {
-            value_of(pair.tags(), key).is_some_and(|own| own == value)
-        };
+    let is_meant = |list: &Listing<'_>, pair: &KeyPairInfo| {
+        let bears =
+            |(key, value): &(String, String)| value_of(pair.tags(), key) == Some(value.as_str());
         owner.tags.iter().all(bears)
             || list
                 .id_of(pair.tags())
                 .is_some_and(|id| machines.contains(id))
     };
-    let instances = found.iter().filter_map(|found| list.instance(found));
-    let pairs = pairs.iter().filter(is_meant);
-    Ok(instances
-        .chain(pairs.map(|pair| list.key_pair(pair)))
-        .chain(requests.iter().map(|request| list.spot_request(request)))
-        .chain(volumes.iter().map(|volume| list.volume(volume)))
-        .collect())
+    let mut all = Vec::new();
+    for instance in &found {
+        let id = instance.instance_id().unwrap_or_default();
+        let is_ours = ours.contains(id);
+        all.extend(list.instance(instance, accounts.get(id), is_ours));
+    }
+    for pair in &pairs {
+        if is_meant(&list, pair) {
+            let used = found
+                .iter()
+                .filter(|instance| list.id_of(instance.tags()) == list.id_of(pair.tags()))
+                .filter_map(last_use)
+                .max();
+            all.extend(list.key_pair(pair, used));
+        }
+    }
+    all.extend(
+        requests
+            .iter()
+            .filter_map(|request| list.spot_request(request)),
+    );
+    all.extend(volumes.iter().filter_map(|volume| list.volume(volume)));
+    list.tell_foreign(cx);
+    Ok(all)
 }
 
 fn of_owner(key: &str, owner: OwnedBy<'_>) -> Filter {
@@ -98,7 +125,12 @@ async fn key_pairs(api: &Api, cx: &Cx, of_owner: Filter) -> Result<Vec<KeyPairIn
             call.customize().interceptor(probe).send()
         })
         .await?;
-    Ok(answer.key_pairs.unwrap_or_default())
+    let found = answer.key_pairs.unwrap_or_default();
+    for pair in &found {
+        let (asked, id) = (std::slice::from_ref(&of_owner), pair.key_pair_id());
+        check(api, "DescribeKeyPairs", asked, id, pair.tags(), None)?;
+    }
+    Ok(found)
 }
 
 async fn spot_requests(
@@ -118,7 +150,20 @@ async fn spot_requests(
                 .send()
         })
         .await?;
-    Ok(answer.spot_instance_requests.unwrap_or_default())
+    let mut found = answer.spot_instance_requests.unwrap_or_default();
+    for request in &found {
+        let id = request.spot_instance_request_id();
+        check(
+            api,
+            "DescribeSpotInstanceRequests",
+            filters,
+            id,
+            request.tags(),
+            None,
+        )?;
+    }
+    found.retain(|request| request.state() == Some(&SpotInstanceState::Open));
+    Ok(found)
 }
 
 async fn volumes(api: &Api, cx: &Cx, filters: &[Filter]) -> Result<Vec<Volume>, CallError> {
@@ -134,35 +179,55 @@ async fn volumes(api: &Api, cx: &Cx, filters: &[Filter]) -> Result<Vec<Volume>, 
                 .send()
         })
         .await?;
-    Ok(answer.volumes.unwrap_or_default())
+    let mut found = answer.volumes.unwrap_or_default();
+    for volume in &found {
+        let id = volume.volume_id();
+        check(api, "DescribeVolumes", filters, id, volume.tags(), None)?;
+    }
+    found.retain(|volume| volume.state() == Some(&VolumeState::Available));
+    Ok(found)
 }
 
 /// What the list's items have in common.
 struct Listing<'a> {
     scope: Scope,
-    /// The key of the tag that holds a machine's id.
+    /// The keys of the tags that hold a machine's id and a store's.
     id: String,
+    store: String,
     /// The names of machines, by their ids.
     names: HashMap<&'a str, &'a str>,
+    /// What carries the tags, and was made by something else.
+    foreign: Vec<String>,
 }
 
 /// What there is to say of an item.
 struct Facts {
     machine: String,
     is_named_by_key_pair: bool,
+    owner_id: Option<String>,
+    store: Option<String>,
+    name: String,
     state: String,
     created: u64,
+    used: Option<u64>,
     account: Option<String>,
 }
 
 impl<'a> Listing<'a> {
     /// A key pair of ours bears its machine's name, whatever `Name` the user's tags give to the rest.
-    fn new(scope: Scope, id: String, pairs: &'a [KeyPairInfo]) -> Self {
+    fn new(saved: &Saved, pairs: &'a [KeyPairInfo]) -> Self {
+        let id = owner_key(saved, "id");
         let names = pairs
             .iter()
             .filter_map(|pair| Some((value_of(pair.tags(), &id)?, pair.key_name()?)))
             .collect();
-        Self { scope, id, names }
+        Self {
+            scope: scope(saved),
+            id,
+            store: owner_key(saved, "store"),
+            names,
+            foreign: Vec::new(),
+        }
     }
 
     fn id_of<'t>(&self, tags: &'t [Tag]) -> Option<&'t str> {
@@ -170,21 +235,36 @@ impl<'a> Listing<'a> {
     }
 
     fn facts(&self, tags: &[Tag], state: &str, created: Option<&DateTime>) -> Facts {
+        let name = value_of(tags, "Name").unwrap_or_default();
         let by_id = self.id_of(tags).and_then(|id| self.names.get(id).copied());
-        let machine = by_id.or_else(|| value_of(tags, "Name"));
+        let own = |value: Option<&str>| value.map(str::to_owned);
         Facts {
-            machine: machine.unwrap_or_default().to_owned(),
+            machine: by_id.unwrap_or(name).to_owned(),
             is_named_by_key_pair: by_id.is_some(),
+            owner_id: own(self.id_of(tags)),
+            store: own(value_of(tags, &self.store)),
+            name: name.to_owned(),
             state: state.to_owned(),
-            created: millis(created),
+            created: created.and_then(millis).unwrap_or(0),
+            used: created.and_then(millis),
             account: None,
         }
     }
 
-    fn item(&self, kind: &str, key: &str, id: &str, facts: Facts) -> LeftBehind {
+    /// Puts an item together, unless a tag of AWS's says that another service manages it.
+    fn item(
+        &mut self,
+        (kind, key, id): (&str, &str, &str),
+        tags: &[Tag],
+        facts: Facts,
+    ) -> Option<LeftBehind> {
+        if let Some(manager) = manager(tags) {
+            self.foreign.push(format!("{kind} {id} ({manager})"));
+            return None;
+        }
         let mut scope = self.scope.clone();
         scope.account = facts.account;
-        LeftBehind {
+        Some(LeftBehind {
             resource: Resource {
                 step: None,
                 name: format!("left-over {kind}"),
@@ -204,63 +284,144 @@ impl<'a> Listing<'a> {
                 made: true,
                 id: Some(id.to_owned()),
             },
+            store: facts.store,
+            owner_id: facts.owner_id,
+            name: facts.name,
             machine: facts.machine,
             is_named_by_key_pair: facts.is_named_by_key_pair,
             state: facts.state,
             created: facts.created,
-        }
+            used: facts.used,
+        })
     }
 
-    /// What there is to say of an instance, unless it is gone or on its way.
-    fn instance(&self, found: &(Instance, Option<String>)) -> Option<LeftBehind> {
-        let (instance, account) = found;
+    /// What there is to say of an instance, unless it is gone or on its way, or something else launched it.
+    fn instance(
+        &mut self,
+        instance: &Instance,
+        account: Option<&String>,
+        is_ours: bool,
+    ) -> Option<LeftBehind> {
         let state = state_name(instance);
         if matches!(state, "terminated" | "shutting-down") {
             return None;
         }
-        let facts = Facts {
-            account: account.clone(),
-            ..self.facts(instance.tags(), state, instance.launch_time())
-        };
         let token = instance.client_token().unwrap_or_default();
         let id = instance.instance_id().unwrap_or_default();
-        Some(self.item(run_instances::KIND, token, id, facts))
+        if !is_ours {
+            self.foreign
+                .push(format!("{} {id} (its launch)", run_instances::KIND));
+            return None;
+        }
+        let facts = Facts {
+            account: account.cloned(),
+            used: last_use(instance),
+            ..self.facts(instance.tags(), state, instance.launch_time())
+        };
+        self.item((run_instances::KIND, token, id), instance.tags(), facts)
     }
 
-    fn key_pair(&self, pair: &KeyPairInfo) -> LeftBehind {
+    fn key_pair(&mut self, pair: &KeyPairInfo, last_launch: Option<u64>) -> Option<LeftBehind> {
         let name = pair.key_name().unwrap_or_default();
+        let facts = self.facts(pair.tags(), "available", pair.create_time());
         let facts = Facts {
             machine: name.to_owned(),
             is_named_by_key_pair: true,
-            ..self.facts(pair.tags(), "available", pair.create_time())
+            name: name.to_owned(),
+            used: facts.used.max(last_launch),
+            ..facts
         };
         let id = pair.key_pair_id().unwrap_or_default();
-        self.item(key_pair::KIND, name, id, facts)
+        self.item((key_pair::KIND, name, id), pair.tags(), facts)
     }
 
-    fn spot_request(&self, request: &SpotInstanceRequest) -> LeftBehind {
+    fn spot_request(&mut self, request: &SpotInstanceRequest) -> Option<LeftBehind> {
         let id = request.spot_instance_request_id().unwrap_or_default();
         let state = request.state().map_or("", |state| state.as_str());
         let facts = self.facts(request.tags(), state, request.create_time());
-        self.item(SPOT_REQUEST, id, id, facts)
+        let updated = request.status().and_then(|status| status.update_time());
+        let facts = Facts {
+            used: facts.used.max(updated.and_then(millis)),
+            ..facts
+        };
+        self.of_a_machine((SPOT_REQUEST, id, id), request.tags(), facts)
     }
 
-    fn volume(&self, volume: &Volume) -> LeftBehind {
+    /// A volume that nothing is attached to. Since when, EC2 does not tell: DescribeVolumes has the attachments
+    /// that there are, with their AttachTime, and of one that is over nothing; DescribeReplaceRootVolumeTasks has
+    /// a CompleteTime, but names no volume. (CloudTrail knows, and is no part of EC2.)
+    fn volume(&mut self, volume: &Volume) -> Option<LeftBehind> {
         let id = volume.volume_id().unwrap_or_default();
+        if let Some(source) = volume
+            .source_volume_id()
+            .filter(|source| !source.is_empty())
+        {
+            self.foreign
+                .push(format!("{VOLUME} {id} (a copy of {source})"));
+            return None;
+        }
         let state = volume.state().map_or("", |state| state.as_str());
-        let facts = self.facts(volume.tags(), state, volume.create_time());
-        self.item(VOLUME, id, id, facts)
+        let facts = Facts {
+            used: None,
+            ..self.facts(volume.tags(), state, volume.create_time())
+        };
+        self.of_a_machine((VOLUME, id, id), volume.tags(), facts)
+    }
+
+    /// An item that only its tag tells whose it is: without a machine's id it may be a living one's.
+    fn of_a_machine(
+        &mut self,
+        names: (&str, &str, &str),
+        tags: &[Tag],
+        facts: Facts,
+    ) -> Option<LeftBehind> {
+        if facts.owner_id.is_none() {
+            let (kind, _, id) = names;
+            self.foreign.push(format!("{kind} {id} (no machine's ID)"));
+            return None;
+        }
+        self.item(names, tags, facts)
+    }
+
+    fn tell_foreign(&self, cx: &Cx) {
+        let Some(first) = self.foreign.first() else {
+            return;
+        };
+        let more = match self.foreign.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        cx.warn(format!(
+            "left alone in {}, though the tags are there: {first}{more}",
+            self.scope.region
+        ));
+        cx.debug(format!("left alone: {}", self.foreign.join(", ")));
     }
 }
 
-fn value_of<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
-    tags.iter().find(|tag| tag.key() == Some(key))?.value()
+/// Returns the last sign of use of an instance, Unix time in milliseconds: its last start, its last stop, the last
+/// time that something was attached to it. Its launch alone says nothing of one that was stopped yesterday.
+fn last_use(instance: &Instance) -> Option<u64> {
+    let launched = instance.launch_time().and_then(millis);
+    let volumes = instance.block_device_mappings().iter();
+    let volumes = volumes.filter_map(|device| device.ebs()?.attach_time().and_then(millis));
+    let interfaces = instance.network_interfaces().iter();
+    let interfaces = interfaces.filter_map(|one| one.attachment()?.attach_time().and_then(millis));
+    let signs = volumes.chain(interfaces).chain(changed(instance));
+    launched.into_iter().chain(signs).max()
 }
 
-fn millis(time: Option<&DateTime>) -> u64 {
-    time.and_then(|time| time.to_millis().ok())
-        .and_then(|ms| u64::try_from(ms).ok())
-        .unwrap_or(0)
+/// Reads the time in `User initiated (2016-11-22 15:00:00 GMT)` (EC2 API Reference, Instance,
+/// StateTransitionReason).
+fn changed(instance: &Instance) -> Option<u64> {
+    let (_, time) = instance.state_transition_reason()?.rsplit_once('(')?;
+    let (date, time) = time.strip_suffix(" GMT)")?.split_once(' ')?;
+    let time = DateTime::from_str(&format!("{date}T{time}Z"), Format::DateTime).ok()?;
+    millis(&time)
+}
+
+fn millis(time: &DateTime) -> Option<u64> {
+    u64::try_from(time.to_millis().ok()?).ok()
 }
 
 /// Cancels a spot request. One that is closed already is as good.

@@ -18,6 +18,7 @@ use crate::launch::tags::{Tag, owner_key};
 use crate::launch::{fleet, key_pair, run_instances, spot_requests};
 use crate::lifecycle::age;
 use crate::recovery::inventory;
+use crate::recovery::origin::{FLEET_ID, fleet_of};
 
 /// A resource of a kind that this version does not know.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +93,12 @@ async fn key_pair(
             }
         }
     }
-    match key_pair::delete(api, cx, name).await? {
+    let deleted = match &resource.id {
+        // Of what `prune` has found: a create may be replacing it right now.
+        Some(id) if resource.step.is_none() => key_pair::delete_by_id(api, cx, id).await?,
+        _ => key_pair::delete(api, cx, name).await?,
+    };
+    match deleted {
         Some(_) => Ok(Undone::Gone),
         // EC2 calls it a success as well where there is none: here, or in the wrong account.
         None => account::gone(api, cx, saved, resource, &format!("the key pair {name}")).await,
@@ -242,6 +248,13 @@ async fn unfinished(
         if state_name(&instance) != "terminated"
             && let Some(id) = instance.instance_id()
         {
+            // A copy carries the tags as well: AWS Backup copies them when it restores an instance.
+            if is_fleets && fleet_of(&instance).is_none() {
+                return Ok(Undone::Unresolved(format!(
+                    "the instance {id} carries the machine's tags, but not the tag {FLEET_ID} of a fleet's: check \
+                     in EC2 whose it is"
+                )));
+            }
             // Who has just found it may not find it the next moment.
             if end(api, cx, id, true).await?.is_none() {
                 return Ok(Undone::Unresolved(format!(

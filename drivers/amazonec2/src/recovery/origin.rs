@@ -1,0 +1,106 @@
+//! What made a resource that carries our tags. Tags are copied: AWS Backup does it when it restores, the console
+//! when it launches "more like this", people when they copy a volume. The client token of a launch is not.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use aws_sdk_ec2::types::{FleetData, FleetType, Instance, Tag};
+use machine_ops::Cx;
+
+use crate::api::call::CallError;
+use crate::api::client::Api;
+use crate::api::lookup::value_of;
+use crate::launch::run_instances::is_token;
+
+/// The tag by which EC2 names the fleet that launched an instance (EC2 User Guide, "Tag an EC2 Fleet"). Nobody
+/// else can set it: the prefix `aws:` is reserved.
+pub(crate) const FLEET_ID: &str = "aws:ec2:fleet-id";
+
+/// The most ids that one DescribeFleets is asked for.
+const MOST_FLEETS: usize = 100;
+
+/// Returns the id of the fleet that launched an instance.
+pub(crate) fn fleet_of(instance: &Instance) -> Option<&str> {
+    value_of(instance.tags(), FLEET_ID)
+}
+
+/// Returns the tag of another service that manages the resource: `aws:autoscaling:groupName`,
+/// `aws:cloudformation:stack-id`. EC2's own say nothing but how it was launched.
+pub(crate) fn manager(tags: &[Tag]) -> Option<&str> {
+    let mut keys = tags.iter().filter_map(Tag::key);
+    keys.find(|key| key.starts_with("aws:") && !key.starts_with("aws:ec2"))
+}
+
+/// Tells which instances were launched by this program: by a client token of its own, or by a fleet with one.
+///
+/// # Errors
+/// Where fleets cannot be asked for, for another reason than a denial: then nobody can tell.
+pub(crate) async fn launched_by_us(
+    api: &Api,
+    cx: &Cx,
+    found: &[Instance],
+) -> Result<HashSet<String>, CallError> {
+    let id = |instance: &Instance| instance.instance_id().map(str::to_owned);
+    let has_token = |instance: &&Instance| instance.client_token().is_some_and(is_token);
+    let mut ours: HashSet<String> = found.iter().filter(has_token).filter_map(id).collect();
+    let others = found.iter().filter(|instance| !has_token(instance));
+    let of_fleets: HashMap<String, &str> = others
+        .filter_map(|instance| Some((id(instance)?, fleet_of(instance)?)))
+        .collect();
+    let ids: BTreeSet<&str> = of_fleets.values().copied().collect();
+    let ids: Vec<&str> = ids.into_iter().collect();
+    let mut fleets = Vec::new();
+    for some in ids.chunks(MOST_FLEETS) {
+        match describe(api, cx, some).await {
+            Ok(found) => fleets.extend(found),
+            // One unknown id fails all of them: a fleet that was deleted is shown for a while only.
+            Err(error) if some.len() > 1 && is_unknown(&error) => {
+                for one in some {
+                    match describe(api, cx, &[one]).await {
+                        Err(error) if is_unknown(&error) => {}
+                        found => fleets.extend(found?),
+                    }
+                }
+            }
+            Err(error) if is_unknown(&error) => {}
+            Err(error) if error.code() == "UnauthorizedOperation" => {
+                cx.warn(format!("machines of fleets are left alone: {error}"));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    for fleet in fleets.iter().filter(|fleet| is_ours(fleet)) {
+        let launched = fleet.instances().iter().flat_map(|set| set.instance_ids());
+        // The instance names the fleet, and the fleet the instance.
+        ours.extend(
+            launched
+                .filter(|id| of_fleets.get(*id).copied() == fleet.fleet_id())
+                .cloned(),
+        );
+    }
+    Ok(ours)
+}
+
+fn is_unknown(error: &CallError) -> bool {
+    error.is_not_found() || error.code().starts_with("InvalidFleet")
+}
+
+fn is_ours(fleet: &FleetData) -> bool {
+    fleet.r#type() == Some(&FleetType::Instant) && fleet.client_token().is_some_and(is_token)
+}
+
+/// Asks for fleets by their ids: without its id, one of type `instant` is not shown (EC2 API Reference,
+/// DescribeFleets).
+async fn describe(api: &Api, cx: &Cx, ids: &[&str]) -> Result<Vec<FleetData>, CallError> {
+    let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+    let answer = api
+        .ask(cx, "DescribeFleets", |probe| {
+            let call = api.ec2.describe_fleets();
+            call.set_fleet_ids(Some(ids.clone()))
+                .customize()
+                .interceptor(probe)
+                .send()
+        })
+        .await?;
+    Ok(answer.fleets.unwrap_or_default())
+}
