@@ -8,6 +8,7 @@ pub(crate) const MACHINES: &str = "machines";
 pub(crate) const CERTS: &str = "certs";
 pub(crate) const LOCKS: &str = ".locks";
 pub(crate) const MARKS: &str = ".marks";
+pub(crate) const SIGHTINGS: &str = ".sightings.json";
 pub(crate) const TOMBSTONES: &str = ".tombstones";
 pub(crate) const STORE_ID: &str = ".docker-machine-store-id";
 /// What a machine's directory is called while it is being filled.

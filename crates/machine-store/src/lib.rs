@@ -18,6 +18,7 @@
 //!   .docker-machine-store-id  0600: what tells this store from all others, and where it was made
 //!   .locks/                   0700: .NAME for a machine, .-bootstrap for the certificates, .-store-id
 //!   .marks/                   0700: which warning was given when
+//!   .sightings.json          0600: since when `prune` has seen a detached volume
 //!   .tombstones/NAME-HEX/     0700: .journal and config.json of a machine that may live on
 //! ```
 //!
@@ -51,6 +52,7 @@ mod migrate;
 mod place;
 mod record;
 mod remove;
+mod sightings;
 mod store;
 mod tombstone;
 
@@ -64,5 +66,6 @@ pub use layout::MachineFile;
 pub use lock::{BootstrapLock, MachineLock};
 pub use place::{Medium, Place, Surroundings};
 pub use record::{CONFIG_VERSION, MachineRecord};
+pub use sightings::Sightings;
 pub use store::{Access, Store};
 pub use tombstone::{Tombstone, TombstoneLock};

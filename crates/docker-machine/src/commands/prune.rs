@@ -6,8 +6,6 @@ use async_trait::async_trait;
 use go_template::tabwriter::{Layout, align};
 use libmachine::{CONFIRM_ORIGIN, PruneOptions, Pruned, StoreOrigin};
 use machine_driver::FlagSpec;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
@@ -26,7 +24,7 @@ impl Command for Prune {
             name: "prune",
             arguments: "",
             summary: "List or remove cloud resources that no machine owns",
-            details: "Finds by this store's tags, wherever its machines are, what its machines do not own: instances, key pairs, spot requests and volumes of creates that were killed. Lists them; with --force it removes them. Never touches what does not carry the tags. With --all-stores it looks for what any store left, a manager's that is gone for one, and takes a driver's flags to say where. A store that was copied or moved since it was made removes nothing until --store-moved or --store-copied says which.",
+            details: "Finds by this store's tags, wherever its machines are, what its machines do not own: instances, key pairs, spot requests and volumes of creates that were killed. Lists them; with --force it removes them. Never touches what does not carry the tags, what carries the ID of a machine of this store, or an instance that something else launched. With --all-stores it looks for what any store left, a manager's that is gone for one, and takes a driver's flags to say where. A store that was copied or moved since it was made removes nothing until --store-moved or --store-copied says which.",
         }
     }
 
@@ -34,8 +32,11 @@ impl Command for Prune {
         vec![
             Flag::new(FlagSpec::bool("force", "Remove what is found")).short("f"),
             Flag::new(
-                FlagSpec::string("older-than", "How old something must be, as 90m, 2h or 1d")
-                    .default_text("2h"),
+                FlagSpec::string(
+                    "older-than",
+                    "How long something must have been unused, as 90m, 2h or 1d",
+                )
+                .default_text("2h"),
             ),
             Flag::new(FlagSpec::bool(
                 "all-stores",
@@ -43,7 +44,7 @@ impl Command for Prune {
             )),
             Flag::new(FlagSpec::list(
                 "tag",
-                "Only what carries this tag as well, as KEY=VALUE",
+                "Only what carries this tag as well, as KEY=VALUE; no wildcards",
             )),
             Flag::new(FlagSpec::string(
                 "driver",
@@ -73,10 +74,10 @@ impl Command for Prune {
         if !arguments.words.is_empty() {
             return Err(arguments.usage.failure("Error: Too many arguments given"));
         }
-        let age = arguments.options.string("older-than");
-        let older_than = duration(&age).ok_or_else(|| {
+        let limit = arguments.options.string("older-than");
+        let older_than = duration(&limit).ok_or_else(|| {
             arguments.usage.failure(format!(
-                "invalid value {age:?} for flag -older-than: parse error"
+                "invalid value {limit:?} for flag -older-than: parse error"
             ))
         })?;
         let force = arguments.options.bool("force");
@@ -116,6 +117,12 @@ impl Command for Prune {
             cx.print(&format!("Removed {}", pruned.removed));
         } else if !pruned.found.is_empty() {
             cx.print("Nothing was removed: say --force to remove them.");
+        }
+        if pruned.young > 0 {
+            cx.print(&format!(
+                "Left alone: {} used, or first seen detached, within the last {limit}",
+                pruned.young
+            ));
         }
         for left in &pruned.left {
             cx.complain(&format!("  left behind: {} ({})", left.what, left.why));
@@ -163,19 +170,32 @@ async fn confirm(cx: &Context, origin: StoreOrigin) -> Result<(), Failure> {
 }
 
 fn table(pruned: &Pruned) -> Vec<u8> {
-    let mut text = "RESOURCE\tMACHINE\tSTATE\tCREATED\n".to_owned();
+    let mut text = "RESOURCE\tNAME\tMACHINE\tSTATE\tAGE\tREASON\n".to_owned();
     for found in &pruned.found {
-        let created = i64::try_from(found.created / 1000).unwrap_or_default();
-        let created = OffsetDateTime::from_unix_timestamp(created).ok();
-        let created = created
-            .and_then(|at| at.format(&Rfc3339).ok())
-            .unwrap_or_default();
+        let age = age(found.age);
         text.push_str(&format!(
-            "{}\t{}\t{}\t{created}\n",
-            found.what, found.machine, found.state
+            "{}\t{}\t{}\t{}\t{age}\t{}\n",
+            found.what, found.name, found.machine, found.state, found.why
         ));
     }
     align(text.as_bytes(), Layout::LS)
+}
+
+/// Writes an age in its two largest units, as `--older-than` reads it: `3d4h`.
+fn age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let units = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
+    let largest = units.iter().position(|(count, _)| *count > 0).unwrap_or(3);
+    let shown = units.iter().skip(largest).take(2);
+    let shown = shown.filter(|(count, _)| *count > 0 || seconds == 0);
+    shown
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect()
 }
 
 /// Reads `90s`, `30m`, `2h`, `1d`, or several of them in a row.
@@ -199,7 +219,23 @@ fn duration(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use std::time::Duration;
+
+    use super::{age, duration};
+
+    #[test]
+    fn ages_are_written_as_they_are_read() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (7200, "2h"),
+            (7260, "2h1m"),
+            (273_600, "3d4h"),
+            (259_205, "3d"),
+        ] {
+            assert_eq!(age(Duration::from_secs(seconds)), text);
+        }
+    }
 
     #[test]
     fn ages_are_read() {

@@ -13,7 +13,7 @@ use machine_store::StoreId;
 use machine_types::{MachineName, SwarmOptions};
 
 use crate::machine::Machine;
-use crate::recovery::prune::{Opened, Place, age, distinct};
+use crate::recovery::prune::{Opened, Owned, Place, age, distinct};
 use crate::recovery::rollback::{describe, undo_in_time};
 use crate::{CONFIRM_ORIGIN, Error, Left, Library};
 use machine_types::one_line;
@@ -167,7 +167,8 @@ impl Library {
         // Read after the clouds were asked: a create puts itself on record before it launches, so what has been
         // seen of it is known here.
         let others = self.others(but).await?;
-        let owned: HashSet<String> = others.opened.iter().flat_map(Opened::keys).collect();
+        let mut owned = Owned::default();
+        others.opened.iter().for_each(|other| owned.add(other));
         let mut seen = HashSet::new();
         for (place, answer) in listed {
             let region = &place.scope.region;
@@ -282,11 +283,8 @@ impl Library {
 
 /// Whether something is the machine's, and no other's of the store: the name that it carries may be a
 /// tag that users set as they like.
-fn is_its(item: &LeftBehind, name: &MachineName, owned: &HashSet<String>) -> bool {
-    let resource = &item.resource;
-    let is_owned = owned.contains(&resource.intent.key)
-        || resource.id.as_ref().is_some_and(|id| owned.contains(id));
-    item.machine == name.as_str() && !is_owned
+fn is_its(item: &LeftBehind, name: &MachineName, owned: &Owned) -> bool {
+    item.machine == name.as_str() && !owned.has(item)
 }
 
 /// Writes into the journal what was found. Where the disk refuses, this process remembers it.

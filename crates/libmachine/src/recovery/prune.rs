@@ -4,13 +4,17 @@
 //! tombstone of the store is. It touches nothing that does not carry the tags, and guesses nothing:
 //! a store without an id, one that looks as if its disk were not mounted, and one that was copied or moved are
 //! refused.
+//!
+//! What carries the id of a machine that the store has is that machine's until its `rm`, however it came to
+//! be: a root volume that was detached for a rescue, an instance that was restored from a backup with its tags.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use machine_driver::{Driver, Options, OwnedBy};
-use machine_ops::{Entry, Journal as _, Scope, undo_all};
-use machine_types::{MachineName, SwarmOptions};
+use machine_driver::{Driver, LeftBehind, Options, OwnedBy};
+use machine_ops::{Entry, Journal as _, Ownership, Phase, Scope, undo_all};
+use machine_store::{Sightings, Store, StoreError, StoreId};
+use machine_types::{MachineName, SwarmOptions, printable};
 
 use crate::recovery::rollback::{ByDriver, describe, left, resources};
 use crate::recovery::tombstones::unopened;
@@ -22,12 +26,12 @@ use machine_types::one_line;
 pub struct PruneOptions {
     /// Whether to remove what is found; otherwise it is only listed.
     pub force: bool,
-    /// How old something must be to be touched: a create that is running right now is younger.
+    /// How long something must have been unused to be touched: a create that is running right now is younger.
     pub older_than: Duration,
     /// Whether the resources of every store are meant, and not of this one alone: those of managers that
     /// are gone. Wants [`tags`](Self::tags).
     pub all_stores: bool,
-    /// Tags of the user's that a resource must carry besides ours.
+    /// Tags of the user's that a resource must carry besides ours. Values are literal.
     pub tags: Vec<(String, String)>,
     /// A place to ask where the store's machines are not: a driver and its flags.
     pub place: Option<(String, Options)>,
@@ -42,6 +46,8 @@ pub struct Pruned {
     pub left: Vec<Left>,
     /// How many were removed.
     pub removed: usize,
+    /// How many were left alone since they have not been unused for long enough.
+    pub young: usize,
     /// Why nothing would be removed: the store was made elsewhere, and what is listed may be another store's.
     pub unconfirmed: Option<String>,
 }
@@ -60,12 +66,16 @@ pub enum StoreOrigin {
 pub struct Found {
     /// `instance i-0abc in us-east-1`.
     pub what: String,
+    /// Its own name, as the cloud's console shows it.
+    pub name: String,
     /// The machine that it was made for, by its tags.
     pub machine: String,
     /// Its state, in the cloud's words.
     pub state: String,
-    /// When it was made, Unix time in milliseconds.
-    pub created: u64,
+    /// How long it has been unused: since its last sign of use, or since it was first seen so.
+    pub age: Duration,
+    /// Why it counts as left behind.
+    pub why: String,
 }
 
 /// A machine of the store, with its journal.
@@ -125,6 +135,7 @@ impl Library {
             true => vec![None],
             false => store_ids.iter().map(|id| Some(id.as_str())).collect(),
         };
+        let mut sightings = Seen::new(self.store.sightings(), self.ambient.now());
         for place in &places {
             for store in &owners {
                 let owner = OwnedBy {
@@ -134,7 +145,11 @@ impl Library {
                 };
                 let kind = self.kind(place.driver.name())?;
                 match kind.left_behind(&*place.driver, owner, &cx).await {
-                    Ok(items) => found.extend(items.into_iter().map(|item| (place, item))),
+                    Ok(items) => {
+                        let since = sightings.since(question(&place.scope, &owner), &items);
+                        let items = items.into_iter().zip(since);
+                        found.extend(items.map(|(item, since)| (place, item, since)));
+                    }
                     Err(error) => {
                         pruned.left.push(Left {
                             what: format!("whatever is in {}", place.scope.region),
@@ -146,29 +161,35 @@ impl Library {
                 }
             }
         }
+        if let Err(error) = sightings.keep(&self.store) {
+            cx.warn(one_line(error));
+        }
         // Read after the clouds were asked: a create puts itself on record before it launches, so what
         // has been seen of it is known here.
         let owned = self.owned().await?;
         let now = self.ambient.now();
         let mut seen = HashSet::new();
-        for (place, item) in found {
-            let resource = item.resource;
-            let is_owned = owned.contains(&resource.intent.key)
-                || resource.id.as_ref().is_some_and(|id| owned.contains(id));
-            let name = describe(&resource);
-            if is_owned || age(now, item.created) < options.older_than || !seen.insert(name.clone())
-            {
+        for (place, item, since) in found {
+            let name = describe(&item.resource);
+            if owned.has(&item) || !seen.insert(name.clone()) {
+                continue;
+            }
+            let age = age(now, since);
+            if age < options.older_than {
+                pruned.young += 1;
                 continue;
             }
             pruned.found.push(Found {
                 what: name,
-                machine: item.machine,
+                why: why(&item, &store_ids),
+                name: printable(item.name.as_bytes()),
+                machine: printable(item.machine.as_bytes()),
                 state: item.state,
-                created: item.created,
+                age,
             });
             if options.force {
                 let by_driver = ByDriver(&*place.driver);
-                let report = undo_all(vec![resource], &by_driver, &cx).await;
+                let report = undo_all(vec![item.resource], &by_driver, &cx).await;
                 pruned.removed += report.gone;
                 pruned.left.extend(left(report));
             }
@@ -258,28 +279,126 @@ impl Library {
         }
     }
 
-    /// Returns the ids and keys of all that the store's machines have made.
-    async fn owned(&self) -> Result<HashSet<String>, Error> {
-        let mut owned = HashSet::new();
+    /// Returns what belongs to the store's machines.
+    async fn owned(&self) -> Result<Owned, Error> {
+        let mut owned = Owned::default();
         for name in self.names()? {
             let Some(driver) = self.driver_of(&name).await? else {
                 continue;
             };
             let entries = self.store.entries(&name.parse()?)?;
-            owned.extend(Opened { driver, entries }.keys());
+            owned.add(&Opened { driver, entries });
         }
         Ok(owned)
     }
 }
 
-impl Opened {
-    /// Returns the ids and keys of all that the machine has made.
-    pub(crate) fn keys(&self) -> Vec<String> {
-        let made = resources(&*self.driver, &self.entries).into_iter();
-        made.flat_map(|resource| resource.id.into_iter().chain([resource.intent.key]))
-            // What the Go binary launched has no token.
-            .filter(|key| !key.is_empty())
-            .collect()
+/// What belongs to machines of the store.
+#[derive(Default)]
+pub(crate) struct Owned {
+    /// Ids and keys of all that they have made.
+    made: HashSet<String>,
+    /// The ids that their resources carry in a tag.
+    ids: HashSet<String>,
+}
+
+impl Owned {
+    pub(crate) fn add(&mut self, machine: &Opened) {
+        let Opened { driver, entries } = machine;
+        let made = resources(&**driver, entries).into_iter();
+        let keys = made.flat_map(|resource| resource.id.into_iter().chain([resource.intent.key]));
+        // What the Go binary launched has no token.
+        self.made.extend(keys.filter(|key| !key.is_empty()));
+        self.ids.extend(driver.owner_ids(entries));
+    }
+
+    /// Whether something belongs to one of the machines: by its record, or since it carries the machine's id.
+    pub(crate) fn has(&self, item: &LeftBehind) -> bool {
+        let resource = &item.resource;
+        self.made.contains(&resource.intent.key)
+            || resource
+                .id
+                .as_ref()
+                .is_some_and(|id| self.made.contains(id))
+            || item
+                .owner_id
+                .as_ref()
+                .is_some_and(|id| self.ids.contains(id))
+    }
+}
+
+/// Since when items without a sign of use have been seen.
+struct Seen {
+    before: Sightings,
+    /// What is seen now, by the questions that were answered.
+    answered: Sightings,
+    now: u64,
+}
+
+impl Seen {
+    fn new(before: Sightings, now: SystemTime) -> Self {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            before,
+            answered: Sightings::new(),
+            now: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Returns since when each item of an answer has been unused. One that is seen for the first time counts
+    /// from now on: for how long it had been unused before, nobody tells.
+    fn since(&mut self, question: String, items: &[LeftBehind]) -> Vec<u64> {
+        let before = self.before.get(&question);
+        let seen = self.answered.entry(question).or_default();
+        let since = |item: &LeftBehind| {
+            item.used.unwrap_or_else(|| {
+                let name = describe(&item.resource);
+                let first = before.and_then(|before| before.get(&name).copied());
+                *seen
+                    .entry(name)
+                    .or_insert_with(|| first.unwrap_or(self.now).min(self.now))
+            })
+        };
+        items.iter().map(since).collect()
+    }
+
+    /// Keeps what was seen; what an answer lacks is in use again, or gone.
+    fn keep(self, store: &Store) -> Result<(), StoreError> {
+        let mut after = self.before.clone();
+        after.extend(self.answered);
+        after.retain(|_, seen| !seen.is_empty());
+        if after == self.before {
+            return Ok(());
+        }
+        store.keep_sightings(&after)
+    }
+}
+
+/// Names a question, so that an answer is compared with earlier ones to the same.
+fn question(scope: &Scope, owner: &OwnedBy<'_>) -> String {
+    let tags = owner.tags.iter();
+    let tags: String = tags.map(|(key, value)| format!(" {key}={value}")).collect();
+    let store = owner.store.unwrap_or("*");
+    format!("{} {} {store}{tags}", scope.region, scope.endpoint)
+}
+
+/// Says why something counts as left behind.
+fn why(item: &LeftBehind, own: &[StoreId]) -> String {
+    let start = |id: &str| printable(id.chars().take(12).collect::<String>().as_bytes());
+    let whose = match (&item.owner_id, &item.store) {
+        (Some(id), Some(other)) if own.iter().all(|own| own.as_str() != other) => {
+            format!(
+                "made for machine ID {} of store {}",
+                start(id),
+                start(other)
+            )
+        }
+        (Some(id), _) => format!("no machine here has the ID {}", start(id)),
+        (None, _) => "no machine here has it on record".to_owned(),
+    };
+    match item.used {
+        Some(_) => whose,
+        None => format!("{whose}; detached"),
     }
 }
 
@@ -289,15 +408,27 @@ pub(crate) fn distinct(all: impl IntoIterator<Item = Opened>) -> Vec<Place> {
     let places = all.into_iter().filter_map(|Opened { driver, entries }| {
         let tag = driver.owner_tag()?;
         let mut scope = driver.scope();
-        let mut accounts = resources(&*driver, &entries)
-            .into_iter()
-            .filter_map(|resource| resource.intent.scope.account);
-        scope.account = scope.account.or_else(|| accounts.next());
+        scope.account = scope.account.or_else(|| account(&entries));
         known
             .insert((scope.clone(), tag))
             .then_some(Place { driver, scope })
     });
     places.collect()
+}
+
+/// Returns the account that the answer to a launch named, whatever became of it. What an intent says was learned
+/// from something else before: a security group, which may be shared from another account.
+fn account(entries: &[Entry]) -> Option<String> {
+    let is_ours = |step: u64| {
+        entries.iter().any(|entry| {
+            entry.step == step
+                && matches!(&entry.phase, Phase::Intent { intent } if intent.ownership == Ownership::Ours)
+        })
+    };
+    entries.iter().rev().find_map(|entry| match &entry.phase {
+        Phase::Made { account, .. } if is_ours(entry.step) => account.clone(),
+        _ => None,
+    })
 }
 
 pub(crate) fn age(now: SystemTime, created: u64) -> Duration {
