@@ -61,7 +61,9 @@ async fn everything(room: &Room) -> BTreeSet<String> {
         .await
         .unwrap();
     let spot = room.created(&[("request-spot-instance", "true")]).await;
-    by_fleet(room).await;
+    let fleets = by_fleet(room).await;
+    let left = AmazonEc2.left_behind(&*fleets, room::owner("store-1"), &room.cx);
+    assert!(!left.await.unwrap().is_empty());
     let volume = room.lab.volumes()[0].id.clone();
     let request = room.lab.spot_requests()[0].id.clone();
     for item in AmazonEc2

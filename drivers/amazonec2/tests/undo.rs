@@ -10,6 +10,7 @@ use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Blindness, Effect, Fault, Kind, Lab, OTHER_ACCESS_KEY, Shortage};
 use machine_driver::{DriverErrorKind, DriverKind as _};
 use machine_types::MachineState;
+use room::fleet::Fleet;
 use room::{REGION, Room};
 
 #[tokio::test]
@@ -149,5 +150,45 @@ async fn what_is_gone_already_is_gone() {
     for resource in machine.saved_resources() {
         let undone = machine.undo(&resource, &room.cx).await.unwrap();
         assert!(matches!(undone, machine_ops::Undone::Gone), "{undone:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_undo_of_a_lost_launch_relies_on_no_answer_without_its_tag() {
+    for fleet in [false, true] {
+        let fleets = Fleet::new().await;
+        let room = &fleets.room;
+        let action = if fleet { "CreateFleet" } else { "RunInstances" };
+        let lost = room
+            .lab
+            .inject(Fault::on(action, Effect::LoseAnswer).always());
+        let blind = room
+            .lab
+            .inject(Fault::error("DescribeInstances", "Unavailable").always());
+        let mut machine = match fleet {
+            true => fleets.machine(&[("retries", "0")]),
+            false => {
+                let options = room::options(&room.flags(&[("retries", "0")]));
+                AmazonEc2.configure(&room.base("e2"), &options).unwrap()
+            }
+        };
+        room.create(&mut machine).await.unwrap_err();
+        room.lab.remove_fault(lost);
+        room.lab.remove_fault(blind);
+        let before = room.lab.live_instances().len();
+        assert_eq!(before, 2, "the room's own, and the lost one");
+        let ignores = room
+            .lab
+            .inject(Fault::on("Describe*", Effect::Unfiltered).always());
+        let own: Vec<_> = room.resources().into_iter().filter(|r| !r.made).collect();
+        let [resource] = own.as_slice() else {
+            panic!("{own:?}")
+        };
+        let error = machine.undo(resource, &room.cx).await.unwrap_err();
+        assert!(error.to_string().contains("cannot rely on"), "{error}");
+        assert_eq!(room.lab.live_instances().len(), before);
+        room.lab.remove_fault(ignores);
+        machine.undo(resource, &room.cx).await.unwrap();
+        assert_eq!(room.lab.live_instances().len(), before - 1);
     }
 }

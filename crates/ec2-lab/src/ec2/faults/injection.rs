@@ -61,6 +61,8 @@ pub enum Effect {
     Drop,
     /// The act, and then the connection is dropped without an answer.
     LoseAnswer,
+    /// The act on all that there is, whatever filters ask for: an emulator or a proxy that does not know them.
+    Unfiltered,
     /// The act twice, as where a request is delivered twice; the answer is the second one's.
     Twice,
     /// The answer comes late by this much time on the lab's clock; the act is on time.

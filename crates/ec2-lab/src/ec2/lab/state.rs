@@ -62,6 +62,8 @@ pub(crate) struct Region {
     pub(crate) interfaces: BTreeMap<String, Interface>,
     pub(crate) spot_requests: BTreeMap<String, SpotRequest>,
     pub(crate) templates: BTreeMap<String, LaunchTemplate>,
+    /// By id: the client tokens of the fleets.
+    pub(crate) fleets: BTreeMap<String, Option<String>>,
     pub(crate) tags: BTreeMap<String, Tags>,
     pub(crate) tokens: Tokens,
     pub(crate) fresh: Freshness,
@@ -137,6 +139,7 @@ impl Region {
             interfaces: BTreeMap::new(),
             spot_requests: BTreeMap::new(),
             templates: BTreeMap::new(),
+            fleets: BTreeMap::new(),
             tags: BTreeMap::new(),
             tokens: Tokens::default(),
             fresh: Freshness::default(),

@@ -45,7 +45,7 @@ fn silent_console(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     power::console(cx, params, "")
 }
 
-const ACTIONS: [Action; 39] = [
+const ACTIONS: [Action; 40] = [
     action(
         "AssociateIamInstanceProfile",
         Class::Mutating,
@@ -77,6 +77,7 @@ const ACTIONS: [Action; 39] = [
         Class::Describe,
         vpc::describe_zones,
     ),
+    action("DescribeFleets", Class::Describe, fleet::describe),
     action("DescribeImages", Class::Describe, images::describe),
     action("DescribeInstanceStatus", Class::Describe, power::status),
     action("DescribeInstanceTypes", Class::Describe, types::describe),

@@ -61,6 +61,9 @@ pub(crate) async fn carry_out(
         (_, Some(error)) => Err(error),
         (Err(error), None) => Err(error),
         (Ok(caller), None) => {
+            if effects.iter().any(|e| matches!(e, Effect::Unfiltered)) {
+                params.ignore_filters();
+            }
             let console = console(&core, &action, &params).await;
             if effects.iter().any(|effect| matches!(effect, Effect::Twice)) {
                 // Whoever sent it hears of the second delivery alone.

@@ -27,6 +27,11 @@ impl Params {
         self.0.remove(name)
     }
 
+    /// Drops all filters.
+    pub(crate) fn ignore_filters(&mut self) {
+        self.0.retain(|name, _| !name.starts_with("Filter."));
+    }
+
     pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.insert(name.into(), value.into());
     }
@@ -109,18 +114,43 @@ impl Params {
     }
 }
 
-/// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one.
+/// A character of a pattern.
+enum Part {
+    /// `*`
+    Any,
+    /// `?`
+    One,
+    Literal(char),
+}
+
+/// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one; behind a backslash
+/// a character stands for itself: "a filter value of `\\*amazon\\?\\\\` specifies the literal string `*amazon?\\`" (AWS SDK for
+/// .NET, Amazon.EC2.Model.Filter).
 pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
-    let (p, t): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let mut chars = pattern.chars();
+    let part = || {
+        Some(match chars.next()? {
+            '*' => Part::Any,
+            '?' => Part::One,
+            '\\' => Part::Literal(chars.next().unwrap_or('\\')),
+            c => Part::Literal(c),
+        })
+    };
+    let p: Vec<Part> = std::iter::from_fn(part).collect();
+    let t: Vec<char> = text.chars().collect();
     let (mut i, mut j) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while j < t.len() {
         match p.get(i) {
-            Some('*') => {
+            Some(Part::Any) => {
                 star = Some((i, j));
                 i += 1;
             }
-            Some(c) if *c == '?' || *c == t[j] => {
+            Some(Part::One) => {
+                i += 1;
+                j += 1;
+            }
+            Some(Part::Literal(c)) if *c == t[j] => {
                 i += 1;
                 j += 1;
             }
@@ -134,7 +164,7 @@ pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
             },
         }
     }
-    p[i..].iter().all(|c| *c == '*')
+    p[i..].iter().all(|part| matches!(part, Part::Any))
 }
 
 #[cfg(test)]
@@ -158,5 +188,7 @@ mod tests {
         assert!(wildcard("a?c*", "abc"));
         assert!(!wildcard("a?c", "ac"));
         assert!(!wildcard("*b", "abc"));
+        assert!(wildcard(r"\*amazon\?\\", r"*amazon?\"));
+        assert!(!wildcard(r"build-\*", "build-prod"));
     }
 }

@@ -57,6 +57,8 @@ pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
     }
     cx.tag_new(&fleet, tags);
     cx.region.tokens.remember("fleet", params, &fleet);
+    let token = params.text("ClientToken");
+    cx.region.fleets.insert(fleet.clone(), token);
     Ok(answer(cx, &fleet, &candidates, &errors))
 }
 
@@ -146,13 +148,7 @@ fn answer(
         xml.leaf("errorCode", &error.code);
         xml.leaf("errorMessage", &error.message);
     });
-    let of_fleet = |i: &&Instance| {
-        let tags = cx.region.tags.get(&i.id);
-        tags.and_then(|t| t.get("aws:ec2:fleet-id"))
-            .is_some_and(|f| f == fleet)
-    };
-    let instances: Vec<&Instance> = cx.region.instances.values().filter(of_fleet).collect();
-    xml.list("fleetInstanceSet", instances, |xml, i| {
+    xml.list("fleetInstanceSet", launched(cx, fleet), |xml, i| {
         let is_origin = |c: &&Candidate| {
             let subnet = c.overrides.get("SubnetId");
             c.params.get("InstanceType") == Some(&i.instance_type)
@@ -162,18 +158,54 @@ fn answer(
         if let Some(candidate) = origin {
             echo(xml, candidate);
         }
-        xml.leaf(
-            "lifecycle",
-            if i.spot_request.is_some() {
-                "spot"
-            } else {
-                "on-demand"
-            },
-        );
-        xml.list("instanceIds", [&i.id], |xml, id| xml.text(id));
-        xml.leaf("instanceType", &i.instance_type);
+        of_fleet(xml, i);
     });
     xml
+}
+
+/// The instances that a fleet has launched.
+fn launched<'a>(cx: &'a Cx<'_>, fleet: &str) -> Vec<&'a Instance> {
+    let of_fleet = |i: &&Instance| {
+        let tags = cx.region.tags.get(&i.id);
+        tags.and_then(|t| t.get("aws:ec2:fleet-id"))
+            .is_some_and(|f| f == fleet)
+    };
+    cx.region.instances.values().filter(of_fleet).collect()
+}
+
+fn of_fleet(xml: &mut Xml, i: &Instance) {
+    xml.leaf(
+        "lifecycle",
+        if i.spot_request.is_some() {
+            "spot"
+        } else {
+            "on-demand"
+        },
+    );
+    xml.list("instanceIds", [&i.id], |xml, id| xml.text(id));
+    xml.leaf("instanceType", &i.instance_type);
+}
+
+/// DescribeFleets: "If a fleet is of type `instant`, you must specify the fleet ID, otherwise it does not appear in
+/// the response" (EC2 API Reference), and all of the lab's are. The code for an unknown id is the one that the AWS
+/// provider of Terraform expects (`errCodeInvalidFleetIdNotFound`).
+pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
+    let ids = params.list("FleetId");
+    if let Some(unknown) = ids.iter().find(|id| !cx.region.fleets.contains_key(**id)) {
+        return Err(ApiError::new(
+            "InvalidFleetId.NotFound",
+            format!("The fleet ID '{unknown}' does not exist"),
+        ));
+    }
+    let mut xml = Xml::new();
+    xml.list("fleetSet", ids, |xml, id| {
+        xml.leaf("fleetId", id);
+        xml.leaf("fleetState", "active");
+        xml.leaf_if("clientToken", cx.region.fleets.get(id).cloned().flatten());
+        xml.leaf("type", "instant");
+        xml.list("fleetInstanceSet", launched(cx, id), of_fleet);
+    });
+    Ok(xml)
 }
 
 fn lifecycle(params: &Params) -> &'static str {

@@ -1,0 +1,102 @@
+//! What people and other services do in an account beside the client under test.
+
+use std::collections::BTreeMap;
+
+use crate::ec2::lab::core::Lab;
+use crate::ec2::lab::state::{Region, Shared};
+use crate::ec2::resources::instances::InstanceState;
+use crate::ec2::resources::volumes::Volume;
+
+impl Lab {
+    /// Adds a running instance, with a root volume, like another one but for its launch and its tags; returns its id.
+    /// Nothing answers at it. Tags of the other one may be among these: AWS Backup copies them when it restores an instance (AWS Backup
+    /// Developer Guide, "Copy tags during a restore"), and so does the console's "Launch more like this". Those
+    /// that begin with `aws:` are set by AWS's services alone: `aws:autoscaling:groupName`, `aws:backup:…`.
+    ///
+    /// `None` where there is no such instance.
+    pub fn launch_like(
+        &self,
+        instance: &str,
+        client_token: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Option<String> {
+        let id = self.within(instance, |region, shared| {
+            let mut made = region.instances.get(instance)?.clone();
+            made.id = shared.ids.id("i-");
+            made.reservation = shared.ids.id("r-");
+            made.client_token = Some(client_token.to_owned());
+            made.state = InstanceState::Running;
+            (made.due, made.fate, made.reason) = (None, None, None);
+            (made.private_ip, made.public_ip, made.spot_request) = (None, None, None);
+            made.host_on = false;
+            made.ipv6.clear();
+            made.interfaces.clear();
+            let roots = std::mem::take(&mut made.volumes);
+            for (device, volume) in roots {
+                let copied = region.volumes.get(&volume)?.clone();
+                let id = shared.ids.id("vol-");
+                region.tags.insert(id.clone(), tags.clone());
+                made.volumes.insert(device.clone(), id.clone());
+                let attached = Some((made.id.clone(), device));
+                let copied = Volume {
+                    id: id.clone(),
+                    attached,
+                    ..copied
+                };
+                region.volumes.insert(id, copied);
+            }
+            let id = made.id.clone();
+            region.tags.insert(id.clone(), tags.clone());
+            region.instances.insert(id.clone(), made);
+            Some(id)
+        });
+        self.core.notify();
+        id
+    }
+
+    /// Detaches the root volume of an instance, as DetachVolume does for a stopped one, and as
+    /// CreateReplaceRootVolumeTask leaves the old one behind ("the original volume is detached … not deleted", EC2 User Guide,
+    /// "Replace the root volume"). Returns the volume's id.
+    pub fn detach_root_volume(&self, instance: &str) -> Option<String> {
+        self.within(instance, |region, _| {
+            let instance = region.instances.get_mut(instance)?;
+            let id = instance.volumes.remove(&instance.root_device)?;
+            region.volumes.get_mut(&id)?.attached = None;
+            Some(id)
+        })
+    }
+
+    /// Attaches a volume to an instance.
+    pub fn attach_volume(&self, volume: &str, instance: &str, device: &str) -> Option<()> {
+        self.within(instance, |region, _| {
+            let attached = (instance.to_owned(), device.to_owned());
+            region.volumes.get_mut(volume)?.attached = Some(attached);
+            let volumes = &mut region.instances.get_mut(instance)?.volumes;
+            volumes.insert(device.to_owned(), volume.to_owned());
+            Some(())
+        })
+    }
+
+    /// Detaches a volume.
+    pub fn detach_volume(&self, volume: &str) -> Option<()> {
+        let mut inner = self.core.lock();
+        let mut all = inner.world.regions.values_mut();
+        let region = all.find(|region| region.volumes.contains_key(volume))?;
+        let (instance, device) = region.volumes.get_mut(volume)?.attached.take()?;
+        region.instances.get_mut(&instance)?.volumes.remove(&device);
+        Some(())
+    }
+
+    /// Does something in the region of an instance.
+    fn within<T>(
+        &self,
+        instance: &str,
+        act: impl FnOnce(&mut Region, &mut Shared) -> Option<T>,
+    ) -> Option<T> {
+        let mut inner = self.core.lock();
+        let world = &mut inner.world;
+        let mut all = world.regions.values_mut();
+        let region = all.find(|region| region.instances.contains_key(instance))?;
+        act(region, &mut world.shared)
+    }
+}

@@ -1,0 +1,150 @@
+//! What is listed as left behind: what this program made, and nothing that only carries its tags.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod room;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use driver_amazonec2::AmazonEc2;
+use ec2_lab::ec2::{Denial, Effect, Fault, Instance};
+use machine_driver::{Driver, DriverKind, LeftBehind, OwnedBy};
+use room::Room;
+use room::fleet::Fleet;
+
+const TOKEN: &str = "1323657e-2aa4-1d94-2c48-5d7a423e7394";
+
+async fn listed(room: &Room, machine: &dyn Driver) -> Vec<LeftBehind> {
+    let owner = room::owner("store-1");
+    let listed = AmazonEc2.left_behind(machine, owner, &room.cx);
+    listed.await.unwrap()
+}
+
+fn kinds(items: &[LeftBehind]) -> Vec<&str> {
+    let kinds = items.iter().map(|item| item.resource.intent.kind.as_str());
+    let mut kinds: Vec<_> = kinds.collect();
+    kinds.sort_unstable();
+    kinds
+}
+
+/// The tags of an instance that people can copy.
+fn copied(room: &Room, instance: &Instance) -> BTreeMap<String, String> {
+    let mut tags = room.lab.tags(&instance.id);
+    tags.retain(|key, _| !key.starts_with("aws:"));
+    tags
+}
+
+#[tokio::test]
+async fn an_instance_that_something_else_launched_is_none_of_ours() {
+    let room = Room::new().await;
+    let machine = room.created(&[]).await;
+    let own = room.lab.live_instances().remove(0);
+    let tags = copied(&room, &own);
+    let restored = room.lab.launch_like(&own.id, TOKEN, &tags).unwrap();
+    // Its token is ours, and Auto Scaling manages it now.
+    let mut managed = tags.clone();
+    managed.insert("aws:autoscaling:groupName".into(), "workers".into());
+    let token = own.client_token.clone().unwrap();
+    let managed = room.lab.launch_like(&own.id, &token, &managed).unwrap();
+    let items = listed(&room, &*machine).await;
+    assert_eq!(kinds(&items), ["instance", "key-pair"]);
+    for item in &items {
+        assert_ne!(item.resource.id.as_deref(), Some(restored.as_str()));
+        assert_ne!(item.resource.id.as_deref(), Some(managed.as_str()));
+        assert_eq!(machine.owner_ids(&[]), [item.owner_id.clone().unwrap()]);
+    }
+    let told = room.told.lines();
+    assert!(
+        told.contains("left alone") && told.contains("1 more"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn the_instance_of_a_fleet_is_ours_by_the_fleets_token() {
+    let fleet = Fleet::new().await;
+    let room = &fleet.room;
+    let mut machine = fleet.machine(&[]);
+    room.create(&mut machine).await.unwrap();
+    let launched = fleet.live().remove(0);
+    let tags = copied(room, &launched);
+    room.lab.launch_like(&launched.id, TOKEN, &tags).unwrap();
+    let ids = |items: &[LeftBehind]| -> Vec<String> {
+        let instances = items
+            .iter()
+            .filter(|item| item.resource.intent.kind == "instance");
+        instances
+            .filter_map(|item| item.resource.id.clone())
+            .collect()
+    };
+    // Of the fleet's machine and the room's own.
+    let items = listed(room, &*machine).await;
+    assert_eq!(ids(&items).len(), 2, "{items:?}");
+    assert!(ids(&items).contains(&launched.id));
+    // Where nobody may ask for fleets, nobody can tell.
+    room.lab.deny(Denial::of("ec2:DescribeFleets"));
+    let items = listed(room, &*machine).await;
+    assert!(!ids(&items).contains(&launched.id), "{items:?}");
+    assert!(room.told.lines().contains("left alone"));
+}
+
+#[tokio::test]
+async fn an_answer_without_what_was_asked_for_is_an_error() {
+    let room = Room::new().await;
+    let spot = [("request-spot-instance", "true")];
+    let machine = room.created(&spot).await;
+    for action in [
+        "DescribeInstances",
+        "DescribeKeyPairs",
+        "DescribeSpotInstanceRequests",
+        "DescribeVolumes",
+    ] {
+        let ignores = Fault::on(action, Effect::Unfiltered).always();
+        let ignores = room.lab.inject(ignores);
+        let listed = AmazonEc2.left_behind(&*machine, room::owner("store-2"), &room.cx);
+        let error = listed.await.unwrap_err().to_string();
+        assert!(error.contains("cannot rely on"), "{action}: {error}");
+        assert!(error.contains(action), "{action}: {error}");
+        room.lab.remove_fault(ignores);
+    }
+}
+
+#[tokio::test]
+async fn values_of_tags_are_literal() {
+    let room = Room::new().await;
+    let machine = room.created(&[("tags", "team,build-prod")]).await;
+    let owner = |value: &str| [("team".to_owned(), value.to_owned())];
+    for (value, count) in [("build-*", 0), ("build-????", 0), ("build-prod", 2)] {
+        let owner = OwnedBy {
+            store: Some("store-1"),
+            tags: &owner(value),
+            account: None,
+        };
+        let listed = AmazonEc2.left_behind(&*machine, owner, &room.cx).await;
+        assert_eq!(listed.unwrap().len(), count, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_stopped_or_detached_counts_from_then_on() {
+    let room = Room::new().await;
+    let mut machine = room.created(&[]).await;
+    let launched = room.lab.clock().now();
+    room.lab.clock().advance(Duration::from_secs(86_400));
+    machine.stop(&room.cx).await.unwrap();
+    machine.start(&room.cx).await.unwrap();
+    let own = room.lab.live_instances().remove(0);
+    let items = listed(&room, &*machine).await;
+    for item in &items {
+        let used = UNIX_EPOCH + Duration::from_millis(item.used.unwrap());
+        let after = used.duration_since(launched).unwrap();
+        assert!(after >= Duration::from_secs(86_000), "{item:?}");
+    }
+    let volume = room.lab.detach_root_volume(&own.id).unwrap();
+    let items = listed(&room, &*machine).await;
+    let volume = items
+        .iter()
+        .find(|item| item.resource.id.as_ref() == Some(&volume));
+    assert_eq!(volume.unwrap().used, None, "EC2 does not tell since when");
+}
