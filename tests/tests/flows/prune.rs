@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ec2_lab::ec2::{
     ACCESS_KEY, ACCOUNT, Effect, Fault, Gate, KeyState, OTHER_ACCESS_KEY, OTHER_ACCOUNT,
 };
-use machine_tests::flows::{Flow, endpoint_flags};
+use machine_tests::flows::{Flow, REGION, endpoint_flags};
 
 /// Loses a machine: its create is killed once EC2 has launched it, and its directory goes away with
 /// what was on record.
@@ -250,4 +252,235 @@ async fn a_tombstone_that_cannot_be_opened_is_named_and_keeps_nobody_from_prunin
     }
     assert_eq!(flow.lab.live_instances().len(), 1, "the lost one went");
     assert_eq!(flow.home.tombstones(), 2);
+}
+
+/// The client token of an instance that the console or Auto Scaling launched: a UUID.
+const FOREIGN: &str = "6dea7c8a-d3ee-43d4-a4cc-6ec45d7a1d3e";
+
+/// The instance whose tag `Name` says this.
+fn instance_named(flow: &Flow, name: &str) -> String {
+    let mut live = flow.lab.live_instances().into_iter();
+    let found = live.find(|instance| {
+        let tags = flow.lab.tags(&instance.id);
+        tags.get("Name").map(String::as_str) == Some(name)
+    });
+    found.unwrap().id
+}
+
+fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    pairs.iter().map(own).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_crowded_account_exactly_the_dead_are_listed_and_removed() {
+    let mut flow = one_lives_one_is_lost(&["--amazonec2-tags=team,build"]).await;
+    let lab = &flow.lab;
+    let (lives, lost) = (
+        instance_named(&flow, "lives"),
+        instance_named(&flow, "lost"),
+    );
+    // Somebody's own, and those of an Auto Scaling group.
+    lab.launch_like(&lives, FOREIGN, &tags(&[("Name", "production-db")]));
+    let group = [("Name", "web"), ("aws:autoscaling:groupName", "web")];
+    for _ in 0..2 {
+        lab.launch_like(&lives, FOREIGN, &tags(&group));
+    }
+    for source in [&lives, &lost] {
+        // Restored by AWS Backup with its tags, as another machine; and as one that is managed.
+        let mut copied = lab.tags(source);
+        copied.insert("Name".into(), "payments-db".into());
+        lab.launch_like(source, FOREIGN, &copied).unwrap();
+        copied.insert("aws:autoscaling:groupName".into(), "workers".into());
+        lab.launch_like(source, FOREIGN, &copied).unwrap();
+    }
+    // Root volumes that were detached: the living one's is its own.
+    lab.detach_root_volume(&lives).unwrap();
+    let volume = lab.detach_root_volume(&lost).unwrap();
+    // Another store, with its living and its dead.
+    let own = flow.home.store();
+    flow.home
+        .set("MACHINE_STORAGE_PATH", flow.home.path().join("other"));
+    flow.create("others", &["--amazonec2-tags=team,build"])
+        .await
+        .ok();
+    lose(&flow, "others-lost", &[]).await;
+    flow.home.set("MACHINE_STORAGE_PATH", own);
+
+    let before: BTreeSet<String> = flow.lab.left_over().into_iter().collect();
+    let listed = flow.home.run(["prune", "--older-than=0s"]).await.ok();
+    let table = listed.table();
+    let mut rows: Vec<_> = table
+        .iter()
+        .filter(|row| row.contains(&REGION))
+        .map(|row| {
+            row.iter()
+                .take_while(|word| **word != "in")
+                .copied()
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect();
+    rows.sort_unstable();
+    let pairs = flow.lab.key_pairs();
+    let pair = &pairs.iter().find(|pair| pair.name == "lost").unwrap().id;
+    let dead = [
+        "instance ".to_owned() + &lost,
+        format!("key pair {pair}"),
+        "volume ".to_owned() + &volume,
+    ];
+    assert_eq!(rows, dead, "{listed}");
+    for told in ["AGE", "REASON", "no machine here has the ID", "detached"] {
+        assert!(listed.out.contains(told), "{told}: {listed}");
+    }
+    assert!(listed.out.contains("left alone"), "{listed}");
+    assert_eq!(before, flow.lab.left_over().into_iter().collect());
+
+    let interfaces = flow.lab.instance(&lost).unwrap().interfaces;
+    let removed = flow
+        .home
+        .run(["prune", "--force", "--older-than=0s"])
+        .await
+        .ok();
+    assert!(removed.out.contains("Removed 3"), "{removed}");
+    let after: BTreeSet<String> = flow.lab.left_over().into_iter().collect();
+    let gone = before.difference(&after).map(String::as_str);
+    let expected = |line: &&str| {
+        [&lost, &volume, &"key pair lost ".to_owned()]
+            .iter()
+            .any(|part| line.contains(*part))
+            || interfaces.iter().any(|interface| line.contains(interface))
+    };
+    let (expected, taken): (Vec<&str>, Vec<&str>) = gone.partition(expected);
+    assert_eq!(taken, Vec::<&str>::new());
+    assert!(expected.len() >= 3, "{expected:?}");
+    assert!(after.is_subset(&before), "{after:?}");
+
+    // A second look finds nothing more.
+    let listed = flow.home.run(["prune", "--older-than=0s"]).await.ok();
+    assert!(!listed.out.contains("no machine here"), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_ignores_filters_has_nothing_removed() {
+    let mut flow = one_lives_one_is_lost(&[]).await;
+    let lives = instance_named(&flow, "lives");
+    flow.lab
+        .launch_like(&lives, FOREIGN, &tags(&[("Name", "production-db")]));
+    let ignores = flow
+        .lab
+        .inject(Fault::on("Describe*", Effect::Unfiltered).always());
+    let before = flow.lab.left_over();
+    flow.home
+        .run(["prune", "--force", "--older-than=0s"])
+        .await
+        .failed(1, &["whatever is in us-east-1", "cannot rely on"]);
+    assert_eq!(flow.lab.left_over(), before);
+
+    // A machine whose files are broken, and an instance of the same name.
+    flow.lab
+        .launch_like(&lives, FOREIGN, &tags(&[("Name", "lives")]));
+    let before = flow.lab.left_over();
+    let machine = flow.home.machine("lives");
+    std::fs::write(machine.join("config.json"), "").unwrap();
+    std::fs::remove_file(machine.join(".journal")).unwrap();
+    flow.home.set("AWS_ENDPOINT", flow.lab.endpoint());
+    flow.home.set("AWS_DEFAULT_REGION", REGION);
+    flow.home
+        .run(["rm", "-y", "lives"])
+        .await
+        .failed(1, &["whatever was made for lives", "cannot rely on"]);
+    assert_eq!(flow.lab.left_over(), before);
+    assert!(machine.exists());
+    // Where they count, it goes, and nothing besides.
+    flow.lab.remove_fault(ignores);
+    let count = flow.lab.live_instances().len();
+    flow.home.run(["rm", "-y", "lives"]).await.ok();
+    assert_eq!(flow.lab.live_instances().len(), count - 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_tags_are_literal() {
+    let flow = Flow::start().await;
+    flow.create("mine", &[]).await.ok();
+    let other = format!(
+        "--storage-path={}",
+        flow.home.path().join("other").display()
+    );
+    for team in ["build-*", "build-prod", r"a\?b"] {
+        let mut argv = vec![other.clone(), "create".to_owned()];
+        argv.extend(flow.flags());
+        argv.push(format!("--amazonec2-tags=team,{team}"));
+        argv.push(format!("m{}", flow.lab.live_instances().len()));
+        flow.home.run(argv).await.ok();
+    }
+    for (team, removed) in [("build-?", 0), ("build-*", 2), (r"a\?b", 2), ("*", 0)] {
+        let pruned = flow
+            .home
+            .run([
+                "prune",
+                "--all-stores",
+                "--force",
+                "--older-than=0s",
+                &format!("--tag=team={team}"),
+            ])
+            .await
+            .ok();
+        assert!(
+            pruned.out.contains(&format!("Removed {removed}")),
+            "{pruned}"
+        );
+    }
+    let live = flow.lab.live_instances();
+    assert_eq!(live.len(), 2, "mine, and the one of build-prod");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_is_the_one_that_the_launch_named() {
+    let flow = one_lives_one_is_lost(&[]).await;
+    // Earlier versions took the owner of a shared security group for the account of all that they were about to make.
+    let file = flow.home.machine("lives").join(".journal");
+    let journal = std::fs::read_to_string(&file).unwrap();
+    let intents = |line: &str| match line.contains(r#""phase":"intent""#) {
+        true => line.replace(ACCOUNT, OTHER_ACCOUNT),
+        false => line.to_owned(),
+    };
+    let shared: Vec<String> = journal.lines().map(intents).collect();
+    assert!(
+        shared.iter().any(|line| line.contains(OTHER_ACCOUNT)),
+        "{journal}"
+    );
+    std::fs::write(&file, shared.join("\n") + "\n").unwrap();
+    let pruned = flow
+        .home
+        .run(["prune", "--force", "--older-than=0s"])
+        .await
+        .ok();
+    assert!(pruned.out.contains("Removed 2"), "{pruned}");
+    flow.home.run(["rm", "-y", "lives"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_is_listed_once_it_has_been_seen_detached_for_long_enough() {
+    let flow = one_lives_one_is_lost(&[]).await;
+    let lost = instance_named(&flow, "lost");
+    flow.lab.detach_root_volume(&lost).unwrap();
+    let listed = flow.home.run(["prune"]).await.ok();
+    assert!(listed.out.contains("Left alone: 3"), "{listed}");
+    let seen = std::fs::read_to_string(flow.home.store().join(".sightings.json")).unwrap();
+    assert!(seen.contains("volume vol-"), "{seen}");
+    // Three hours ago, as the record says.
+    let now: u64 = seen
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .max()
+        .unwrap();
+    let earlier = seen.replace(&now.to_string(), &(now - 3 * 3_600_000).to_string());
+    std::fs::write(flow.home.store().join(".sightings.json"), earlier).unwrap();
+    let listed = flow.home.run(["prune"]).await.ok();
+    assert!(
+        listed.out.contains("volume vol-") && listed.out.contains("3h"),
+        "{listed}"
+    );
 }

@@ -17,6 +17,7 @@ mod files;
 mod full_disk;
 mod knife;
 mod moments;
+mod owned;
 mod races;
 mod removal;
 mod replay;

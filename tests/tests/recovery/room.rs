@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Remove,
     /// `prune --force`, for the tombstones.
     Settle,
+    /// What the timer runs: `prune --force`, of what has been unused for two hours.
+    Prune,
 }
 
 impl Command {
@@ -257,10 +259,13 @@ async fn perform(
             };
             library.remove(NAME, &options).await.map(|_| ())
         }
-        Command::Settle => {
+        Command::Settle | Command::Prune => {
             let options = PruneOptions {
                 force: true,
-                older_than: Duration::ZERO,
+                older_than: match command {
+                    Command::Settle => Duration::ZERO,
+                    _ => Duration::from_secs(2 * 3600),
+                },
                 all_stores: false,
                 tags: Vec::new(),
                 place: None,

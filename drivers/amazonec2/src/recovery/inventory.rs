@@ -309,8 +309,10 @@ impl<'a> Listing<'a> {
         let token = instance.client_token().unwrap_or_default();
         let id = instance.instance_id().unwrap_or_default();
         if !is_ours {
-            self.foreign
-                .push(format!("{} {id} (its launch)", run_instances::KIND));
+            self.foreign.push(format!(
+                "{} {id} (launched by something else)",
+                run_instances::KIND
+            ));
             return None;
         }
         let facts = Facts {
@@ -392,7 +394,7 @@ impl<'a> Listing<'a> {
             more => format!(" and {more} more"),
         };
         cx.warn(format!(
-            "left alone in {}, though the tags are there: {first}{more}",
+            "left alone in {}: {first}{more}, which only carry the tags",
             self.scope.region
         ));
         cx.debug(format!("left alone: {}", self.foreign.join(", ")));
