@@ -6,17 +6,21 @@
 mod address;
 mod exit;
 mod host_options;
+mod masked;
 mod name;
 mod one_line;
 mod printable;
 mod secret;
 mod state;
+mod unquoted;
 
 pub use address::{DOCKER_PORT, DockerUrl, SshEndpoint};
 pub use exit::ExitStatus;
 pub use host_options::{AuthOptions, EngineOptions, GoList, HostOptions, SwarmOptions};
+pub use masked::masked;
 pub use name::{InvalidName, MachineName};
 pub use one_line::{one_line, without_error_numbers};
 pub use printable::{printable, printable_tail};
 pub use secret::Secret;
 pub use state::MachineState;
+pub use unquoted::unquoted;

@@ -1,0 +1,170 @@
+//! Secrets that stand in the middle of other text: in URLs, and behind names that tell of them.
+
+/// What stands in a secret's place.
+const MASK: &str = "***";
+
+/// Words in the name of something whose value is a secret.
+const SECRET: &[&str] = &[
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "credential",
+    "apikey",
+    "api-key",
+    "api_key",
+    "accesskey",
+    "access-key",
+    "access_key",
+    "private-key",
+    "private_key",
+    "shared-key",
+    "shared_key",
+    "signature",
+];
+
+/// Returns a text without the secrets in it: user and password of a URL (`https://***@host`), its query
+/// (`?***`), and what is assigned to a name that tells of a secret (`splunk-token=***`).
+///
+/// For logs, `--debug`, errors and warnings, wherever an option, a URL or the words of another program are
+/// quoted. What a secret looks like otherwise cannot be known: a value that is one belongs into a
+/// [`Secret`](crate::Secret).
+pub fn masked(text: &str) -> String {
+    behind_names(&in_urls(text))
+}
+
+fn ends_url(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '|' | ')' | ']' | '}')
+}
+
+fn in_urls(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        shown.push_str("://");
+        let (url, rest) = part.split_at(part.find(ends_url).unwrap_or(part.len()));
+        let authority = url.find(['/', '?', '#']).unwrap_or(url.len());
+        let host = url
+            .get(..authority)
+            .and_then(|authority| authority.rfind('@'));
+        let bare = match host {
+            Some(at) => {
+                shown.push_str(MASK);
+                url.get(at..).unwrap_or_default()
+            }
+            None => url,
+        };
+        match bare.split_once('?') {
+            Some((before, query)) if !query.is_empty() => {
+                shown.push_str(before);
+                shown.push('?');
+                shown.push_str(MASK);
+            }
+            _ => shown.push_str(bare),
+        }
+        shown.push_str(rest);
+    }
+    shown
+}
+
+fn behind_names(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['=', ':']) {
+        let (before, separated) = rest.split_at(at);
+        let (separator, behind) = separated.split_at(1);
+        shown.push_str(before);
+        shown.push_str(separator);
+        rest = behind;
+        if !tells_of_a_secret(before) {
+            continue;
+        }
+        // `"name": "value"` of JSON: a blank may stand before a quote, and only there.
+        let value = match behind.trim_start_matches(' ') {
+            quoted if separator == ":" && quoted.starts_with(['"', '\'']) => quoted,
+            _ => behind,
+        };
+        let skipped = behind.len() - value.len();
+        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let begin = skipped + usize::from(quote.is_some());
+        let value = behind.get(begin..).unwrap_or_default();
+        let end = match quote {
+            Some(quote) => value.find(quote),
+            None => value.find(|c: char| ends_url(c) || matches!(c, '&' | ',' | ';')),
+        };
+        let end = end.unwrap_or(value.len());
+        if end > 0 {
+            shown.push_str(behind.get(..begin).unwrap_or_default());
+            shown.push_str(MASK);
+            rest = value.get(end..).unwrap_or_default();
+        }
+    }
+    shown + rest
+}
+
+/// Tells whether a text ends in a name of something secret.
+fn tells_of_a_secret(before: &str) -> bool {
+    let before = before.trim_end_matches(['"', '\'']);
+    let begin = before
+        .rfind(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.'))
+        .map_or(0, |at| {
+            at + before[at..].chars().next().map_or(1, char::len_utf8)
+        });
+    let name = before.get(begin..).unwrap_or_default().to_ascii_lowercase();
+    SECRET.iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_keep_neither_user_nor_query() {
+        for (text, shown) in [
+            ("https://u:p@x.org/a@b", "https://***@x.org/a@b"),
+            ("https://x.org/a@b", "https://x.org/a@b"),
+            ("http://u:p@x.org", "http://***@x.org"),
+            ("http://u:p@q@x.org/", "http://***@x.org/"),
+            (
+                "curl 'https://x/y?sig=1&se=2' failed",
+                "curl 'https://x/y?***' failed",
+            ),
+            (
+                "--registry-mirror https://u:p@x:5000 -H tcp://0.0.0.0:2376",
+                "--registry-mirror https://***@x:5000 -H tcp://0.0.0.0:2376",
+            ),
+            ("/tmp/a@b", "/tmp/a@b"),
+            ("https://x?", "https://x?"),
+            ("a://b://u@c", "a://b://***@c"),
+            ("", ""),
+        ] {
+            assert_eq!(masked(text), shown);
+        }
+    }
+
+    #[test]
+    fn what_a_name_calls_secret_is_not_shown() {
+        for (text, shown) in [
+            (
+                "--log-opt=splunk-token=abc --mtu=1400",
+                "--log-opt=splunk-token=*** --mtu=1400",
+            ),
+            (
+                "AWS_SECRET_ACCESS_KEY='a b' X=1",
+                "AWS_SECRET_ACCESS_KEY='***' X=1",
+            ),
+            (
+                r#"{"splunk-token": "a b","x":1}"#,
+                r#"{"splunk-token": "***","x":1}"#,
+            ),
+            ("map[splunk-token:abc tag:x]", "map[splunk-token:*** tag:x]"),
+            ("invalid token: }", "invalid token: }"),
+            ("token=", "token="),
+            ("Zürich-TOKEN=ö, rest", "Zürich-TOKEN=***, rest"),
+            ("token=a&b=c", "token=***&b=c"),
+            ("a=b:c", "a=b:c"),
+        ] {
+            assert_eq!(masked(text), shown);
+        }
+    }
+}
