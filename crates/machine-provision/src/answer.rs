@@ -4,13 +4,15 @@ use std::io;
 use std::path::Path;
 
 use machine_ops::Cx;
-use machine_types::printable;
+use machine_types::{masked, printable};
 
-use crate::daemon_json::{self, reconcile};
+use crate::daemon_json::{self, Texts, reconcile};
 use crate::flags::Flag;
+use crate::inherited::inherit;
 use crate::parameters::Parameters;
 use crate::plan::{is_default_install_url, shown};
 use crate::provision::command_line;
+use crate::sections::{find, sections};
 use crate::{InstallSource, Plan, ProvisionError};
 
 /// Sends the install script from here. Where nobody reaches Docker's own, the distribution's package
@@ -23,6 +25,8 @@ pub(crate) async fn install_script(
 ) -> Result<(), ProvisionError> {
     let text = match &plan.install {
         InstallSource::File(path) => read_script(path).await?,
+        // The host runs it, or says why it cannot.
+        InstallSource::Shell(_) => return Ok(()),
         InstallSource::Url(url) => match fetch(plan, url, cx).await? {
             Ok(text) => {
                 cx.debug("the host cannot fetch the install script: it is sent from here");
@@ -59,7 +63,7 @@ async fn fetch(plan: &Plan, url: &str, cx: &Cx) -> Result<Result<String, String>
     let fetched = cx.cancel.or(fetch.fetch(url)).await;
     let fetched = fetched.map_err(ProvisionError::Cancelled)?;
     let text = fetched.and_then(|bytes| Ok(text_of(bytes)?));
-    Ok(text.map_err(|error| printable(error.to_string().as_bytes())))
+    Ok(text.map_err(|error| printable(masked(&error.to_string()).as_bytes())))
 }
 
 /// Reads an install script of this machine.
@@ -82,16 +86,21 @@ fn text_of(bytes: Vec<u8>) -> io::Result<String> {
     }
 }
 
-/// Says what becomes of the host's `daemon.json`, of which `seen` is the text, and of our flags.
+/// Says what becomes of the host's `daemon.json`, of which `seen` are the texts, and of our flags.
 pub(crate) fn daemon_json(
     plan: &Plan,
     parameters: &mut Parameters,
     all: &[Flag],
-    seen: &str,
+    seen: &[String],
     cx: &Cx,
 ) -> Result<(), ProvisionError> {
-    let seen = seen.trim_end_matches('\n');
-    let done = reconcile(seen, all.to_vec()).map_err(|reason| ProvisionError::DaemonJson {
+    let sections = sections(seen);
+    let texts = Texts {
+        current: find(&sections, "current").unwrap_or_default(),
+        original: find(&sections, "original"),
+        written: find(&sections, "written"),
+    };
+    let done = reconcile(&texts, all.to_vec()).map_err(|reason| ProvisionError::DaemonJson {
         machine: plan.machine.clone(),
         path: daemon_json::PATH,
         reason: printable(reason.as_bytes()),
@@ -100,7 +109,25 @@ pub(crate) fn daemon_json(
         cx.warn(printable(warning.as_bytes()));
     }
     parameters.set("p_flags", &command_line(&done.flags)?);
-    parameters.set("p_daemon_json_seen", seen);
+    parameters.set("p_daemon_json_seen", &seen.join("\n"));
     parameters.set("p_daemon_json", &done.text);
+    parameters.set("p_daemon_json_original", &done.original);
+    Ok(())
+}
+
+/// Says what of the host's own `docker.service`, of which `seen` are the texts, goes on counting.
+pub(crate) fn unit(
+    parameters: &mut Parameters,
+    all: &[Flag],
+    environment: &[String],
+    seen: &[String],
+    cx: &Cx,
+) -> Result<(), ProvisionError> {
+    let inherited = inherit(&sections(seen), all, environment)?;
+    for warning in inherited.warnings {
+        cx.warn(printable(masked(&warning).as_bytes()));
+    }
+    parameters.set("p_unit_seen", &seen.join("\n"));
+    parameters.set("p_inherited", &inherited.arguments);
     Ok(())
 }

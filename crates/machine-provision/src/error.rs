@@ -100,6 +100,16 @@ pub enum ProvisionError {
         /// Why.
         reason: &'static str,
     },
+    /// An engine option that dockerd would not start with.
+    #[error("invalid --{option} {value:?}: {reason}")]
+    Invalid {
+        /// The option.
+        option: String,
+        /// Its value; printable, without secrets.
+        value: String,
+        /// What was expected.
+        reason: String,
+    },
     /// The host's own `daemon.json` is in the way.
     #[error("{path} of {machine:?}: {reason}")]
     DaemonJson {

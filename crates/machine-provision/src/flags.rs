@@ -1,8 +1,7 @@
 //! dockerd's flags, in the order that the Go binary wrote them.
 
-use machine_types::GoList;
-
 use crate::Plan;
+use crate::engine::Engine;
 
 /// A flag of dockerd.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +18,7 @@ pub(crate) struct Flag {
 
 impl Flag {
     /// A flag and its value, as two words.
-    fn two(flag: &str, key: &str, value: &str) -> Self {
+    pub(crate) fn two(flag: &str, key: &str, value: &str) -> Self {
         Self {
             key: key.to_owned(),
             words: vec![flag.to_owned(), value.to_owned()],
@@ -59,11 +58,97 @@ impl Flag {
             vital: false,
         }
     }
+
+    /// Tells whether dockerd could not take this flag beside another one, or would take one of the two only.
+    pub(crate) fn collides(&self, other: &str, value: &str) -> bool {
+        let key = one_name(&self.key);
+        if key != one_name(other) {
+            return false;
+        }
+        match key {
+            "hosts" => is_one_listener(&self.value, value),
+            key if NAMED.contains(&key) => {
+                let name = |value: &str| value.split('=').next().map(str::to_owned);
+                name(&self.value) == name(value)
+            }
+            key if LISTS.contains(&key) => self.value == value,
+            _ => true,
+        }
+    }
+
+    /// Tells whether a value of the same key says what this flag says.
+    pub(crate) fn says(&self, value: &str) -> bool {
+        match self.key.as_str() {
+            "hosts" => listener(&self.value) == listener(value),
+            _ => self.value == value,
+        }
+    }
+}
+
+/// Lists of dockerd whose entries are `NAME=value`, one value for each name: moby's `opts.MapOpts`,
+/// `opts.UlimitOpt`, `opts.RuntimeOpt`, and labels, of which it refuses two with one name.
+const NAMED: &[&str] = &[
+    "cluster-store-opts",
+    "default-network-opts",
+    "default-ulimits",
+    "exec-opts",
+    "features",
+    "labels",
+    "log-opts",
+    "runtimes",
+    "storage-opts",
+];
+
+/// Lists of dockerd whose entries stand side by side.
+const LISTS: &[&str] = &[
+    "allow-nondistributable-artifacts",
+    "authorization-plugins",
+    "cdi-spec-dirs",
+    "default-address-pools",
+    "dns",
+    "dns-opts",
+    "dns-search",
+    "insecure-registries",
+    "node-generic-resources",
+    "registry-mirrors",
+];
+
+/// What of several names one flag has.
+fn one_name(key: &str) -> &str {
+    match key {
+        "graph" | "g" => "data-root",
+        "p" => "pidfile",
+        // One switches TLS on without the other's checks.
+        "tls" => "tlsverify",
+        other => other,
+    }
+}
+
+/// A place to listen at: kind, address, port.
+fn listener(host: &str) -> (&str, &str, &str) {
+    match host.strip_prefix("tcp://") {
+        Some(place) => {
+            let (ip, port) = place.rsplit_once(':').unwrap_or((place, ""));
+            let is_any = matches!(ip, "" | "0.0.0.0" | "[::]");
+            ("tcp", if is_any { "" } else { ip }, port)
+        }
+        None => match host {
+            "unix://" | "unix:///run/docker.sock" => ("", "unix:///var/run/docker.sock", ""),
+            other => ("", other, ""),
+        },
+    }
+}
+
+/// Tells whether dockerd would bind the same place twice.
+fn is_one_listener(one: &str, other: &str) -> bool {
+    let (one, other) = (listener(one), listener(other));
+    let is_any = one.0 == "tcp" && (one.1.is_empty() || other.1.is_empty());
+    one == other || is_any && one.0 == other.0 && one.2 == other.2
 }
 
 /// Returns what `daemon.json` calls a flag: lists have plural names there (dockerd's reference,
 /// "Daemon configuration file").
-fn key(flag: &str) -> &str {
+pub(crate) fn key(flag: &str) -> &str {
     match flag {
         "H" | "host" => "hosts",
         "label" => "labels",
@@ -76,9 +161,11 @@ fn key(flag: &str) -> &str {
         "authorization-plugin" => "authorization-plugins",
         "default-ulimit" => "default-ulimits",
         "default-address-pool" => "default-address-pools",
+        "default-network-opt" => "default-network-opts",
         "node-generic-resource" => "node-generic-resources",
         "add-runtime" => "runtimes",
         "cdi-spec-dir" => "cdi-spec-dirs",
+        "cluster-store-opt" => "cluster-store-opts",
         "feature" => "features",
         "b" => "bridge",
         "D" => "debug",
@@ -90,8 +177,7 @@ fn key(flag: &str) -> &str {
 }
 
 /// Returns all flags of a plan.
-pub(crate) fn flags(plan: &Plan) -> Vec<Flag> {
-    let engine = &plan.engine;
+pub(crate) fn flags(plan: &Plan, engine: &Engine) -> Vec<Flag> {
     let any = if plan.ipv6 { "[::]" } else { "0.0.0.0" };
     let mut flags = vec![
         Flag::two("-H", "hosts", &format!("tcp://{any}:{}", plan.engine_port)).vital(),
@@ -117,27 +203,27 @@ pub(crate) fn flags(plan: &Plan) -> Vec<Flag> {
     ] {
         flags.push(Flag::two(&format!("--{name}"), name, file).vital());
     }
-    for label in list(&engine.labels) {
-        flags.push(Flag::two("--label", "labels", label));
+    let label = |label: &str| Flag::two("--label", "labels", label);
+    flags.extend(engine.labels.iter().map(|text| label(text)));
+    let typed: Vec<Flag> = engine.flags.iter().map(|text| Flag::typed(text)).collect();
+    let provider = label(&format!("provider={}", plan.provider));
+    // dockerd refuses two labels with one name: the user's own counts.
+    let mut users = flags.iter().chain(&typed);
+    if !users.any(|flag| flag.collides(&provider.key, &provider.value)) {
+        flags.push(provider);
     }
-    let provider = format!("provider={}", plan.provider);
-    flags.push(Flag::two("--label", "labels", &provider));
-    for registry in list(&engine.insecure_registry) {
+    for registry in &engine.insecure_registries {
         flags.push(Flag::two(
             "--insecure-registry",
             "insecure-registries",
             registry,
         ));
     }
-    for mirror in list(&engine.registry_mirror) {
+    for mirror in &engine.registry_mirrors {
         flags.push(Flag::two("--registry-mirror", "registry-mirrors", mirror));
     }
-    flags.extend(list(&engine.arbitrary_flags).map(|text| Flag::typed(text)));
+    flags.extend(typed);
     flags
-}
-
-fn list(values: &GoList) -> impl Iterator<Item = &String> {
-    values.iter().flatten()
 }
 
 #[cfg(test)]
@@ -177,5 +263,29 @@ mod tests {
             let expected: Vec<String> = expected;
             assert_eq!(typed(text), (key.into(), expected, value.into()), "{text}");
         }
+    }
+
+    #[test]
+    fn what_dockerd_cannot_take_twice_collides() {
+        let flag = |key: &str, value: &str| Flag::two("--x", key, value);
+        for (key, one, other, expected) in [
+            ("labels", "a=1", "a=2", true),
+            ("labels", "a=1", "b=1", false),
+            ("dns", "1.1.1.1", "8.8.8.8", false),
+            ("mtu", "1", "2", true),
+            ("hosts", "tcp://0.0.0.0:2376", "tcp://127.0.0.1:2376", true),
+            ("hosts", "tcp://0.0.0.0:2376", "tcp://127.0.0.1:2375", false),
+            ("hosts", "tcp://[::]:2376", "tcp://:2376", true),
+            ("hosts", "unix:///var/run/docker.sock", "unix://", true),
+            ("hosts", "unix:///var/run/docker.sock", "unix:///x", false),
+        ] {
+            assert_eq!(
+                flag(key, one).collides(key, other),
+                expected,
+                "{one} {other}"
+            );
+        }
+        assert!(flag("data-root", "/a").collides("graph", "/b"));
+        assert!(!flag("mtu", "1").collides("bip", "1"));
     }
 }

@@ -10,10 +10,12 @@
 
 mod answer;
 mod daemon_json;
+mod engine;
 mod error;
 mod families;
 mod flags;
 mod host_name;
+mod inherited;
 mod parameters;
 mod plan;
 mod progress;
@@ -21,12 +23,15 @@ mod provision;
 mod remote;
 mod report;
 mod script;
+mod sections;
 mod trouble;
 mod unit;
 
 pub use error::{ProvisionError, Stage};
 pub use host_name::host_name;
 pub use plan::{Certificates, FetchScript, InstallSource, Plan};
-pub use provision::{check, detect, provision, replace_certificates, run_custom_script, upgrade};
+pub use provision::{
+    check, detect, provision, replace_certificates, run_custom_script, upgrade, warnings,
+};
 pub use remote::{Exit, Job, Remote, RemoteError, TakeLine};
 pub use report::{Firewall, Os, Report};

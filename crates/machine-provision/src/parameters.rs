@@ -2,7 +2,7 @@
 
 use machine_ops::Cx;
 use machine_ssh::shell_quote;
-use machine_types::Secret;
+use machine_types::{Secret, masked};
 
 /// Assignments to variables of the script.
 #[derive(Default)]
@@ -10,12 +10,14 @@ pub(crate) struct Parameters {
     assignments: Vec<(&'static str, Secret)>,
 }
 
-/// Those whose values `--debug` shows.
+/// Those whose values `--debug` shows, without the secrets in them.
 const SHOWN: &[&str] = &[
     "p_mode",
     "p_hostname",
     "p_port",
     "p_flags",
+    "p_inherited",
+    "p_storage_driver",
     "p_install",
     "p_install_default",
     "p_install_name",
@@ -49,7 +51,7 @@ impl Parameters {
     pub(crate) fn show(&self, cx: &Cx) {
         for (name, value) in &self.assignments {
             cx.debug(if SHOWN.contains(name) {
-                format!("{name}={}", shell_quote(value.expose()))
+                format!("{name}={}", shell_quote(&masked(value.expose())))
             } else {
                 format!("{name}=… # {} bytes", value.expose().len())
             });

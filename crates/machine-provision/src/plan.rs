@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use machine_types::{EngineOptions, Secret, printable};
+use machine_types::{EngineOptions, Secret, masked, printable, unquoted};
 
 /// What a host is to become: everything that provisioning needs to know.
 ///
@@ -58,14 +58,22 @@ pub enum InstallSource {
     Url(String),
     /// A file on this machine, sent to the host and run there by `sh`.
     File(PathBuf),
+    /// A URL with a pipe or more behind it, as the Go binary's shell took it: `curl -sSL … | sh`, by `bash` on the
+    /// host. Guides pin a release this way.
+    Shell(String),
 }
 
 impl InstallSource {
-    /// Reads `--engine-install-url`: `file://` and what begins with `/` or `.` are files, the rest is
-    /// fetched; `get.docker.com` without a scheme is what the Go binary's curl took as well.
+    /// Reads `--engine-install-url`, without quotes that were meant for a shell: `file://` and what begins with
+    /// `/` or `.` are files, the rest is fetched; `get.docker.com` without a scheme is what the Go binary's curl
+    /// took as well. What no URL can hold, and a shell reads, makes it a line of shell.
     pub fn parse(text: &str) -> Self {
+        let text = &unquoted(text);
+        // RFC 3986, appendix A: none of these stands in a URL.
+        let is_shell = text.contains(['|', '<', '>', '`', ' ', '\t', '\n']);
         match text.strip_prefix("file://") {
             Some(path) => Self::File(path.into()),
+            None if is_shell && !text.starts_with(['/', '.']) => Self::Shell(text.to_owned()),
             None if text.contains("://") => Self::Url(text.to_owned()),
             None if text.is_empty() => Self::Url(DEFAULT_INSTALL_URL.to_owned()),
             None if text.starts_with(['/', '.']) => Self::File(text.into()),
@@ -82,14 +90,9 @@ pub(crate) fn is_default_install_url(url: &str) -> bool {
     url.trim_end_matches('/') == DEFAULT_INSTALL_URL
 }
 
-/// Returns an install URL as it may be shown: printable, and without the user and password in it.
+/// Returns an install URL as it may be shown: printable, and without the secrets in it.
 pub(crate) fn shown(url: &str) -> String {
-    let bare = url.split_once("://").and_then(|(scheme, rest)| {
-        let end = rest.find('/').unwrap_or(rest.len());
-        let at = rest.get(..end)?.rfind('@')?;
-        Some(format!("{scheme}://{}", rest.get(at + 1..)?))
-    });
-    printable(bare.as_deref().unwrap_or(url).as_bytes())
+    printable(masked(url).as_bytes())
 }
 
 /// Fetches an install script from here. Implemented by the caller, which has the HTTP client.
@@ -122,6 +125,21 @@ mod tests {
             ("/a/b", InstallSource::File("/a/b".into())),
             ("./b", InstallSource::File("./b".into())),
             ("x.org/y", InstallSource::Url("https://x.org/y".into())),
+            ("'https://x/y'", InstallSource::Url("https://x/y".into())),
+            ("\"./b\"", InstallSource::File("./b".into())),
+            ("./a b", InstallSource::File("./a b".into())),
+            (
+                "https://x?a=b&c=(d);",
+                InstallSource::Url("https://x?a=b&c=(d);".into()),
+            ),
+            (
+                "get.docker.com|head",
+                InstallSource::Shell("get.docker.com|head".into()),
+            ),
+            (
+                "https://x|cat - <(echo -e \"VERSION=1\\nX\")",
+                InstallSource::Shell("https://x|cat - <(echo -e \"VERSION=1\\nX\")".into()),
+            ),
         ] {
             assert_eq!(InstallSource::parse(text), source);
         }
@@ -130,9 +148,10 @@ mod tests {
     #[test]
     fn no_password_of_a_url_is_shown() {
         for (url, seen) in [
-            ("https://u:p@x.org/a@b", "https://x.org/a@b"),
+            ("https://u:p@x.org/a@b", "https://***@x.org/a@b"),
             ("https://x.org/a@b", "https://x.org/a@b"),
-            ("http://u:p@x.org", "http://x.org"),
+            ("http://u:p@x.org", "http://***@x.org"),
+            ("https://x.org/y?token=p", "https://x.org/y?***"),
             ("/tmp/a@b", "/tmp/a@b"),
         ] {
             assert_eq!(shown(url), seen);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use machine_ops::Cx;
-use machine_types::printable;
+use machine_types::{masked, printable};
 
 use crate::trouble::way_out;
 use crate::{Firewall, Report, Stage};
@@ -34,6 +34,8 @@ pub(crate) enum Question {
     InstallScript,
     /// What to write in place of the `daemon.json` in [`Progress::file`].
     DaemonJson,
+    /// What of the unit in [`Progress::file`] goes on counting.
+    Unit,
 }
 
 /// Reads the script's lines.
@@ -60,7 +62,7 @@ pub(crate) struct Progress<'a> {
     /// What it says is wrong, and what to do about it.
     pub(crate) failure: Option<String>,
     pub(crate) hint: Option<String>,
-    /// Its question, and the lines of the file that it is about.
+    /// Its question, and the lines of the files that it is about.
     pub(crate) question: Option<Question>,
     pub(crate) file: Vec<String>,
     /// Whether it came to its end.
@@ -125,7 +127,7 @@ impl<'a> Progress<'a> {
     fn take(&mut self, line: &str) {
         let Some(mark) = line.strip_prefix(MARK) else {
             let line = line.trim_end();
-            self.cx.debug(printable(line.as_bytes()));
+            self.cx.debug(clean(line));
             if !line.is_empty() {
                 self.keep(line);
             }
@@ -134,12 +136,12 @@ impl<'a> Progress<'a> {
         self.begun = true;
         let (kind, text) = mark.split_once(' ').unwrap_or((mark, ""));
         if kind != "file" {
-            self.cx.debug(printable(line.as_bytes()));
+            self.cx.debug(clean(line));
         }
         match kind {
             "stage" => self.begin(text),
             "run" => {
-                self.running = printable(text.as_bytes());
+                self.running = clean(text);
                 self.forget_lines();
             }
             "fact" => self.fact(text),
@@ -147,6 +149,7 @@ impl<'a> Progress<'a> {
                 self.question = match text {
                     "install-script" => Some(Question::InstallScript),
                     "daemon-json" => Some(Question::DaemonJson),
+                    "unit" => Some(Question::Unit),
                     _ => None,
                 }
             }
@@ -158,10 +161,10 @@ impl<'a> Progress<'a> {
                     self.file.push(text.to_owned());
                 }
             }
-            "say" => self.say(printable(text.as_bytes())),
-            "warn" => self.warn(printable(text.as_bytes())),
-            "fail" => self.failure = Some(printable(text.as_bytes())),
-            "hint" => self.hint = Some(printable(text.as_bytes())),
+            "say" => self.say(clean(text)),
+            "warn" => self.warn(clean(text)),
+            "fail" => self.failure = Some(clean(text)),
+            "hint" => self.hint = Some(clean(text)),
             "done" => self.done = true,
             _ => {}
         }
@@ -184,7 +187,7 @@ impl<'a> Progress<'a> {
                 self.cx.phase(self.stage.to_string());
             }
         } else {
-            let sentence = printable(sentence.as_bytes());
+            let sentence = clean(sentence);
             self.say(sentence.clone());
             if self.flood.is_none() {
                 self.cx.phase(sentence);
@@ -216,7 +219,7 @@ impl<'a> Progress<'a> {
 
     fn fact(&mut self, text: &str) {
         let (name, value) = text.split_once(' ').unwrap_or((text, ""));
-        let value = printable(value.as_bytes());
+        let value = clean(value);
         let report = &mut self.report;
         match name {
             "os_id" => report.os.id = value,
@@ -260,7 +263,7 @@ impl<'a> Progress<'a> {
 
     /// Returns the first and last lines of the last command, each behind a line end and fit to be shown.
     pub(crate) fn said(&self) -> String {
-        let shown = |line: &String| format!("\n  {}", printable(line.as_bytes()));
+        let shown = |line: &String| format!("\n  {}", clean(line));
         let mut text: String = self.first.iter().map(shown).collect();
         if self.left_out > 0 {
             text.push_str(&format!("\n  … {} lines …", self.left_out));
@@ -273,6 +276,11 @@ impl<'a> Progress<'a> {
     pub(crate) fn way_out(&self) -> Option<&'static str> {
         self.known
     }
+}
+
+/// The host's words, fit to be shown: dockerd quotes its own options where it does not like them.
+fn clean(text: &str) -> String {
+    printable(masked(text).as_bytes())
 }
 
 fn cut(line: &str) -> String {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use machine_ops::Cx;
 use machine_types::EngineOptions;
 
+use crate::engine::Engine;
 use crate::flags::{Flag, flags};
 use crate::parameters::Parameters;
 use crate::plan::{is_default_install_url, shown};
@@ -24,7 +25,7 @@ const WITHIN: Duration = Duration::from_secs(45 * 60);
 
 /// How often the script may be run: once, and once more for each question that it has, where the
 /// file may have changed in between.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 
 /// Makes a host into what the plan says: what differs is changed, and the engine is restarted only
 /// if something did. One command over the remote; a second one where the host's `daemon.json` or
@@ -109,22 +110,34 @@ pub async fn run_custom_script(
     Ok(progress.report)
 }
 
-/// Finds fault with what a host would be provisioned with, before there is a host.
+/// Finds fault with what a host would be provisioned with, before there is a host. Returns what is read
+/// otherwise than it was typed, one sentence for each.
 ///
 /// # Errors
-/// The first option that cannot reach dockerd, a name that no host can have, or a script that
+/// The first option that dockerd would not start with, a name that no host can have, or a script that
 /// cannot be read.
 pub async fn check(
-    engine: &EngineOptions,
+    options: &EngineOptions,
     hostname: &str,
     scripts: &[&Path],
-) -> Result<(), ProvisionError> {
-    environment(engine)?;
+) -> Result<Vec<String>, ProvisionError> {
+    Engine::read(options).check()?;
     checked_host_name(hostname)?;
     for script in scripts {
         answer::read_script(script).await?;
     }
-    Ok(())
+    Ok(warnings(options))
+}
+
+/// Returns which options are read otherwise than they were typed, one sentence for each.
+pub fn warnings(options: &EngineOptions) -> Vec<String> {
+    let mut warnings = Engine::read(options).warnings;
+    if let InstallSource::Shell(_) = InstallSource::parse(&options.install_url) {
+        warnings.push(
+            "--engine-install-url is a line of shell: bash runs it on the host; --engine-version pins a release without it".to_owned(),
+        );
+    }
+    warnings
 }
 
 async fn carry_out(
@@ -133,8 +146,9 @@ async fn carry_out(
     mode: &str,
     cx: &Cx,
 ) -> Result<Report, ProvisionError> {
-    let all = flags(plan);
-    let mut parameters = parameters(plan, mode, &all)?;
+    let engine = Engine::read(&plan.engine);
+    let all = flags(plan, &engine);
+    let mut parameters = parameters(plan, mode, &engine, &all)?;
     let mut progress = Progress::new(cx);
     for _ in 0..ROUNDS {
         progress.start_over();
@@ -145,8 +159,11 @@ async fn carry_out(
                 answer::install_script(plan, &mut parameters, &progress.said(), cx).await?;
             }
             Some(Question::DaemonJson) => {
-                let seen = progress.file.join("\n");
-                answer::daemon_json(plan, &mut parameters, &all, &seen, cx)?;
+                answer::daemon_json(plan, &mut parameters, &all, &progress.file, cx)?;
+            }
+            Some(Question::Unit) => {
+                let environment = &engine.environment;
+                answer::unit(&mut parameters, &all, environment, &progress.file, cx)?;
             }
         }
     }
@@ -157,12 +174,19 @@ async fn carry_out(
     })
 }
 
-fn parameters(plan: &Plan, mode: &str, all: &[Flag]) -> Result<Parameters, ProvisionError> {
+fn parameters(
+    plan: &Plan,
+    mode: &str,
+    engine: &Engine,
+    all: &[Flag],
+) -> Result<Parameters, ProvisionError> {
     let hostname = checked_host_name(&plan.hostname)?;
-    let environment = environment(&plan.engine)?;
+    let environment = unit::environment(&engine.environment)?;
+    let storage_driver = all.iter().rfind(|flag| flag.key == "storage-driver");
     let (install, url) = match &plan.install {
         InstallSource::Url(url) => ("url", url.as_str()),
         InstallSource::File(path) => ("ask", path.to_str().unwrap_or("install script")),
+        InstallSource::Shell(line) => ("shell", line.as_str()),
     };
     let is_default = is_default_install_url(url);
     let mut parameters = Parameters::default();
@@ -186,8 +210,15 @@ fn parameters(plan: &Plan, mode: &str, all: &[Flag]) -> Result<Parameters, Provi
         ),
         ("p_flags", &command_line(all)?),
         ("p_environment", &environment),
+        (
+            "p_storage_driver",
+            storage_driver.map_or("", |flag| flag.value.as_str()),
+        ),
+        ("p_unit_seen", ""),
+        ("p_inherited", ""),
         ("p_daemon_json_seen", ""),
         ("p_daemon_json", ""),
+        ("p_daemon_json_original", ""),
         ("p_ca", &plan.certificates.ca),
         ("p_server", &plan.certificates.server),
         ("p_key", plan.certificates.key.expose()),
@@ -195,10 +226,6 @@ fn parameters(plan: &Plan, mode: &str, all: &[Flag]) -> Result<Parameters, Provi
         parameters.set(name, value);
     }
     Ok(parameters)
-}
-
-fn environment(engine: &EngineOptions) -> Result<String, ProvisionError> {
-    unit::environment(engine.env.as_deref().unwrap_or_default())
 }
 
 /// The name that the host gets for a machine's.

@@ -39,7 +39,7 @@ fn options() -> Option<DebianOptions> {
 const NASTY: &[&str] = &[
     "two words",
     "it's",
-    "\"quoted\"",
+    "so \"quoted\"",
     "back\\slash",
     "trailing\\",
     "100%",
@@ -319,4 +319,46 @@ async fn a_system_container_keeps_its_mounts_and_its_name() {
     );
     host.shell("systemctl unmask docker.service").await;
     host.provision(&plan).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_images_own_options_count_and_a_bad_change_is_undone() {
+    let Some(options) = options() else { return };
+    let host = Host::boot(options, DebianImage::WithDocker, 3).await;
+    let mut plan = host.plan();
+    let info = async |format: &str| {
+        let text = host
+            .shell(&format!("docker info --format '{{{{{format}}}}}'"))
+            .await;
+        text.trim().to_owned()
+    };
+
+    // Debian's unit passes $DOCKER_OPTS, and a drop-in of the image a flag more.
+    host.shell("echo 'DOCKER_OPTS=\"--data-root=/var/lib/docker/other --label image=1\"' >/etc/default/docker").await;
+    host.shell("mkdir -p /etc/systemd/system/docker.service.d; sed -n 's/^ExecStart=.*/[Service]\\nExecStart=\\n& --shutdown-timeout=20/p' /lib/systemd/system/docker.service >/etc/systemd/system/docker.service.d/05-image.conf; systemctl daemon-reload; systemctl restart docker").await;
+    assert_eq!(info(".DockerRootDir").await, "/var/lib/docker/other");
+    assert!(host.provision(&plan).await.restarted);
+    assert_eq!(info(".DockerRootDir").await, "/var/lib/docker/other");
+    let words = host.words("cmdline").await;
+    for word in ["--shutdown-timeout=20", "image=1", "provider=generic"] {
+        assert!(words.contains(&word.to_owned()), "{word}: {words:?}");
+    }
+    assert!(!host.provision(&plan).await.changed);
+
+    // What dockerd does not start with is taken back, and it runs as before.
+    plan.engine.arbitrary_flags = Some(vec!["no-such-flag=1".to_owned()]);
+    let error = host.refusal(&plan).await.to_string();
+    assert!(error.contains("unknown flag: --no-such-flag"), "{error}");
+    assert_eq!(host.words("cmdline").await, words);
+    plan.engine.arbitrary_flags = None;
+    assert!(!host.provision(&plan).await.restarted);
+
+    // A host of the Go binary, which chose a storage driver and dropped the rest: it goes on so.
+    let go = "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H tcp://0.0.0.0:2376 -H unix:///var/run/docker.sock --storage-driver vfs --tlsverify --tlscacert /etc/docker/ca.pem --tlscert /etc/docker/server.pem --tlskey /etc/docker/server-key.pem --label provider=generic \nEnvironment=\n";
+    host.shell(&format!("printf '{}' >/etc/systemd/system/docker.service.d/10-machine.conf; systemctl daemon-reload; systemctl restart docker", go.replace('\n', "\\n"))).await;
+    assert_eq!(info(".DockerRootDir").await, "/var/lib/docker");
+    assert_eq!(info(".Driver").await, "vfs");
+    host.provision(&plan).await;
+    assert_eq!(info(".DockerRootDir").await, "/var/lib/docker");
+    assert_eq!(info(".Driver").await, "vfs");
 }

@@ -71,6 +71,12 @@ install_docker() {
         printf '%s\n' "$p_install_script" >"$scratch/install.sh"
         run_script "$scratch/install.sh" "$p_install_name"
         ;;
+    shell) # as the Go docker-machine gave it to the login shell, which was bash as a rule
+        have bash || fail "--engine-install-url is a line of shell, and this host has no bash" \
+            "give a URL alone, and --engine-version for the release"
+        tell "run $p_install_name | sh"
+        VERSION=$p_engine_version bash -c "curl -sSL $p_install_url | sh -"
+        ;;
     package) "${family}_install" "$p_engine_version" ;;
     esac
     find_dockerd || fail "the installation ended without an error, but there is no dockerd" \

@@ -1,12 +1,28 @@
 # Certificates, the unit's drop-in, and the restart that they need.
 
 drop_in=/etc/systemd/system/docker.service.d/10-machine.conf
-restart_due=/run/docker-machine-restart # outlives a connection that is lost half-way
+json=/etc/docker/daemon.json
+json_original=$json.before-docker-machine
+json_written=$json.by-docker-machine
+# There from the first difference to the restart that it needs: it outlives a connection that is lost half-way.
+# It holds the files that the engine runs with, where it runs.
+restart_due=/run/docker-machine-restart
 
 differs() {
     tell "fact changed yes"
-    [ -e "$R$restart_due" ] || : >"$R$restart_due"
+    [ ! -e "$R$restart_due" ] || return 0
+    rm -rf "$R$restart_due.new"
+    (umask 077; mkdir "$R$restart_due.new")
+    if systemctl is-active -q docker.service; then
+        for file in $managed; do
+            [ ! -e "$R$file" ] || cp -p "$R$file" "$R$restart_due.new/${file##*/}"
+        done
+        : >"$R$restart_due.new/worked"
+    fi
+    mv "$R$restart_due.new" "$R$restart_due"
 }
+managed="$drop_in $json $json_original $json_written /etc/docker/ca.pem /etc/docker/server.pem
+    /etc/docker/server-key.pem"
 
 put() { # mode, path, text
     if holds "$2" "$3"; then
@@ -17,23 +33,109 @@ put() { # mode, path, text
     fi
 }
 
+ask() { # a question, and the texts that it is about
+    tell "ask $1"
+    printf '%s\n' "$2" | sed 's/^/@machine file /'
+    exit 0
+}
+
+section() { # its name, a file
+    printf '@%s\n' "$1"
+    sed 's/^/=/' "$R$2"
+    # A last line without its end.
+    [ -z "$(tail -c 1 "$R$2")" ] || echo
+}
+
 # dockerd refuses to start where a flag and its daemon.json say the same thing. Who sent this
 # script reads the file and says what to write, once it has seen the very text that is there.
 reconcile_daemon_json() {
-    json=/etc/docker/daemon.json
     [ -f "$R$json" ] || return 0
-    text=$(cat "$R$json")
-    if [ "$text" != "$p_daemon_json_seen" ] || [ -z "$p_daemon_json" ]; then
-        tell "ask daemon-json"
-        printf '%s\n' "$text" | sed 's/^/@machine file /'
-        exit 0
+    texts=$(
+        section current "$json"
+        for name in original written; do
+            eval "file=\$json_$name"
+            [ ! -f "$R$file" ] || section "$name" "$file"
+        done
+    )
+    [ "$texts" = "$p_daemon_json_seen" ] || ask daemon-json "$texts"
+    if ! holds "$json" "$p_daemon_json"; then
+        mode=$(stat -c %a "$R$json")
+        put "$mode" "$json_original" "$p_daemon_json_original"
+        put "$mode" "$json_written" "$p_daemon_json"
+        put "$mode" "$json" "$p_daemon_json"
     fi
-    if [ "$text" != "$p_daemon_json" ]; then
-        original=$R$json.before-docker-machine
-        tell "run keep $json beside itself"
-        [ -e "$original" ] || cp -p "$R$json" "$original"
-        put "$(stat -c %a "$R$json")" "$json" "$p_daemon_json"
+}
+
+# The drop-in replaces the unit's command line: what the unit passes to dockerd itself (--data-root,
+# $DOCKER_OPTS, a GPU's runtime) is repeated behind our own flags. Not on a host that has run without it since
+# the Go docker-machine wrote the drop-in: there, a data root that counts again would hide all images.
+inherits="# Behind docker-machine's own flags stands what docker.service passes itself."
+inherit_options() { # sets inherited: the words, and inherits_unit: whether they are the unit's
+    inherited= inherits_unit=yes driver=
+    if [ -f "$R$drop_in" ]; then
+        # The Go docker-machine chose one, and recorded nothing. Another one would hide all images.
+        if [ -z "$p_storage_driver" ] && ! grep -q '"storage-driver"' "$R$json" 2>/dev/null; then
+            driver=$(sed -n 's/^ExecStart=.* --storage-driver[ =]\([a-z0-9-]*\).*/\1/p' "$R$drop_in")
+        fi
+        if ! grep -qxF "$inherits" "$R$drop_in"; then
+            inherited=${driver:+--storage-driver $driver} inherits_unit=
+            return 0
+        fi
     fi
+    base=$(unit_texts)
+    if [ "$base" = "$p_unit_seen" ]; then
+        inherited=$p_inherited
+    elif ! plain_options; then
+        ask unit "$base"
+    fi
+    [ -n "$inherited" ] || inherits_unit=
+}
+
+unit_texts() { # the unit's files but our own, and the files of variables that these name
+    drop_ins=$(systemctl show -p DropInPaths docker.service) || drop_ins=
+    units=$(
+        for file in "$unit" ${drop_ins#DropInPaths=}; do
+            if [ "$file" != "$drop_in" ] && [ -f "$R$file" ]; then section "unit $file" "$file"; fi
+        done
+    )
+    printf '%s\n' "$units"
+    printf '%s\n' "$units" | sed -n 's/^=EnvironmentFile=-\{0,1\}//p' | while read -r pattern; do
+        for file in $R$pattern; do
+            file=${file#"$R"}
+            if [ -f "$R$file" ]; then section "environment $file" "$file"; fi
+        done
+    done
+    [ -z "$driver" ] || printf '@storage-driver %s\n' "$driver"
+}
+
+# Most units need no question: docker.socket's place gives way to ours, containerd's stays, and so does a
+# variable that nothing sets.
+plain_options() {
+    [ -z "$driver" ] || return 1
+    line=$(printf '%s\n' "$base" | sed -n 's/^=[[:space:]]*ExecStart[[:space:]]*=[[:space:]]*//p' | tail -n 1)
+    case $line in *[\\\"\'%{]*) return 1 ;; esac
+    set -f
+    # shellcheck disable=SC2086
+    set -- $line
+    set +f
+    case ${1-} in */dockerd) shift ;; *) return 1 ;; esac
+    while [ $# -gt 0 ]; do
+        case $1 in
+        -H | --host) [ "${2-}" = fd:// ] || return 1; shift ;;
+        --host=fd:// | -H=fd:// | -Hfd://) ;;
+        *?'$'*) return 1 ;;
+        --containerd=*) inherited="$inherited $1" ;;
+        '$'?*)
+            if printf '%s\n' "$base" "$p_environment" | grep -v '^=[[:space:]]*[#;]' | grep -qF "${1#?}="; then
+                return 1
+            fi
+            inherited="$inherited $1"
+            ;;
+        *) return 1 ;;
+        esac
+        shift
+    done
+    inherited=${inherited# }
 }
 
 look_at_unit() {
@@ -51,7 +153,7 @@ put_certificates() {
 
 # Certificates alone help only a dockerd that was told to use them.
 see_that_certificates_count() {
-    for file in "$drop_in" /etc/docker/daemon.json; do
+    for file in "$drop_in" "$json"; do
         if grep -q /etc/docker/server-key.pem "$R$file" 2>/dev/null; then return 0; fi
     done
     fail "Docker on this host is not set up to use the certificates" "docker-machine provision $p_machine"
@@ -60,12 +162,14 @@ see_that_certificates_count() {
 configure_docker() {
     look_at_unit
     tell "stage configure"
+    inherit_options
     reconcile_daemon_json
     put_certificates
     tell "stage configure Setting Docker configuration on the remote daemon..."
-    put 644 "$drop_in" "[Service]
+    put 644 "$drop_in" "${inherits_unit:+$inherits
+}[Service]
 ExecStart=
-ExecStart=$dockerd $p_flags${p_environment:+
+ExecStart=$dockerd $p_flags${inherited:+ $inherited}${p_environment:+
 $p_environment}"
     join_docker_group
 }
@@ -97,9 +201,31 @@ start_docker() {
     if ! run timeout 300 systemctl restart docker.service || ! systemctl is-active -q docker.service; then
         echo "journal of docker.service:"
         journalctl -u docker.service --since "@$begun" -n 20 --no-pager -o cat || :
+        put_former_back
         fail "docker.service does not start"
     fi
-    rm -f "$R$restart_due"
+    rm -rf "$R$restart_due"
+}
+
+# A host whose engine ran goes on with what it ran with. Nothing is said in between: the cause comes first.
+put_former_back() {
+    [ -e "$R$restart_due/worked" ] || return 0
+    for file in $managed; do
+        former=$R$restart_due/${file##*/}
+        if [ -e "$former" ]; then
+            cp -p "$former" "$R$file.new" && mv -f "$R$file.new" "$R$file"
+        else
+            rm -f "$R$file"
+        fi
+    done
+    systemctl daemon-reload
+    systemctl reset-failed docker.service || :
+    if timeout 300 systemctl restart docker.service >/dev/null 2>&1 && systemctl is-active -q docker.service; then
+        rm -rf "$R$restart_due"
+        tell "warn Docker on $p_machine runs again, with the settings that it had before"
+    else
+        tell "warn Docker on $p_machine does not start with the settings that it had before, either"
+    fi
 }
 
 see_that_drop_in_counts() {

@@ -1,6 +1,7 @@
 //! What is typed is what dockerd gets.
 
-use machine_provision::ProvisionError;
+use machine_provision::{InstallSource, ProvisionError, check};
+use machine_types::EngineOptions;
 
 use crate::host::{Host, plan, shells, some};
 use crate::systemd;
@@ -11,7 +12,8 @@ const NASTY: &[&str] = &[
     "two words",
     " led and trailed ",
     "it's",
-    "\"quoted\"",
+    "so \"quoted\"",
+    "\"a\" and \"b\"",
     "back\\slash",
     "trailing\\",
     "100%",
@@ -74,7 +76,7 @@ async fn every_option_arrives_as_typed() {
 async fn what_no_unit_can_hold_is_refused_before_the_host_is_touched() {
     let host = Host::with_docker();
     let mut plan = plan();
-    plan.engine.env = some(&["9TOKEN=secret"]);
+    plan.engine.env = some(&["TOKEN=secret\0"]);
     let (error, _) = host.refusal(&plan).await;
     assert!(matches!(error, ProvisionError::Option { .. }));
     assert!(!error.to_string().contains("secret"));
@@ -104,6 +106,70 @@ async fn no_secret_is_in_arguments_environment_or_events() {
     );
     for secret in ["VERYSECRET", "alsosecret"] {
         assert!(!seen.contains(secret) && !debug.contains(secret));
+    }
+}
+
+#[tokio::test]
+async fn a_marked_secret_in_any_option_is_shown_nowhere() {
+    const MARK: &str = "m4rk3d";
+    let host = Host::with_docker();
+    host.put(
+        "/usr/lib/systemd/system/docker.service",
+        &format!("[Service]\nExecStart=/usr/bin/dockerd --http-proxy=http://u:{MARK}@p:1 --registry-mirror=https://u:{MARK}@m --log-opt splunk-token={MARK}\n"),
+    );
+    host.put(
+        "/etc/docker/daemon.json",
+        &format!("{{\"log-opts\":{{\"x-token\":\"{MARK}0\"}}}}\n"),
+    );
+    host.put("/state/broken", "");
+    host.program(
+        "journalctl",
+        &format!("echo 'bad: http://u:{MARK}@p:1 map[splunk-token:{MARK}] \"x-token\": \"{MARK}\" SECRET_KEY={MARK}'"),
+    );
+    let mut plan = plan();
+    let url = format!("https://u:{MARK}@h/x?k={MARK}");
+    plan.engine.labels = some(&[&format!("api-token={MARK}")]);
+    plan.engine.registry_mirror = some(&[&url]);
+    plan.engine.insecure_registry = some(&[&url]);
+    plan.engine.arbitrary_flags = some(&[
+        &format!("log-opt=splunk-token={MARK}"),
+        &format!("log-opt=x-token={MARK}"),
+        &format!("http-proxy=http://u:{MARK}@p:1"),
+    ]);
+    plan.engine.env = some(&[
+        &format!("A={MARK}"),
+        &format!("HTTP_PROXY='http://u:{MARK}@p'"),
+        MARK,
+    ]);
+    plan.install = InstallSource::parse(&url);
+    let (error, heard) = host.refusal(&plan).await;
+    let shown = format!(
+        "{error}\n{}\n{}\n{}",
+        heard.debug(),
+        heard.said().join("\n"),
+        heard.warnings().join("\n")
+    );
+    assert!(
+        shown.contains("splunk-token=***") && shown.contains("https://***@m"),
+        "{shown}"
+    );
+    assert!(!shown.contains(MARK), "{shown}");
+    // Nor where the install script cannot be had.
+    let (error, heard) = Host::bare().refusal(&plan).await;
+    let shown = format!("{error}\n{}", heard.debug());
+    assert!(shown.contains("https://***@h/x?***"), "{shown}");
+    assert!(!shown.contains(MARK), "{shown}");
+    for set in [
+        (|engine: &mut EngineOptions, url: &str| engine.registry_mirror = some(&[url]))
+            as fn(&mut EngineOptions, &str),
+        |engine, url| engine.insecure_registry = some(&[&format!("x {url}")]),
+        |engine, url| engine.labels = some(&[&url.replace("?k=", "?")]),
+    ] {
+        let mut engine = EngineOptions::default();
+        set(&mut engine, &url);
+        if let Err(error) = check(&engine, "m1", &[]).await {
+            assert!(!error.to_string().contains(MARK), "{error}");
+        }
     }
 }
 

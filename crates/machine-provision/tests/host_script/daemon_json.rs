@@ -57,6 +57,39 @@ async fn what_collides_moves_into_the_file_and_the_original_is_kept() {
 }
 
 #[tokio::test]
+async fn nothing_piles_up_over_machines_on_one_host() {
+    let host = Host::with_docker();
+    let text = "{\"labels\":[\"image=1\"],\"registry-mirrors\":[\"https://image\"]}\n";
+    host.put(FILE, text);
+    let mut plan = plan();
+    for env in ["a", "b", "c"] {
+        plan.engine.labels = some(&[&format!("env={env}")]);
+        plan.engine.registry_mirror = some(&[&format!("https://{env}")]);
+        assert!(host.provisioned(&plan).await.restarted);
+        let file: serde_json::Value = serde_json::from_str(&host.read(FILE)).unwrap();
+        let expected = serde_json::json!({
+            "labels": ["image=1", format!("env={env}"), "provider=amazonec2"],
+            "registry-mirrors": ["https://image", format!("https://{env}")],
+        });
+        assert_eq!(file, expected);
+        assert_eq!(host.read(KEPT), text);
+        assert!(!host.provisioned(&plan).await.changed);
+    }
+    // Somebody writes the file anew: that is what counts, and what is kept.
+    host.put(FILE, "{\"labels\":[\"image=2\"],\"debug\":true}\n");
+    host.provisioned(&plan).await;
+    let file: serde_json::Value = serde_json::from_str(&host.read(FILE)).unwrap();
+    let expected = serde_json::json!({
+        "labels": ["image=2", "env=c", "provider=amazonec2"],
+        "debug": true,
+    });
+    assert_eq!(file, expected);
+    assert!(host.read(KEPT).contains("image=2"));
+    assert!(host.drop_in().contains("--registry-mirror https://c"));
+    assert!(!host.provisioned(&plan).await.changed);
+}
+
+#[tokio::test]
 async fn a_broken_file_is_named_and_left_alone() {
     let host = Host::with_docker();
     host.put(FILE, "{\"hosts\": [\n");

@@ -136,6 +136,38 @@ async fn an_install_script_from_here_is_sent_only_where_docker_is_missing() {
 }
 
 #[tokio::test]
+async fn a_url_with_a_pipe_goes_to_bash_on_the_host() {
+    // From many guides: the script's last line, which calls its main function, behind a line of one's own.
+    let pinning =
+        "https://get.docker.com|head -n-1|cat - <(echo -e \"VERSION=19.03.9\\ninstalled\")";
+    let script = format!("installed() {{\n{INSTALL}\n}}\ninstalled\n");
+    let curl = "cat \"$S/web/https:__get.docker.com\"";
+    let mut plan = plan();
+    plan.install = InstallSource::parse(pinning);
+    let host = Host::bare();
+    host.web("https://get.docker.com", &script);
+    host.program("curl", curl);
+    std::os::unix::fs::symlink("/bin/bash", host.path("tools/bash")).unwrap();
+    let report = host.provisioned(&plan).await;
+    assert_eq!(
+        (report.installed, report.docker_version.as_str()),
+        (true, "19.03.9")
+    );
+    assert_eq!(
+        host.calls()
+            .iter()
+            .find(|call| call.starts_with("curl"))
+            .unwrap(),
+        "curl -sSL https://get.docker.com"
+    );
+
+    let host = Host::bare();
+    let (error, _) = host.refusal(&plan).await;
+    assert!(error.to_string().contains("has no bash"), "{error}");
+    assert!(error.hint().unwrap().contains("--engine-version"));
+}
+
+#[tokio::test]
 async fn wget_does_where_there_is_no_curl() {
     let host = Host::bare();
     host.without("curl");
@@ -292,13 +324,25 @@ async fn an_engine_with_an_ipv6_address_listens_there() {
 async fn what_cannot_work_is_found_before_there_is_a_host() {
     let good = plan().engine;
     let path = std::path::Path::new;
-    check(&good, "m1", &[]).await.unwrap();
+    assert!(check(&good, "m1", &[]).await.unwrap().is_empty());
     let mut bad = good.clone();
     bad.env = some(&["9TOKEN=secret"]);
-    let error = check(&bad, "m1", &[]).await.unwrap_err().to_string();
+    let warnings = check(&bad, "m1", &[]).await.unwrap().join("\n");
     assert!(
-        error.contains("9TOKEN") && !error.contains("secret"),
-        "{error}"
+        warnings.contains("9TOKEN") && !warnings.contains("secret"),
+        "{warnings}"
+    );
+    bad.install_url = "https://get.docker.com|head -n-1".to_owned();
+    let warnings = check(&bad, "m1", &[]).await.unwrap().join("\n");
+    assert!(
+        warnings.contains("--engine-version pins a release"),
+        "{warnings}"
+    );
+    bad.labels = some(&["novalue"]);
+    let error = check(&bad, "m1", &[]).await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "invalid --engine-label \"novalue\": expected KEY=VALUE"
     );
     let error = check(&good, "m_1", &[]).await.unwrap_err().to_string();
     assert!(error.contains("m_1"), "{error}");

@@ -310,7 +310,10 @@ impl Remote for Host {
         let output = async { tokio::try_join!(read(stdout, &lines), read(stderr, &lines)) };
         let ((), taken) = tokio::join!(input, output);
         taken?;
-        Ok(Exit::Code(child.wait().await?.code().unwrap().try_into()?))
+        match child.wait().await?.code() {
+            Some(code) => Ok(Exit::Code(code.try_into()?)),
+            None => Err("the connection was lost".into()),
+        }
     }
 }
 

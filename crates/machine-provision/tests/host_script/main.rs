@@ -9,6 +9,8 @@ mod families;
 mod firewall;
 mod first_run;
 mod host;
+mod inherited;
+mod rollback;
 mod root;
 mod second_run;
 mod systemd;

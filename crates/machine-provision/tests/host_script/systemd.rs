@@ -65,7 +65,7 @@ fn dollars(word: &str) -> String {
 /// The words of the unit's last command, and its environment.
 pub(crate) fn read(unit: &str) -> (Vec<String>, Vec<String>) {
     let (mut command, mut environment) = (Vec::new(), Vec::new());
-    for line in unit.lines() {
+    for line in unit.lines().filter(|line| !line.starts_with('#')) {
         assert!(!line.ends_with('\\'), "{line} goes on in the next");
         match line.split_once('=') {
             Some(("ExecStart", "")) => command.clear(),

@@ -1,0 +1,420 @@
+//! The engine's options as they are meant.
+//!
+//! They come from a machine's record as they were typed. The Go binary put them into lines of shell and of
+//! systemd, which took quotes away and made two words of one; scripts and GitLab Runner's `MachineOptions`
+//! are full of values that rely on it. Nothing else reads them here, so what those did to a whole value is
+//! done here, with a warning.
+
+use std::net::IpAddr;
+
+use machine_types::{EngineOptions, GoList, masked, unquoted};
+
+use crate::ProvisionError;
+
+/// The engine's options.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Engine {
+    pub(crate) storage_driver: String,
+    pub(crate) labels: Vec<String>,
+    pub(crate) insecure_registries: Vec<String>,
+    pub(crate) registry_mirrors: Vec<String>,
+    /// Flags of dockerd, with or without their dashes.
+    pub(crate) flags: Vec<String>,
+    /// `NAME=value`.
+    pub(crate) environment: Vec<String>,
+    /// What was read otherwise than it was typed, for the user.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Engine {
+    /// Reads a machine's record.
+    pub(crate) fn read(options: &EngineOptions) -> Self {
+        let mut engine = Self::default();
+        let mut warnings = Vec::new();
+        let mut all = |option: &str, values: &GoList| -> Vec<String> {
+            let values = values.iter().flatten();
+            values
+                .map(|value| bare(option, value, &mut warnings))
+                .collect()
+        };
+        engine.labels = all("engine-label", &options.labels);
+        engine.insecure_registries = all("engine-insecure-registry", &options.insecure_registry);
+        engine.registry_mirrors = all("engine-registry-mirror", &options.registry_mirror);
+        let environment = all("engine-env", &options.env);
+        for typed in options.arbitrary_flags.iter().flatten() {
+            let flags = split(typed);
+            engine.flags.extend(
+                flags
+                    .iter()
+                    .map(|flag| bare("engine-opt", flag, &mut warnings)),
+            );
+        }
+        engine.storage_driver = bare(
+            "engine-storage-driver",
+            &options.storage_driver,
+            &mut warnings,
+        );
+        // The URL itself is read by [`InstallSource`](crate::InstallSource).
+        bare("engine-install-url", &options.install_url, &mut warnings);
+        engine.warnings = warnings;
+        for assignment in environment {
+            match name_of(&assignment) {
+                Ok(_) => engine.environment.push(assignment),
+                // systemd leaves it out as well.
+                Err(reason) => engine.warnings.push(format!(
+                    "--engine-env {} {reason}: it is left out",
+                    shown_name(&assignment)
+                )),
+            }
+        }
+        engine
+    }
+
+    /// Finds fault with what dockerd would not start with.
+    ///
+    /// # Errors
+    /// [`ProvisionError::Option`] for the first one.
+    pub(crate) fn check(&self) -> Result<(), ProvisionError> {
+        check_labels(&self.labels)?;
+        for mirror in &self.registry_mirrors {
+            fault("engine-registry-mirror", mirror, mirror_fault(mirror))?;
+        }
+        for registry in &self.insecure_registries {
+            fault(
+                "engine-insecure-registry",
+                registry,
+                registry_fault(registry),
+            )?;
+        }
+        let driver = &self.storage_driver;
+        // A plug-in's name has a slash or a tag.
+        let is_known = driver.is_empty()
+            || driver.contains(['/', ':'])
+            || STORAGE_DRIVERS.contains(&driver.as_str());
+        let expected =
+            (!is_known).then(|| format!("expected one of {}", STORAGE_DRIVERS.join(", ")));
+        fault("engine-storage-driver", driver, expected)
+    }
+}
+
+/// Storage drivers of dockerd 18.09 to 29 (moby's daemon/graphdriver), and the snapshotters of containerd
+/// that stand in their place since 29.
+const STORAGE_DRIVERS: &[&str] = &[
+    "overlay2",
+    "overlayfs",
+    "fuse-overlayfs",
+    "btrfs",
+    "zfs",
+    "vfs",
+    "native",
+    "overlay",
+    "aufs",
+    "devicemapper",
+    "devmapper",
+    "blockfile",
+    "erofs",
+    "stargz",
+    "soci",
+    "nydus",
+];
+
+/// Takes a shell's quotes off a value, and says so.
+fn bare(option: &str, value: &str, warnings: &mut Vec<String>) -> String {
+    let bare = unquoted(value);
+    if bare != value {
+        warnings.push(format!(
+            "--{option} {}: the quotes around the value are taken off, as a shell would have",
+            shown_name(&bare)
+        ));
+    }
+    bare
+}
+
+/// The part of a value that is no secret, as a rule: what stands before the first `=`.
+fn shown_name(value: &str) -> String {
+    let name = value.split_once('=').map_or(value, |(name, _)| name);
+    masked(&machine_types::printable(name.as_bytes()))
+}
+
+/// Splits `dns=8.8.8.8 --dns=8.8.4.4`, which systemd read as two flags.
+fn split(typed: &str) -> Vec<String> {
+    let (mut flags, mut begin, mut quote, mut blank) = (Vec::new(), 0, None, false);
+    for (place, c) in typed.char_indices() {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('"' | '\'', None) => quote = Some(c),
+            _ => {}
+        }
+        let rest = typed.get(place..).unwrap_or_default();
+        let is_flag = rest
+            .strip_prefix("--")
+            .is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
+        if blank && quote.is_none() && is_flag {
+            flags.push(
+                typed
+                    .get(begin..place)
+                    .unwrap_or_default()
+                    .trim_end()
+                    .to_owned(),
+            );
+            begin = place;
+        }
+        blank = c.is_whitespace();
+    }
+    // A quote that is left open is part of a value.
+    if quote.is_some() {
+        return vec![typed.to_owned()];
+    }
+    flags.push(typed.get(begin..).unwrap_or_default().to_owned());
+    flags
+}
+
+/// Returns the variable's name, or why it is none.
+fn name_of(assignment: &str) -> Result<&str, &'static str> {
+    let Some((name, _)) = assignment.split_once('=') else {
+        return Err("has no value (NAME=VALUE)");
+    };
+    let is_name = !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    match is_name {
+        true => Ok(name),
+        false => Err("is not the name of a variable (letters, digits and _)"),
+    }
+}
+
+fn fault(option: &str, value: &str, fault: Option<String>) -> Result<(), ProvisionError> {
+    match fault {
+        None => Ok(()),
+        Some(reason) => Err(ProvisionError::Invalid {
+            option: option.to_owned(),
+            value: masked(&machine_types::printable(value.as_bytes())),
+            reason,
+        }),
+    }
+}
+
+/// moby's `opts.ValidateLabel` and `config.GetConflictFreeLabels`.
+fn check_labels(labels: &[String]) -> Result<(), ProvisionError> {
+    for (place, label) in labels.iter().enumerate() {
+        let Some((name, value)) = label.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return fault("engine-label", label, Some("expected KEY=VALUE".to_owned()));
+        };
+        let earlier = labels
+            .iter()
+            .take(place)
+            .filter_map(|label| label.split_once('='));
+        let mut conflicts = earlier.filter(|(other, said)| *other == name && *said != value);
+        if let Some((_, said)) = conflicts.next() {
+            let reason = format!("the same key has the value {said:?} already");
+            return fault("engine-label", label, Some(reason));
+        }
+    }
+    Ok(())
+}
+
+/// moby's `registry.ValidateMirror`. Since release 28 a path is allowed.
+fn mirror_fault(mirror: &str) -> Option<String> {
+    let expected = || Some("expected http://HOST[:PORT] or https://HOST[:PORT]".to_owned());
+    let Some((scheme, rest)) = mirror.split_once("://") else {
+        return expected();
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.contains('@') {
+        return Some("Docker takes no user and password in the URL of a mirror".to_owned());
+    }
+    if !matches!(scheme, "http" | "https")
+        || authority.is_empty()
+        || rest.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#'))
+        || port_fault(authority)
+    {
+        return expected();
+    }
+    None
+}
+
+/// moby's `registry.loadInsecureRegistries`: a host with or without port, or a network.
+fn registry_fault(registry: &str) -> Option<String> {
+    let expected = || Some("expected HOST[:PORT] or a network, as 10.0.0.0/8".to_owned());
+    // dockerd takes these two off, with a warning.
+    let bare = registry
+        .strip_prefix("http://")
+        .or_else(|| registry.strip_prefix("https://"))
+        .unwrap_or(registry);
+    if bare.is_empty()
+        || bare.contains("://")
+        || bare.starts_with('-')
+        || bare.ends_with('-')
+        || bare.contains(|c: char| c.is_whitespace() || c.is_control())
+    {
+        return expected();
+    }
+    if let Some((address, bits)) = bare.split_once('/')
+        && let Ok(address) = address.parse::<IpAddr>()
+    {
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let is_network = bits.parse::<u8>().is_ok_and(|bits| bits <= most);
+        return (!is_network).then(expected).flatten();
+    }
+    port_fault(bare).then(expected).flatten()
+}
+
+/// Whether what stands behind the last colon is a port that cannot be.
+fn port_fault(authority: &str) -> bool {
+    let authority = authority.split('/').next().unwrap_or_default();
+    let behind = authority.rsplit(']').next().unwrap_or_default();
+    let is_address = authority.parse::<IpAddr>().is_ok();
+    match behind.rsplit_once(':') {
+        Some((_, port)) if !is_address => port.parse::<u16>().is_err(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some(values: &[&str]) -> GoList {
+        Some(values.iter().map(|value| (*value).to_owned()).collect())
+    }
+
+    #[test]
+    fn what_a_shell_took_off_is_taken_off_and_said() {
+        let engine = Engine::read(&EngineOptions {
+            arbitrary_flags: some(&[
+                "'mtu=1400'",
+                "log-opt=\"max-size=10m\"",
+                "dns=8.8.8.8 --dns=8.8.4.4",
+                "log-opt=tag='a --b'",
+                "label=it's",
+                "bip 10.0.0.1/24",
+            ]),
+            labels: some(&["'a=b'", "c=d"]),
+            registry_mirror: some(&["'https://m'"]),
+            env: some(&[
+                "'A=1'",
+                "HTTP_PROXY=\"http://u:secret@p:1\"",
+                "FOO",
+                "9X=secret",
+            ]),
+            storage_driver: "\"overlay2\"".to_owned(),
+            install_url: "'https://get.docker.com'".to_owned(),
+            ..EngineOptions::default()
+        });
+        assert_eq!(
+            engine.flags,
+            [
+                "mtu=1400",
+                "log-opt=max-size=10m",
+                "dns=8.8.8.8",
+                "--dns=8.8.4.4",
+                "log-opt=tag='a --b'",
+                "label=it's",
+                "bip 10.0.0.1/24",
+            ]
+        );
+        assert_eq!(engine.labels, ["a=b", "c=d"]);
+        assert_eq!(engine.registry_mirrors, ["https://m"]);
+        assert_eq!(
+            engine.environment,
+            ["A=1", "HTTP_PROXY=http://u:secret@p:1"]
+        );
+        assert_eq!(engine.storage_driver, "overlay2");
+        let warnings = engine.warnings.join("\n");
+        for said in [
+            "--engine-opt mtu: the quotes",
+            "--engine-opt log-opt: the quotes",
+            "--engine-label a: the quotes",
+            "--engine-registry-mirror https://m: the quotes",
+            "--engine-env A: the quotes",
+            "--engine-env HTTP_PROXY: the quotes",
+            "--engine-storage-driver overlay2: the quotes",
+            "--engine-install-url https://get.docker.com: the quotes",
+            "--engine-env FOO has no value",
+            "--engine-env 9X is not the name of a variable",
+        ] {
+            assert!(warnings.contains(said), "{said}: {warnings}");
+        }
+        assert_eq!(engine.warnings.len(), 10, "{warnings}");
+        assert!(!warnings.contains("secret"), "{warnings}");
+    }
+
+    #[test]
+    fn what_dockerd_would_not_start_with_is_found() {
+        type Set = fn(&mut Engine, Vec<String>);
+        let labels: Set = |engine, values| engine.labels = values;
+        let mirrors: Set = |engine, values| engine.registry_mirrors = values;
+        let registries: Set = |engine, values| engine.insecure_registries = values;
+        let driver: Set = |engine, mut values| engine.storage_driver = values.remove(0);
+        let good: [(Set, &[&str]); 4] = [
+            (labels, &["a=b", "a=b", "c=", "d=e=f"]),
+            (
+                mirrors,
+                &[
+                    "http://127.0.0.1:5555",
+                    "https://m.example/",
+                    "https://m/v2",
+                    "http://[::1]:5",
+                ],
+            ),
+            (
+                registries,
+                &[
+                    "r:5000",
+                    "10.0.0.0/8",
+                    "::1/128",
+                    "https://r",
+                    "r.example",
+                    "r/path",
+                    "[::1]:80",
+                ],
+            ),
+            (driver, &["vfs", "overlay2"]),
+        ];
+        for (set, values) in good {
+            let mut engine = Engine::default();
+            set(
+                &mut engine,
+                values.iter().map(|value| (*value).to_owned()).collect(),
+            );
+            engine.check().unwrap();
+        }
+        let bad: [(Set, &[&str], &str); 18] = [
+            (
+                labels,
+                &["novalue"],
+                "invalid --engine-label \"novalue\": expected KEY=VALUE",
+            ),
+            (labels, &[""], "expected KEY=VALUE"),
+            (labels, &["=x"], "expected KEY=VALUE"),
+            (labels, &["a=b", "a=c"], "the same key"),
+            (mirrors, &["m.example"], "expected http"),
+            (mirrors, &[""], "expected http"),
+            (mirrors, &["ftp://m"], "expected http"),
+            (mirrors, &["https://"], "expected http"),
+            (mirrors, &["https://m?x=1"], "expected http"),
+            (mirrors, &["https://m:port"], "expected http"),
+            (mirrors, &["https://a https://b"], "expected http"),
+            (
+                mirrors,
+                &["https://u:p@m"],
+                "\"https://***@m\": Docker takes no user",
+            ),
+            (registries, &[""], "expected HOST"),
+            (registries, &["ftp://r"], "expected HOST"),
+            (registries, &["r:port"], "expected HOST"),
+            (registries, &["10.0.0.0/33"], "expected HOST"),
+            (registries, &["a b"], "expected HOST"),
+            (driver, &["overlay3"], "expected one of overlay2"),
+        ];
+        for (set, values, said) in bad {
+            let mut engine = Engine::default();
+            set(
+                &mut engine,
+                values.iter().map(|value| (*value).to_owned()).collect(),
+            );
+            let error = engine.check().unwrap_err().to_string();
+            assert!(error.contains(said), "{values:?}: {error}");
+        }
+    }
+}
