@@ -159,6 +159,11 @@ pub enum Error {
     /// A swarm's endpoint was asked for, and this is not a master.
     #[error("{0:?} is not a swarm master. The --swarm flag is intended for use with swarm masters")]
     NotSwarmMaster(String),
+    /// A swarm's endpoint was asked for; the engine answers, and nothing listens there.
+    #[error(
+        "Connection to Swarm cannot be checked but the certs are valid. Maybe swarm is not started"
+    )]
+    SwarmNotStarted,
     /// Certificates.
     #[error("Error generating certificates")]
     Certificates(#[source] CertificateError),
@@ -321,6 +326,9 @@ impl Error {
                 "a machine has a copy of the certificate in its directory, ca.pem: put it back as {}. Without one, move the key away, and a new CA is made",
                 certificate.display()
             )),
+            Self::SwarmNotStarted => Some(
+                "docker-machine records a classic swarm and starts none: start its containers by hand, or use Docker's swarm mode".to_owned(),
+            ),
             Self::EngineSilent {
                 firewall: Some(firewall),
                 ..

@@ -125,8 +125,10 @@ async fn what_cannot_be_provisioned_is_refused_before_anything_is_made() {
     let binary = flow.home.file("not-text", [0xff, 0x00]);
     let binary = format!("--engine-install-url={}", binary.display());
     for (flag, said) in [
-        ("--engine-env=9X=1", "9X"),
-        ("--engine-env=NOVALUE", "NOVALUE"),
+        ("--engine-label=novalue", "expected KEY=VALUE"),
+        ("--engine-registry-mirror=m.test", "expected http"),
+        ("--engine-insecure-registry=a b", "expected HOST"),
+        ("--engine-storage-driver=overlay3", "expected one of"),
         ("--hostname-override=a_b", "a_b"),
         ("--engine-install-url=/no/such/script", "/no/such/script"),
         ("--custom-install-script=/no/such/script", "/no/such/script"),
@@ -136,6 +138,109 @@ async fn what_cannot_be_provisioned_is_refused_before_anything_is_made() {
         assert_eq!(flow.changes(), Vec::<String>::new(), "{flag}");
         flow.assert_clean();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_shell_used_to_eat_is_taken_off_and_said() {
+    let flow = Flow::start().await;
+    let flags = [
+        "--engine-opt='mtu=1400'",
+        "--engine-opt=dns=8.8.8.8 --dns=8.8.4.4",
+        "--engine-opt=log-opt=\"max-size=10m\"",
+        "--engine-label='a=b'",
+        "--engine-registry-mirror='http://m.test'",
+        "--engine-env=HTTP_PROXY=\"http://u:m4rk3d@p:1\"",
+        "--engine-env=FOO",
+        "--engine-install-url='https://get.docker.com'",
+    ];
+    let ended = flow.create("m1", &flags).await.ok();
+    let said = format!("{}{}", ended.out, ended.err);
+    for option in [
+        "--engine-opt mtu: the quotes",
+        "--engine-opt log-opt: the quotes",
+        "--engine-label a: the quotes",
+        "--engine-registry-mirror http://m.test: the quotes",
+        "--engine-env HTTP_PROXY: the quotes",
+        "--engine-env FOO has no value",
+        "--engine-install-url https://get.docker.com: the quotes",
+    ] {
+        assert_eq!(said.matches(option).count(), 1, "{option}: {said}");
+    }
+    assert!(!said.contains("m4rk3d"), "{said}");
+    let text = std::fs::read_to_string(flow.host().root().join(OVERRIDE)).unwrap();
+    let arguments = "--label a=b --label provider=amazonec2 --registry-mirror http://m.test --mtu=1400 --dns=8.8.8.8 --dns=8.8.4.4 --log-opt=max-size=10m";
+    assert!(text.contains(arguments), "{text}");
+    assert!(
+        text.ends_with("\nEnvironment=HTTP_PROXY=http://u:m4rk3d@p:1\n"),
+        "{text}"
+    );
+    // What was typed is what is recorded: the Go binary reads it as it did.
+    let recorded = [
+        "inspect",
+        "m1",
+        "-f",
+        "{{.HostOptions.EngineOptions.Labels}}",
+    ];
+    assert_eq!(flow.home.run(recorded).await.ok().out, "['a=b']\n");
+    let starts = flow.host().counts().docker_starts;
+    let again = flow.home.run(["provision", "m1"]).await.ok();
+    assert!(
+        again.to_string().contains("--engine-env FOO has no value"),
+        "{again}"
+    );
+    assert_eq!(flow.host().counts().docker_starts, starts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn classic_swarm_is_said_not_to_be_set_up() {
+    let flow = Flow::start().await;
+    let flags = ["--swarm", "--swarm-master", "--swarm-discovery=token://x"];
+    let ended = flow.create("m1", &flags).await.ok();
+    assert!(
+        ended
+            .to_string()
+            .contains("classic swarm is recorded and NOT set up"),
+        "{ended}"
+    );
+    let ended = flow.home.run(["env", "--swarm", "m1"]).await;
+    let said = [
+        "Error checking TLS connection: Connection to Swarm cannot be checked but the certs are valid. Maybe swarm is not started",
+        "records a classic swarm and starts none",
+    ];
+    ended.failed(1, &said);
+    let ended = flow.create("m2", &[]).await.ok();
+    assert!(!ended.out.contains("swarm"), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_the_image_go_on_counting() {
+    let flow = Flow::with_hosts(HostOptions {
+        docker: DockerAtBoot::DockerIo,
+        ..HostOptions::default()
+    })
+    .await;
+    flow.create("m1", &[]).await.ok();
+    let root = flow.host().root().to_owned();
+    let text = || std::fs::read_to_string(root.join(OVERRIDE)).unwrap();
+    assert!(
+        text().contains(" --containerd=/run/containerd/containerd.sock $DOCKER_OPTS\n"),
+        "{}",
+        text()
+    );
+    // Somebody gives the variable a value: it counts at the next start, and what collides is named.
+    std::fs::write(
+        root.join("etc/default/docker"),
+        "DOCKER_OPTS=\"--data-root=/mnt/docker --label provider=x\"\n",
+    )
+    .unwrap();
+    let ended = flow.home.run(["provision", "m1"]).await.ok();
+    assert!(
+        ended
+            .to_string()
+            .contains("passes --label provider=x: --label provider=amazonec2 counts instead"),
+        "{ended}"
+    );
+    assert!(text().contains(" --data-root=/mnt/docker\n"), "{}", text());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use libmachine::{CreateRequest, CreateTimes, Error, Provisioning};
 use machine_driver::{FlagSpec, Options};
-use machine_types::{EngineOptions, MachineName, SwarmOptions};
+use machine_types::{EngineOptions, MachineName, SwarmOptions, unquoted};
 
 use crate::cli::Arguments;
 use crate::cli::NO_DRIVER;
@@ -232,9 +232,10 @@ fn swarm(options: &Options) -> SwarmOptions {
 /// Returns where the script comes from, wherever the next command is run: a path becomes absolute. What
 /// has no scheme is a path where there is such a file, else what curl takes it for.
 fn install_url(cx: &Context, given: String) -> String {
-    let is_path = given.starts_with(['/', '.'])
-        || !given.is_empty() && !given.contains("://") && cx.world.directory.join(&given).is_file();
-    if is_path { absolute(cx, &given) } else { given }
+    let bare = unquoted(&given);
+    let is_path = bare.starts_with(['/', '.'])
+        || !bare.is_empty() && !bare.contains("://") && cx.world.directory.join(&bare).is_file();
+    if is_path { absolute(cx, &bare) } else { given }
 }
 
 fn absolute(cx: &Context, path: &str) -> String {

@@ -44,13 +44,13 @@ impl Library {
     ///
     /// # Errors
     /// [`Error::NotRunning`], the driver's where there is no such machine any more, else [`Error::Endpoint`] with
-    /// what the connection ran into; [`Error::NotSwarmMaster`].
+    /// what the connection ran into; [`Error::NotSwarmMaster`], [`Error::SwarmNotStarted`].
     pub async fn connection(&self, name: &str, swarm: bool) -> Result<Connection, Error> {
         let machine = self.open(name).await?;
         let cx = self.context_about(&machine.name);
-        let url = self.engine_url(&machine, &cx).await?;
+        let engine = self.engine_url(&machine, &cx).await?;
         let url = match (swarm, machine.swarm_url()) {
-            (false, _) => url,
+            (false, _) => engine.clone(),
             (true, Some(url)) => url,
             (true, None) => return Err(Error::NotSwarmMaster(name.to_owned())),
         };
@@ -59,6 +59,9 @@ impl Library {
             cx.debug(one_line(error));
         }
         if let Err(reason) = self.dial(&machine, &url, &cx).await {
+            if swarm && self.dial(&machine, &engine, &cx).await.is_ok() {
+                return Err(Error::SwarmNotStarted);
+            }
             let silent = || Error::Endpoint {
                 host: authority(&url),
                 reason: one_line(reason),

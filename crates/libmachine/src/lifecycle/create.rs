@@ -80,7 +80,7 @@ impl Library {
             .configure(&base, &request.options)
             .map_err(Error::Configuration)?;
         if !is_left_alone(&*driver) {
-            check_provisioning(&request).await?;
+            self.check_provisioning(&request).await?;
         }
         let cx = self.context_about(&name);
         base.store_id = self.store.ensure_id(&cx).await?.as_str().to_owned();
@@ -164,7 +164,7 @@ impl Library {
             .configure(&base, &request.options)
             .map_err(Error::Configuration)?;
         if !is_left_alone(&*driver) {
-            check_provisioning(request).await?;
+            self.check_provisioning(request).await?;
         }
         if let plan @ KeyPlan::Copy { .. } = driver.key_plan() {
             self.make_key(&plan).await?;
@@ -265,6 +265,32 @@ impl Library {
         }
     }
 
+    /// Finds what would make provisioning fail, while there is nothing yet that would have to go again.
+    async fn check_provisioning(&self, request: &CreateRequest) -> Result<(), Error> {
+        let name = match request.hostname_override.as_str() {
+            "" => &request.name,
+            name => name,
+        };
+        let custom = Path::new(&request.custom_install_script);
+        let install = InstallSource::parse(&request.engine.install_url);
+        let scripts = match &install {
+            _ if !request.custom_install_script.is_empty() => vec![custom],
+            InstallSource::File(path) => vec![path.as_path()],
+            InstallSource::Url(_) | InstallSource::Shell(_) => vec![],
+        };
+        let warnings = machine_provision::check(&request.engine, name, &scripts)
+            .await
+            .map_err(|error| Error::Options(Box::new(error)))?;
+        let cx = self.context();
+        warnings.into_iter().for_each(|warning| cx.warn(warning));
+        if asks_for_swarm(&request.swarm) {
+            cx.warn(
+                "classic swarm is recorded and NOT set up: no agent and no master is started on the machine. Use Docker's swarm mode: docker swarm init",
+            );
+        }
+        Ok(())
+    }
+
     fn host_options(&self, name: &MachineName, request: &CreateRequest) -> HostOptions {
         let text = |path: &Path| path.display().to_string();
         let file = |file| text(&self.store.file(name, file));
@@ -296,22 +322,16 @@ fn is_left_alone(driver: &dyn Driver) -> bool {
     matches!(driver.key_plan(), KeyPlan::Nothing) && driver.ssh().is_none()
 }
 
-/// Finds what would make provisioning fail, while there is nothing yet that would have to go again.
-async fn check_provisioning(request: &CreateRequest) -> Result<(), Error> {
-    let name = match request.hostname_override.as_str() {
-        "" => &request.name,
-        name => name,
-    };
-    let custom = Path::new(&request.custom_install_script);
-    let install = InstallSource::parse(&request.engine.install_url);
-    let scripts = match &install {
-        _ if !request.custom_install_script.is_empty() => vec![custom],
-        InstallSource::File(path) => vec![path.as_path()],
-        InstallSource::Url(_) => vec![],
-    };
-    machine_provision::check(&request.engine, name, &scripts)
-        .await
-        .map_err(|error| Error::Options(Box::new(error)))
+/// Tells whether any of the options of classic swarm asks for something.
+fn asks_for_swarm(swarm: &SwarmOptions) -> bool {
+    let lists = [&swarm.arbitrary_flags, &swarm.arbitrary_join_flags];
+    swarm.is_swarm
+        || swarm.is_experimental
+        || !swarm.discovery.is_empty()
+        || !swarm.address.is_empty()
+        || lists
+            .iter()
+            .any(|list| list.iter().flatten().next().is_some())
 }
 
 /// Tells what kind of failure it is where nothing has been made yet.

@@ -50,6 +50,7 @@ impl Library {
     /// SSH, the machine's own failures, or an engine that does not answer.
     pub async fn provision(&self, name: &str, provisioning: Provisioning) -> Result<(), Error> {
         let Work { machine, cx, .. } = &self.open_for_work(name).await?;
+        warn_of_options(machine, cx);
         cx.say("Waiting for SSH to be available...");
         let session = self.first_login(machine, cx).await?;
         self.set_up(machine, &session, provisioning, cx).await
@@ -97,6 +98,7 @@ impl Library {
         let engine = &mut work.machine.record.host_options.engine_options;
         engine.engine_version = engine_version.unwrap_or_default();
         let Work { machine, cx, .. } = &work;
+        warn_of_options(machine, cx);
         cx.say("Waiting for SSH to be available...");
         let session = self.first_login(machine, cx).await?;
         self.prepare_certificates(machine, cx).await?;
@@ -229,6 +231,15 @@ fn host_name_of(machine: &Machine) -> &str {
     match machine.record.host_options.hostname_override.as_str() {
         "" => machine.name.as_str(),
         name => name,
+    }
+}
+
+/// Says which of the machine's options are read otherwise than they were typed.
+fn warn_of_options(machine: &Machine, cx: &Cx) {
+    let options = &machine.record.host_options;
+    if options.custom_install_script.is_empty() {
+        let warnings = machine_provision::warnings(&options.engine_options);
+        warnings.into_iter().for_each(|warning| cx.warn(warning));
     }
 }
 
