@@ -299,6 +299,48 @@ fn what_is_built_and_enabled_is_there() {
     assert!(seen >= 5, "{seen}");
 }
 
+/// Each difference to the Go binary that the document on swapping tells of has a test that shows it: its name
+/// stands behind the difference, in a comment.
+#[test]
+fn every_difference_has_its_test() {
+    let document = std::fs::read_to_string(root().join("docs/migration.md")).unwrap();
+    let (_, list) = document.split_once("\n## What is different\n").unwrap();
+    let list = list.split("\n## ").next().unwrap();
+    let items: Vec<&str> = list.split("\n- ").skip(1).collect();
+    assert!(items.len() >= 15, "{}", items.len());
+    let tests = tests_of(&root());
+    let comment = regex::Regex::new("<!-- ([a-z0-9_ ]+) -->").unwrap();
+    for item in items {
+        let named = comment.captures(item);
+        let named = named.unwrap_or_else(|| panic!("no test is named: {item}"));
+        for test in named[1].split(' ') {
+            assert!(tests.contains(test), "{test} is no test: {item}");
+        }
+    }
+}
+
+/// The names of all test functions below a directory.
+fn tests_of(directory: &Path) -> BTreeSet<String> {
+    let function =
+        regex::Regex::new(r"#\[(?:tokio::)?test[^\n]*\n\s*(?:async )?fn ([a-z0-9_]+)").unwrap();
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            names.extend(tests_of(&path));
+        } else if name.ends_with(".rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            names.extend(
+                function
+                    .captures_iter(&text)
+                    .map(|found| found[1].to_owned()),
+            );
+        }
+    }
+    names
+}
+
 fn first(line: &str) -> &str {
     line.split_whitespace().next().unwrap_or_default()
 }
