@@ -213,6 +213,60 @@ async fn classic_swarm_is_said_not_to_be_set_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn new_certificates_leave_a_renamed_host_alone() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let root = flow.host().root().to_owned();
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let settings = format!("{}# edited\n", read(OVERRIDE));
+    for (file, text) in [
+        ("etc/hostname", "web-1\n"),
+        ("etc/hosts", "10.0.0.1 web-1.example.com\n"),
+        (OVERRIDE, settings.as_str()),
+    ] {
+        std::fs::write(root.join(file), text).unwrap();
+    }
+    for flags in [&["-f"][..], &["-f", "--client-certs"]] {
+        let before = read("etc/docker/server.pem");
+        let argv = [&["regenerate-certs"], flags, &["m1"]].concat();
+        flow.home.run(&argv).await.ok();
+        assert_ne!(read("etc/docker/server.pem"), before, "{flags:?}");
+        flow.home.run(["config", "m1"]).await.ok();
+        assert_eq!(read("etc/hostname"), "web-1\n", "{flags:?}");
+        assert_eq!(
+            read("etc/hosts"),
+            "10.0.0.1 web-1.example.com\n",
+            "{flags:?}"
+        );
+        assert_eq!(read(OVERRIDE), settings, "{flags:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_docker_does_not_start_with_is_undone() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let root = flow.host().root().to_owned();
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let before = read(OVERRIDE);
+    // Somebody edits the machine's record by hand, as the Go binary's users do.
+    let config = flow.home.machine("m1").join("config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let broken = text.replace(
+        "\"ArbitraryFlags\": []",
+        "\"ArbitraryFlags\": [\"no-such-flag=1\"]",
+    );
+    assert_ne!(text, broken);
+    std::fs::write(&config, broken).unwrap();
+    let ended = flow.home.run(["provision", "m1"]).await;
+    ended.failed(1, &["docker.service does not start", "no-such-flag"]);
+    let said = format!("{}{}", ended.out, ended.err);
+    assert!(said.contains("Docker on m1 runs again"), "{ended}");
+    assert_eq!(read(OVERRIDE), before);
+    flow.home.run(["config", "m1"]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn options_of_the_image_go_on_counting() {
     let flow = Flow::with_hosts(HostOptions {
         docker: DockerAtBoot::DockerIo,

@@ -193,7 +193,8 @@ async fn a_host_without_docker_gets_it_or_the_error_says_why_not() {
     let instead = "the distribution's package is installed";
     assert!(ended.out.contains(instead), "{ended}");
     assert_eq!(host.look("ls -A /etc/docker").await, "x\n");
-    host.look("umount /etc/docker").await;
+    // dockerd, which the package has started, may just be looking at it.
+    host.look("umount -l /etc/docker").await;
 
     // A daemon that does not come up: its own words, and what to do.
     let said = [

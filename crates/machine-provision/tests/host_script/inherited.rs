@@ -82,6 +82,39 @@ async fn options_of_the_unit_go_on_counting() {
     }
 }
 
+/// The unit of Amazon Linux 2 and 2023. `docker-setup-runtimes.sh` writes `runtimes.env` at each start, so on a
+/// host where Docker has just been installed the file is not there yet.
+const AMAZON: &str = "EnvironmentFile=-/etc/sysconfig/docker
+EnvironmentFile=-/etc/sysconfig/docker-storage
+EnvironmentFile=-/run/docker/runtimes.env
+ExecStartPre=/bin/mkdir -p /run/docker
+ExecStartPre=/usr/libexec/docker/docker-setup-runtimes.sh
+ExecStart=/usr/bin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock $OPTIONS $DOCKER_STORAGE_OPTIONS $DOCKER_ADD_RUNTIMES";
+
+#[tokio::test]
+async fn amazon_linux_keeps_its_limits_and_its_gpus() {
+    let host = Host::with_docker();
+    unit(&host, AMAZON);
+    host.put("/etc/sysconfig/docker", "# The max number of open files for the daemon itself, and all\nDAEMON_MAXFILES=1048576\nOPTIONS=\"--default-ulimit nofile=32768:65536\"\n");
+    host.put("/etc/sysconfig/docker-storage", "DOCKER_STORAGE_OPTIONS=\n");
+    let variables = "--containerd=/run/containerd/containerd.sock $OPTIONS $DOCKER_STORAGE_OPTIONS $DOCKER_ADD_RUNTIMES";
+    let (found, warnings) = settled(&host, &plan()).await;
+    assert_eq!((found.as_str(), warnings.len()), (variables, 0));
+    // Once Docker has started, the GPU's runtime is there.
+    host.put(
+        "/run/docker/runtimes.env",
+        "DOCKER_ADD_RUNTIMES=\"--add-runtime=nvidia=/usr/bin/nvidia-container-runtime\"\n",
+    );
+    let (found, warnings) = settled(&host, &plan()).await;
+    assert_eq!((found.as_str(), warnings.len()), (variables, 0));
+    // A limit of the user's own counts in the place of the image's.
+    let mut plan = plan();
+    plan.engine.arbitrary_flags = some(&["default-ulimit=nofile=1:2"]);
+    host.provisioned(&plan).await;
+    let line = host.drop_in();
+    assert!(line.contains("--default-ulimit=nofile=1:2 --containerd=/run/containerd/containerd.sock $DOCKER_STORAGE_OPTIONS $DOCKER_ADD_RUNTIMES\n"), "{line}");
+}
+
 #[tokio::test]
 async fn an_earlier_drop_in_counts_and_a_later_one_adds_variables() {
     let host = Host::with_docker();

@@ -149,14 +149,31 @@ impl DockerdFlags {
                 Some(file) => Err(format!(
                     "unable to configure the Docker daemon with file {file}: open {file}: no such file or directory"
                 )),
-                None => Ok(flags),
+                None => flags.check_labels().map(|()| flags),
             };
         };
         let file = file.to_owned();
         flags.merge(&text).map_err(|reason| {
             format!("unable to configure the Docker daemon with file {file}: {reason}")
         })?;
+        flags.check_labels()?;
         Ok(flags)
+    }
+
+    /// Refuses what dockerd refuses of labels (moby's `opts.ValidateLabel`, `config.GetConflictFreeLabels`).
+    fn check_labels(&self) -> Result<(), String> {
+        let mut known = BTreeMap::new();
+        for label in self.all("label") {
+            let (name, value) = label
+                .split_once('=')
+                .ok_or_else(|| format!("bad attribute format: {label}"))?;
+            if let Some(other) = known.insert(name, value).filter(|other| *other != value) {
+                return Err(format!(
+                    "conflict labels for {name}={value} and {name}={other}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn parse(argv: &[String]) -> Result<Self, String> {
