@@ -259,7 +259,7 @@ async fn a_change_that_docker_does_not_start_with_is_undone() {
     assert_ne!(text, broken);
     std::fs::write(&config, broken).unwrap();
     let ended = flow.home.run(["provision", "m1"]).await;
-    ended.failed(1, &["docker.service does not start", "no-such-flag"]);
+    let ended = ended.failed(1, &["docker.service does not start", "no-such-flag"]);
     let said = format!("{}{}", ended.out, ended.err);
     assert!(said.contains("Docker on m1 runs again"), "{ended}");
     assert_eq!(read(OVERRIDE), before);
