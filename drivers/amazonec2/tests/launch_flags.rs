@@ -6,6 +6,7 @@ mod room;
 
 use std::collections::BTreeMap;
 
+use ec2_lab::ec2::{Denial, Effect, Fault};
 use room::Room;
 
 /// The parameters of the only RunInstances of a create with these flags.
@@ -335,4 +336,64 @@ async fn what_ec2_would_refuse_at_the_end_is_refused_at_once() {
         assert!(error.to_string().contains(words), "{flags:?}: {error}");
     }
     assert!(room.lab.calls().is_empty());
+}
+
+/// What `HttpTokens` was in each launch.
+fn tokens(room: &Room) -> Vec<String> {
+    let calls = room.lab.calls().into_iter();
+    calls
+        .filter(|call| call.action == "RunInstances")
+        .map(|call| call.params["MetadataOptions.HttpTokens"].clone())
+        .collect()
+}
+
+#[tokio::test]
+async fn where_session_tokens_are_demanded_they_are_required_with_a_note() {
+    let text = "You can't launch instances with IMDSv1 because httpTokensEnforced is enabled for this account. Either \
+                launch the instance with httpTokens=required or contact your account owner to disable \
+                httpTokensEnforced using the ModifyInstanceMetadataDefaults API or the account settings in the EC2 \
+                console.";
+    for by_policy in [false, true] {
+        let room = Room::new().await;
+        let is_v1 =
+            |call: &ec2_lab::ec2::Call| call.params["MetadataOptions.HttpTokens"] != "required";
+        if by_policy {
+            let policy = Denial::of("ec2:RunInstances").on_resource("instance");
+            room.lab
+                .deny(policy.unless("MetadataOptions.HttpTokens", "required"));
+        } else {
+            let effect = Effect::Error {
+                code: "UnsupportedOperation".into(),
+                message: text.into(),
+                status: None,
+            };
+            room.lab
+                .inject(Fault::on("RunInstances", effect).when(is_v1).always());
+        }
+        let mut machine = room.machine(&[]);
+        machine.preflight(&room.cx).await.unwrap();
+        let plan = machine.rehearse(&room.cx).await.unwrap();
+        assert!(plan.last().unwrap().contains("session tokens"), "{plan:?}");
+        room.lab.clear_calls();
+        // What else is refused is left out beside it.
+        room.lab
+            .deny(Denial::of("ec2:CreateTags").on_resource("volume"));
+        let machine = room.created(&[]).await;
+        assert_eq!(tokens(&room), ["optional", "required", "required"]);
+        assert_eq!(machine.save()["MetadataTokenSetting"], "required");
+        let told = room.told.lines();
+        assert_eq!(told.matches("HttpTokens=required").count(), 1, "{told}");
+        assert_eq!(told.matches("fewer tags").count(), 1, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn where_tags_are_the_reason_the_metadata_stay_as_they_were() {
+    let room = Room::new().await;
+    // An organization that knows some tags alone.
+    room.lab
+        .deny(Denial::of("ec2:RunInstances").with_tag_key("docker-machine:*"));
+    let machine = room.created(&[]).await;
+    assert_eq!(tokens(&room), ["optional", "required", "optional"]);
+    assert_eq!(machine.save()["MetadataTokenSetting"], "optional");
 }

@@ -204,7 +204,11 @@ async fn a_refusal_that_hides_its_action_is_tried_with_fewer_tags_and_then_final
     room.lab.inject(Fault::on("RunInstances", refusal).always());
     let error = room.create(&mut room.machine(&[])).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Denied);
-    assert_eq!(room.lab.count("RunInstances"), 3);
+    assert_eq!(
+        room.lab.count("RunInstances"),
+        6,
+        "all tags, the user's, none; with session tokens and without"
+    );
 }
 
 #[tokio::test]

@@ -14,10 +14,11 @@ use crate::config::configure::{SpotFallback, Wishes};
 use crate::config::saved::Saved;
 use crate::inspect::preflight::Findings;
 use crate::launch::candidates::{Candidate, candidates, choices};
+use crate::launch::concessions::Concessions;
 use crate::launch::fleet::FleetRequest;
 use crate::launch::key_pair::{self, KeyPairError};
 use crate::launch::run_instances::LaunchRequest;
-use crate::launch::tags::{self, Tag, Tagging};
+use crate::launch::tags::{self, Tag};
 use crate::network::security_groups;
 use crate::recovery::undo;
 
@@ -194,9 +195,9 @@ impl Rehearsal<'_> {
             saved.request_spot_instance,
             self.wishes.spot_fallback != SpotFallback::Never,
         );
-        let (mut plan, mut tagging, mut last) = (Vec::new(), Tagging::default(), None);
+        let (mut plan, mut concessions, mut last) = (Vec::new(), Concessions::default(), None);
         for candidate in &all {
-            match self.candidate(&saved, candidate, &mut tagging).await {
+            match self.candidate(&saved, candidate, &mut concessions).await {
                 Ok(()) if plan.is_empty() => plan.push(format!("launch {}", candidate.describe())),
                 Ok(()) => plan.push(format!("or, without capacity, {}", candidate.describe())),
                 Err(Refused::Call(error)) if codes::is_capacity(error.code()) => last = Some(error),
@@ -207,7 +208,10 @@ impl Rehearsal<'_> {
             Some(error) if plan.is_empty() => return Err(error.into()),
             _ => {}
         }
-        plan.push(tagging.at_birth(&saved, self.store_id).to_string());
+        plan.push(concessions.tags(&saved, self.store_id).to_string());
+        if concessions.requires_tokens {
+            plan.push("require session tokens for instance metadata".to_owned());
+        }
         Ok(plan)
     }
 
@@ -215,11 +219,14 @@ impl Rehearsal<'_> {
         &self,
         saved: &Saved,
         candidate: &Candidate,
-        tagging: &mut Tagging,
+        concessions: &mut Concessions,
     ) -> Result<(), Refused> {
         loop {
-            let tags = tagging.at_birth(saved, self.store_id);
-            let request = LaunchRequest::new(self.cx, saved, self.wishes, candidate, tags);
+            let tags = concessions.tags(saved, self.store_id);
+            let request = LaunchRequest {
+                tokens_required: concessions.requires_tokens,
+                ..LaunchRequest::new(self.cx, saved, self.wishes, candidate, tags)
+            };
             let answer = self
                 .api
                 .call(self.cx, "RunInstances", |probe| {
@@ -237,18 +244,18 @@ impl Rehearsal<'_> {
             });
             match self.passed("RunInstances", self.end(launched).await) {
                 Ok(()) => return Ok(()),
-                Err(refused) => *tagging = self.fewer(tagging, refused)?,
+                Err(refused) => *concessions = self.after(concessions, refused)?,
             }
         }
     }
 
     async fn fleet(&self) -> Result<Vec<String>, DriverError> {
-        let (saved, mut tagging) = (self.saved, Tagging::default());
+        let (saved, mut concessions) = (self.saved, Concessions::default());
         let spot = saved.request_spot_instance;
         let types = &self.wishes.instance_types;
         let all = choices(types, &self.findings.places, spot, false);
         loop {
-            let tags = tagging.at_birth(saved, self.store_id);
+            let tags = concessions.tags(saved, self.store_id);
             let request = FleetRequest::new(self.cx, saved, &all, spot, tags);
             let answer = self
                 .api
@@ -273,7 +280,7 @@ impl Rehearsal<'_> {
                         saved.launch_template
                     )]);
                 }
-                Err(refused) => tagging = self.fewer(&tagging, refused)?,
+                Err(refused) => concessions = self.after(&concessions, refused)?,
             }
         }
     }
@@ -302,12 +309,12 @@ impl Rehearsal<'_> {
         Ok((!told.is_empty()).then(|| told.join("; ")))
     }
 
-    fn fewer(&self, tagging: &Tagging, refused: Refused) -> Result<Tagging, Refused> {
-        let less = match &refused {
-            Refused::Call(error) => tagging.less(self.saved, error.code(), error.message()),
+    fn after(&self, concessions: &Concessions, refused: Refused) -> Result<Concessions, Refused> {
+        let next = match &refused {
+            Refused::Call(error) => concessions.after(self.saved, error.code(), error.message()),
             Refused::Ignored(_) => None,
         };
-        less.ok_or(refused)
+        next.map(|next| next.concessions).ok_or(refused)
     }
 
     /// Tells whether a call would have succeeded.

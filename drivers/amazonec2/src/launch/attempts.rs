@@ -12,11 +12,11 @@ use crate::config::configure::{SpotFallback, Wishes};
 use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place, candidates, choices};
 use crate::launch::capacity_cache::Shortages;
+use crate::launch::concessions::Concessions;
 use crate::launch::error::{LaunchError, Refusal};
 use crate::launch::fleet::FleetRequest;
 use crate::launch::outcome::{Launched, Request, launch};
 use crate::launch::run_instances::LaunchRequest;
-use crate::launch::tags::{Tagging, tell_fewer};
 
 /// What one create has tried and may still try.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Attempts {
     places: Vec<Place>,
     shortages: Shortages,
     fallback: SpotFallback,
-    tagging: Tagging,
+    concessions: Concessions,
     store_id: String,
 }
 
@@ -61,7 +61,7 @@ impl Attempts {
             places: places.to_vec(),
             shortages,
             fallback: wishes.spot_fallback,
-            tagging: Tagging::default(),
+            concessions: Concessions::default(),
             store_id: store_id.to_owned(),
         }
     }
@@ -78,11 +78,14 @@ impl Attempts {
         wishes: &Wishes,
     ) -> Result<(), DriverError> {
         while let Some(first) = self.remaining.first().cloned() {
-            let tags = self.tagging.at_birth(saved, &self.store_id);
+            let tags = self.concessions.tags(saved, &self.store_id);
             let all = &self.remaining;
             let request = match self.by_fleet {
                 true => Request::Fleet(FleetRequest::new(cx, saved, all, first.spot, tags)),
-                false => Request::Instance(LaunchRequest::new(cx, saved, wishes, &first, tags)),
+                false => Request::Instance(LaunchRequest {
+                    tokens_required: self.concessions.requires_tokens,
+                    ..LaunchRequest::new(cx, saved, wishes, &first, tags)
+                }),
             };
             let adopted = |launched: &Launched| self.adopted(saved, &first, launched);
             let error = match launch(api, cx, saved, &request, adopted).await {
@@ -92,17 +95,18 @@ impl Attempts {
                     self.note_refusals(&launched.refusals);
                     cx.journal
                         .save_driver(&serde_json::to_value(&*saved).unwrap_or_default())?;
-                    self.tagging.complete(api, cx, saved, &self.store_id).await;
+                    let tagging = &self.concessions.tagging;
+                    tagging.complete(api, cx, saved, &self.store_id).await;
                     return Ok(());
                 }
                 Err(StepError::Call(error)) => error,
                 Err(other) => return Err(other.into()),
             };
             let refusals = error.refusals();
-            let fewer = |(code, message)| self.tagging.less(saved, code, message);
-            if let Some(less) = refusals.iter().copied().find_map(fewer) {
-                tell_fewer(cx, saved, &error);
-                self.tagging = less;
+            let after = |(code, message)| self.concessions.after(saved, code, message);
+            if let Some(next) = refusals.iter().copied().find_map(after) {
+                next.tell(cx, saved, &error);
+                self.concessions = next.concessions;
             } else if !self.moves_past(cx, saved, &first, &error) {
                 return Err(error.into());
             }
@@ -231,6 +235,7 @@ impl Attempts {
     /// Returns the configuration with what was decided, and with what the answer tells.
     fn adopted(&self, saved: &Saved, first: &Candidate, launched: &Launched) -> Saved {
         let mut saved = saved.clone();
+        self.concessions.adopt(&mut saved);
         if let Some(chosen) = self.chosen(first, launched) {
             if let Some(place) = self.place(&chosen.subnet) {
                 place.save(&mut saved);

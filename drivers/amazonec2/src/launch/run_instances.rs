@@ -50,6 +50,9 @@ pub(crate) struct LaunchRequest {
     /// Whether a shutdown from inside ends the instance for good.
     #[serde(default)]
     pub lease: bool,
+    /// Whether the instance metadata service demands a session token, whatever was configured.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tokens_required: bool,
 }
 
 impl LaunchRequest {
@@ -74,6 +77,7 @@ impl LaunchRequest {
             tags,
             user_data: wishes.user_data.as_ref().map(|data| STANDARD.encode(data)),
             lease: wishes.lease,
+            tokens_required: false,
         }
     }
 
@@ -92,7 +96,7 @@ impl LaunchRequest {
             .placement(Placement::builder().availability_zone(&self.zone).build())
             .block_device_mappings(self.root_volume(saved))
             .network_interfaces(self.interface(saved))
-            .metadata_options(metadata(saved))
+            .metadata_options(self.metadata(saved))
             .monitoring(
                 RunInstancesMonitoringEnabled::builder()
                     .enabled(saved.monitoring)
@@ -160,6 +164,28 @@ impl LaunchRequest {
             .build()
     }
 
+    fn metadata(&self, saved: &Saved) -> InstanceMetadataOptionsRequest {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let hops = saved.metadata_token_response_hop_limit;
+        let tokens = match self.tokens_required {
+            true => HttpTokensState::Required,
+            false => HttpTokensState::from(saved.metadata_token_setting.as_str()),
+        };
+        InstanceMetadataOptionsRequest::builder()
+            // An empty one as well: the Go binary sends it, and EC2 goes by the account's default.
+            .http_tokens(tokens)
+            .set_http_put_response_hop_limit(i32::try_from(hops).ok().filter(|hops| *hops > 0))
+            .set_http_endpoint(
+                some(&saved.http_endpoint)
+                    .map(|text| InstanceMetadataEndpointState::from(text.as_str())),
+            )
+            .set_http_protocol_ipv6(
+                some(&saved.http_protocol_ipv6)
+                    .map(|text| InstanceMetadataProtocolState::from(text.as_str())),
+            )
+            .build()
+    }
+
     fn tag_specifications(&self) -> Option<Vec<TagSpecification>> {
         let made = [
             ResourceType::Instance,
@@ -169,24 +195,6 @@ impl LaunchRequest {
         let of_spot = self.spot.then_some(ResourceType::SpotInstancesRequest);
         self.tags.specifications(made.into_iter().chain(of_spot))
     }
-}
-
-fn metadata(saved: &Saved) -> InstanceMetadataOptionsRequest {
-    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let hops = saved.metadata_token_response_hop_limit;
-    InstanceMetadataOptionsRequest::builder()
-        // An empty one as well: the Go binary sends it, and EC2 goes by the account's default.
-        .http_tokens(HttpTokensState::from(saved.metadata_token_setting.as_str()))
-        .set_http_put_response_hop_limit(i32::try_from(hops).ok().filter(|hops| *hops > 0))
-        .set_http_endpoint(
-            some(&saved.http_endpoint)
-                .map(|text| InstanceMetadataEndpointState::from(text.as_str())),
-        )
-        .set_http_protocol_ipv6(
-            some(&saved.http_protocol_ipv6)
-                .map(|text| InstanceMetadataProtocolState::from(text.as_str())),
-        )
-        .build()
 }
 
 fn profile(name: &str) -> Option<IamInstanceProfileSpecification> {

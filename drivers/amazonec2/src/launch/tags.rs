@@ -352,14 +352,6 @@ impl Tagging {
 /// What is lost where only the user's tags are accepted.
 const OWN_TAGS: &str = "docker-machine's own tags, by which prune finds it";
 
-/// Says that a launch is repeated with fewer tags.
-pub(crate) fn tell_fewer(cx: &Cx, saved: &Saved, error: &dyn std::fmt::Display) {
-    cx.warn(format!(
-        "({}) launching with fewer tags: {error}",
-        saved.base.machine_name
-    ));
-}
-
 /// Creates one resource with all tags, where AWS refuses them with the user's, and at last without.
 ///
 /// # Errors

@@ -31,6 +31,7 @@ pub struct Denial {
     resource: Option<String>,
     tag_key: Option<String>,
     without_tag_key: Option<String>,
+    unless: Option<(String, String)>,
 }
 
 impl Denial {
@@ -42,6 +43,7 @@ impl Denial {
             resource: None,
             tag_key: None,
             without_tag_key: None,
+            unless: None,
         }
     }
 
@@ -72,6 +74,15 @@ impl Denial {
     #[must_use]
     pub fn without_tag_key(mut self, tag_key: impl Into<String>) -> Self {
         self.without_tag_key = Some(tag_key.into());
+        self
+    }
+
+    /// Only unless the call has a parameter with this value: `MetadataOptions.HttpTokens`, `required`, for a policy
+    /// with `StringNotEquals` on `ec2:MetadataHttpTokens` (EC2 User Guide, "Example policies: work with instance
+    /// metadata").
+    #[must_use]
+    pub fn unless(mut self, parameter: impl Into<String>, value: impl Into<String>) -> Self {
+        self.unless = Some((parameter.into(), value.into()));
         self
     }
 }
@@ -141,7 +152,7 @@ impl Policy {
             });
         }
         for need in needs {
-            if let Some(why) = self.refuses(access_key, &need) {
+            if let Some(why) = self.refuses(access_key, &need, params) {
                 return Err(refusal(&need, why, account, region));
             }
         }
@@ -149,17 +160,19 @@ impl Policy {
     }
 
     /// Returns AWS's words for why it does not permit something.
-    fn refuses(&self, access_key: &str, need: &Need<'_>) -> Option<String> {
+    fn refuses(&self, access_key: &str, need: &Need<'_>, params: &Params) -> Option<String> {
         let is_tagged = |pattern: &String| need.tag_keys.iter().any(|key| wildcard(pattern, key));
+        let has = |(name, value): &(String, String)| params.get(name) == Some(value);
         let denied = self.denials.iter().find(|d| {
             wildcard(&d.action, need.action)
                 && d.access_key.as_deref().is_none_or(|k| k == access_key)
                 && d.resource.as_deref().is_none_or(|r| r == need.resource)
                 && d.tag_key.as_ref().is_none_or(is_tagged)
                 && !d.without_tag_key.as_ref().is_some_and(is_tagged)
+                && !d.unless.as_ref().is_some_and(has)
         });
         // As reported in github.com/aws/karpenter-provider-aws/issues/7370 and 5270.
-        if denied.is_some_and(|denial| denial.without_tag_key.is_some()) {
+        if denied.is_some_and(|d| d.without_tag_key.is_some() || d.unless.is_some()) {
             return Some("with an explicit deny in a service control policy.".to_owned());
         }
         let allowed = self.allowed.get(access_key);
