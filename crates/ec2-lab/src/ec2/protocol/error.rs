@@ -61,7 +61,8 @@ fn status_of(code: &str) -> u16 {
         | "InsufficientCapacity"
         | "InsufficientInstanceCapacity"
         | "InsufficientHostCapacity"
-        | "InsufficientReservedInstanceCapacity" => 500,
+        | "InsufficientReservedInstanceCapacity"
+        | "InsufficientVolumeCapacity" => 500,
         "RequestLimitExceeded" | "ServiceUnavailable" | "Unavailable" => 503,
         _ => 400,
     }

@@ -7,9 +7,9 @@ use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::xml::Xml;
 
 /// Families of Intel and AMD machines, and of Graviton ones.
-const X86: [&str; 18] = [
+const X86: [&str; 19] = [
     "t2", "t3", "t3a", "m4", "m5", "m5a", "m5d", "m6i", "m6a", "m7i", "c5", "c5a", "c6i", "c6a",
-    "c7i", "r5", "r6i", "r7i",
+    "c7i", "r5", "r6i", "r7i", "g4dn",
 ];
 const ARM: [&str; 9] = [
     "t4g", "m6g", "m7g", "m8g", "c6g", "c7g", "c8g", "r6g", "r7g",
