@@ -77,6 +77,9 @@ async fn each_want_of_capacity_has_a_winner() {
         "InsufficientCapacity",
         "InsufficientFreeAddressesInSubnet",
         "InsufficientVolumeCapacity",
+        "InsufficientAddressCapacity",
+        "ReservationCapacityExceeded",
+        "VolumeTypeNotAvailableInZone",
         "Unsupported",
         "InstanceLimitExceeded",
         "VcpuLimitExceeded",
@@ -124,7 +127,6 @@ async fn other_refusals_are_final() {
         "InvalidParameterCombination",
         "InvalidSubnetID.NotFound",
         "VPCIdNotSpecified",
-        "SpotMaxPriceTooLow",
         "OptInRequired",
         "Blocked",
         "PendingVerification",
@@ -139,7 +141,7 @@ async fn other_refusals_are_final() {
 }
 
 #[tokio::test]
-async fn spot_is_exhausted_before_on_demand_and_a_price_is_the_same_everywhere() {
+async fn spot_is_exhausted_before_on_demand() {
     let spot = ("request-spot-instance", "true");
     for (fallback, code, expected) in [
         (
@@ -155,9 +157,18 @@ async fn spot_is_exhausted_before_on_demand_and_a_price_is_the_same_everywhere()
         (
             "any",
             "SpotMaxPriceTooLow",
-            &["m5.large a spot", "m5.large a"],
+            &[
+                "m5.large a spot",
+                "t3.small a spot",
+                "c5.large a spot",
+                "m5.large a",
+            ],
         ),
-        ("capacity", "SpotMaxPriceTooLow", &["m5.large a spot"]),
+        (
+            "capacity",
+            "SpotMaxPriceTooLow",
+            &["m5.large a spot", "t3.small a spot", "c5.large a spot"],
+        ),
         (
             "any",
             "MaxSpotInstanceCountExceeded",
@@ -180,6 +191,84 @@ async fn spot_is_exhausted_before_on_demand_and_a_price_is_the_same_everywhere()
         assert_eq!(result.is_ok(), on_demand);
         if on_demand {
             assert_eq!(machine.save()["RequestSpotInstance"], false);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_price_that_is_too_low_for_one_type_may_be_enough_for_another() {
+    let too_low = |room: &Room, kind: &str| {
+        let price = Shortage::new("SpotMaxPriceTooLow").on(Market::Spot);
+        room.lab.shortage(price.of_type(kind));
+    };
+    let mut flags = TYPES.to_vec();
+    flags.push(("request-spot-instance", "true"));
+    for fallback in ["", "capacity", "any"] {
+        let room = Room::new().await;
+        too_low(&room, "m5.large");
+        let mut flags = flags.clone();
+        if !fallback.is_empty() {
+            flags.push(("spot-fallback", fallback));
+        }
+        room.created(&flags).await;
+        assert_eq!(
+            tried(&room),
+            ["m5.large a spot", "t3.small a spot"],
+            "{fallback:?}"
+        );
+    }
+    // On demand only what had no capacity: for the other, no higher price was agreed to.
+    let room = Room::new().await;
+    let shortage = Shortage::new("InsufficientInstanceCapacity").on(Market::Spot);
+    too_low(&room, "m5.large");
+    room.lab.shortage(shortage);
+    flags.push(("spot-fallback", "capacity"));
+    let machine = room.created(&flags).await;
+    assert_eq!(machine.save()["InstanceType"], "t3.small");
+    let expected = [
+        "m5.large a spot",
+        "t3.small a spot",
+        "c5.large a spot",
+        "t3.small a",
+    ];
+    assert_eq!(tried(&room), expected);
+}
+
+#[tokio::test]
+async fn a_quota_of_one_type_says_nothing_about_another() {
+    for (kind, code, market) in [
+        ("g4dn.xlarge", "MaxSpotInstanceCountExceeded", Market::Spot),
+        ("c5.large", "MaxSpotInstanceCountExceeded", Market::Spot),
+        ("g4dn.xlarge", "VcpuLimitExceeded", Market::OnDemand),
+    ] {
+        let room = Room::new().await;
+        room.lab
+            .shortage(Shortage::new(code).of_type(kind).on(market));
+        let (spot, shown) = match market {
+            Market::Spot => ("true", " spot"),
+            Market::OnDemand => ("false", ""),
+        };
+        let of_market = [
+            ("request-spot-instance", spot),
+            ("spot-fallback", "capacity"),
+            ("instance-type", "t3.small"),
+        ];
+        let mut both = of_market.to_vec();
+        both.push(("instance-type", kind));
+        for (name, flags, expected) in [
+            (
+                "e1",
+                &both[..],
+                vec![format!("{kind} a{shown}"), format!("t3.small a{shown}")],
+            ),
+            ("e2", &of_market[..], vec![format!("t3.small a{shown}")]),
+            ("e3", &both[..], vec![format!("t3.small a{shown}")]),
+        ] {
+            room.lab.clear_calls();
+            let options = room::options(&room.flags(flags));
+            let mut machine = AmazonEc2.configure(&room.base(name), &options).unwrap();
+            room.create(&mut machine).await.unwrap();
+            assert_eq!(tried(&room), expected, "{code} of {kind}, {name}");
         }
     }
 }

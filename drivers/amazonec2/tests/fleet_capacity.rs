@@ -98,6 +98,27 @@ async fn a_price_that_is_too_low_falls_back_only_with_any() {
 }
 
 #[tokio::test]
+async fn on_demand_is_asked_for_the_types_that_had_no_spot_capacity_alone() {
+    let fleet = Fleet::new().await;
+    let price = Shortage::new("SpotMaxPriceTooLow").of_type("m5.large");
+    let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("t3.small");
+    for shortage in [price, shortage] {
+        fleet.room.lab.shortage(shortage.on(Market::Spot));
+    }
+    let mut flags = TYPES.to_vec();
+    flags.extend([
+        ("request-spot-instance", "true"),
+        ("spot-fallback", "capacity"),
+    ]);
+    let mut machine = fleet.machine(&flags);
+    fleet.room.create(&mut machine).await.unwrap();
+    assert_eq!(
+        asked(&fleet),
+        ["spot m5.large t3.small", "on-demand t3.small"]
+    );
+}
+
+#[tokio::test]
 async fn a_fleet_that_comes_to_nothing_is_settled_and_repeated_without_what_ended() {
     let fleet = Fleet::with(Lab::builder().pending(Duration::from_secs(20))).await;
     let room = &fleet.room;

@@ -26,11 +26,14 @@ pub(crate) fn is_capacity(code: &str) -> bool {
             "InsufficientInstanceCapacity"
                 | "InsufficientHostCapacity"
                 | "InsufficientReservedInstanceCapacity"
+                | "ReservationCapacityExceeded"
+                | "InsufficientAddressCapacity"
                 | "InsufficientCapacity"
                 | "InsufficientFreeAddressesInSubnet"
                 | "Unsupported"
                 | "UnsupportedHostConfiguration"
                 | "InsufficientVolumeCapacity"
+                | "VolumeTypeNotAvailableInZone"
                 | "InsufficientCapacityOnHost"
                 | "UnfulfillableCapacity"
                 // Of a spot instance that ended (EC2 API Reference, StateReason).
@@ -40,7 +43,8 @@ pub(crate) fn is_capacity(code: &str) -> bool {
         )
 }
 
-/// A quota of the account in the region: no zone and no subnet helps.
+/// A quota of the account in the region: no zone and no subnet helps, but another instance type may. "The limit depends
+/// on the instance type": families share one, and a smaller type may fit into what is left of it.
 pub(crate) fn is_quota(code: &str) -> bool {
     matches!(
         code,
@@ -51,7 +55,7 @@ pub(crate) fn is_quota(code: &str) -> bool {
     )
 }
 
-/// The price that the user set is too low.
+/// The price that the user set is too low for this instance type in this zone.
 pub(crate) fn is_price(code: &str) -> bool {
     matches!(code, "SpotMaxPriceTooLow")
 }

@@ -124,7 +124,7 @@ impl Attempts {
         };
         self.note(&launched, code);
         self.remaining.retain(|candidate| *candidate != launched);
-        let goes_on = self.goes_on(&[code]);
+        let goes_on = self.goes_on(&[(&launched.instance_type, code)]);
         if goes_on {
             let what = match self.by_fleet {
                 true => saved.instance_type.clone(),
@@ -143,37 +143,41 @@ impl Attempts {
         first: &Candidate,
         error: &LaunchError,
     ) -> bool {
-        let codes: Vec<&str> = error.refusals().into_iter().map(|(code, _)| code).collect();
-        let why = match self.by_fleet {
+        let (refused, why) = match self.by_fleet {
             true => {
                 self.note_refusals(error.of_overrides());
                 self.remaining.retain(|next| next.spot != first.spot);
-                error.to_string()
+                (error.by_type(""), error.to_string())
             }
             false => {
-                self.note(first, &codes.concat());
+                let refused = error.by_type(&first.instance_type);
+                let code = refused.first().map(|(_, code)| *code).unwrap_or_default();
+                self.note(first, code);
                 self.remaining.retain(|next| next != first);
-                format!("No {}: {}", first.describe(), codes.concat())
+                let why = format!("No {}: {code}", first.describe());
+                (refused, why)
             }
         };
-        let goes_on = self.goes_on(&codes);
+        let goes_on = self.goes_on(&refused);
         if goes_on {
             self.tell_next(cx, saved, &why);
         }
         goes_on
     }
 
-    /// Tells whether another candidate may do better than those that were refused with these codes.
-    fn goes_on(&mut self, codes: &[&str]) -> bool {
-        if codes.is_empty() || !codes.iter().all(|code| codes::is_capacity(code)) {
+    /// Tells whether another candidate may do better than the instance types that were refused with these codes.
+    fn goes_on(&mut self, refused: &[(&str, &str)]) -> bool {
+        if refused.is_empty() || !refused.iter().all(|(_, code)| codes::is_capacity(code)) {
             return false;
         }
-        if codes.iter().any(|code| codes::is_price(code)) {
-            if self.fallback != SpotFallback::Any {
-                return false;
+        // On demand it costs more than the price that was too low: only `any` agrees to that.
+        if self.fallback != SpotFallback::Any {
+            let too_low = refused.iter().filter(|(_, code)| codes::is_price(code));
+            for (kind, _) in too_low {
+                // Without a name it is the type of all of them.
+                let is_it = |next: &Candidate| kind.is_empty() || next.instance_type == *kind;
+                self.remaining.retain(|next| next.spot || !is_it(next));
             }
-            // It is as low for every spot candidate: only another market can help.
-            self.remaining.retain(|next| !next.spot);
         }
         !self.remaining.is_empty()
     }
@@ -204,10 +208,9 @@ impl Attempts {
         }
     }
 
-    /// Notes a shortage for other creates. One without a place is of no use to them, but a quota is the region's.
+    /// Notes a shortage for other creates; a price is of this one alone.
     fn note(&mut self, tried: &Candidate, code: &str) {
-        let placed = !tried.instance_type.is_empty() && !tried.zone.is_empty();
-        if codes::is_capacity(code) && !codes::is_price(code) && (placed || codes::is_quota(code)) {
+        if codes::is_capacity(code) && !codes::is_price(code) {
             self.shortages.note(tried, code);
         }
     }

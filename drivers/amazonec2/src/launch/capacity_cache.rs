@@ -24,10 +24,8 @@ const BELIEVED: Duration = Duration::from_secs(180);
 struct Shortage {
     region: String,
     spot: bool,
-    /// Empty for a quota, which is the region's.
-    #[serde(default)]
     instance_type: String,
-    #[serde(default)]
+    /// Empty for a quota, which is the region's.
     zone: String,
     /// Unix time in seconds.
     until: u64,
@@ -71,26 +69,26 @@ impl Shortages {
     fn concerns(&self, shortage: &Shortage, candidate: &Candidate) -> bool {
         shortage.region == self.region
             && shortage.spot == candidate.spot
-            && (shortage.instance_type.is_empty()
-                || (shortage.instance_type == candidate.instance_type
-                    && shortage.zone == candidate.zone))
+            && shortage.instance_type == candidate.instance_type
+            && (shortage.zone.is_empty() || shortage.zone == candidate.zone)
     }
 
-    /// Notes that a candidate had no capacity, for the others.
+    /// Notes that a candidate had no capacity, for the others. What a launch template decides about it they cannot
+    /// know.
     pub(crate) fn note(&mut self, candidate: &Candidate, code: &str) {
-        let quota = codes::is_quota(code);
-        let unless_quota = |text: &str| {
-            if quota {
-                String::new()
-            } else {
-                text.to_owned()
-            }
+        let zone = match codes::is_quota(code) {
+            true => "",
+            false if candidate.zone.is_empty() => return,
+            false => &candidate.zone,
         };
+        if candidate.instance_type.is_empty() {
+            return;
+        }
         let shortage = Shortage {
             region: self.region.clone(),
             spot: candidate.spot,
-            instance_type: unless_quota(&candidate.instance_type),
-            zone: unless_quota(&candidate.zone),
+            instance_type: candidate.instance_type.clone(),
+            zone: zone.to_owned(),
             until: self.now + BELIEVED.as_secs(),
         };
         // Others wrote meanwhile; what two write at the same moment may be lost, and is found anew.
@@ -160,15 +158,21 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_is_the_whole_regions_and_one_markets() {
+    fn a_quota_is_of_one_type_and_market_in_the_whole_region() {
         let store = tempfile::tempdir().unwrap();
-        let mut shortages = Shortages::read(
-            store.path(),
-            "r",
-            SystemTime::UNIX_EPOCH + Duration::from_secs(9),
-        );
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(9);
+        let mut shortages = Shortages::read(store.path(), "r", now);
         shortages.note(&candidate("a", "z", true), "MaxSpotInstanceCountExceeded");
-        let order = shortages.last(vec![candidate("b", "y", true), candidate("b", "y", false)]);
-        assert!(!order[0].spot);
+        let first = |all: [Candidate; 2]| {
+            let known = Shortages::read(store.path(), "r", now);
+            known.last(all.to_vec()).remove(0)
+        };
+        let (a, b) = (candidate("a", "y", true), candidate("b", "z", true));
+        let on_demand = candidate("a", "z", false);
+        assert_eq!(first([a.clone(), on_demand.clone()]), on_demand);
+        assert_eq!(first([a, b.clone()]), b);
+        assert_eq!(first([b.clone(), on_demand]), b);
+        shortages.note(&candidate("", "z", true), "MaxSpotInstanceCountExceeded");
+        assert_eq!(first([candidate("", "z", true), b]).instance_type, "");
     }
 }

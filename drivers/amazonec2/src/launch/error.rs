@@ -83,6 +83,17 @@ impl LaunchError {
         self.refusals().iter().all(|(code, _)| is(code))
     }
 
+    /// Returns the instance type and code of every refusal, `instance_type` where EC2 names none.
+    pub(crate) fn by_type<'a>(&'a self, instance_type: &'a str) -> Vec<(&'a str, &'a str)> {
+        match self {
+            Self::Call(error) => vec![(instance_type, error.code())],
+            Self::Fleet { refusals, .. } => refusals
+                .iter()
+                .map(|r| (r.instance_type.as_str(), r.code.as_str()))
+                .collect(),
+        }
+    }
+
     /// Returns what EC2 said of each override of a fleet.
     pub(crate) fn of_overrides(&self) -> &[Refusal] {
         match self {
