@@ -7,9 +7,6 @@ use machine_driver::{DriverKind, Options};
 use crate::cli::options;
 use crate::environment::Environment;
 
-/// The flags that say where a driver's machines are.
-const PLACES: [&str; 2] = ["amazonec2-region", "amazonec2-endpoint"];
-
 /// Returns the drivers of this binary, in the order in which help names them.
 pub fn table() -> Vec<Arc<dyn DriverKind>> {
     vec![
@@ -27,8 +24,9 @@ pub fn names() -> Vec<&'static str> {
 /// Returns the places that the environment names, each by a driver and its flags.
 pub fn places(environment: &Environment) -> Vec<(&'static str, Options)> {
     let of_environment = |kind: Arc<dyn DriverKind>| {
+        let place_flags = kind.cloud()?.place_flags();
         let options = options::of_environment(kind.flags(), environment);
-        let names_one = PLACES.iter().any(|flag| options.is_given(flag));
+        let names_one = place_flags.iter().any(|flag| options.is_given(flag));
         names_one.then_some((kind.name(), options))
     };
     table().into_iter().filter_map(of_environment).collect()

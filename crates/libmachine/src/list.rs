@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::iter;
-use machine_driver::Driver;
+use machine_driver::{Cloud, Route};
 use machine_ops::Event;
 use machine_types::one_line;
 use machine_types::{EngineOptions, MachineName, MachineState, SwarmOptions};
@@ -70,6 +70,16 @@ pub struct ListItem {
     pub error: String,
     /// How long it took to find all this out.
     pub response_time: Duration,
+}
+
+/// Machines whose states one call tells.
+struct Group<'a> {
+    kind: &'static str,
+    route: Route,
+    /// One of them, which asks for all.
+    cloud: &'a dyn Cloud,
+    /// Their indices and their ids.
+    members: Vec<(usize, String)>,
 }
 
 impl Library {
@@ -139,42 +149,52 @@ impl Library {
         self.events.emit(Event::Counted(counted));
     }
 
-    /// Asks for all states, a place at a time and all places at once; by the machines' indices.
+    /// Asks for all states, by the machines' indices: each route of a cloud once for all of its machines, and
+    /// each other machine for itself, all at the same time.
     pub(crate) async fn states(
         &self,
         machines: &[Machine],
         timeout: Duration,
     ) -> BTreeMap<usize, Result<MachineState, String>> {
-        let mut by_kind: BTreeMap<&str, Vec<(usize, &Machine)>> = BTreeMap::new();
-        for entry in machines.iter().enumerate() {
-            by_kind
-                .entry(entry.1.driver.name())
-                .or_default()
-                .push(entry);
-        }
-        let cx = self.context();
-        let asked = by_kind.into_iter().map(|(kind, entries)| {
-            let cx = cx.clone();
-            async move {
-                let Some(kind) = self.kinds.iter().find(|k| k.name() == kind) else {
-                    return Vec::new();
-                };
-                let drivers: Vec<&dyn Driver> = entries
-                    .iter()
-                    .map(|(_, machine)| &*machine.driver)
-                    .collect();
-                // A place that does not answer in time leaves all its machines at `Timeout`.
-                match tokio::time::timeout(timeout, kind.states(&drivers, &cx)).await {
-                    Ok(states) => entries
-                        .iter()
-                        .map(|(index, _)| *index)
-                        .zip(states.into_iter().map(|state| state.map_err(one_line)))
-                        .collect(),
-                    Err(_) => Vec::new(),
-                }
+        let cx = &self.context();
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        let mut single = Vec::new();
+        for (index, machine) in machines.iter().enumerate() {
+            let driver = &*machine.driver;
+            let asked = driver.cloud().and_then(|cloud| Some((cloud, cloud.id()?)));
+            let Some((cloud, id)) = asked else {
+                single.push((index, driver));
+                continue;
+            };
+            let (kind, route) = (driver.name(), cloud.route());
+            let same = |group: &&mut Group<'_>| group.kind == kind && group.route == route;
+            match groups.iter_mut().find(same) {
+                Some(group) => group.members.push((index, id)),
+                None => groups.push(Group {
+                    kind,
+                    route,
+                    cloud,
+                    members: vec![(index, id)],
+                }),
             }
+        }
+        let together = groups.iter().map(|group| async move {
+            let (indices, ids): (Vec<usize>, Vec<String>) = group.members.iter().cloned().unzip();
+            // A place that does not answer in time leaves all its machines at `Timeout`.
+            let asked = tokio::time::timeout(timeout, group.cloud.states(&ids, cx));
+            let states = asked.await.unwrap_or_default();
+            indices.into_iter().zip(states).collect::<Vec<_>>()
         });
-        join_all(asked).await.into_iter().flatten().collect()
+        let apart = single.into_iter().map(|(index, driver)| async move {
+            let state = tokio::time::timeout(timeout, driver.state(cx)).await;
+            state.ok().map(|state| (index, state))
+        });
+        let (together, apart) = tokio::join!(join_all(together), join_all(apart));
+        let states = together.into_iter().flatten();
+        states
+            .chain(apart.into_iter().flatten())
+            .map(|(index, state)| (index, state.map_err(one_line)))
+            .collect()
     }
 
     async fn item(

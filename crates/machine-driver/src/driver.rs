@@ -1,16 +1,13 @@
-//! The driver trait: small, object-safe, and without defaults that pretend.
+//! The driver traits: small, object-safe, and without defaults that pretend.
 
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use machine_ops::{Cx, Entry, Resource, Scope, Undone};
-use machine_types::{DockerUrl, MachineName, MachineState, SshEndpoint};
+use machine_ops::Cx;
+use machine_types::{MachineName, MachineState, SshEndpoint};
 use serde_json::Value;
 
-use crate::{Check, DriverError, FlagSpec, Options};
-
-/// What GitLab Runner looks for on standard error, to ask no more (`ErrLabelsNotSupported` in its `helpers/docker`).
-pub const LABELS_NOT_SUPPORTED: &str = "driver does not support labels";
+use crate::{Check, Cloud, CloudKind, DriverError, FlagSpec, Options};
 
 /// What a driver is told about the machine and its place in the store. It opens none of it.
 #[derive(Debug, Clone)]
@@ -61,52 +58,34 @@ pub struct KeyMaterial {
     pub public: String,
 }
 
-/// How a restart goes on, once a driver was asked for it.
+/// How to reach a machine, as far as the driver knows without asking anybody.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// The saved address, which a stopped machine keeps.
+    pub address: Option<String>,
+    /// `DOCKER_HOST`: the engine's URL, or what the user gave (`none`).
+    pub docker_host: Option<String>,
+    /// Where and as whom to log in; `None`: the driver has no SSH, or no address yet.
+    pub ssh: Option<SshEndpoint>,
+    /// The command that restarts the machine over SSH, for a driver that has no other way.
+    pub restart_command: Option<&'static str>,
+}
+
+/// What to do with a machine's power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Restart {
-    /// The cloud does it.
-    Asked,
-    /// The caller runs this command over SSH: the driver has no other way.
-    Command(&'static str),
-}
-
-/// Something that carries an owner's tags, and that this program made. Whose it is, the caller decides.
-#[derive(Debug, Clone)]
-pub struct LeftBehind {
-    /// What it is, so that the same undo removes it.
-    pub resource: Resource,
-    /// The id of the store that it was made for, by its tag.
-    pub store: Option<String>,
-    /// The id of the machine that it was made for, by its tag: see [`Driver::owner_ids`].
-    pub owner_id: Option<String>,
-    /// Its own name, as the cloud's console shows it.
-    pub name: String,
-    /// The machine's name: what its key pair is called, else what its tags say.
-    pub machine: String,
-    /// Whether the key pair says so. A tag `Name` is the user's, and may name any machine.
-    pub is_named_by_key_pair: bool,
-    /// Its state, in the cloud's words.
-    pub state: String,
-    /// When it was made, Unix time in milliseconds.
-    pub created: u64,
-    /// The last sign of use, Unix time in milliseconds; `None`: the cloud does not tell, and the caller has to
-    /// remember since when it has seen it unused.
-    pub used: Option<u64>,
-}
-
-/// Whose left-overs `prune` asks for.
-#[derive(Debug, Clone, Copy)]
-pub struct OwnedBy<'a> {
-    /// The id of one store, as its resources carry it in their tag; `None`: those of any store.
-    pub store: Option<&'a str>,
-    /// Tags of the user's that a resource must carry besides, all of them. Values are literal.
-    pub tags: &'a [(String, String)],
-    /// The account in which this store's machines are, where that is on record.
-    pub account: Option<&'a str>,
+pub enum Power {
+    /// Start a stopped machine. Repeated calls are fine. The address may be another one afterwards:
+    /// [`Cloud::await_address`] learns it.
+    Start,
+    /// Shut the machine down and wait for it, 40 s at most (the runner kills the command after 60).
+    Stop,
+    /// Force an immediate power-off.
+    Kill,
+    /// Ask for a restart. Whether the machine is back, SSH tells; the caller waits for it.
+    Restart,
 }
 
 /// Makes drivers: what the table in the binary lists.
-#[async_trait]
 pub trait DriverKind: Send + Sync {
     /// Returns the name for `--driver` and `DriverName`.
     fn name(&self) -> &'static str;
@@ -114,44 +93,21 @@ pub trait DriverKind: Send + Sync {
     /// Returns the flags that `create` takes for it.
     fn flags(&self) -> Vec<FlagSpec>;
 
-    /// Makes the driver of a new machine out of the flags. Asks nobody.
+    /// Makes the driver of a new machine out of the flags. Makes no network call.
     ///
     /// # Errors
     /// [`DriverErrorKind::Configuration`](crate::DriverErrorKind::Configuration) names the flag.
     fn configure(&self, base: &Base, options: &Options) -> Result<Box<dyn Driver>, DriverError>;
 
-    /// Makes the driver of a saved machine out of the `Driver` object of its `config.json`. Asks nobody,
-    /// is cheap, and forgives what is missing. Fields it does not know come back from [`Driver::save`].
+    /// Makes the driver of a saved machine out of the `Driver` object of its `config.json`. Makes no network
+    /// call, is cheap, and forgives what is missing. Fields it does not know come back from [`Driver::save`].
     ///
     /// # Errors
     /// [`DriverErrorKind::Configuration`](crate::DriverErrorKind::Configuration) names the field.
     fn load(&self, base: &Base, saved: &Value) -> Result<Box<dyn Driver>, DriverError>;
 
-    /// Asks for the states of many machines with as few calls as can be; the answers are in the
-    /// order of `drivers`, which are all of this kind.
-    async fn states(
-        &self,
-        drivers: &[&dyn Driver],
-        cx: &Cx,
-    ) -> Vec<Result<MachineState, DriverError>>;
-
-    /// Examines, for `doctor`, the ways to the clouds of many machines: credentials, account, region, each
-    /// way once. The drivers are all of this kind; one without a cloud has nothing to examine. Changes nothing.
-    async fn examine_access(&self, drivers: &[&dyn Driver], cx: &Cx) -> Vec<Check>;
-
-    /// Lists, for `prune`, what carries an owner's tags in the place of one machine. A driver that makes
-    /// nothing lists nothing.
-    ///
-    /// # Errors
-    /// Where the place cannot be asked, or is in another account than the one on record: what is not
-    /// found there may well be somewhere else. Where an answer holds something without the tags that were
-    /// asked for: nothing in that answer can be relied on.
-    async fn left_behind(
-        &self,
-        driver: &dyn Driver,
-        owner: OwnedBy<'_>,
-        cx: &Cx,
-    ) -> Result<Vec<LeftBehind>, DriverError>;
+    /// Returns what the kind knows about its cloud; `None` where its drivers have none.
+    fn cloud(&self) -> Option<&dyn CloudKind>;
 }
 
 /// One machine.
@@ -163,23 +119,23 @@ pub trait Driver: Send + Sync {
     /// Returns the `Driver` object of `config.json`.
     fn save(&self) -> Value;
 
-    /// Returns the object as it is, for drivers of the same kind ([`DriverKind::states`]).
-    fn as_any(&self) -> &dyn std::any::Any;
+    /// Returns how to reach the machine. Makes no network call.
+    fn access(&self) -> Access;
+
+    /// Returns which SSH key to make. Makes no network call.
+    fn key_plan(&self) -> KeyPlan;
 
     /// Checks everything that can be checked before anything is made, and fills in what follows from
     /// the answers (subnet, image's root device). Called once, before the machine's directory exists.
     ///
     /// # Errors
-    /// [`DriverErrorKind::PreCreate`](crate::DriverErrorKind::PreCreate) where EC2's answer rules the machine out, others as they are.
+    /// [`DriverErrorKind::PreCreate`](crate::DriverErrorKind::PreCreate) where the answers rule the machine out, others as they are.
     async fn preflight(&mut self, cx: &Cx) -> Result<(), DriverError>;
 
     /// Examines, for `doctor`, everything that a create of this machine would build on, each part for itself:
-    /// what is wrong with one does not keep the others from being looked at. Changes nothing, at the
+    /// what is wrong with one does not keep the others from being examined. Changes nothing, in the
     /// cloud or in the store.
     async fn examine_plan(&self, cx: &Cx) -> Vec<Check>;
-
-    /// Says which SSH key to make. Asks nobody.
-    fn key_plan(&self) -> KeyPlan;
 
     /// Goes through all that [`Driver::create`] would do, and makes nothing. Called after [`Driver::preflight`].
     /// Returns the plan: a line for each thing that would be made or used, such as `import a key pair`.
@@ -195,97 +151,22 @@ pub trait Driver: Send + Sync {
     /// Whatever was made, or may have been, is in the journal. The caller undoes it.
     async fn create(&mut self, key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError>;
 
-    /// Launches the machine somewhere else, after it ended for want of capacity while it was coming up:
-    /// `ended` is what [`Driver::await_address`] or [`Driver::ended`] said, of the kind
-    /// [`DriverErrorKind::Capacity`](crate::DriverErrorKind::Capacity). What ended is certainly gone, and off
-    /// the record, before anything else is made. `false`: there is nowhere else to go, and nothing was done.
-    ///
-    /// # Errors
-    /// As [`Driver::create`].
-    async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError>;
-
-    /// Waits until the machine has an address to connect to, and keeps it. At once where it is known.
-    ///
-    /// # Errors
-    /// [`DriverErrorKind::Ended`](crate::DriverErrorKind::Ended) with the cloud's reason, or
-    /// [`DriverErrorKind::Capacity`](crate::DriverErrorKind::Capacity) where it is want of capacity; a wait that ran out.
-    async fn await_address(&mut self, cx: &Cx) -> Result<(), DriverError>;
-
-    /// Looks once whether the machine has ended by itself (terminated, reclaimed, failed), so that it can
-    /// never come up any more. A look that fails says nothing about the machine: `None`.
-    async fn ended(&self, cx: &Cx) -> Option<DriverError>;
-
-    /// Returns more about a machine that does not answer: the tail of its console, where that may be read.
-    async fn diagnose(&self, cx: &Cx) -> Option<String>;
-
     /// Asks for the state.
     ///
     /// # Errors
     /// Where it cannot be asked. A machine that is gone is [`MachineState::Error`] or `NotFound`, as the driver knows.
     async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError>;
 
-    /// Returns the saved address, if there is one. Asks nobody.
-    fn saved_address(&self) -> Option<String>;
-
-    /// Returns the engine's saved address as a URL, if there is one. Asks nobody.
-    fn docker_url(&self) -> Option<DockerUrl>;
-
-    /// Returns `DOCKER_HOST` for the machine: [`Driver::docker_url`], or what the user gave (`none`). Asks nobody.
-    fn docker_host(&self) -> Option<String>;
-
-    /// Returns where and as whom to log in; `None`: the driver has no SSH, or no address yet. Asks nobody.
-    fn ssh(&self) -> Option<SshEndpoint>;
-
-    /// Starts a stopped machine. Repeated calls are fine. The address may be another one afterwards:
-    /// [`Driver::await_address`] learns it.
+    /// Starts, stops, kills or restarts the machine.
     ///
     /// # Errors
-    /// `Unsupported` where there is nothing to start.
-    async fn start(&mut self, cx: &Cx) -> Result<(), DriverError>;
+    /// `Unsupported`, at once, for what this machine cannot do (stop a spot instance).
+    async fn power(&mut self, action: Power, cx: &Cx) -> Result<(), DriverError>;
 
-    /// Shuts the machine down and waits for it, 40 s at most (the runner kills the command after 60).
-    ///
-    /// # Errors
-    /// `Unsupported` for what cannot be stopped (a spot instance), at once.
-    async fn stop(&mut self, cx: &Cx) -> Result<(), DriverError>;
+    /// Returns the machine as its cloud knows it; `None`: the driver makes nothing, so there is nothing to
+    /// undo, to label or to wait for.
+    fn cloud(&self) -> Option<&dyn Cloud>;
 
-    /// Pulls the plug.
-    ///
-    /// # Errors
-    /// As [`Driver::stop`].
-    async fn kill(&mut self, cx: &Cx) -> Result<(), DriverError>;
-
-    /// Asks for a restart. Whether the machine is back, SSH tells; the caller waits for it.
-    ///
-    /// # Errors
-    /// As [`Driver::start`].
-    async fn restart(&mut self, cx: &Cx) -> Result<Restart, DriverError>;
-
-    /// Sets labels on the machine in the cloud (EC2 calls them tags), beside those that it has; one of the same
-    /// key gets the new value. GitLab Runner's heartbeat is one.
-    ///
-    /// # Errors
-    /// [`LABELS_NOT_SUPPORTED`] of the kind `Unsupported` for a driver whose machines carry none;
-    /// [`DriverErrorKind::Configuration`](crate::DriverErrorKind::Configuration) for a key that the driver itself goes by.
-    async fn set_labels(&self, labels: &[(String, String)], cx: &Cx) -> Result<(), DriverError>;
-
-    /// Says where the machine's resources are.
-    fn scope(&self) -> Scope;
-
-    /// Returns the key of the tag that says which store owns a resource of this machine; `None`: they carry none.
-    fn owner_tag(&self) -> Option<String>;
-
-    /// Returns the ids that resources of this machine carry in a tag, as its configuration and its journal tell:
-    /// whatever carries one of them is this machine's, however it came to be. Makes no call.
-    fn owner_ids(&self, entries: &[Entry]) -> Vec<String>;
-
-    /// Returns the resources that the saved configuration names, for machines without a journal: those of
-    /// the Go binary. In order of creation.
-    fn saved_resources(&self) -> Vec<Resource>;
-
-    /// Removes one resource of this machine; see [`machine_ops::Undo`].
-    ///
-    /// # Errors
-    /// Where the cloud refuses or cannot be reached: the resource stays on record.
-    async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError>;
+    /// Returns the same as [`Driver::cloud`], to be changed.
+    fn cloud_mut(&mut self) -> Option<&mut dyn Cloud>;
 }

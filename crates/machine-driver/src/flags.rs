@@ -3,7 +3,7 @@
 /// A flag of `create`, as declared by a driver or by the binary itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlagSpec {
-    /// The name without dashes: `amazonec2-region`.
+    /// The name without dashes: `generic-ssh-port`.
     pub name: &'static str,
     /// Its type and default.
     pub kind: FlagKind,

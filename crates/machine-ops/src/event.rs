@@ -29,7 +29,7 @@ pub enum Event {
 pub struct Span {
     /// What kind of work.
     pub kind: SpanKind,
-    /// Its name: the step, the EC2 action, the SSH command's title, what was waited for.
+    /// Its name: the step, the cloud's action, the SSH command's title, what was waited for.
     pub name: String,
     /// When it began.
     pub started: SystemTime,

@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::Scope;
+
 /// Whose a resource is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -29,23 +31,12 @@ pub enum UndoOrder {
     Reverse,
 }
 
-/// Where a resource is. A not-found counts as gone only for who asks in the same place.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Scope {
-    /// The account's id, where it is known: the answer of a call tells it, no call is made for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
-    /// The region.
-    #[serde(default)]
-    pub region: String,
-    /// The endpoint's URL, empty for the cloud's own.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub endpoint: String,
-}
-
 /// What is about to be made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
+    /// The name of the driver that makes it; empty in journals of versions that did not write it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub driver: String,
     /// The kind, in the driver's words: `key-pair`, `instance`.
     pub kind: String,
     /// What it can be found by when the answer is lost: its name, or its client token.
@@ -77,9 +68,9 @@ pub enum Phase {
         /// `i-…`, `key-…`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
-        /// The account that the answer named.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        account: Option<String>,
+        /// What the answer told about where it is, in addition to the intent's scope.
+        #[serde(flatten)]
+        scope: Scope,
     },
     /// Certainly not made: the call was refused.
     NotMade,
@@ -169,13 +160,11 @@ pub fn open_resources(entries: &[Entry]) -> Vec<Resource> {
                 made: false,
                 id: None,
             }),
-            (Phase::Made { id, account }, Some(index)) => {
+            (Phase::Made { id, scope }, Some(index)) => {
                 let resource = &mut open[index];
                 resource.made = true;
                 resource.id.clone_from(id);
-                if account.is_some() {
-                    resource.intent.scope.account.clone_from(account);
-                }
+                resource.intent.scope.learn(scope);
             }
             (Phase::NotMade | Phase::Undone, Some(index)) => {
                 open.remove(index);

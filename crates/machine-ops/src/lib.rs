@@ -10,6 +10,7 @@ mod cancel;
 mod context;
 mod event;
 mod journal;
+mod scope;
 mod step;
 mod undo;
 mod wait;
@@ -19,9 +20,10 @@ pub use cancel::Cancel;
 pub use context::Cx;
 pub use event::{Event, Events, OfMachine, Span, SpanKind, SpanOutcome};
 pub use journal::{
-    Entry, Intent, Journal, JournalError, MemoryJournal, Ownership, Phase, Resource, Scope,
-    UndoOrder, open_resources,
+    Entry, Intent, Journal, JournalError, MemoryJournal, Ownership, Phase, Resource, UndoOrder,
+    open_resources,
 };
+pub use scope::Scope;
 pub use step::{Cut, Hook, Injected, Made, Moment, StepError, StepFailure};
 pub use undo::{Leftover, Undo, UndoReport, Undone, undo_all};
 pub use wait::{Look, WaitError, WaitPolicy, wait_until, wait_until_ready, within};

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
-use crate::{Cx, Entry, Event, Intent, JournalError, Phase, Span, SpanKind, SpanOutcome};
+use crate::{Cx, Entry, Event, Intent, JournalError, Phase, Scope, Span, SpanKind, SpanOutcome};
 
 /// What a step's call made.
 #[derive(Debug)]
@@ -13,8 +13,8 @@ pub struct Made<T> {
     pub value: T,
     /// The resource's id, where it has one besides its key.
     pub id: Option<String>,
-    /// The account that the answer named.
-    pub account: Option<String>,
+    /// What the answer told about where it is.
+    pub scope: Scope,
 }
 
 impl<T> Made<T> {
@@ -23,7 +23,7 @@ impl<T> Made<T> {
         Self {
             value,
             id: None,
-            account: None,
+            scope: Scope::default(),
         }
     }
 
@@ -32,7 +32,7 @@ impl<T> Made<T> {
         Self {
             value,
             id: Some(id.into()),
-            account: None,
+            scope: Scope::default(),
         }
     }
 }
@@ -178,8 +178,8 @@ impl Cx {
         cut(Moment::AfterCall)?;
         let value = match outcome {
             Ok(made) => {
-                let (id, account) = (made.id, made.account);
-                self.record(step, name, Phase::Made { id, account })?;
+                let (id, scope) = (made.id, made.scope);
+                self.record(step, name, Phase::Made { id, scope })?;
                 made.value
             }
             Err(StepFailure::NotMade(error)) => {

@@ -54,6 +54,7 @@ struct No;
 
 fn intent(kind: &str) -> Intent {
     Intent {
+        driver: "toy".into(),
         kind: kind.into(),
         key: format!("{kind}-key"),
         ownership: Ownership::Ours,
@@ -62,7 +63,7 @@ fn intent(kind: &str) -> Intent {
         } else {
             UndoOrder::Reverse
         },
-        scope: Scope::default(),
+        scope: Scope::default().with("region", "r1"),
         detail: serde_json::Value::Null,
     }
 }
@@ -154,7 +155,7 @@ async fn a_step_is_on_record_before_and_after_its_call() {
             Ok::<_, StepFailure<No>>(Made {
                 value: 7,
                 id: Some("i-1".into()),
-                account: Some("123".into()),
+                scope: Scope::default().with("account", "123"),
             })
         })
         .await
@@ -162,7 +163,11 @@ async fn a_step_is_on_record_before_and_after_its_call() {
     assert_eq!(value, 7);
     let open = open_resources(&journal.entries().unwrap());
     assert_eq!(open[0].id.as_deref(), Some("i-1"));
-    assert_eq!(open[0].intent.scope.account.as_deref(), Some("123"));
+    let scope = &open[0].intent.scope;
+    assert_eq!(
+        (scope.get("account"), scope.get("region")),
+        (Some("123"), Some("r1"))
+    );
 }
 
 #[tokio::test]
@@ -299,4 +304,65 @@ async fn a_deadline_cancels_and_still_hears_the_answer() {
         Err(StepError::Cancelled("the time limit"))
     ));
     assert!(open_resources(&journal.entries().unwrap())[0].made);
+}
+
+/// Lines as docker-machine 0.17 wrote them before entries named their driver.
+const WITHOUT_DRIVER: [&str; 3] = [
+    r#"{"step":1,"name":"launch instance","at":5,"phase":"intent","kind":"instance","key":"token-1","ownership":"ours","undo":"reverse","scope":{"region":"us-east-1","endpoint":"http://127.0.0.1:5001"},"detail":{"a":1}}"#,
+    r#"{"step":1,"name":"launch instance","at":6,"phase":"made","id":"i-1","account":"123456789012"}"#,
+    r#"{"step":2,"name":"import key pair","at":7,"phase":"not-made"}"#,
+];
+
+#[test]
+fn entries_without_a_driver_are_read_and_written_back_as_they_were() {
+    let entries: Vec<Entry> = WITHOUT_DRIVER
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let open = open_resources(&entries);
+    let intent = &open[0].intent;
+    assert_eq!((open.len(), intent.driver.as_str()), (1, ""));
+    let known = ["account", "region", "endpoint"].map(|key| intent.scope.get(key));
+    assert_eq!(
+        known,
+        [
+            Some("123456789012"),
+            Some("us-east-1"),
+            Some("http://127.0.0.1:5001")
+        ]
+    );
+    let value = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    for (line, entry) in WITHOUT_DRIVER.iter().zip(&entries) {
+        assert_eq!(value(line), serde_json::to_value(entry).unwrap());
+    }
+}
+
+#[test]
+fn an_intent_names_its_driver_on_the_disk() {
+    let phase = Phase::Intent {
+        intent: intent("instance"),
+    };
+    let entry = Entry {
+        step: 1,
+        name: "launch".into(),
+        at: 5,
+        phase,
+    };
+    let written = serde_json::to_string(&entry).unwrap();
+    assert!(
+        written.contains(r#""driver":"toy","kind":"instance""#),
+        "{written}"
+    );
+    assert_eq!(serde_json::from_str::<Entry>(&written).unwrap(), entry);
+}
+
+#[test]
+fn what_a_later_version_adds_to_a_scope_does_not_spoil_the_journal() {
+    let line =
+        r#"{"step":1,"name":"n","at":6,"phase":"made","id":"i-1","account":"1","cost":{"usd":3}}"#;
+    let entry: Entry = serde_json::from_str(line).unwrap();
+    let Phase::Made { scope, .. } = entry.phase else {
+        panic!("{line}");
+    };
+    assert_eq!((scope.get("account"), scope.get("cost")), (Some("1"), None));
 }

@@ -15,13 +15,12 @@ mod network;
 mod recovery;
 mod states;
 
-use async_trait::async_trait;
-use machine_driver::{
-    Base, Check, Driver, DriverError, DriverKind, FlagSpec, LeftBehind, Options, OwnedBy,
-};
-use machine_ops::Cx;
-use machine_types::MachineState;
-use serde_json::{Map, Value};
+use std::time::Duration;
+
+use machine_driver::{Base, CloudKind, Driver, DriverError, DriverKind, FlagSpec, Options};
+use machine_ops::Scope;
+use machine_types::MachineName;
+use serde_json::{Map, Value, json};
 
 use crate::config::configure::Wishes;
 use crate::config::saved::Saved;
@@ -33,7 +32,6 @@ const NAME: &str = "amazonec2";
 #[derive(Debug, Clone, Copy)]
 pub struct AmazonEc2;
 
-#[async_trait]
 impl DriverKind for AmazonEc2 {
     fn name(&self) -> &'static str {
         NAME
@@ -59,27 +57,30 @@ impl DriverKind for AmazonEc2 {
         )))
     }
 
-    async fn states(
-        &self,
-        drivers: &[&dyn Driver],
-        cx: &Cx,
-    ) -> Vec<Result<MachineState, DriverError>> {
-        states::states(drivers, cx).await
+    fn cloud(&self) -> Option<&dyn CloudKind> {
+        Some(self)
+    }
+}
+
+impl CloudKind for AmazonEc2 {
+    fn place_flags(&self) -> &'static [&'static str] {
+        &["amazonec2-region", "amazonec2-endpoint"]
     }
 
-    async fn examine_access(&self, drivers: &[&dyn Driver], cx: &Cx) -> Vec<Check> {
-        inspect::doctor::access(drivers, cx).await
+    fn saved_at(&self, name: &MachineName, scope: &Scope) -> Value {
+        json!({
+            "MachineName": name.as_str(),
+            "Region": api::scope::region(scope),
+            "Endpoint": api::scope::endpoint(scope),
+        })
     }
 
-    async fn left_behind(
-        &self,
-        driver: &dyn Driver,
-        owner: OwnedBy<'_>,
-        cx: &Cx,
-    ) -> Result<Vec<LeftBehind>, DriverError> {
-        match driver.as_any().downcast_ref::<Machine>() {
-            Some(machine) => machine.left_behind(owner, cx).await,
-            None => Ok(Vec::new()),
-        }
+    /// docker-machine 0.17 wrote journals before their entries named a driver, and no other driver made anything.
+    fn owns_unnamed_entries(&self) -> bool {
+        true
+    }
+
+    fn consistency_window(&self) -> Duration {
+        api::retry::CONSISTENCY_WINDOW
     }
 }

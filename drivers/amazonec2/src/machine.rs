@@ -1,19 +1,20 @@
 //! One machine: the parts of the driver put together.
 
-use std::any::Any;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use machine_driver::{
-    Base, Check, Driver, DriverError, KeyMaterial, KeyPlan, LeftBehind, OwnedBy, Restart, merge,
+    Access, Base, Check, Cloud, Driver, DriverError, KeyMaterial, KeyPlan, LeftBehind, OwnedBy,
+    Power, Route, merge,
 };
 use machine_ops::{Cx, Entry, Intent, Ownership, Phase, Resource, Scope, UndoOrder, Undone};
-use machine_types::{DockerUrl, MachineState, SshEndpoint};
+use machine_types::{DockerUrl, MachineState, Secret, SshEndpoint};
 use serde_json::{Map, Value};
 
 use crate::api::account;
-use crate::api::client::{Api, scope};
+use crate::api::client::{self, Api};
+use crate::api::scope;
 use crate::config::configure::Wishes;
 use crate::config::saved::Saved;
 use crate::inspect::dry_run::Rehearsal;
@@ -25,6 +26,7 @@ use crate::launch::{fleet, key_pair, run_instances};
 use crate::lifecycle;
 use crate::network::security_groups;
 use crate::recovery::{inventory, undo};
+use crate::states;
 
 /// A machine of the driver `amazonec2`.
 pub(crate) struct Machine {
@@ -96,16 +98,6 @@ impl Machine {
         }
     }
 
-    /// Lists what carries the owner's tags, with the environment's credentials where AWS refuses the saved ones.
-    pub(crate) async fn left_behind(
-        &self,
-        owner: OwnedBy<'_>,
-        cx: &Cx,
-    ) -> Result<Vec<LeftBehind>, DriverError> {
-        let ask = |api| async move { inventory::left_behind(&api, cx, &self.saved, owner).await };
-        self.renewing(cx, owner.account, ask).await
-    }
-
     /// Launches the machine; after an attempt that came to nothing, with those that are left.
     async fn launch(
         &mut self,
@@ -140,8 +132,31 @@ impl Driver for Machine {
         )
     }
 
-    fn as_any(&self) -> &dyn Any {
-        self
+    fn access(&self) -> Access {
+        let saved = &self.saved.base;
+        if saved.ip_address.is_empty() {
+            return Access::default();
+        }
+        let address = &saved.ip_address;
+        let key = match saved.ssh_key_path.as_str() {
+            "" => self.base.directory.join("id_rsa"),
+            path => PathBuf::from(path),
+        };
+        Access {
+            address: Some(address.clone()),
+            docker_host: Some(DockerUrl::new(address).to_string()),
+            ssh: Some(SshEndpoint {
+                host: address.clone(),
+                port: if saved.ssh_port == 0 {
+                    22
+                } else {
+                    saved.ssh_port
+                },
+                user: saved.ssh_user.clone(),
+                key: Some(key),
+            }),
+            restart_command: None,
+        }
     }
 
     async fn preflight(&mut self, cx: &Cx) -> Result<(), DriverError> {
@@ -220,6 +235,131 @@ impl Driver for Machine {
         Ok(())
     }
 
+    async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError> {
+        if self.saved.instance_id.is_empty() {
+            return Ok(lifecycle::state_without_instance(cx));
+        }
+        let ask = |api| async move { lifecycle::state(&api, cx, &self.saved).await };
+        self.renewing(cx, None, ask).await
+    }
+
+    async fn power(&mut self, action: Power, cx: &Cx) -> Result<(), DriverError> {
+        let machine = &*self;
+        let saved = &machine.saved;
+        match action {
+            Power::Start => {
+                let ask = |api| async move {
+                    let mut saved = saved.clone();
+                    lifecycle::start(&api, cx, &mut saved).await?;
+                    Ok(saved)
+                };
+                self.saved = machine.renewing(cx, None, ask).await?;
+                Ok(())
+            }
+            Power::Stop | Power::Kill => {
+                let force = action == Power::Kill;
+                let ask = |api| async move { lifecycle::stop(&api, cx, saved, force).await };
+                machine.renewing(cx, None, ask).await
+            }
+            Power::Restart => {
+                let ask = |api| async move { lifecycle::restart(&api, cx, saved).await };
+                machine.renewing(cx, None, ask).await
+            }
+        }
+    }
+
+    fn cloud(&self) -> Option<&dyn Cloud> {
+        Some(self)
+    }
+
+    fn cloud_mut(&mut self) -> Option<&mut dyn Cloud> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Cloud for Machine {
+    fn route(&self) -> Route {
+        let saved = &self.saved;
+        Route {
+            scope: client::scope(saved),
+            credentials: vec![
+                Secret::new(saved.access_key.as_str()),
+                saved.session_token.clone(),
+            ],
+        }
+    }
+
+    fn scope(&self, entries: &[Entry]) -> Scope {
+        let mut scope = client::scope(&self.saved);
+        scope.learn(&scope::of_account(account::of_launches(entries)));
+        scope
+    }
+
+    fn place(&self, scope: &Scope) -> String {
+        scope::region(scope).to_owned()
+    }
+
+    fn owner_tag(&self) -> Option<String> {
+        (!self.saved.no_owner_tags).then(|| owner_key(&self.saved, "store"))
+    }
+
+    fn saved_resources(&self) -> Vec<Resource> {
+        let resource = |kind: &str, key: &str, undo, id: Option<String>| Resource {
+            step: None,
+            name: format!("saved {kind}"),
+            at: 0,
+            intent: Intent {
+                driver: crate::NAME.into(),
+                kind: kind.into(),
+                key: key.into(),
+                ownership: Ownership::Ours,
+                undo,
+                scope: client::scope(&self.saved),
+                detail: Value::Null,
+            },
+            made: true,
+            id,
+        };
+        let mut all = Vec::new();
+        let saved = &self.saved;
+        if !saved.existing_key && !saved.key_name.is_empty() {
+            all.push(resource(
+                key_pair::KIND,
+                &saved.key_name,
+                UndoOrder::First,
+                None,
+            ));
+        }
+        if !saved.instance_id.is_empty() {
+            let id = Some(saved.instance_id.clone());
+            all.push(resource(run_instances::KIND, "", UndoOrder::Reverse, id));
+        }
+        all
+    }
+
+    async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError> {
+        let place = &resource.intent.scope;
+        let ask = |api: Api| async move {
+            let api = api.of_place(place, &self.saved).unwrap_or(api);
+            undo::undo(&api, cx, &self.saved, resource).await
+        };
+        self.renewing(cx, scope::account(place), ask).await
+    }
+
+    fn id(&self) -> Option<String> {
+        let id = &self.saved.instance_id;
+        (!id.is_empty()).then(|| id.clone())
+    }
+
+    async fn states(&self, ids: &[String], cx: &Cx) -> Vec<Result<MachineState, DriverError>> {
+        states::states(self, ids, cx).await
+    }
+
+    async fn examine_access(&self, cx: &Cx) -> Vec<Check> {
+        doctor::access(self, cx).await
+    }
+
     async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError> {
         let (code, attempts) = (lifecycle::code_of(ended), self.attempts.take());
         let (Some(code), Some(mut attempts)) = (code, attempts) else {
@@ -252,82 +392,9 @@ impl Driver for Machine {
         console::tail(self.api(), cx, &self.saved).await
     }
 
-    async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError> {
-        if self.saved.instance_id.is_empty() {
-            return Ok(lifecycle::state_without_instance(cx));
-        }
-        let ask = |api| async move { lifecycle::state(&api, cx, &self.saved).await };
-        self.renewing(cx, None, ask).await
-    }
-
-    fn saved_address(&self) -> Option<String> {
-        let address = &self.saved.base.ip_address;
-        (!address.is_empty()).then(|| address.clone())
-    }
-
-    fn docker_url(&self) -> Option<DockerUrl> {
-        Some(DockerUrl::new(self.saved_address()?))
-    }
-
-    fn docker_host(&self) -> Option<String> {
-        Some(self.docker_url()?.to_string())
-    }
-
-    fn ssh(&self) -> Option<SshEndpoint> {
-        let saved = &self.saved.base;
-        let key = match saved.ssh_key_path.as_str() {
-            "" => self.base.directory.join("id_rsa"),
-            path => PathBuf::from(path),
-        };
-        Some(SshEndpoint {
-            host: self.saved_address()?,
-            port: if saved.ssh_port == 0 {
-                22
-            } else {
-                saved.ssh_port
-            },
-            user: saved.ssh_user.clone(),
-            key: Some(key),
-        })
-    }
-
-    async fn start(&mut self, cx: &Cx) -> Result<(), DriverError> {
-        let machine = &*self;
-        let ask = |api| async move {
-            let mut saved = machine.saved.clone();
-            lifecycle::start(&api, cx, &mut saved).await?;
-            Ok(saved)
-        };
-        self.saved = machine.renewing(cx, None, ask).await?;
-        Ok(())
-    }
-
-    async fn stop(&mut self, cx: &Cx) -> Result<(), DriverError> {
-        let machine = &*self;
-        let ask = |api| async move { lifecycle::stop(&api, cx, &machine.saved, false).await };
-        machine.renewing(cx, None, ask).await
-    }
-
-    async fn kill(&mut self, cx: &Cx) -> Result<(), DriverError> {
-        let machine = &*self;
-        let ask = |api| async move { lifecycle::stop(&api, cx, &machine.saved, true).await };
-        machine.renewing(cx, None, ask).await
-    }
-
     async fn set_labels(&self, labels: &[(String, String)], cx: &Cx) -> Result<(), DriverError> {
         let ask = |api| async move { tags::set_labels(&api, cx, &self.saved, labels).await };
         self.renewing(cx, None, ask).await
-    }
-
-    async fn restart(&mut self, cx: &Cx) -> Result<Restart, DriverError> {
-        let machine = &*self;
-        let ask = |api| async move { lifecycle::restart(&api, cx, &machine.saved).await };
-        machine.renewing(cx, None, ask).await?;
-        Ok(Restart::Asked)
-    }
-
-    fn owner_tag(&self) -> Option<String> {
-        (!self.saved.no_owner_tags).then(|| owner_key(&self.saved, "store"))
     }
 
     fn owner_ids(&self, entries: &[Entry]) -> Vec<String> {
@@ -340,49 +407,12 @@ impl Driver for Machine {
         saved.into_iter().chain(launched).collect()
     }
 
-    fn scope(&self) -> Scope {
-        scope(&self.saved)
-    }
-
-    fn saved_resources(&self) -> Vec<Resource> {
-        let resource = |kind: &str, key: &str, undo, id: Option<String>| Resource {
-            step: None,
-            name: format!("saved {kind}"),
-            at: 0,
-            intent: Intent {
-                kind: kind.into(),
-                key: key.into(),
-                ownership: Ownership::Ours,
-                undo,
-                scope: self.scope(),
-                detail: Value::Null,
-            },
-            made: true,
-            id,
-        };
-        let mut all = Vec::new();
-        let saved = &self.saved;
-        if !saved.existing_key && !saved.key_name.is_empty() {
-            all.push(resource(
-                key_pair::KIND,
-                &saved.key_name,
-                UndoOrder::First,
-                None,
-            ));
-        }
-        if !saved.instance_id.is_empty() {
-            let id = Some(saved.instance_id.clone());
-            all.push(resource(run_instances::KIND, "", UndoOrder::Reverse, id));
-        }
-        all
-    }
-
-    async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError> {
-        let place = &resource.intent.scope;
-        let ask = |api: Api| async move {
-            let api = api.of_place(place, &self.saved).unwrap_or(api);
-            undo::undo(&api, cx, &self.saved, resource).await
-        };
-        self.renewing(cx, place.account.as_deref(), ask).await
+    async fn left_behind(
+        &self,
+        owner: OwnedBy<'_>,
+        cx: &Cx,
+    ) -> Result<Vec<LeftBehind>, DriverError> {
+        let ask = |api| async move { inventory::left_behind(&api, cx, &self.saved, owner).await };
+        self.renewing(cx, scope::account(owner.scope), ask).await
     }
 }

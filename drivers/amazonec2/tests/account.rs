@@ -13,8 +13,8 @@ use room::{REGION, Room};
 fn on_record(room: &Room) -> Vec<String> {
     let entries = room.journal.entries().unwrap().into_iter();
     let named = entries.filter_map(|entry| match entry.phase {
-        Phase::Intent { intent } => intent.scope.account,
-        Phase::Made { account, .. } => account,
+        Phase::Intent { intent } => intent.scope.get("account").map(str::to_owned),
+        Phase::Made { scope, .. } => scope.get("account").map(str::to_owned),
         _ => None,
     });
     named.collect()
@@ -43,7 +43,7 @@ async fn a_fleets_instance_puts_its_account_on_record_when_it_is_described() {
     let open = fleet.room.resources();
     let launched = open.iter().rfind(|open| open.intent.kind == "instance");
     let scope = &launched.unwrap().intent.scope;
-    assert_eq!(scope.account.as_deref(), Some(ACCOUNT));
+    assert_eq!(scope.get("account"), Some(ACCOUNT));
 }
 
 #[tokio::test]

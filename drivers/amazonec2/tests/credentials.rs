@@ -9,9 +9,8 @@ mod room;
 
 use std::process::Command;
 
-use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, KeyState, Lab, OTHER_ACCOUNT};
-use machine_driver::{DriverErrorKind, DriverKind as _};
+use machine_driver::DriverErrorKind;
 use room::Room;
 
 /// Runs a test of this file in a child with these keys in its environment. True in the child.
@@ -135,8 +134,8 @@ async fn what_is_left_behind_is_found_with_fresh_keys() {
         let room = Room::with(builder).await;
         let machine = room.created(&[]).await;
         room.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
-        let left = AmazonEc2
-            .left_behind(&*machine, room::owner("store-1"), &room.cx)
+        let left = machine
+            .left_behind(room::owner("store-1"), &room.cx)
             .await
             .unwrap();
         assert_eq!(left.len(), 2, "{left:?}");

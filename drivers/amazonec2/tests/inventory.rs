@@ -7,9 +7,9 @@ mod room;
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Denial, Effect, Fault, Instance};
-use machine_driver::{Driver, DriverKind, LeftBehind, OwnedBy};
+use machine_driver::{Driver, LeftBehind, OwnedBy};
+use machine_ops::Scope;
 use room::Room;
 use room::fleet::Fleet;
 
@@ -17,7 +17,7 @@ const TOKEN: &str = "1323657e-2aa4-1d94-2c48-5d7a423e7394";
 
 async fn listed(room: &Room, machine: &dyn Driver) -> Vec<LeftBehind> {
     let owner = room::owner("store-1");
-    let listed = AmazonEc2.left_behind(machine, owner, &room.cx);
+    let listed = machine.left_behind(owner, &room.cx);
     listed.await.unwrap()
 }
 
@@ -102,7 +102,7 @@ async fn an_answer_without_what_was_asked_for_is_an_error() {
     ] {
         let ignores = Fault::on(action, Effect::Unfiltered).always();
         let ignores = room.lab.inject(ignores);
-        let listed = AmazonEc2.left_behind(&*machine, room::owner("store-2"), &room.cx);
+        let listed = machine.left_behind(room::owner("store-2"), &room.cx);
         let error = listed.await.unwrap_err().to_string();
         assert!(error.contains("cannot rely on"), "{action}: {error}");
         assert!(error.contains(action), "{action}: {error}");
@@ -119,9 +119,9 @@ async fn values_of_tags_are_literal() {
         let owner = OwnedBy {
             store: Some("store-1"),
             tags: &owner(value),
-            account: None,
+            scope: &Scope::default(),
         };
-        let listed = AmazonEc2.left_behind(&*machine, owner, &room.cx).await;
+        let listed = machine.left_behind(owner, &room.cx).await;
         assert_eq!(listed.unwrap().len(), count, "{value}");
     }
 }

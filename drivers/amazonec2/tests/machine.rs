@@ -281,8 +281,14 @@ async fn the_states_of_many_machines_are_one_call() {
     }
     machines[1].stop(&room.cx).await.unwrap();
     room.lab.clear_calls();
-    let drivers: Vec<_> = machines.iter().map(|machine| &**machine).collect();
-    let states = AmazonEc2.states(&drivers, &room.cx).await;
+    let clouds: Vec<_> = machines.iter().filter_map(|m| m.cloud()).collect();
+    assert!(
+        clouds
+            .iter()
+            .all(|cloud| cloud.route() == clouds[0].route())
+    );
+    let ids: Vec<_> = clouds.iter().filter_map(|cloud| cloud.id()).collect();
+    let states = clouds[0].states(&ids, &room.cx).await;
     let states: Vec<_> = states.into_iter().map(Result::unwrap).collect();
     assert_eq!(
         states,
@@ -302,8 +308,8 @@ async fn the_states_of_many_machines_are_one_call() {
 async fn what_no_machine_owns_is_listed_and_removed() {
     let room = Room::new().await;
     let machine = room.created(&[("request-spot-instance", "true")]).await;
-    let left = AmazonEc2
-        .left_behind(&*machine, room::owner("store-1"), &room.cx)
+    let left = machine
+        .left_behind(room::owner("store-1"), &room.cx)
         .await
         .unwrap();
     let mut kinds: Vec<_> = left
@@ -314,8 +320,8 @@ async fn what_no_machine_owns_is_listed_and_removed() {
     assert_eq!(kinds, ["instance", "key-pair"]);
     assert!(left.iter().all(|item| item.machine == "e1"));
     assert!(
-        AmazonEc2
-            .left_behind(&*machine, room::owner("store-2"), &room.cx)
+        machine
+            .left_behind(room::owner("store-2"), &room.cx)
             .await
             .unwrap()
             .is_empty()

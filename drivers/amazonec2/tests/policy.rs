@@ -6,9 +6,8 @@ mod room;
 
 use std::collections::BTreeSet;
 
-use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Lab};
-use machine_driver::{Driver, DriverKind};
+use machine_driver::Driver;
 use room::{AMI, REGION, Room};
 
 /// The actions of the policy that ships with the driver.
@@ -56,18 +55,18 @@ async fn everything(room: &Room) -> BTreeSet<String> {
     machine.stop(&room.cx).await.unwrap();
     machine.start(&room.cx).await.unwrap();
     machine.restart(&room.cx).await.unwrap();
-    AmazonEc2
-        .left_behind(&*machine, room::owner("store-1"), &room.cx)
+    machine
+        .left_behind(room::owner("store-1"), &room.cx)
         .await
         .unwrap();
     let spot = room.created(&[("request-spot-instance", "true")]).await;
     let fleets = by_fleet(room).await;
-    let left = AmazonEc2.left_behind(&*fleets, room::owner("store-1"), &room.cx);
+    let left = fleets.left_behind(room::owner("store-1"), &room.cx);
     assert!(!left.await.unwrap().is_empty());
     let volume = room.lab.volumes()[0].id.clone();
     let request = room.lab.spot_requests()[0].id.clone();
-    for item in AmazonEc2
-        .left_behind(&*spot, room::owner("store-1"), &room.cx)
+    for item in spot
+        .left_behind(room::owner("store-1"), &room.cx)
         .await
         .unwrap()
     {

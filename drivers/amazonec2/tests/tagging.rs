@@ -6,9 +6,8 @@ mod room;
 
 use std::collections::BTreeMap;
 
-use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Blindness, Call, Denial, Effect, Fault, Kind, Lab};
-use machine_driver::{Driver, DriverErrorKind, DriverKind};
+use machine_driver::{Driver, DriverErrorKind};
 use room::fleet::Fleet;
 use room::{Room, owner};
 
@@ -68,8 +67,8 @@ fn tagged(lab: &Lab) -> BTreeMap<&'static str, Vec<String>> {
 
 /// How many instances prune would find.
 async fn found_by_prune(room: &Room, machine: &dyn Driver) -> usize {
-    let found = AmazonEc2
-        .left_behind(machine, owner("store-1"), &room.cx)
+    let found = machine
+        .left_behind(owner("store-1"), &room.cx)
         .await
         .unwrap();
     let kinds = found.iter().map(|found| &*found.resource.intent.kind);

@@ -1,6 +1,6 @@
 //! What the driver cannot do, and why.
 
-use machine_driver::{DriverError, DriverErrorKind, LABELS_NOT_SUPPORTED};
+use machine_driver::{DriverError, DriverErrorKind};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GenericError {
@@ -14,8 +14,6 @@ pub(crate) enum GenericError {
     Saved(#[source] serde_json::Error),
     #[error("generic driver does not support {0}")]
     Unsupported(&'static str),
-    #[error("{LABELS_NOT_SUPPORTED}: generic")]
-    Labels,
 }
 
 impl From<GenericError> for DriverError {

@@ -6,17 +6,16 @@
 mod error;
 mod saved;
 
-use std::any::Any;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use machine_driver::{
-    Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
-    LeftBehind, Options, OwnedBy, Restart, merge,
+    Access, Base, Check, Cloud, CloudKind, Driver, DriverError, DriverErrorKind, DriverKind,
+    FlagSpec, KeyMaterial, KeyPlan, Options, Power, merge,
 };
-use machine_ops::{Cx, Entry, Resource, Scope, Undone};
+use machine_ops::Cx;
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
 use serde_json::{Map, Value};
 use tokio::net::TcpStream;
@@ -34,7 +33,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy)]
 pub struct GenericKind;
 
-#[async_trait]
 impl DriverKind for GenericKind {
     fn name(&self) -> &'static str {
         NAME
@@ -74,43 +72,8 @@ impl DriverKind for GenericKind {
         }))
     }
 
-    async fn states(
-        &self,
-        drivers: &[&dyn Driver],
-        cx: &Cx,
-    ) -> Vec<Result<MachineState, DriverError>> {
-        // Each asks a host of its own; together they take as long as the slowest.
-        let asked: Vec<_> = drivers
-            .iter()
-            .filter_map(|driver| driver.as_any().downcast_ref::<GenericDriver>())
-            .map(|driver| {
-                let (host, port) = (
-                    driver.saved.base.ip_address.clone(),
-                    driver.saved.base.ssh_port,
-                );
-                let cx = cx.clone();
-                tokio::spawn(async move { sshd_state(&host, port, &cx).await })
-            })
-            .collect();
-        let mut states = Vec::with_capacity(asked.len());
-        for answer in asked {
-            states.push(Ok(answer.await.unwrap_or(MachineState::Error)));
-        }
-        states
-    }
-
-    async fn examine_access(&self, _drivers: &[&dyn Driver], _cx: &Cx) -> Vec<Check> {
-        // A host is no cloud: whether it answers is asked of each machine anyway.
-        Vec::new()
-    }
-
-    async fn left_behind(
-        &self,
-        _driver: &dyn Driver,
-        _owner: OwnedBy<'_>,
-        _cx: &Cx,
-    ) -> Result<Vec<LeftBehind>, DriverError> {
-        Ok(Vec::new())
+    fn cloud(&self) -> Option<&dyn CloudKind> {
+        None
     }
 }
 
@@ -121,13 +84,6 @@ struct GenericDriver {
 }
 
 impl GenericDriver {
-    fn cannot(what: &'static str) -> DriverError {
-        DriverError::new(
-            DriverErrorKind::Unsupported,
-            GenericError::Unsupported(what),
-        )
-    }
-
     /// The key that the machine's directory has a copy of, or none: then SSH tries the agent and
     /// the user's own keys.
     fn key(&self) -> Option<PathBuf> {
@@ -175,8 +131,30 @@ impl Driver for GenericDriver {
         )
     }
 
-    fn as_any(&self) -> &dyn Any {
-        self
+    fn access(&self) -> Access {
+        let base = &self.saved.base;
+        let restart_command = Some("sudo shutdown -r now");
+        if base.ip_address.is_empty() {
+            return Access {
+                restart_command,
+                ..Access::default()
+            };
+        }
+        let engine = DockerUrl {
+            host: base.ip_address.clone(),
+            port: self.saved.engine_port,
+        };
+        Access {
+            address: Some(base.ip_address.clone()),
+            docker_host: Some(engine.to_string()),
+            ssh: Some(SshEndpoint {
+                host: base.ip_address.clone(),
+                port: base.ssh_port,
+                user: base.ssh_user.clone(),
+                key: self.key(),
+            }),
+            restart_command,
+        }
     }
 
     async fn preflight(&mut self, _cx: &Cx) -> Result<(), DriverError> {
@@ -262,92 +240,27 @@ impl Driver for GenericDriver {
         Ok(())
     }
 
-    async fn relaunch(&mut self, _ended: &DriverError, _cx: &Cx) -> Result<bool, DriverError> {
-        Ok(false)
-    }
-
-    async fn await_address(&mut self, _cx: &Cx) -> Result<(), DriverError> {
-        Ok(())
-    }
-
-    async fn ended(&self, _cx: &Cx) -> Option<DriverError> {
-        None
-    }
-
-    async fn diagnose(&self, _cx: &Cx) -> Option<String> {
-        None
-    }
-
     async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError> {
         Ok(sshd_state(&self.saved.base.ip_address, self.saved.base.ssh_port, cx).await)
     }
 
-    fn saved_address(&self) -> Option<String> {
-        let address = &self.saved.base.ip_address;
-        (!address.is_empty()).then(|| address.clone())
+    async fn power(&mut self, action: Power, _cx: &Cx) -> Result<(), DriverError> {
+        let what = match action {
+            Power::Start => "start",
+            Power::Stop => "stop",
+            Power::Kill => "kill",
+            Power::Restart => "restart",
+        };
+        let error = GenericError::Unsupported(what);
+        Err(DriverError::new(DriverErrorKind::Unsupported, error))
     }
 
-    fn docker_url(&self) -> Option<DockerUrl> {
-        Some(DockerUrl {
-            host: self.saved_address()?,
-            port: self.saved.engine_port,
-        })
-    }
-
-    fn docker_host(&self) -> Option<String> {
-        Some(self.docker_url()?.to_string())
-    }
-
-    fn ssh(&self) -> Option<SshEndpoint> {
-        Some(SshEndpoint {
-            host: self.saved_address()?,
-            port: self.saved.base.ssh_port,
-            user: self.saved.base.ssh_user.clone(),
-            key: self.key(),
-        })
-    }
-
-    async fn start(&mut self, _cx: &Cx) -> Result<(), DriverError> {
-        Err(Self::cannot("start"))
-    }
-
-    async fn stop(&mut self, _cx: &Cx) -> Result<(), DriverError> {
-        Err(Self::cannot("stop"))
-    }
-
-    async fn kill(&mut self, _cx: &Cx) -> Result<(), DriverError> {
-        Err(Self::cannot("kill"))
-    }
-
-    async fn restart(&mut self, _cx: &Cx) -> Result<Restart, DriverError> {
-        Ok(Restart::Command("sudo shutdown -r now"))
-    }
-
-    async fn set_labels(&self, _labels: &[(String, String)], _cx: &Cx) -> Result<(), DriverError> {
-        Err(DriverError::new(
-            DriverErrorKind::Unsupported,
-            GenericError::Labels,
-        ))
-    }
-
-    fn owner_tag(&self) -> Option<String> {
+    fn cloud(&self) -> Option<&dyn Cloud> {
         None
     }
 
-    fn owner_ids(&self, _entries: &[Entry]) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::default()
-    }
-
-    fn saved_resources(&self) -> Vec<Resource> {
-        Vec::new()
-    }
-
-    async fn undo(&self, _resource: &Resource, _cx: &Cx) -> Result<Undone, DriverError> {
-        Ok(Undone::Gone)
+    fn cloud_mut(&mut self) -> Option<&mut dyn Cloud> {
+        None
     }
 }
 

@@ -5,15 +5,13 @@
 
 mod go_url;
 
-use std::any::Any;
-
 use async_trait::async_trait;
 use machine_driver::{
-    Base, Check, Driver, DriverError, DriverErrorKind, DriverKind, FlagSpec, KeyMaterial, KeyPlan,
-    LABELS_NOT_SUPPORTED, LeftBehind, Options, OwnedBy, Restart, SavedBase, merge, read_saved,
+    Access, Base, Check, Cloud, CloudKind, Driver, DriverError, DriverErrorKind, DriverKind,
+    FlagSpec, KeyMaterial, KeyPlan, Options, Power, SavedBase, merge, read_saved,
 };
-use machine_ops::{Cx, Entry, Resource, Scope, Undone};
-use machine_types::{DockerUrl, MachineState, SshEndpoint};
+use machine_ops::Cx;
+use machine_types::{DockerUrl, MachineState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -34,21 +32,12 @@ enum NoneError {
     Saved(#[source] serde_json::Error),
     #[error("hosts without a driver cannot be {0}")]
     Cannot(&'static str),
-    #[error("{LABELS_NOT_SUPPORTED}: {NAME}")]
-    Labels,
-}
-
-impl NoneError {
-    fn cannot(what: &'static str) -> DriverError {
-        DriverError::new(DriverErrorKind::Unsupported, Self::Cannot(what))
-    }
 }
 
 /// Makes drivers of the kind `none`.
 #[derive(Debug, Clone, Copy)]
 pub struct NoneKind;
 
-#[async_trait]
 impl DriverKind for NoneKind {
     fn name(&self) -> &'static str {
         NAME
@@ -94,25 +83,8 @@ impl DriverKind for NoneKind {
         Ok(Box::new(NoneDriver { saved, loaded }))
     }
 
-    async fn states(
-        &self,
-        drivers: &[&dyn Driver],
-        _cx: &Cx,
-    ) -> Vec<Result<MachineState, DriverError>> {
-        drivers.iter().map(|_| Ok(MachineState::Running)).collect()
-    }
-
-    async fn examine_access(&self, _drivers: &[&dyn Driver], _cx: &Cx) -> Vec<Check> {
-        Vec::new()
-    }
-
-    async fn left_behind(
-        &self,
-        _driver: &dyn Driver,
-        _owner: OwnedBy<'_>,
-        _cx: &Cx,
-    ) -> Result<Vec<LeftBehind>, DriverError> {
-        Ok(Vec::new())
+    fn cloud(&self) -> Option<&dyn CloudKind> {
+        None
     }
 }
 
@@ -144,8 +116,12 @@ impl Driver for NoneDriver {
         )
     }
 
-    fn as_any(&self) -> &dyn Any {
-        self
+    fn access(&self) -> Access {
+        Access {
+            address: Some(self.saved.base.ip_address.clone()),
+            docker_host: Some(self.saved.url.clone()),
+            ..Access::default()
+        }
     }
 
     async fn preflight(&mut self, _cx: &Cx) -> Result<(), DriverError> {
@@ -153,7 +129,7 @@ impl Driver for NoneDriver {
     }
 
     async fn examine_plan(&self, _cx: &Cx) -> Vec<Check> {
-        vec![match self.docker_url() {
+        vec![match DockerUrl::parse(&self.saved.url) {
             Some(url) => Check::right("url", url.to_string()),
             None => Check::notable(
                 "url",
@@ -178,83 +154,27 @@ impl Driver for NoneDriver {
         Ok(())
     }
 
-    async fn relaunch(&mut self, _ended: &DriverError, _cx: &Cx) -> Result<bool, DriverError> {
-        Ok(false)
-    }
-
-    async fn await_address(&mut self, _cx: &Cx) -> Result<(), DriverError> {
-        Ok(())
-    }
-
-    async fn ended(&self, _cx: &Cx) -> Option<DriverError> {
-        None
-    }
-
-    async fn diagnose(&self, _cx: &Cx) -> Option<String> {
-        None
-    }
-
     async fn state(&self, _cx: &Cx) -> Result<MachineState, DriverError> {
         Ok(MachineState::Running)
     }
 
-    fn saved_address(&self) -> Option<String> {
-        Some(self.saved.base.ip_address.clone())
+    async fn power(&mut self, action: Power, _cx: &Cx) -> Result<(), DriverError> {
+        let what = match action {
+            Power::Start => "started",
+            Power::Stop => "stopped",
+            Power::Kill => "killed",
+            Power::Restart => "restarted",
+        };
+        let error = NoneError::Cannot(what);
+        Err(DriverError::new(DriverErrorKind::Unsupported, error))
     }
 
-    fn docker_url(&self) -> Option<DockerUrl> {
-        DockerUrl::parse(&self.saved.url)
-    }
-
-    fn docker_host(&self) -> Option<String> {
-        Some(self.saved.url.clone())
-    }
-
-    fn ssh(&self) -> Option<SshEndpoint> {
+    fn cloud(&self) -> Option<&dyn Cloud> {
         None
     }
 
-    async fn start(&mut self, _cx: &Cx) -> Result<(), DriverError> {
-        Err(NoneError::cannot("started"))
-    }
-
-    async fn stop(&mut self, _cx: &Cx) -> Result<(), DriverError> {
-        Err(NoneError::cannot("stopped"))
-    }
-
-    async fn kill(&mut self, _cx: &Cx) -> Result<(), DriverError> {
-        Err(NoneError::cannot("killed"))
-    }
-
-    async fn restart(&mut self, _cx: &Cx) -> Result<Restart, DriverError> {
-        Err(NoneError::cannot("restarted"))
-    }
-
-    async fn set_labels(&self, _labels: &[(String, String)], _cx: &Cx) -> Result<(), DriverError> {
-        Err(DriverError::new(
-            DriverErrorKind::Unsupported,
-            NoneError::Labels,
-        ))
-    }
-
-    fn owner_tag(&self) -> Option<String> {
+    fn cloud_mut(&mut self) -> Option<&mut dyn Cloud> {
         None
-    }
-
-    fn owner_ids(&self, _entries: &[Entry]) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn scope(&self) -> Scope {
-        Scope::default()
-    }
-
-    fn saved_resources(&self) -> Vec<Resource> {
-        Vec::new()
-    }
-
-    async fn undo(&self, _resource: &Resource, _cx: &Cx) -> Result<Undone, DriverError> {
-        Ok(Undone::Gone)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use machine_driver::{Check, Driver, Options};
+use machine_driver::{Check, Cloud, Options, Route};
 use machine_types::SwarmOptions;
 
 use crate::machine::Machine;
@@ -59,20 +59,25 @@ impl Library {
         Ok(checks)
     }
 
-    /// Examines the ways to the clouds of all machines, a kind of driver at a time.
+    /// Examines the routes to the clouds of all machines, each once.
     async fn examine_access(&self, machines: &[Machine]) -> Vec<Check> {
         let cx = &self.context();
-        let asked = self.kinds.iter().map(|kind| async move {
-            let drivers: Vec<&dyn Driver> = machines
+        let mut routes: Vec<(&str, Route, &dyn Cloud)> = Vec::new();
+        for machine in machines {
+            let Some(cloud) = machine.driver.cloud() else {
+                continue;
+            };
+            let (kind, route) = (machine.driver.name(), cloud.route());
+            if !routes
                 .iter()
-                .map(|machine| &*machine.driver)
-                .filter(|driver| driver.name() == kind.name())
-                .collect();
-            if drivers.is_empty() {
-                return Vec::new();
+                .any(|known| (known.0, &known.1) == (kind, &route))
+            {
+                routes.push((kind, route, cloud));
             }
-            within(kind.name(), kind.examine_access(&drivers, cx)).await
-        });
+        }
+        let asked = routes
+            .iter()
+            .map(|(kind, _, cloud)| within(kind, cloud.examine_access(cx)));
         join_all(asked).await.concat()
     }
 

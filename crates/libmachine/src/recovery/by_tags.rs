@@ -7,20 +7,16 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use machine_driver::{DriverError, LeftBehind, Options, OwnedBy};
-use machine_ops::{Cx, Entry, JournalError, Phase, Resource, UndoOrder, UndoReport};
+use machine_driver::{CloudKind, LeftBehind, Options, OwnedBy};
+use machine_ops::{Cx, Entry, JournalError, Phase, Resource, UndoOrder};
 use machine_store::StoreId;
 use machine_types::{MachineName, SwarmOptions};
 
 use crate::machine::Machine;
 use crate::recovery::prune::{Opened, Owned, Place, age, distinct};
-use crate::recovery::rollback::{describe, undo_in_time};
+use crate::recovery::rollback::{Report, undo_in_time};
 use crate::{CONFIRM_ORIGIN, Error, Left, Library};
 use machine_types::one_line;
-
-/// How long EC2 may not show an instance whose key pair it shows (EC2 API Reference, "Eventual
-/// consistency").
-const CONSISTENCY_WINDOW: Duration = Duration::from_secs(300);
 
 /// What the tags tell of a machine.
 #[derive(Default)]
@@ -50,19 +46,14 @@ impl Traces {
     }
 
     /// Undoes what was found. With `on_record` it is written into the journal of the context first.
-    pub(crate) async fn undo(&mut self, on_record: bool, cx: &Cx) -> UndoReport<DriverError> {
-        let mut report = UndoReport {
-            gone: 0,
-            left: Vec::new(),
-        };
+    pub(crate) async fn undo(&mut self, on_record: bool, cx: &Cx) -> Report {
+        let mut report = Report::default();
         for (place, mut resources) in std::mem::take(&mut self.found) {
             if on_record {
                 let recorded = resources.into_iter().map(|found| put_on_record(found, cx));
                 resources = recorded.collect();
             }
-            let undone = undo_in_time(&*place.driver, resources, cx).await;
-            report.gone += undone.gone;
-            report.left.extend(undone.left);
+            report.add(undo_in_time(&*place.driver, resources, cx).await);
         }
         report
     }
@@ -109,7 +100,7 @@ impl Library {
         environment: &[(&'static str, Options)],
         broken: JournalError,
         cx: &Cx,
-    ) -> (UndoReport<DriverError>, Vec<Left>) {
+    ) -> (Report, Vec<Left>) {
         let name = &machine.name;
         let own = self.open_record(name.clone(), machine.record).ok();
         let own = own.map(|machine| Opened {
@@ -126,9 +117,7 @@ impl Library {
         };
         let mut traces = self.traces(sought).await;
         let mut report = undo_in_time(&*driver, driver.saved_resources(), cx).await;
-        let by_tags = traces.undo(false, cx).await;
-        report.gone += by_tags.gone;
-        report.left.extend(by_tags.left);
+        report.add(traces.undo(false, cx).await);
         let mut uncertain = traces.uncertain;
         if driver.owner_tag().is_none() {
             uncertain.push(whatever_was_made_for(name, one_line(broken)));
@@ -154,10 +143,8 @@ impl Library {
         let here = self.of_environment(name, sought.environment);
         let places = distinct(sought.own.into_iter().chain(others).chain(here));
         if places.is_empty() {
-            let why = "nobody says where to look: no other machine, and neither $AWS_DEFAULT_REGION nor $AWS_ENDPOINT";
-            traces
-                .nothing
-                .push(whatever_was_made_for(name, why.to_owned()));
+            let why = self.nowhere_to_look();
+            traces.nothing.push(whatever_was_made_for(name, why));
         }
         let mut listed = Vec::new();
         for place in places {
@@ -171,7 +158,7 @@ impl Library {
         others.opened.iter().for_each(|other| owned.add(other));
         let mut seen = HashSet::new();
         for (place, answer) in listed {
-            let region = &place.scope.region;
+            let region = &place.name;
             let mut items = match answer {
                 Ok(items) => items,
                 Err(error) => {
@@ -185,9 +172,11 @@ impl Library {
                 let why = format!("nothing in {region} carries this store's tag and that name");
                 traces.nothing.push(whatever_was_made_for(name, why));
             }
-            if self.may_have_more(&items) {
+            let window = self.consistency_window(&place);
+            if self.may_have_more(&items, window) {
                 let why = format!(
-                    "{region} has its key pair, and may not show its instance yet: try again in five minutes"
+                    "{region} has its key pair, and may not show its instance yet: try again in {} minutes",
+                    window.as_secs().div_ceil(60)
                 );
                 traces.uncertain.push(whatever_was_made_for(name, why));
                 continue;
@@ -199,7 +188,7 @@ impl Library {
                     .partition(|item| item.is_named_by_key_pair);
                 items = certain;
                 traces.uncertain.extend(uncertain.iter().map(|item| Left {
-                    what: describe(&item.resource),
+                    what: place.driver.describe(&item.resource),
                     why: format!(
                         "nothing but its tag Name says that it is {name}'s: it may be {unread}'s, which cannot be read"
                     ),
@@ -220,25 +209,48 @@ impl Library {
         store_ids: &[StoreId],
         name: &MachineName,
     ) -> Result<Vec<LeftBehind>, Error> {
-        let (kind, cx) = (self.kind(place.driver.name())?, self.context_about(name));
+        let cx = self.context_about(name);
         let mut all = Vec::new();
         for store_id in store_ids {
             let owner = OwnedBy {
                 store: Some(store_id.as_str()),
                 tags: &[],
-                account: place.scope.account.as_deref(),
+                scope: &place.scope,
             };
-            all.extend(kind.left_behind(&*place.driver, owner, &cx).await?);
+            all.extend(place.driver.left_behind(owner, &cx).await?);
         }
         Ok(all)
     }
 
+    /// Says that no place is known, and which variables of the environment would name one.
+    fn nowhere_to_look(&self) -> String {
+        let place_flags = self.kinds.iter().flat_map(|kind| {
+            let names = kind.cloud().map_or(&[][..], CloudKind::place_flags);
+            let flags = kind.flags().into_iter();
+            flags.filter(|flag| names.contains(&flag.name))
+        });
+        let variables: Vec<String> = place_flags
+            .filter_map(|flag| Some(format!("${}", flag.env?)))
+            .collect();
+        let why = "nobody says where to look: no other machine";
+        match variables.is_empty() {
+            true => why.to_owned(),
+            false => format!("{why}, and neither {}", variables.join(" nor ")),
+        }
+    }
+
+    /// Returns how long a place may not show what was made there.
+    fn consistency_window(&self, place: &Place) -> Duration {
+        let kind = self.kind(place.driver.name()).ok();
+        let cloud = kind.and_then(|kind| kind.cloud());
+        cloud.map_or(Duration::ZERO, CloudKind::consistency_window)
+    }
+
     /// Whether there is nothing but what is made before all else, and that only just now.
-    fn may_have_more(&self, items: &[LeftBehind]) -> bool {
+    fn may_have_more(&self, items: &[LeftBehind], window: Duration) -> bool {
         let now = self.ambient.now();
         let first = |item: &LeftBehind| {
-            item.resource.intent.undo == UndoOrder::First
-                && age(now, item.created) < CONSISTENCY_WINDOW
+            item.resource.intent.undo == UndoOrder::First && age(now, item.created) < window
         };
         !items.is_empty() && items.iter().all(first)
     }
@@ -297,8 +309,8 @@ fn put_on_record(found: Resource, cx: &Cx) -> Resource {
         phase,
     };
     let intent = found.intent.clone();
-    let (id, account) = (found.id.clone(), found.intent.scope.account.clone());
-    for phase in [Phase::Intent { intent }, Phase::Made { id, account }] {
+    let (id, scope) = (found.id.clone(), found.intent.scope.clone());
+    for phase in [Phase::Intent { intent }, Phase::Made { id, scope }] {
         if let Err(error) = cx.journal.append(&entry(phase)) {
             cx.debug(one_line(error));
         }

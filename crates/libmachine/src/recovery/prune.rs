@@ -1,4 +1,4 @@
-//! `prune`: what EC2 has and the store does not know.
+//! `prune`: what the cloud has and the store does not know.
 //!
 //! Finds by our tags what no machine of the store owns, in every place where a machine or a
 //! tombstone of the store is. It touches nothing that does not carry the tags, and guesses nothing:
@@ -12,11 +12,11 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use machine_driver::{Driver, LeftBehind, Options, OwnedBy};
-use machine_ops::{Entry, Journal as _, Ownership, Phase, Scope, undo_all};
+use machine_ops::{Entry, Journal as _, Scope};
 use machine_store::{Sightings, Store, StoreError, StoreId};
 use machine_types::{MachineName, SwarmOptions, printable};
 
-use crate::recovery::rollback::{ByDriver, describe, left, resources};
+use crate::recovery::rollback::{left, resources, undo};
 use crate::recovery::tombstones::unopened;
 use crate::{Error, Left, Library};
 use machine_types::one_line;
@@ -88,6 +88,8 @@ pub(crate) struct Opened {
 pub(crate) struct Place {
     pub(crate) driver: Box<dyn Driver>,
     pub(crate) scope: Scope,
+    /// What it is called, in a word.
+    pub(crate) name: String,
 }
 
 impl Library {
@@ -141,18 +143,17 @@ impl Library {
                 let owner = OwnedBy {
                     store: *store,
                     tags: &options.tags,
-                    account: place.scope.account.as_deref(),
+                    scope: &place.scope,
                 };
-                let kind = self.kind(place.driver.name())?;
-                match kind.left_behind(&*place.driver, owner, &cx).await {
+                match place.driver.left_behind(owner, &cx).await {
                     Ok(items) => {
-                        let since = sightings.since(question(&place.scope, &owner), &items);
+                        let since = sightings.since(place, &owner, &items);
                         let items = items.into_iter().zip(since);
                         found.extend(items.map(|(item, since)| (place, item, since)));
                     }
                     Err(error) => {
                         pruned.left.push(Left {
-                            what: format!("whatever is in {}", place.scope.region),
+                            what: format!("whatever is in {}", place.name),
                             why: one_line(error),
                         });
                         // The same answer for each id.
@@ -170,7 +171,7 @@ impl Library {
         let now = self.ambient.now();
         let mut seen = HashSet::new();
         for (place, item, since) in found {
-            let name = describe(&item.resource);
+            let name = place.driver.describe(&item.resource);
             if owned.has(&item) || !seen.insert(name.clone()) {
                 continue;
             }
@@ -188,8 +189,7 @@ impl Library {
                 age,
             });
             if options.force {
-                let by_driver = ByDriver(&*place.driver);
-                let report = undo_all(vec![item.resource], &by_driver, &cx).await;
+                let report = undo(&*place.driver, vec![item.resource], &cx).await;
                 pruned.removed += report.gone;
                 pruned.left.extend(left(report));
             }
@@ -274,7 +274,11 @@ impl Library {
             Err(error) => {
                 let name: MachineName = name.parse()?;
                 let record = self.record_by_journal(&name).ok_or(error)?;
-                Ok(Some(self.open_record(name, record)?.driver))
+                match self.open_record(name, record) {
+                    Ok(machine) => Ok(Some(machine.driver)),
+                    Err(Error::StoredDriver { .. }) => Ok(None),
+                    Err(error) => Err(error),
+                }
             }
         }
     }
@@ -347,12 +351,13 @@ impl Seen {
 
     /// Returns since when each item of an answer has been unused. One that is seen for the first time counts
     /// from now on: for how long it had been unused before, nobody tells.
-    fn since(&mut self, question: String, items: &[LeftBehind]) -> Vec<u64> {
+    fn since(&mut self, place: &Place, owner: &OwnedBy<'_>, items: &[LeftBehind]) -> Vec<u64> {
+        let question = question(place, owner);
         let before = self.before.get(&question);
         let seen = self.answered.entry(question).or_default();
         let since = |item: &LeftBehind| {
             item.used.unwrap_or_else(|| {
-                let name = describe(&item.resource);
+                let name = place.driver.describe(&item.resource);
                 let first = before.and_then(|before| before.get(&name).copied());
                 *seen
                     .entry(name)
@@ -375,11 +380,14 @@ impl Seen {
 }
 
 /// Names a question, so that an answer is compared with earlier ones to the same.
-fn question(scope: &Scope, owner: &OwnedBy<'_>) -> String {
+fn question(place: &Place, owner: &OwnedBy<'_>) -> String {
     let tags = owner.tags.iter();
     let tags: String = tags.map(|(key, value)| format!(" {key}={value}")).collect();
     let store = owner.store.unwrap_or("*");
-    format!("{} {} {store}{tags}", scope.region, scope.endpoint)
+    // What is on record may become more, and the place is the same.
+    let configured = place.driver.cloud().map(|cloud| cloud.scope(&[]));
+    let scope = serde_json::to_string(&configured).unwrap_or_default();
+    format!("{} {scope} {store}{tags}", place.driver.name())
 }
 
 /// Says why something counts as left behind.
@@ -406,29 +414,18 @@ fn why(item: &LeftBehind, own: &[StoreId]) -> String {
 pub(crate) fn distinct(all: impl IntoIterator<Item = Opened>) -> Vec<Place> {
     let mut known = HashSet::new();
     let places = all.into_iter().filter_map(|Opened { driver, entries }| {
-        let tag = driver.owner_tag()?;
-        let mut scope = driver.scope();
-        scope.account = scope.account.or_else(|| account(&entries));
-        known
-            .insert((scope.clone(), tag))
-            .then_some(Place { driver, scope })
+        let cloud = driver.cloud()?;
+        let tag = cloud.owner_tag()?;
+        let scope = cloud.scope(&entries);
+        let name = cloud.place(&scope);
+        let is_new = known.insert((driver.name(), scope.clone(), tag));
+        is_new.then_some(Place {
+            driver,
+            scope,
+            name,
+        })
     });
     places.collect()
-}
-
-/// Returns the account that the answer to a launch named, whatever became of it. What an intent says was learned
-/// from something else before: a security group, which may be shared from another account.
-fn account(entries: &[Entry]) -> Option<String> {
-    let is_ours = |step: u64| {
-        entries.iter().any(|entry| {
-            entry.step == step
-                && matches!(&entry.phase, Phase::Intent { intent } if intent.ownership == Ownership::Ours)
-        })
-    };
-    entries.iter().rev().find_map(|entry| match &entry.phase {
-        Phase::Made { account, .. } if is_ours(entry.step) => account.clone(),
-        _ => None,
-    })
 }
 
 pub(crate) fn age(now: SystemTime, created: u64) -> Duration {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use machine_driver::{DriverError, DriverErrorKind, Options};
-use machine_ops::{Cx, UndoReport};
+use machine_ops::Cx;
 use machine_store::{MachineLock, StoreError};
 use machine_types::MachineName;
 
@@ -11,7 +11,7 @@ use crate::journal::Remembering;
 use crate::machine::Machine;
 use crate::recovery::by_tags::Sought;
 use crate::recovery::removal_request::{request_removal, withdraw_request};
-use crate::recovery::rollback::{left, undo_machine};
+use crate::recovery::rollback::{Report, left, undo_machine};
 use crate::{Error, Left, Library};
 use machine_types::one_line;
 
@@ -161,7 +161,7 @@ impl Library {
     fn settle_up(
         &self,
         lock: MachineLock,
-        report: UndoReport<DriverError>,
+        report: Report,
         uncertain: Vec<Left>,
         force: bool,
     ) -> Result<Removed, Error> {
@@ -231,7 +231,7 @@ fn unremoved(name: &MachineName, source: Error, left: Vec<Left>) -> Error {
 }
 
 /// Parts the first refusal from what is left behind.
-fn take_refusal(mut report: UndoReport<DriverError>) -> (Option<DriverError>, Vec<Left>) {
+fn take_refusal(mut report: Report) -> (Option<DriverError>, Vec<Left>) {
     let first = report.left.iter().position(|left| left.reason.is_err());
     let refusal = first
         .map(|index| &mut report.left[index])

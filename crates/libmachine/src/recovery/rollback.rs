@@ -18,7 +18,32 @@ use machine_types::one_line;
 /// gives to `rm`.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
 
-pub(crate) struct ByDriver<'a>(pub(crate) &'a dyn Driver);
+/// What an undo did.
+#[derive(Default)]
+pub(crate) struct Report {
+    /// How many resources are gone.
+    pub(crate) gone: usize,
+    /// What is left behind, in the order in which it was tried.
+    pub(crate) left: Vec<Leftover>,
+}
+
+/// Something that an undo could not remove.
+pub(crate) struct Leftover {
+    /// What, for people.
+    pub(crate) what: String,
+    /// Why: the error, or the words of [`Undone::Unresolved`].
+    pub(crate) reason: Result<String, DriverError>,
+}
+
+impl Report {
+    /// Adds what another undo did.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.gone += other.gone;
+        self.left.extend(other.left);
+    }
+}
+
+struct ByDriver<'a>(&'a dyn Driver);
 
 #[async_trait]
 impl Undo for ByDriver<'_> {
@@ -34,24 +59,20 @@ impl Undo for ByDriver<'_> {
 ///
 /// # Errors
 /// Only where the journal cannot be read.
-pub(crate) async fn undo_machine(
-    driver: &dyn Driver,
-    cx: &Cx,
-) -> Result<UndoReport<DriverError>, JournalError> {
+pub(crate) async fn undo_machine(driver: &dyn Driver, cx: &Cx) -> Result<Report, JournalError> {
     let entries = cx.journal.entries()?;
     Ok(undo_in_time(driver, resources(driver, &entries), cx).await)
 }
 
 /// Removes resources, with a cancellation of its own, and within a time.
-pub(crate) async fn undo_in_time(
-    driver: &dyn Driver,
-    resources: Vec<Resource>,
-    cx: &Cx,
-) -> UndoReport<DriverError> {
+pub(crate) async fn undo_in_time(driver: &dyn Driver, resources: Vec<Resource>, cx: &Cx) -> Report {
     let cx = cx.with_cancel(Cancel::new());
-    let by_driver = ByDriver(driver);
-    let undo = undo_all(resources, &by_driver, &cx);
-    within(&cx, "undo", LIMIT, undo).await
+    within(&cx, "undo", LIMIT, undo(driver, resources, &cx)).await
+}
+
+/// Removes resources.
+pub(crate) async fn undo(driver: &dyn Driver, resources: Vec<Resource>, cx: &Cx) -> Report {
+    told(driver, undo_all(resources, &ByDriver(driver), cx).await)
 }
 
 /// Returns what has to be undone. What the configuration names and the journal has never heard of
@@ -82,32 +103,29 @@ pub(crate) fn resources(driver: &dyn Driver, entries: &[Entry]) -> Vec<Resource>
         .collect()
 }
 
+/// Puts a report of `undo_all` into words, while it is known whose resources they are.
+fn told(driver: &dyn Driver, report: UndoReport<DriverError>) -> Report {
+    let left = report.left.into_iter().map(|leftover| Leftover {
+        what: driver.describe(&leftover.resource),
+        reason: leftover.reason,
+    });
+    Report {
+        gone: report.gone,
+        left: left.collect(),
+    }
+}
+
 /// Says what is left behind, for people.
-pub(crate) fn left(report: UndoReport<DriverError>) -> Vec<Left> {
+pub(crate) fn left(report: Report) -> Vec<Left> {
     report
         .left
         .into_iter()
         .map(|leftover| Left {
-            what: describe(&leftover.resource),
+            what: leftover.what,
             why: match leftover.reason {
                 Ok(why) => why,
                 Err(error) => one_line(error),
             },
         })
         .collect()
-}
-
-/// Names a resource, its id and its place.
-pub(crate) fn describe(resource: &Resource) -> String {
-    let kind = resource.intent.kind.replace('-', " ");
-    let key = &resource.intent.key;
-    let name = match &resource.id {
-        Some(id) => id.clone(),
-        None if resource.made => key.clone(),
-        None => format!("{key} (it may never have been made)"),
-    };
-    match resource.intent.scope.region.as_str() {
-        "" => format!("{kind} {name}"),
-        region => format!("{kind} {name} in {region}"),
-    }
 }

@@ -1,11 +1,13 @@
 //! What `rm` could not settle, kept on record until somebody can.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use machine_driver::{CloudKind, DriverKind};
 use machine_ops::{Entry, Intent, Journal as _, Phase};
 use machine_store::{MachineRecord, StoreError, Tombstone};
 use machine_types::{HostOptions, MachineName};
-use serde_json::json;
+use serde_json::Value;
 
 use crate::journal::Remembering;
 use crate::machine::Machine;
@@ -89,7 +91,10 @@ impl Library {
         };
         let intents = intents(self.store.tombstone_journal(tombstone).entries()?);
         match self.record_of(name, &intents) {
-            Some(record) => self.open_record(name.clone(), record).map(Some),
+            Some(record) => match self.open_record(name.clone(), record) {
+                Err(Error::StoredDriver { .. }) => Ok(None),
+                opened => opened.map(Some),
+            },
             None if matches!(error, Error::Store(StoreError::ConfigMissing { .. })) => Ok(None),
             None => Err(error),
         }
@@ -102,16 +107,20 @@ impl Library {
         self.record_of(name, &intents)
     }
 
-    /// The one driver that makes anything is asked to load the place; others have no journal.
+    /// The driver that the first entry names knows how to load the place. Of a driver that this binary does
+    /// not have, the record names it and tells no more.
     fn record_of(&self, name: &MachineName, intents: &[Intent]) -> Option<MachineRecord> {
-        let scope = &intents.first()?.scope;
-        let driver = json!({
-            "MachineName": name.as_str(),
-            "Region": scope.region,
-            "Endpoint": scope.endpoint,
-        });
+        let Intent { driver, scope, .. } = intents.first()?;
+        let wrote_them = |kind: &&Arc<dyn DriverKind>| match driver.as_str() {
+            "" => kind.cloud().is_some_and(CloudKind::owns_unnamed_entries),
+            driver => kind.name() == driver,
+        };
+        let (driver, saved) = match self.kinds.iter().find(wrote_them) {
+            Some(kind) => (kind.name(), kind.cloud()?.saved_at(name, scope)),
+            None => (driver.as_str(), Value::Null),
+        };
         let options = HostOptions::default();
-        Some(MachineRecord::new(name, "amazonec2", driver, options))
+        Some(MachineRecord::new(name, driver, saved, options))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
-use machine_ops::{Entry, Journal, Phase};
+use machine_ops::{Entry, Journal, Phase, Scope};
 use machine_store::{MachineFile, Store};
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn entry(step: u64) -> Entry {
         at: 1,
         phase: Phase::Made {
             id: Some(format!("key-{step}")),
-            account: None,
+            scope: Scope::default(),
         },
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use machine_driver::DriverError;
-use machine_ops::{Cx, JournalError, Phase, Resource, Undone, open_resources};
+use machine_ops::{Cx, Entry, JournalError, Ownership, Phase, Resource, Undone, open_resources};
 use machine_types::one_line;
 
 use crate::api::call::CallError;
@@ -22,6 +22,7 @@ use crate::api::client::Api;
 use crate::api::codes;
 use crate::api::lookup::filter;
 use crate::api::retry::CONSISTENCY_WINDOW;
+use crate::api::scope;
 use crate::config::saved::Saved;
 use crate::lifecycle::age;
 use crate::network::security_groups as groups;
@@ -179,14 +180,31 @@ pub(crate) async fn of_the_environment(
 fn in_journal(cx: &Cx) -> Option<String> {
     let entries = cx.journal.entries().unwrap_or_default();
     let told = entries.iter().find_map(|entry| match &entry.phase {
-        Phase::Made { account, .. } => account.clone(),
+        Phase::Made { scope, .. } => scope::account(scope).map(str::to_owned),
         _ => None,
     });
     told.or_else(|| {
         entries.into_iter().find_map(|entry| match entry.phase {
-            Phase::Intent { intent } => intent.scope.account,
+            Phase::Intent { intent } => scope::account(&intent.scope).map(str::to_owned),
             _ => None,
         })
+    })
+}
+
+/// Returns the account that the answer to a launch named, whatever became of it. What an intent says was learned
+/// from something else before: a security group, which may be shared from another account.
+pub(crate) fn of_launches(entries: &[Entry]) -> Option<String> {
+    let is_ours = |step: u64| {
+        entries.iter().any(|entry| {
+            entry.step == step
+                && matches!(&entry.phase, Phase::Intent { intent } if intent.ownership == Ownership::Ours)
+        })
+    };
+    entries.iter().rev().find_map(|entry| match &entry.phase {
+        Phase::Made { scope, .. } if is_ours(entry.step) => {
+            scope::account(scope).map(str::to_owned)
+        }
+        _ => None,
     })
 }
 
@@ -209,12 +227,12 @@ pub(crate) fn put_on_record(api: &Api, cx: &Cx, id: &str) -> Result<(), JournalE
     let account = api.account();
     for resource in open_resources(&cx.journal.entries()?) {
         if account.is_some()
-            && resource.intent.scope.account.is_none()
+            && scope::account(&resource.intent.scope).is_none()
             && let Some(step) = resource.step
             && let Some(own) = resource.id.filter(|own| own == id)
         {
-            let (id, account) = (Some(own), account.clone());
-            cx.record(step, &resource.name, Phase::Made { id, account })?;
+            let (id, scope) = (Some(own), scope::of_account(account.clone()));
+            cx.record(step, &resource.name, Phase::Made { id, scope })?;
         }
     }
     Ok(())
@@ -232,8 +250,8 @@ pub(crate) async fn gone(
     resource: &Resource,
     what: &str,
 ) -> Result<Undone, DriverError> {
-    let scope = &resource.intent.scope;
-    let account = in_journal(cx).or_else(|| scope.account.clone());
+    let place = &resource.intent.scope;
+    let account = in_journal(cx).or_else(|| scope::account(place).map(str::to_owned));
     if account.is_none() && resource.step.is_some() && saved.access_key.is_empty() {
         return Ok(Undone::Unresolved(format!(
             "{what} was not found, and it is not on record in which account it was made"
@@ -246,7 +264,7 @@ pub(crate) async fn gone(
                 let own = own.unwrap_or_else(|| "an unknown account".into());
                 return Ok(Undone::Unresolved(format!(
                     "{what} is in account {account}, region {}, and the credentials are of {own}",
-                    scope.region
+                    scope::region(place)
                 )));
             }
             Err(error) if error.is_denied() => return Err(error.into()),

@@ -19,6 +19,7 @@ use crate::api::environment::Environment;
 use crate::api::http::Http;
 use crate::api::rate_limit::RateLimiter;
 use crate::api::retry::NoRetry;
+use crate::api::scope;
 use crate::config::saved::Saved;
 
 /// How long a connection may take to come up; EC2's endpoints are in the same region as a rule.
@@ -168,29 +169,28 @@ impl Api {
 
     /// Says where that is what this client makes, as the journal has it.
     pub(crate) fn scope(&self) -> Scope {
-        Scope {
-            account: self.account(),
-            region: self.region.clone(),
-            endpoint: self.endpoint.clone(),
-        }
+        let mut scope = scope::place(&self.region, &self.endpoint);
+        scope.learn(&scope::of_account(self.account()));
+        scope
     }
 
     /// Returns a client of the place where something was made, where that is not this one: the
     /// configuration may have been changed since.
-    pub(crate) fn of_place(&self, scope: &Scope, saved: &Saved) -> Option<Self> {
-        let here = scope.region == self.region && scope.endpoint == self.endpoint;
-        if here || scope.region.is_empty() {
+    pub(crate) fn of_place(&self, place: &Scope, saved: &Saved) -> Option<Self> {
+        let (region, endpoint) = (scope::region(place), scope::endpoint(place));
+        let here = region == self.region && endpoint == self.endpoint;
+        if here || region.is_empty() {
             return None;
         }
         let elsewhere = Saved {
-            region: scope.region.clone(),
-            endpoint: scope.endpoint.clone(),
+            region: region.to_owned(),
+            endpoint: endpoint.to_owned(),
             ..saved.clone()
         };
         let (keys, http) = (self.keys.clone(), self.http.clone());
         let environment = (*self.environment).clone();
         let endpoint = endpoint_url(&elsewhere).unwrap_or_default();
-        let rate_limiter = self.rate_limiter.elsewhere(&scope.region, &endpoint);
+        let rate_limiter = self.rate_limiter.elsewhere(region, &endpoint);
         Some(Self::with(
             &elsewhere,
             keys,
@@ -265,11 +265,7 @@ fn serves_sts(endpoint: &str) -> bool {
 
 /// Says where a machine's resources are, as the journal has it.
 pub(crate) fn scope(saved: &Saved) -> Scope {
-    Scope {
-        account: None,
-        region: region(saved),
-        endpoint: endpoint_url(saved).unwrap_or_default(),
-    }
+    scope::place(&region(saved), &endpoint_url(saved).unwrap_or_default())
 }
 
 /// Returns the endpoint as a URL, `None` where there is none or it is neither URL nor host.

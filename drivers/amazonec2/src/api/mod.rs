@@ -13,3 +13,4 @@ pub(crate) mod lookup;
 pub(crate) mod metadata;
 pub(crate) mod rate_limit;
 pub(crate) mod retry;
+pub(crate) mod scope;

@@ -1,7 +1,7 @@
 //! `doctor`: what a create would build on, each part asked for by itself, and nothing changed.
 
 use aws_sdk_ec2::types::SecurityGroup;
-use machine_driver::{Check, Driver, DriverError};
+use machine_driver::{Check, DriverError};
 use machine_ops::Cx;
 use machine_types::one_line;
 
@@ -14,27 +14,9 @@ use crate::launch::{image, key_pair};
 use crate::machine::Machine;
 use crate::network::{security_groups, subnets};
 
-/// Examines credentials and region of machines, each pair of them once.
-pub(crate) async fn access(drivers: &[&dyn Driver], cx: &Cx) -> Vec<Check> {
-    let machines = drivers
-        .iter()
-        .filter_map(|driver| driver.as_any().downcast_ref::<Machine>());
-    let mut ways: Vec<&Machine> = Vec::new();
-    for machine in machines {
-        let same = |known: &&Machine| {
-            let (one, other) = (&known.saved, &machine.saved);
-            (&one.region, &one.endpoint, &one.access_key)
-                == (&other.region, &other.endpoint, &other.access_key)
-        };
-        if !ways.iter().any(same) {
-            ways.push(machine);
-        }
-    }
-    let mut checks = Vec::new();
-    for machine in ways {
-        checks.extend(of_caller(machine.api(), cx, &machine.saved).await);
-    }
-    checks
+/// Examines the credentials and the region of a machine.
+pub(crate) async fn access(machine: &Machine, cx: &Cx) -> Vec<Check> {
+    of_caller(machine.api(), cx, &machine.saved).await
 }
 
 /// Examines everything that a create asks for before it makes anything.

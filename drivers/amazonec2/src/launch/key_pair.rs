@@ -6,7 +6,7 @@ use aws_sdk_ec2::operation::import_key_pair::builders::ImportKeyPairFluentBuilde
 use aws_sdk_ec2::primitives::Blob;
 use aws_sdk_ec2::types::{KeyPairInfo, ResourceType};
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_ops::{Cx, Intent, JournalError, Made, Ownership, StepFailure, UndoOrder};
+use machine_ops::{Cx, Intent, JournalError, Made, Ownership, Scope, StepFailure, UndoOrder};
 use serde_json::json;
 
 use crate::api::call::CallError;
@@ -54,6 +54,7 @@ pub(crate) async fn import(
 ) -> Result<(), DriverError> {
     let name = saved.key_name.clone();
     let intent = Intent {
+        driver: crate::NAME.into(),
         kind: KIND.into(),
         key: name.clone(),
         ownership: Ownership::Ours,
@@ -72,7 +73,7 @@ pub(crate) async fn import(
         Ok(Made {
             value: (),
             id,
-            account: None,
+            scope: Scope::default(),
         })
     })
     .await?;

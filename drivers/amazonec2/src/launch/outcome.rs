@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::api::client::Api;
 use crate::api::retry::{steady, until_certain};
+use crate::api::scope;
 use crate::config::saved::Saved;
 use crate::launch::error::{LaunchError, Refusal};
 use crate::launch::fleet::FleetRequest;
@@ -111,6 +112,7 @@ pub(crate) async fn launch(
     adopted: impl Fn(&Launched) -> Saved,
 ) -> Result<Launched, StepError<LaunchError>> {
     let intent = Intent {
+        driver: crate::NAME.into(),
         kind: KIND.into(),
         key: request.token().to_owned(),
         ownership: Ownership::Ours,
@@ -130,7 +132,7 @@ pub(crate) async fn launch(
         let _ = cx.journal.save_driver(&driver);
         Ok(Made {
             id: Some(launched.instance.clone()),
-            account: launched.account.clone(),
+            scope: scope::of_account(launched.account.clone()),
             value: launched,
         })
     })

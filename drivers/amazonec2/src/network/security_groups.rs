@@ -245,6 +245,7 @@ async fn create(
 
 fn borrowed(api: &Api, kind: &str, key: &str) -> Intent {
     Intent {
+        driver: crate::NAME.into(),
         kind: kind.into(),
         key: key.into(),
         ownership: Ownership::Borrowed,

@@ -13,6 +13,7 @@ use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::{Api, scope};
 use crate::api::lookup::{check, filter, instances, state_name, value_of};
+use crate::api::scope::{account as account_of, of_account, region};
 use crate::config::saved::Saved;
 use crate::launch::tags::owner_key;
 use crate::launch::{key_pair, run_instances};
@@ -41,7 +42,7 @@ pub(crate) async fn left_behind(
     saved: &Saved,
     owner: OwnedBy<'_>,
 ) -> Result<Vec<LeftBehind>, DriverError> {
-    if let Some(expected) = owner.account {
+    if let Some(expected) = account_of(owner.scope) {
         let own = account::caller(api, cx).await?;
         if own.as_deref() != Some(expected) {
             let other = OtherAccount {
@@ -263,13 +264,14 @@ impl<'a> Listing<'a> {
             return None;
         }
         let mut scope = self.scope.clone();
-        scope.account = facts.account;
+        scope.learn(&of_account(facts.account));
         Some(LeftBehind {
             resource: Resource {
                 step: None,
                 name: format!("left-over {kind}"),
                 at: facts.created,
                 intent: Intent {
+                    driver: crate::NAME.into(),
                     kind: kind.into(),
                     key: key.into(),
                     ownership: Ownership::Ours,
@@ -395,7 +397,7 @@ impl<'a> Listing<'a> {
         };
         cx.warn(format!(
             "left alone in {}: {first}{more}, which only carry the tags",
-            self.scope.region
+            region(&self.scope)
         ));
         cx.debug(format!("left alone: {}", self.foreign.join(", ")));
     }

@@ -55,12 +55,15 @@ impl Ambient for LabTime {
     }
 }
 
+/// A place of which nothing is on record.
+static NOWHERE: std::sync::OnceLock<Scope> = std::sync::OnceLock::new();
+
 /// What one store's resources carry, in whatever account.
 pub fn owner(store: &str) -> OwnedBy<'_> {
     OwnedBy {
         store: Some(store),
         tags: &[],
-        account: None,
+        scope: NOWHERE.get_or_init(Scope::default),
     }
 }
 

@@ -1,0 +1,206 @@
+//! What the use-cases ask of any driver: the parts of [`Access`](crate::Access) and
+//! [`Power`] by their names, and what it means for each question that a driver has no cloud.
+
+use machine_ops::{Cx, Entry, Resource, Undone};
+use machine_types::{DockerUrl, SshEndpoint};
+
+use crate::{Driver, DriverError, DriverErrorKind, LeftBehind, OwnedBy, Power};
+
+/// What GitLab Runner looks for on standard error, to ask no more (`ErrLabelsNotSupported` in its `helpers/docker`).
+pub const LABELS_NOT_SUPPORTED: &str = "driver does not support labels";
+
+/// How a restart goes on, once a driver was asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// The cloud does it.
+    Asked,
+    /// The caller runs this command over SSH: the driver has no other way.
+    Command(&'static str),
+}
+
+/// A driver whose machines carry no labels was asked to set some.
+#[derive(Debug, thiserror::Error)]
+#[error("{LABELS_NOT_SUPPORTED}: {0}")]
+struct NoLabels(&'static str);
+
+impl dyn Driver + '_ {
+    /// Returns the saved address, if there is one. Makes no network call.
+    pub fn saved_address(&self) -> Option<String> {
+        self.access().address
+    }
+
+    /// Returns `DOCKER_HOST` for the machine, if it is known. Makes no network call.
+    pub fn docker_host(&self) -> Option<String> {
+        self.access().docker_host
+    }
+
+    /// Returns where the engine can be connected to, if it is known. Makes no network call.
+    pub fn docker_url(&self) -> Option<DockerUrl> {
+        DockerUrl::parse(&self.docker_host()?)
+    }
+
+    /// Returns where and as whom to log in. Makes no network call.
+    pub fn ssh(&self) -> Option<SshEndpoint> {
+        self.access().ssh
+    }
+
+    /// Starts the machine.
+    ///
+    /// # Errors
+    /// As [`Driver::power`].
+    pub async fn start(&mut self, cx: &Cx) -> Result<(), DriverError> {
+        self.power(Power::Start, cx).await
+    }
+
+    /// Shuts the machine down.
+    ///
+    /// # Errors
+    /// As [`Driver::power`].
+    pub async fn stop(&mut self, cx: &Cx) -> Result<(), DriverError> {
+        self.power(Power::Stop, cx).await
+    }
+
+    /// Forces an immediate power-off.
+    ///
+    /// # Errors
+    /// As [`Driver::power`].
+    pub async fn kill(&mut self, cx: &Cx) -> Result<(), DriverError> {
+        self.power(Power::Kill, cx).await
+    }
+
+    /// Asks for a restart, or returns the command that does it.
+    ///
+    /// # Errors
+    /// As [`Driver::power`].
+    pub async fn restart(&mut self, cx: &Cx) -> Result<Restart, DriverError> {
+        match self.access().restart_command {
+            Some(command) => Ok(Restart::Command(command)),
+            None => {
+                self.power(Power::Restart, cx).await?;
+                Ok(Restart::Asked)
+            }
+        }
+    }
+
+    /// Waits for the address; without a cloud it is known, or never will be.
+    ///
+    /// # Errors
+    /// As [`Cloud::await_address`](crate::Cloud::await_address).
+    pub async fn await_address(&mut self, cx: &Cx) -> Result<(), DriverError> {
+        match self.cloud_mut() {
+            Some(cloud) => cloud.await_address(cx).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Checks whether the machine has ended by itself; without a cloud nobody can tell.
+    pub async fn ended(&self, cx: &Cx) -> Option<DriverError> {
+        self.cloud()?.ended(cx).await
+    }
+
+    /// Launches the machine somewhere else; without a cloud there is nowhere to go.
+    ///
+    /// # Errors
+    /// As [`Cloud::relaunch`](crate::Cloud::relaunch).
+    pub async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError> {
+        match self.cloud_mut() {
+            Some(cloud) => cloud.relaunch(ended, cx).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Returns more about a machine that does not answer; without a cloud there is no more.
+    pub async fn diagnose(&self, cx: &Cx) -> Option<String> {
+        self.cloud()?.diagnose(cx).await
+    }
+
+    /// Sets labels on the machine.
+    ///
+    /// # Errors
+    /// [`LABELS_NOT_SUPPORTED`] without a cloud; as [`Cloud::set_labels`](crate::Cloud::set_labels).
+    pub async fn set_labels(
+        &self,
+        labels: &[(String, String)],
+        cx: &Cx,
+    ) -> Result<(), DriverError> {
+        match self.cloud() {
+            Some(cloud) => cloud.set_labels(labels, cx).await,
+            None => {
+                let none = NoLabels(self.name());
+                Err(DriverError::new(DriverErrorKind::Unsupported, none))
+            }
+        }
+    }
+
+    /// Returns the key of the tag that names the owning store; without a cloud there are no tags.
+    pub fn owner_tag(&self) -> Option<String> {
+        self.cloud()?.owner_tag()
+    }
+
+    /// Returns the ids that resources of this machine carry in a tag; without a cloud there are none.
+    pub fn owner_ids(&self, entries: &[Entry]) -> Vec<String> {
+        let cloud = self.cloud();
+        cloud
+            .map(|cloud| cloud.owner_ids(entries))
+            .unwrap_or_default()
+    }
+
+    /// Returns the resources that the saved configuration names; without a cloud there are none.
+    pub fn saved_resources(&self) -> Vec<Resource> {
+        let cloud = self.cloud();
+        cloud
+            .map(|cloud| cloud.saved_resources())
+            .unwrap_or_default()
+    }
+
+    /// Lists what carries an owner's tags in the machine's place; without a cloud nothing carries tags.
+    ///
+    /// # Errors
+    /// As [`Cloud::left_behind`](crate::Cloud::left_behind).
+    pub async fn left_behind(
+        &self,
+        owner: OwnedBy<'_>,
+        cx: &Cx,
+    ) -> Result<Vec<LeftBehind>, DriverError> {
+        match self.cloud() {
+            Some(cloud) => cloud.left_behind(owner, cx).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Removes one resource. What another driver made stays on record, and so does everything where there
+    /// is no cloud to remove it from.
+    ///
+    /// # Errors
+    /// As [`Cloud::undo`](crate::Cloud::undo).
+    pub async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError> {
+        let (made_by, own) = (resource.intent.driver.as_str(), self.name());
+        if !made_by.is_empty() && made_by != own {
+            let why = format!("the driver {made_by} made it, and the machine's driver is {own}");
+            return Ok(Undone::Unresolved(why));
+        }
+        match self.cloud() {
+            Some(cloud) => cloud.undo(resource, cx).await,
+            None => {
+                let why = format!("the driver {own} has no cloud to remove it from");
+                Ok(Undone::Unresolved(why))
+            }
+        }
+    }
+
+    /// Names a resource for people: its kind, its id and its place.
+    pub fn describe(&self, resource: &Resource) -> String {
+        let kind = resource.intent.kind.replace('-', " ");
+        let key = &resource.intent.key;
+        let name = match &resource.id {
+            Some(id) => id.clone(),
+            None if resource.made => key.clone(),
+            None => format!("{key} (it may never have been made)"),
+        };
+        let scope = &resource.intent.scope;
+        match self.cloud().map(|cloud| cloud.place(scope)) {
+            Some(place) if !place.is_empty() => format!("{kind} {name} in {place}"),
+            _ => format!("{kind} {name}"),
+        }
+    }
+}
