@@ -29,6 +29,7 @@ pub use recovery::prune::{Found, PruneOptions, Pruned, StoreOrigin};
 pub use recovery::remove::{RemoveOptions, Removed};
 
 // What the binary needs of the rooms below, which it does not see.
+pub use machine_ops::files;
 pub use machine_ops::{
     Ambient, Cancel, Cx, Event, Events, Hook, Look, MemoryJournal, Span, SpanKind, SpanOutcome,
     SystemAmbient, WaitError, WaitPolicy, wait_until_ready,

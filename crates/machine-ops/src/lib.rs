@@ -1,7 +1,7 @@
 //! What every long operation is made of: clock, cancellation, events, the waiter, the journal and
 //! its step, and the one way to undo.
 //!
-//! Owns the mechanics and the record's shape, not the storage: where a journal lies is
+//! Owns the mechanics, small shared files ([`files`]) and the record's shape, not the storage: where a journal lies is
 //! `machine-store`'s business, what a resource is, a driver's. Refuses to touch the environment:
 //! time and randomness come through [`Ambient`].
 
@@ -9,6 +9,7 @@ mod ambient;
 mod cancel;
 mod context;
 mod event;
+pub mod files;
 mod journal;
 mod scope;
 mod step;

@@ -1,9 +1,9 @@
 //! SSH key pairs: made, and read from files.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
+use machine_ops::files::{self, Links};
 use machine_types::Secret;
 use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::LineEnding;
@@ -143,13 +143,10 @@ pub fn public_key_line(private: &Path) -> Result<String, KeyError> {
 const LONGEST_FILE: u64 = 64 << 10;
 
 pub(crate) fn read_private_key(file: &Path) -> Result<PrivateKey, KeyError> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|opened| opened.take(LONGEST_FILE).read_to_end(&mut bytes))
-        .map_err(|source| KeyError::Read {
-            file: file.to_owned(),
-            source,
-        })?;
+    let bytes = files::read(file, LONGEST_FILE, Links::Follow).map_err(|error| KeyError::Read {
+        file: file.to_owned(),
+        source: error.into_io(),
+    })?;
     let malformed = || KeyError::Malformed {
         file: file.to_owned(),
     };

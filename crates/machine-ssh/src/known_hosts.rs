@@ -3,11 +3,10 @@
 //! In OpenSSH's `known_hosts` format, but read otherwise: the file belongs to one machine, so a
 //! key is looked up by itself and not by the address, which a stopped machine loses.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use machine_ops::files::{self, FileError, Links};
 use russh::keys::{HashAlg, PublicKey};
 
 use crate::HostKeyError;
@@ -32,18 +31,17 @@ impl Pins {
     /// Reads the file. A missing one holds nothing; one that holds something and no key is
     /// damaged.
     pub(crate) fn read(file: &Path) -> Result<Self, HostKeyError> {
-        let mut bytes = Vec::new();
-        match File::open(file).and_then(|f| f.take(LONGEST_FILE).read_to_end(&mut bytes)) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => {
+        let bytes = match files::read(file, LONGEST_FILE, Links::Refuse) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_missing() => Vec::new(),
+            Err(error) => {
                 return Err(HostKeyError::Io {
                     action: "read",
                     file: file.to_owned(),
-                    source,
+                    source: error.into_io(),
                 });
             }
-        }
+        };
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<_> = text.lines().map(Line::parse).collect();
         let pins = Self {
@@ -120,7 +118,7 @@ impl Pins {
         if !self.holds(key) {
             text.push_str(&pin_line(pattern, key)?);
         }
-        replace(&self.file, text.as_bytes(), unique)
+        files::replace(&self.file, text.as_bytes(), 0o600, unique).map_err(FileError::into_io)
     }
 }
 
@@ -158,28 +156,4 @@ fn pattern(host: &str, port: u16) -> String {
 /// `ssh-ed25519 SHA256:…`
 pub(crate) fn fingerprint(key: &PublicKey) -> String {
     format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256))
-}
-
-/// Replaces the file whole or not at all. Only a process that is killed on the way leaves its
-/// temporary file.
-fn replace(file: &Path, content: &[u8], unique: u64) -> io::Result<()> {
-    let mut name = file.as_os_str().to_owned();
-    name.push(format!(".{unique:016x}.tmp"));
-    let temporary = PathBuf::from(name);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut f| f.write_all(content).and_then(|()| f.sync_all()))
-        .and_then(|()| fs::rename(&temporary, file));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    // The rename itself is on the disk only with its directory.
-    match file.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => File::open(directory)?.sync_all(),
-        _ => Ok(()),
-    }
 }

@@ -1,16 +1,16 @@
 //! Every touch of the disk, each one behind the hook: bounded reads, atomic writes, renames, removals.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, DirBuilder, Metadata, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use machine_ops::Ambient;
+use machine_ops::files::{self, Links, TEMPORARY};
 use rustix::fs::{CWD, OFlags, RenameFlags};
 
-use crate::layout::TEMPORARY;
 use crate::{FileHook, FileOp, StoreError};
 
 /// After this time nobody is writing a temporary file any more: whoever did has crashed.
@@ -41,38 +41,23 @@ impl Disk {
 
     /// Reads a regular file of at most `limit` bytes. Follows links; never waits for a FIFO's writer.
     pub(crate) fn read(&self, path: &Path, limit: u64) -> Done<Vec<u8>> {
-        Ok(self.read_with_metadata(path, limit)?.0)
+        Ok(self.read_with_metadata(path, limit, Links::Follow)?.0)
     }
 
-    /// The same, with the metadata of the file that was read.
-    pub(crate) fn read_with_metadata(&self, path: &Path, limit: u64) -> Done<(Vec<u8>, Metadata)> {
-        let file = self.run(FileOp::Read, "read", path, || {
-            OpenOptions::new()
-                .read(true)
-                .custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY))
-                .open(path)
-        })?;
-        let failed = |source| StoreError::disk("read", path, source);
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(StoreError::NotAFile {
-                path: path.to_owned(),
-            });
-        }
-        // One read for the file, one that finds its end.
-        let size = metadata.len().min(limit).saturating_add(1);
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-        let read = file
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-        if read as u64 > limit {
-            return Err(StoreError::TooLarge {
-                path: path.to_owned(),
-                limit,
-            });
-        }
-        Ok((bytes, metadata))
+    /// Reads a file that only docker-machine writes: a link is not followed.
+    pub(crate) fn read_ours(&self, path: &Path, limit: u64) -> Done<Vec<u8>> {
+        Ok(self.read_with_metadata(path, limit, Links::Refuse)?.0)
+    }
+
+    /// Reads a file, with the metadata of the one that was read.
+    pub(crate) fn read_with_metadata(
+        &self,
+        path: &Path,
+        limit: u64,
+        links: Links,
+    ) -> Done<(Vec<u8>, Metadata)> {
+        self.run(FileOp::Read, "read", path, || Ok(()))?;
+        Ok(files::read_with_metadata(path, limit, links)?)
     }
 
     /// Reads a regular file that is text.
@@ -122,37 +107,8 @@ impl Disk {
 
     /// Makes a file that must not be there, fills it, and fsyncs it. Removes it again on any error.
     pub(crate) fn write_new(&self, path: &Path, contents: &[u8], mode: u32) -> Done {
-        self.write_new_with(path, mode, |_| Ok(contents.to_vec()))
-    }
-
-    /// The same, with contents that tell which file they are in.
-    fn write_new_with(
-        &self,
-        path: &Path,
-        mode: u32,
-        contents: impl FnOnce(&Metadata) -> Done<Vec<u8>>,
-    ) -> Done {
-        let mut file = self.run(FileOp::Create, "create", path, || {
-            OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(mode)
-                .custom_flags(flags(OFlags::NOFOLLOW))
-                .open(path)
-        })?;
-        let written = file
-            .metadata()
-            .map_err(|source| StoreError::disk("read", path, source))
-            .and_then(|metadata| contents(&metadata))
-            .and_then(|contents| {
-                self.run(FileOp::Write, "write", path, || file.write_all(&contents))
-            })
-            .and_then(|()| self.run(FileOp::Sync, "write", path, || file.sync_all()));
-        if written.is_err() {
-            // The first error counts; what cannot be removed is swept later.
-            let _ = fs::remove_file(path);
-        }
-        written
+        let contents = |_: &Metadata| Ok(contents.to_vec());
+        Ok(files::write_new(path, mode, &*self.hook, contents)?)
     }
 
     /// Replaces a file, or makes it: readers see the old contents or the new, whole.
@@ -160,29 +116,22 @@ impl Disk {
         self.write_with(path, mode, |_| Ok(contents.to_vec()))
     }
 
-    /// The same, with contents that tell which file they are in: a rename keeps the inode.
+    /// The same, with contents that tell which file they are in.
     pub(crate) fn write_with(
         &self,
         path: &Path,
         mode: u32,
-        contents: impl FnOnce(&Metadata) -> Done<Vec<u8>>,
+        contents: impl FnOnce(&Metadata) -> io::Result<Vec<u8>>,
     ) -> Done {
-        let directory = parent(path);
-        self.sweep_files(directory);
-        let temporary = self.temporary(directory, path);
-        self.write_new_with(&temporary, mode, contents)
-            .map_err(|error| error.about(path))?;
-        if let Err(error) = self.rename(&temporary, path) {
-            let _ = fs::remove_file(&temporary);
-            return Err(error);
-        }
-        self.sync_directory(directory)
-    }
-
-    fn temporary(&self, directory: &Path, path: &Path) -> PathBuf {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let chance = self.ambient.random();
-        directory.join(format!("{TEMPORARY}{name}-{chance:016x}"))
+        self.sweep_files(files::parent(path));
+        let unique = self.ambient.random();
+        Ok(files::replace_with(
+            path,
+            mode,
+            unique,
+            &*self.hook,
+            contents,
+        )?)
     }
 
     /// Appends to a file, made where it is missing, from `length` on, and fsyncs it. On an error the
@@ -208,7 +157,7 @@ impl Disk {
         }
         written?;
         if is_new {
-            self.sync_directory(parent(path))?;
+            self.sync_directory(files::parent(path))?;
         }
         Ok(())
     }
@@ -254,13 +203,7 @@ impl Disk {
     }
 
     pub(crate) fn sync_directory(&self, path: &Path) -> Done {
-        self.run(FileOp::SyncDirectory, "sync", path, || {
-            match File::open(path)?.sync_all() {
-                // File systems that cannot fsync a directory say so; there is nothing better.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-                other => other,
-            }
-        })
+        Ok(files::sync_directory(path, &*self.hook)?)
     }
 
     /// Tells whether an entry was last changed more than an hour ago.
@@ -288,13 +231,6 @@ fn forgive_missing(done: Done) -> Done {
     match done {
         Err(error) if error.is_missing() => Ok(()),
         other => other,
-    }
-}
-
-pub(crate) fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
     }
 }
 

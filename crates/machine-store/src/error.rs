@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use machine_ops::JournalError;
+use machine_ops::files::FileError;
 use machine_types::MachineName;
 
 /// An error of the store. It names the machine or the file.
@@ -108,6 +109,24 @@ pub enum StoreError {
     },
 }
 
+impl From<FileError> for StoreError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Disk {
+                action,
+                path,
+                source,
+            } => Self::Disk {
+                action,
+                path,
+                source,
+            },
+            FileError::NotAFile { path } => Self::NotAFile { path },
+            FileError::TooLarge { path, limit } => Self::TooLarge { path, limit },
+        }
+    }
+}
+
 fn holder(pid: Option<u32>) -> String {
     match pid {
         Some(pid) => format!("process {pid}"),
@@ -122,22 +141,6 @@ impl StoreError {
             path: path.to_owned(),
             source,
         }
-    }
-
-    /// Makes an error of a temporary file one of the file that was to be: that is the one people know.
-    pub(crate) fn about(self, path: &Path) -> Self {
-        let Self::Disk { action, source, .. } = self else {
-            return self;
-        };
-        let directory = path.parent().filter(|directory| !directory.is_dir());
-        let source = match directory {
-            Some(missing) if source.kind() == io::ErrorKind::NotFound => {
-                let said = format!("there is no directory {}", missing.display());
-                io::Error::new(io::ErrorKind::NotFound, said)
-            }
-            _ => source,
-        };
-        Self::disk(action, path, source)
     }
 
     /// Tells whether the file or the machine is simply not there.

@@ -5,10 +5,11 @@ use std::io::Read as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use machine_ops::files::TEMPORARY;
 use rustix::fs::{Access, FlockOperation, OFlags, access, flock};
 
 use crate::disk::flags;
-use crate::layout::{CERTS, CREATING, LOCKS, REMOVING, TEMPORARY};
+use crate::layout::{CERTS, CREATING, LOCKS, REMOVING};
 use crate::{MachineFile, Store, StoreError};
 
 /// Something about a store that is not as this docker-machine leaves it.

@@ -19,10 +19,12 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use machine_ops::Cx;
+use machine_ops::files::Links;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -230,7 +232,7 @@ impl Store {
 
     fn read_id(&self) -> Result<Option<(StoreId, Option<Binding>, fs::Metadata)>, StoreError> {
         let path = self.id_path();
-        let (bytes, metadata) = match self.disk.read_with_metadata(&path, LIMIT) {
+        let (bytes, metadata) = match self.disk.read_with_metadata(&path, LIMIT, Links::Refuse) {
             Err(error) if error.is_missing() => return Ok(None),
             other => other?,
         };
@@ -251,7 +253,9 @@ impl Store {
         let Some((id, binding, metadata)) = self.read_id()? else {
             return Ok(None);
         };
-        let (here, medium) = self.place_of(&metadata)?;
+        let (here, medium) = self
+            .place_of(&metadata)
+            .map_err(|source| StoreError::disk("read", self.base(), source))?;
         Ok(Some(Found {
             id,
             binding,
@@ -261,10 +265,9 @@ impl Store {
     }
 
     /// Names the place of an id file.
-    fn place_of(&self, file: &fs::Metadata) -> Result<(Place, Medium), StoreError> {
+    fn place_of(&self, file: &fs::Metadata) -> io::Result<(Place, Medium)> {
         let base = self.base();
-        let directory =
-            fs::metadata(base).map_err(|source| StoreError::disk("read", base, source))?;
+        let directory = fs::metadata(base)?;
         let path = fs::canonicalize(base).unwrap_or_else(|_| base.to_owned());
         let path = path.to_string_lossy().into_owned();
         let around = match &self.surroundings {
@@ -387,8 +390,7 @@ impl Store {
                 origin: change.origin,
                 of_later_versions: of_later_versions.unwrap_or_default(),
             };
-            let line = serde_json::to_string(&binding)
-                .map_err(|error| StoreError::disk("write", &self.id_path(), error.into()))?;
+            let line = serde_json::to_string(&binding)?;
             Ok(format!("{}\n{line}\n", change.id).into_bytes())
         })?;
         Ok(true)

@@ -41,7 +41,7 @@ impl FileJournal {
     }
 
     fn bytes(&self, path: &Path) -> Result<Vec<u8>, JournalError> {
-        match self.disk.read(path, JOURNAL_LIMIT) {
+        match self.disk.read_ours(path, JOURNAL_LIMIT) {
             Err(error) if error.is_missing() => Ok(Vec::new()),
             other => other.map_err(|error| error.into_journal("read", path)),
         }

@@ -15,8 +15,6 @@ pub(crate) const STORE_ID: &str = ".docker-machine-store-id";
 pub(crate) const CREATING: &str = ".creating-";
 /// What a machine's directory is called while it is being emptied.
 pub(crate) const REMOVING: &str = ".removing-";
-/// What a file is called until it is complete.
-pub(crate) const TEMPORARY: &str = ".writing-";
 
 /// A file in a machine's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,18 +1,18 @@
 //! Locks as types: who holds one may write what it protects. They survive no process: the kernel frees
 //! them when their holder ends, however it ends.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::future::ready;
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use machine_ops::files;
 use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
 use machine_types::MachineName;
-use rustix::fs::OFlags;
 
-use crate::disk::{Disk, flags, parent};
+use crate::disk::Disk;
 use crate::{FileOp, StoreError};
 
 /// The right to change one machine: its directory, its `config.json`, its journal. Readers need none.
@@ -54,18 +54,10 @@ impl LockedFile {
     /// Tries once to lock.
     pub(crate) fn attempt(disk: &Disk, path: &Path) -> Result<Attempt, StoreError> {
         let failed = |source| StoreError::disk("lock", path, source);
-        disk.make_directories(parent(path))?;
+        disk.make_directories(files::parent(path))?;
         loop {
             disk.hook.before(FileOp::Lock, path).map_err(failed)?;
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
-                .open(path)
-                .map_err(failed)?;
+            let (mut file, _) = files::open_shared(path, 0o600)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
@@ -85,9 +77,11 @@ impl LockedFile {
                 continue;
             }
             // A courtesy to those who wait. A full disk is no reason not to hold a lock.
-            let _ = file.set_len(0);
-            let _ = file.rewind();
-            let _ = writeln!(file, "{}", std::process::id());
+            if files::has_one_name(&ours) {
+                let _ = file.set_len(0);
+                let _ = file.rewind();
+                let _ = writeln!(file, "{}", std::process::id());
+            }
             return Ok(Attempt::Got(Self {
                 file,
                 path: path.to_owned(),

@@ -307,7 +307,7 @@ impl Store {
     /// # Errors
     /// The disk; the old file is then still there, whole.
     pub fn write(&self, path: &Path, contents: &str, access: Access) -> Result<(), StoreError> {
-        let directory = crate::disk::parent(path);
+        let directory = machine_ops::files::parent(path);
         if directory == self.certs_directory() || directory == self.base() {
             self.disk.make_directories(directory)?;
         }

@@ -8,6 +8,7 @@ mod copies;
 mod credentials;
 mod environment;
 mod half_way;
+mod hostile_store;
 mod lab_by_hand;
 mod labels;
 mod launch;

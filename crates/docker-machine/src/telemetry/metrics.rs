@@ -12,10 +12,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use libmachine::files::{self, FileError, Links};
 use libmachine::{Cx, Look, Span, SpanKind, SpanOutcome, WaitError, WaitPolicy, wait_until_ready};
 
 /// How long a command waits for others that write the file, each of which takes a millisecond.
 const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The largest file that is read: a few hundred series have 100 KB.
+const LARGEST: u64 = 4 << 20;
 
 /// The upper bounds of the phases' histogram, in seconds: a boot takes 5 to 60, an installation minutes.
 const BOUNDS: [f64; 10] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0];
@@ -141,20 +145,19 @@ impl Metrics {
     /// Adds these counters to those of a file. Others that do the same wait for it, for 250 ms at most.
     pub(super) async fn add_to(&self, path: &Path, cx: &Cx) -> io::Result<()> {
         // The file itself is replaced, so the lock is another one. The collector reads `*.prom` only.
-        let lock = File::options()
-            .append(true)
-            .create(true)
-            .open(beside(path, ".lock"))?;
+        let (lock, _) =
+            files::open_shared(&beside(path, ".lock"), 0o666).map_err(FileError::into_io)?;
         take(&lock, cx).await?;
-        let mut all = match std::fs::read_to_string(path) {
+        let mut all = match files::read_text(path, LARGEST, Links::Follow) {
             Ok(text) => Self::parse(&text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
-            Err(error) => return Err(error),
+            Err(error) if error.is_missing() => Self::default(),
+            Err(error) => return Err(error.into_io()),
         };
         all.merge(self);
-        let new = beside(path, ".new");
-        std::fs::write(&new, all.text())?;
-        std::fs::rename(&new, path)
+        let text = all.text();
+        files::sweep(path);
+        files::replace_cache(path, text.as_bytes(), 0o666, cx.ambient.random())
+            .map_err(FileError::into_io)
     }
 
     /// Adds counters; what is no counter takes the place of what was there.

@@ -1,5 +1,6 @@
 //! The SSH key of a new machine: made, or copied from the user's.
 
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -95,7 +96,7 @@ fn copy(
     let mut beside = private.as_os_str().to_owned();
     beside.push(".pub");
     let beside = Path::new(&beside);
-    let public = match std::fs::read_to_string(beside) {
+    let public = match read(beside) {
         Ok(public) => public,
         Err(_) if needs_public => public_key_line(private).map_err(Error::Key)?,
         Err(_) => String::new(),
@@ -113,9 +114,17 @@ fn copy(
     })
 }
 
+/// The longest file that is taken for a key. An RSA key of 16384 bits has 13 KB.
+const LONGEST_FILE: u64 = 64 << 10;
+
+/// Reads a user's key, which may be a pipe.
 fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LONGEST_FILE).read_to_string(&mut text))
+        .map_err(|source| Error::File {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(text)
 }

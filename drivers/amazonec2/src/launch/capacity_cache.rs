@@ -3,18 +3,19 @@
 //! It saves calls and decides nothing: a candidate on it is tried last, and a record that cannot be
 //! read or written is no record.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use machine_ops::files::{self, Links};
 use serde::{Deserialize, Serialize};
 
 use crate::api::codes;
 use crate::launch::candidates::Candidate;
 
 const FILE: &str = ".ec2-shortages.json";
+
+/// The largest record that is read; a real one has a line for each instance type and zone.
+const LARGEST: u64 = 1 << 20;
 
 /// How long a shortage is believed in: a few minutes.
 const BELIEVED: Duration = Duration::from_secs(180);
@@ -102,27 +103,14 @@ impl Shortages {
         all.push(shortage);
         self.known.clone_from(&all);
         let text = serde_json::to_vec(&all).unwrap_or_default();
-        // The store sweeps up what is called so, if this process ends before it is renamed.
-        let name = format!(".writing-{}-{:016x}", &FILE[1..], std::process::id());
-        let temporary = self.file.with_file_name(name);
-        if write(&temporary, &text)
-            .and_then(|()| std::fs::rename(&temporary, &self.file))
-            .is_err()
-        {
-            drop(std::fs::remove_file(&temporary));
-        }
+        // A record that cannot be written is no record.
+        let unique = u64::from(std::process::id());
+        let _ = files::replace_cache(&self.file, &text, 0o600, unique);
     }
 }
 
-/// Writes a file that is the owner's alone, as all of the store's are.
-fn write(file: &Path, text: &[u8]) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options.open(file)?.write_all(text)
-}
-
 fn load(file: &Path, now: u64) -> Vec<Shortage> {
-    let text = std::fs::read(file).unwrap_or_default();
+    let text = files::read(file, LARGEST, Links::Refuse).unwrap_or_default();
     let mut all: Vec<Shortage> = serde_json::from_slice(&text).unwrap_or_default();
     // A clock that was put back must not make a shortage last.
     all.retain(|shortage| shortage.until > now && shortage.until <= now + BELIEVED.as_secs());

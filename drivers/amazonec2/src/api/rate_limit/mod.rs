@@ -10,12 +10,12 @@ mod bucket;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use machine_ops::files::{self, Links};
 use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
 use serde::{Deserialize, Serialize};
 
@@ -190,7 +190,8 @@ impl RateLimiter {
 
     /// Reads the record without its lock. Who sees half of it sees nothing, and looks again with the lock.
     fn read(&self, now: u64) -> Vec<Entry> {
-        File::open(self.directory.join(FILE)).map_or_else(|_| Vec::new(), |file| load(&file, now))
+        let text = files::read(&self.directory.join(FILE), LARGEST, Links::Refuse);
+        text.map_or_else(|_| Vec::new(), |text| parse(&text, now))
     }
 
     /// Changes a bucket under the record's lock; `None` where that cannot be done.
@@ -200,14 +201,10 @@ impl RateLimiter {
         ticket: Ticket,
         change: impl FnOnce(&mut TokenBucket, u64) -> T,
     ) -> Option<T> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(self.directory.join(FILE))
-            .ok()?;
+        let (mut file, metadata) = files::open_shared(&self.directory.join(FILE), 0o600).ok()?;
+        if !files::has_one_name(&metadata) {
+            return None;
+        }
         lock(cx, &file).await?;
         let now = millis(cx.ambient.now());
         let mut entries = load(&file, now);
@@ -263,10 +260,14 @@ async fn lock(cx: &Cx, file: &File) -> Option<()> {
 /// Reads what the record says of the present; nothing where it makes no sense.
 fn load(file: &File, now: u64) -> Vec<Entry> {
     let mut text = Vec::new();
-    if file.take(LARGEST).read_to_end(&mut text).is_err() {
-        return Vec::new();
+    match file.take(LARGEST).read_to_end(&mut text) {
+        Ok(_) => parse(&text, now),
+        Err(_) => Vec::new(),
     }
-    let mut entries: Vec<Entry> = serde_json::from_slice(&text).unwrap_or_default();
+}
+
+fn parse(text: &[u8], now: u64) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = serde_json::from_slice(text).unwrap_or_default();
     entries.retain(|entry| {
         let until = entry.bucket.changed().saturating_add(REMEMBERED);
         entry.bucket.is_sane(now) && until > now
