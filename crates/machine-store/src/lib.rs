@@ -19,17 +19,19 @@
 //!   .locks/                   0700: .NAME for a machine, .-bootstrap for the certificates, .-store-id
 //!   .marks/                   0700: which warning was given when
 //!   .sightings.json          0600: since when `prune` has seen a detached volume
+//!   .DRIVER-CACHE.json        0600: what processes of a driver share; may be removed at any time
 //!   .tombstones/NAME-HEX/     0700: .journal and config.json of a machine that may live on
 //! ```
 //!
 //! # Crashes
-//! Every write is: temporary file, fsync, rename, fsync of the directory. What a crash leaves behind is
+//! Every write is: temporary file, fsync, rename, fsync of the directory ([`machine_ops::files`]). What a crash leaves behind is
 //! dot-named and swept in passing: at once where the machine's lock is held, after an hour otherwise.
 //!
 //! # Links and mounts
 //! The base and a machine's directory may be symbolic links to another disk; `machines` may be a mount.
-//! Reading follows links, refuses what is no regular file (without waiting for a FIFO's other end), and is
-//! bounded. Writing never follows a link at the end of a path: it replaces it.
+//! Reading follows links, but for files that only docker-machine writes (all that are dot-named); it refuses what is
+//! no regular file (without waiting for a FIFO's other end), and is bounded. Writing never follows a link at the end
+//! of a path: it replaces it. A lock's file that has a second name is locked, and not written.
 //!
 //! # Two managers on one store
 //! Locks are `flock` on files that are open for writing. On local disks and on NFSv4 (Linux maps them to
