@@ -16,6 +16,9 @@ use crate::{FileHook, FileOp, StoreError};
 /// After this time nobody is writing a temporary file any more: whoever did has crashed.
 pub(crate) const STALE: Duration = Duration::from_secs(3600);
 
+/// The largest file that is copied to be appended to: the largest journal.
+const APPEND_LIMIT: u64 = 16 << 20;
+
 /// The disk, with clock, dice and hook.
 #[derive(Clone)]
 pub(crate) struct Disk {
@@ -135,7 +138,7 @@ impl Disk {
     }
 
     /// Appends to a file, made where it is missing, from `length` on, and fsyncs it. On an error the
-    /// file is cut back to `length`, as far as the disk lets it.
+    /// file is cut back to `length`, as far as the disk lets it. A file with a second name is replaced.
     pub(crate) fn append(&self, path: &Path, length: u64, bytes: &[u8], mode: u32) -> Done {
         let is_new = !path.exists();
         let mut file = self.run(FileOp::Create, "append to", path, || {
@@ -146,6 +149,15 @@ impl Disk {
                 .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
                 .open(path)
         })?;
+        if !file
+            .metadata()
+            .is_ok_and(|found| files::has_one_name(&found))
+        {
+            let mut whole = self.read_ours(path, length.max(APPEND_LIMIT))?;
+            whole.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+            whole.extend_from_slice(bytes);
+            return self.write(path, &whole, mode);
+        }
         let written = self
             .run(FileOp::Write, "append to", path, || {
                 file.set_len(length)?;

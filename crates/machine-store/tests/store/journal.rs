@@ -90,3 +90,25 @@ fn the_drivers_part_alone_is_replaced() {
     assert_eq!(after.driver, driver);
     assert_eq!(after.host_options, before.host_options);
 }
+
+#[test]
+fn a_backup_by_hard_links_keeps_the_journal_as_it_was() {
+    let (base, store) = with_machine();
+    let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
+    let journal = store.journal(&lock);
+    journal.append(&entry(1)).unwrap();
+    let path = store.file(&name("n1"), MachineFile::Journal);
+    let backup = base.path().join("backup");
+    fs::hard_link(&path, &backup).unwrap();
+    let before = fs::read(&backup).unwrap();
+    journal.append(&entry(2)).unwrap();
+    assert_eq!(fs::read(&backup).unwrap(), before);
+    assert_eq!(journal.entries().unwrap(), [entry(1), entry(2)]);
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // A link is no journal.
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&backup, &path).unwrap();
+    journal.append(&entry(3)).unwrap_err();
+    assert_eq!(fs::read(&backup).unwrap(), before);
+}

@@ -125,3 +125,19 @@ async fn waiting_may_be_done_on_any_thread() {
     });
     assert_eq!(waiting.await.unwrap().unwrap().name, "n1");
 }
+
+#[test]
+fn a_lock_with_a_second_name_is_locked_and_not_written() {
+    let base = tempfile::tempdir().unwrap();
+    let store = store(base.path());
+    drop(store.try_lock_machine(&name("n1")).unwrap());
+    let path = base.path().join(".locks/.n1");
+    let victim = base.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::hard_link(&victim, &path).unwrap();
+    let lock = store.try_lock_machine(&name("n1")).unwrap();
+    assert!(lock.is_some());
+    assert!(store.try_lock_machine(&name("n1")).unwrap().is_none());
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+}
