@@ -16,7 +16,7 @@ impl Store {
     /// Reads since when items have been seen. A file that cannot be read is none: all items begin anew, and
     /// are kept the longer.
     pub fn sightings(&self) -> Sightings {
-        let text = self.disk.read(&self.layout.under(SIGHTINGS), LIMIT);
+        let text = self.disk.read_ours(&self.layout.under(SIGHTINGS), LIMIT);
         text.ok()
             .and_then(|text| serde_json::from_slice(&text).ok())
             .unwrap_or_default()

@@ -70,6 +70,7 @@ fn targets(flow: &Flow) -> Vec<PathBuf> {
     let shared = [
         ".ec2-rate-limit.json",
         ".ec2-shortages.json",
+        ".sightings.json",
         ".docker-machine-store-id",
         ".locks/.m1",
         ".locks/.-bootstrap",
