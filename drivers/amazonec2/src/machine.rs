@@ -36,6 +36,8 @@ pub(crate) struct Machine {
     pub(crate) saved: Saved,
     pub(crate) wishes: Wishes,
     findings: Findings,
+    /// What the flags asked for, before the checks filled in what follows.
+    asked: Option<Box<Saved>>,
     /// Of the create that is under way.
     attempts: Option<Attempts>,
     api: OnceLock<Api>,
@@ -56,6 +58,7 @@ impl Machine {
             saved,
             wishes,
             findings: Findings::default(),
+            asked: None,
             attempts: None,
             api: OnceLock::new(),
             renewed: OnceLock::new(),
@@ -96,6 +99,45 @@ impl Machine {
             }
             result => result,
         }
+    }
+
+    /// Checks what the launch depends on; what another create has found `after` a moment will do.
+    async fn check(&mut self, api: &Api, cx: &Cx, after: u64) -> Result<(), DriverError> {
+        let store = &self.base.store;
+        let checked = preflight::check(api, cx, store, &mut self.saved, &self.wishes, after);
+        self.findings = checked.await.map_err(preflight::without_credentials)?;
+        Ok(())
+    }
+
+    /// Checks again, beginning with what the flags asked for.
+    async fn check_again(&mut self, api: &Api, cx: &Cx) -> Result<(), DriverError> {
+        if let Some(asked) = &self.asked {
+            let (saved, asked) = (&mut self.saved, asked.as_ref());
+            saved.vpc_id.clone_from(&asked.vpc_id);
+            saved.subnet_id.clone_from(&asked.subnet_id);
+            saved.zone.clone_from(&asked.zone);
+            saved.ami.clone_from(&asked.ami);
+            saved.device_name.clone_from(&asked.device_name);
+            saved.base.ssh_user.clone_from(&asked.base.ssh_user);
+        }
+        self.check(api, cx, self.findings.asked()).await
+    }
+
+    async fn launch_by_findings(&mut self, api: &Api, cx: &Cx) -> Result<(), DriverError> {
+        if self.saved.use_fleet {
+            return Box::pin(self.launch(api, cx, None)).await;
+        }
+        let (saved, store_id) = (&self.saved, &self.base.store_id);
+        let (findings, wishes) = (&self.findings, &self.wishes);
+        let groups = security_groups::ensure(api, cx, saved, store_id, wishes, findings);
+        self.saved.security_group_ids = Some(groups.await?);
+        self.keep(cx)?;
+        Box::pin(self.launch(api, cx, None)).await?;
+        cx.debug(format!(
+            "launched {} with the private address {}",
+            self.saved.instance_id, self.saved.private_ip_address
+        ));
+        Ok(())
     }
 
     /// Launches the machine; after an attempt that came to nothing, with those that are left.
@@ -164,9 +206,8 @@ impl Driver for Machine {
         if self.saved.id.is_empty() {
             self.saved.id = format!("{:016x}{:016x}", cx.ambient.random(), cx.ambient.random());
         }
-        let checked = preflight::check(&api, cx, &mut self.saved, &self.wishes).await;
-        self.findings = checked.map_err(preflight::without_credentials)?;
-        Ok(())
+        self.asked = Some(Box::new(self.saved.clone()));
+        self.check(&api, cx, 0).await
     }
 
     async fn examine_plan(&self, cx: &Cx) -> Vec<Check> {
@@ -205,34 +246,21 @@ impl Driver for Machine {
             "({}) Launching instance...",
             self.saved.base.machine_name
         ));
-        if self.saved.use_fleet {
-            return Box::pin(self.launch(&api, cx, None)).await;
-        }
         // First, since it tells whether the name is free: groups stay when a create fails.
-        if !self.saved.existing_key {
+        if !self.saved.use_fleet && !self.saved.existing_key {
             self.saved
                 .key_name
                 .clone_from(&self.saved.base.machine_name);
             key_pair::import(&api, cx, &self.saved, &self.base.store_id, &key.public).await?;
         }
-        let found = &self.findings.groups;
-        let group_ids = security_groups::ensure(
-            &api,
-            cx,
-            &self.saved,
-            &self.base.store_id,
-            &self.wishes,
-            found,
-        )
-        .await?;
-        self.saved.security_group_ids = Some(group_ids);
-        self.keep(cx)?;
-        Box::pin(self.launch(&api, cx, None)).await?;
-        cx.debug(format!(
-            "launched {} with the private address {}",
-            self.saved.instance_id, self.saved.private_ip_address
-        ));
-        Ok(())
+        match self.launch_by_findings(&api, cx).await {
+            Err(error) if self.findings.are_outdated(&error) => {
+                cx.debug(format!("reading afresh what another create found: {error}"));
+                self.check_again(&api, cx).await?;
+                self.launch_by_findings(&api, cx).await
+            }
+            launched => launched,
+        }
     }
 
     async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError> {

@@ -460,6 +460,10 @@ async fn a_record_of_shortages_that_cannot_be_kept_stops_nobody() {
     let left = std::fs::read_dir(room.store.path()).unwrap();
     let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    let expected = [".ec2-rate-limit.json", ".ec2-shortages.json"];
+    let expected = [
+        ".ec2-preflight.json",
+        ".ec2-rate-limit.json",
+        ".ec2-shortages.json",
+    ];
     assert_eq!(left, expected, "no temporary file stays");
 }

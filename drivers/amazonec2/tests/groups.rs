@@ -216,14 +216,19 @@ async fn readonly_groups_stay_as_they_are() {
 #[tokio::test]
 async fn what_somebody_else_made_meanwhile_is_there() {
     let room = Room::new().await;
-    let machine = |name: &str| {
+    let other = tempfile::tempdir().unwrap();
+    // Creates of one store tell each other what they have made.
+    let machine = |name: &str, store: &std::path::Path| {
         let flags = room::options(&room.flags(&[]));
-        AmazonEc2.configure(&room.base(name), &flags).unwrap()
+        let mut base = room.base(name);
+        store.clone_into(&mut base.store);
+        AmazonEc2.configure(&base, &flags).unwrap()
     };
     let key = KeyMaterial {
         public: room::PUBLIC.into(),
     };
-    let (mut first, mut second) = (machine("m1"), machine("m2"));
+    let mut first = machine("m1", room.store.path());
+    let mut second = machine("m2", other.path());
     first.preflight(&room.cx).await.unwrap();
     second.preflight(&room.cx).await.unwrap();
     first.create(&key, &room.cx).await.unwrap();

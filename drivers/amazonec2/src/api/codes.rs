@@ -17,6 +17,20 @@ pub(crate) fn is_throttling(code: &str) -> bool {
     )
 }
 
+/// Something that a launch names is not there: subnet, group, image, VPC, key pair or template.
+pub(crate) fn is_missing_input(code: &str) -> bool {
+    let named = [
+        "InvalidSubnet",
+        "InvalidGroup",
+        "InvalidSecurityGroup",
+        "InvalidAMIID",
+        "InvalidVpc",
+        "InvalidKeyPair",
+        "InvalidLaunchTemplate",
+    ];
+    named.iter().any(|start| code.starts_with(start)) && !code.ends_with(".Duplicate")
+}
+
 /// No capacity of this kind in this place, or none left of a quota: another candidate may do.
 pub(crate) fn is_capacity(code: &str) -> bool {
     is_quota(code)

@@ -4,3 +4,4 @@ pub(crate) mod console;
 pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod preflight;
+pub(crate) mod preflight_cache;

@@ -1,5 +1,7 @@
 //! Everything that can be asked before anything is made, at once.
 
+use std::path::Path;
+
 use aws_sdk_ec2::types::SecurityGroup;
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::Cx;
@@ -7,8 +9,10 @@ use machine_ops::Cx;
 use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
+use crate::api::codes;
 use crate::config::configure::Wishes;
 use crate::config::saved::Saved;
+use crate::inspect::preflight_cache::{Facts, PreflightCache, Turn, millis};
 use crate::launch::candidates::Place;
 use crate::launch::image::{self, ImageFacts};
 use crate::launch::{fleet, key_pair, tags};
@@ -19,6 +23,40 @@ use crate::network::{security_groups, subnets};
 pub(crate) struct Findings {
     pub places: Vec<Place>,
     pub groups: Vec<SecurityGroup>,
+    facts: Facts,
+    cache: Option<PreflightCache>,
+    /// Whether another create has asked.
+    are_cached: bool,
+}
+
+impl Findings {
+    /// Tells whether a launch may have failed because what another create found is true no longer.
+    pub(crate) fn are_outdated(&self, error: &DriverError) -> bool {
+        let call = error.cause().downcast_ref::<CallError>();
+        self.are_cached && call.is_some_and(|call| codes::is_missing_input(call.code()))
+    }
+
+    /// Returns when EC2 was asked (Unix time in milliseconds).
+    pub(crate) fn asked(&self) -> u64 {
+        self.facts.asked
+    }
+
+    /// Waits for another create that makes or opens the groups, or tells that it is this one's turn.
+    pub(crate) async fn turn(&self, cx: &Cx, is_done: impl Fn(&[SecurityGroup]) -> bool) -> Turn {
+        match &self.cache {
+            Some(cache) => cache.turn(cx, |facts| is_done(&facts.groups())).await,
+            None => Turn::Alone,
+        }
+    }
+
+    /// Tells other creates what became of the groups.
+    pub(crate) fn share(&self, cx: &Cx, turn: &Turn, groups: &[SecurityGroup]) {
+        if let (Some(cache), Turn::Ours(file)) = (&self.cache, turn) {
+            let mut facts = self.facts.clone();
+            facts.set_groups(groups);
+            cache.keep(cx, file, facts);
+        }
+    }
 }
 
 /// There is nobody to ask EC2 as.
@@ -54,15 +92,18 @@ fn of_the_flags(mut error: DriverError) -> DriverError {
     error
 }
 
-/// Asks, and fills in what follows from the answers.
+/// Asks, unless another create has asked the same a moment ago, and `after` a moment (Unix time in milliseconds).
+/// Fills in what follows from the answers.
 ///
 /// A new key pair is not asked about: importing it tells whether its name is free, in the one call
 /// that no other process can come in between.
 pub(crate) async fn check(
     api: &Api,
     cx: &Cx,
+    store: &Path,
     saved: &mut Saved,
     wishes: &Wishes,
+    after: u64,
 ) -> Result<Findings, DriverError> {
     if let (_, Some(words)) = tags::pairs(&saved.tags) {
         let name = &saved.base.machine_name;
@@ -70,20 +111,64 @@ pub(crate) async fn check(
             "({name}) Tags are not key value in pairs. {words} elements found"
         ));
     }
-    if saved.use_fleet {
-        return Box::pin(fleet(api, cx, saved, wishes)).await;
-    }
-    if !saved.launch_template.is_empty() {
+    if !saved.use_fleet && !saved.launch_template.is_empty() {
         cx.warn(format!(
             "({}) --amazonec2-launch-template is not used without --amazonec2-use-fleet",
             saved.base.machine_name
         ));
     }
-    if saved.vpc_id.is_empty() && wishes.subnets.is_empty() {
-        let vpc = subnets::default_vpc(api, cx).await;
-        saved.vpc_id = vpc.map_err(of_the_flags)?;
+    let cache = PreflightCache::of(api, cx, store, saved, wishes).await;
+    let turn = match &cache {
+        Some(cache) => cache.turn(cx, |facts| facts.asked > after).await,
+        None => Turn::Alone,
+    };
+    let (facts, are_cached) = match turn {
+        Turn::Known(facts) => (facts, true),
+        Turn::Alone => (ask(api, cx, saved, wishes).await?, false),
+        Turn::Ours(file) => {
+            let facts = ask(api, cx, saved, wishes).await?;
+            if let Some(cache) = &cache {
+                cache.keep(cx, &file, facts.clone());
+            }
+            (facts, false)
+        }
+    };
+    api.learn_account(facts.account.as_deref());
+    saved.vpc_id.clone_from(&facts.vpc);
+    if let (false, Some(place)) = (saved.use_fleet, facts.places.first()) {
+        place.save(saved);
     }
-    let asked: &Saved = saved;
+    apply(saved, wishes, &facts.image);
+    Ok(Findings {
+        places: facts.places.clone(),
+        groups: facts.groups(),
+        facts,
+        cache,
+        are_cached,
+    })
+}
+
+async fn ask(api: &Api, cx: &Cx, saved: &Saved, wishes: &Wishes) -> Result<Facts, DriverError> {
+    let asked = millis(cx.ambient.now());
+    let mut facts = match saved.use_fleet {
+        true => Box::pin(of_fleet(api, cx, saved, wishes)).await?,
+        false => Box::pin(of_instance(api, cx, saved.clone(), wishes)).await?,
+    };
+    (facts.asked, facts.account) = (asked, api.scope().account);
+    Ok(facts)
+}
+
+async fn of_instance(
+    api: &Api,
+    cx: &Cx,
+    mut asked: Saved,
+    wishes: &Wishes,
+) -> Result<Facts, DriverError> {
+    if asked.vpc_id.is_empty() && wishes.subnets.is_empty() {
+        let vpc = subnets::default_vpc(api, cx).await;
+        asked.vpc_id = vpc.map_err(of_the_flags)?;
+    }
+    let asked = &asked;
     let key_pair = async {
         match asked.existing_key {
             true => Ok(key_pair::check_existing(api, cx, asked).await?),
@@ -107,22 +192,17 @@ pub(crate) async fn check(
     };
     let image = image::check(api, cx, &asked.ami, &wishes.instance_types);
     let ((), (places, groups), image) = tokio::try_join!(key_pair, network, image)?;
-    if let Some(place) = places.first() {
-        place.save(saved);
-    }
-    apply(saved, wishes, image);
-    Ok(Findings { places, groups })
+    Ok(Facts::new(&asked.vpc_id, places, image, &groups))
 }
 
 /// Asks what a fleet depends on: its template decides on groups, key pair, image and volumes, and on
 /// the network where no subnets are given.
-async fn fleet(
+async fn of_fleet(
     api: &Api,
     cx: &Cx,
-    saved: &mut Saved,
+    asked: &Saved,
     wishes: &Wishes,
-) -> Result<Findings, DriverError> {
-    let asked: &Saved = saved;
+) -> Result<Facts, DriverError> {
     let places = async {
         match wishes.subnets.is_empty() {
             true => Ok(Vec::new()),
@@ -136,23 +216,19 @@ async fn fleet(
         Ok(())
     };
     let (places, image, ()) = tokio::try_join!(places, image, account)?;
-    apply(saved, wishes, image);
-    Ok(Findings {
-        places,
-        groups: Vec::new(),
-    })
+    Ok(Facts::new(&asked.vpc_id, places, image, &[]))
 }
 
-fn apply(saved: &mut Saved, wishes: &Wishes, image: ImageFacts) {
-    saved.ami = image.id;
-    if let Some(device) = image.root_device
+fn apply(saved: &mut Saved, wishes: &Wishes, image: &ImageFacts) {
+    saved.ami.clone_from(&image.id);
+    if let Some(device) = &image.root_device
         && !wishes.device_given
     {
-        saved.device_name = device;
+        saved.device_name.clone_from(device);
     }
-    if let Some(user) = image.user
+    if let Some(user) = &image.user
         && !wishes.user_given
     {
-        user.clone_into(&mut saved.base.ssh_user);
+        saved.base.ssh_user.clone_from(user);
     }
 }

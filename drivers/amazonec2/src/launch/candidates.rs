@@ -1,5 +1,7 @@
 //! What to try, in which order: instance types, subnets, markets.
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::saved::Saved;
 
 /// One way to launch the machine. A client token belongs to one candidate: idempotency is zonal.
@@ -23,7 +25,7 @@ impl Candidate {
 }
 
 /// A subnet with its zone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub subnet: String,
     pub zone: String,

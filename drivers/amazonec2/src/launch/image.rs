@@ -3,6 +3,7 @@
 use aws_sdk_ec2::types::{Image, ImageState};
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::Cx;
+use serde::{Deserialize, Serialize};
 
 use crate::api::call::CallError;
 use crate::api::client::Api;
@@ -39,11 +40,11 @@ impl From<ImageError> for DriverError {
 }
 
 /// What follows from an image.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImageFacts {
     pub id: String,
     pub root_device: Option<String>,
-    pub user: Option<&'static str>,
+    pub user: Option<String>,
 }
 
 /// Looks an image up, and checks it against the instance types.
@@ -91,7 +92,7 @@ pub(crate) async fn check(
             .root_device_name()
             .filter(|name| !name.is_empty())
             .map(str::to_owned),
-        user: login_name(&image),
+        user: login_name(&image).map(str::to_owned),
         id,
     })
 }

@@ -13,6 +13,8 @@ use crate::api::lookup::filter;
 use crate::config::configure::Wishes;
 use crate::config::flag_values::port_and_protocol;
 use crate::config::saved::Saved;
+use crate::inspect::preflight::Findings;
+use crate::inspect::preflight_cache::Turn;
 use crate::launch::tags::{self, Tag};
 
 /// The name of each VPC's own group, which no other group can have.
@@ -128,18 +130,28 @@ pub(crate) async fn describe(
     Ok(groups)
 }
 
-/// Makes what is missing, opens what is closed, and returns the ids in the order of the flags.
+/// Makes what is missing, opens what is closed, and returns the ids in the order of the flags. Of several creates
+/// at once one does it, and the others take over what it has done.
 pub(crate) async fn ensure(
     api: &Api,
     cx: &Cx,
     saved: &Saved,
     store_id: &str,
     wishes: &Wishes,
-    found: &[SecurityGroup],
+    findings: &Findings,
 ) -> Result<Vec<String>, DriverError> {
-    let mut ids = Vec::new();
+    let is_done = |found: &[SecurityGroup]| are_open(saved, wishes, found);
+    let mut found = findings.groups.clone();
+    let mut turn = Turn::Alone;
+    if !is_done(&found) {
+        turn = findings.turn(cx, is_done).await;
+        if let Turn::Known(facts) = &turn {
+            found = facts.groups();
+        }
+    }
+    let (mut ids, mut done) = (Vec::new(), Vec::new());
     for name in saved.security_group_names.iter().flatten() {
-        let (id, rules) = match known(found, name) {
+        let (id, mut rules) = match known(&found, name) {
             Some(group) => (
                 group.group_id().unwrap_or_default().to_owned(),
                 group.ip_permissions().to_vec(),
@@ -148,11 +160,27 @@ pub(crate) async fn ensure(
             None => create(api, cx, saved, store_id, name).await?,
         };
         if !saved.security_group_read_only {
-            open(api, cx, saved, wishes, &id, &rules).await?;
+            rules.extend(open(api, cx, saved, wishes, &id, &rules).await?);
         }
+        let group = SecurityGroup::builder().group_id(&id).group_name(name);
+        done.push(group.set_ip_permissions(Some(rules)).build());
         ids.push(id);
     }
+    findings.share(cx, &turn, &done);
     Ok(ids)
+}
+
+/// Tells whether all groups are there, with all ports open.
+fn are_open(saved: &Saved, wishes: &Wishes, found: &[SecurityGroup]) -> bool {
+    let mut names = saved.security_group_names.iter().flatten();
+    names.all(|name| match known(found, name) {
+        Some(group) => {
+            saved.security_group_read_only
+                || closed(saved, wishes, group.group_id().unwrap_or_default(), group.ip_permissions())
+                    .is_empty()
+        }
+        None => is_id(name) && saved.security_group_read_only,
+    })
 }
 
 /// Returns the group of this name or id.
@@ -274,7 +302,7 @@ pub(crate) fn closed(
         .collect()
 }
 
-/// Opens the ports that no rule covers yet.
+/// Opens the ports that no rule covers yet, and returns the new rules.
 async fn open(
     api: &Api,
     cx: &Cx,
@@ -282,10 +310,10 @@ async fn open(
     wishes: &Wishes,
     group: &str,
     rules: &[IpPermission],
-) -> Result<(), DriverError> {
+) -> Result<Vec<IpPermission>, DriverError> {
     let closed = closed(saved, wishes, group, rules);
     if closed.is_empty() {
-        return Ok(());
+        return Ok(closed);
     }
     if wishes.cidrs.is_empty() {
         cx.warn(format!(
@@ -317,7 +345,8 @@ async fn open(
             Err(error) => Err(StepFailure::NotMade(error)),
         }
     });
-    Ok(opened.await?)
+    opened.await?;
+    Ok(closed)
 }
 
 /// One rule that is there fails the whole call, and the others are not made.

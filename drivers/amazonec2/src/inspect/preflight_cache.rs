@@ -1,0 +1,257 @@
+//! What pre-flight checks found a moment ago: a small record that creates of a store share.
+//!
+//! Of many creates at once with the same parameters and credentials, one reads subnets, groups and image, and makes
+//! what is missing of the groups; the others wait for it and take over what it found. The record saves calls and
+//! decides nothing: a launch that fails for want of something in it reads everything afresh, and a record that
+//! cannot be locked, read or written is none.
+
+use std::convert::Infallible;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_ec2::types::{IpPermission, SecurityGroup};
+use machine_ops::{Cancel, Cx, Look, WaitPolicy, wait_until_ready};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::api::client::Api;
+use crate::config::configure::Wishes;
+use crate::config::saved::Saved;
+use crate::launch::candidates::Place;
+use crate::launch::image::ImageFacts;
+
+/// The record. Dot-named, like all in a store that is not the Go binary's.
+const FILE: &str = ".ec2-preflight.json";
+
+/// How long what was found is believed, in milliseconds.
+const BELIEVED: u64 = 15_000;
+
+/// How long a create waits for another one that asks the same: its calls have attempts of 12 s.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The largest record: an entry has one or two kilobytes.
+const LARGEST: u64 = 1 << 20;
+
+/// What the calls before a launch answer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    /// When EC2 was asked (Unix time in milliseconds).
+    pub asked: u64,
+    pub vpc: String,
+    pub places: Vec<Place>,
+    pub image: ImageFacts,
+    pub account: Option<String>,
+    groups: Vec<Group>,
+}
+
+/// A security group, as far as it matters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Group {
+    id: Option<String>,
+    name: Option<String>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Rule {
+    protocol: Option<String>,
+    from: Option<i32>,
+    to: Option<i32>,
+}
+
+impl Facts {
+    pub(crate) fn new(
+        vpc: &str,
+        places: Vec<Place>,
+        image: ImageFacts,
+        groups: &[SecurityGroup],
+    ) -> Self {
+        let mut facts = Self {
+            vpc: vpc.to_owned(),
+            places,
+            image,
+            ..Self::default()
+        };
+        facts.set_groups(groups);
+        facts
+    }
+
+    pub(crate) fn groups(&self) -> Vec<SecurityGroup> {
+        let rule = |rule: &Rule| {
+            IpPermission::builder()
+                .set_ip_protocol(rule.protocol.clone())
+                .set_from_port(rule.from)
+                .set_to_port(rule.to)
+                .build()
+        };
+        let groups = self.groups.iter().map(|group| {
+            SecurityGroup::builder()
+                .set_group_id(group.id.clone())
+                .set_group_name(group.name.clone())
+                .set_ip_permissions(Some(group.rules.iter().map(rule).collect()))
+                .build()
+        });
+        groups.collect()
+    }
+
+    pub(crate) fn set_groups(&mut self, groups: &[SecurityGroup]) {
+        let rule = |rule: &IpPermission| Rule {
+            protocol: rule.ip_protocol.clone(),
+            from: rule.from_port,
+            to: rule.to_port,
+        };
+        let groups = groups.iter().map(|group| Group {
+            id: group.group_id.clone(),
+            name: group.group_name.clone(),
+            rules: group.ip_permissions().iter().map(rule).collect(),
+        });
+        self.groups = groups.collect();
+    }
+}
+
+/// What one create found, and what it had asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Entry {
+    question: Value,
+    /// Unix time in milliseconds.
+    at: u64,
+    facts: Facts,
+}
+
+/// The store's record, as seen by a create.
+#[derive(Debug, Clone)]
+pub(crate) struct PreflightCache {
+    file: PathBuf,
+    question: Value,
+}
+
+/// Whose turn it is to ask.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// Nobody's: another create has just found it.
+    Known(Facts),
+    /// This create's, while it holds the record.
+    Ours(File),
+    /// Everybody's, since the record is of no use or held for too long.
+    Alone,
+}
+
+impl PreflightCache {
+    /// Returns the record for what a create asks; `None` without credentials. An access key is of one account:
+    /// what one account sees is never told to another.
+    pub(crate) async fn of(
+        api: &Api,
+        cx: &Cx,
+        store: &Path,
+        saved: &Saved,
+        wishes: &Wishes,
+    ) -> Option<Self> {
+        api.keys.load(cx.ambient.now()).await.ok()?;
+        let key_pair = saved.existing_key.then(|| saved.key_name.clone());
+        let template = saved.use_fleet.then(|| saved.launch_template.clone());
+        let question = json!({
+            "access_key": api.keys.access_key()?,
+            "region": api.region,
+            "endpoint": api.endpoint,
+            "vpc": saved.vpc_id,
+            "zone": wishes.zone_given.then(|| saved.zone_name()),
+            "default_zone": saved.zone_name(),
+            "subnets": wishes.subnets,
+            "groups": saved.security_group_names,
+            "read_only": saved.security_group_read_only,
+            "image": saved.ami,
+            "types": wishes.instance_types,
+            "key_pair": key_pair,
+            "template": template,
+        });
+        Some(Self {
+            file: store.join(FILE),
+            question,
+        })
+    }
+
+    /// Waits until another create has found what is `enough`, or it is this one's turn to ask.
+    pub(crate) async fn turn(&self, cx: &Cx, enough: impl Fn(&Facts) -> bool) -> Turn {
+        let known = || self.find(cx).filter(|facts| enough(facts));
+        let Some(file) = self.open() else {
+            return Turn::Alone;
+        };
+        let look = || match known() {
+            Some(facts) => Look::Ready(Some(facts)),
+            None if file.try_lock().is_err() => Look::Pending("under way".into()),
+            // Meanwhile another one may have found it.
+            None => Look::Ready(known()),
+        };
+        let policy = WaitPolicy::backing_off(
+            Duration::from_millis(50),
+            Duration::from_millis(400),
+            PATIENCE,
+        );
+        // What is done next sees a cancellation by itself.
+        let steady = cx.with_cancel(Cancel::new());
+        let waited = wait_until_ready(&steady, "another create's checks", policy, || {
+            std::future::ready(Ok::<_, Infallible>(look()))
+        });
+        let waited = waited.await;
+        match waited {
+            Ok(Some(facts)) => Turn::Known(facts),
+            Ok(None) => Turn::Ours(file),
+            Err(_) => Turn::Alone,
+        }
+    }
+
+    /// Writes down what was found, for as long as it is believed.
+    pub(crate) fn keep(&self, cx: &Cx, mut file: &File, facts: Facts) {
+        let at = millis(cx.ambient.now());
+        let mut entries = self.load(at);
+        entries.retain(|entry| entry.question != self.question);
+        entries.push(Entry {
+            question: self.question.clone(),
+            at,
+            facts,
+        });
+        let written = serde_json::to_vec(&entries)
+            .map_err(std::io::Error::from)
+            .and_then(|text| {
+                file.rewind()?;
+                file.write_all(&text)?;
+                file.set_len(text.len() as u64)
+            });
+        if let Err(error) = written {
+            cx.debug(format!("cannot write {}: {error}", self.file.display()));
+        }
+    }
+
+    fn find(&self, cx: &Cx) -> Option<Facts> {
+        let mut entries = self.load(millis(cx.ambient.now())).into_iter();
+        let found = entries.find(|entry| entry.question == self.question)?;
+        Some(found.facts)
+    }
+
+    /// Reads what is still believed. Who sees half of the record sees nothing, and looks again.
+    fn load(&self, now: u64) -> Vec<Entry> {
+        let mut text = Vec::new();
+        let read = File::open(&self.file).map(|file| file.take(LARGEST).read_to_end(&mut text));
+        if read.is_err() {
+            return Vec::new();
+        }
+        let mut entries: Vec<Entry> = serde_json::from_slice(&text).unwrap_or_default();
+        // A clock that was set back must not make them last.
+        entries.retain(|entry| entry.at <= now && now - entry.at < BELIEVED);
+        entries
+    }
+
+    fn open(&self) -> Option<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        options.mode(0o600).open(&self.file).ok()
+    }
+}
+
+pub(crate) fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
