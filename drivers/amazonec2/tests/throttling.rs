@@ -52,6 +52,20 @@ async fn a_create_alone_waits_for_nothing() {
 }
 
 #[tokio::test]
+async fn commands_that_only_read_write_nothing_unless_ec2_refuses() {
+    let room = Room::new().await;
+    room.lab.throttle(Some(Throttling::documented()));
+    let machine = room.machine(&[]);
+    assert!(!machine.examine_plan(&room.cx).await.is_empty());
+    assert!(!room.store.path().join(RECORD).exists());
+    room.lab
+        .inject(Fault::error("DescribeSubnets", "RequestLimitExceeded").times(2));
+    machine.examine_plan(&room.cx).await;
+    assert_eq!(refused(&room), 2);
+    assert!(room.store.path().join(RECORD).exists());
+}
+
+#[tokio::test]
 async fn the_record_of_older_versions_is_removed() {
     let room = Room::new().await;
     let old = room.store.path().join(".ec2-pace.json");

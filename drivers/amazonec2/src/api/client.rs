@@ -210,6 +210,11 @@ impl Api {
         }
     }
 
+    /// Returns what decides on the way to EC2. Not for logs and files: it may hold a proxy's password.
+    pub(crate) fn route(&self) -> [&str; 6] {
+        self.environment.route()
+    }
+
     /// Makes the client that asks whose credentials these are. Rarely needed, and so not kept.
     pub(crate) fn sts(&self) -> aws_sdk_sts::Client {
         let mut config = aws_sdk_sts::Config::builder()

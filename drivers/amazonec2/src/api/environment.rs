@@ -67,6 +67,20 @@ pub(crate) fn older_variables() -> Option<Credentials> {
 }
 
 impl Environment {
+    /// Returns what decides on the way that a call takes, proxies' passwords included.
+    pub(crate) fn route(&self) -> [&str; 6] {
+        let proxies = [&self.http_proxy, &self.https_proxy];
+        let [http, https] = proxies.map(|proxy| proxy.as_ref().map_or("", |proxy| &proxy.url));
+        [
+            http,
+            https,
+            &self.no_proxy,
+            self.ca_bundle.as_deref().unwrap_or_default(),
+            if self.use_fips { "fips" } else { "" },
+            if self.use_dual_stack { "dual" } else { "" },
+        ]
+    }
+
     /// Reads `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` (or in lower case; `ALL_PROXY` does not count, as for
     /// Go's programs), `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `AWS_EC2_METADATA_SERVICE_ENDPOINT` and its likes,
     /// `AWS_PROFILE`, `AWS_CONTAINER_CREDENTIALS_FULL_URI`, `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, `AWS_ENDPOINT_URL_STS`, `AWS_USE_FIPS_ENDPOINT` and

@@ -12,10 +12,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_ec2::types::{IpPermission, SecurityGroup};
+use aws_sdk_ec2::types::{
+    IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup, UserIdGroupPair,
+};
 use machine_ops::{Cancel, Cx, Look, WaitPolicy, wait_until_ready};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::api::client::Api;
 use crate::config::configure::Wishes;
@@ -60,6 +63,10 @@ struct Rule {
     protocol: Option<String>,
     from: Option<i32>,
     to: Option<i32>,
+    v4: Vec<String>,
+    v6: Vec<String>,
+    prefix_lists: Vec<String>,
+    groups: Vec<String>,
 }
 
 impl Facts {
@@ -85,6 +92,18 @@ impl Facts {
                 .set_ip_protocol(rule.protocol.clone())
                 .set_from_port(rule.from)
                 .set_to_port(rule.to)
+                .set_ip_ranges(Some(all(&rule.v4, |v4| {
+                    IpRange::builder().cidr_ip(v4).build()
+                })))
+                .set_ipv6_ranges(Some(all(&rule.v6, |v6| {
+                    Ipv6Range::builder().cidr_ipv6(v6).build()
+                })))
+                .set_prefix_list_ids(Some(all(&rule.prefix_lists, |list| {
+                    PrefixListId::builder().prefix_list_id(list).build()
+                })))
+                .set_user_id_group_pairs(Some(all(&rule.groups, |group| {
+                    UserIdGroupPair::builder().group_id(group).build()
+                })))
                 .build()
         };
         let groups = self.groups.iter().map(|group| {
@@ -102,6 +121,10 @@ impl Facts {
             protocol: rule.ip_protocol.clone(),
             from: rule.from_port,
             to: rule.to_port,
+            v4: texts(rule.ip_ranges(), |range| range.cidr_ip()),
+            v6: texts(rule.ipv6_ranges(), |range| range.cidr_ipv6()),
+            prefix_lists: texts(rule.prefix_list_ids(), |list| list.prefix_list_id()),
+            groups: texts(rule.user_id_group_pairs(), |pair| pair.group_id()),
         };
         let groups = groups.iter().map(|group| Group {
             id: group.group_id.clone(),
@@ -112,10 +135,20 @@ impl Facts {
     }
 }
 
+fn all<T>(texts: &[String], make: impl Fn(&str) -> T) -> Vec<T> {
+    texts.iter().map(|text| make(text)).collect()
+}
+
+fn texts<T>(all: &[T], text: impl Fn(&T) -> Option<&str>) -> Vec<String> {
+    let texts = all.iter().map(|one| text(one).unwrap_or_default());
+    texts.map(str::to_owned).collect()
+}
+
 /// What one create found, and what it had asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
-    question: Value,
+    /// A SHA-256 digest of what was asked, and as whom.
+    question: String,
     /// Unix time in milliseconds.
     at: u64,
     facts: Facts,
@@ -125,7 +158,7 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub(crate) struct PreflightCache {
     file: PathBuf,
-    question: Value,
+    question: String,
 }
 
 /// Whose turn it is to ask.
@@ -149,11 +182,12 @@ impl PreflightCache {
         saved: &Saved,
         wishes: &Wishes,
     ) -> Option<Self> {
-        api.keys.load(cx.ambient.now()).await.ok()?;
+        api.keys.load(cx).await.ok()?;
         let key_pair = saved.existing_key.then(|| saved.key_name.clone());
         let template = saved.use_fleet.then(|| saved.launch_template.clone());
         let question = json!({
             "access_key": api.keys.access_key()?,
+            "route": api.route(),
             "region": api.region,
             "endpoint": api.endpoint,
             "vpc": saved.vpc_id,
@@ -167,9 +201,11 @@ impl PreflightCache {
             "key_pair": key_pair,
             "template": template,
         });
+        // Nothing of credentials and passwords is written down.
+        let digest = Sha256::digest(question.to_string());
         Some(Self {
             file: store.join(FILE),
-            question,
+            question: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         })
     }
 
@@ -254,4 +290,35 @@ impl PreflightCache {
 pub(crate) fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_come_back_as_they_were() {
+        let rule = IpPermission::builder()
+            .ip_protocol("tcp")
+            .from_port(22)
+            .to_port(22)
+            .ip_ranges(IpRange::builder().cidr_ip("10.0.0.0/8").build())
+            .ipv6_ranges(Ipv6Range::builder().cidr_ipv6("::/0").build())
+            .prefix_list_ids(PrefixListId::builder().prefix_list_id("pl-1").build())
+            .user_id_group_pairs(UserIdGroupPair::builder().group_id("sg-1").build());
+        let group = SecurityGroup::builder()
+            .group_id("sg-1")
+            .group_name("workers")
+            .ip_permissions(rule.build())
+            .build();
+        let facts = Facts::new(
+            "vpc-1",
+            Vec::new(),
+            ImageFacts::default(),
+            std::slice::from_ref(&group),
+        );
+        let text = serde_json::to_string(&facts).unwrap_or_default();
+        let read: Option<Facts> = serde_json::from_str(&text).ok();
+        assert_eq!(read.map(|facts| facts.groups()), Some(vec![group]));
+    }
 }

@@ -176,8 +176,13 @@ fn are_open(saved: &Saved, wishes: &Wishes, found: &[SecurityGroup]) -> bool {
     names.all(|name| match known(found, name) {
         Some(group) => {
             saved.security_group_read_only
-                || closed(saved, wishes, group.group_id().unwrap_or_default(), group.ip_permissions())
-                    .is_empty()
+                || closed(
+                    saved,
+                    wishes,
+                    group.group_id().unwrap_or_default(),
+                    group.ip_permissions(),
+                )
+                .is_empty()
         }
         None => is_id(name) && saved.security_group_read_only,
     })

@@ -180,6 +180,18 @@ impl TokenBucket {
         }
     }
 
+    /// Makes the bucket of an action whose calls were not counted until EC2 refused one.
+    pub(super) fn empty(limit: Limit, now: u64) -> Self {
+        let mut bucket = Self::new(limit, now);
+        bucket.correction = Some(Correction {
+            kept: 1.0,
+            above_measured: None,
+            ..bucket.correct(limit, 0, now)
+        });
+        bucket.level = 0.0;
+        bucket
+    }
+
     /// Returns when the record last changed.
     pub(super) fn changed(&self) -> u64 {
         self.at

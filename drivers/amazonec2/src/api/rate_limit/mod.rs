@@ -62,6 +62,9 @@ pub(crate) struct RateLimiter {
 pub(crate) struct Ticket {
     action: &'static str,
     limit: Limit,
+    /// Whether the call only reads. Such calls are not counted before EC2 refuses one: commands that change
+    /// nothing write nothing, and EC2 serves a hundred of them at once.
+    is_read: bool,
     number: u64,
 }
 
@@ -92,6 +95,7 @@ impl RateLimiter {
         Some(Ticket {
             action,
             limit,
+            is_read: action.starts_with("Describe") || action.starts_with("Get"),
             number,
         })
     }
@@ -152,9 +156,12 @@ impl RateLimiter {
     async fn look(&self, cx: &Cx, ticket: Ticket) -> Option<Turn> {
         let now = millis(cx.ambient.now());
         let (limit, number) = (ticket.limit, ticket.number);
-        if let Some(entry) = self.find(&mut self.read(now), ticket.action)
-            && let Some(queued) = entry.bucket.queued(limit, number, now)
-        {
+        let queued = match self.find(&mut self.read(now), ticket.action) {
+            Some(entry) => entry.bucket.queued(limit, number, now),
+            None if ticket.is_read => return Some(Turn::Now),
+            None => None,
+        };
+        if let Some(queued) = queued {
             return Some(Turn::Later(queued));
         }
         let take = |bucket: &mut TokenBucket, now| bucket.take(limit, number, now);
@@ -166,7 +173,9 @@ impl RateLimiter {
         let now = millis(cx.ambient.now());
         let is_idle = self
             .find(&mut self.read(now), ticket.action)
-            .is_some_and(|entry| !entry.bucket.is_busy(ticket.limit, now));
+            .map_or(ticket.is_read, |entry| {
+                !entry.bucket.is_busy(ticket.limit, now)
+            });
         if !is_idle {
             let note = |bucket: &mut TokenBucket, now| bucket.served(ticket.limit, sent, now);
             self.change(cx, ticket, note).await;
@@ -214,7 +223,10 @@ impl RateLimiter {
         let value = match self.find(&mut entries, ticket.action) {
             Some(entry) => change(&mut entry.bucket, now),
             None => {
-                let mut bucket = TokenBucket::new(ticket.limit, now);
+                let mut bucket = match ticket.is_read {
+                    true => TokenBucket::empty(ticket.limit, now),
+                    false => TokenBucket::new(ticket.limit, now),
+                };
                 let value = change(&mut bucket, now);
                 entries.push(Entry {
                     access_key: self.access_key.clone(),
