@@ -59,6 +59,20 @@ impl Options {
         Ok(Self { specs, given })
     }
 
+    /// Returns the same without the empty values of these flags: an empty value stands for the default there, as
+    /// templates send it where nothing is set.
+    #[must_use]
+    pub fn ignoring_empty(&self, names: &[&str]) -> Self {
+        let mut options = self.clone();
+        options.given.retain(|name, given| {
+            if names.contains(name) {
+                given.values.retain(|value| !value.is_empty());
+            }
+            !given.values.is_empty()
+        });
+        options
+    }
+
     /// Tells whether the user gave the flag, on the command line or in the environment.
     pub fn is_given(&self, name: &str) -> bool {
         self.given.contains_key(name)

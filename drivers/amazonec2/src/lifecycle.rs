@@ -13,6 +13,7 @@ use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
+use crate::api::errors::KMS_GRANTS;
 use crate::api::lookup::{instance, machine_state, reason, reason_code, state_name};
 use crate::api::retry::CONSISTENCY_WINDOW;
 use crate::config::saved::Saved;
@@ -29,11 +30,6 @@ const STILL_STOPPED: u32 = 4;
 
 /// How long a stop is waited for: the runner kills the command after 60 s.
 const STOPPED: Duration = Duration::from_secs(40);
-
-/// What the use of a KMS key for volumes needs (EC2 User Guide, "How Amazon EBS encryption works").
-pub(crate) const KMS_GRANTS: &str = "where its volumes are encrypted, the key must be enabled and its policy must allow kms:CreateGrant, \
-     kms:GenerateDataKeyWithoutPlaintext, kms:Decrypt, kms:ReEncrypt* and kms:DescribeKey; a spot instance needs a grant for \
-     the role AWSServiceRoleForEC2Spot besides";
 
 /// The machine is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -95,10 +91,7 @@ fn hint(error: &LifecycleError) -> Option<&'static str> {
     let LifecycleError::Ended { code, .. } = error else {
         return None;
     };
-    // EC2 API Reference, StateReason; EC2 User Guide, "Instance terminates immediately": "You do not have permissions to
-    // access the KMS key for decryption".
-    let is_of_a_key = code == "Client.InternalError" || code.contains("InvalidKMSKey");
-    is_of_a_key.then_some(KMS_GRANTS)
+    codes::is_of_kms_key(code).then_some(KMS_GRANTS)
 }
 
 /// Returns EC2's code for why an instance ended, where that is what an error is about.

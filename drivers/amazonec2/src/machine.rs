@@ -194,7 +194,11 @@ impl Driver for Machine {
                 } else {
                     saved.ssh_port
                 },
-                user: saved.ssh_user.clone(),
+                user: match saved.ssh_user.as_str() {
+                    // Stored by a create whose template set none, and the Go binary's default.
+                    "" => crate::config::flags::SSH_USER.to_owned(),
+                    user => user.to_owned(),
+                },
                 key: Some(key),
             }),
             restart_command: None,

@@ -4,7 +4,8 @@
 
 mod room;
 
-use machine_driver::{DriverErrorKind, FlagKind, KeyPlan};
+use driver_amazonec2::AmazonEc2;
+use machine_driver::{DriverErrorKind, DriverKind as _, FlagKind, KeyPlan};
 use room::Room;
 
 #[tokio::test]
@@ -29,6 +30,8 @@ async fn bad_flags_are_configuration_errors_and_ask_nobody() {
         (&[("root-size", "0")], "--amazonec2-root-size"),
         (&[("metadata-token", "maybe")], "--amazonec2-metadata-token"),
         (&[("max-lifetime", "soon")], "--amazonec2-max-lifetime"),
+        (&[("tags", "a,b,,c,d")], "--amazonec2-tags"),
+        (&[("tags", ",a,b")], "--amazonec2-tags"),
         (
             &[("security-group-cidr", "10.0.0.0")],
             "--amazonec2-security-group-cidr",
@@ -176,4 +179,41 @@ fn every_flag_is_declared_once_and_helps() {
         }
     );
     assert_eq!(type_of.env, Some("AWS_INSTANCE_TYPE"));
+}
+
+#[tokio::test]
+async fn an_empty_value_means_the_default() {
+    let room = Room::new().await;
+    let names = [
+        "device-name",
+        "instance-type",
+        "region",
+        "security-group",
+        "ssh-key-type",
+        "ssh-user",
+        "volume-type",
+        "zone",
+    ];
+    let mut plain = room.machine(&[("subnet-id", &room.subnets[&'a'])]);
+    let mut flags: Vec<_> = names.iter().map(|name| (*name, "")).collect();
+    flags.push(("subnet-id", room.subnets[&'a'].as_str()));
+    let mut empty = room.machine(&flags);
+    for machine in [&mut plain, &mut empty] {
+        machine.preflight(&room.cx).await.unwrap();
+    }
+    let (mut plain, mut empty) = (plain.save(), empty.save());
+    for saved in [&mut plain, &mut empty] {
+        saved.as_object_mut().unwrap().remove("Id");
+    }
+    assert_eq!(empty, plain);
+}
+
+#[tokio::test]
+async fn a_stored_empty_login_name_means_the_default() {
+    let room = Room::new().await;
+    let machine = room.created(&[]).await;
+    let mut saved = machine.save();
+    saved["SSHUser"] = "".into();
+    let loaded = AmazonEc2.load(&room.base("e1"), &saved).unwrap();
+    assert_eq!(loaded.ssh().unwrap().user, "ubuntu");
 }

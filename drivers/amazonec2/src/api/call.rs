@@ -313,7 +313,8 @@ impl Api {
         };
         self.count_received(probe.bytes.load(Ordering::Relaxed));
         let host = probe.host.get().cloned().unwrap_or_default();
-        let result = answer.map_err(|error| self.explain(action, host, error, request_id.clone()));
+        let result =
+            answer.map_err(|error| self.explain(cx, action, host, error, request_id.clone()));
         let mut fields = std::collections::BTreeMap::new();
         fields.insert(
             "attempts",
@@ -340,6 +341,7 @@ impl Api {
 
     fn explain<E>(
         &self,
+        cx: &Cx,
         action: &'static str,
         host: String,
         error: SdkError<E, HttpResponse>,
@@ -352,11 +354,16 @@ impl Api {
         if let SdkError::ServiceError(answer) = &error
             && let Some(code) = answer.err().code()
         {
+            let message = answer.err().message().unwrap_or("no reason given");
+            if message.contains(ENCODED) {
+                // For `aws sts decode-authorization-message`.
+                cx.debug(format!("{action} was refused: {message}"));
+            }
             return CallError::Refused {
                 action,
                 region,
                 code: code.to_owned(),
-                message: readable(answer.err().message().unwrap_or("no reason given")),
+                message: readable(message),
                 request_id,
                 status: answer.raw().status().as_u16(),
             };
@@ -425,11 +432,11 @@ fn without_credentials(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
+/// What comes before the part of a refusal that AWS alone can read.
+const ENCODED: &str = " Encoded authorization failure message";
+
 /// Leaves out what only AWS can read: the encoded part of a refusal is a kilobyte of base64.
 pub(crate) fn readable(message: &str) -> String {
-    let plain = message
-        .split(" Encoded authorization failure message")
-        .next()
-        .unwrap_or(message);
+    let plain = message.split(ENCODED).next().unwrap_or(message);
     plain.trim().to_owned()
 }

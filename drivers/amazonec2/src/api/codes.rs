@@ -119,3 +119,11 @@ pub(crate) fn is_bad_credentials(code: &str) -> bool {
 pub(crate) fn is_ambiguous(code: &str, status: u16) -> bool {
     status >= 500 && !is_capacity(code) && !is_throttling(code)
 }
+
+/// The KMS key of an encrypted volume cannot be used. Of an instance that ended, EC2 may say just that the client is to
+/// blame (EC2 API Reference, StateReason).
+pub(crate) fn is_of_kms_key(code: &str) -> bool {
+    code == "Client.InternalError"
+        || code.contains("InvalidKMSKey")
+        || code.contains("InvalidKmsKey")
+}

@@ -8,6 +8,15 @@ use crate::api::call::CallError;
 use crate::api::codes;
 use crate::api::credentials::SourcesError;
 
+/// Why an image may not be found that is there (EC2 User Guide, "Allowed AMIs": what does not match the criteria is
+/// neither shown nor launched).
+pub(crate) const WHERE_IMAGES_HIDE: &str = "check --amazonec2-ami and the region; an image may also be private, or kept out by the account's Allowed AMIs setting";
+
+/// What the use of a KMS key for volumes needs (Amazon EBS User Guide, "Required permissions for EBS encryption").
+pub(crate) const KMS_GRANTS: &str = "where volumes are encrypted, the KMS key must be enabled, and its policy must allow kms:CreateGrant, \
+     kms:GenerateDataKeyWithoutPlaintext, kms:Decrypt, kms:ReEncrypt* and kms:DescribeKey; for a spot instance, the role \
+     AWSServiceRoleForEC2Spot needs a grant besides";
+
 impl From<CallError> for DriverError {
     fn from(error: CallError) -> Self {
         let kind = match &error {
@@ -66,9 +75,19 @@ fn hint(error: &CallError) -> Option<String> {
             message,
             ..
         } if code == "UnauthorizedOperation" => Some(policy_hint(action, message)),
-        CallError::Refused { code, .. } if codes::is_bad_credentials(code) => {
-            Some("check the AWS credentials, their expiry, and this computer's clock".into())
+        CallError::Refused { code, message, .. }
+            if code == "AuthFailure" && message.contains("Not authorized for images") =>
+        {
+            Some("the image is another account's: have it shared with this account, or give another --amazonec2-ami".into())
         }
+        // EC2 answers so in a Region that is not enabled for the account, too (EC2 User Guide, "Regions and Zones").
+        CallError::Refused { code, region, .. } if codes::is_bad_credentials(code) => Some(format!(
+            "check the AWS credentials, their expiry, this computer's clock, and that {region} is enabled for the account"
+        )),
+        CallError::Refused { code, .. } if code.starts_with("InvalidAMIID") => {
+            Some(WHERE_IMAGES_HIDE.into())
+        }
+        CallError::Refused { code, .. } if codes::is_of_kms_key(code) => Some(KMS_GRANTS.into()),
         CallError::Refused { code, .. } if codes::is_throttling(code) => {
             Some("too many EC2 calls at once in this account and region; try again later".into())
         }

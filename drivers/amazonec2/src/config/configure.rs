@@ -51,6 +51,8 @@ pub(crate) enum ConfigureError {
         crate::launch::tags::MOST
     )]
     TooManyTags { tags: usize },
+    #[error("cannot use --amazonec2-tags {0:?}: a key is empty: expected KEY,VALUE,KEY,VALUE")]
+    EmptyTagKey(String),
     #[error("--swarm-host is {0:?}, and a master's needs a port, as in tcp://0.0.0.0:3376")]
     SwarmHost(String),
     #[error("using --amazonec2-use-fleet also requires --amazonec2-launch-template")]
@@ -99,9 +101,22 @@ pub(crate) struct Wishes {
     pub zone_given: bool,
 }
 
+/// The flags of which an empty value means the default, as Terraform's templates send it.
+const EMPTY_IS_DEFAULT: [&str; 8] = [
+    "amazonec2-device-name",
+    "amazonec2-instance-type",
+    "amazonec2-region",
+    "amazonec2-security-group",
+    "amazonec2-ssh-key-type",
+    "amazonec2-ssh-user",
+    "amazonec2-volume-type",
+    "amazonec2-zone",
+];
+
 /// Turns flags into what is saved and what is wished for.
 pub(crate) fn configure(base: &Base, options: &Options) -> Result<(Saved, Wishes), ConfigureError> {
-    let flags = Flags(options);
+    let options = options.ignoring_empty(&EMPTY_IS_DEFAULT);
+    let flags = Flags(&options);
     let mut saved = save_flags(base, &flags)?;
     check_access(&saved)?;
     check_launch(&saved)?;
@@ -123,10 +138,7 @@ pub(crate) fn configure(base: &Base, options: &Options) -> Result<(Saved, Wishes
         instance_types: match saved.use_fleet {
             // Its template has an instance type of its own.
             true if !flags.given("instance-type") => Vec::new(),
-            true => instance_types,
-            // EC2 judges an empty one, as it does the Go binary's.
-            false if instance_types.is_empty() => vec![String::new()],
-            false => instance_types,
+            _ => instance_types,
         },
         subnets: last_first(flags.all("subnet-id")),
         user_data,
@@ -275,6 +287,10 @@ fn check_launch(saved: &Saved) -> Result<(), ConfigureError> {
     let price = &saved.spot_price;
     if saved.request_spot_instance && !price.is_empty() && !is_price(price) {
         return Err(value("spot-price", price, "dollars per hour, such as 0.05"));
+    }
+    let (pairs, _) = crate::launch::tags::pairs(&saved.tags);
+    if pairs.iter().any(|(key, _)| key.is_empty()) {
+        return Err(ConfigureError::EmptyTagKey(saved.tags.clone()));
     }
     let tags = crate::launch::tags::users_tags(saved).len();
     if tags > crate::launch::tags::MOST {

@@ -4,6 +4,9 @@
 
 use machine_driver::FlagSpec;
 
+/// The login name of a machine whose image tells none.
+pub(crate) const SSH_USER: &str = "ubuntu";
+
 /// Returns all of them; the names, defaults and variables are those of the Go forks.
 pub(crate) fn flags() -> Vec<FlagSpec> {
     let mut all = access();
@@ -107,7 +110,7 @@ fn launch() -> Vec<FlagSpec> {
             "AWS_SSH_USER",
             "Login name; the default yields to the image's own",
         )
-        .default_text("ubuntu"),
+        .default_text(SSH_USER),
         FlagSpec::int("amazonec2-ssh-port", 22, "Port of sshd").env("AWS_SSH_PORT"),
         text(
             "amazonec2-ssh-keypath",

@@ -92,6 +92,11 @@ async fn of_caller(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
     };
     // Any question that everybody may ask tells whether the region is open to the account.
     let region = match subnets::default_vpc(api, cx).await {
+        // The credentials are good: it is the region that does not take them.
+        Err(error) if account::are_credentials_refused(&error) => {
+            let remedy = format!("enable {place} for the account");
+            Check::wrong(subject, one_line(error.cause()), remedy)
+        }
         Err(error) if !is_refusal_of_the_question(&error) && error.cause().is::<CallError>() => {
             Check::failed(subject, &error, format!("enable {place} for the account"))
         }

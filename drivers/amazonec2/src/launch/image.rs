@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::call::CallError;
 use crate::api::client::Api;
+use crate::api::errors::WHERE_IMAGES_HIDE;
 use crate::api::lookup::{filter, pattern};
 use crate::config::region::{Partition, partition};
 
@@ -35,7 +36,15 @@ pub(crate) enum ImageError {
 
 impl From<ImageError> for DriverError {
     fn from(error: ImageError) -> Self {
-        Self::new(DriverErrorKind::PreCreate, error)
+        let is_hidden = matches!(
+            error,
+            ImageError::Missing { .. } | ImageError::NoDefault { .. }
+        );
+        let error = Self::new(DriverErrorKind::PreCreate, error);
+        match is_hidden {
+            true => error.with_hint(WHERE_IMAGES_HIDE),
+            false => error,
+        }
     }
 }
 

@@ -1,0 +1,77 @@
+//! What a refusal of AWS's advises.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod room;
+
+use ec2_lab::ec2::{Denial, Effect, Fault};
+use machine_driver::DriverError;
+use room::{AMI, REGION, Room};
+
+fn refusal(action: &str, code: &str, message: &str) -> Fault {
+    let (code, message) = (code.to_owned(), message.to_owned());
+    Fault::on(
+        action,
+        Effect::Error {
+            code,
+            message,
+            status: None,
+        },
+    )
+}
+
+/// The error of a create that meets this.
+async fn refused(fault: Fault) -> DriverError {
+    let room = Room::new().await;
+    room.lab.inject(fault.always());
+    room.create(&mut room.machine(&[])).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_refusal_advises_by_its_action_and_text() {
+    // EC2 API Reference, "Error codes"; EC2 User Guide, "Allowed AMIs".
+    let not_mine = format!("Not authorized for images: [{AMI}]");
+    let not_validated = "AWS was not able to validate the provided access credentials";
+    let unknown = format!("The image id '[{AMI}]' does not exist");
+    for (action, code, message, advice) in [
+        ("DescribeImages", "AuthFailure", not_mine.as_str(), "shared"),
+        ("RunInstances", "AuthFailure", &not_mine, "shared"),
+        ("DescribeImages", "AuthFailure", not_validated, REGION),
+        (
+            "RunInstances",
+            "InvalidAMIID.NotFound",
+            &unknown,
+            "Allowed AMIs",
+        ),
+        (
+            "DescribeImages",
+            "InvalidAMIID.NotFound",
+            &unknown,
+            "Allowed AMIs",
+        ),
+        (
+            "RunInstances",
+            "Client.InvalidKMSKey.InvalidState",
+            "The KMS key is disabled",
+            "kms:CreateGrant",
+        ),
+    ] {
+        let error = refused(refusal(action, code, message)).await;
+        let hint = error.hint.as_deref().unwrap_or_default();
+        assert!(hint.contains(advice), "{action} {code}: {error}: {hint}");
+        if advice == "shared" {
+            assert!(!hint.contains("clock"), "{hint}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_encoded_authorization_message_is_for_debug_alone() {
+    let room = Room::new().await;
+    room.lab.deny(Denial::of("ec2:RunInstances"));
+    let error = room.create(&mut room.machine(&[])).await.unwrap_err();
+    let encoded = "Encoded authorization failure message";
+    assert!(!error.to_string().contains(encoded), "{error}");
+    assert!(!room.told.lines().contains(encoded));
+    assert!(room.told.everything().contains(encoded));
+}
