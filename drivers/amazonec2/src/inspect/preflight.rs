@@ -154,7 +154,7 @@ async fn ask(api: &Api, cx: &Cx, saved: &Saved, wishes: &Wishes) -> Result<Facts
         true => Box::pin(of_fleet(api, cx, saved, wishes)).await?,
         false => Box::pin(of_instance(api, cx, saved.clone(), wishes)).await?,
     };
-    (facts.asked, facts.account) = (asked, api.scope().account);
+    (facts.asked, facts.account) = (asked, api.account());
     Ok(facts)
 }
 
