@@ -200,7 +200,8 @@ start_docker() {
     begun=$(date +%s)
     if ! run timeout 300 systemctl restart docker.service || ! systemctl is-active -q docker.service; then
         echo "journal of docker.service:"
-        journalctl -u docker.service --since "@$begun" -n 20 --no-pager -o cat || :
+        # With --since, -n counts from the beginning.
+        journalctl -u docker.service --since "@$begun" --no-pager -o cat | tail -n 20 || :
         put_former_back
         fail "docker.service does not start"
     fi

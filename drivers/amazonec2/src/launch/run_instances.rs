@@ -168,12 +168,13 @@ impl LaunchRequest {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let hops = saved.metadata_token_response_hop_limit;
         let tokens = match self.tokens_required {
-            true => HttpTokensState::Required,
-            false => HttpTokensState::from(saved.metadata_token_setting.as_str()),
+            true => Some(HttpTokensState::Required),
+            // Left out where it is empty: EC2 then goes by the image's and the account's default.
+            false => some(&saved.metadata_token_setting)
+                .map(|text| HttpTokensState::from(text.as_str())),
         };
         InstanceMetadataOptionsRequest::builder()
-            // An empty one as well: the Go binary sends it, and EC2 goes by the account's default.
-            .http_tokens(tokens)
+            .set_http_tokens(tokens)
             .set_http_put_response_hop_limit(i32::try_from(hops).ok().filter(|hops| *hops > 0))
             .set_http_endpoint(
                 some(&saved.http_endpoint)
