@@ -238,8 +238,8 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand mount" -s 
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand mount" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand provision" -l open-firewall -d 'Let Docker\'s port through firewalld or ufw on the machines'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand provision" -s h -l help -d 'Print help'
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l older-than -d 'How old something must be, as 90m, 2h or 1d [default: 2h]' -r
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l tag -d 'Only what carries this tag as well, as KEY=VALUE (repeatable)' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l older-than -d 'How long something must have been unused, as 90m, 2h or 1d [default: 2h]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l tag -d 'Only what carries this tag as well, as KEY=VALUE; no wildcards (repeatable)' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -s d -l driver -d 'A driver whose flags name a place to look in, besides those of the machines' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-access-key -d 'AWS access key [$AWS_ACCESS_KEY_ID]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-secret-key -d 'AWS secret key [$AWS_SECRET_ACCESS_KEY]' -r

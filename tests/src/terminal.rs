@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 use crate::flows::Home;
 
 /// More than anything at a terminal takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A terminal, with a program on it whose controlling terminal it is.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Terminal {
     pub fn expect<'a>(&'a mut self, text: &'a str) -> impl Future<Output = String> + 'a {
         let caller = std::panic::Location::caller();
         async move {
-            let looked = tokio::time::timeout(PATIENCE, async {
+            let looked = tokio::time::timeout(TIMEOUT, async {
                 loop {
                     if let Some(place) = self.seen.find(text) {
                         return Some(place);
@@ -176,7 +176,7 @@ impl Terminal {
             while self.read().await {}
             self.child.wait().await.unwrap()
         };
-        let ended = tokio::time::timeout(PATIENCE, ending).await;
+        let ended = tokio::time::timeout(TIMEOUT, ending).await;
         let status = ended.unwrap_or_else(|_| panic!("still running: {:?}", self.seen));
         Left {
             status,
@@ -198,7 +198,7 @@ impl Terminal {
             ..
         } = self;
         drop((master, screen, keyboard));
-        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+        let ended = tokio::time::timeout(TIMEOUT, child.wait()).await;
         ended.expect("still running without a terminal").unwrap()
     }
 

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::fetch::Fetch;
 use crate::output::console::{Console, Pieces, Stream};
 use crate::output::prompt::{self, Input};
-use crate::telemetry::Sink;
+use crate::telemetry::Telemetry;
 
 /// The world as `main` found it; tests make their own.
 pub struct World {
@@ -50,7 +50,7 @@ impl Context {
         store: PathBuf,
         global: &Options,
         drivers: Vec<Arc<dyn DriverKind>>,
-        sink: Arc<Sink>,
+        telemetry: Arc<Telemetry>,
     ) -> Self {
         let mut certificates = CertificatePaths::of_store(&store);
         for (flag, path) in [
@@ -77,7 +77,7 @@ impl Context {
                 .filter_map(|name| Some(ssh.as_ref()?.join(name)))
                 .collect(),
         };
-        let library = Library::new(settings, drivers, sink, world.cancel.clone())
+        let library = Library::new(settings, drivers, telemetry, world.cancel.clone())
             .with_ambient(world.ambient.clone())
             .with_fetch(Arc::new(Fetch::new(&world.environment)));
         Self { world, library }

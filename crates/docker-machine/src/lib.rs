@@ -27,7 +27,7 @@ use cli::{Arguments, Cli, Command, Request};
 pub use context::{Context, World};
 use failure::Failure;
 use output::console::{Console, Stream};
-use telemetry::{Sink, Wanted};
+use telemetry::{Telemetry, Wanted};
 
 /// Does what the command line says, and returns how the process ends.
 pub async fn run(world: World) -> ExitStatus {
@@ -66,15 +66,19 @@ async fn execute(
     arguments: Arguments,
 ) -> ExitStatus {
     let console = world.console.clone();
-    let sink = Arc::new(sink(&world, global.bool("debug"), command.is_evaluated()));
+    let telemetry = Arc::new(telemetry(
+        &world,
+        global.bool("debug"),
+        command.is_evaluated(),
+    ));
     // The first thing that is asked for in a report of what went wrong.
-    sink.debug(&version::line());
-    warnings.iter().for_each(|warning| sink.warn(warning));
+    telemetry.debug(&version::line());
+    warnings.iter().for_each(|warning| telemetry.warn(warning));
     let store = match context::store_path(&world, global) {
         Ok(store) => store,
         Err(failure) => return end(&world, failure).await,
     };
-    let context = Context::new(world, store, global, drivers::table(), sink.clone());
+    let context = Context::new(world, store, global, drivers::table(), telemetry.clone());
     if !command.only_looks() {
         (context.world.listen)(context.world.cancel.clone());
     }
@@ -89,7 +93,9 @@ async fn execute(
     if let Some(help) = failure.as_ref().and_then(Failure::help) {
         console.line(Stream::Out, help);
     }
-    sink.finish(command.about().name, failure.as_ref()).await;
+    telemetry
+        .finish(command.about().name, failure.as_ref())
+        .await;
     failure.map_or(ExitStatus::Success, |failure| failure.status())
 }
 
@@ -108,13 +114,13 @@ async fn end(world: &World, failure: Failure) -> ExitStatus {
         world.console.line(Stream::Out, help);
     }
     // Whatever reads the log reads this, too.
-    sink(world, false, false)
+    telemetry(world, false, false)
         .finish("unknown", Some(&failure))
         .await;
     failure.status()
 }
 
-fn sink(world: &World, debug: bool, evaluated: bool) -> Sink {
+fn telemetry(world: &World, debug: bool, evaluated: bool) -> Telemetry {
     let path = |name| {
         world
             .environment
@@ -128,5 +134,5 @@ fn sink(world: &World, debug: bool, evaluated: bool) -> Sink {
         trace: path("MACHINE_TRACE"),
         metrics: path("MACHINE_METRICS_FILE"),
     };
-    Sink::new(wanted, world.console.clone(), world.ambient.clone())
+    Telemetry::new(wanted, world.console.clone(), world.ambient.clone())
 }

@@ -12,6 +12,7 @@ mod answer;
 mod daemon_json;
 mod engine;
 mod error;
+mod failure;
 mod families;
 mod flags;
 mod host_name;
@@ -24,7 +25,6 @@ mod remote;
 mod report;
 mod script;
 mod sections;
-mod trouble;
 mod unit;
 
 pub use error::{ProvisionError, Stage};

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use machine_ops::Cx;
 use machine_types::{masked, printable};
 
-use crate::trouble::way_out;
+use crate::failure::way_out;
 use crate::{Firewall, Report, Stage};
 
 /// How the script's own lines begin.

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 const PONG: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nOK";
 
 fn authority() -> (Issued, Authority) {
@@ -34,7 +34,7 @@ fn server(authority: &Authority) -> Issued {
 fn dialer(ca: &str, client: &Issued, server: &Issued, now: SystemTime) -> Dialer {
     let identity = Identity::from_pem(ca, &client.certificate, &client.key).unwrap();
     let pin = Certificate::from_pem(&server.certificate).unwrap();
-    Dialer::tls(&identity, &Pins::new([&pin]), now, PATIENCE).unwrap()
+    Dialer::tls(&identity, &Pins::new([&pin]), now, TIMEOUT).unwrap()
 }
 
 /// Serves one version of TLS to clients of a CA, and answers each.
@@ -155,7 +155,7 @@ async fn an_engine_without_tls_is_asked_in_the_open() {
         host: "localhost".into(),
         port,
     };
-    let dialer = Dialer::plain(PATIENCE);
+    let dialer = Dialer::plain(TIMEOUT);
     assert_eq!(dialer.version(&url).await.unwrap().version, "29.0.1");
     let error = dialer.version(&url).await.unwrap_err();
     assert!(
@@ -171,7 +171,7 @@ async fn an_empty_list_of_pins_is_not_the_absence_of_pins() {
     let client = ours.client("tester", now).unwrap();
     let url = serve(&TLS13, &ca, &server).await;
     let identity = Identity::from_pem(&ca.certificate, &client.certificate, &client.key).unwrap();
-    let dialer = |pins| Dialer::tls(&identity, &pins, now, PATIENCE).unwrap();
+    let dialer = |pins| Dialer::tls(&identity, &pins, now, TIMEOUT).unwrap();
     dialer(Pins::none()).check(&url).await.unwrap();
     let error = dialer(Pins::new([])).check(&url).await.unwrap_err();
     assert!(matches!(error, DialError::OtherMachine { .. }), "{error:?}");

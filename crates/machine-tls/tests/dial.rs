@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A store's certificates in a directory of their own.
 struct Store {
@@ -58,7 +58,7 @@ impl Store {
     }
 
     fn dialer(&self, pins: &[&str]) -> Dialer {
-        self.patient(pins, PATIENCE)
+        self.patient(pins, TIMEOUT)
     }
 
     fn patient(&self, pins: &[&str], within: Duration) -> Dialer {
@@ -204,7 +204,7 @@ async fn nobody_there_is_said_in_gos_words() {
     );
     assert!(error.is_silence());
     assert!(matches!(
-        Dialer::plain(PATIENCE).reach(&url(port)).await,
+        Dialer::plain(TIMEOUT).reach(&url(port)).await,
         Err(DialError::Refused { .. })
     ));
 }
@@ -222,7 +222,7 @@ async fn a_server_that_says_nothing_is_given_up() {
         "{text}"
     );
     // The port is open all the same.
-    Dialer::plain(PATIENCE).reach(&url(port)).await.unwrap();
+    Dialer::plain(TIMEOUT).reach(&url(port)).await.unwrap();
 }
 
 #[tokio::test]

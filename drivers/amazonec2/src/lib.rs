@@ -22,7 +22,7 @@ use machine_ops::Scope;
 use machine_types::MachineName;
 use serde_json::{Map, Value, json};
 
-use crate::config::configure::Wishes;
+use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
 use crate::machine::Machine;
 
@@ -42,8 +42,13 @@ impl DriverKind for AmazonEc2 {
     }
 
     fn configure(&self, base: &Base, options: &Options) -> Result<Box<dyn Driver>, DriverError> {
-        let (saved, wishes) = config::configure::configure(base, options)?;
-        Ok(Box::new(Machine::new(base, saved, wishes, Map::new())))
+        let (saved, create_options) = config::configure::configure(base, options)?;
+        Ok(Box::new(Machine::new(
+            base,
+            saved,
+            create_options,
+            Map::new(),
+        )))
     }
 
     fn load(&self, base: &Base, saved: &Value) -> Result<Box<dyn Driver>, DriverError> {
@@ -52,7 +57,7 @@ impl DriverKind for AmazonEc2 {
         Ok(Box::new(Machine::new(
             base,
             saved,
-            Wishes::default(),
+            CreateOptions::default(),
             loaded,
         )))
     }

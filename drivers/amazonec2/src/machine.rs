@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 use crate::api::account;
 use crate::api::client::{self, Api};
 use crate::api::scope;
-use crate::config::configure::Wishes;
+use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
-use crate::inspect::dry_run::Rehearsal;
-use crate::inspect::preflight::{self, Findings};
+use crate::inspect::dry_run::DryRun;
+use crate::inspect::preflight::{self, PreflightResult};
 use crate::inspect::{console, doctor};
 use crate::launch::attempts::Attempts;
 use crate::launch::tags::{self, owner_key};
@@ -34,8 +34,8 @@ pub(crate) struct Machine {
     /// The object as it was loaded, with what other versions wrote.
     loaded: Map<String, Value>,
     pub(crate) saved: Saved,
-    pub(crate) wishes: Wishes,
-    findings: Findings,
+    pub(crate) create_options: CreateOptions,
+    preflight_result: PreflightResult,
     /// What the flags asked for, before the checks filled in what follows.
     asked: Option<Box<Saved>>,
     /// Of the create that is under way.
@@ -49,15 +49,15 @@ impl Machine {
     pub(crate) fn new(
         base: &Base,
         saved: Saved,
-        wishes: Wishes,
+        create_options: CreateOptions,
         loaded: Map<String, Value>,
     ) -> Self {
         Self {
             base: base.clone(),
             loaded,
             saved,
-            wishes,
-            findings: Findings::default(),
+            create_options,
+            preflight_result: PreflightResult::default(),
             asked: None,
             attempts: None,
             api: OnceLock::new(),
@@ -104,8 +104,9 @@ impl Machine {
     /// Checks what the launch depends on; what another create has found `after` a moment will do.
     async fn check(&mut self, api: &Api, cx: &Cx, after: u64) -> Result<(), DriverError> {
         let store = &self.base.store;
-        let checked = preflight::check(api, cx, store, &mut self.saved, &self.wishes, after);
-        self.findings = checked.await.map_err(preflight::without_credentials)?;
+        let checked =
+            preflight::check(api, cx, store, &mut self.saved, &self.create_options, after);
+        self.preflight_result = checked.await.map_err(preflight::without_credentials)?;
         Ok(())
     }
 
@@ -120,7 +121,7 @@ impl Machine {
             saved.device_name.clone_from(&asked.device_name);
             saved.base.ssh_user.clone_from(&asked.base.ssh_user);
         }
-        self.check(api, cx, self.findings.asked()).await
+        self.check(api, cx, self.preflight_result.asked()).await
     }
 
     async fn launch_by_findings(&mut self, api: &Api, cx: &Cx) -> Result<(), DriverError> {
@@ -128,8 +129,9 @@ impl Machine {
             return Box::pin(self.launch(api, cx, None)).await;
         }
         let (saved, store_id) = (&self.saved, &self.base.store_id);
-        let (findings, wishes) = (&self.findings, &self.wishes);
-        let groups = security_groups::ensure(api, cx, saved, store_id, wishes, findings);
+        let (preflight_result, create_options) = (&self.preflight_result, &self.create_options);
+        let groups =
+            security_groups::ensure(api, cx, saved, store_id, create_options, preflight_result);
         self.saved.security_group_ids = Some(groups.await?);
         self.keep(cx)?;
         Box::pin(self.launch(api, cx, None)).await?;
@@ -147,11 +149,13 @@ impl Machine {
         cx: &Cx,
         left: Option<Attempts>,
     ) -> Result<(), DriverError> {
-        let (wishes, places) = (&self.wishes, &self.findings.places);
+        let (create_options, places) = (&self.create_options, &self.preflight_result.places);
         let store = (self.base.store.as_path(), self.base.store_id.as_str());
-        let all = || Attempts::new(api, cx, &self.saved, wishes, places, store);
+        let all = || Attempts::new(api, cx, &self.saved, create_options, places, store);
         let mut attempts = left.unwrap_or_else(all);
-        attempts.launch(api, cx, &mut self.saved, wishes).await?;
+        attempts
+            .launch(api, cx, &mut self.saved, create_options)
+            .await?;
         self.attempts = Some(attempts);
         self.keep(cx)
     }
@@ -228,20 +232,20 @@ impl Driver for Machine {
             };
         }
         KeyPlan::Generate {
-            algorithm: self.wishes.key_type.clone(),
+            algorithm: self.create_options.key_type.clone(),
         }
     }
 
     async fn rehearse(&self, cx: &Cx) -> Result<Vec<String>, DriverError> {
-        let rehearsal = Rehearsal {
+        let dry_run = DryRun {
             api: self.api(),
             cx,
             saved: &self.saved,
-            wishes: &self.wishes,
-            findings: &self.findings,
+            create_options: &self.create_options,
+            preflight_result: &self.preflight_result,
             store_id: &self.base.store_id,
         };
-        rehearsal.run().await
+        dry_run.run().await
     }
 
     async fn create(&mut self, key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError> {
@@ -258,7 +262,7 @@ impl Driver for Machine {
             key_pair::import(&api, cx, &self.saved, &self.base.store_id, &key.public).await?;
         }
         match self.launch_by_findings(&api, cx).await {
-            Err(error) if self.findings.are_outdated(&error) => {
+            Err(error) if self.preflight_result.are_outdated(&error) => {
                 cx.debug(format!("reading afresh what another create found: {error}"));
                 self.check_again(&api, cx).await?;
                 self.launch_by_findings(&api, cx).await

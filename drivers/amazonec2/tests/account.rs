@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Cidr, Effect, Fault, Lab, OTHER_ACCOUNT, Rule};
+use fixture::fleet::Fleet;
+use fixture::{Fixture, REGION};
 use machine_ops::{Journal as _, Phase};
-use room::fleet::Fleet;
-use room::{REGION, Room};
 
 /// Returns every account that the journal names.
-fn on_record(room: &Room) -> Vec<String> {
-    let entries = room.journal.entries().unwrap().into_iter();
+fn on_record(fixture: &Fixture) -> Vec<String> {
+    let entries = fixture.journal.entries().unwrap().into_iter();
     let named = entries.filter_map(|entry| match entry.phase {
         Phase::Intent { intent } => intent.scope.get("account").map(str::to_owned),
         Phase::Made { scope, .. } => scope.get("account").map(str::to_owned),
@@ -25,22 +25,22 @@ async fn a_fleets_instance_puts_its_account_on_record_when_it_is_described() {
     // A key that this process has not used yet.
     let lab = Lab::builder().access_key(ACCESS_KEY, ACCOUNT);
     let fleet = Fleet::with(lab.access_key("AKIDSECOND", ACCOUNT)).await;
-    let lab = &fleet.room.lab;
+    let lab = &fleet.fixture.lab;
     // Nothing before the launch tells the account.
     for action in ["DescribeSecurityGroups", "DescribeInstances"] {
         lab.inject(Fault::error(action, "UnauthorizedOperation"));
     }
-    let before = on_record(&fleet.room).len();
+    let before = on_record(&fleet.fixture).len();
     let mut machine = fleet.machine(&[("access-key", "AKIDSECOND")]);
-    machine.preflight(&fleet.room.cx).await.unwrap();
+    machine.preflight(&fleet.fixture.cx).await.unwrap();
     let key = machine_driver::KeyMaterial {
-        public: room::PUBLIC.into(),
+        public: fixture::PUBLIC.into(),
     };
-    machine.create(&key, &fleet.room.cx).await.unwrap();
-    assert_eq!(on_record(&fleet.room).len(), before);
-    machine.await_address(&fleet.room.cx).await.unwrap();
-    assert_eq!(on_record(&fleet.room)[before..], [ACCOUNT]);
-    let open = fleet.room.resources();
+    machine.create(&key, &fleet.fixture.cx).await.unwrap();
+    assert_eq!(on_record(&fleet.fixture).len(), before);
+    machine.await_address(&fleet.fixture.cx).await.unwrap();
+    assert_eq!(on_record(&fleet.fixture)[before..], [ACCOUNT]);
+    let open = fleet.fixture.resources();
     let launched = open.iter().rfind(|open| open.intent.kind == "instance");
     let scope = &launched.unwrap().intent.scope;
     assert_eq!(scope.get("account"), Some(ACCOUNT));
@@ -49,18 +49,18 @@ async fn a_fleets_instance_puts_its_account_on_record_when_it_is_described() {
 #[tokio::test]
 async fn a_fleets_launch_has_the_account_on_record_before_it_is_answered() {
     let fleet = Fleet::new().await;
-    let before = on_record(&fleet.room).len();
+    let before = on_record(&fleet.fixture).len();
     let lost = Fault::on("CreateFleet", Effect::Drop).always();
-    fleet.room.lab.inject(lost);
+    fleet.fixture.lab.inject(lost);
     let mut machine = fleet.machine(&[("retries", "0")]);
-    fleet.room.create(&mut machine).await.unwrap_err();
-    assert_eq!(on_record(&fleet.room)[before..], [ACCOUNT]);
+    fleet.fixture.create(&mut machine).await.unwrap_err();
+    assert_eq!(on_record(&fleet.fixture)[before..], [ACCOUNT]);
 }
 
 #[tokio::test]
 async fn what_another_account_shares_does_not_name_the_account() {
-    let room = Room::with(Lab::builder()).await;
-    let (lab, block) = (&room.lab, Cidr::parse("10.8.0.0/16").unwrap());
+    let fixture = Fixture::with(Lab::builder()).await;
+    let (lab, block) = (&fixture.lab, Cidr::parse("10.8.0.0/16").unwrap());
     let vpc = lab.add_vpc(OTHER_ACCOUNT, REGION, block);
     let subnet = lab.add_subnet(OTHER_ACCOUNT, REGION, &vpc, "us-east-1a", block);
     let group = lab.add_security_group(OTHER_ACCOUNT, REGION, &vpc, "central", Vec::<Rule>::new());
@@ -73,12 +73,12 @@ async fn what_another_account_shares_does_not_name_the_account() {
             ("security-group", group),
             ("security-group-readonly", "true"),
         ];
-        let machine = room.created(&flags).await;
-        let named = on_record(&room);
+        let machine = fixture.created(&flags).await;
+        let named = on_record(&fixture);
         assert!(
             !named.is_empty() && named.iter().all(|own| own == ACCOUNT),
             "{group}: {named:?}"
         );
-        assert!(room.undo(&*machine).await.is_clean());
+        assert!(fixture.undo(&*machine).await.is_clean());
     }
 }

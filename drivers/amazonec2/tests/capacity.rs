@@ -1,16 +1,16 @@
-//! Where EC2 has no room: which candidate wins, what is settled before it, and what others learn.
+//! Where EC2 has no capacity: which candidate wins, what is settled before it, and what others learn.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::time::Duration;
 
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Effect, Fault, Lab, Market, Shortage};
+use fixture::Fixture;
 use machine_driver::{DriverErrorKind, DriverKind};
 use machine_ops::{Journal, Phase};
-use room::Room;
 
 const TYPES: [(&str, &str); 3] = [
     ("instance-type", "t3.small"),
@@ -19,13 +19,18 @@ const TYPES: [(&str, &str); 3] = [
 ];
 
 /// Which types were asked for, in their order, and in which market.
-fn tried(room: &Room) -> Vec<String> {
-    let calls = room.lab.calls();
+fn tried(fixture: &Fixture) -> Vec<String> {
+    let calls = fixture.lab.calls();
     let runs = calls.iter().filter(|call| call.action == "RunInstances");
     runs.map(|call| {
         let spot = call.params.contains_key("InstanceMarketOptions.MarketType");
         let subnet = &call.params["NetworkInterface.1.SubnetId"];
-        let zone = room.subnets.iter().find(|(_, id)| *id == subnet).unwrap().0;
+        let zone = fixture
+            .subnets
+            .iter()
+            .find(|(_, id)| *id == subnet)
+            .unwrap()
+            .0;
         let market = if spot { " spot" } else { "" };
         format!("{} {zone}{market}", call.params["InstanceType"])
     })
@@ -34,16 +39,20 @@ fn tried(room: &Room) -> Vec<String> {
 
 #[tokio::test]
 async fn the_last_value_is_first_and_the_others_follow_as_given() {
-    let room = Room::new().await;
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture
+        .lab
         .shortage(Shortage::new("InsufficientInstanceCapacity"));
     let mut flags = TYPES.to_vec();
-    let subnets = ['a', 'b', 'c'].map(|zone| room.subnets[&zone].clone());
+    let subnets = ['a', 'b', 'c'].map(|zone| fixture.subnets[&zone].clone());
     flags.extend(subnets.iter().map(|subnet| ("subnet-id", subnet.as_str())));
-    let error = room.create(&mut room.machine(&flags)).await.unwrap_err();
+    let error = fixture
+        .create(&mut fixture.machine(&flags))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Capacity);
     assert_eq!(
-        tried(&room),
+        tried(&fixture),
         [
             "m5.large c",
             "m5.large a",
@@ -56,14 +65,14 @@ async fn the_last_value_is_first_and_the_others_follow_as_given() {
             "c5.large b"
         ]
     );
-    let tokens: std::collections::BTreeSet<_> = room
+    let tokens: std::collections::BTreeSet<_> = fixture
         .lab
         .calls()
         .into_iter()
         .filter_map(|call| call.params.get("ClientToken").cloned())
         .collect();
     assert_eq!(tokens.len(), 9, "each candidate has a token of its own");
-    let journal = room.journal.entries().unwrap();
+    let journal = fixture.journal.entries().unwrap();
     let refused = journal.iter().filter(|e| e.phase == Phase::NotMade);
     assert_eq!(refused.count(), 9);
 }
@@ -86,14 +95,14 @@ async fn each_want_of_capacity_has_a_winner() {
         "MaxSpotInstanceCountExceeded",
         "UnfulfillableCapacity",
     ] {
-        let room = Room::new().await;
-        room.lab.shortage(
+        let fixture = Fixture::new().await;
+        fixture.lab.shortage(
             Shortage::new(code)
                 .of_type("m5.large")
                 .in_zone("us-east-1c"),
         );
-        let subnets = ['a', 'c'].map(|zone| room.subnets[&zone].clone());
-        let machine = room
+        let subnets = ['a', 'c'].map(|zone| fixture.subnets[&zone].clone());
+        let machine = fixture
             .created(&[
                 ("instance-type", "t3.small"),
                 ("instance-type", "m5.large"),
@@ -105,8 +114,8 @@ async fn each_want_of_capacity_has_a_winner() {
         assert_eq!(saved["InstanceType"], "m5.large", "{code}");
         assert_eq!(saved["SubnetId"], subnets[0].as_str(), "{code}");
         assert_eq!(saved["Zone"], "us-east-1a", "{code}: it follows the subnet");
-        assert_eq!(tried(&room), ["m5.large c", "m5.large a"], "{code}");
-        let told = room.told.lines();
+        assert_eq!(tried(&fixture), ["m5.large c", "m5.large a"], "{code}");
+        let told = fixture.told.lines();
         assert!(
             told.contains(&format!(
                 "No m5.large in us-east-1c ({}): {code}. Trying m5.large in us-east-1a",
@@ -114,8 +123,8 @@ async fn each_want_of_capacity_has_a_winner() {
             )),
             "{told}"
         );
-        assert!(room.undo(&*machine).await.is_clean(), "{code}");
-        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
+        assert!(fixture.undo(&*machine).await.is_clean(), "{code}");
+        assert!(fixture.lab.clean(), "{code}: {:?}", fixture.lab.left_over());
     }
 }
 
@@ -131,12 +140,20 @@ async fn other_refusals_are_final() {
         "Blocked",
         "PendingVerification",
     ] {
-        let room = Room::new().await;
-        room.lab.inject(Fault::error("RunInstances", code).always());
-        room.create(&mut room.machine(&TYPES)).await.unwrap_err();
-        assert_eq!(tried(&room), ["m5.large a"], "{code}");
-        assert!(room.undo(&*room.reloaded()).await.is_clean(), "{code}");
-        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
+        let fixture = Fixture::new().await;
+        fixture
+            .lab
+            .inject(Fault::error("RunInstances", code).always());
+        fixture
+            .create(&mut fixture.machine(&TYPES))
+            .await
+            .unwrap_err();
+        assert_eq!(tried(&fixture), ["m5.large a"], "{code}");
+        assert!(
+            fixture.undo(&*fixture.reloaded()).await.is_clean(),
+            "{code}"
+        );
+        assert!(fixture.lab.clean(), "{code}: {:?}", fixture.lab.left_over());
     }
 }
 
@@ -180,13 +197,13 @@ async fn spot_is_exhausted_before_on_demand() {
             ],
         ),
     ] {
-        let room = Room::new().await;
-        room.lab.shortage(Shortage::new(code).on(Market::Spot));
+        let fixture = Fixture::new().await;
+        fixture.lab.shortage(Shortage::new(code).on(Market::Spot));
         let mut flags = TYPES.to_vec();
         flags.extend([spot, ("spot-fallback", fallback)]);
-        let mut machine = room.machine(&flags);
-        let result = room.create(&mut machine).await;
-        assert_eq!(tried(&room), expected, "{fallback} {code}: {result:?}");
+        let mut machine = fixture.machine(&flags);
+        let result = fixture.create(&mut machine).await;
+        assert_eq!(tried(&fixture), expected, "{fallback} {code}: {result:?}");
         let on_demand = expected.last() == Some(&"m5.large a");
         assert_eq!(result.is_ok(), on_demand);
         if on_demand {
@@ -197,33 +214,33 @@ async fn spot_is_exhausted_before_on_demand() {
 
 #[tokio::test]
 async fn a_price_that_is_too_low_for_one_type_may_be_enough_for_another() {
-    let too_low = |room: &Room, kind: &str| {
+    let too_low = |fixture: &Fixture, kind: &str| {
         let price = Shortage::new("SpotMaxPriceTooLow").on(Market::Spot);
-        room.lab.shortage(price.of_type(kind));
+        fixture.lab.shortage(price.of_type(kind));
     };
     let mut flags = TYPES.to_vec();
     flags.push(("request-spot-instance", "true"));
     for fallback in ["", "capacity", "any"] {
-        let room = Room::new().await;
-        too_low(&room, "m5.large");
+        let fixture = Fixture::new().await;
+        too_low(&fixture, "m5.large");
         let mut flags = flags.clone();
         if !fallback.is_empty() {
             flags.push(("spot-fallback", fallback));
         }
-        room.created(&flags).await;
+        fixture.created(&flags).await;
         assert_eq!(
-            tried(&room),
+            tried(&fixture),
             ["m5.large a spot", "t3.small a spot"],
             "{fallback:?}"
         );
     }
     // On demand only what had no capacity: for the other, no higher price was agreed to.
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let shortage = Shortage::new("InsufficientInstanceCapacity").on(Market::Spot);
-    too_low(&room, "m5.large");
-    room.lab.shortage(shortage);
+    too_low(&fixture, "m5.large");
+    fixture.lab.shortage(shortage);
     flags.push(("spot-fallback", "capacity"));
-    let machine = room.created(&flags).await;
+    let machine = fixture.created(&flags).await;
     assert_eq!(machine.save()["InstanceType"], "t3.small");
     let expected = [
         "m5.large a spot",
@@ -231,7 +248,7 @@ async fn a_price_that_is_too_low_for_one_type_may_be_enough_for_another() {
         "c5.large a spot",
         "t3.small a",
     ];
-    assert_eq!(tried(&room), expected);
+    assert_eq!(tried(&fixture), expected);
 }
 
 #[tokio::test]
@@ -241,8 +258,9 @@ async fn a_quota_of_one_type_says_nothing_about_another() {
         ("c5.large", "MaxSpotInstanceCountExceeded", Market::Spot),
         ("g4dn.xlarge", "VcpuLimitExceeded", Market::OnDemand),
     ] {
-        let room = Room::new().await;
-        room.lab
+        let fixture = Fixture::new().await;
+        fixture
+            .lab
             .shortage(Shortage::new(code).of_type(kind).on(market));
         let (spot, shown) = match market {
             Market::Spot => ("true", " spot"),
@@ -264,11 +282,11 @@ async fn a_quota_of_one_type_says_nothing_about_another() {
             ("e2", &of_market[..], vec![format!("t3.small a{shown}")]),
             ("e3", &both[..], vec![format!("t3.small a{shown}")]),
         ] {
-            room.lab.clear_calls();
-            let options = room::options(&room.flags(flags));
-            let mut machine = AmazonEc2.configure(&room.base(name), &options).unwrap();
-            room.create(&mut machine).await.unwrap();
-            assert_eq!(tried(&room), expected, "{code} of {kind}, {name}");
+            fixture.lab.clear_calls();
+            let options = fixture::options(&fixture.flags(flags));
+            let mut machine = AmazonEc2.configure(&fixture.base(name), &options).unwrap();
+            fixture.create(&mut machine).await.unwrap();
+            assert_eq!(tried(&fixture), expected, "{code} of {kind}, {name}");
         }
     }
 }
@@ -279,27 +297,32 @@ async fn a_launch_that_comes_to_nothing_is_settled_and_repeated_elsewhere() {
         ("InsufficientInstanceCapacity", "false"),
         ("SpotInstanceTermination", "true"),
     ] {
-        let room = Room::with(Lab::builder().pending(Duration::from_secs(20))).await;
-        room.lab
+        let fixture = Fixture::with(Lab::builder().pending(Duration::from_secs(20))).await;
+        fixture
+            .lab
             .shortage(Shortage::new(code).of_type("m5.large").after_launch());
         let mut flags = TYPES.to_vec();
         flags.push(("request-spot-instance", market));
-        let mut machine = room.created(&flags).await;
+        let mut machine = fixture.created(&flags).await;
         let first = machine.save()["InstanceId"].clone();
-        let ended = room.end_of(&*machine).await;
+        let ended = fixture.end_of(&*machine).await;
         assert_eq!(ended.kind, DriverErrorKind::Capacity, "{ended}");
-        assert!(machine.relaunch(&ended, &room.cx).await.unwrap());
-        machine.await_address(&room.cx).await.unwrap();
+        assert!(machine.relaunch(&ended, &fixture.cx).await.unwrap());
+        machine.await_address(&fixture.cx).await.unwrap();
 
         let saved = machine.save();
         assert_ne!(saved["InstanceId"], first);
         assert_eq!(saved["InstanceType"], "t3.small");
-        assert_eq!(room.journal.driver(), saved);
-        let [instance] = &room.lab.live_instances()[..] else {
+        assert_eq!(fixture.journal.driver(), saved);
+        let [instance] = &fixture.lab.live_instances()[..] else {
             panic!("one instance")
         };
         assert_eq!(saved["InstanceId"], instance.id.as_str());
-        let open: Vec<_> = room.resources().into_iter().filter_map(|r| r.id).collect();
+        let open: Vec<_> = fixture
+            .resources()
+            .into_iter()
+            .filter_map(|r| r.id)
+            .collect();
         assert!(
             !open.contains(&first.as_str().unwrap().to_owned()),
             "{open:?}"
@@ -307,74 +330,79 @@ async fn a_launch_that_comes_to_nothing_is_settled_and_repeated_elsewhere() {
         assert!(open.contains(&instance.id), "{open:?}");
         // The next create knows where not to look.
         let mut next = AmazonEc2
-            .configure(&room.base("e2"), &room::options(&room.flags(&flags)))
+            .configure(
+                &fixture.base("e2"),
+                &fixture::options(&fixture.flags(&flags)),
+            )
             .unwrap();
-        room.create(&mut next).await.unwrap();
+        fixture.create(&mut next).await.unwrap();
         assert_eq!(next.save()["InstanceType"], "t3.small");
-        let report = room.undo(&*machine).await;
+        let report = fixture.undo(&*machine).await;
         assert!(report.is_clean(), "{:?}", report.left);
-        assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+        assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
     }
 }
 
 #[tokio::test]
 async fn a_public_machine_that_comes_to_nothing_says_so_while_it_waits_for_its_address() {
-    let room = Room::with(
+    let fixture = Fixture::with(
         Lab::builder()
             .pending(Duration::from_secs(20))
             .public_addresses([]),
     )
     .await;
-    room.lab
+    fixture
+        .lab
         .shortage(Shortage::new("InsufficientInstanceCapacity").after_launch());
-    let mut machine = room.machine(&[("use-private-address", "false")]);
-    let ended = room.create(&mut machine).await.unwrap_err();
+    let mut machine = fixture.machine(&[("use-private-address", "false")]);
+    let ended = fixture.create(&mut machine).await.unwrap_err();
     assert_eq!(ended.kind, DriverErrorKind::Capacity, "{ended}");
     assert!(
-        !machine.relaunch(&ended, &room.cx).await.unwrap(),
+        !machine.relaunch(&ended, &fixture.cx).await.unwrap(),
         "there is no other candidate"
     );
-    let report = room.undo(&*machine).await;
+    let report = fixture.undo(&*machine).await;
     assert!(report.is_clean(), "{:?}", report.left);
 }
 
 #[tokio::test]
 async fn what_ended_for_another_reason_is_not_repeated() {
-    let room = Room::with(Lab::builder().pending(Duration::from_secs(20))).await;
-    room.lab
+    let fixture = Fixture::with(Lab::builder().pending(Duration::from_secs(20))).await;
+    fixture
+        .lab
         .shortage(Shortage::new("Client.VolumeLimitExceeded").after_launch());
-    let mut machine = room.created(&TYPES).await;
-    let ended = room.end_of(&*machine).await;
+    let mut machine = fixture.created(&TYPES).await;
+    let ended = fixture.end_of(&*machine).await;
     assert_eq!(ended.kind, DriverErrorKind::Ended, "{ended}");
-    assert!(!machine.relaunch(&ended, &room.cx).await.unwrap());
-    assert_eq!(room.lab.count("RunInstances"), 1);
+    assert!(!machine.relaunch(&ended, &fixture.cx).await.unwrap());
+    assert_eq!(fixture.lab.count("RunInstances"), 1);
 }
 
 #[tokio::test]
 async fn what_cannot_be_settled_is_not_left_for_another() {
-    let room = Room::with(Lab::builder().pending(Duration::from_secs(20))).await;
-    room.lab.shortage(
+    let fixture = Fixture::with(Lab::builder().pending(Duration::from_secs(20))).await;
+    fixture.lab.shortage(
         Shortage::new("InsufficientInstanceCapacity")
             .of_type("m5.large")
             .after_launch(),
     );
-    let mut machine = room.created(&TYPES).await;
+    let mut machine = fixture.created(&TYPES).await;
     let first = machine.save()["InstanceId"].clone();
-    let ended = room.end_of(&*machine).await;
-    let denied = room
+    let ended = fixture.end_of(&*machine).await;
+    let denied = fixture
         .lab
         .inject(Fault::error("TerminateInstances", "UnauthorizedOperation").always());
-    let error = machine.relaunch(&ended, &room.cx).await.unwrap_err();
+    let error = machine.relaunch(&ended, &fixture.cx).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Denied);
-    assert_eq!(room.lab.count("RunInstances"), 1);
+    assert_eq!(fixture.lab.count("RunInstances"), 1);
     assert_eq!(machine.save()["InstanceId"], first, "it stays on record");
-    room.lab.remove_fault(denied);
-    assert!(room.undo(&*machine).await.is_clean());
+    fixture.lab.remove_fault(denied);
+    assert!(fixture.undo(&*machine).await.is_clean());
 }
 
 /// The client tokens of all launches, in their order.
-fn tokens(room: &Room) -> Vec<String> {
-    let calls = room.lab.calls();
+fn tokens(fixture: &Fixture) -> Vec<String> {
+    let calls = fixture.lab.calls();
     let runs = calls.iter().filter(|call| call.action == "RunInstances");
     runs.map(|call| call.params["ClientToken"].clone())
         .collect()
@@ -385,79 +413,85 @@ async fn a_lost_answer_is_settled_before_the_next_candidate() {
     let mut flags = TYPES.to_vec();
     flags.push(("retries", "0"));
     // It was launched: the same request says so.
-    let room = Room::new().await;
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture
+        .lab
         .inject(Fault::on("RunInstances", Effect::LoseAnswer).times(3));
-    let machine = room.created(&flags).await;
+    let machine = fixture.created(&flags).await;
     assert_eq!(machine.save()["InstanceType"], "m5.large");
-    assert_eq!(room.lab.live_instances().len(), 1);
-    let all = tokens(&room);
+    assert_eq!(fixture.lab.live_instances().len(), 1);
+    let all = tokens(&fixture);
     assert_eq!(all, vec![all[0].clone(); 4]);
     // It was not, and there is no capacity: the same request says that, and the next one is another.
-    let room = Room::new().await;
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture
+        .lab
         .inject(Fault::on("RunInstances", Effect::Drop).times(2));
-    room.lab
+    fixture
+        .lab
         .shortage(Shortage::new("InsufficientInstanceCapacity").of_type("m5.large"));
-    let machine = room.created(&flags).await;
+    let machine = fixture.created(&flags).await;
     assert_eq!(machine.save()["InstanceType"], "t3.small");
     assert_eq!(
-        tried(&room),
+        tried(&fixture),
         ["m5.large a", "m5.large a", "m5.large a", "t3.small a"]
     );
-    let all = tokens(&room);
+    let all = tokens(&fixture);
     assert!(all[..3].iter().all(|token| *token == all[0]) && all[3] != all[0]);
 }
 
 #[tokio::test]
 async fn a_refusal_of_who_may_not_ask_any_more_is_no_answer_to_what_was_lost() {
     for code in ["AuthFailure", "UnauthorizedOperation"] {
-        let room = Room::new().await;
-        room.lab
+        let fixture = Fixture::new().await;
+        fixture
+            .lab
             .inject(Fault::on("RunInstances", Effect::LoseAnswer));
-        let expired = room
+        let expired = fixture
             .lab
             .inject(Fault::error("RunInstances", code).after(1).always());
-        let blind = room
+        let blind = fixture
             .lab
             .inject(Fault::error("DescribeInstances", code).always());
-        let mut machine = room.machine(&[("retries", "0")]);
-        room.create(&mut machine).await.unwrap_err();
-        assert_eq!(room.lab.live_instances().len(), 1);
-        let launch = room
+        let mut machine = fixture.machine(&[("retries", "0")]);
+        fixture.create(&mut machine).await.unwrap_err();
+        assert_eq!(fixture.lab.live_instances().len(), 1);
+        let launch = fixture
             .resources()
             .into_iter()
             .find(|r| r.intent.kind == "instance");
         assert!(launch.is_some(), "{code}: it is still on record");
-        room.lab.remove_fault(expired);
-        room.lab.remove_fault(blind);
-        assert!(room.undo(&*machine).await.is_clean());
-        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
+        fixture.lab.remove_fault(expired);
+        fixture.lab.remove_fault(blind);
+        assert!(fixture.undo(&*machine).await.is_clean());
+        assert!(fixture.lab.clean(), "{code}: {:?}", fixture.lab.left_over());
     }
 }
 
 #[tokio::test]
 async fn the_record_of_shortages_is_the_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
-    let room = Room::new().await;
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture
+        .lab
         .shortage(Shortage::new("InsufficientInstanceCapacity").of_type("m5.large"));
-    room.created(&TYPES).await;
-    let record = room.store.path().join(".ec2-shortages.json");
+    fixture.created(&TYPES).await;
+    let record = fixture.store.path().join(".ec2-shortages.json");
     let mode = std::fs::metadata(record).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
 #[tokio::test]
 async fn a_record_of_shortages_that_cannot_be_kept_stops_nobody() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     // A directory in its place can be neither read nor written.
-    std::fs::create_dir(room.store.path().join(".ec2-shortages.json")).unwrap();
-    room.lab
+    std::fs::create_dir(fixture.store.path().join(".ec2-shortages.json")).unwrap();
+    fixture
+        .lab
         .shortage(Shortage::new("InsufficientInstanceCapacity").of_type("m5.large"));
-    let machine = room.created(&TYPES).await;
+    let machine = fixture.created(&TYPES).await;
     assert_eq!(machine.save()["InstanceType"], "t3.small");
-    let left = std::fs::read_dir(room.store.path()).unwrap();
+    let left = std::fs::read_dir(fixture.store.path()).unwrap();
     let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     let expected = [

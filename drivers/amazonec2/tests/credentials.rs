@@ -5,13 +5,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::process::Command;
 
 use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, KeyState, Lab, OTHER_ACCOUNT};
+use fixture::Fixture;
 use machine_driver::DriverErrorKind;
-use room::Room;
 
 /// Runs a test of this file in a child with these keys in its environment. True in the child.
 fn in_a_child(test: &str, access_key: Option<&str>) -> bool {
@@ -40,39 +40,43 @@ fn in_a_child(test: &str, access_key: Option<&str>) -> bool {
 }
 
 /// Creates a machine, lets its keys expire, and undoes it.
-async fn undo_with_expired_keys() -> (Room, machine_ops::UndoReport<machine_driver::DriverError>) {
+async fn undo_with_expired_keys() -> (
+    Fixture,
+    machine_ops::UndoReport<machine_driver::DriverError>,
+) {
     let builder = Lab::builder()
         .access_key(ACCESS_KEY, ACCOUNT)
         .access_key("AKIDFRESH", ACCOUNT)
         .access_key("AKIDSTRANGER", OTHER_ACCOUNT);
-    let room = Room::with(builder).await;
-    let machine = room.created(&[]).await;
-    room.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
-    let report = room.undo(&*machine).await;
-    (room, report)
+    let fixture = Fixture::with(builder).await;
+    let machine = fixture.created(&[]).await;
+    fixture.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
+    let report = fixture.undo(&*machine).await;
+    (fixture, report)
 }
 
 #[tokio::test]
 async fn fresh_keys_of_the_same_account_win() {
     if in_a_child("fresh_keys_of_the_same_account_win", Some("AKIDFRESH")) {
-        let (room, report) = undo_with_expired_keys().await;
+        let (fixture, report) = undo_with_expired_keys().await;
         assert!(report.is_clean(), "{:?}", report.left);
-        assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+        assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
         assert!(
-            room.told
+            fixture
+                .told
                 .lines()
                 .contains("AWS refuses the saved credentials")
         );
-        assert!(!room.told.everything().contains("FRESHSECRET"));
+        assert!(!fixture.told.everything().contains("FRESHSECRET"));
     }
 }
 
 #[tokio::test]
 async fn keys_of_another_account_do_not() {
     if in_a_child("keys_of_another_account_do_not", Some("AKIDSTRANGER")) {
-        let (room, report) = undo_with_expired_keys().await;
+        let (fixture, report) = undo_with_expired_keys().await;
         assert_eq!(report.left.len(), 2, "key pair and instance stay on record");
-        assert_eq!(room.lab.live_instances().len(), 1);
+        assert_eq!(fixture.lab.live_instances().len(), 1);
     }
 }
 
@@ -96,8 +100,8 @@ async fn what_the_provider_chain_finds_is_used_and_never_saved() {
         "what_the_provider_chain_finds_is_used_and_never_saved",
         Some(ACCESS_KEY),
     ) {
-        let room = Room::new().await;
-        let machine = room
+        let fixture = Fixture::new().await;
+        let machine = fixture
             .created(&[("access-key", ""), ("secret-key", "")])
             .await;
         let saved = machine.save();
@@ -105,20 +109,20 @@ async fn what_the_provider_chain_finds_is_used_and_never_saved() {
             (&saved["AccessKey"], &saved["SecretKey"]),
             (&"".into(), &"".into())
         );
-        assert!(!room.journal.driver().to_string().contains("FRESHSECRET"));
-        assert_eq!(room.lab.live_instances().len(), 1);
+        assert!(!fixture.journal.driver().to_string().contains("FRESHSECRET"));
+        assert_eq!(fixture.lab.live_instances().len(), 1);
     }
 }
 
 #[tokio::test]
 async fn without_any_credentials_it_says_how_to_give_some() {
     if in_a_child("without_any_credentials_it_says_how_to_give_some", None) {
-        let room = Room::new().await;
-        let mut machine = room.machine(&[("access-key", ""), ("secret-key", "")]);
-        let error = room.create(&mut machine).await.unwrap_err();
+        let fixture = Fixture::new().await;
+        let mut machine = fixture.machine(&[("access-key", ""), ("secret-key", "")]);
+        let error = fixture.create(&mut machine).await.unwrap_err();
         assert_eq!(error.kind, DriverErrorKind::Configuration, "{error}");
         assert!(error.hint.unwrap().contains("--amazonec2-access-key"));
-        assert!(room.lab.calls().is_empty());
+        assert!(fixture.lab.calls().is_empty());
     }
 }
 
@@ -131,11 +135,11 @@ async fn what_is_left_behind_is_found_with_fresh_keys() {
         let builder = Lab::builder()
             .access_key(ACCESS_KEY, ACCOUNT)
             .access_key("AKIDFRESH", ACCOUNT);
-        let room = Room::with(builder).await;
-        let machine = room.created(&[]).await;
-        room.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
+        let fixture = Fixture::with(builder).await;
+        let machine = fixture.created(&[]).await;
+        fixture.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
         let left = machine
-            .left_behind(room::owner("store-1"), &room.cx)
+            .left_behind(fixture::owner("store-1"), &fixture.cx)
             .await
             .unwrap();
         assert_eq!(left.len(), 2, "{left:?}");

@@ -2,34 +2,37 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use ec2_lab::ec2::{ACCOUNT, Denial, Fault, Shortage};
+use fixture::{AMI, Fixture, REGION};
 use machine_driver::DriverErrorKind;
 use machine_ops::Journal;
-use room::{AMI, REGION, Room};
 
 /// Rehearses a create, and asserts that it left nothing behind.
 async fn rehearse(
-    room: &Room,
+    fixture: &Fixture,
     flags: &[(&str, &str)],
 ) -> Result<Vec<String>, machine_driver::DriverError> {
-    room.lab.clear_calls();
-    let (keys, groups) = (room.lab.key_pairs().len(), room.lab.security_groups().len());
-    let record = room.journal.entries().unwrap();
-    let mut machine = room.machine(flags);
-    machine.preflight(&room.cx).await?;
-    let plan = machine.rehearse(&room.cx).await;
-    for call in room.lab.calls() {
+    fixture.lab.clear_calls();
+    let (keys, groups) = (
+        fixture.lab.key_pairs().len(),
+        fixture.lab.security_groups().len(),
+    );
+    let record = fixture.journal.entries().unwrap();
+    let mut machine = fixture.machine(flags);
+    machine.preflight(&fixture.cx).await?;
+    let plan = machine.rehearse(&fixture.cx).await;
+    for call in fixture.lab.calls() {
         let asks = call.action.starts_with("Describe");
         let rehearsed = call.params.get("DryRun").map(String::as_str) == Some("true");
         assert!(asks || rehearsed, "{} was meant", call.action);
     }
-    assert!(room.lab.live_instances().is_empty());
-    assert_eq!(room.lab.key_pairs().len(), keys);
-    assert_eq!(room.lab.security_groups().len(), groups);
+    assert!(fixture.lab.live_instances().is_empty());
+    assert_eq!(fixture.lab.key_pairs().len(), keys);
+    assert_eq!(fixture.lab.security_groups().len(), groups);
     assert_eq!(
-        room.journal.entries().unwrap(),
+        fixture.journal.entries().unwrap(),
         record,
         "nothing is on record"
     );
@@ -38,7 +41,7 @@ async fn rehearse(
 
 #[tokio::test]
 async fn the_plan_names_all_that_would_be_made() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let flags = [
         ("instance-type", "t3.small"),
         ("instance-type", "m5.large"),
@@ -46,14 +49,14 @@ async fn the_plan_names_all_that_would_be_made() {
         ("spot-fallback", "capacity"),
         ("tags", "team,x"),
     ];
-    let plan = rehearse(&room, &flags).await.unwrap();
-    let subnet = &room.subnets[&'a'];
+    let plan = rehearse(&fixture, &flags).await.unwrap();
+    let subnet = &fixture.subnets[&'a'];
     let place = format!("in us-east-1a ({subnet})");
     assert_eq!(
         plan,
         [
             "import a key pair under the name e1".to_owned(),
-            format!("make the security group docker-machine in {}", room.vpc),
+            format!("make the security group docker-machine in {}", fixture.vpc),
             format!("use the image {AMI}, with 16 GB of gp2 at /dev/sda1, and log in as ubuntu"),
             format!("launch spot m5.large {place}"),
             format!("or, without capacity, spot t3.small {place}"),
@@ -62,7 +65,7 @@ async fn the_plan_names_all_that_would_be_made() {
             "tag all of it with Name, team, docker-machine:store, docker-machine:id".to_owned(),
         ]
     );
-    let counts = room.lab.counts();
+    let counts = fixture.lab.counts();
     assert_eq!(counts["RunInstances"], 4);
     assert_eq!(counts["ImportKeyPair"], 1);
     assert_eq!(counts["CreateSecurityGroup"], 1);
@@ -70,17 +73,18 @@ async fn the_plan_names_all_that_would_be_made() {
 
 #[tokio::test]
 async fn what_is_there_is_used_and_what_is_closed_would_be_opened() {
-    let room = Room::new().await;
-    let other = room.created(&[]).await;
-    room.undo(&*other).await;
-    let plan = rehearse(&room, &[]).await.unwrap();
+    let fixture = Fixture::new().await;
+    let other = fixture.created(&[]).await;
+    fixture.undo(&*other).await;
+    let plan = rehearse(&fixture, &[]).await.unwrap();
     assert_eq!(plan[1], "use the security group docker-machine as it is");
-    let plan = rehearse(&room, &[("open-port", "80")]).await.unwrap();
+    let plan = rehearse(&fixture, &[("open-port", "80")]).await.unwrap();
     assert_eq!(plan[1], "open 80/tcp in the security group docker-machine");
-    assert_eq!(room.lab.count("AuthorizeSecurityGroupIngress"), 1);
-    room.lab
+    assert_eq!(fixture.lab.count("AuthorizeSecurityGroupIngress"), 1);
+    fixture
+        .lab
         .deny(Denial::of("ec2:AuthorizeSecurityGroupIngress"));
-    let plan = rehearse(&room, &[("open-port", "80")]).await.unwrap();
+    let plan = rehearse(&fixture, &[("open-port", "80")]).await.unwrap();
     assert!(
         plan[1].ends_with("in which 80/tcp may not be opened"),
         "{plan:?}"
@@ -89,39 +93,41 @@ async fn what_is_there_is_used_and_what_is_closed_would_be_opened() {
 
 #[tokio::test]
 async fn what_would_be_refused_is_refused() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     for (denied, kind) in [
         ("ec2:RunInstances", DriverErrorKind::Denied),
         ("ec2:ImportKeyPair", DriverErrorKind::Denied),
         ("ec2:CreateSecurityGroup", DriverErrorKind::Denied),
     ] {
-        room.lab.heal();
-        room.lab.deny(Denial::of(denied));
-        let error = rehearse(&room, &[]).await.unwrap_err();
+        fixture.lab.heal();
+        fixture.lab.deny(Denial::of(denied));
+        let error = rehearse(&fixture, &[]).await.unwrap_err();
         assert_eq!(error.kind, kind, "{denied}: {error}");
         assert!(error.hint.unwrap().contains(denied), "{denied}");
     }
-    room.lab.heal();
-    let error = rehearse(&room, &[("instance-type", "t99.huge")])
+    fixture.lab.heal();
+    let error = rehearse(&fixture, &[("instance-type", "t99.huge")])
         .await
         .unwrap_err();
     assert!(error.to_string().contains("t99.huge"), "{error}");
-    let error = rehearse(&room, &[("ami", "ami-0123")]).await.unwrap_err();
+    let error = rehearse(&fixture, &[("ami", "ami-0123")])
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::PreCreate);
 }
 
 #[tokio::test]
 async fn a_name_that_is_taken_is_told() {
-    let room = Room::new().await;
-    let machine = room.created(&[]).await;
-    let terminated = room.undo(&*machine).await;
+    let fixture = Fixture::new().await;
+    let machine = fixture.created(&[]).await;
+    let terminated = fixture.undo(&*machine).await;
     assert!(terminated.is_clean());
     // A key pair of nobody's: imported by hand.
-    room.created(&[("no-owner-tags", "true")]).await;
-    let id = room.lab.live_instances()[0].id.clone();
-    let mut other = room.machine(&[]);
-    other.preflight(&room.cx).await.unwrap();
-    let error = other.rehearse(&room.cx).await.unwrap_err();
+    fixture.created(&[("no-owner-tags", "true")]).await;
+    let id = fixture.lab.live_instances()[0].id.clone();
+    let mut other = fixture.machine(&[]);
+    other.preflight(&fixture.cx).await.unwrap();
+    let error = other.rehearse(&fixture.cx).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::PreCreate);
     assert!(
         error
@@ -129,43 +135,46 @@ async fn a_name_that_is_taken_is_told() {
             .contains("There is already a keypair with the name e1"),
         "{error}"
     );
-    assert_eq!(room.lab.live_instances()[0].id, id);
+    assert_eq!(fixture.lab.live_instances()[0].id, id);
 }
 
 #[tokio::test]
 async fn candidates_without_capacity_are_left_out_of_the_plan() {
-    let room = Room::new().await;
-    room.lab.inject(
+    let fixture = Fixture::new().await;
+    fixture.lab.inject(
         Fault::error("RunInstances", "Unsupported")
             .with_param("InstanceType", "m5.large")
             .always(),
     );
     let types = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
-    let plan = rehearse(&room, &types).await.unwrap();
+    let plan = rehearse(&fixture, &types).await.unwrap();
     assert!(plan[3].starts_with("launch t3.small"), "{plan:?}");
-    let error = rehearse(&room, &types[1..]).await.unwrap_err();
+    let error = rehearse(&fixture, &types[1..]).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Capacity);
     // Capacity itself is nothing that EC2 tells beforehand.
-    room.lab.heal();
-    room.lab
+    fixture.lab.heal();
+    fixture
+        .lab
         .shortage(Shortage::new("InsufficientInstanceCapacity"));
-    assert!(rehearse(&room, &types).await.is_ok());
+    assert!(rehearse(&fixture, &types).await.is_ok());
 }
 
 #[tokio::test]
 async fn fewer_tags_are_told_and_a_fleet_is_rehearsed_too() {
-    let room = Room::new().await;
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture
+        .lab
         .deny(Denial::of("ec2:CreateTags").with_tag_key("docker-machine:*"));
-    let plan = rehearse(&room, &[]).await.unwrap();
+    let plan = rehearse(&fixture, &[]).await.unwrap();
     assert_eq!(plan.last().unwrap(), "tag all of it with Name");
-    room.lab.deny(Denial::of("ec2:CreateTags"));
-    let plan = rehearse(&room, &[]).await.unwrap();
+    fixture.lab.deny(Denial::of("ec2:CreateTags"));
+    let plan = rehearse(&fixture, &[]).await.unwrap();
     assert_eq!(plan.last().unwrap(), "tag the instance afterwards");
-    room.lab.heal();
-    room.lab
+    fixture.lab.heal();
+    fixture
+        .lab
         .add_launch_template(ACCOUNT, REGION, "workers", &[("ImageId", AMI)]);
-    let key = room.store.path().join("key");
+    let key = fixture.store.path().join("key");
     std::fs::write(&key, "private").unwrap();
     let key = key.display().to_string();
     let flags = [
@@ -173,7 +182,7 @@ async fn fewer_tags_are_told_and_a_fleet_is_rehearsed_too() {
         ("launch-template", "workers"),
         ("ssh-keypath", key.as_str()),
     ];
-    let plan = rehearse(&room, &flags).await.unwrap();
+    let plan = rehearse(&fixture, &flags).await.unwrap();
     assert_eq!(
         plan,
         ["launch a fleet of one on-demand instance with the launch template workers"]
@@ -182,42 +191,42 @@ async fn fewer_tags_are_told_and_a_fleet_is_rehearsed_too() {
 
 #[tokio::test]
 async fn an_endpoint_that_carries_a_rehearsal_out_is_found_out() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let answer = r#"<ImportKeyPairResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><keyName>e1</keyName><keyPairId>key-1</keyPairId></ImportKeyPairResponse>"#;
-    room.lab.inject(Fault::on(
+    fixture.lab.inject(Fault::on(
         "ImportKeyPair",
         ec2_lab::ec2::Effect::Garble(answer.into()),
     ));
-    let mut machine = room.machine(&[]);
-    machine.preflight(&room.cx).await.unwrap();
-    let error = machine.rehearse(&room.cx).await.unwrap_err();
+    let mut machine = fixture.machine(&[]);
+    machine.preflight(&fixture.cx).await.unwrap();
+    let error = machine.rehearse(&fixture.cx).await.unwrap_err();
     assert!(
         error.to_string().contains(
             "does not know DryRun: ImportKeyPair was carried out (key-1, which is deleted again)"
         ),
         "{error}"
     );
-    assert_eq!(room.lab.count("DeleteKeyPair"), 1);
+    assert_eq!(fixture.lab.count("DeleteKeyPair"), 1);
 }
 
 #[tokio::test]
 async fn what_a_rehearsal_launches_for_real_is_terminated() {
-    let room = Room::new().await;
-    room.created(&[]).await;
-    let id = room.lab.live_instances()[0].id.clone();
-    let mut machine = room.machine(&[]);
-    machine.preflight(&room.cx).await.unwrap();
+    let fixture = Fixture::new().await;
+    fixture.created(&[]).await;
+    let id = fixture.lab.live_instances()[0].id.clone();
+    let mut machine = fixture.machine(&[]);
+    machine.preflight(&fixture.cx).await.unwrap();
     let answer = format!(
         r#"<RunInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><instancesSet><item><instanceId>{id}</instanceId></item></instancesSet></RunInstancesResponse>"#
     );
     let carried_out = ec2_lab::ec2::Effect::Garble(answer);
-    room.lab.inject(Fault::on("RunInstances", carried_out));
-    let error = machine.rehearse(&room.cx).await.unwrap_err();
+    fixture.lab.inject(Fault::on("RunInstances", carried_out));
+    let error = machine.rehearse(&fixture.cx).await.unwrap_err();
     assert!(
         error
             .to_string()
             .contains(&format!("({id}, which is terminated again)")),
         "{error}"
     );
-    assert!(room.lab.live_instances().is_empty());
+    assert!(fixture.lab.live_instances().is_empty());
 }

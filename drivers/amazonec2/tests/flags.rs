@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use driver_amazonec2::AmazonEc2;
+use fixture::Fixture;
 use machine_driver::{DriverErrorKind, DriverKind as _, FlagKind, KeyPlan};
-use room::Room;
 
 #[tokio::test]
 async fn bad_flags_are_configuration_errors_and_ask_nobody() {
-    let room = Room::new().await;
-    let missing = room.store.path().join("none").display().to_string();
+    let fixture = Fixture::new().await;
+    let missing = fixture.store.path().join("none").display().to_string();
     for (flags, words) in [
         (
             &[("endpoint", ""), ("region", "xx-nowhere-9")][..],
@@ -51,19 +51,19 @@ async fn bad_flags_are_configuration_errors_and_ask_nobody() {
             "--amazonec2-max-lifetime cannot be used with --amazonec2-use-fleet",
         ),
     ] {
-        let Err(error) = room.configure(flags) else {
+        let Err(error) = fixture.configure(flags) else {
             panic!("{flags:?} is accepted")
         };
         assert_eq!(error.kind, DriverErrorKind::Configuration, "{flags:?}");
         assert!(error.to_string().contains(words), "{flags:?}: {error}");
     }
-    assert!(room.lab.calls().is_empty());
+    assert!(fixture.lab.calls().is_empty());
 }
 
 #[tokio::test]
 async fn answers_that_rule_a_machine_out_make_nothing() {
-    let room = Room::new().await;
-    let key = room.store.path().join("k");
+    let fixture = Fixture::new().await;
+    let key = fixture.store.path().join("k");
     std::fs::write(&key, "private").unwrap();
     let key = key.display().to_string();
     use DriverErrorKind::{Configuration, PreCreate};
@@ -95,21 +95,27 @@ async fn answers_that_rule_a_machine_out_make_nothing() {
             "sg-0123456789",
         ),
         (
-            &[("vpc-id", "vpc-0123"), ("subnet-id", &room.subnets[&'a'])],
+            &[
+                ("vpc-id", "vpc-0123"),
+                ("subnet-id", &fixture.subnets[&'a']),
+            ],
             Configuration,
             "does not belong to VpcId",
         ),
         (
-            &[("subnet-id", &room.subnets[&'b'])],
+            &[("subnet-id", &fixture.subnets[&'b'])],
             Configuration,
             "is not in the availability zone",
         ),
     ] {
-        let error = room.create(&mut room.machine(flags)).await.unwrap_err();
+        let error = fixture
+            .create(&mut fixture.machine(flags))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind, kind, "{flags:?}: {error}");
         assert!(error.to_string().contains(words), "{flags:?}: {error}");
     }
-    let made = room
+    let made = fixture
         .lab
         .calls()
         .into_iter()
@@ -122,20 +128,20 @@ async fn answers_that_rule_a_machine_out_make_nothing() {
 
 #[tokio::test]
 async fn the_key_follows_from_the_flags() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     assert_eq!(
-        room.machine(&[]).key_plan(),
+        fixture.machine(&[]).key_plan(),
         KeyPlan::Generate {
             algorithm: "ed25519".into()
         }
     );
     assert_eq!(
-        room.machine(&[("ssh-key-type", "rsa")]).key_plan(),
+        fixture.machine(&[("ssh-key-type", "rsa")]).key_plan(),
         KeyPlan::Generate {
             algorithm: "rsa".into()
         }
     );
-    let key = room.store.path().join("k");
+    let key = fixture.store.path().join("k");
     std::fs::write(&key, "private").unwrap();
     std::fs::write(key.with_extension("pub"), "public").unwrap();
     let path = key.display().to_string();
@@ -146,11 +152,12 @@ async fn the_key_follows_from_the_flags() {
         keeps_modes: true,
     };
     assert_eq!(
-        room.machine(&[("ssh-keypath", &path)]).key_plan(),
+        fixture.machine(&[("ssh-keypath", &path)]).key_plan(),
         copy(true)
     );
     assert_eq!(
-        room.machine(&[("ssh-keypath", &path), ("keypair-name", "kp")])
+        fixture
+            .machine(&[("ssh-keypath", &path), ("keypair-name", "kp")])
             .key_plan(),
         copy(false)
     );
@@ -183,7 +190,7 @@ fn every_flag_is_declared_once_and_helps() {
 
 #[tokio::test]
 async fn an_empty_value_means_the_default() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let names = [
         "device-name",
         "instance-type",
@@ -194,12 +201,12 @@ async fn an_empty_value_means_the_default() {
         "volume-type",
         "zone",
     ];
-    let mut plain = room.machine(&[("subnet-id", &room.subnets[&'a'])]);
+    let mut plain = fixture.machine(&[("subnet-id", &fixture.subnets[&'a'])]);
     let mut flags: Vec<_> = names.iter().map(|name| (*name, "")).collect();
-    flags.push(("subnet-id", room.subnets[&'a'].as_str()));
-    let mut empty = room.machine(&flags);
+    flags.push(("subnet-id", fixture.subnets[&'a'].as_str()));
+    let mut empty = fixture.machine(&flags);
     for machine in [&mut plain, &mut empty] {
-        machine.preflight(&room.cx).await.unwrap();
+        machine.preflight(&fixture.cx).await.unwrap();
     }
     let (mut plain, mut empty) = (plain.save(), empty.save());
     for saved in [&mut plain, &mut empty] {
@@ -210,10 +217,10 @@ async fn an_empty_value_means_the_default() {
 
 #[tokio::test]
 async fn a_stored_empty_login_name_means_the_default() {
-    let room = Room::new().await;
-    let machine = room.created(&[]).await;
+    let fixture = Fixture::new().await;
+    let machine = fixture.created(&[]).await;
     let mut saved = machine.save();
     saved["SSHUser"] = "".into();
-    let loaded = AmazonEc2.load(&room.base("e1"), &saved).unwrap();
+    let loaded = AmazonEc2.load(&fixture.base("e1"), &saved).unwrap();
     assert_eq!(loaded.ssh().unwrap().user, "ubuntu");
 }

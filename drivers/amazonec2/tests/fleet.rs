@@ -2,21 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ec2_lab::ec2::{ACCESS_KEY, Denial, Effect, Fault, Gate, Market, Shortage};
+use fixture::AMI;
+use fixture::fleet::Fleet;
 use machine_driver::{DriverErrorKind, KeyPlan};
 use machine_ops::{Cx, MemoryJournal};
-use room::AMI;
-use room::fleet::Fleet;
 
 #[tokio::test]
 async fn one_call_asks_for_every_type_in_every_subnet() {
     let fleet = Fleet::new().await;
-    let (a, b) = (&fleet.room.subnets[&'a'], &fleet.room.subnets[&'b']);
+    let (a, b) = (&fleet.fixture.subnets[&'a'], &fleet.fixture.subnets[&'b']);
     let mut machine = fleet.machine(&[
         ("instance-type", "t3.small"),
         ("instance-type", "m5.large"),
@@ -24,7 +24,7 @@ async fn one_call_asks_for_every_type_in_every_subnet() {
         ("subnet-id", b),
         ("tags", "team,x"),
     ]);
-    fleet.room.create(&mut machine).await.unwrap();
+    fleet.fixture.create(&mut machine).await.unwrap();
     let sent = fleet.sent();
     let overrides: Vec<_> = (1..=5)
         .map_while(|n| {
@@ -56,7 +56,7 @@ async fn one_call_asks_for_every_type_in_every_subnet() {
     let template = "LaunchTemplateConfigs.1.LaunchTemplateSpecification";
     assert_eq!(of(&format!("{template}.LaunchTemplateName")), "workers");
     assert_eq!(of(&format!("{template}.Version")), "$Default");
-    let counts = fleet.room.lab.counts();
+    let counts = fleet.fixture.lab.counts();
     assert_eq!((counts["CreateFleet"], counts["DescribeInstances"]), (1, 1));
     for none in ["ImportKeyPair", "CreateSecurityGroup", "RunInstances"] {
         assert!(!counts.contains_key(none), "{none}");
@@ -82,7 +82,7 @@ async fn one_call_asks_for_every_type_in_every_subnet() {
     tagged.extend(instance.volumes.values().cloned());
     tagged.extend(instance.interfaces.clone());
     for resource in tagged {
-        let tags = fleet.room.lab.tags(&resource);
+        let tags = fleet.fixture.lab.tags(&resource);
         assert_eq!(tags["team"], "x", "{resource}");
         assert_eq!(tags["docker-machine:id"], saved["Id"], "{resource}");
     }
@@ -92,7 +92,7 @@ async fn one_call_asks_for_every_type_in_every_subnet() {
         "{plan:?}"
     );
 
-    fleet.room.undo(&*machine).await;
+    fleet.fixture.undo(&*machine).await;
     assert_eq!(fleet.live().len(), 0);
 }
 
@@ -100,7 +100,7 @@ async fn one_call_asks_for_every_type_in_every_subnet() {
 async fn without_types_and_subnets_the_template_decides() {
     let fleet = Fleet::new().await;
     let mut machine = fleet.machine(&[]);
-    fleet.room.create(&mut machine).await.unwrap();
+    fleet.fixture.create(&mut machine).await.unwrap();
     let sent = fleet.sent();
     assert!(
         !sent.keys().any(|name| name.contains("Overrides")),
@@ -108,8 +108,8 @@ async fn without_types_and_subnets_the_template_decides() {
     );
     let saved = machine.save();
     assert_eq!(saved["InstanceType"], "c5.large");
-    assert_eq!(saved["SubnetId"], fleet.room.subnets[&'a'].as_str());
-    assert_eq!(saved["VpcId"], fleet.room.vpc.as_str());
+    assert_eq!(saved["SubnetId"], fleet.fixture.subnets[&'a'].as_str());
+    assert_eq!(saved["VpcId"], fleet.fixture.vpc.as_str());
     assert_eq!(saved["Zone"], "us-east-1a");
 }
 
@@ -118,7 +118,7 @@ async fn a_spot_fleet_has_a_price_and_may_fall_back() {
     let fleet = Fleet::new().await;
     let spot = [("request-spot-instance", "true"), ("spot-price", "0.07")];
     let mut machine = fleet.machine(&spot);
-    fleet.room.create(&mut machine).await.unwrap();
+    fleet.fixture.create(&mut machine).await.unwrap();
     let sent = fleet.sent();
     assert_eq!(sent["LaunchTemplateConfigs.1.Overrides.1.MaxPrice"], "0.07");
     assert_eq!(
@@ -129,11 +129,11 @@ async fn a_spot_fleet_has_a_price_and_may_fall_back() {
     assert!(fleet.live()[0].spot_request.is_some());
 
     fleet
-        .room
+        .fixture
         .lab
         .shortage(Shortage::new("InsufficientInstanceCapacity").on(Market::Spot));
     let error = fleet
-        .room
+        .fixture
         .create(&mut fleet.machine(&spot))
         .await
         .unwrap_err();
@@ -141,24 +141,24 @@ async fn a_spot_fleet_has_a_price_and_may_fall_back() {
     let mut flags = spot.to_vec();
     flags.push(("spot-fallback", "capacity"));
     let mut machine = fleet.machine(&flags);
-    fleet.room.create(&mut machine).await.unwrap();
+    fleet.fixture.create(&mut machine).await.unwrap();
     assert_eq!(machine.save()["RequestSpotInstance"], false);
 }
 
 #[tokio::test]
 async fn the_next_override_wins_and_nothing_at_all_is_told_for_each() {
     let fleet = Fleet::new().await;
-    let lab = &fleet.room.lab;
+    let lab = &fleet.fixture.lab;
     lab.shortage(Shortage::new("InsufficientInstanceCapacity").of_type("m5.large"));
     let types = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
     let mut machine = fleet.machine(&types);
-    fleet.room.create(&mut machine).await.unwrap();
+    fleet.fixture.create(&mut machine).await.unwrap();
     assert_eq!(machine.save()["InstanceType"], "t3.small");
     assert_eq!(lab.count("CreateFleet"), 1, "EC2 tries them, not we");
 
     lab.shortage(Shortage::new("VcpuLimitExceeded").of_type("t3.small"));
     let error = fleet
-        .room
+        .fixture
         .create(&mut fleet.machine(&types))
         .await
         .unwrap_err();
@@ -188,14 +188,14 @@ async fn a_fleet_whose_answer_is_lost_is_one_instance() {
         let fleet = Fleet::new().await;
         // More often than the SDK tries by itself, and than the look-up takes.
         let fault = Fault::on("CreateFleet", effect.clone()).always();
-        fleet.room.lab.inject(fault);
+        fleet.fixture.lab.inject(fault);
         let mut machine = fleet.machine(&[]);
-        fleet.room.create(&mut machine).await.unwrap();
+        fleet.fixture.create(&mut machine).await.unwrap();
         let [instance] = &fleet.live()[..] else {
             panic!("one instance: {effect:?}")
         };
         assert_eq!(machine.save()["InstanceId"], instance.id.as_str());
-        fleet.room.undo(&*machine).await;
+        fleet.fixture.undo(&*machine).await;
         assert_eq!(fleet.live().len(), 0, "{effect:?}");
     }
 }
@@ -203,15 +203,15 @@ async fn a_fleet_whose_answer_is_lost_is_one_instance() {
 #[tokio::test]
 async fn a_fleet_that_nobody_answered_is_found_by_its_tag_and_undone() {
     let fleet = Fleet::new().await;
-    let lab = &fleet.room.lab;
+    let lab = &fleet.fixture.lab;
     let lost = lab.inject(Fault::on("CreateFleet", Effect::LoseAnswer).always());
     let blind = lab.inject(Fault::error("DescribeInstances", "Unavailable").always());
     let mut machine = fleet.machine(&[("retries", "0")]);
-    fleet.room.create(&mut machine).await.unwrap_err();
+    fleet.fixture.create(&mut machine).await.unwrap_err();
     assert_eq!(fleet.live().len(), 1);
     lab.remove_fault(lost);
     lab.remove_fault(blind);
-    let report = fleet.room.undo(&*machine).await;
+    let report = fleet.fixture.undo(&*machine).await;
     assert!(report.is_clean(), "{:?}", report.left);
     assert_eq!(fleet.live().len(), 0);
 }
@@ -219,18 +219,18 @@ async fn a_fleet_that_nobody_answered_is_found_by_its_tag_and_undone() {
 #[tokio::test]
 async fn an_untagged_fleet_whose_answer_is_lost_stays_on_record() {
     let fleet = Fleet::new().await;
-    let lab = &fleet.room.lab;
+    let lab = &fleet.fixture.lab;
     let refuse = |code: &str| Fault::error("CreateFleet", code);
     let lost = lab.inject(Fault::on("CreateFleet", Effect::LoseAnswer).times(1));
     // What was lost is not answered by a refusal of somebody who may not ask any more.
     let gone = lab.inject(refuse("AuthFailure").after(1).always());
     let flags = [("retries", "0"), ("no-owner-tags", "true")];
     let mut machine = fleet.machine(&flags);
-    fleet.room.create(&mut machine).await.unwrap_err();
+    fleet.fixture.create(&mut machine).await.unwrap_err();
     lab.remove_fault(lost);
     lab.remove_fault(gone);
     lab.clock().advance(std::time::Duration::from_secs(3600));
-    let report = fleet.room.undo(&*machine).await;
+    let report = fleet.fixture.undo(&*machine).await;
     let reason = report.left[0].reason.as_ref().unwrap();
     assert!(reason.contains("carries no tag of ours"), "{reason}");
     assert!(reason.contains("f1"), "{reason}");
@@ -240,15 +240,15 @@ async fn an_untagged_fleet_whose_answer_is_lost_stays_on_record() {
 async fn where_tagging_is_denied_a_fleet_carries_fewer_tags() {
     let fleet = Fleet::new().await;
     fleet
-        .room
+        .fixture
         .lab
         .deny(Denial::of("ec2:CreateTags").with_tag_key("docker-machine:*"));
     let mut machine = fleet.machine(&[("tags", "team,x")]);
-    fleet.room.create(&mut machine).await.unwrap();
-    let tags = fleet.room.lab.tags(&fleet.live()[0].id);
+    fleet.fixture.create(&mut machine).await.unwrap();
+    let tags = fleet.fixture.lab.tags(&fleet.live()[0].id);
     assert_eq!(tags["team"], "x");
     assert!(!tags.contains_key("docker-machine:store"));
-    let told = fleet.room.told.lines();
+    let told = fleet.fixture.told.lines();
     assert!(told.contains("fewer tags"), "{told}");
 }
 
@@ -256,7 +256,7 @@ async fn where_tagging_is_denied_a_fleet_carries_fewer_tags() {
 async fn what_the_template_cannot_be_is_told_before_anything_is_made() {
     let fleet = Fleet::new().await;
     let error = fleet
-        .room
+        .fixture
         .create(&mut fleet.machine(&[("launch-template", "nobodys")]))
         .await
         .unwrap_err();
@@ -268,15 +268,15 @@ async fn what_the_template_cannot_be_is_told_before_anything_is_made() {
         "{error}"
     );
     let error = fleet
-        .room
+        .fixture
         .create(&mut fleet.machine(&[("instance-type", "t4g.small")]))
         .await
         .unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::PreCreate, "{error}");
-    assert_eq!(fleet.room.lab.count("CreateFleet"), 0);
+    assert_eq!(fleet.fixture.lab.count("CreateFleet"), 0);
 
     // Who may launch and not look, launches.
-    fleet.room.lab.allow_only(
+    fleet.fixture.lab.allow_only(
         ACCESS_KEY,
         [
             "ec2:CreateFleet",
@@ -286,7 +286,7 @@ async fn what_the_template_cannot_be_is_told_before_anything_is_made() {
         ],
     );
     let mut machine = fleet.machine(&[]);
-    fleet.room.create(&mut machine).await.unwrap();
+    fleet.fixture.create(&mut machine).await.unwrap();
     assert_eq!(fleet.live().len(), 1);
 }
 
@@ -295,7 +295,7 @@ async fn a_slow_fleet_is_waited_for() {
     let fleet = Fleet::new().await;
     let answer = Gate::new();
     let held = Fault::on("CreateFleet", Effect::HoldAnswer(answer.clone()));
-    fleet.room.lab.inject(held);
+    fleet.fixture.lab.inject(held);
     let mut machine = fleet.machine(&[]);
     let slowly = async {
         answer.arrived(1).await;
@@ -304,8 +304,8 @@ async fn a_slow_fleet_is_waited_for() {
         clock.sleep(Duration::from_secs(13)).await;
         answer.open();
     };
-    let (created, ()) = tokio::join!(fleet.room.create(&mut machine), slowly);
+    let (created, ()) = tokio::join!(fleet.fixture.create(&mut machine), slowly);
     created.unwrap();
-    let counts = fleet.room.lab.counts();
+    let counts = fleet.fixture.lab.counts();
     assert_eq!((counts["CreateFleet"], counts["DescribeInstances"]), (1, 1));
 }

@@ -1,22 +1,22 @@
-//! Fleets where EC2 has no room: what they learn, what they know, where they go on.
+//! Fleets where EC2 has no capacity: what they learn, what they know, where they go on.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::time::Duration;
 
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Denial, Effect, Fault, Lab, Market, Shortage};
+use fixture::fleet::Fleet;
 use machine_driver::{DriverErrorKind, DriverKind};
-use room::fleet::Fleet;
 
 /// The last one is tried first.
 const TYPES: [(&str, &str); 2] = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
 
 /// The types of each fleet, in the order of preference, and its market.
 fn asked(fleet: &Fleet) -> Vec<String> {
-    let calls = fleet.room.lab.calls();
+    let calls = fleet.fixture.lab.calls();
     let fleets = calls.iter().filter(|call| call.action == "CreateFleet");
     let types = |n: usize| format!("LaunchTemplateConfigs.1.Overrides.{n}.InstanceType");
     fleets
@@ -32,33 +32,39 @@ fn asked(fleet: &Fleet) -> Vec<String> {
 #[tokio::test]
 async fn fleets_and_launches_share_what_they_learn() {
     let fleet = Fleet::new().await;
-    let room = &fleet.room;
+    let fixture = &fleet.fixture;
     let shortage = Shortage::new("InsufficientInstanceCapacity");
-    room.lab.shortage(shortage.of_type("m5.large"));
+    fixture.lab.shortage(shortage.of_type("m5.large"));
     let mut flags = TYPES.to_vec();
-    flags.push(("subnet-id", room.subnets[&'a'].as_str()));
+    flags.push(("subnet-id", fixture.subnets[&'a'].as_str()));
     for name in ["f1", "f2"] {
         let mut machine = fleet.named(name, &flags);
-        room.create(&mut machine).await.unwrap();
+        fixture.create(&mut machine).await.unwrap();
         assert_eq!(machine.save()["InstanceType"], "t3.small");
     }
     let expected = ["on-demand m5.large t3.small", "on-demand t3.small m5.large"];
     assert_eq!(asked(&fleet), expected);
     // A launch of its own has read it, too; and a fleet reads what a launch has learnt.
     let mut launch = AmazonEc2
-        .configure(&room.base("e2"), &room::options(&room.flags(&flags)))
+        .configure(
+            &fixture.base("e2"),
+            &fixture::options(&fixture.flags(&flags)),
+        )
         .unwrap();
-    room.lab.clear_calls();
-    room.create(&mut launch).await.unwrap();
-    assert_eq!(room.lab.count("RunInstances"), 1);
-    room.lab.clock().advance(Duration::from_secs(600));
-    room.create(&mut launch).await.unwrap();
+    fixture.lab.clear_calls();
+    fixture.create(&mut launch).await.unwrap();
+    assert_eq!(fixture.lab.count("RunInstances"), 1);
+    fixture.lab.clock().advance(Duration::from_secs(600));
+    fixture.create(&mut launch).await.unwrap();
     assert_eq!(
-        room.lab.count("RunInstances"),
+        fixture.lab.count("RunInstances"),
         3,
         "it was forgotten, and learnt anew"
     );
-    room.create(&mut fleet.named("f3", &flags)).await.unwrap();
+    fixture
+        .create(&mut fleet.named("f3", &flags))
+        .await
+        .unwrap();
     assert_eq!(asked(&fleet), expected[1..]);
 }
 
@@ -66,7 +72,7 @@ async fn fleets_and_launches_share_what_they_learn() {
 async fn a_spot_quota_sends_the_next_fleet_to_the_other_market_first() {
     let fleet = Fleet::new().await;
     let quota = Shortage::new("MaxSpotInstanceCountExceeded");
-    fleet.room.lab.shortage(quota.on(Market::Spot));
+    fleet.fixture.lab.shortage(quota.on(Market::Spot));
     let mut flags = TYPES.to_vec();
     flags.extend([
         ("request-spot-instance", "true"),
@@ -74,7 +80,7 @@ async fn a_spot_quota_sends_the_next_fleet_to_the_other_market_first() {
     ]);
     for name in ["f1", "f2"] {
         let mut machine = fleet.named(name, &flags);
-        fleet.room.create(&mut machine).await.unwrap();
+        fleet.fixture.create(&mut machine).await.unwrap();
         assert_eq!(machine.save()["RequestSpotInstance"], false);
     }
     let (spot, on_demand) = ("spot m5.large t3.small", "on-demand m5.large t3.small");
@@ -85,14 +91,14 @@ async fn a_spot_quota_sends_the_next_fleet_to_the_other_market_first() {
 async fn a_price_that_is_too_low_falls_back_only_with_any() {
     let fleet = Fleet::new().await;
     let price = Shortage::new("SpotMaxPriceTooLow");
-    fleet.room.lab.shortage(price.on(Market::Spot));
+    fleet.fixture.lab.shortage(price.on(Market::Spot));
     for (fallback, is_on_demand) in [("capacity", false), ("any", true)] {
         let mut machine = fleet.machine(&[
             ("request-spot-instance", "true"),
             ("spot-price", "0.001"),
             ("spot-fallback", fallback),
         ]);
-        let created = fleet.room.create(&mut machine).await;
+        let created = fleet.fixture.create(&mut machine).await;
         assert_eq!(created.is_ok(), is_on_demand, "{fallback}: {created:?}");
     }
 }
@@ -103,7 +109,7 @@ async fn on_demand_is_asked_for_the_types_that_had_no_spot_capacity_alone() {
     let price = Shortage::new("SpotMaxPriceTooLow").of_type("m5.large");
     let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("t3.small");
     for shortage in [price, shortage] {
-        fleet.room.lab.shortage(shortage.on(Market::Spot));
+        fleet.fixture.lab.shortage(shortage.on(Market::Spot));
     }
     let mut flags = TYPES.to_vec();
     flags.extend([
@@ -111,7 +117,7 @@ async fn on_demand_is_asked_for_the_types_that_had_no_spot_capacity_alone() {
         ("spot-fallback", "capacity"),
     ]);
     let mut machine = fleet.machine(&flags);
-    fleet.room.create(&mut machine).await.unwrap();
+    fleet.fixture.create(&mut machine).await.unwrap();
     assert_eq!(
         asked(&fleet),
         ["spot m5.large t3.small", "on-demand t3.small"]
@@ -121,17 +127,18 @@ async fn on_demand_is_asked_for_the_types_that_had_no_spot_capacity_alone() {
 #[tokio::test]
 async fn a_fleet_that_comes_to_nothing_is_settled_and_repeated_without_what_ended() {
     let fleet = Fleet::with(Lab::builder().pending(Duration::from_secs(20))).await;
-    let room = &fleet.room;
+    let fixture = &fleet.fixture;
     let shortage = Shortage::new("InsufficientInstanceCapacity");
-    room.lab
+    fixture
+        .lab
         .shortage(shortage.of_type("m5.large").after_launch());
     let mut machine = fleet.machine(&TYPES);
-    room.create(&mut machine).await.unwrap();
+    fixture.create(&mut machine).await.unwrap();
     let first = machine.save()["InstanceId"].clone();
-    let ended = room.end_of(&*machine).await;
+    let ended = fixture.end_of(&*machine).await;
     assert_eq!(ended.kind, DriverErrorKind::Capacity, "{ended}");
-    assert!(machine.relaunch(&ended, &room.cx).await.unwrap());
-    machine.await_address(&room.cx).await.unwrap();
+    assert!(machine.relaunch(&ended, &fixture.cx).await.unwrap());
+    machine.await_address(&fixture.cx).await.unwrap();
     let expected = ["on-demand m5.large t3.small", "on-demand t3.small"];
     assert_eq!(asked(&fleet), expected);
     let saved = machine.save();
@@ -141,9 +148,13 @@ async fn a_fleet_that_comes_to_nothing_is_settled_and_repeated_without_what_ende
         panic!("one instance")
     };
     assert_eq!(saved["InstanceId"], instance.id.as_str());
-    let open: Vec<_> = room.resources().into_iter().filter_map(|r| r.id).collect();
+    let open: Vec<_> = fixture
+        .resources()
+        .into_iter()
+        .filter_map(|r| r.id)
+        .collect();
     assert!(!open.iter().any(|id| first == id.as_str()), "{open:?}");
-    room.undo(&*machine).await;
+    fixture.undo(&*machine).await;
     assert_eq!(fleet.live().len(), 0);
 }
 
@@ -152,15 +163,18 @@ async fn where_the_template_decides_only_the_other_market_is_left() {
     let spot = [("request-spot-instance", "true"), ("spot-fallback", "true")];
     for (flags, goes_on) in [(&spot[..1], false), (&spot[..], true)] {
         let fleet = Fleet::with(Lab::builder().pending(Duration::from_secs(20))).await;
-        let room = &fleet.room;
+        let fixture = &fleet.fixture;
         let ended = Shortage::new("SpotInstanceTermination").on(Market::Spot);
-        room.lab.shortage(ended.after_launch());
+        fixture.lab.shortage(ended.after_launch());
         let mut machine = fleet.machine(flags);
-        room.create(&mut machine).await.unwrap();
-        let ended = room.end_of(&*machine).await;
-        assert_eq!(machine.relaunch(&ended, &room.cx).await.unwrap(), goes_on);
+        fixture.create(&mut machine).await.unwrap();
+        let ended = fixture.end_of(&*machine).await;
+        assert_eq!(
+            machine.relaunch(&ended, &fixture.cx).await.unwrap(),
+            goes_on
+        );
         assert_eq!(machine.save()["RequestSpotInstance"], !goes_on);
-        room.undo(&*machine).await;
+        fixture.undo(&*machine).await;
         assert_eq!(fleet.live().len(), 0);
     }
 }
@@ -168,7 +182,7 @@ async fn where_the_template_decides_only_the_other_market_is_left() {
 #[tokio::test]
 async fn a_fleet_that_may_not_be_tagged_is_found_by_its_client_token() {
     let fleet = Fleet::new().await;
-    let lab = &fleet.room.lab;
+    let lab = &fleet.fixture.lab;
     lab.deny(Denial::of("ec2:CreateTags"));
     // With all tags, with the user's alone, without the instance's, with none: the fourth is obeyed, and its
     // answer is lost.
@@ -178,7 +192,7 @@ async fn a_fleet_that_may_not_be_tagged_is_found_by_its_client_token() {
             .times(2),
     );
     let mut machine = fleet.machine(&[("retries", "0")]);
-    fleet.room.create(&mut machine).await.unwrap();
+    fleet.fixture.create(&mut machine).await.unwrap();
     let calls = lab.calls();
     let fleets = calls.iter().filter(|call| call.action == "CreateFleet");
     let tokens: Vec<&String> = fleets.map(|call| &call.params["ClientToken"]).collect();
@@ -188,6 +202,6 @@ async fn a_fleet_that_may_not_be_tagged_is_found_by_its_client_token() {
         panic!("one instance")
     };
     assert_eq!(machine.save()["InstanceId"], instance.id.as_str());
-    fleet.room.undo(&*machine).await;
+    fleet.fixture.undo(&*machine).await;
     assert_eq!(fleet.live().len(), 0);
 }

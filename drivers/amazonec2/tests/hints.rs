@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use ec2_lab::ec2::{Denial, Effect, Fault};
+use fixture::{AMI, Fixture, REGION};
 use machine_driver::DriverError;
-use room::{AMI, REGION, Room};
 
 fn refusal(action: &str, code: &str, message: &str) -> Fault {
     let (code, message) = (code.to_owned(), message.to_owned());
@@ -22,9 +22,9 @@ fn refusal(action: &str, code: &str, message: &str) -> Fault {
 
 /// The error of a create that meets this.
 async fn refused(fault: Fault) -> DriverError {
-    let room = Room::new().await;
-    room.lab.inject(fault.always());
-    room.create(&mut room.machine(&[])).await.unwrap_err()
+    let fixture = Fixture::new().await;
+    fixture.lab.inject(fault.always());
+    fixture.create(&mut fixture.machine(&[])).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -67,11 +67,11 @@ async fn a_refusal_advises_by_its_action_and_text() {
 
 #[tokio::test]
 async fn the_encoded_authorization_message_is_for_debug_alone() {
-    let room = Room::new().await;
-    room.lab.deny(Denial::of("ec2:RunInstances"));
-    let error = room.create(&mut room.machine(&[])).await.unwrap_err();
+    let fixture = Fixture::new().await;
+    fixture.lab.deny(Denial::of("ec2:RunInstances"));
+    let error = fixture.create(&mut fixture.machine(&[])).await.unwrap_err();
     let encoded = "Encoded authorization failure message";
     assert!(!error.to_string().contains(encoded), "{error}");
-    assert!(!room.told.lines().contains(encoded));
-    assert!(room.told.everything().contains(encoded));
+    assert!(!fixture.told.lines().contains(encoded));
+    assert!(fixture.told.everything().contains(encoded));
 }

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{ACCOUNT, Image};
+use fixture::{Fixture, REGION};
 use machine_driver::{DriverErrorKind, DriverKind};
-use room::{REGION, Room};
 
 #[tokio::test]
 async fn the_default_is_the_newest_ubuntu_lts_of_the_architecture_in_every_partition() {
@@ -17,9 +17,9 @@ async fn the_default_is_the_newest_ubuntu_lts_of_the_architecture_in_every_parti
         ("cn-north-1", "837727238323"),
     ] {
         for (instance_type, architecture) in [("t3.small", "x86_64"), ("m7g.large", "arm64")] {
-            let room = Room::new().await;
+            let fixture = Fixture::new().await;
             let zone = format!("{region}a");
-            let flags = room.flags(&[
+            let flags = fixture.flags(&[
                 ("region", region),
                 ("zone", &zone),
                 ("vpc-id", ""),
@@ -27,14 +27,14 @@ async fn the_default_is_the_newest_ubuntu_lts_of_the_architecture_in_every_parti
                 ("instance-type", instance_type),
             ]);
             let mut machine = AmazonEc2
-                .configure(&room.base("e1"), &room::options(&flags))
+                .configure(&fixture.base("e1"), &fixture::options(&flags))
                 .unwrap();
-            room.create(&mut machine).await.unwrap();
-            let calls = room.lab.calls();
+            fixture.create(&mut machine).await.unwrap();
+            let calls = fixture.lab.calls();
             let asked = calls.iter().find(|call| call.action == "DescribeImages");
             assert_eq!(asked.unwrap().params["Owner.1"], owner, "{region}");
             let ami = machine.save()["AMI"].as_str().unwrap().to_owned();
-            let instance = &room.lab.live_instances()[0];
+            let instance = &fixture.lab.live_instances()[0];
             assert_eq!(instance.image, ami);
             assert_eq!(instance.architecture, architecture, "{region}");
             // 24.04 of January 2026: 25.04 is no LTS, and the daily one no release.
@@ -49,14 +49,14 @@ async fn the_default_is_the_newest_ubuntu_lts_of_the_architecture_in_every_parti
 
 #[tokio::test]
 async fn root_device_and_user_follow_from_the_image_unless_they_are_given() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     // Of the lab's catalogue.
     let debian = "ami-0ad0000000000000c".to_owned();
     let amazon = "ami-0ae000000000007e7".to_owned();
     for (ami, more, device, user) in [
         (debian.as_str(), &[][..], "/dev/xvda", "admin"),
         (&amazon, &[], "/dev/xvda", "ec2-user"),
-        (room::AMI, &[], "/dev/sda1", "ubuntu"),
+        (fixture::AMI, &[], "/dev/sda1", "ubuntu"),
         (
             &debian,
             &[("ssh-user", "me"), ("device-name", "/dev/sdb")],
@@ -66,31 +66,31 @@ async fn root_device_and_user_follow_from_the_image_unless_they_are_given() {
         // A user who says what is the default elsewhere says it all the same.
         (&debian, &[("ssh-user", "ubuntu")], "/dev/xvda", "ubuntu"),
     ] {
-        room.lab.clear_calls();
+        fixture.lab.clear_calls();
         let mut flags = vec![("ami", ami)];
         flags.extend(more);
-        let machine = room.created(&flags).await;
-        let calls = room.lab.calls();
+        let machine = fixture.created(&flags).await;
+        let calls = fixture.lab.calls();
         let run = calls.iter().find(|call| call.action == "RunInstances");
         let params = &run.unwrap().params;
         assert_eq!(params["BlockDeviceMapping.1.DeviceName"], device, "{ami}");
         assert_eq!(machine.save()["DeviceName"], device);
         assert_eq!(machine.save()["SSHUser"], user, "{ami}");
         assert_eq!(machine.ssh().unwrap().user, user);
-        assert!(room.undo(&*machine).await.is_clean());
+        assert!(fixture.undo(&*machine).await.is_clean());
     }
 }
 
 #[tokio::test]
 async fn an_image_that_is_missing_unfit_or_not_ready_is_told_before_anything_is_made() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     for (id, state) in [
         ("ami-0aaaaaaaaaaaaaaa1", "pending"),
         ("ami-0aaaaaaaaaaaaaaa2", "failed"),
     ] {
         let mut image = Image::new(id, "mine", ACCOUNT, "x86_64", "ubuntu");
         image.state = state.to_owned();
-        room.lab.add_image(ACCOUNT, REGION, image);
+        fixture.lab.add_image(ACCOUNT, REGION, image);
     }
     for (flags, words) in [
         (
@@ -118,10 +118,10 @@ async fn an_image_that_is_missing_unfit_or_not_ready_is_told_before_anything_is_
             "m7g.large is arm64",
         ),
     ] {
-        let mut machine = room.machine(flags);
-        let error = machine.preflight(&room.cx).await.unwrap_err();
+        let mut machine = fixture.machine(flags);
+        let error = machine.preflight(&fixture.cx).await.unwrap_err();
         assert_eq!(error.kind, DriverErrorKind::PreCreate, "{flags:?}");
         assert!(error.to_string().contains(words), "{flags:?}: {error}");
     }
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }

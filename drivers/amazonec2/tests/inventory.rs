@@ -2,22 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ec2_lab::ec2::{Denial, Effect, Fault, Instance};
+use fixture::Fixture;
+use fixture::fleet::Fleet;
 use machine_driver::{Driver, LeftBehind, OwnedBy};
 use machine_ops::Scope;
-use room::Room;
-use room::fleet::Fleet;
 
 const TOKEN: &str = "1323657e-2aa4-1d94-2c48-5d7a423e7394";
 
-async fn listed(room: &Room, machine: &dyn Driver) -> Vec<LeftBehind> {
-    let owner = room::owner("store-1");
-    let listed = machine.left_behind(owner, &room.cx);
+async fn listed(fixture: &Fixture, machine: &dyn Driver) -> Vec<LeftBehind> {
+    let owner = fixture::owner("store-1");
+    let listed = machine.left_behind(owner, &fixture.cx);
     listed.await.unwrap()
 }
 
@@ -29,32 +29,32 @@ fn kinds(items: &[LeftBehind]) -> Vec<&str> {
 }
 
 /// The tags of an instance that people can copy.
-fn copied(room: &Room, instance: &Instance) -> BTreeMap<String, String> {
-    let mut tags = room.lab.tags(&instance.id);
+fn copied(fixture: &Fixture, instance: &Instance) -> BTreeMap<String, String> {
+    let mut tags = fixture.lab.tags(&instance.id);
     tags.retain(|key, _| !key.starts_with("aws:"));
     tags
 }
 
 #[tokio::test]
 async fn an_instance_that_something_else_launched_is_none_of_ours() {
-    let room = Room::new().await;
-    let machine = room.created(&[]).await;
-    let own = room.lab.live_instances().remove(0);
-    let tags = copied(&room, &own);
-    let restored = room.lab.launch_like(&own.id, TOKEN, &tags).unwrap();
+    let fixture = Fixture::new().await;
+    let machine = fixture.created(&[]).await;
+    let own = fixture.lab.live_instances().remove(0);
+    let tags = copied(&fixture, &own);
+    let restored = fixture.lab.launch_like(&own.id, TOKEN, &tags).unwrap();
     // Its token is ours, and Auto Scaling manages it now.
     let mut managed = tags.clone();
     managed.insert("aws:autoscaling:groupName".into(), "workers".into());
     let token = own.client_token.clone().unwrap();
-    let managed = room.lab.launch_like(&own.id, &token, &managed).unwrap();
-    let items = listed(&room, &*machine).await;
+    let managed = fixture.lab.launch_like(&own.id, &token, &managed).unwrap();
+    let items = listed(&fixture, &*machine).await;
     assert_eq!(kinds(&items), ["instance", "key-pair"]);
     for item in &items {
         assert_ne!(item.resource.id.as_deref(), Some(restored.as_str()));
         assert_ne!(item.resource.id.as_deref(), Some(managed.as_str()));
         assert_eq!(machine.owner_ids(&[]), [item.owner_id.clone().unwrap()]);
     }
-    let told = room.told.lines();
+    let told = fixture.told.lines();
     assert!(
         told.contains("left alone") && told.contains("1 more"),
         "{told}"
@@ -64,12 +64,12 @@ async fn an_instance_that_something_else_launched_is_none_of_ours() {
 #[tokio::test]
 async fn the_instance_of_a_fleet_is_ours_by_the_fleets_token() {
     let fleet = Fleet::new().await;
-    let room = &fleet.room;
+    let fixture = &fleet.fixture;
     let mut machine = fleet.machine(&[]);
-    room.create(&mut machine).await.unwrap();
+    fixture.create(&mut machine).await.unwrap();
     let launched = fleet.live().remove(0);
-    let tags = copied(room, &launched);
-    room.lab.launch_like(&launched.id, TOKEN, &tags).unwrap();
+    let tags = copied(fixture, &launched);
+    fixture.lab.launch_like(&launched.id, TOKEN, &tags).unwrap();
     let ids = |items: &[LeftBehind]| -> Vec<String> {
         let instances = items
             .iter()
@@ -78,22 +78,22 @@ async fn the_instance_of_a_fleet_is_ours_by_the_fleets_token() {
             .filter_map(|item| item.resource.id.clone())
             .collect()
     };
-    // Of the fleet's machine and the room's own.
-    let items = listed(room, &*machine).await;
+    // Of the fleet's machine and the fixture's own.
+    let items = listed(fixture, &*machine).await;
     assert_eq!(ids(&items).len(), 2, "{items:?}");
     assert!(ids(&items).contains(&launched.id));
     // Where nobody may ask for fleets, nobody can tell.
-    room.lab.deny(Denial::of("ec2:DescribeFleets"));
-    let items = listed(room, &*machine).await;
+    fixture.lab.deny(Denial::of("ec2:DescribeFleets"));
+    let items = listed(fixture, &*machine).await;
     assert!(!ids(&items).contains(&launched.id), "{items:?}");
-    assert!(room.told.lines().contains("left alone"));
+    assert!(fixture.told.lines().contains("left alone"));
 }
 
 #[tokio::test]
 async fn an_answer_without_what_was_asked_for_is_an_error() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let spot = [("request-spot-instance", "true")];
-    let machine = room.created(&spot).await;
+    let machine = fixture.created(&spot).await;
     for action in [
         "DescribeInstances",
         "DescribeKeyPairs",
@@ -101,19 +101,19 @@ async fn an_answer_without_what_was_asked_for_is_an_error() {
         "DescribeVolumes",
     ] {
         let ignores = Fault::on(action, Effect::Unfiltered).always();
-        let ignores = room.lab.inject(ignores);
-        let listed = machine.left_behind(room::owner("store-2"), &room.cx);
+        let ignores = fixture.lab.inject(ignores);
+        let listed = machine.left_behind(fixture::owner("store-2"), &fixture.cx);
         let error = listed.await.unwrap_err().to_string();
         assert!(error.contains("cannot rely on"), "{action}: {error}");
         assert!(error.contains(action), "{action}: {error}");
-        room.lab.remove_fault(ignores);
+        fixture.lab.remove_fault(ignores);
     }
 }
 
 #[tokio::test]
 async fn values_of_tags_are_literal() {
-    let room = Room::new().await;
-    let machine = room.created(&[("tags", "team,build-prod")]).await;
+    let fixture = Fixture::new().await;
+    let machine = fixture.created(&[("tags", "team,build-prod")]).await;
     let owner = |value: &str| [("team".to_owned(), value.to_owned())];
     for (value, count) in [("build-*", 0), ("build-????", 0), ("build-prod", 2)] {
         let owner = OwnedBy {
@@ -121,28 +121,28 @@ async fn values_of_tags_are_literal() {
             tags: &owner(value),
             scope: &Scope::default(),
         };
-        let listed = machine.left_behind(owner, &room.cx).await;
+        let listed = machine.left_behind(owner, &fixture.cx).await;
         assert_eq!(listed.unwrap().len(), count, "{value}");
     }
 }
 
 #[tokio::test]
 async fn what_was_stopped_or_detached_counts_from_then_on() {
-    let room = Room::new().await;
-    let mut machine = room.created(&[]).await;
-    let launched = room.lab.clock().now();
-    room.lab.clock().advance(Duration::from_secs(86_400));
-    machine.stop(&room.cx).await.unwrap();
-    machine.start(&room.cx).await.unwrap();
-    let own = room.lab.live_instances().remove(0);
-    let items = listed(&room, &*machine).await;
+    let fixture = Fixture::new().await;
+    let mut machine = fixture.created(&[]).await;
+    let launched = fixture.lab.clock().now();
+    fixture.lab.clock().advance(Duration::from_secs(86_400));
+    machine.stop(&fixture.cx).await.unwrap();
+    machine.start(&fixture.cx).await.unwrap();
+    let own = fixture.lab.live_instances().remove(0);
+    let items = listed(&fixture, &*machine).await;
     for item in &items {
         let used = UNIX_EPOCH + Duration::from_millis(item.used.unwrap());
         let after = used.duration_since(launched).unwrap();
         assert!(after >= Duration::from_secs(86_000), "{item:?}");
     }
-    let volume = room.lab.detach_root_volume(&own.id).unwrap();
-    let items = listed(&room, &*machine).await;
+    let volume = fixture.lab.detach_root_volume(&own.id).unwrap();
+    let items = listed(&fixture, &*machine).await;
     let volume = items
         .iter()
         .find(|item| item.resource.id.as_ref() == Some(&volume));

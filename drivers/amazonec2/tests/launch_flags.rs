@@ -2,18 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::collections::BTreeMap;
 
 use ec2_lab::ec2::{Denial, Effect, Fault};
-use room::Room;
+use fixture::Fixture;
 
 /// The parameters of the only RunInstances of a create with these flags.
-async fn launch(room: &Room, flags: &[(&str, &str)]) -> BTreeMap<String, String> {
-    room.lab.clear_calls();
-    let machine = room.created(flags).await;
-    let calls = room.lab.calls();
+async fn launch(fixture: &Fixture, flags: &[(&str, &str)]) -> BTreeMap<String, String> {
+    fixture.lab.clear_calls();
+    let machine = fixture.created(flags).await;
+    let calls = fixture.lab.calls();
     let run: Vec<_> = calls
         .iter()
         .filter(|call| call.action == "RunInstances")
@@ -21,7 +21,7 @@ async fn launch(room: &Room, flags: &[(&str, &str)]) -> BTreeMap<String, String>
     let [call] = run[..] else {
         panic!("{} launches with {flags:?}", run.len())
     };
-    assert!(room.undo(&*machine).await.is_clean());
+    assert!(fixture.undo(&*machine).await.is_clean());
     call.params.clone()
 }
 
@@ -31,8 +31,8 @@ const SPOT: &str = "InstanceMarketOptions.SpotOptions";
 
 #[tokio::test]
 async fn every_flag_is_one_parameter_or_a_few() {
-    let room = Room::new().await;
-    let plain = launch(&room, &[]).await;
+    let fixture = Fixture::new().await;
+    let plain = launch(&fixture, &[]).await;
     let volume = |field: &str| format!("{VOLUME}.{field}");
     let interface = |field: &str| format!("{INTERFACE}.{field}");
     let spot = |field: &str| format!("{SPOT}.{field}");
@@ -154,7 +154,7 @@ async fn every_flag_is_one_parameter_or_a_few() {
             vec![("InstanceInitiatedShutdownBehavior".to_owned(), "terminate")],
         ),
     ] {
-        let sent = launch(&room, flags).await;
+        let sent = launch(&fixture, flags).await;
         // User data, tokens and tags are looked at elsewhere.
         let interesting = |params: &BTreeMap<String, String>| {
             let mut params = params.clone();
@@ -173,25 +173,25 @@ async fn every_flag_is_one_parameter_or_a_few() {
 
 #[tokio::test]
 async fn a_profile_may_be_an_arn() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let arn = "arn:aws:iam::123456789012:instance-profile/worker";
-    let sent = launch(&room, &[("iam-instance-profile", arn)]).await;
+    let sent = launch(&fixture, &[("iam-instance-profile", arn)]).await;
     assert_eq!(sent["IamInstanceProfile.Arn"], arn);
     assert!(!sent.contains_key("IamInstanceProfile.Name"));
 }
 
 #[tokio::test]
 async fn groups_keep_their_order_and_ports_are_opened_in_each() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let flags = [
         ("security-group", "one"),
         ("security-group", "two"),
         ("open-port", "80"),
         ("open-port", "53/udp"),
     ];
-    let sent = launch(&room, &flags).await;
+    let sent = launch(&fixture, &flags).await;
     let id = |name: &str| {
-        let groups = room.lab.security_groups();
+        let groups = fixture.lab.security_groups();
         groups.into_iter().find(|g| g.name == name).unwrap()
     };
     for (n, name) in [(1, "one"), (2, "two")] {
@@ -234,7 +234,7 @@ fn tags_of(params: &BTreeMap<String, String>, kind: &str) -> Vec<(String, String
 
 #[tokio::test]
 async fn tags_are_there_at_birth_up_to_fifty_and_ours_yield() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let tags = |n: usize| {
         let pairs: Vec<_> = (0..n).map(|i| format!("k{i},v{i}")).collect();
         pairs.join(",")
@@ -242,7 +242,7 @@ async fn tags_are_there_at_birth_up_to_fifty_and_ours_yield() {
     for (given, ours) in [(12, 2), (47, 2), (48, 1), (49, 0)] {
         let text = tags(given);
         let spot = ("request-spot-instance", "true");
-        let sent = launch(&room, &[("tags", &text), spot]).await;
+        let sent = launch(&fixture, &[("tags", &text), spot]).await;
         for kind in [
             "instance",
             "volume",
@@ -255,33 +255,33 @@ async fn tags_are_there_at_birth_up_to_fifty_and_ours_yield() {
             assert_eq!(all[given].0, format!("k{}", given - 1));
         }
     }
-    let error = room.configure(&[("tags", &tags(50))]).err().unwrap();
+    let error = fixture.configure(&[("tags", &tags(50))]).err().unwrap();
     assert!(error.to_string().contains("makes 51 tags"), "{error}");
 }
 
 #[tokio::test]
 async fn our_tags_have_a_prefix_and_can_be_switched_off() {
-    let room = Room::new().await;
-    let sent = launch(&room, &[("owner-tag-prefix", "acme:ci")]).await;
+    let fixture = Fixture::new().await;
+    let sent = launch(&fixture, &[("owner-tag-prefix", "acme:ci")]).await;
     let keys: Vec<_> = tags_of(&sent, "instance")
         .into_iter()
         .map(|(key, _)| key)
         .collect();
     assert_eq!(keys, ["Name", "acme:ci:store", "acme:ci:id"]);
-    let sent = launch(&room, &[("no-owner-tags", "true")]).await;
+    let sent = launch(&fixture, &[("no-owner-tags", "true")]).await;
     assert_eq!(tags_of(&sent, "instance").len(), 1);
 }
 
 #[tokio::test]
 async fn what_is_given_empty_means_the_default() {
-    let room = Room::new().await;
-    let sent = launch(&room, &[("metadata-token", "")]).await;
+    let fixture = Fixture::new().await;
+    let sent = launch(&fixture, &[("metadata-token", "")]).await;
     assert!(!sent.contains_key("MetadataOptions.HttpTokens"), "{sent:?}");
-    let sent = launch(&room, &[("instance-type", "")]).await;
+    let sent = launch(&fixture, &[("instance-type", "")]).await;
     assert_eq!(sent["InstanceType"], "t2.micro");
     // Beside another one it says nothing.
     let sent = launch(
-        &room,
+        &fixture,
         &[("instance-type", "m5.large"), ("instance-type", "")],
     )
     .await;
@@ -290,7 +290,7 @@ async fn what_is_given_empty_means_the_default() {
 
 #[tokio::test]
 async fn what_ec2_would_refuse_at_the_end_is_refused_at_once() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let spot = ("request-spot-instance", "true");
     for (flags, words) in [
         (
@@ -321,17 +321,17 @@ async fn what_ec2_would_refuse_at_the_end_is_refused_at_once() {
         ),
         (&[("http-endpoint", "on")], "--amazonec2-http-endpoint"),
     ] {
-        let Err(error) = room.configure(flags) else {
+        let Err(error) = fixture.configure(flags) else {
             panic!("{flags:?} is accepted")
         };
         assert!(error.to_string().contains(words), "{flags:?}: {error}");
     }
-    assert!(room.lab.calls().is_empty());
+    assert!(fixture.lab.calls().is_empty());
 }
 
 /// What `HttpTokens` was in each launch.
-fn tokens(room: &Room) -> Vec<String> {
-    let calls = room.lab.calls().into_iter();
+fn tokens(fixture: &Fixture) -> Vec<String> {
+    let calls = fixture.lab.calls().into_iter();
     calls
         .filter(|call| call.action == "RunInstances")
         .map(|call| call.params["MetadataOptions.HttpTokens"].clone())
@@ -345,12 +345,13 @@ async fn where_session_tokens_are_demanded_they_are_required_with_a_note() {
                 httpTokensEnforced using the ModifyInstanceMetadataDefaults API or the account settings in the EC2 \
                 console.";
     for by_policy in [false, true] {
-        let room = Room::new().await;
+        let fixture = Fixture::new().await;
         let is_v1 =
             |call: &ec2_lab::ec2::Call| call.params["MetadataOptions.HttpTokens"] != "required";
         if by_policy {
             let policy = Denial::of("ec2:RunInstances").on_resource("instance");
-            room.lab
+            fixture
+                .lab
                 .deny(policy.unless("MetadataOptions.HttpTokens", "required"));
         } else {
             let effect = Effect::Error {
@@ -358,21 +359,23 @@ async fn where_session_tokens_are_demanded_they_are_required_with_a_note() {
                 message: text.into(),
                 status: None,
             };
-            room.lab
+            fixture
+                .lab
                 .inject(Fault::on("RunInstances", effect).when(is_v1).always());
         }
-        let mut machine = room.machine(&[]);
-        machine.preflight(&room.cx).await.unwrap();
-        let plan = machine.rehearse(&room.cx).await.unwrap();
+        let mut machine = fixture.machine(&[]);
+        machine.preflight(&fixture.cx).await.unwrap();
+        let plan = machine.rehearse(&fixture.cx).await.unwrap();
         assert!(plan.last().unwrap().contains("session tokens"), "{plan:?}");
-        room.lab.clear_calls();
+        fixture.lab.clear_calls();
         // What else is refused is left out beside it.
-        room.lab
+        fixture
+            .lab
             .deny(Denial::of("ec2:CreateTags").on_resource("volume"));
-        let machine = room.created(&[]).await;
-        assert_eq!(tokens(&room), ["optional", "required", "required"]);
+        let machine = fixture.created(&[]).await;
+        assert_eq!(tokens(&fixture), ["optional", "required", "required"]);
         assert_eq!(machine.save()["MetadataTokenSetting"], "required");
-        let told = room.told.lines();
+        let told = fixture.told.lines();
         assert_eq!(told.matches("HttpTokens=required").count(), 1, "{told}");
         assert_eq!(told.matches("fewer tags").count(), 1, "{told}");
     }
@@ -380,11 +383,12 @@ async fn where_session_tokens_are_demanded_they_are_required_with_a_note() {
 
 #[tokio::test]
 async fn where_tags_are_the_reason_the_metadata_stay_as_they_were() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     // An organization that knows some tags alone.
-    room.lab
+    fixture
+        .lab
         .deny(Denial::of("ec2:RunInstances").with_tag_key("docker-machine:*"));
-    let machine = room.created(&[]).await;
-    assert_eq!(tokens(&room), ["optional", "required", "optional"]);
+    let machine = fixture.created(&[]).await;
+    assert_eq!(tokens(&fixture), ["optional", "required", "optional"]);
     assert_eq!(machine.save()["MetadataTokenSetting"], "optional");
 }

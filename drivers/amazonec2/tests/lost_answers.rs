@@ -2,15 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::time::Duration;
 
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Blindness, Denial, Effect, Fault, Gate, Kind, Lab, Shortage};
+use fixture::Fixture;
+use fixture::fleet::Fleet;
 use machine_driver::{Driver, DriverErrorKind, DriverKind as _, KeyMaterial};
-use room::Room;
-use room::fleet::Fleet;
 
 #[tokio::test]
 async fn a_launch_whose_answer_is_lost_is_one_instance() {
@@ -22,42 +22,48 @@ async fn a_launch_whose_answer_is_lost_is_one_instance() {
         Effect::Garble("<html>proxy</html>".into()),
         Effect::Truncate(200),
     ] {
-        let room = Room::new().await;
+        let fixture = Fixture::new().await;
         // More often than the SDK tries by itself.
-        room.lab
+        fixture
+            .lab
             .inject(Fault::on("RunInstances", effect.clone()).times(8));
-        let machine = room.created(&[]).await;
-        assert_eq!(room.lab.live_instances().len(), 1, "{effect:?}");
+        let machine = fixture.created(&[]).await;
+        assert_eq!(fixture.lab.live_instances().len(), 1, "{effect:?}");
         assert_eq!(
             machine.save()["InstanceId"],
-            room.lab.live_instances()[0].id.as_str()
+            fixture.lab.live_instances()[0].id.as_str()
         );
-        assert!(room.undo(&*machine).await.is_clean());
-        assert!(room.lab.clean(), "{effect:?}: {:?}", room.lab.left_over());
+        assert!(fixture.undo(&*machine).await.is_clean());
+        assert!(
+            fixture.lab.clean(),
+            "{effect:?}: {:?}",
+            fixture.lab.left_over()
+        );
     }
 }
 
 #[tokio::test]
 async fn a_launch_that_is_repeated_when_the_create_is_cancelled_is_no_launch_not_made() {
-    let room = Room::new().await;
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture
+        .lab
         .inject(Fault::error("RunInstances", "InvalidKeyPair.NotFound"));
     let answer = Gate::new();
     let held = Fault::on("RunInstances", Effect::HoldAnswer(answer.clone())).after(1);
-    room.lab.inject(held);
-    let mut machine = room.machine(&[]);
+    fixture.lab.inject(held);
+    let mut machine = fixture.machine(&[]);
     let cancelled = async {
         answer.arrived(1).await;
-        room.cx.cancel.cancel("SIGTERM");
+        fixture.cx.cancel.cancel("SIGTERM");
         tokio::task::yield_now().await;
         answer.open();
     };
-    let (created, ()) = tokio::join!(room.create(&mut machine), cancelled);
+    let (created, ()) = tokio::join!(fixture.create(&mut machine), cancelled);
     created.unwrap_err();
-    let [instance] = &room.lab.live_instances()[..] else {
+    let [instance] = &fixture.lab.live_instances()[..] else {
         panic!("one instance")
     };
-    let open = room.resources();
+    let open = fixture.resources();
     assert!(
         open.iter().any(|r| r.id.as_ref() == Some(&instance.id)),
         "{open:?}"
@@ -72,36 +78,40 @@ async fn a_refusal_says_nothing_about_the_launch_whose_answer_was_lost_before_it
         "ExpiredToken",
         "InvalidKeyPair.NotFound",
     ] {
-        let room = Room::new().await;
-        room.lab
+        let fixture = Fixture::new().await;
+        fixture
+            .lab
             .inject(Fault::on("RunInstances", Effect::LoseAnswer));
-        room.lab.inject(Fault::error("RunInstances", code).after(1));
-        let machine = room.created(&[]).await;
-        let [instance] = &room.lab.live_instances()[..] else {
+        fixture
+            .lab
+            .inject(Fault::error("RunInstances", code).after(1));
+        let machine = fixture.created(&[]).await;
+        let [instance] = &fixture.lab.live_instances()[..] else {
             panic!("one instance: {code}")
         };
         assert_eq!(machine.save()["InstanceId"], instance.id.as_str(), "{code}");
-        assert!(room.undo(&*machine).await.is_clean(), "{code}");
-        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
+        assert!(fixture.undo(&*machine).await.is_clean(), "{code}");
+        assert!(fixture.lab.clean(), "{code}: {:?}", fixture.lab.left_over());
     }
 }
 
 #[tokio::test]
 async fn a_key_pair_whose_import_may_be_ours_stays_on_record() {
-    let room = Room::new().await;
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture
+        .lab
         .inject(Fault::on("ImportKeyPair", Effect::LoseAnswer));
-    room.lab.deny(Denial::of("ec2:DescribeKeyPairs"));
-    let mut machine = room.machine(&[("retries", "2")]);
-    machine.preflight(&room.cx).await.unwrap();
+    fixture.lab.deny(Denial::of("ec2:DescribeKeyPairs"));
+    let mut machine = fixture.machine(&[("retries", "2")]);
+    machine.preflight(&fixture.cx).await.unwrap();
     let public = KeyMaterial {
-        public: room::PUBLIC.into(),
+        public: fixture::PUBLIC.into(),
     };
-    machine.create(&public, &room.cx).await.unwrap_err();
-    assert_eq!(room.lab.key_pairs().len(), 1);
-    room.lab.heal();
-    assert!(room.undo(&*machine).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    machine.create(&public, &fixture.cx).await.unwrap_err();
+    assert_eq!(fixture.lab.key_pairs().len(), 1);
+    fixture.lab.heal();
+    assert!(fixture.undo(&*machine).await.is_clean());
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
 #[tokio::test]
@@ -112,15 +122,17 @@ async fn a_refusal_says_nothing_about_the_import_whose_answer_was_lost_before_it
         "ExpiredToken",
         "InvalidKeyPair.Duplicate",
     ] {
-        let room = Room::new().await;
-        room.lab
+        let fixture = Fixture::new().await;
+        fixture
+            .lab
             .inject(Fault::on("ImportKeyPair", Effect::LoseAnswer));
-        room.lab
+        fixture
+            .lab
             .inject(Fault::error("ImportKeyPair", code).after(1));
-        let machine = room.created(&[]).await;
-        assert_eq!(room.lab.key_pairs().len(), 1, "{code}");
-        assert!(room.undo(&*machine).await.is_clean(), "{code}");
-        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
+        let machine = fixture.created(&[]).await;
+        assert_eq!(fixture.lab.key_pairs().len(), 1, "{code}");
+        assert!(fixture.undo(&*machine).await.is_clean(), "{code}");
+        assert!(fixture.lab.clean(), "{code}: {:?}", fixture.lab.left_over());
     }
 }
 
@@ -130,49 +142,58 @@ async fn an_import_whose_outcome_nobody_tells_stays_on_record() {
         ("UnauthorizedOperation", "UnauthorizedOperation"),
         ("InternalError", "InternalError"),
     ] {
-        let room = Room::new().await;
-        room.lab
+        let fixture = Fixture::new().await;
+        fixture
+            .lab
             .inject(Fault::on("ImportKeyPair", Effect::LoseAnswer));
-        room.lab
+        fixture
+            .lab
             .inject(Fault::error("ImportKeyPair", imports).after(1).always());
-        room.lab
+        fixture
+            .lab
             .inject(Fault::error("DescribeKeyPairs", looks).always());
-        let mut machine = room.machine(&[("retries", "0")]);
-        room.create(&mut machine).await.unwrap_err();
-        assert_eq!(room.lab.key_pairs().len(), 1);
-        let open = room.resources();
+        let mut machine = fixture.machine(&[("retries", "0")]);
+        fixture.create(&mut machine).await.unwrap_err();
+        assert_eq!(fixture.lab.key_pairs().len(), 1);
+        let open = fixture.resources();
         let pair = open.iter().find(|r| r.intent.kind == "key-pair");
         assert!(pair.is_some_and(|pair| !pair.made), "{imports}: {open:?}");
-        room.lab.heal();
-        assert!(room.undo(&*machine).await.is_clean());
-        assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+        fixture.lab.heal();
+        assert!(fixture.undo(&*machine).await.is_clean());
+        assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
     }
 }
 
 #[tokio::test]
 async fn an_import_that_never_arrived_is_sent_again() {
-    let room = Room::new().await;
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture
+        .lab
         .inject(Fault::on("ImportKeyPair", Effect::Drop).times(3));
-    let machine = room.created(&[("retries", "0")]).await;
-    assert_eq!(room.lab.count("ImportKeyPair"), 4);
-    assert!(room.undo(&*machine).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    let machine = fixture.created(&[("retries", "0")]).await;
+    assert_eq!(fixture.lab.count("ImportKeyPair"), 4);
+    assert!(fixture.undo(&*machine).await.is_clean());
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
 /// Loses every answer to an action, has EC2 blind to what it makes, and has the machine launch elsewhere.
-async fn relaunch_without_an_answer(room: &Room, machine: &mut Box<dyn Driver>, action: &str) {
-    let ended = room.end_of(&**machine).await;
-    room.lab.blind(Kind::Instance, Blindness::whole_window());
-    room.lab
+async fn relaunch_without_an_answer(
+    fixture: &Fixture,
+    machine: &mut Box<dyn Driver>,
+    action: &str,
+) {
+    let ended = fixture.end_of(&**machine).await;
+    fixture.lab.blind(Kind::Instance, Blindness::whole_window());
+    fixture
+        .lab
         .inject(Fault::on(action, Effect::LoseAnswer).always());
-    let error = machine.relaunch(&ended, &room.cx).await.unwrap_err();
+    let error = machine.relaunch(&ended, &fixture.cx).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Unavailable, "{error}");
-    room.lab.heal();
+    fixture.lab.heal();
 }
 
 /// The machine as it is known where its configuration is broken: what else there is to know, the journal tells.
-fn of_its_place(room: &Room, machine: &dyn Driver) -> Box<dyn Driver> {
+fn of_its_place(fixture: &Fixture, machine: &dyn Driver) -> Box<dyn Driver> {
     let saved = machine.save();
     let place = [
         "MachineName",
@@ -186,45 +207,45 @@ fn of_its_place(room: &Room, machine: &dyn Driver) -> Box<dyn Driver> {
         .into_iter()
         .collect();
     let name = saved["MachineName"].as_str().unwrap();
-    AmazonEc2.load(&room.base(name), &place.into()).unwrap()
+    AmazonEc2.load(&fixture.base(name), &place.into()).unwrap()
 }
 
 /// Asserts that what is lost stays on record as long as EC2 does not show it, and is ended then.
-async fn assert_found_in_the_end(room: &Room, machine: &dyn Driver) {
-    for machine in [machine, &*of_its_place(room, machine)] {
-        let report = room.undo(machine).await;
+async fn assert_found_in_the_end(fixture: &Fixture, machine: &dyn Driver) {
+    for machine in [machine, &*of_its_place(fixture, machine)] {
+        let report = fixture.undo(machine).await;
         assert_eq!(report.left.len(), 1, "{:?}", report.left);
     }
-    room.lab.clock().advance(Duration::from_secs(301));
-    let report = room.undo(&*of_its_place(room, machine)).await;
+    fixture.lab.clock().advance(Duration::from_secs(301));
+    let report = fixture.undo(&*of_its_place(fixture, machine)).await;
     assert!(report.is_clean(), "{:?}", report.left);
 }
 
 #[tokio::test]
 async fn a_lost_launch_is_not_taken_for_the_one_that_ended_before_it() {
-    let room = Room::with(Lab::builder().pending(Duration::from_secs(20))).await;
+    let fixture = Fixture::with(Lab::builder().pending(Duration::from_secs(20))).await;
     let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
-    room.lab.shortage(shortage.after_launch());
+    fixture.lab.shortage(shortage.after_launch());
     let types = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
-    let mut machine = room.created(&types).await;
-    relaunch_without_an_answer(&room, &mut machine, "RunInstances").await;
-    assert_eq!(room.lab.instances().len(), 2);
-    assert_found_in_the_end(&room, &*machine).await;
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    let mut machine = fixture.created(&types).await;
+    relaunch_without_an_answer(&fixture, &mut machine, "RunInstances").await;
+    assert_eq!(fixture.lab.instances().len(), 2);
+    assert_found_in_the_end(&fixture, &*machine).await;
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
 #[tokio::test]
 async fn a_lost_fleet_is_not_taken_for_the_one_that_ended_before_it() {
     let fleet = Fleet::with(Lab::builder().pending(Duration::from_secs(20))).await;
-    let room = &fleet.room;
+    let fixture = &fleet.fixture;
     let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
-    room.lab.shortage(shortage.after_launch());
+    fixture.lab.shortage(shortage.after_launch());
     let types = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
     let mut machine = fleet.machine(&types);
-    room.create(&mut machine).await.unwrap();
-    relaunch_without_an_answer(room, &mut machine, "CreateFleet").await;
+    fixture.create(&mut machine).await.unwrap();
+    relaunch_without_an_answer(fixture, &mut machine, "CreateFleet").await;
     assert_eq!(fleet.live().len(), 1);
-    assert_found_in_the_end(room, &*machine).await;
+    assert_found_in_the_end(fixture, &*machine).await;
     assert_eq!(fleet.live().len(), 0);
 }
 
@@ -242,119 +263,133 @@ async fn what_a_replay_is_refused_for_may_be_the_lost_launchs_own_doing() {
         "InvalidParameterValue",
         "IdempotentParameterMismatch",
     ] {
-        let room = Room::new().await;
-        room.lab
+        let fixture = Fixture::new().await;
+        fixture
+            .lab
             .inject(Fault::on("RunInstances", Effect::LoseAnswer));
-        room.lab
+        fixture
+            .lab
             .inject(Fault::error("RunInstances", code).after(1).always());
-        let machine = room.created(&TYPES).await;
-        let [instance] = &room.lab.live_instances()[..] else {
+        let machine = fixture.created(&TYPES).await;
+        let [instance] = &fixture.lab.live_instances()[..] else {
             panic!("one instance: {code}")
         };
         assert_eq!(machine.save()["InstanceId"], instance.id.as_str(), "{code}");
         assert_eq!(machine.save()["InstanceType"], "m5.large", "{code}");
-        assert!(room.undo(&*machine).await.is_clean(), "{code}");
-        assert!(room.lab.clean(), "{code}: {:?}", room.lab.left_over());
+        assert!(fixture.undo(&*machine).await.is_clean(), "{code}");
+        assert!(fixture.lab.clean(), "{code}: {:?}", fixture.lab.left_over());
     }
 }
 
 #[tokio::test]
 async fn a_lost_launch_that_ec2_does_not_show_stays_on_record_while_another_is_made() {
-    let room = Room::new().await;
-    room.lab.blind(Kind::Instance, Blindness::whole_window());
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture.lab.blind(Kind::Instance, Blindness::whole_window());
+    fixture
+        .lab
         .inject(Fault::on("RunInstances", Effect::LoseAnswer));
-    room.lab
+    fixture
+        .lab
         .inject(Fault::error("RunInstances", "VcpuLimitExceeded").after(1));
-    let mut machine = room.machine(&TYPES);
-    room.create(&mut machine).await.unwrap();
-    assert_eq!(room.lab.live_instances().len(), 2);
-    room.lab.clock().advance(Duration::from_secs(301));
-    let report = room.undo(&*machine).await;
+    let mut machine = fixture.machine(&TYPES);
+    fixture.create(&mut machine).await.unwrap();
+    assert_eq!(fixture.lab.live_instances().len(), 2);
+    fixture.lab.clock().advance(Duration::from_secs(301));
+    let report = fixture.undo(&*machine).await;
     assert!(report.is_clean(), "{:?}", report.left);
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
 #[tokio::test]
 async fn what_a_fleets_replay_is_refused_for_may_be_the_lost_fleets_own_doing() {
     for code in ["VcpuLimitExceeded", "InvalidParameterValue"] {
         let fleet = Fleet::new().await;
-        let lab = &fleet.room.lab;
+        let lab = &fleet.fixture.lab;
         // The first look sees nothing yet.
         lab.blind(Kind::Instance, Blindness::Reads(vec![1]));
         lab.inject(Fault::on("CreateFleet", Effect::LoseAnswer));
         lab.inject(Fault::error("CreateFleet", code).after(1).always());
         let mut machine = fleet.machine(&[]);
-        fleet.room.create(&mut machine).await.unwrap();
+        fleet.fixture.create(&mut machine).await.unwrap();
         let [instance] = &fleet.live()[..] else {
             panic!("one instance: {code}")
         };
         assert_eq!(machine.save()["InstanceId"], instance.id.as_str(), "{code}");
-        fleet.room.undo(&*machine).await;
+        fleet.fixture.undo(&*machine).await;
         assert_eq!(fleet.live().len(), 0, "{code}");
     }
 }
 
 #[tokio::test]
 async fn a_launch_that_ended_before_its_answer_was_heard_goes_on_elsewhere() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
-    room.lab.shortage(shortage.after_launch());
-    room.lab
+    fixture.lab.shortage(shortage.after_launch());
+    fixture
+        .lab
         .inject(Fault::on("RunInstances", Effect::LoseAnswer));
-    let mut machine = room.machine(&TYPES);
-    let ended = room.create(&mut machine).await.unwrap_err();
+    let mut machine = fixture.machine(&TYPES);
+    let ended = fixture.create(&mut machine).await.unwrap_err();
     assert_eq!(ended.kind, DriverErrorKind::Capacity, "{ended}");
-    assert!(machine.relaunch(&ended, &room.cx).await.unwrap());
+    assert!(machine.relaunch(&ended, &fixture.cx).await.unwrap());
     assert_eq!(machine.save()["InstanceType"], "t3.small");
-    let answers = room.lab.calls().into_iter().filter_map(|call| call.error);
+    let answers = fixture
+        .lab
+        .calls()
+        .into_iter()
+        .filter_map(|call| call.error);
     let answers: Vec<String> = answers.collect();
     assert!(
         answers.contains(&"IdempotentInstanceTerminated".to_owned()),
         "{answers:?}"
     );
-    assert!(room.undo(&*machine).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    assert!(fixture.undo(&*machine).await.is_clean());
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
 #[tokio::test]
 async fn a_launch_that_ended_unheard_for_another_reason_ends_the_create_with_it() {
-    let room = Room::new().await;
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture
+        .lab
         .shortage(Shortage::new("Client.VolumeLimitExceeded").after_launch());
-    room.lab
+    fixture
+        .lab
         .inject(Fault::on("RunInstances", Effect::LoseAnswer));
-    let mut machine = room.machine(&TYPES);
-    let ended = room.create(&mut machine).await.unwrap_err();
+    let mut machine = fixture.machine(&TYPES);
+    let ended = fixture.create(&mut machine).await.unwrap_err();
     assert_eq!(ended.kind, DriverErrorKind::Ended, "{ended}");
     assert!(
         ended.to_string().contains("Client.VolumeLimitExceeded"),
         "{ended}"
     );
     assert_eq!(
-        room.lab.count("RunInstances"),
+        fixture.lab.count("RunInstances"),
         2,
         "the launch and its replay"
     );
-    assert!(room.undo(&*machine).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    assert!(fixture.undo(&*machine).await.is_clean());
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
 #[tokio::test]
 async fn an_ended_launch_that_nobody_shows_stays_on_record() {
-    let room = Room::new().await;
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture
+        .lab
         .shortage(Shortage::new("InsufficientInstanceCapacity").after_launch());
-    room.lab
+    fixture
+        .lab
         .inject(Fault::on("RunInstances", Effect::LoseAnswer));
-    room.lab
+    fixture
+        .lab
         .inject(Fault::error("DescribeInstances", "Unavailable").always());
-    let mut machine = room.machine(&[("retries", "0")]);
-    let error = room.create(&mut machine).await.unwrap_err();
+    let mut machine = fixture.machine(&[("retries", "0")]);
+    let error = fixture.create(&mut machine).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Ended, "{error}");
-    let open = room.resources();
+    let open = fixture.resources();
     assert!(open.iter().any(|r| r.intent.kind == "instance"), "{open:?}");
-    room.lab.heal();
-    assert!(room.undo(&*machine).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    fixture.lab.heal();
+    assert!(fixture.undo(&*machine).await.is_clean());
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }

@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::collections::BTreeSet;
 
 use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Lab};
+use fixture::{AMI, Fixture, REGION};
 use machine_driver::Driver;
-use room::{AMI, REGION, Room};
 
 /// The actions of the policy that ships with the driver.
 fn shipped() -> BTreeSet<String> {
@@ -24,10 +24,10 @@ fn shipped() -> BTreeSet<String> {
 }
 
 /// Makes a machine by fleet.
-async fn by_fleet(room: &Room) -> Box<dyn Driver> {
-    let key = room.store.path().join("key");
+async fn by_fleet(fixture: &Fixture) -> Box<dyn Driver> {
+    let key = fixture.store.path().join("key");
     std::fs::write(&key, "private").unwrap();
-    room.lab.add_launch_template(
+    fixture.lab.add_launch_template(
         ACCOUNT,
         REGION,
         "workers",
@@ -39,48 +39,49 @@ async fn by_fleet(room: &Room) -> Box<dyn Driver> {
         ("launch-template", "workers"),
         ("ssh-keypath", key.as_str()),
     ];
-    room.created(&flags).await
+    fixture.created(&flags).await
 }
 
 /// Makes every call that the driver knows, and returns their actions.
-async fn everything(room: &Room) -> BTreeSet<String> {
-    let mut machine = room
+async fn everything(fixture: &Fixture) -> BTreeSet<String> {
+    let mut machine = fixture
         .created(&[
             ("vpc-id", ""),
             ("ami", ""),
             ("use-private-address", "false"),
         ])
         .await;
-    machine.diagnose(&room.cx).await;
-    machine.stop(&room.cx).await.unwrap();
-    machine.start(&room.cx).await.unwrap();
-    machine.restart(&room.cx).await.unwrap();
+    machine.diagnose(&fixture.cx).await;
+    machine.stop(&fixture.cx).await.unwrap();
+    machine.start(&fixture.cx).await.unwrap();
+    machine.restart(&fixture.cx).await.unwrap();
     machine
-        .left_behind(room::owner("store-1"), &room.cx)
+        .left_behind(fixture::owner("store-1"), &fixture.cx)
         .await
         .unwrap();
-    let spot = room.created(&[("request-spot-instance", "true")]).await;
-    let fleets = by_fleet(room).await;
-    let left = fleets.left_behind(room::owner("store-1"), &room.cx);
+    let spot = fixture.created(&[("request-spot-instance", "true")]).await;
+    let fleets = by_fleet(fixture).await;
+    let left = fleets.left_behind(fixture::owner("store-1"), &fixture.cx);
     assert!(!left.await.unwrap().is_empty());
-    let volume = room.lab.volumes()[0].id.clone();
-    let request = room.lab.spot_requests()[0].id.clone();
+    let volume = fixture.lab.volumes()[0].id.clone();
+    let request = fixture.lab.spot_requests()[0].id.clone();
     for item in spot
-        .left_behind(room::owner("store-1"), &room.cx)
+        .left_behind(fixture::owner("store-1"), &fixture.cx)
         .await
         .unwrap()
     {
-        spot.undo(&item.resource, &room.cx).await.unwrap();
+        spot.undo(&item.resource, &fixture.cx).await.unwrap();
         let mut as_volume = item.resource.clone();
         as_volume.intent.kind = "volume".into();
         as_volume.id = Some(volume.clone());
-        spot.undo(&as_volume, &room.cx).await.ok();
+        spot.undo(&as_volume, &fixture.cx).await.ok();
         let mut as_request = item.resource.clone();
         as_request.intent.kind = "spot-request".into();
         as_request.id = Some(request.clone());
-        spot.undo(&as_request, &room.cx).await.unwrap();
+        spot.undo(&as_request, &fixture.cx).await.unwrap();
     }
-    room.lab
+    fixture
+        .lab
         .counts()
         .into_keys()
         .map(|action| format!("ec2:{action}"))
@@ -89,9 +90,9 @@ async fn everything(room: &Room) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn the_shipped_policy_allows_all_calls_and_hardly_more() {
-    let room = Room::new().await;
-    room.lab.allow_only(ACCESS_KEY, shipped());
-    let mut seen = everything(&room).await;
+    let fixture = Fixture::new().await;
+    fixture.lab.allow_only(ACCESS_KEY, shipped());
+    let mut seen = everything(&fixture).await;
     // It needs no permission.
     seen.remove("ec2:GetCallerIdentity");
     // Tags at birth are authorised as CreateTags; a default VPC by its attribute spares DescribeVpcs.
@@ -102,8 +103,8 @@ async fn the_shipped_policy_allows_all_calls_and_hardly_more() {
 
 #[tokio::test]
 async fn the_policy_in_the_wild_is_enough_where_the_group_is_there() {
-    let room = Room::with(Lab::builder()).await;
-    room.created(&[]).await;
+    let fixture = Fixture::with(Lab::builder()).await;
+    fixture.created(&[]).await;
     let wild = [
         "ec2:Describe*",
         "ec2:RunInstances",
@@ -120,21 +121,21 @@ async fn the_policy_in_the_wild_is_enough_where_the_group_is_there() {
         "ec2:AssociateIamInstanceProfile",
         "ec2:CreateFleet",
     ];
-    room.lab.allow_only(ACCESS_KEY, wild);
+    fixture.lab.allow_only(ACCESS_KEY, wild);
     // Another port than the group has open: it cannot be opened, and that is not the end.
-    let mut machine = room
+    let mut machine = fixture
         .created(&[("request-spot-instance", "true"), ("open-port", "80")])
         .await;
     assert!(
-        room.told.lines().contains("cannot open ports"),
+        fixture.told.lines().contains("cannot open ports"),
         "{}",
-        room.told.lines()
+        fixture.told.lines()
     );
-    assert_eq!(machine.diagnose(&room.cx).await, None);
-    machine.restart(&room.cx).await.unwrap();
-    assert!(room.undo(&*machine).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
-    let machine = by_fleet(&room).await;
-    assert!(room.undo(&*machine).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    assert_eq!(machine.diagnose(&fixture.cx).await, None);
+    machine.restart(&fixture.cx).await.unwrap();
+    assert!(fixture.undo(&*machine).await.is_clean());
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
+    let machine = by_fleet(&fixture).await;
+    assert!(fixture.undo(&*machine).await.is_clean());
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }

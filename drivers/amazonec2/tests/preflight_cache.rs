@@ -2,15 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Effect, Fault, Gate, OTHER_ACCESS_KEY};
+use fixture::Fixture;
 use machine_driver::{Driver, DriverKind};
-use room::Room;
 
 const RECORD: &str = ".ec2-preflight.json";
 
@@ -20,40 +20,44 @@ fn two_calls() -> BTreeMap<String, usize> {
     calls.map(|call| (call.to_owned(), 1)).into()
 }
 
-fn machine(room: &Room, name: &str, more: &[(&str, &str)]) -> Box<dyn Driver> {
-    let options = room::options(&room.flags(more));
-    AmazonEc2.configure(&room.base(name), &options).unwrap()
+fn machine(fixture: &Fixture, name: &str, more: &[(&str, &str)]) -> Box<dyn Driver> {
+    let options = fixture::options(&fixture.flags(more));
+    AmazonEc2.configure(&fixture.base(name), &options).unwrap()
 }
 
 #[tokio::test]
 async fn a_create_after_another_makes_two_calls() {
-    let room = Room::new().await;
-    room.created(&[]).await;
-    room.lab.clear_calls();
-    room.create(&mut machine(&room, "e2", &[])).await.unwrap();
-    assert_eq!(room.lab.counts(), two_calls());
-    assert_eq!(room.lab.live_instances().len(), 2);
+    let fixture = Fixture::new().await;
+    fixture.created(&[]).await;
+    fixture.lab.clear_calls();
+    fixture
+        .create(&mut machine(&fixture, "e2", &[]))
+        .await
+        .unwrap();
+    assert_eq!(fixture.lab.counts(), two_calls());
+    assert_eq!(fixture.lab.live_instances().len(), 2);
 }
 
 #[tokio::test]
 async fn creates_at_once_read_once_and_make_the_group_once() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let gate = Gate::new();
-    room.lab
+    fixture
+        .lab
         .inject(Fault::on("DescribeSubnets", Effect::Hold(gate.clone())));
-    let [mut one, mut two, mut three] = ["e1", "e2", "e3"].map(|name| machine(&room, name, &[]));
+    let [mut one, mut two, mut three] = ["e1", "e2", "e3"].map(|name| machine(&fixture, name, &[]));
     let opening = async {
         gate.arrived(1).await;
         gate.open();
     };
     let (one, two, three, ()) = tokio::join!(
-        room.create(&mut one),
-        room.create(&mut two),
-        room.create(&mut three),
+        fixture.create(&mut one),
+        fixture.create(&mut two),
+        fixture.create(&mut three),
         opening
     );
     one.and(two).and(three).unwrap();
-    let counts = room.lab.counts();
+    let counts = fixture.lab.counts();
     assert_eq!(counts["RunInstances"], 3);
     for once in [
         "CreateSecurityGroup",
@@ -67,12 +71,15 @@ async fn creates_at_once_read_once_and_make_the_group_once() {
 
 #[tokio::test]
 async fn it_is_believed_for_seconds() {
-    let room = Room::new().await;
-    room.created(&[]).await;
-    room.lab.clock().advance(Duration::from_secs(20));
-    room.lab.clear_calls();
-    room.create(&mut machine(&room, "e2", &[])).await.unwrap();
-    assert_eq!(room.lab.count("DescribeSubnets"), 1);
+    let fixture = Fixture::new().await;
+    fixture.created(&[]).await;
+    fixture.lab.clock().advance(Duration::from_secs(20));
+    fixture.lab.clear_calls();
+    fixture
+        .create(&mut machine(&fixture, "e2", &[]))
+        .await
+        .unwrap();
+    assert_eq!(fixture.lab.count("DescribeSubnets"), 1);
 }
 
 #[tokio::test]
@@ -83,28 +90,28 @@ async fn other_parameters_are_asked_about() {
         ("subnet-id", "b"),
         ("ami", "ami-0abc"),
     ] {
-        let room = Room::new().await;
-        room.created(&[]).await;
-        room.lab.clear_calls();
+        let fixture = Fixture::new().await;
+        fixture.created(&[]).await;
+        fixture.lab.clear_calls();
         let value = match more.1 {
-            "b" => room.subnets[&'a'].clone(),
+            "b" => fixture.subnets[&'a'].clone(),
             value => value.to_owned(),
         };
-        let mut second = machine(&room, "e2", &[(more.0, &value)]);
-        let _ = second.preflight(&room.cx).await;
-        assert_eq!(room.lab.count("DescribeImages"), 1, "{more:?}");
+        let mut second = machine(&fixture, "e2", &[(more.0, &value)]);
+        let _ = second.preflight(&fixture.cx).await;
+        assert_eq!(fixture.lab.count("DescribeImages"), 1, "{more:?}");
     }
 }
 
 #[tokio::test]
 async fn another_account_never_sees_it() {
-    let room = Room::new().await;
-    room.created(&[]).await;
-    room.lab.clear_calls();
-    let mut other = machine(&room, "e2", &[("access-key", OTHER_ACCESS_KEY)]);
+    let fixture = Fixture::new().await;
+    fixture.created(&[]).await;
+    fixture.lab.clear_calls();
+    let mut other = machine(&fixture, "e2", &[("access-key", OTHER_ACCESS_KEY)]);
     // The VPC is the first account's.
-    assert!(other.preflight(&room.cx).await.is_err());
-    assert_eq!(room.lab.count("DescribeSubnets"), 1);
+    assert!(other.preflight(&fixture.cx).await.is_err());
+    assert_eq!(fixture.lab.count("DescribeSubnets"), 1);
 }
 
 #[tokio::test]
@@ -113,20 +120,30 @@ async fn a_launch_that_fails_for_want_of_something_in_it_reads_afresh() {
         ("InvalidSubnetID.NotFound", true),
         ("InvalidAMIID.NotFound", false),
     ] {
-        let room = Room::new().await;
+        let fixture = Fixture::new().await;
         let flags: &[(&str, &str)] = if ami { &[] } else { &[("ami", "")] };
-        room.create(&mut machine(&room, "e1", flags)).await.unwrap();
-        room.lab.clear_calls();
-        room.lab.inject(Fault::error("RunInstances", code).times(1));
-        room.create(&mut machine(&room, "e2", flags)).await.unwrap();
-        assert_eq!(room.lab.count("DescribeImages"), 1, "{code}");
-        assert_eq!(room.lab.count("RunInstances"), 2, "{code}");
+        fixture
+            .create(&mut machine(&fixture, "e1", flags))
+            .await
+            .unwrap();
+        fixture.lab.clear_calls();
+        fixture
+            .lab
+            .inject(Fault::error("RunInstances", code).times(1));
+        fixture
+            .create(&mut machine(&fixture, "e2", flags))
+            .await
+            .unwrap();
+        assert_eq!(fixture.lab.count("DescribeImages"), 1, "{code}");
+        assert_eq!(fixture.lab.count("RunInstances"), 2, "{code}");
         // What was read afresh is shared as well; and where nothing was shared, once is enough.
-        room.lab.clear_calls();
-        room.lab.inject(Fault::error("RunInstances", code).times(2));
-        let failed = room.create(&mut machine(&room, "e3", flags)).await;
+        fixture.lab.clear_calls();
+        fixture
+            .lab
+            .inject(Fault::error("RunInstances", code).times(2));
+        let failed = fixture.create(&mut machine(&fixture, "e3", flags)).await;
         assert!(failed.is_err());
-        assert_eq!(room.lab.count("RunInstances"), 2, "{code}");
+        assert_eq!(fixture.lab.count("RunInstances"), 2, "{code}");
     }
 }
 
@@ -138,38 +155,44 @@ async fn a_record_that_is_of_no_use_is_none() {
         "[]",
         "[{\"question\":1,\"at\":1,\"facts\":{}}]",
     ] {
-        let room = Room::new().await;
-        std::fs::write(room.store.path().join(RECORD), text).unwrap();
-        room.created(&[]).await;
-        room.lab.clear_calls();
-        room.create(&mut machine(&room, "e2", &[])).await.unwrap();
-        assert_eq!(room.lab.counts(), two_calls(), "{text}");
+        let fixture = Fixture::new().await;
+        std::fs::write(fixture.store.path().join(RECORD), text).unwrap();
+        fixture.created(&[]).await;
+        fixture.lab.clear_calls();
+        fixture
+            .create(&mut machine(&fixture, "e2", &[]))
+            .await
+            .unwrap();
+        assert_eq!(fixture.lab.counts(), two_calls(), "{text}");
     }
-    let room = Room::new().await;
-    std::fs::create_dir(room.store.path().join(RECORD)).unwrap();
-    room.created(&[]).await;
-    room.create(&mut machine(&room, "e2", &[])).await.unwrap();
-    assert_eq!(room.lab.count("DescribeSubnets"), 2);
+    let fixture = Fixture::new().await;
+    std::fs::create_dir(fixture.store.path().join(RECORD)).unwrap();
+    fixture.created(&[]).await;
+    fixture
+        .create(&mut machine(&fixture, "e2", &[]))
+        .await
+        .unwrap();
+    assert_eq!(fixture.lab.count("DescribeSubnets"), 2);
 }
 
 #[tokio::test]
 async fn a_create_that_hangs_with_the_record_holds_nobody_up_for_long() {
-    let room = Room::new().await;
-    let path = room.store.path().join(RECORD);
+    let fixture = Fixture::new().await;
+    let path = fixture.store.path().join(RECORD);
     let held = std::fs::File::create(&path).unwrap();
     held.lock().unwrap();
-    let begun = room.cx.ambient.monotonic();
-    room.created(&[]).await;
-    let waited = room.cx.ambient.monotonic().saturating_sub(begun);
+    let begun = fixture.cx.ambient.monotonic();
+    fixture.created(&[]).await;
+    let waited = fixture.cx.ambient.monotonic().saturating_sub(begun);
     assert!(waited < Duration::from_secs(25), "{waited:?}");
 }
 
 #[tokio::test]
 async fn it_is_the_owners_alone_and_holds_no_secret() {
     use std::os::unix::fs::PermissionsExt as _;
-    let room = Room::new().await;
-    room.created(&[]).await;
-    let record = room.store.path().join(RECORD);
+    let fixture = Fixture::new().await;
+    fixture.created(&[]).await;
+    let record = fixture.store.path().join(RECORD);
     let mode = std::fs::metadata(&record).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(!std::fs::read_to_string(record).unwrap().contains("SECRET"));

@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::collections::BTreeMap;
 
 use ec2_lab::ec2::ACCOUNT;
+use fixture::Fixture;
 use machine_driver::{DriverKind, KeyMaterial};
-use room::Room;
 use serde_json::{Map, Value};
 
 #[derive(serde::Deserialize)]
@@ -29,35 +29,35 @@ fn recorded() -> Vec<Recorded> {
 }
 
 /// Replaces what differs from run to run by the placeholders of the record.
-fn placeholders(room: &Room, text: &str) -> String {
-    let mut text = text.replace(&room.vpc, "$VPC");
-    for (zone, subnet) in &room.subnets {
+fn placeholders(fixture: &Fixture, text: &str) -> String {
+    let mut text = text.replace(&fixture.vpc, "$VPC");
+    for (zone, subnet) in &fixture.subnets {
         text = text.replace(subnet, &format!("$SUBNET_{zone}"));
     }
-    for group in room.lab.security_groups() {
+    for group in fixture.lab.security_groups() {
         text = text.replace(&group.id, "$SG");
     }
-    for instance in room.lab.instances() {
+    for instance in fixture.lab.instances() {
         text = text.replace(&instance.id, "$INSTANCE");
     }
-    let store = room.store.path().display().to_string();
+    let store = fixture.store.path().display().to_string();
     text.replace(&format!("{store}/ud.sh"), "$ROOT/ud.sh")
         .replace(&store, "$STORE")
-        .replace(&room.lab.endpoint(), "http://127.0.0.1:5001")
+        .replace(&fixture.lab.endpoint(), "http://127.0.0.1:5001")
 }
 
-fn real(room: &Room, text: &str) -> String {
+fn real(fixture: &Fixture, text: &str) -> String {
     let mut text = text
-        .replace("$VPC", &room.vpc)
-        .replace("$ROOT", &room.store.path().display().to_string());
-    for (zone, subnet) in &room.subnets {
+        .replace("$VPC", &fixture.vpc)
+        .replace("$ROOT", &fixture.store.path().display().to_string());
+    for (zone, subnet) in &fixture.subnets {
         text = text.replace(&format!("$SUBNET_{zone}"), subnet);
     }
-    text.replace("http://127.0.0.1:5001", &room.lab.endpoint())
+    text.replace("http://127.0.0.1:5001", &fixture.lab.endpoint())
 }
 
 /// Takes out what may differ: our own tags, a fresh token, what is empty.
-fn comparable(params: &BTreeMap<String, String>, room: &Room) -> BTreeMap<String, String> {
+fn comparable(params: &BTreeMap<String, String>, fixture: &Fixture) -> BTreeMap<String, String> {
     let ours: Vec<String> = params
         .iter()
         .filter(|(_, value)| {
@@ -72,20 +72,20 @@ fn comparable(params: &BTreeMap<String, String>, room: &Room) -> BTreeMap<String
         })
         .map(|(name, value)| match name.as_str() {
             "ClientToken" => (name.clone(), "$TOKEN".to_owned()),
-            _ => (name.clone(), placeholders(room, value)),
+            _ => (name.clone(), placeholders(fixture, value)),
         })
         .collect()
 }
 
 async fn replay(case: &Recorded) {
-    let room = Room::with(
+    let fixture = Fixture::with(
         ec2_lab::ec2::Lab::builder()
             .access_key("AKIDEXAMPLE", ACCOUNT)
             .access_key("AK", ACCOUNT),
     )
     .await;
     for (path, content) in &case.files {
-        std::fs::write(real(&room, path), content).unwrap();
+        std::fs::write(real(&fixture, path), content).unwrap();
     }
     let mut flags = case.flags.clone();
     for spec in driver_amazonec2::AmazonEc2.flags() {
@@ -97,36 +97,36 @@ async fn replay(case: &Recorded) {
     }
     let flags: Vec<_> = flags
         .iter()
-        .map(|(name, value)| (name.clone(), real(&room, value)))
+        .map(|(name, value)| (name.clone(), real(&fixture, value)))
         .collect();
-    let mut base = room.base("e1");
+    let mut base = fixture.base("e1");
     base.swarm_master = case.swarm_master;
     base.swarm_discovery.clone_from(&case.swarm_discovery);
     let mut machine = driver_amazonec2::AmazonEc2
-        .configure(&base, &room::options(&flags))
+        .configure(&base, &fixture::options(&flags))
         .unwrap();
-    machine.preflight(&room.cx).await.unwrap();
+    machine.preflight(&fixture.cx).await.unwrap();
     machine
         .create(
             &KeyMaterial {
-                public: room::PUBLIC.into(),
+                public: fixture::PUBLIC.into(),
             },
-            &room.cx,
+            &fixture.cx,
         )
         .await
         .unwrap();
 
-    let calls = room.lab.calls();
+    let calls = fixture.lab.calls();
     let call = |action: &str| calls.iter().find(|call| call.action == action).unwrap();
     let mut expected: BTreeMap<_, _> = case.run.clone();
     expected.retain(|_, value| !value.is_empty());
-    let mut sent = comparable(&call("RunInstances").params, &room);
+    let mut sent = comparable(&call("RunInstances").params, &fixture);
     if case.case.contains("spot") {
         // The Go fork tags spot instances afterwards, and we at birth.
         sent.retain(|name, _| !name.starts_with("TagSpecification"));
     }
     assert_eq!(sent, expected, "{}: RunInstances", case.case);
-    let ingress = comparable(&call("AuthorizeSecurityGroupIngress").params, &room);
+    let ingress = comparable(&call("AuthorizeSecurityGroupIngress").params, &fixture);
     assert_eq!(
         ingress, case.ingress,
         "{}: AuthorizeSecurityGroupIngress",
@@ -149,8 +149,8 @@ async fn replay(case: &Recorded) {
         {
             continue;
         }
-        let own =
-            serde_json::from_str::<Value>(&placeholders(&room, &saved[name].to_string())).unwrap();
+        let own = serde_json::from_str::<Value>(&placeholders(&fixture, &saved[name].to_string()))
+            .unwrap();
         assert_eq!(own, *value, "{}: {name}", case.case);
     }
 }
@@ -166,13 +166,13 @@ async fn every_recorded_create_is_sent_and_saved_as_recorded() {
 
 #[tokio::test]
 async fn a_configuration_of_the_go_binary_comes_back_as_it_was() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     for case in recorded() {
         let mut saved = case.driver.clone();
         saved.insert("OfALaterVersion".into(), serde_json::json!({"kept": [1]}));
         let saved = Value::Object(saved);
         let machine = driver_amazonec2::AmazonEc2
-            .load(&room.base("e1"), &saved)
+            .load(&fixture.base("e1"), &saved)
             .unwrap();
         assert_eq!(machine.save(), saved, "{}", case.case);
         assert_eq!(
@@ -184,10 +184,10 @@ async fn a_configuration_of_the_go_binary_comes_back_as_it_was() {
 
 #[tokio::test]
 async fn old_and_thin_configurations_load() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let old = serde_json::json!({"IPAddress": "10.0.0.1", "InstanceId": "i-1", "SecurityGroupName": "g", "OpenPorts": null});
     let machine = driver_amazonec2::AmazonEc2
-        .load(&room.base("e1"), &old)
+        .load(&fixture.base("e1"), &old)
         .unwrap();
     assert_eq!(machine.docker_host().unwrap(), "tcp://10.0.0.1:2376");
     assert_eq!(

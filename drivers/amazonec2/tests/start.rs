@@ -2,25 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::time::Duration;
 
 use ec2_lab::ec2::{Durations, Effect, Fault, Lab};
+use fixture::Fixture;
 use machine_driver::{Driver, DriverErrorKind};
-use room::Room;
 
 fn instance_id(machine: &dyn Driver) -> String {
     machine.save()["InstanceId"].as_str().unwrap().to_owned()
 }
 
-/// A machine that has been stopped, in a room where a start is `pending` for a while.
-async fn stopped(pending: u64) -> (Room, Box<dyn Driver>) {
-    let room = Room::with(Lab::builder().pending(Duration::from_secs(pending))).await;
-    let mut machine = room.created(&[]).await;
-    room.lab.clock().advance(Duration::from_secs(pending));
-    machine.stop(&room.cx).await.unwrap();
-    (room, machine)
+/// A machine that has been stopped, in a fixture where a start is `pending` for a while.
+async fn stopped(pending: u64) -> (Fixture, Box<dyn Driver>) {
+    let fixture = Fixture::with(Lab::builder().pending(Duration::from_secs(pending))).await;
+    let mut machine = fixture.created(&[]).await;
+    fixture.lab.clock().advance(Duration::from_secs(pending));
+    machine.stop(&fixture.cx).await.unwrap();
+    (fixture, machine)
 }
 
 #[tokio::test]
@@ -29,23 +29,27 @@ async fn a_start_waits_for_an_instance_that_is_still_stopping() {
         stopping: Duration::from_secs(90),
         ..Durations::default()
     };
-    let room = Room::with(Lab::builder().durations(stopping)).await;
-    let mut machine = room.created(&[]).await;
-    assert!(room.lab.shut_down_from_inside(&instance_id(&*machine)));
-    machine.start(&room.cx).await.unwrap();
-    assert_eq!(room.lab.live_instances()[0].state.name(), "running");
+    let fixture = Fixture::with(Lab::builder().durations(stopping)).await;
+    let mut machine = fixture.created(&[]).await;
+    assert!(fixture.lab.shut_down_from_inside(&instance_id(&*machine)));
+    machine.start(&fixture.cx).await.unwrap();
+    assert_eq!(fixture.lab.live_instances()[0].state.name(), "running");
 }
 
 #[tokio::test]
 async fn a_start_that_leads_back_to_stopped_ends_at_once_with_its_reason() {
     for pending in [0, 20] {
-        let (room, mut machine) = stopped(pending).await;
+        let (fixture, mut machine) = stopped(pending).await;
         let id = instance_id(&*machine);
         let text = "Client error on launch";
-        assert!(room.lab.fail_next_start(&id, "Client.InternalError", text));
-        let begun = room.lab.clock().now();
-        let error = machine.start(&room.cx).await.unwrap_err();
-        let took = room.lab.clock().now().duration_since(begun).unwrap();
+        assert!(
+            fixture
+                .lab
+                .fail_next_start(&id, "Client.InternalError", text)
+        );
+        let begun = fixture.lab.clock().now();
+        let error = machine.start(&fixture.cx).await.unwrap_err();
+        let took = fixture.lab.clock().now().duration_since(begun).unwrap();
         assert!(took < Duration::from_secs(60), "{took:?}");
         assert_eq!(error.kind, DriverErrorKind::Ended);
         assert_eq!(
@@ -54,7 +58,7 @@ async fn a_start_that_leads_back_to_stopped_ends_at_once_with_its_reason() {
         );
         assert!(error.hint.unwrap().contains("kms:CreateGrant"));
         // Nothing keeps the next start from going well.
-        machine.start(&room.cx).await.unwrap();
+        machine.start(&fixture.cx).await.unwrap();
     }
 }
 
@@ -66,16 +70,17 @@ async fn an_address_is_saved_only_if_it_is_one() {
         "host.example",
         "10.0.0.256",
     ] {
-        let (room, mut machine) = stopped(0).await;
+        let (fixture, mut machine) = stopped(0).await;
         let (id, saved) = (instance_id(&*machine), machine.save());
         let body = format!(
             "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>{id}</instanceId>\
              <instanceState><name>running</name></instanceState><privateIpAddress>{bad}</privateIpAddress>\
              </item></instancesSet></item></reservationSet></DescribeInstancesResponse>"
         );
-        room.lab
+        fixture
+            .lab
             .inject(Fault::on("DescribeInstances", Effect::Garble(body)).always());
-        let error = machine.start(&room.cx).await.unwrap_err();
+        let error = machine.start(&fixture.cx).await.unwrap_err();
         assert!(
             error.to_string().contains("expected an IP address"),
             "{error}"

@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::collections::BTreeMap;
 
 use ec2_lab::ec2::{Blindness, Call, Denial, Effect, Fault, Kind, Lab};
+use fixture::fleet::Fleet;
+use fixture::{Fixture, owner};
 use machine_driver::{Driver, DriverErrorKind};
-use room::fleet::Fleet;
-use room::{Room, owner};
 
 const TAGS: (&str, &str) = ("tags", "team,x");
 const SPOT: (&str, &str) = ("request-spot-instance", "true");
@@ -66,9 +66,9 @@ fn tagged(lab: &Lab) -> BTreeMap<&'static str, Vec<String>> {
 }
 
 /// How many instances prune would find.
-async fn found_by_prune(room: &Room, machine: &dyn Driver) -> usize {
+async fn found_by_prune(fixture: &Fixture, machine: &dyn Driver) -> usize {
     let found = machine
-        .left_behind(owner("store-1"), &room.cx)
+        .left_behind(owner("store-1"), &fixture.cx)
         .await
         .unwrap();
     let kinds = found.iter().map(|found| &*found.resource.intent.kind);
@@ -79,44 +79,45 @@ async fn found_by_prune(room: &Room, machine: &dyn Driver) -> usize {
 async fn a_type_that_may_not_be_tagged_is_left_out_alone() {
     for kind in ["volume", "network-interface", "spot-instances-request"] {
         for denied in [true, false] {
-            let room = Room::new().await;
+            let fixture = Fixture::new().await;
             if denied {
-                room.lab
+                fixture
+                    .lab
                     .deny(Denial::of("ec2:CreateTags").on_resource(kind));
             } else {
-                room.lab.inject(not_taggable("RunInstances", kind));
+                fixture.lab.inject(not_taggable("RunInstances", kind));
             }
-            let machine = room.created(&[TAGS, SPOT]).await;
-            assert_eq!(room.lab.count("RunInstances"), 2, "{kind}");
-            for (tagged, keys) in tagged(&room.lab) {
+            let machine = fixture.created(&[TAGS, SPOT]).await;
+            assert_eq!(fixture.lab.count("RunInstances"), 2, "{kind}");
+            for (tagged, keys) in tagged(&fixture.lab) {
                 let expected = if tagged == kind { &[][..] } else { &ALL[..] };
                 assert_eq!(keys, expected, "{tagged} where {kind} is refused");
             }
-            assert_eq!(room.lab.count("CreateTags"), 0);
-            assert_eq!(found_by_prune(&room, &*machine).await, 1);
-            assert_eq!(room.told.lines().matches("fewer tags").count(), 1);
-            assert!(room.undo(&*machine).await.is_clean());
-            assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+            assert_eq!(fixture.lab.count("CreateTags"), 0);
+            assert_eq!(found_by_prune(&fixture, &*machine).await, 1);
+            assert_eq!(fixture.told.lines().matches("fewer tags").count(), 1);
+            assert!(fixture.undo(&*machine).await.is_clean());
+            assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
         }
     }
 }
 
 #[tokio::test]
 async fn an_instance_that_may_not_be_tagged_at_creation_is_tagged_afterwards() {
-    let room = Room::new().await;
-    room.lab.inject(not_taggable("RunInstances", "instance"));
-    let machine = room.created(&[TAGS, SPOT]).await;
-    for (tagged, keys) in tagged(&room.lab) {
+    let fixture = Fixture::new().await;
+    fixture.lab.inject(not_taggable("RunInstances", "instance"));
+    let machine = fixture.created(&[TAGS, SPOT]).await;
+    for (tagged, keys) in tagged(&fixture.lab) {
         assert_eq!(keys, ALL, "{tagged}");
     }
-    assert_eq!(found_by_prune(&room, &*machine).await, 1);
-    assert!(room.undo(&*machine).await.is_clean());
+    assert_eq!(found_by_prune(&fixture, &*machine).await, 1);
+    assert!(fixture.undo(&*machine).await.is_clean());
 }
 
 #[tokio::test]
 async fn owner_tags_that_a_launch_was_refused_are_written_afterwards() {
-    let room = Room::new().await;
-    room.lab.inject(
+    let fixture = Fixture::new().await;
+    fixture.lab.inject(
         Fault::on(
             "RunInstances",
             error(
@@ -127,22 +128,23 @@ async fn owner_tags_that_a_launch_was_refused_are_written_afterwards() {
         .when(bears_ours)
         .always(),
     );
-    let machine = room.created(&[TAGS]).await;
-    assert_eq!(room.lab.count("RunInstances"), 2);
-    assert_eq!(tagged(&room.lab)["instance"], ALL);
-    assert_eq!(tagged(&room.lab)["volume"], ["Name", "team"]);
-    assert_eq!(found_by_prune(&room, &*machine).await, 1);
+    let machine = fixture.created(&[TAGS]).await;
+    assert_eq!(fixture.lab.count("RunInstances"), 2);
+    assert_eq!(tagged(&fixture.lab)["instance"], ALL);
+    assert_eq!(tagged(&fixture.lab)["volume"], ["Name", "team"]);
+    assert_eq!(found_by_prune(&fixture, &*machine).await, 1);
 }
 
 #[tokio::test]
 async fn where_owner_tags_may_not_be_written_the_users_are() {
-    let room = Room::new().await;
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture
+        .lab
         .deny(Denial::of("ec2:CreateTags").with_tag_key("docker-machine:*"));
-    room.lab.inject(not_taggable("RunInstances", "instance"));
-    room.created(&[TAGS]).await;
-    assert_eq!(tagged(&room.lab)["instance"], ["Name", "team"]);
-    let told = room.told.lines();
+    fixture.lab.inject(not_taggable("RunInstances", "instance"));
+    fixture.created(&[TAGS]).await;
+    assert_eq!(tagged(&fixture.lab)["instance"], ["Name", "team"]);
+    let told = fixture.told.lines();
     assert!(
         told.contains("stays without docker-machine's own tags"),
         "{told}"
@@ -153,10 +155,10 @@ async fn where_owner_tags_may_not_be_written_the_users_are() {
 async fn a_fleet_and_its_instance_are_tagged_but_for_a_type_that_may_not_be() {
     for kind in ["fleet", "volume", "network-interface"] {
         let fleet = Fleet::new().await;
-        let lab = &fleet.room.lab;
+        let lab = &fleet.fixture.lab;
         lab.inject(not_taggable("CreateFleet", kind));
         let mut machine = fleet.machine(&[TAGS]);
-        fleet.room.create(&mut machine).await.unwrap();
+        fleet.fixture.create(&mut machine).await.unwrap();
         assert_eq!(lab.count("CreateFleet"), 2, "{kind}");
         let instance = &fleet.live()[0].id;
         assert_eq!(keys(lab, instance), ALL, "{kind}");
@@ -168,43 +170,45 @@ async fn a_fleet_and_its_instance_are_tagged_but_for_a_type_that_may_not_be() {
 
 #[tokio::test]
 async fn where_nothing_may_be_tagged_a_lost_launch_is_found_by_its_token() {
-    let room = Room::new().await;
-    room.lab.deny(Denial::of("ec2:CreateTags"));
-    let machine = room.created(&[TAGS]).await;
-    let instance = &room.lab.live_instances()[0];
-    assert!(room.lab.tags(&instance.id).is_empty());
-    let told = room.told.lines();
+    let fixture = Fixture::new().await;
+    fixture.lab.deny(Denial::of("ec2:CreateTags"));
+    let machine = fixture.created(&[TAGS]).await;
+    let instance = &fixture.lab.live_instances()[0];
+    assert!(fixture.lab.tags(&instance.id).is_empty());
+    let told = fixture.told.lines();
     assert!(told.contains("the instance stays without tags"), "{told}");
-    assert!(room.undo(&*machine).await.is_clean());
+    assert!(fixture.undo(&*machine).await.is_clean());
 
     let lost = Fault::on("RunInstances", Effect::LoseAnswer)
         .when(|call| !call.params.keys().any(|name| name.starts_with("TagSpec")))
         .always();
-    let lost = room.lab.inject(lost);
-    let blind = room
+    let lost = fixture.lab.inject(lost);
+    let blind = fixture
         .lab
         .inject(Fault::error("DescribeInstances", "Unavailable").always());
-    let mut machine = room.machine(&[TAGS, ("retries", "0")]);
-    room.create(&mut machine).await.unwrap_err();
-    assert_eq!(room.lab.live_instances().len(), 1);
-    room.lab.remove_fault(lost);
-    room.lab.remove_fault(blind);
-    assert!(room.undo(&*room.reloaded()).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    let mut machine = fixture.machine(&[TAGS, ("retries", "0")]);
+    fixture.create(&mut machine).await.unwrap_err();
+    assert_eq!(fixture.lab.live_instances().len(), 1);
+    fixture.lab.remove_fault(lost);
+    fixture.lab.remove_fault(blind);
+    assert!(fixture.undo(&*fixture.reloaded()).await.is_clean());
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
 #[tokio::test]
 async fn a_refusal_that_hides_its_action_is_tried_with_fewer_tags_and_then_final() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     let refusal = error(
         "UnauthorizedOperation",
         "You are not authorized to perform this operation.",
     );
-    room.lab.inject(Fault::on("RunInstances", refusal).always());
-    let error = room.create(&mut room.machine(&[])).await.unwrap_err();
+    fixture
+        .lab
+        .inject(Fault::on("RunInstances", refusal).always());
+    let error = fixture.create(&mut fixture.machine(&[])).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Denied);
     assert_eq!(
-        room.lab.count("RunInstances"),
+        fixture.lab.count("RunInstances"),
         6,
         "all tags, the user's, none; with session tokens and without"
     );
@@ -212,8 +216,8 @@ async fn a_refusal_that_hides_its_action_is_tried_with_fewer_tags_and_then_final
 
 #[tokio::test]
 async fn a_users_tag_that_breaks_a_tag_policy_is_told_and_not_left_out() {
-    let room = Room::new().await;
-    room.lab.inject(
+    let fixture = Fixture::new().await;
+    fixture.lab.inject(
         Fault::on(
             "RunInstances",
             error(
@@ -223,74 +227,86 @@ async fn a_users_tag_that_breaks_a_tag_policy_is_told_and_not_left_out() {
         )
         .always(),
     );
-    let error = room.create(&mut room.machine(&[TAGS])).await.unwrap_err();
+    let error = fixture
+        .create(&mut fixture.machine(&[TAGS]))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("TagPolicyViolation"), "{error}");
-    assert_eq!(room.lab.count("RunInstances"), 1);
+    assert_eq!(fixture.lab.count("RunInstances"), 1);
 }
 
 #[tokio::test]
 async fn a_refused_parameter_whose_value_has_these_letters_is_no_refused_tag() {
-    let room = Room::with(Lab::builder().instance_profiles(["worker"])).await;
+    let fixture = Fixture::with(Lab::builder().instance_profiles(["worker"])).await;
     let flags = [("iam-instance-profile", "staging-runner"), TAGS];
-    let error = room.create(&mut room.machine(&flags)).await.unwrap_err();
+    let error = fixture
+        .create(&mut fixture.machine(&flags))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("staging-runner"), "{error}");
-    assert_eq!(room.lab.count("RunInstances"), 1);
-    assert!(!room.told.lines().contains("fewer tags"));
+    assert_eq!(fixture.lab.count("RunInstances"), 1);
+    assert!(!fixture.told.lines().contains("fewer tags"));
 }
 
 #[tokio::test]
 async fn tags_are_written_though_the_instance_is_not_yet_known_or_tagged_by_another() {
-    let room = Room::new().await;
-    room.lab.inject(not_taggable("RunInstances", "instance"));
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture.lab.inject(not_taggable("RunInstances", "instance"));
+    fixture
+        .lab
         .inject(Fault::error("CreateTags", "InvalidInstanceID.NotFound").times(3));
-    room.lab
+    fixture
+        .lab
         .inject(Fault::error("CreateTags", "ConcurrentTagAccess").times(2));
-    let machine = room.created(&[TAGS]).await;
-    assert_eq!(tagged(&room.lab)["instance"], ALL);
+    let machine = fixture.created(&[TAGS]).await;
+    assert_eq!(tagged(&fixture.lab)["instance"], ALL);
 
-    room.lab.heal();
-    room.lab
+    fixture.lab.heal();
+    fixture
+        .lab
         .inject(Fault::error("CreateTags", "ConcurrentTagAccess").times(3));
     let labels = [("job".to_owned(), "7".to_owned())];
-    machine.set_labels(&labels, &room.cx).await.unwrap();
-    let instance = &room.lab.live_instances()[0].id;
-    assert_eq!(room.lab.tags(instance)["job"], "7");
+    machine.set_labels(&labels, &fixture.cx).await.unwrap();
+    let instance = &fixture.lab.live_instances()[0].id;
+    assert_eq!(fixture.lab.tags(instance)["job"], "7");
 }
 
 #[tokio::test]
 async fn labels_of_a_fresh_instance_wait_and_those_of_a_gone_one_do_not() {
-    let room = Room::new().await;
-    room.lab.blind(Kind::Instance, Blindness::Reads(vec![3]));
-    let mut machine = room.machine(&[]);
-    machine.preflight(&room.cx).await.unwrap();
+    let fixture = Fixture::new().await;
+    fixture.lab.blind(Kind::Instance, Blindness::Reads(vec![3]));
+    let mut machine = fixture.machine(&[]);
+    machine.preflight(&fixture.cx).await.unwrap();
     let key = machine_driver::KeyMaterial {
-        public: room::PUBLIC.into(),
+        public: fixture::PUBLIC.into(),
     };
-    machine.create(&key, &room.cx).await.unwrap();
+    machine.create(&key, &fixture.cx).await.unwrap();
     let labels = [("job".to_owned(), "7".to_owned())];
-    machine.set_labels(&labels, &room.cx).await.unwrap();
+    machine.set_labels(&labels, &fixture.cx).await.unwrap();
 
     let gone = || Fault::error("CreateTags", "InvalidInstanceID.NotFound").always();
-    room.lab.inject(gone());
-    room.lab
+    fixture.lab.inject(gone());
+    fixture
+        .lab
         .clock()
         .advance(std::time::Duration::from_secs(3600));
-    room.lab.clear_calls();
-    let error = machine.set_labels(&labels, &room.cx).await.unwrap_err();
+    fixture.lab.clear_calls();
+    let error = machine.set_labels(&labels, &fixture.cx).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::NotFound);
-    assert_eq!(room.lab.count("CreateTags"), 1);
+    assert_eq!(fixture.lab.count("CreateTags"), 1);
 }
 
 #[tokio::test]
 async fn key_pair_and_security_group_bear_tags_too() {
-    let room = Room::new().await;
-    room.created(&[TAGS, ("security-group", "workers")]).await;
-    let pair = &room.lab.key_pairs()[0];
-    assert_eq!(keys(&room.lab, &pair.id), ALL);
-    let groups = room.lab.security_groups();
+    let fixture = Fixture::new().await;
+    fixture
+        .created(&[TAGS, ("security-group", "workers")])
+        .await;
+    let pair = &fixture.lab.key_pairs()[0];
+    assert_eq!(keys(&fixture.lab, &pair.id), ALL);
+    let groups = fixture.lab.security_groups();
     let group = groups.iter().find(|group| group.name == "workers").unwrap();
-    let tags = room.lab.tags(&group.id);
+    let tags = fixture.lab.tags(&group.id);
     let tags: Vec<_> = tags.iter().map(|(key, value)| (&**key, &**value)).collect();
     // It is there for other machines, too, when this one is gone.
     let expected = [
@@ -313,21 +329,22 @@ async fn an_organization_that_demands_a_tag_on_all_that_is_created_gets_it() {
             lab.deny(Denial::of(action).without_tag_key("team"));
         }
     };
-    let room = Room::new().await;
-    demands(&room.lab);
+    let fixture = Fixture::new().await;
+    demands(&fixture.lab);
     let flags = [TAGS, SPOT, ("security-group", "workers")];
-    let machine = room.created(&flags).await;
-    assert!(!room.told.lines().contains("fewer"));
-    assert!(room.undo(&*machine).await.is_clean());
+    let machine = fixture.created(&flags).await;
+    assert!(!fixture.told.lines().contains("fewer"));
+    assert!(fixture.undo(&*machine).await.is_clean());
 
     // Though it leaves out what may not be tagged.
-    room.lab
+    fixture
+        .lab
         .deny(Denial::of("ec2:CreateTags").with_tag_key("docker-machine:*"));
-    let machine = room.created(&flags).await;
-    assert_eq!(tagged(&room.lab)["instance"], ["Name", "team"]);
-    assert!(room.undo(&*machine).await.is_clean());
+    let machine = fixture.created(&flags).await;
+    assert_eq!(tagged(&fixture.lab)["instance"], ["Name", "team"]);
+    assert!(fixture.undo(&*machine).await.is_clean());
 
-    let error = room.create(&mut room.machine(&[])).await.unwrap_err();
+    let error = fixture.create(&mut fixture.machine(&[])).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Denied);
     let text = error.to_string();
     assert!(text.contains("ec2:ImportKeyPair on resource"), "{text}");
@@ -337,27 +354,28 @@ async fn an_organization_that_demands_a_tag_on_all_that_is_created_gets_it() {
     );
 
     let fleet = Fleet::new().await;
-    demands(&fleet.room.lab);
+    demands(&fleet.fixture.lab);
     let mut machine = fleet.machine(&[TAGS]);
-    fleet.room.create(&mut machine).await.unwrap();
+    fleet.fixture.create(&mut machine).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_key_pair_or_group_that_may_not_be_tagged_is_made_without() {
-    let room = Room::new().await;
+    let fixture = Fixture::new().await;
     for kind in ["key-pair", "security-group"] {
-        room.lab
+        fixture
+            .lab
             .deny(Denial::of("ec2:CreateTags").on_resource(kind));
     }
-    let machine = room
+    let machine = fixture
         .created(&[TAGS, ("security-group", "workers"), ("retries", "0")])
         .await;
-    let pair = &room.lab.key_pairs()[0];
-    assert!(keys(&room.lab, &pair.id).is_empty());
-    assert_eq!(tagged(&room.lab)["instance"], ALL);
-    let recorded = room.resources();
+    let pair = &fixture.lab.key_pairs()[0];
+    assert!(keys(&fixture.lab, &pair.id).is_empty());
+    assert_eq!(tagged(&fixture.lab)["instance"], ALL);
+    let recorded = fixture.resources();
     let recorded = recorded.iter().find(|r| r.intent.kind == "key-pair");
     assert_eq!(recorded.unwrap().id.as_deref(), Some(&*pair.id));
-    assert!(room.undo(&*machine).await.is_clean());
-    assert!(room.lab.clean(), "{:?}", room.lab.left_over());
+    assert!(fixture.undo(&*machine).await.is_clean());
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }

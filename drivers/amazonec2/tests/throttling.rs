@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod room;
+mod fixture;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Bucket, Clock, Fault, Throttling};
+use fixture::Fixture;
 use machine_driver::{Driver, DriverErrorKind, DriverKind};
 use machine_ops::Ambient;
-use room::Room;
 
 const RECORD: &str = ".ec2-rate-limit.json";
 
@@ -28,13 +28,13 @@ fn few_launches() -> Throttling {
     }
 }
 
-fn machine(room: &Room, name: &str) -> Box<dyn Driver> {
-    let flags = room::options(&room.flags(&[]));
-    AmazonEc2.configure(&room.base(name), &flags).unwrap()
+fn machine(fixture: &Fixture, name: &str) -> Box<dyn Driver> {
+    let flags = fixture::options(&fixture.flags(&[]));
+    AmazonEc2.configure(&fixture.base(name), &flags).unwrap()
 }
 
-fn refused(room: &Room) -> usize {
-    let calls = room.lab.calls();
+fn refused(fixture: &Fixture) -> usize {
+    let calls = fixture.lab.calls();
     calls
         .iter()
         .filter(|call| call.error.as_deref() == Some("RequestLimitExceeded"))
@@ -43,69 +43,70 @@ fn refused(room: &Room) -> usize {
 
 #[tokio::test]
 async fn a_create_alone_waits_for_nothing() {
-    let room = Room::new().await;
-    room.lab.throttle(Some(Throttling::documented()));
-    let begun = room.cx.ambient.monotonic();
-    room.created(&[]).await;
-    assert_eq!(room.cx.ambient.monotonic(), begun);
-    assert_eq!(refused(&room), 0);
+    let fixture = Fixture::new().await;
+    fixture.lab.throttle(Some(Throttling::documented()));
+    let begun = fixture.cx.ambient.monotonic();
+    fixture.created(&[]).await;
+    assert_eq!(fixture.cx.ambient.monotonic(), begun);
+    assert_eq!(refused(&fixture), 0);
 }
 
 #[tokio::test]
 async fn commands_that_only_read_write_nothing_unless_ec2_refuses() {
-    let room = Room::new().await;
-    room.lab.throttle(Some(Throttling::documented()));
-    let machine = room.machine(&[]);
-    assert!(!machine.examine_plan(&room.cx).await.is_empty());
-    assert!(!room.store.path().join(RECORD).exists());
-    room.lab
+    let fixture = Fixture::new().await;
+    fixture.lab.throttle(Some(Throttling::documented()));
+    let machine = fixture.machine(&[]);
+    assert!(!machine.examine_plan(&fixture.cx).await.is_empty());
+    assert!(!fixture.store.path().join(RECORD).exists());
+    fixture
+        .lab
         .inject(Fault::error("DescribeSubnets", "RequestLimitExceeded").times(2));
-    machine.examine_plan(&room.cx).await;
-    assert_eq!(refused(&room), 2);
-    assert!(room.store.path().join(RECORD).exists());
+    machine.examine_plan(&fixture.cx).await;
+    assert_eq!(refused(&fixture), 2);
+    assert!(fixture.store.path().join(RECORD).exists());
 }
 
 #[tokio::test]
 async fn the_record_of_older_versions_is_removed() {
-    let room = Room::new().await;
-    let old = room.store.path().join(".ec2-pace.json");
+    let fixture = Fixture::new().await;
+    let old = fixture.store.path().join(".ec2-pace.json");
     std::fs::write(&old, "[]").unwrap();
-    room.created(&[]).await;
+    fixture.created(&[]).await;
     assert!(!old.exists());
 }
 
 #[tokio::test]
 async fn who_comes_after_a_refusal_waits_instead_of_being_refused() {
-    let room = Room::new().await;
-    room.lab.throttle(Some(few_launches()));
+    let fixture = Fixture::new().await;
+    fixture.lab.throttle(Some(few_launches()));
     for name in ["m1", "m2", "m3"] {
-        room.create(&mut machine(&room, name)).await.unwrap();
+        fixture.create(&mut machine(&fixture, name)).await.unwrap();
     }
-    let found_out = refused(&room);
+    let found_out = refused(&fixture);
     assert!(found_out > 0, "the second launch is one too many");
     for name in ["m4", "m5", "m6", "m7", "m8", "m9"] {
-        room.create(&mut machine(&room, name)).await.unwrap();
+        fixture.create(&mut machine(&fixture, name)).await.unwrap();
     }
-    assert!(refused(&room) <= found_out + 4, "{}", refused(&room));
+    assert!(refused(&fixture) <= found_out + 4, "{}", refused(&fixture));
 }
 
 #[tokio::test]
 async fn a_bucket_that_nobody_used_for_long_delays_nobody() {
-    let room = Room::new().await;
-    room.lab.throttle(Some(few_launches()));
+    let fixture = Fixture::new().await;
+    fixture.lab.throttle(Some(few_launches()));
     for name in ["m1", "m2", "m3"] {
-        room.create(&mut machine(&room, name)).await.unwrap();
+        fixture.create(&mut machine(&fixture, name)).await.unwrap();
     }
-    room.lab.throttle(None);
-    room.lab.clock().advance(Duration::from_secs(60));
-    let begun = room.cx.ambient.monotonic();
-    room.create(&mut machine(&room, "m4")).await.unwrap();
-    assert_eq!(room.cx.ambient.monotonic(), begun);
+    fixture.lab.throttle(None);
+    fixture.lab.clock().advance(Duration::from_secs(60));
+    let begun = fixture.cx.ambient.monotonic();
+    fixture.create(&mut machine(&fixture, "m4")).await.unwrap();
+    assert_eq!(fixture.cx.ambient.monotonic(), begun);
 }
 
 /// Writes another value into each bucket of the record.
-fn spoil(room: &Room, pointer: &str, value: serde_json::Value) {
-    let path = room.store.path().join(RECORD);
+fn spoil(fixture: &Fixture, pointer: &str, value: serde_json::Value) {
+    let path = fixture.store.path().join(RECORD);
     let text = std::fs::read_to_string(&path).unwrap();
     let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
     for entry in record.as_array_mut().unwrap() {
@@ -117,50 +118,51 @@ fn spoil(room: &Room, pointer: &str, value: serde_json::Value) {
 #[tokio::test]
 async fn a_record_that_is_of_no_use_is_none() {
     for spoiled in [
-        |room: &Room| std::fs::write(room.store.path().join(RECORD), "{nonsense").unwrap(),
-        |room: &Room| spoil(room, "/bucket", serde_json::json!(-1)),
-        |room: &Room| spoil(room, "/bucket/scale", serde_json::json!(1e300)),
-        |room: &Room| spoil(room, "/bucket/level", serde_json::json!(-1e300)),
+        |fixture: &Fixture| std::fs::write(fixture.store.path().join(RECORD), "{nonsense").unwrap(),
+        |fixture: &Fixture| spoil(fixture, "/bucket", serde_json::json!(-1)),
+        |fixture: &Fixture| spoil(fixture, "/bucket/scale", serde_json::json!(1e300)),
+        |fixture: &Fixture| spoil(fixture, "/bucket/level", serde_json::json!(-1e300)),
         // A clock that was set back since.
-        |room: &Room| spoil(room, "/bucket/at", serde_json::json!(u64::MAX)),
-        |room: &Room| {
+        |fixture: &Fixture| spoil(fixture, "/bucket/at", serde_json::json!(u64::MAX)),
+        |fixture: &Fixture| {
             let waiting = serde_json::json!([{"ticket": 0, "seen": u64::MAX}]);
-            spoil(room, "/bucket/waiting", waiting);
+            spoil(fixture, "/bucket/waiting", waiting);
         },
     ] {
-        let room = Room::new().await;
-        room.lab.throttle(Some(few_launches()));
-        room.create(&mut machine(&room, "m0")).await.unwrap();
-        spoiled(&room);
-        let begun = room.cx.ambient.monotonic();
+        let fixture = Fixture::new().await;
+        fixture.lab.throttle(Some(few_launches()));
+        fixture.create(&mut machine(&fixture, "m0")).await.unwrap();
+        spoiled(&fixture);
+        let begun = fixture.cx.ambient.monotonic();
         for name in ["m1", "m2"] {
-            room.create(&mut machine(&room, name)).await.unwrap();
+            fixture.create(&mut machine(&fixture, name)).await.unwrap();
         }
-        let waited = room.cx.ambient.monotonic().saturating_sub(begun);
+        let waited = fixture.cx.ambient.monotonic().saturating_sub(begun);
         assert!(waited < Duration::from_secs(60), "{waited:?}");
     }
 }
 
 #[tokio::test]
 async fn where_no_record_can_be_kept_each_backs_off_by_itself() {
-    let room = Room::new().await;
-    std::fs::create_dir(room.store.path().join(RECORD)).unwrap();
-    room.lab.throttle(Some(few_launches()));
+    let fixture = Fixture::new().await;
+    std::fs::create_dir(fixture.store.path().join(RECORD)).unwrap();
+    fixture.lab.throttle(Some(few_launches()));
     for name in ["m1", "m2", "m3"] {
-        room.create(&mut machine(&room, name)).await.unwrap();
+        fixture.create(&mut machine(&fixture, name)).await.unwrap();
     }
-    assert_eq!(room.lab.live_instances().len(), 3);
+    assert_eq!(fixture.lab.live_instances().len(), 3);
 }
 
 #[tokio::test]
 async fn patience_has_an_end_and_retries_can_be_switched_off() {
     for (retries, longest) in [("5", Duration::from_secs(700)), ("-1", Duration::ZERO)] {
-        let room = Room::new().await;
-        room.lab
+        let fixture = Fixture::new().await;
+        fixture
+            .lab
             .inject(Fault::error("RunInstances", "RequestLimitExceeded").always());
-        let begun = room.cx.ambient.monotonic();
-        let error = room
-            .create(&mut room.machine(&[("retries", retries)]))
+        let begun = fixture.cx.ambient.monotonic();
+        let error = fixture
+            .create(&mut fixture.machine(&[("retries", retries)]))
             .await
             .unwrap_err();
         assert_eq!(error.kind, DriverErrorKind::Unavailable, "{error}");
@@ -168,14 +170,14 @@ async fn patience_has_an_end_and_retries_can_be_switched_off() {
             error.to_string().contains("RequestLimitExceeded"),
             "{error}"
         );
-        let waited = room.cx.ambient.monotonic().saturating_sub(begun);
+        let waited = fixture.cx.ambient.monotonic().saturating_sub(begun);
         assert!(waited <= longest, "{retries}: {waited:?}");
         // A long wait is no hang, and is told.
-        let told = room
+        let told = fixture
             .told
             .lines()
             .contains("EC2's rate limit of RunInstances");
-        assert_eq!(told, !longest.is_zero(), "{}", room.told.lines());
+        assert_eq!(told, !longest.is_zero(), "{}", fixture.told.lines());
     }
 }
 
@@ -201,11 +203,12 @@ impl Ambient for Overloaded {
 
 #[tokio::test]
 async fn who_comes_late_to_a_pause_does_not_give_up() {
-    let mut room = Room::new().await;
-    let clock = room.lab.clock().clone();
-    room.cx.ambient = Arc::new(Overloaded(room.cx.ambient.clone(), clock));
-    room.lab
+    let mut fixture = Fixture::new().await;
+    let clock = fixture.lab.clock().clone();
+    fixture.cx.ambient = Arc::new(Overloaded(fixture.cx.ambient.clone(), clock));
+    fixture
+        .lab
         .inject(Fault::error("*", "RequestLimitExceeded").times(3));
-    room.created(&[]).await;
-    assert_eq!(room.lab.live_instances().len(), 1);
+    fixture.created(&[]).await;
+    assert_eq!(fixture.lab.live_instances().len(), 1);
 }

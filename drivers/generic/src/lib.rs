@@ -27,7 +27,7 @@ const NAME: &str = "generic";
 
 /// How long sshd may take to accept a connection before the host counts as stopped: the Go
 /// driver's five seconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes drivers of the kind `generic`.
 #[derive(Debug, Clone, Copy)]
@@ -267,7 +267,7 @@ impl Driver for GenericDriver {
 /// Tells from one TCP connection whether the host is up. A name that does not resolve, a refusal
 /// and silence are all the same: it cannot be reached.
 async fn sshd_state(host: &str, port: u16, cx: &Cx) -> MachineState {
-    let connected = tokio::time::timeout(PATIENCE, async {
+    let connected = tokio::time::timeout(TIMEOUT, async {
         let addresses = machine_net::addresses(host, port).await?;
         TcpStream::connect(addresses.as_slice()).await
     });

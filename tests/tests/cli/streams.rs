@@ -5,7 +5,7 @@ use std::process::Stdio;
 use ec2_lab::hosts::{HostOptions, Moment};
 use machine_tests::flows::{Flow, Home};
 use machine_tests::sshd::Sshd;
-use machine_tests::terminal::{PATIENCE, Terminal};
+use machine_tests::terminal::{TIMEOUT, Terminal};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
@@ -53,7 +53,7 @@ async fn a_create_whose_log_pipes_close_half_way_makes_its_machine() {
     while lines.next_line().await.unwrap().expect("it ended") != WAITS {}
     drop((lines, child.stderr.take()));
     flow.let_listen().await;
-    let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+    let ended = tokio::time::timeout(TIMEOUT, child.wait()).await;
     assert!(ended.expect("still running").unwrap().success());
     flow.home.run(["config", "m1"]).await.ok();
 }

@@ -2,7 +2,7 @@
 
 use machine_tests::flows::{Flow, Home};
 use machine_tests::sshd::{Sshd, adopt, new_key};
-use machine_tests::terminal::{PATIENCE, Terminal};
+use machine_tests::terminal::{TIMEOUT, Terminal};
 use rustix::process::Signal;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -213,14 +213,14 @@ async fn a_window_that_closes_ends_the_session() {
         .keys("sh -c 'echo up; exec sleep 600' > $pipe\n")
         .await;
     let mut up = [0; 3];
-    let read = tokio::time::timeout(PATIENCE, pipe.read_exact(&mut up)).await;
+    let read = tokio::time::timeout(TIMEOUT, pipe.read_exact(&mut up)).await;
     read.expect("nothing runs").unwrap();
 
     let status = terminal.vanish().await;
     assert_eq!(status.code(), Some(1), "{status}");
     // What ran there has ended, too: its end of the pipe is closed.
     let mut more = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, pipe.read_to_end(&mut more)).await;
+    let read = tokio::time::timeout(TIMEOUT, pipe.read_to_end(&mut more)).await;
     read.expect("it runs on").unwrap();
 }
 
@@ -233,7 +233,7 @@ async fn until_somebody_is_logged_in_control_c_is_an_interrupt() {
     new_key(&key);
     adopt(&home, "m1", silent.local_addr().unwrap(), &key);
     let mut terminal = Terminal::start(&home, ["ssh", "m1"], WINDOW);
-    let accepted = tokio::time::timeout(PATIENCE, silent.accept()).await;
+    let accepted = tokio::time::timeout(TIMEOUT, silent.accept()).await;
     let _connection = accepted.expect("nobody connects").unwrap();
     assert!(!terminal.is_raw());
     terminal.keys("\x03").await;

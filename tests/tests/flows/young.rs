@@ -5,7 +5,7 @@ use std::time::Duration;
 use ec2_lab::ec2::Clock;
 use ec2_lab::hosts::{HostOptions, Moment};
 use machine_tests::flows::Flow;
-use machine_tests::terminal::PATIENCE;
+use machine_tests::terminal::TIMEOUT;
 use serde_json::Value;
 
 const PENDING: Duration = Duration::from_secs(6);
@@ -49,7 +49,7 @@ async fn a_young_machine_starts_and_is_no_error() {
     assert_eq!(listed(&flow).await["state"], "Running");
 
     flow.let_listen().await;
-    let ended = tokio::time::timeout(PATIENCE, create.wait()).await;
+    let ended = tokio::time::timeout(TIMEOUT, create.wait()).await;
     assert!(ended.expect("still running").unwrap().success());
     let machine = listed(&flow).await;
     let keys: Vec<&String> = machine.as_object().unwrap().keys().collect();

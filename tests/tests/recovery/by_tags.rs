@@ -8,7 +8,7 @@ use ec2_lab::ec2::{Denial, Effect, Fault, Gate};
 use ec2_lab::hosts::HostOptions;
 use machine_tests::flows::{Flow, REGION};
 
-use crate::room::{Command, Ended, NAME, Room};
+use crate::fixture::{Command, Ended, Fixture, NAME};
 
 /// What is left of a file after an accident.
 const ACCIDENTS: [(Option<&str>, Option<&str>); 4] = [
@@ -300,35 +300,36 @@ async fn a_machine_that_is_made_meanwhile_is_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undo_by_tags_ends_in_time_though_ec2_throttles_for_ever() {
-    let mut room = Room::new().await;
-    room.run(Command::Create).await.ok();
-    spoil_both(&room.flow, NAME);
-    room.hurry(200);
-    room.lab()
+    let mut fixture = Fixture::new().await;
+    fixture.run(Command::Create).await.ok();
+    spoil_both(&fixture.flow, NAME);
+    fixture.hurry(200);
+    fixture
+        .lab()
         .inject(Fault::error("TerminateInstances", "RequestLimitExceeded").always());
-    let begun = room.lab().clock().now();
-    let Ended::Badly(why) = room.run(Command::Remove).await else {
+    let begun = fixture.lab().clock().now();
+    let Ended::Badly(why) = fixture.run(Command::Remove).await else {
         panic!("it cannot be gone")
     };
-    let took = room.lab().clock().now().duration_since(begun).unwrap();
+    let took = fixture.lab().clock().now().duration_since(begun).unwrap();
     // Throttled calls are repeated for ten minutes; an undo has forty.
     assert!(took < Duration::from_secs(45 * 60), "{took:?}");
     assert!(why.contains("RequestLimitExceeded"), "{why}");
-    assert!(room.flow.home.machine(NAME).exists());
+    assert!(fixture.flow.home.machine(NAME).exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removal_ends_when_ec2_has_answered_however_long_that_takes() {
-    let mut room = Room::new().await;
-    room.run(Command::Create).await.ok();
-    room.hurry(200);
+    let mut fixture = Fixture::new().await;
+    fixture.run(Command::Create).await.ok();
+    fixture.hurry(200);
     for action in ["DeleteKeyPair", "TerminateInstances"] {
         let fault = Fault::error(action, "RequestLimitExceeded");
-        room.lab().inject(fault.times(25));
+        fixture.lab().inject(fault.times(25));
     }
-    let begun = room.lab().clock().now();
-    room.run(Command::Remove).await.ok();
-    let took = room.lab().clock().now().duration_since(begun).unwrap();
+    let begun = fixture.lab().clock().now();
+    fixture.run(Command::Remove).await.ok();
+    let took = fixture.lab().clock().now().duration_since(begun).unwrap();
     assert!(took > Duration::from_secs(180), "{took:?}");
-    room.flow.assert_clean();
+    fixture.flow.assert_clean();
 }

@@ -6,8 +6,8 @@ use ec2_lab::ec2::{Effect, Fault, Gate};
 use machine_tests::flows::Flow;
 use tokio::process::Child;
 
+use crate::conditions::Conditions;
 use crate::sweep::Sweep;
-use crate::weather::Weather;
 
 /// A way to be cut at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,9 +96,9 @@ fn terminate(child: &Child) {
 }
 
 /// Cuts a command at its n-th call, then removes the machine, and looks at what is left.
-async fn cut(command: Command, call: usize, cut: Cut, weather: Weather) {
+async fn cut(command: Command, call: usize, cut: Cut, conditions: Conditions) {
     let flow = command.prepared().await;
-    weather.over(&flow.lab);
+    conditions.over(&flow.lab);
     let gate = Gate::new();
     let effect = match cut {
         Cut::KilledBefore | Cut::Terminated => Effect::Hold(gate.clone()),
@@ -130,7 +130,7 @@ async fn cut(command: Command, call: usize, cut: Cut, weather: Weather) {
             if command == Command::Create {
                 assert!(!status.success(), "a create that was told to end says so");
                 // It has rolled back by itself, unless it cannot see what it has launched.
-                if weather != Weather::Blind {
+                if conditions != Conditions::Blind {
                     flow.assert_clean();
                 }
             }
@@ -156,55 +156,57 @@ async fn cut(command: Command, call: usize, cut: Cut, weather: Weather) {
     assert_eq!(crate::store::machines(&flow.home), Vec::<String>::new());
 }
 
-async fn matrix(commands: &[Command], weather: Weather) {
+async fn matrix(commands: &[Command], conditions: Conditions) {
     let mut sweep = Sweep::default();
     for command in commands {
         let calls = command.calls().await;
         // What was not launched cannot be looked for in vain.
-        let first = match weather {
-            Weather::Blind => calls.iter().position(|call| call == "RunInstances"),
+        let first = match conditions {
+            Conditions::Blind => calls.iter().position(|call| call == "RunInstances"),
             _ => Some(0),
         };
         for (call, action) in calls.iter().enumerate().skip(first.unwrap()) {
             for way in CUTS {
                 let name = format!("{command:?}, {way:?} at call {call} ({action})");
-                sweep.add(name, cut(*command, call, way, weather));
+                sweep.add(name, cut(*command, call, way, conditions));
             }
         }
     }
     sweep
-        .make(&format!("{commands:?} at every call of EC2, {weather:?}"))
+        .make(&format!(
+            "{commands:?} at every call of EC2, {conditions:?}"
+        ))
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_cut_at_any_call_leaves_nothing_behind() {
-    matrix(&[Command::Create], Weather::Fair).await;
+    matrix(&[Command::Create], Conditions::Fair).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_where_what_is_fresh_cannot_be_seen() {
-    matrix(&[Command::Create], Weather::Flickering).await;
+    matrix(&[Command::Create], Conditions::Flickering).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_where_ec2_shows_no_fresh_instance_for_its_whole_window() {
-    matrix(&[Command::Create], Weather::Blind).await;
+    matrix(&[Command::Create], Conditions::Blind).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_where_ec2_is_throttled() {
-    matrix(&[Command::Create], Weather::Throttled).await;
+    matrix(&[Command::Create], Conditions::Throttled).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_where_every_call_is_delivered_twice() {
-    matrix(&[Command::Create], Weather::Twice).await;
+    matrix(&[Command::Create], Conditions::Twice).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_or_a_removal_cut_at_any_call_leaves_nothing_behind() {
-    matrix(&[Command::Start, Command::Remove], Weather::Fair).await;
+    matrix(&[Command::Start, Command::Remove], Conditions::Fair).await;
     for command in [Command::Provision, Command::RegenerateCerts] {
         // Where EC2 is not asked, it cannot cut anything off.
         assert_eq!(command.calls().await, Vec::<String>::new());

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use ec2_lab::ec2::{Effect, Fault, Gate};
 use machine_tests::flows::{Ended, Flow};
 
-use crate::knife::{Knife, Places, Way};
-use crate::room::{Command, NAME, Room};
+use crate::fault_injection::{FaultInjector, Places, Way};
+use crate::fixture::{Command, Fixture, NAME};
 use crate::sweep::Sweep;
 
 fn copy(from: &Path, to: &Path) {
@@ -186,49 +186,50 @@ async fn a_machine_without_records_is_not_looked_for_by_an_id_that_may_be_anothe
     assert_eq!(managers.flow.lab.left_over(), before);
 }
 
-/// A room whose store is a copy; and the store that it was copied from.
-async fn copied() -> (Room, PathBuf) {
-    let room = Room::new().await;
-    room.run(Command::Create).await.ok();
-    room.run(Command::Remove).await.ok();
-    let store = room.flow.home.store();
-    let original = room.flow.home.path().join("original");
+/// A fixture whose store is a copy; and the store that it was copied from.
+async fn copied() -> (Fixture, PathBuf) {
+    let fixture = Fixture::new().await;
+    fixture.run(Command::Create).await.ok();
+    fixture.run(Command::Remove).await.ok();
+    let store = fixture.flow.home.store();
+    let original = fixture.flow.home.path().join("original");
     std::fs::rename(&store, &original).unwrap();
     copy(&original, &store);
     // What has an owner in the original keeps a place for its prune to look in.
     let store = format!("--storage-path={}", original.display());
-    let argv = std::iter::once(store).chain(room.flow.creating("other", &[]));
-    room.flow.home.run(argv).await.ok();
-    (room, original)
+    let argv = std::iter::once(store).chain(fixture.flow.creating("other", &[]));
+    fixture.flow.home.run(argv).await.ok();
+    (fixture, original)
 }
 
 async fn cut_create(nth: usize, way: Way) {
-    let (room, original) = copied().await;
-    let knife = Arc::new(Knife::at(Places::Files, nth, way));
-    room.cut(Command::Create, &knife).await;
+    let (fixture, original) = copied().await;
+    let fault_injection = Arc::new(FaultInjector::at(Places::Files, nth, way));
+    fixture.cut(Command::Create, &fault_injection).await;
     let original = format!("--storage-path={}", original.display());
-    let before = room.lab().left_over();
+    let before = fixture.lab().left_over();
     let argv = [&original, "prune", "--force", "--older-than=0s"];
-    let pruned = room.flow.home.run(argv).await.ok();
+    let pruned = fixture.flow.home.run(argv).await.ok();
     assert!(pruned.out.contains("Removed 0"), "{pruned}");
-    assert_eq!(room.lab().left_over(), before);
-    if room.flow.home.machine(NAME).exists() {
-        room.run(Command::Remove).await.ok();
+    assert_eq!(fixture.lab().left_over(), before);
+    if fixture.flow.home.machine(NAME).exists() {
+        fixture.run(Command::Remove).await.ok();
     }
-    room.flow
+    fixture
+        .flow
         .home
         .run([&original, "rm", "-y", "other"])
         .await
         .ok();
-    room.leave().await;
+    fixture.leave().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_in_a_copy_that_is_cut_at_the_ids_files_is_nobody_elses() {
-    let (room, _) = copied().await;
-    let knife = Arc::new(Knife::counting(Places::Files));
-    room.cut(Command::Create, &knife).await.ok();
-    let places = knife.seen();
+    let (fixture, _) = copied().await;
+    let fault_injection = Arc::new(FaultInjector::counting(Places::Files));
+    fixture.cut(Command::Create, &fault_injection).await.ok();
+    let places = fault_injection.seen();
     let last = places.iter().rposition(|place| place.contains("store-id"));
     let mut sweep = Sweep::default();
     // Up to the first file behind the id's; behind that a create is cut in any store.

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::knife::{Knife, Places, Way};
-use crate::room::{Command, Ended, Room};
+use crate::conditions::Conditions;
+use crate::fault_injection::{FaultInjector, Places, Way};
+use crate::fixture::{Command, Ended, Fixture};
 use crate::store;
 use crate::sweep::Sweep;
-use crate::weather::Weather;
 
 /// The ways of the n-th place. A single error is `EIO` or `EACCES`, a broken disk full (`ENOSPC`) or
 /// read-only (`EROFS`): each is met at every other place.
@@ -17,19 +17,19 @@ fn ways(nth: usize) -> [Way; 3] {
     [Way::Fails(once), Way::IsBroken(for_good), Way::Crashes]
 }
 
-/// Runs a command under the knife, and looks at the store afterwards.
-async fn cut(room: &Room, command: Command, nth: usize, way: Way) -> Ended {
-    let knife = Arc::new(Knife::at(Places::Files, nth, way));
-    let ended = room.cut(command, &knife).await;
-    assert!(knife.has_cut(), "it never came there: {ended:?}");
-    store::assert_sound(&room.flow.home);
+/// Runs a command under the fault injector, and looks at the store afterwards.
+async fn cut(fixture: &Fixture, command: Command, nth: usize, way: Way) -> Ended {
+    let fault_injection = Arc::new(FaultInjector::at(Places::Files, nth, way));
+    let ended = fixture.cut(command, &fault_injection).await;
+    assert!(fault_injection.has_cut(), "it never came there: {ended:?}");
+    store::assert_sound(&fixture.flow.home);
     match (way, &ended) {
         (Way::Crashes, ended) => assert_eq!(*ended, Ended::Crashed),
         (Way::Fails(errno) | Way::IsBroken(errno), Ended::Badly(why)) => {
             // The system's words, without Rust's number behind them.
             let reason = std::io::Error::from_raw_os_error(errno).to_string();
             let reason = reason.split(" (os error").next().unwrap();
-            let said = format!("{why}\n{}", knife.warnings());
+            let said = format!("{why}\n{}", fault_injection.warnings());
             assert!(said.contains(reason), "{reason:?} is not said: {said}");
         }
         // Not every file is needed.
@@ -39,52 +39,52 @@ async fn cut(room: &Room, command: Command, nth: usize, way: Way) -> Ended {
 }
 
 /// What was never finished and never removed is gone after the commands of the next hours.
-async fn sweep_up(room: &Room) {
-    if store::half_made(&room.flow.home).is_empty() {
+async fn sweep_up(fixture: &Fixture) {
+    if store::half_made(&fixture.flow.home).is_empty() {
         return;
     }
-    room.lab().clock().advance(Duration::from_secs(2 * 3600));
-    room.run(Command::Create).await.ok();
-    room.run(Command::Remove).await.ok();
-    assert_eq!(store::half_made(&room.flow.home), Vec::<String>::new());
+    fixture.lab().clock().advance(Duration::from_secs(2 * 3600));
+    fixture.run(Command::Create).await.ok();
+    fixture.run(Command::Remove).await.ok();
+    assert_eq!(store::half_made(&fixture.flow.home), Vec::<String>::new());
 }
 
-async fn cut_create(nth: usize, way: Way, weather: Weather) {
-    let room = Room::new().await;
-    weather.over(room.lab());
-    let ended = cut(&room, Command::Create, nth, way).await;
+async fn cut_create(nth: usize, way: Way, conditions: Conditions) {
+    let fixture = Fixture::new().await;
+    conditions.over(fixture.lab());
+    let ended = cut(&fixture, Command::Create, nth, way).await;
     if ended == Ended::Well {
-        room.run(Command::Config).await.ok();
+        fixture.run(Command::Config).await.ok();
     }
-    room.leave().await;
-    sweep_up(&room).await;
+    fixture.leave().await;
+    sweep_up(&fixture).await;
 }
 
-async fn cut_remove(nth: usize, way: Way, weather: Weather) {
-    let room = Room::new().await;
-    weather.over(room.lab());
-    room.run(Command::Create).await.ok();
-    cut(&room, Command::Remove, nth, way).await;
-    room.leave().await;
-    sweep_up(&room).await;
+async fn cut_remove(nth: usize, way: Way, conditions: Conditions) {
+    let fixture = Fixture::new().await;
+    conditions.over(fixture.lab());
+    fixture.run(Command::Create).await.ok();
+    cut(&fixture, Command::Remove, nth, way).await;
+    fixture.leave().await;
+    sweep_up(&fixture).await;
 }
 
-/// Every way in fair weather; in any other one of them at each place, since it is EC2 that is different there.
-fn ways_and_weathers(nth: usize) -> Vec<(Way, Weather)> {
-    let fair = ways(nth).map(|way| (way, Weather::Fair));
-    let foul = [Weather::Throttled, Weather::Flickering];
+/// Every way in fair conditions; in any other one of them at each place, since it is EC2 that is different there.
+fn ways_and_weathers(nth: usize) -> Vec<(Way, Conditions)> {
+    let fair = ways(nth).map(|way| (way, Conditions::Fair));
+    let foul = [Conditions::Throttled, Conditions::Flickering];
     let foul = foul.into_iter().enumerate();
-    let foul = foul.map(|(which, weather)| (ways(nth)[(nth + which) % 3], weather));
+    let foul = foul.map(|(which, conditions)| (ways(nth)[(nth + which) % 3], conditions));
     fair.into_iter().chain(foul).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_cut_at_any_file_leaves_nothing_behind() {
     let mut sweep = Sweep::default();
-    for nth in 0..Room::places(Places::Files, Command::Create).await.len() {
-        for (way, weather) in ways_and_weathers(nth) {
-            let name = format!("{way:?} at file {nth}, {weather:?}");
-            sweep.add(name, cut_create(nth, way, weather));
+    for nth in 0..Fixture::places(Places::Files, Command::Create).await.len() {
+        for (way, conditions) in ways_and_weathers(nth) {
+            let name = format!("{way:?} at file {nth}, {conditions:?}");
+            sweep.add(name, cut_create(nth, way, conditions));
         }
     }
     sweep.make("create at every file").await;
@@ -93,10 +93,10 @@ async fn a_create_cut_at_any_file_leaves_nothing_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_does_a_removal() {
     let mut sweep = Sweep::default();
-    for nth in 0..Room::places(Places::Files, Command::Remove).await.len() {
-        for (way, weather) in ways_and_weathers(nth) {
-            let name = format!("{way:?} at file {nth}, {weather:?}");
-            sweep.add(name, cut_remove(nth, way, weather));
+    for nth in 0..Fixture::places(Places::Files, Command::Remove).await.len() {
+        for (way, conditions) in ways_and_weathers(nth) {
+            let name = format!("{way:?} at file {nth}, {conditions:?}");
+            sweep.add(name, cut_remove(nth, way, conditions));
         }
     }
     sweep.make("rm at every file").await;
@@ -105,22 +105,22 @@ async fn nor_does_a_removal() {
 /// Cuts a command on a machine at every file, in one way; after each cut the machine is as good as new,
 /// and at last it goes.
 async fn cut_change(command: Command, places: usize, which: usize) {
-    let room = Room::new().await;
-    room.run(Command::Create).await.ok();
+    let fixture = Fixture::new().await;
+    fixture.run(Command::Create).await.ok();
     for nth in 0..places {
-        room.prepare(command).await;
-        let ended = cut(&room, command, nth, ways(nth)[which]).await;
-        room.assert_usable(command, &ended).await;
+        fixture.prepare(command).await;
+        let ended = cut(&fixture, command, nth, ways(nth)[which]).await;
+        fixture.assert_usable(command, &ended).await;
     }
-    room.leave().await;
-    sweep_up(&room).await;
+    fixture.leave().await;
+    sweep_up(&fixture).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_survives_every_command_that_is_cut_at_a_file() {
     let mut sweep = Sweep::default();
     for command in Command::CHANGES {
-        let places = Room::places(Places::Files, command).await.len();
+        let places = Fixture::places(Places::Files, command).await.len();
         for which in 0..ways(0).len() {
             let name = format!("{command:?} at each of {places} files, way {which}");
             sweep.add_many(places, name, cut_change(command, places, which));

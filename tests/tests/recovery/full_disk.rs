@@ -1,4 +1,4 @@
-//! A real disk that is full: a store on a file system of its own, with room for less and less of a create.
+//! A real disk that is full: a store on a file system of its own, with space for less and less of a create.
 
 use std::path::Path;
 

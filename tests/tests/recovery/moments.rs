@@ -8,65 +8,72 @@ use ec2_lab::ec2::Lab;
 use machine_ops::Moment;
 use machine_tests::flows::Flow;
 
-use crate::knife::{Knife, Places, Way};
-use crate::room::{Command, Ended, Room};
+use crate::conditions::Conditions;
+use crate::fault_injection::{FaultInjector, Places, Way};
+use crate::fixture::{Command, Ended, Fixture};
 use crate::sweep::Sweep;
-use crate::weather::Weather;
 
 /// The errno is not looked at: a step that fails here fails with an error of its own.
 const WAYS: [Way; 3] = [Way::Fails(0), Way::Crashes, Way::IsCancelled];
 
-async fn cut_create(nth: usize, name: String, way: Way, weather: Weather) {
-    let room = Room::new().await;
-    weather.over(room.lab());
-    let knife = Arc::new(Knife::at(Places::Moments, nth, way));
-    let ended = room.cut(Command::Create, &knife).await;
-    assert!(knife.has_cut(), "it never came there: {ended:?}");
-    assert_eq!(knife.seen()[nth], name);
+async fn cut_create(nth: usize, name: String, way: Way, conditions: Conditions) {
+    let fixture = Fixture::new().await;
+    conditions.over(fixture.lab());
+    let fault_injection = Arc::new(FaultInjector::at(Places::Moments, nth, way));
+    let ended = fixture.cut(Command::Create, &fault_injection).await;
+    assert!(fault_injection.has_cut(), "it never came there: {ended:?}");
+    assert_eq!(fault_injection.seen()[nth], name);
     match way {
         Way::Crashes => assert_eq!(ended, Ended::Crashed),
         _ => assert!(matches!(ended, Ended::Badly(_)), "{ended:?}"),
     }
-    if way != Way::Crashes && weather != Weather::Blind {
+    if way != Way::Crashes && conditions != Conditions::Blind {
         // It has rolled back by itself: only what nobody could see yet may still be on record.
-        assert_eq!(room.lab().left_over(), Vec::<String>::new());
+        assert_eq!(fixture.lab().left_over(), Vec::<String>::new());
     }
-    room.leave().await;
+    fixture.leave().await;
 }
 
-async fn matrix(weather: Weather) {
-    let moments = Room::places(Places::Moments, Command::Create).await;
+async fn matrix(conditions: Conditions) {
+    let moments = Fixture::places(Places::Moments, Command::Create).await;
     assert_eq!(moments.len() % Moment::ALL.len(), 0, "{moments:?}");
     let mut sweep = Sweep::default();
     for (nth, name) in moments.iter().enumerate() {
         for way in WAYS {
-            let cut = cut_create(nth, name.clone(), way, weather);
-            sweep.add(format!("{way:?} at {name}, {weather:?}"), cut);
+            let cut = cut_create(nth, name.clone(), way, conditions);
+            sweep.add(format!("{way:?} at {name}, {conditions:?}"), cut);
         }
     }
-    let title = format!("create at every moment of its steps, {weather:?}");
+    let title = format!("create at every moment of its steps, {conditions:?}");
     sweep.make(&title).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_cut_at_any_moment_of_a_step_leaves_nothing_behind() {
-    for weather in Weather::ALL {
-        matrix(weather).await;
+    for conditions in Conditions::ALL {
+        matrix(conditions).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unfinished_launch_is_looked_for_kept_on_record_and_settled_in_passing() {
-    let moments = Room::places(Places::Moments, Command::Create).await;
+    let moments = Fixture::places(Places::Moments, Command::Create).await;
     let intended = moments
         .iter()
         .position(|m| m == "AfterIntent of \"launch instance\"");
-    let room = Room::new().await;
-    let knife = Arc::new(Knife::at(Places::Moments, intended.unwrap(), Way::Crashes));
-    assert_eq!(room.cut(Command::Create, &knife).await, Ended::Crashed);
-    room.lab().clear_calls();
-    room.run(Command::Remove).await.ok();
-    let calls: Vec<String> = room
+    let fixture = Fixture::new().await;
+    let fault_injection = Arc::new(FaultInjector::at(
+        Places::Moments,
+        intended.unwrap(),
+        Way::Crashes,
+    ));
+    assert_eq!(
+        fixture.cut(Command::Create, &fault_injection).await,
+        Ended::Crashed
+    );
+    fixture.lab().clear_calls();
+    fixture.run(Command::Remove).await.ok();
+    let calls: Vec<String> = fixture
         .lab()
         .calls()
         .into_iter()
@@ -78,12 +85,12 @@ async fn an_unfinished_launch_is_looked_for_kept_on_record_and_settled_in_passin
         .filter(|call| *call == "DescribeInstances")
         .count();
     assert!(looks > 2, "{calls:?}");
-    assert_eq!(room.flow.home.tombstones(), 1);
+    assert_eq!(fixture.flow.home.tombstones(), 1);
 
-    room.lab().clock().advance(Duration::from_secs(6 * 60));
-    room.run(Command::Create).await.ok();
-    assert_eq!(room.flow.home.tombstones(), 0);
-    room.leave().await;
+    fixture.lab().clock().advance(Duration::from_secs(6 * 60));
+    fixture.run(Command::Create).await.ok();
+    assert_eq!(fixture.flow.home.tombstones(), 0);
+    fixture.leave().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

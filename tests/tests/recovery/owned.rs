@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ec2_lab::ec2::Instance;
 
-use crate::knife::{Knife, Places, Way};
-use crate::room::{Command, Room};
+use crate::fault_injection::{FaultInjector, Places, Way};
+use crate::fixture::{Command, Fixture};
 use crate::sweep::Sweep;
 
 /// The client token of a restore job: a UUID (AWS Backup API Reference, RestoreJobId).
@@ -21,7 +21,7 @@ const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
 
 /// A machine with its neighbour, an instance that was restored from its backup, and its root volume detached.
 struct Owned {
-    room: Room,
+    fixture: Fixture,
     machine: Instance,
     restored: String,
     volume: String,
@@ -29,17 +29,17 @@ struct Owned {
 
 impl Owned {
     async fn new() -> Self {
-        let room = Room::new().await;
-        room.run(Command::Create).await.ok();
-        let lab = room.lab();
+        let fixture = Fixture::new().await;
+        fixture.run(Command::Create).await.ok();
+        let lab = fixture.lab();
         let machine = lab.live_instances().remove(0);
         let mut tags = lab.tags(&machine.id);
         tags.insert("Name".to_owned(), "payments-db".to_owned());
         let restored = lab.launch_like(&machine.id, RESTORE, &tags).unwrap();
         let volume = lab.detach_root_volume(&machine.id).unwrap();
-        room.flow.create(NEIGHBOUR, &[]).await.ok();
+        fixture.flow.create(NEIGHBOUR, &[]).await.ok();
         Self {
-            room,
+            fixture,
             machine,
             restored,
             volume,
@@ -47,12 +47,12 @@ impl Owned {
     }
 
     fn lives(&self, id: &str) -> bool {
-        let live = self.room.lab().live_instances();
+        let live = self.fixture.lab().live_instances();
         live.iter().any(|instance| instance.id == id)
     }
 
     fn has_volume(&self) -> bool {
-        let volumes = self.room.lab().volumes();
+        let volumes = self.fixture.lab().volumes();
         volumes.iter().any(|volume| volume.id == self.volume)
     }
 
@@ -66,20 +66,20 @@ impl Owned {
 
 async fn cut_prune(nth: usize, way: Way) {
     let owned = Owned::new().await;
-    let knife = Arc::new(Knife::at(Places::Work, nth, way));
-    owned.room.cut(Command::Settle, &knife).await;
-    owned.room.run(Command::Settle).await.ok();
+    let fault_injection = Arc::new(FaultInjector::at(Places::Work, nth, way));
+    owned.fixture.cut(Command::Settle, &fault_injection).await;
+    owned.fixture.run(Command::Settle).await.ok();
     owned.assert_nothing_taken();
 }
 
 async fn cut_remove(nth: usize, way: Way) {
     let owned = Owned::new().await;
-    let knife = Arc::new(Knife::at(Places::Work, nth, way));
-    owned.room.cut(Command::Remove, &knife).await;
-    if owned.room.flow.home.machine("m1").exists() {
-        owned.room.run(Command::Remove).await.ok();
+    let fault_injection = Arc::new(FaultInjector::at(Places::Work, nth, way));
+    owned.fixture.cut(Command::Remove, &fault_injection).await;
+    if owned.fixture.flow.home.machine("m1").exists() {
+        owned.fixture.run(Command::Remove).await.ok();
     }
-    owned.room.run(Command::Settle).await.ok();
+    owned.fixture.run(Command::Settle).await.ok();
     assert!(!owned.lives(&owned.machine.id));
     assert!(
         !owned.has_volume(),
@@ -93,9 +93,9 @@ async fn what_carries_a_living_machines_id_is_its_own_wherever_prune_and_rm_are_
     let mut sweep = Sweep::default();
     let counted = Owned::new().await;
     for (command, is_prune) in [(Command::Settle, true), (Command::Remove, false)] {
-        let knife = Arc::new(Knife::counting(Places::Work));
-        counted.room.cut(command, &knife).await.ok();
-        for (nth, name) in knife.seen().iter().enumerate() {
+        let fault_injection = Arc::new(FaultInjector::counting(Places::Work));
+        counted.fixture.cut(command, &fault_injection).await.ok();
+        for (nth, name) in fault_injection.seen().iter().enumerate() {
             for way in [Way::Crashes, Way::IsCancelled] {
                 let title = format!("{command:?}, {way:?} at {name}");
                 match is_prune {
@@ -111,26 +111,26 @@ async fn what_carries_a_living_machines_id_is_its_own_wherever_prune_and_rm_are_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_counts_from_when_it_was_first_seen_detached() {
     let owned = Owned::new().await;
-    let (room, lab) = (&owned.room, owned.room.lab());
-    room.run(Command::Remove).await.ok();
+    let (fixture, lab) = (&owned.fixture, owned.fixture.lab());
+    fixture.run(Command::Remove).await.ok();
     lab.clock().advance(24 * TWO_HOURS);
     // However old it is: somebody may have detached it a minute ago.
-    room.run(Command::Prune).await.ok();
+    fixture.run(Command::Prune).await.ok();
     assert!(owned.has_volume());
     lab.clock().advance(TWO_HOURS / 2);
-    room.run(Command::Prune).await.ok();
+    fixture.run(Command::Prune).await.ok();
     assert!(owned.has_volume());
     // A rescue: it is attached for a while, and begins anew.
     lab.attach_volume(&owned.volume, &owned.restored, "/dev/sdf")
         .unwrap();
     lab.clock().advance(TWO_HOURS);
-    room.run(Command::Prune).await.ok();
+    fixture.run(Command::Prune).await.ok();
     lab.detach_volume(&owned.volume).unwrap();
     lab.clock().advance(TWO_HOURS);
-    room.run(Command::Prune).await.ok();
+    fixture.run(Command::Prune).await.ok();
     assert!(owned.has_volume());
     lab.clock().advance(TWO_HOURS);
-    room.run(Command::Prune).await.ok();
+    fixture.run(Command::Prune).await.ok();
     assert!(!owned.has_volume());
     assert!(owned.lives(&owned.restored));
 }
@@ -138,19 +138,22 @@ async fn a_volume_counts_from_when_it_was_first_seen_detached() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_without_a_machines_id_may_be_a_living_ones() {
     let owned = Owned::new().await;
-    let room = &owned.room;
-    // 48 tags of the user's leave room for one of ours.
+    let fixture = &owned.fixture;
+    // 48 tags of the user's leave space for one of ours.
     let crowd: Vec<String> = (0..48).map(|n| format!("k{n},v")).collect();
     let crowd = format!("--amazonec2-tags={}", crowd.join(","));
-    room.flow.create("m3", &[&crowd]).await.ok();
-    let third = room.lab().live_instances();
+    fixture.flow.create("m3", &[&crowd]).await.ok();
+    let third = fixture.lab().live_instances();
     let third = third.iter().find(|instance| {
-        let tags = room.lab().tags(&instance.id);
+        let tags = fixture.lab().tags(&instance.id);
         tags.get("Name").map(String::as_str) == Some("m3")
     });
-    let volume = room.lab().detach_root_volume(&third.unwrap().id).unwrap();
-    let tags: BTreeMap<_, _> = room.lab().tags(&volume);
+    let volume = fixture
+        .lab()
+        .detach_root_volume(&third.unwrap().id)
+        .unwrap();
+    let tags: BTreeMap<_, _> = fixture.lab().tags(&volume);
     assert!(!tags.contains_key("docker-machine:id"), "{tags:?}");
-    room.run(Command::Settle).await.ok();
-    assert!(room.lab().volumes().iter().any(|v| v.id == volume));
+    fixture.run(Command::Settle).await.ok();
+    assert!(fixture.lab().volumes().iter().any(|v| v.id == volume));
 }

@@ -16,7 +16,7 @@ use libmachine::files::{self, FileError, Links};
 use libmachine::{Cx, Look, Span, SpanKind, SpanOutcome, WaitError, WaitPolicy, wait_until_ready};
 
 /// How long a command waits for others that write the file, each of which takes a millisecond.
-const PATIENCE: Duration = Duration::from_millis(250);
+const TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The largest file that is read: a few hundred series have 100 KB.
 const LARGEST: u64 = 4 << 20;
@@ -203,11 +203,8 @@ impl Metrics {
 
 /// Takes a lock, which is free again once the file is closed.
 async fn take(lock: &File, cx: &Cx) -> io::Result<()> {
-    let policy = WaitPolicy::backing_off(
-        Duration::from_millis(1),
-        Duration::from_millis(10),
-        PATIENCE,
-    );
+    let policy =
+        WaitPolicy::backing_off(Duration::from_millis(1), Duration::from_millis(10), TIMEOUT);
     let waited = wait_until_ready(cx, "lock of the metrics", policy, || {
         ready(match lock.try_lock() {
             Ok(()) => Ok(Look::Ready(())),

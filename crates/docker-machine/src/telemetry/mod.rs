@@ -39,7 +39,7 @@ pub struct Wanted {
 }
 
 /// Takes all events of a process.
-pub struct Sink {
+pub struct Telemetry {
     wanted: Wanted,
     console: Arc<Console>,
     ambient: Arc<dyn Ambient>,
@@ -50,7 +50,7 @@ pub struct Sink {
     begun: (SystemTime, Duration),
 }
 
-impl Sink {
+impl Telemetry {
     /// Opens what is wanted. A trace that cannot be opened is said, and then done without.
     pub fn new(wanted: Wanted, console: Arc<Console>, ambient: Arc<dyn Ambient>) -> Self {
         let trace = wanted.trace.as_deref().and_then(|path| {
@@ -163,7 +163,7 @@ impl Sink {
     }
 }
 
-impl Events for Sink {
+impl Events for Telemetry {
     fn emit(&self, event: Event) {
         match event {
             Event::Say(text) => {
@@ -222,16 +222,16 @@ mod tests {
     use crate::output::console::tests::taped;
     use libmachine::SystemAmbient;
 
-    fn sink(
+    fn telemetry(
         wanted: Wanted,
     ) -> (
-        Sink,
+        Telemetry,
         crate::output::console::tests::Tape,
         crate::output::console::tests::Tape,
     ) {
         let (console, out, err) = taped(Terminals::default());
         let ambient = Arc::new(SystemAmbient::new());
-        (Sink::new(wanted, Arc::new(console), ambient), out, err)
+        (Telemetry::new(wanted, Arc::new(console), ambient), out, err)
     }
 
     fn api_call() -> Span {
@@ -247,24 +247,24 @@ mod tests {
 
     #[test]
     fn lines_go_to_the_stream_they_are_for() {
-        let (sink, out, err) = sink(Wanted::default());
-        sink.emit(Event::Say("a".into()));
-        sink.emit(Event::Warn("b".into()));
-        sink.emit(Event::Debug("c".into()));
-        sink.emit(Event::Phase("d".into()));
-        sink.emit(Event::Ended(api_call()));
+        let (telemetry, out, err) = telemetry(Wanted::default());
+        telemetry.emit(Event::Say("a".into()));
+        telemetry.emit(Event::Warn("b".into()));
+        telemetry.emit(Event::Debug("c".into()));
+        telemetry.emit(Event::Phase("d".into()));
+        telemetry.emit(Event::Ended(api_call()));
         assert_eq!((out.text().as_str(), err.text().as_str()), ("a\nb\n", ""));
     }
 
     #[test]
     fn what_a_shell_evaluates_stays_clean() {
-        let (sink, out, err) = sink(Wanted {
+        let (telemetry, out, err) = telemetry(Wanted {
             evaluated: true,
             debug: true,
             ..Wanted::default()
         });
-        sink.emit(Event::Say("a".into()));
-        sink.emit(Event::Ended(api_call()));
+        telemetry.emit(Event::Say("a".into()));
+        telemetry.emit(Event::Ended(api_call()));
         assert_eq!(out.text(), "");
         assert_eq!(
             err.text(),
@@ -274,13 +274,15 @@ mod tests {
 
     #[tokio::test]
     async fn the_log_is_one_object_a_line() {
-        let (sink, _, err) = sink(Wanted {
+        let (telemetry, _, err) = telemetry(Wanted {
             json_log: true,
             ..Wanted::default()
         });
-        sink.emit(Event::Ended(api_call()));
-        sink.emit(Event::Warn("careful".into()));
-        sink.finish("create", Some(&Failure::new("broken"))).await;
+        telemetry.emit(Event::Ended(api_call()));
+        telemetry.emit(Event::Warn("careful".into()));
+        telemetry
+            .finish("create", Some(&Failure::new("broken")))
+            .await;
         let lines: Vec<serde_json::Value> = err
             .text()
             .lines()

@@ -7,7 +7,7 @@ use machine_store::{CONFIG_VERSION, MachineFile};
 use machine_tls::{DialError, Dialer};
 use machine_types::{DockerUrl, MachineState};
 
-use super::{PATIENCE, failed};
+use super::{TIMEOUT, failed};
 use crate::access::connect::DIAL;
 use crate::machine::Machine;
 use crate::{Error, Library};
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 256;
 
 impl Library {
     pub(super) async fn examine_machines(&self, machines: &[Machine]) -> Vec<Check> {
-        let mut states = self.states(machines, PATIENCE).await;
+        let mut states = self.states(machines, TIMEOUT).await;
         let examined = machines.iter().enumerate().map(|(index, machine)| {
             let state = states.remove(&index).unwrap_or(Ok(MachineState::Timeout));
             self.examine_machine(machine, state)

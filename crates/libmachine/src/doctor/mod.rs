@@ -16,7 +16,7 @@ mod machines;
 mod store;
 
 /// How long one cloud may take to answer all questions: throttling is not waited out.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What `doctor` was asked to look at, besides the store.
 #[derive(Debug, Clone, Default)]
@@ -98,11 +98,11 @@ impl Library {
 }
 
 async fn within(driver: &str, examination: impl Future<Output = Vec<Check>>) -> Vec<Check> {
-    let examined = tokio::time::timeout(PATIENCE, examination).await;
+    let examined = tokio::time::timeout(TIMEOUT, examination).await;
     examined.unwrap_or_else(|_| {
         vec![Check::wrong(
             driver,
-            format!("no answer within {} s", PATIENCE.as_secs()),
+            format!("no answer within {} s", TIMEOUT.as_secs()),
             "check the network's way to the endpoint, and whether calls are throttled",
         )]
     })

@@ -9,7 +9,7 @@ use machine_ssh::{Command, SshError, Upload, shell_quote};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::need_openssh;
-use crate::server::{PATIENCE, Server, cx, mode};
+use crate::server::{Server, TIMEOUT, cx, mode};
 
 /// 5 MB in which every byte occurs, and no two places look alike.
 fn noise() -> Vec<u8> {
@@ -231,7 +231,7 @@ async fn time_is_bounded_and_the_process_ends() {
     let error = session.run(&command, &cx()).await.unwrap_err();
     assert!(matches!(error, SshError::TimedOut { .. }), "{error}");
     let look = format!("until [ -e {} ]; do sleep 0.1; done", mark.display());
-    let look = Command::new("look", look).within(PATIENCE);
+    let look = Command::new("look", look).within(TIMEOUT);
     session.check(&look, &cx()).await.unwrap();
 }
 

@@ -5,7 +5,7 @@ use machine_ssh::{
 };
 
 use crate::need_openssh;
-use crate::server::{PATIENCE, Server, cx, keygen, told, tool};
+use crate::server::{Server, TIMEOUT, cx, keygen, told, tool};
 
 #[tokio::test]
 async fn new_keys_are_read_by_openssh_and_log_in() {
@@ -49,7 +49,7 @@ async fn new_keys_are_read_by_openssh_and_log_in() {
             &credentials,
             &HostKeys::AcceptAny,
             &cx(),
-            PATIENCE,
+            TIMEOUT,
         )
         .await;
         assert!(session.is_ok(), "{name}: {}", told(&session.err().unwrap()));

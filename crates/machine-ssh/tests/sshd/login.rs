@@ -8,7 +8,7 @@ use machine_ssh::{
 };
 
 use crate::need_openssh;
-use crate::server::{PATIENCE, Server, cx, keygen, told, tool};
+use crate::server::{Server, TIMEOUT, cx, keygen, told, tool};
 
 #[tokio::test]
 async fn keys_of_all_kinds_and_formats_log_in() {
@@ -34,7 +34,7 @@ async fn keys_of_all_kinds_and_formats_log_in() {
             &credentials,
             &HostKeys::AcceptAny,
             &cx(),
-            PATIENCE,
+            TIMEOUT,
         )
         .await;
         if let Err(error) = session {
@@ -54,7 +54,7 @@ async fn refusals_name_user_and_key() {
         &credentials,
         &HostKeys::AcceptAny,
         &cx(),
-        PATIENCE,
+        TIMEOUT,
     )
     .await
     .err()
@@ -79,7 +79,7 @@ async fn refusals_name_user_and_key() {
         &server.credentials(),
         &HostKeys::AcceptAny,
         &cx(),
-        PATIENCE,
+        TIMEOUT,
     )
     .await
     .err()
@@ -126,7 +126,7 @@ async fn keys_of_no_use_are_told_without_waiting() {
             &credentials,
             &HostKeys::AcceptAny,
             &cx(),
-            PATIENCE,
+            TIMEOUT,
         )
         .await
         .err()
@@ -175,7 +175,7 @@ async fn the_agent_logs_in_then_key_files() {
             &credentials,
             &HostKeys::AcceptAny,
             &cx(),
-            PATIENCE,
+            TIMEOUT,
         )
         .await
         .map(drop)
@@ -220,7 +220,7 @@ async fn a_cancellation_ends_an_attempt() {
         key: None,
     };
     let credentials = Credentials::KeyFile(key);
-    let attempt = connect(&endpoint, &credentials, &HostKeys::AcceptAny, &cx, PATIENCE);
+    let attempt = connect(&endpoint, &credentials, &HostKeys::AcceptAny, &cx, TIMEOUT);
     let cancel = async {
         let accepted = silent.accept();
         cx.cancel.cancel("SIGINT");

@@ -6,14 +6,14 @@ use machine_ssh::{
 use machine_types::SshEndpoint;
 
 use crate::need_openssh;
-use crate::server::{PATIENCE, Server, cx, free_port, keygen, mode, told, tool};
+use crate::server::{Server, TIMEOUT, cx, free_port, keygen, mode, told, tool};
 
 async fn log_in(
     server: &Server,
     endpoint: &SshEndpoint,
     policy: &HostKeys,
 ) -> Result<(), ConnectError> {
-    connect(endpoint, &server.credentials(), policy, &cx(), PATIENCE)
+    connect(endpoint, &server.credentials(), policy, &cx(), TIMEOUT)
         .await
         .map(drop)
 }
@@ -106,7 +106,7 @@ async fn a_changed_key_is_refused_and_the_pin_stays() {
         &server.credentials(),
         &policy,
         &cx(),
-        PATIENCE,
+        TIMEOUT,
     )
     .await;
     assert!(matches!(

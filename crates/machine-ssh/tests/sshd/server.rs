@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const SSHD: &str = "/usr/sbin/sshd";
 
 /// More than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Tells whether there is an OpenSSH to test with.
 pub(crate) fn available() -> bool {
@@ -192,7 +192,7 @@ impl Server {
             &self.credentials(),
             &HostKeys::AcceptAny,
             &cx(),
-            PATIENCE,
+            TIMEOUT,
         )
         .await
         .unwrap()

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 
 use crate::need_openssh;
-use crate::server::{PATIENCE, Server, cx};
+use crate::server::{Server, TIMEOUT, cx};
 
 /// What the terminal shows.
 struct Screen {
@@ -83,6 +83,6 @@ async fn a_terminal_has_a_type_a_size_and_a_status() {
         screen.from.read_to_end(&mut rest).await.unwrap();
     };
     let both = async { tokio::join!(shell, person) };
-    let (status, ()) = tokio::time::timeout(PATIENCE, both).await.unwrap();
+    let (status, ()) = tokio::time::timeout(TIMEOUT, both).await.unwrap();
     assert_eq!(status.unwrap().code(), Some(23));
 }

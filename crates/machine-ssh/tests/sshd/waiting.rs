@@ -7,7 +7,7 @@ use machine_ops::{Event, Events, SpanKind};
 use machine_ssh::{Command, HostKeys, Layer, WaitForSshError, wait_for_ssh};
 
 use crate::need_openssh;
-use crate::server::{PATIENCE, Server, cx, keygen, told};
+use crate::server::{Server, TIMEOUT, cx, keygen, told};
 
 #[tokio::test]
 async fn a_server_that_comes_up_later() {
@@ -15,7 +15,7 @@ async fn a_server_that_comes_up_later() {
     let mut server = Server::prepared();
     let (endpoint, credentials) = (server.endpoint.clone(), server.credentials());
     let cx = cx();
-    let wait = wait_for_ssh(&endpoint, &credentials, &HostKeys::AcceptAny, &cx, PATIENCE);
+    let wait = wait_for_ssh(&endpoint, &credentials, &HostKeys::AcceptAny, &cx, TIMEOUT);
     let start = async {
         let start = || {
             server.start();
@@ -46,7 +46,7 @@ async fn a_key_that_is_put_there_later() {
         &credentials,
         &HostKeys::AcceptAny,
         &cx,
-        PATIENCE,
+        TIMEOUT,
     );
     let put = async {
         // The first attempt comes at once and is refused; the next one comes 2 s later.
@@ -130,7 +130,7 @@ async fn a_wait_is_a_span_and_can_be_cancelled() {
         &credentials,
         &HostKeys::AcceptAny,
         &cx,
-        PATIENCE,
+        TIMEOUT,
     );
     let (result, ()) = tokio::join!(wait, async { cx.cancel.cancel("SIGTERM") });
     assert!(matches!(result, Err(WaitForSshError::Cancelled("SIGTERM"))));
@@ -144,7 +144,7 @@ async fn a_wait_can_be_sent_to_another_task() {
     let (endpoint, credentials) = (server.endpoint.clone(), server.credentials());
     let status = tokio::spawn(async move {
         let cx = cx();
-        let session = wait_for_ssh(&endpoint, &credentials, &HostKeys::AcceptAny, &cx, PATIENCE)
+        let session = wait_for_ssh(&endpoint, &credentials, &HostKeys::AcceptAny, &cx, TIMEOUT)
             .await
             .unwrap();
         session

@@ -86,7 +86,7 @@ pub(crate) enum SpotFallback {
 
 /// What only a create needs, and the file does not keep.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct CreateOptions {
     /// In the order in which they are tried.
     pub instance_types: Vec<String>,
     /// In the order in which they are tried; none: one of the zone and VPC.
@@ -114,7 +114,10 @@ const EMPTY_IS_DEFAULT: [&str; 8] = [
 ];
 
 /// Turns flags into what is saved and what is wished for.
-pub(crate) fn configure(base: &Base, options: &Options) -> Result<(Saved, Wishes), ConfigureError> {
+pub(crate) fn configure(
+    base: &Base,
+    options: &Options,
+) -> Result<(Saved, CreateOptions), ConfigureError> {
     let options = options.ignoring_empty(&EMPTY_IS_DEFAULT);
     let flags = Flags(&options);
     let mut saved = save_flags(base, &flags)?;
@@ -134,7 +137,7 @@ pub(crate) fn configure(base: &Base, options: &Options) -> Result<(Saved, Wishes
     check_key(&saved)?;
     let user_data = user_data(&saved)?;
     let instance_types = last_first(flags.all("instance-type"));
-    let wishes = Wishes {
+    let create_options = CreateOptions {
         instance_types: match saved.use_fleet {
             // Its template has an instance type of its own.
             true if !flags.given("instance-type") => Vec::new(),
@@ -156,12 +159,12 @@ pub(crate) fn configure(base: &Base, options: &Options) -> Result<(Saved, Wishes
         user_given: flags.given("ssh-user"),
         zone_given: flags.given("zone"),
     };
-    for cidr in &wishes.cidrs {
+    for cidr in &create_options.cidrs {
         is_cidr(cidr)
             .then_some(())
             .ok_or_else(|| value("security-group-cidr", cidr, "a network such as 10.0.0.0/8"))?;
     }
-    Ok((saved, wishes))
+    Ok((saved, create_options))
 }
 
 fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {

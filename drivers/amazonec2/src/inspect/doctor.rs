@@ -30,7 +30,7 @@ pub(crate) async fn plan(machine: &Machine, cx: &Cx) -> Vec<Check> {
         // Every other question would be refused for the same reason.
         return checks;
     }
-    let of_image = image::check(api, cx, &saved.ami, &machine.wishes.instance_types);
+    let of_image = image::check(api, cx, &saved.ami, &machine.create_options.instance_types);
     let (network, of_image, of_pair) = tokio::join!(
         of_network(machine, cx),
         of_image,
@@ -39,7 +39,7 @@ pub(crate) async fn plan(machine: &Machine, cx: &Cx) -> Vec<Check> {
     checks.extend(network);
     checks.push(match of_image {
         Ok(facts) => {
-            let types = machine.wishes.instance_types.join(", ");
+            let types = machine.create_options.instance_types.join(", ");
             Check::right(
                 "image",
                 format!("{} is available, and fits {types}", facts.id),
@@ -114,12 +114,12 @@ fn is_refusal_of_the_question(error: &DriverError) -> bool {
 }
 
 async fn of_network(machine: &Machine, cx: &Cx) -> Vec<Check> {
-    let (api, saved, wishes) = (machine.api(), &machine.saved, &machine.wishes);
+    let (api, saved, create_options) = (machine.api(), &machine.saved, &machine.create_options);
     let mut checks = Vec::new();
     let mut vpc = saved.vpc_id.clone();
     if !vpc.is_empty() {
         checks.push(of_vpc(api, cx, &vpc).await);
-    } else if wishes.subnets.is_empty() {
+    } else if create_options.subnets.is_empty() {
         match subnets::default_vpc(api, cx).await {
             Ok(default) => {
                 checks.push(Check::right(
@@ -142,7 +142,7 @@ async fn of_network(machine: &Machine, cx: &Cx) -> Vec<Check> {
         vpc_id: vpc.clone(),
         ..saved.clone()
     };
-    match subnets::places(api, cx, &in_vpc, wishes).await {
+    match subnets::places(api, cx, &in_vpc, create_options).await {
         Ok(places) => {
             for place in &places {
                 let found = format!("{} in {}, {}", place.subnet, place.zone, place.vpc);

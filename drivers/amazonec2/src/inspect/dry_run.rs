@@ -10,9 +10,9 @@ use machine_ops::Cx;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
-use crate::config::configure::{SpotFallback, Wishes};
+use crate::config::configure::{CreateOptions, SpotFallback};
 use crate::config::saved::Saved;
-use crate::inspect::preflight::Findings;
+use crate::inspect::preflight::PreflightResult;
 use crate::launch::candidates::{Candidate, candidates, choices};
 use crate::launch::concessions::Concessions;
 use crate::launch::fleet::FleetRequest;
@@ -46,17 +46,17 @@ impl From<Refused> for DriverError {
     }
 }
 
-/// A rehearsal of one create.
-pub(crate) struct Rehearsal<'a> {
+/// A dry run of one create.
+pub(crate) struct DryRun<'a> {
     pub api: &'a Api,
     pub cx: &'a Cx,
     pub saved: &'a Saved,
-    pub wishes: &'a Wishes,
-    pub findings: &'a Findings,
+    pub create_options: &'a CreateOptions,
+    pub preflight_result: &'a PreflightResult,
     pub store_id: &'a str,
 }
 
-impl Rehearsal<'_> {
+impl DryRun<'_> {
     /// Returns the plan, a line for each thing that would be made.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl Rehearsal<'_> {
     /// Rehearses one security group; returns its id where there is one.
     async fn group(&self, name: &str) -> Result<(String, Option<String>), DriverError> {
         let (api, cx, saved) = (self.api, self.cx, self.saved);
-        let known = security_groups::known(&self.findings.groups, name);
+        let known = security_groups::known(&self.preflight_result.groups, name);
         let id = known
             .and_then(|group| group.group_id().map(str::to_owned))
             .or_else(|| security_groups::is_id(name).then(|| name.to_owned()));
@@ -139,7 +139,7 @@ impl Rehearsal<'_> {
             return Ok((line, None));
         };
         let rules = known.map_or(&[][..], |group| group.ip_permissions());
-        let closed = security_groups::closed(saved, self.wishes, &id, rules);
+        let closed = security_groups::closed(saved, self.create_options, &id, rules);
         if closed.is_empty() || saved.security_group_read_only {
             return Ok((format!("use the security group {name} as it is"), Some(id)));
         }
@@ -190,10 +190,10 @@ impl Rehearsal<'_> {
         }
         saved.security_group_ids = Some(groups);
         let all = candidates(
-            &self.wishes.instance_types,
-            &self.findings.places,
+            &self.create_options.instance_types,
+            &self.preflight_result.places,
             saved.request_spot_instance,
-            self.wishes.spot_fallback != SpotFallback::Never,
+            self.create_options.spot_fallback != SpotFallback::Never,
         );
         let (mut plan, mut concessions, mut last) = (Vec::new(), Concessions::default(), None);
         for candidate in &all {
@@ -225,7 +225,7 @@ impl Rehearsal<'_> {
             let tags = concessions.tags(saved, self.store_id);
             let request = LaunchRequest {
                 tokens_required: concessions.requires_tokens,
-                ..LaunchRequest::new(self.cx, saved, self.wishes, candidate, tags)
+                ..LaunchRequest::new(self.cx, saved, self.create_options, candidate, tags)
             };
             let answer = self
                 .api
@@ -252,8 +252,8 @@ impl Rehearsal<'_> {
     async fn fleet(&self) -> Result<Vec<String>, DriverError> {
         let (saved, mut concessions) = (self.saved, Concessions::default());
         let spot = saved.request_spot_instance;
-        let types = &self.wishes.instance_types;
-        let all = choices(types, &self.findings.places, spot, false);
+        let types = &self.create_options.instance_types;
+        let all = choices(types, &self.preflight_result.places, spot, false);
         loop {
             let tags = concessions.tags(saved, self.store_id);
             let request = FleetRequest::new(self.cx, saved, &all, spot, tags);

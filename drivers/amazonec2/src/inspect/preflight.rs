@@ -10,7 +10,7 @@ use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
-use crate::config::configure::Wishes;
+use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
 use crate::inspect::preflight_cache::{Facts, PreflightCache, Turn, millis};
 use crate::launch::candidates::Place;
@@ -20,7 +20,7 @@ use crate::network::{security_groups, subnets};
 
 /// What the answers were.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Findings {
+pub(crate) struct PreflightResult {
     pub places: Vec<Place>,
     pub groups: Vec<SecurityGroup>,
     facts: Facts,
@@ -29,7 +29,7 @@ pub(crate) struct Findings {
     are_cached: bool,
 }
 
-impl Findings {
+impl PreflightResult {
     /// Tells whether a launch may have failed because what another create found is true no longer.
     pub(crate) fn are_outdated(&self, error: &DriverError) -> bool {
         let call = error.cause().downcast_ref::<CallError>();
@@ -102,9 +102,9 @@ pub(crate) async fn check(
     cx: &Cx,
     store: &Path,
     saved: &mut Saved,
-    wishes: &Wishes,
+    create_options: &CreateOptions,
     after: u64,
-) -> Result<Findings, DriverError> {
+) -> Result<PreflightResult, DriverError> {
     if let (_, Some(words)) = tags::pairs(&saved.tags) {
         let name = &saved.base.machine_name;
         cx.say(format!(
@@ -117,16 +117,16 @@ pub(crate) async fn check(
             saved.base.machine_name
         ));
     }
-    let cache = PreflightCache::of(api, cx, store, saved, wishes).await;
+    let cache = PreflightCache::of(api, cx, store, saved, create_options).await;
     let turn = match &cache {
         Some(cache) => cache.turn(cx, |facts| facts.asked > after).await,
         None => Turn::Alone,
     };
     let (facts, are_cached) = match turn {
         Turn::Known(facts) => (facts, true),
-        Turn::Alone => (ask(api, cx, saved, wishes).await?, false),
+        Turn::Alone => (ask(api, cx, saved, create_options).await?, false),
         Turn::Ours(file) => {
-            let facts = ask(api, cx, saved, wishes).await?;
+            let facts = ask(api, cx, saved, create_options).await?;
             if let Some(cache) = &cache {
                 cache.keep(cx, &file, facts.clone());
             }
@@ -138,8 +138,8 @@ pub(crate) async fn check(
     if let (false, Some(place)) = (saved.use_fleet, facts.places.first()) {
         place.save(saved);
     }
-    apply(saved, wishes, &facts.image);
-    Ok(Findings {
+    apply(saved, create_options, &facts.image);
+    Ok(PreflightResult {
         places: facts.places.clone(),
         groups: facts.groups(),
         facts,
@@ -148,11 +148,16 @@ pub(crate) async fn check(
     })
 }
 
-async fn ask(api: &Api, cx: &Cx, saved: &Saved, wishes: &Wishes) -> Result<Facts, DriverError> {
+async fn ask(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    create_options: &CreateOptions,
+) -> Result<Facts, DriverError> {
     let asked = millis(cx.ambient.now());
     let mut facts = match saved.use_fleet {
-        true => Box::pin(of_fleet(api, cx, saved, wishes)).await?,
-        false => Box::pin(of_instance(api, cx, saved.clone(), wishes)).await?,
+        true => Box::pin(of_fleet(api, cx, saved, create_options)).await?,
+        false => Box::pin(of_instance(api, cx, saved.clone(), create_options)).await?,
     };
     (facts.asked, facts.account) = (asked, api.account());
     Ok(facts)
@@ -162,9 +167,9 @@ async fn of_instance(
     api: &Api,
     cx: &Cx,
     mut asked: Saved,
-    wishes: &Wishes,
+    create_options: &CreateOptions,
 ) -> Result<Facts, DriverError> {
-    if asked.vpc_id.is_empty() && wishes.subnets.is_empty() {
+    if asked.vpc_id.is_empty() && create_options.subnets.is_empty() {
         let vpc = subnets::default_vpc(api, cx).await;
         asked.vpc_id = vpc.map_err(of_the_flags)?;
     }
@@ -178,7 +183,7 @@ async fn of_instance(
     // Groups are looked for by name in a VPC: where only the subnet tells which, it comes first.
     let network = async {
         if asked.vpc_id.is_empty() {
-            let places = subnets::places(api, cx, asked, wishes).await?;
+            let places = subnets::places(api, cx, asked, create_options).await?;
             let vpc = places
                 .first()
                 .map(|place| place.vpc.clone())
@@ -186,11 +191,11 @@ async fn of_instance(
             let groups = security_groups::find(api, cx, asked, &vpc).await?;
             Ok::<_, DriverError>((places, groups))
         } else {
-            let places = subnets::places(api, cx, asked, wishes);
+            let places = subnets::places(api, cx, asked, create_options);
             tokio::try_join!(places, security_groups::find(api, cx, asked, &asked.vpc_id))
         }
     };
-    let image = image::check(api, cx, &asked.ami, &wishes.instance_types);
+    let image = image::check(api, cx, &asked.ami, &create_options.instance_types);
     let ((), (places, groups), image) = tokio::try_join!(key_pair, network, image)?;
     Ok(Facts::new(&asked.vpc_id, places, image, &groups))
 }
@@ -201,15 +206,15 @@ async fn of_fleet(
     api: &Api,
     cx: &Cx,
     asked: &Saved,
-    wishes: &Wishes,
+    create_options: &CreateOptions,
 ) -> Result<Facts, DriverError> {
     let places = async {
-        match wishes.subnets.is_empty() {
+        match create_options.subnets.is_empty() {
             true => Ok(Vec::new()),
-            false => subnets::places(api, cx, asked, wishes).await,
+            false => subnets::places(api, cx, asked, create_options).await,
         }
     };
-    let image = fleet::check_template(api, cx, asked, &wishes.instance_types);
+    let image = fleet::check_template(api, cx, asked, &create_options.instance_types);
     // CreateFleet's answer names no account.
     let account = async {
         account::learn(api, cx).await;
@@ -219,15 +224,15 @@ async fn of_fleet(
     Ok(Facts::new(&asked.vpc_id, places, image, &[]))
 }
 
-fn apply(saved: &mut Saved, wishes: &Wishes, image: &ImageFacts) {
+fn apply(saved: &mut Saved, create_options: &CreateOptions, image: &ImageFacts) {
     saved.ami.clone_from(&image.id);
     if let Some(device) = &image.root_device
-        && !wishes.device_given
+        && !create_options.device_given
     {
         saved.device_name.clone_from(device);
     }
     if let Some(user) = &image.user
-        && !wishes.user_given
+        && !create_options.user_given
     {
         saved.base.ssh_user.clone_from(user);
     }

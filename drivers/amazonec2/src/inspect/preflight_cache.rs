@@ -21,7 +21,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::client::Api;
-use crate::config::configure::Wishes;
+use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::candidates::Place;
 use crate::launch::image::ImageFacts;
@@ -33,7 +33,7 @@ const FILE: &str = ".ec2-preflight.json";
 const BELIEVED: u64 = 15_000;
 
 /// How long a create waits for another one that asks the same: its calls have attempts of 12 s.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest record: an entry has one or two kilobytes.
 const LARGEST: u64 = 1 << 20;
@@ -180,7 +180,7 @@ impl PreflightCache {
         cx: &Cx,
         store: &Path,
         saved: &Saved,
-        wishes: &Wishes,
+        create_options: &CreateOptions,
     ) -> Option<Self> {
         api.keys.load(cx).await.ok()?;
         let key_pair = saved.existing_key.then(|| saved.key_name.clone());
@@ -191,13 +191,13 @@ impl PreflightCache {
             "region": api.region,
             "endpoint": api.endpoint,
             "vpc": saved.vpc_id,
-            "zone": wishes.zone_given.then(|| saved.zone_name()),
+            "zone": create_options.zone_given.then(|| saved.zone_name()),
             "default_zone": saved.zone_name(),
-            "subnets": wishes.subnets,
+            "subnets": create_options.subnets,
             "groups": saved.security_group_names,
             "read_only": saved.security_group_read_only,
             "image": saved.ami,
-            "types": wishes.instance_types,
+            "types": create_options.instance_types,
             "key_pair": key_pair,
             "template": template,
         });
@@ -224,7 +224,7 @@ impl PreflightCache {
         let policy = WaitPolicy::backing_off(
             Duration::from_millis(50),
             Duration::from_millis(400),
-            PATIENCE,
+            TIMEOUT,
         );
         // What is done next sees a cancellation by itself.
         let steady = cx.with_cancel(Cancel::new());

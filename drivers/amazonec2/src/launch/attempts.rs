@@ -8,10 +8,10 @@ use machine_ops::{Cx, StepError};
 
 use crate::api::client::Api;
 use crate::api::codes;
-use crate::config::configure::{SpotFallback, Wishes};
+use crate::config::configure::{CreateOptions, SpotFallback};
 use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place, candidates, choices};
-use crate::launch::capacity_cache::Shortages;
+use crate::launch::capacity_cache::CapacityCache;
 use crate::launch::concessions::Concessions;
 use crate::launch::error::{LaunchError, Refusal};
 use crate::launch::fleet::FleetRequest;
@@ -26,7 +26,7 @@ pub(crate) struct Attempts {
     /// The candidate that was launched; of a fleet, the one that EC2 has chosen.
     launched: Option<Candidate>,
     places: Vec<Place>,
-    shortages: Shortages,
+    shortages: CapacityCache,
     fallback: SpotFallback,
     concessions: Concessions,
     store_id: String,
@@ -42,25 +42,25 @@ impl Attempts {
         api: &Api,
         cx: &Cx,
         saved: &Saved,
-        wishes: &Wishes,
+        create_options: &CreateOptions,
         places: &[Place],
         (store, store_id): (&Path, &str),
     ) -> Self {
         let list = if saved.use_fleet { choices } else { candidates };
         let all = list(
-            &wishes.instance_types,
+            &create_options.instance_types,
             places,
             saved.request_spot_instance,
-            wishes.spot_fallback != SpotFallback::Never,
+            create_options.spot_fallback != SpotFallback::Never,
         );
-        let shortages = Shortages::read(store, &api.region, cx.ambient.now());
+        let shortages = CapacityCache::read(store, &api.region, cx.ambient.now());
         Self {
             by_fleet: saved.use_fleet,
             remaining: shortages.last(all),
             launched: None,
             places: places.to_vec(),
             shortages,
-            fallback: wishes.spot_fallback,
+            fallback: create_options.spot_fallback,
             concessions: Concessions::default(),
             store_id: store_id.to_owned(),
         }
@@ -75,7 +75,7 @@ impl Attempts {
         api: &Api,
         cx: &Cx,
         saved: &mut Saved,
-        wishes: &Wishes,
+        create_options: &CreateOptions,
     ) -> Result<(), DriverError> {
         while let Some(first) = self.remaining.first().cloned() {
             let tags = self.concessions.tags(saved, &self.store_id);
@@ -84,7 +84,7 @@ impl Attempts {
                 true => Request::Fleet(FleetRequest::new(cx, saved, all, first.spot, tags)),
                 false => Request::Instance(LaunchRequest {
                     tokens_required: self.concessions.requires_tokens,
-                    ..LaunchRequest::new(cx, saved, wishes, &first, tags)
+                    ..LaunchRequest::new(cx, saved, create_options, &first, tags)
                 }),
             };
             let adopted = |launched: &Launched| self.adopted(saved, &first, launched);

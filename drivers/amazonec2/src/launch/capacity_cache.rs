@@ -34,14 +34,14 @@ struct Shortage {
 
 /// The record, as it was read at the start of a launch.
 #[derive(Debug)]
-pub(crate) struct Shortages {
+pub(crate) struct CapacityCache {
     file: PathBuf,
     region: String,
     now: u64,
     known: Vec<Shortage>,
 }
 
-impl Shortages {
+impl CapacityCache {
     /// Reads the store's record.
     pub(crate) fn read(store: &Path, region: &str, now: SystemTime) -> Self {
         let now = now
@@ -135,9 +135,9 @@ mod tests {
         let store = tempfile::tempdir().unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let all = vec![candidate("a", "z", false), candidate("b", "z", false)];
-        Shortages::read(store.path(), "r", now).note(&all[0], "InsufficientInstanceCapacity");
+        CapacityCache::read(store.path(), "r", now).note(&all[0], "InsufficientInstanceCapacity");
         let order =
-            |region: &str, now| Shortages::read(store.path(), region, now).last(all.clone());
+            |region: &str, now| CapacityCache::read(store.path(), region, now).last(all.clone());
         assert_eq!(order("r", now)[0].instance_type, "b");
         assert_eq!(order("other", now)[0].instance_type, "a");
         assert_eq!(order("r", now + BELIEVED)[0].instance_type, "a");
@@ -149,10 +149,10 @@ mod tests {
     fn a_quota_is_of_one_type_and_market_in_the_whole_region() {
         let store = tempfile::tempdir().unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(9);
-        let mut shortages = Shortages::read(store.path(), "r", now);
+        let mut shortages = CapacityCache::read(store.path(), "r", now);
         shortages.note(&candidate("a", "z", true), "MaxSpotInstanceCountExceeded");
         let first = |all: [Candidate; 2]| {
-            let known = Shortages::read(store.path(), "r", now);
+            let known = CapacityCache::read(store.path(), "r", now);
             known.last(all.to_vec()).remove(0)
         };
         let (a, b) = (candidate("a", "y", true), candidate("b", "z", true));

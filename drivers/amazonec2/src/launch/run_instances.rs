@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::retry::{one_attempt, until_known};
-use crate::config::configure::Wishes;
+use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::candidates::Candidate;
 use crate::launch::outcome::Launched;
@@ -60,7 +60,7 @@ impl LaunchRequest {
     pub(crate) fn new(
         cx: &Cx,
         saved: &Saved,
-        wishes: &Wishes,
+        create_options: &CreateOptions,
         candidate: &Candidate,
         tags: LaunchTags,
     ) -> Self {
@@ -75,8 +75,11 @@ impl LaunchRequest {
             groups: saved.security_group_ids.clone().unwrap_or_default(),
             device: saved.device_name.clone(),
             tags,
-            user_data: wishes.user_data.as_ref().map(|data| STANDARD.encode(data)),
-            lease: wishes.lease,
+            user_data: create_options
+                .user_data
+                .as_ref()
+                .map(|data| STANDARD.encode(data)),
+            lease: create_options.lease,
             tokens_required: false,
         }
     }
@@ -170,8 +173,9 @@ impl LaunchRequest {
         let tokens = match self.tokens_required {
             true => Some(HttpTokensState::Required),
             // Left out where it is empty: EC2 then goes by the image's and the account's default.
-            false => some(&saved.metadata_token_setting)
-                .map(|text| HttpTokensState::from(text.as_str())),
+            false => {
+                some(&saved.metadata_token_setting).map(|text| HttpTokensState::from(text.as_str()))
+            }
         };
         InstanceMetadataOptionsRequest::builder()
             .set_http_tokens(tokens)

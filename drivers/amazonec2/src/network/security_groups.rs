@@ -10,10 +10,10 @@ use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::filter;
-use crate::config::configure::Wishes;
+use crate::config::configure::CreateOptions;
 use crate::config::flag_values::port_and_protocol;
 use crate::config::saved::Saved;
-use crate::inspect::preflight::Findings;
+use crate::inspect::preflight::PreflightResult;
 use crate::inspect::preflight_cache::Turn;
 use crate::launch::tags::{self, Tag};
 
@@ -137,14 +137,14 @@ pub(crate) async fn ensure(
     cx: &Cx,
     saved: &Saved,
     store_id: &str,
-    wishes: &Wishes,
-    findings: &Findings,
+    create_options: &CreateOptions,
+    preflight_result: &PreflightResult,
 ) -> Result<Vec<String>, DriverError> {
-    let is_done = |found: &[SecurityGroup]| are_open(saved, wishes, found);
-    let mut found = findings.groups.clone();
+    let is_done = |found: &[SecurityGroup]| are_open(saved, create_options, found);
+    let mut found = preflight_result.groups.clone();
     let mut turn = Turn::Alone;
     if !is_done(&found) {
-        turn = findings.turn(cx, is_done).await;
+        turn = preflight_result.turn(cx, is_done).await;
         if let Turn::Known(facts) = &turn {
             found = facts.groups();
         }
@@ -160,25 +160,25 @@ pub(crate) async fn ensure(
             None => create(api, cx, saved, store_id, name).await?,
         };
         if !saved.security_group_read_only {
-            rules.extend(open(api, cx, saved, wishes, &id, &rules).await?);
+            rules.extend(open(api, cx, saved, create_options, &id, &rules).await?);
         }
         let group = SecurityGroup::builder().group_id(&id).group_name(name);
         done.push(group.set_ip_permissions(Some(rules)).build());
         ids.push(id);
     }
-    findings.share(cx, &turn, &done);
+    preflight_result.share(cx, &turn, &done);
     Ok(ids)
 }
 
 /// Tells whether all groups are there, with all ports open.
-fn are_open(saved: &Saved, wishes: &Wishes, found: &[SecurityGroup]) -> bool {
+fn are_open(saved: &Saved, create_options: &CreateOptions, found: &[SecurityGroup]) -> bool {
     let mut names = saved.security_group_names.iter().flatten();
     names.all(|name| match known(found, name) {
         Some(group) => {
             saved.security_group_read_only
                 || closed(
                     saved,
-                    wishes,
+                    create_options,
                     group.group_id().unwrap_or_default(),
                     group.ip_permissions(),
                 )
@@ -291,11 +291,11 @@ fn borrowed(api: &Api, kind: &str, key: &str) -> Intent {
 /// Returns the rules that a group has not.
 pub(crate) fn closed(
     saved: &Saved,
-    wishes: &Wishes,
+    create_options: &CreateOptions,
     group: &str,
     rules: &[IpPermission],
 ) -> Vec<IpPermission> {
-    let networks = networks(saved, wishes);
+    let networks = networks(saved, create_options);
     ports(saved)
         .into_iter()
         .filter(|(port, protocol)| {
@@ -312,20 +312,20 @@ async fn open(
     api: &Api,
     cx: &Cx,
     saved: &Saved,
-    wishes: &Wishes,
+    create_options: &CreateOptions,
     group: &str,
     rules: &[IpPermission],
 ) -> Result<Vec<IpPermission>, DriverError> {
-    let closed = closed(saved, wishes, group, rules);
+    let closed = closed(saved, create_options, group, rules);
     if closed.is_empty() {
         return Ok(closed);
     }
-    if wishes.cidrs.is_empty() {
+    if create_options.cidrs.is_empty() {
         cx.warn(format!(
             "({}) WARNING: the security group {group} is being opened to {}; \
              --amazonec2-security-group-cidr narrows it",
             saved.base.machine_name,
-            networks(saved, wishes).join(" and ")
+            networks(saved, create_options).join(" and ")
         ));
     }
     let opened = cx.step("open ports", borrowed(api, "security-group-rule", group), async {
@@ -439,9 +439,9 @@ pub(crate) fn covers(group: &str, rule: &IpPermission, port: i32, protocol: &str
 
 /// Returns the networks that ports are opened to. The default is the Go binary's, and the same of IPv6
 /// where the machine is spoken to over it alone.
-fn networks(saved: &Saved, wishes: &Wishes) -> Vec<String> {
-    match (wishes.cidrs.is_empty(), saved.ipv6_address_only) {
-        (false, _) => wishes.cidrs.clone(),
+fn networks(saved: &Saved, create_options: &CreateOptions) -> Vec<String> {
+    match (create_options.cidrs.is_empty(), saved.ipv6_address_only) {
+        (false, _) => create_options.cidrs.clone(),
         (true, false) => vec![EVERYWHERE.to_owned()],
         (true, true) => vec![EVERYWHERE.to_owned(), EVERYWHERE_V6.to_owned()],
     }

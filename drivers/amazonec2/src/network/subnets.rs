@@ -7,7 +7,7 @@ use machine_ops::Cx;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::filter;
-use crate::config::configure::Wishes;
+use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::candidates::Place;
 
@@ -82,9 +82,9 @@ pub(crate) async fn places(
     api: &Api,
     cx: &Cx,
     saved: &Saved,
-    wishes: &Wishes,
+    create_options: &CreateOptions,
 ) -> Result<Vec<Place>, DriverError> {
-    if wishes.subnets.is_empty() {
+    if create_options.subnets.is_empty() {
         let zone = saved.zone_name();
         let in_zone = filter("availability-zone", [zone.clone()]);
         let in_vpc = filter("vpc-id", [saved.vpc_id.clone()]);
@@ -96,9 +96,14 @@ pub(crate) async fn places(
             vpc: saved.vpc_id.clone(),
         })?]);
     }
-    let found = subnets(api, cx, vec![filter("subnet-id", wishes.subnets.clone())]).await?;
+    let found = subnets(
+        api,
+        cx,
+        vec![filter("subnet-id", create_options.subnets.clone())],
+    )
+    .await?;
     let mut places = Vec::new();
-    for wanted in &wishes.subnets {
+    for wanted in &create_options.subnets {
         let known = found
             .iter()
             .find(|subnet| subnet.subnet_id() == Some(wanted));
@@ -119,7 +124,7 @@ pub(crate) async fn places(
     }
     // Of several subnets each brings its own zone; a single one must not contradict the flag.
     if let [only] = places.as_slice()
-        && wishes.zone_given
+        && create_options.zone_given
         && only.zone != saved.zone_name()
     {
         return Err(NetworkError::OtherZone {

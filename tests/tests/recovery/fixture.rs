@@ -21,7 +21,8 @@ use machine_tests::flows::Flow;
 use machine_types::{EngineOptions, SwarmOptions};
 use tokio::task::JoinHandle;
 
-use crate::knife::{Crash, Knife, Places};
+use crate::conditions::Conditions;
+use crate::fault_injection::{Crash, FaultInjector, Places};
 use crate::store;
 
 /// By how much the lab's time is faster than ours.
@@ -33,7 +34,7 @@ const TICK: Duration = Duration::from_millis(5);
 /// A process's main thread has that much (`ulimit -s`), other threads a quarter.
 const STACK: usize = 8 << 20;
 
-/// The machine of every room.
+/// The machine of every fixture.
 pub(crate) const NAME: &str = "m1";
 
 /// A command that works on the machine.
@@ -76,7 +77,7 @@ impl Ended {
 }
 
 /// A lab in a hurry, and a store.
-pub(crate) struct Room {
+pub(crate) struct Fixture {
     pub(crate) flow: Arc<Flow>,
     ticker: JoinHandle<()>,
 }
@@ -91,13 +92,13 @@ fn tick(clock: Clock, haste: u32) -> JoinHandle<()> {
     })
 }
 
-impl Drop for Room {
+impl Drop for Fixture {
     fn drop(&mut self) {
         self.ticker.abort();
     }
 }
 
-impl Room {
+impl Fixture {
     pub(crate) async fn new() -> Self {
         let flow = Arc::new(Flow::start().await);
         let ticker = tick(flow.lab.clock().clone(), HASTE);
@@ -116,15 +117,25 @@ impl Room {
 
     /// Where a command can be cut: it is run once, to its end.
     pub(crate) async fn places(places: Places, command: Command) -> Vec<String> {
-        let room = Self::new().await;
+        Self::places_under(Conditions::Fair, places, command).await
+    }
+
+    /// The same under conditions: what EC2 does not show is not asked about again, which saves a call.
+    pub(crate) async fn places_under(
+        conditions: Conditions,
+        places: Places,
+        command: Command,
+    ) -> Vec<String> {
+        let fixture = Self::new().await;
+        conditions.over(fixture.lab());
         if command != Command::Create {
-            room.run(Command::Create).await.ok();
-            room.prepare(command).await;
+            fixture.run(Command::Create).await.ok();
+            fixture.prepare(command).await;
         }
-        let knife = Arc::new(Knife::counting(places));
-        room.cut(command, &knife).await.ok();
-        room.leave().await;
-        knife.seen()
+        let fault_injection = Arc::new(FaultInjector::counting(places));
+        fixture.cut(command, &fault_injection).await.ok();
+        fixture.leave().await;
+        fault_injection.seen()
     }
 
     /// Brings the machine into the state that a command finds.
@@ -170,19 +181,23 @@ impl Room {
 
     /// Runs a command to its end.
     pub(crate) async fn run(&self, command: Command) -> Ended {
-        let knife = Arc::new(Knife::counting(Places::Moments));
-        self.cut(command, &knife).await
+        let fault_injection = Arc::new(FaultInjector::counting(Places::Moments));
+        self.cut(command, &fault_injection).await
     }
 
-    /// Runs a command under the knife.
-    pub(crate) async fn cut(&self, command: Command, knife: &Arc<Knife>) -> Ended {
-        let (flow, knife) = (self.flow.clone(), knife.clone());
+    /// Runs a command under the fault injector.
+    pub(crate) async fn cut(
+        &self,
+        command: Command,
+        fault_injection: &Arc<FaultInjector>,
+    ) -> Ended {
+        let (flow, fault_injection) = (self.flow.clone(), fault_injection.clone());
         let process = move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
-            let library = library(&flow, &knife);
+            let library = library(&flow, &fault_injection);
             let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
                 runtime.block_on(perform(command, &library, &flow))
             }));
@@ -218,7 +233,7 @@ impl Room {
     }
 }
 
-fn library(flow: &Flow, knife: &Arc<Knife>) -> Library {
+fn library(flow: &Flow, fault_injection: &Arc<FaultInjector>) -> Library {
     let base = flow.home.store();
     let settings = Settings {
         certificates: CertificatePaths::of_store(&base),
@@ -232,12 +247,17 @@ fn library(flow: &Flow, knife: &Arc<Knife>) -> Library {
         begun: flow.lab.clock().now(),
         dice: SystemAmbient::new(),
     });
-    let store = Store::new(base, ambient.clone()).with_hook(knife.clone());
+    let store = Store::new(base, ambient.clone()).with_hook(fault_injection.clone());
     let kinds: Vec<Arc<dyn DriverKind>> = vec![Arc::new(AmazonEc2)];
-    Library::new(settings, kinds, knife.clone(), knife.cancel())
-        .with_ambient(ambient)
-        .with_hook(knife.clone())
-        .with_store(store)
+    Library::new(
+        settings,
+        kinds,
+        fault_injection.clone(),
+        fault_injection.cancel(),
+    )
+    .with_ambient(ambient)
+    .with_hook(fault_injection.clone())
+    .with_store(store)
 }
 
 async fn perform(

@@ -1,4 +1,4 @@
-//! Where a command can be cut, and the knife that does it.
+//! Where a command can be cut, and the fault injector that cuts it.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use machine_ops::{Cancel, Cut, Event, Events, Hook, Injected, SpanKind};
 use machine_store::{FileHook, FileOp};
 
-/// What kind of places a knife counts.
+/// What kind of places a fault injector counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Places {
     /// The moments of every journalled step.
@@ -36,7 +36,7 @@ pub(crate) enum Way {
 pub(crate) struct Crash;
 
 /// Counts places, and cuts at one of them.
-pub(crate) struct Knife {
+pub(crate) struct FaultInjector {
     places: Places,
     cut: Option<(usize, Way)>,
     cancel: Cancel,
@@ -45,7 +45,7 @@ pub(crate) struct Knife {
     crashed: AtomicBool,
 }
 
-impl Knife {
+impl FaultInjector {
     /// Counts places, and cuts nothing.
     pub(crate) fn counting(places: Places) -> Self {
         Self::new(places, None)
@@ -118,7 +118,7 @@ impl Knife {
     }
 }
 
-impl Hook for Knife {
+impl Hook for FaultInjector {
     fn at(&self, cut: &Cut) -> Result<(), Injected> {
         let name = || format!("{:?} of {:?}", cut.moment, cut.step);
         match self.pass(Places::Moments, name) {
@@ -131,7 +131,7 @@ impl Hook for Knife {
     }
 }
 
-impl FileHook for Knife {
+impl FileHook for FaultInjector {
     fn before(&self, op: FileOp, path: &Path) -> io::Result<()> {
         let name = || format!("{op:?} of {}", path.display());
         match self.pass(Places::Files, name) {
@@ -141,7 +141,7 @@ impl FileHook for Knife {
     }
 }
 
-impl Events for Knife {
+impl Events for FaultInjector {
     fn emit(&self, event: Event) {
         match event {
             Event::Ended(span) if matches!(span.kind, SpanKind::Api | SpanKind::Ssh) => {

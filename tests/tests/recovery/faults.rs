@@ -1,4 +1,4 @@
-//! `config`, `url` and `stop` while EC2, or the machine, is in trouble.
+//! `config`, `url` and `stop` while EC2, or the machine, fails.
 
 use ec2_lab::ec2::{ACCESS_KEY, Effect, Fault, Gate, KeyState};
 use ec2_lab::hosts::HostOptions;
@@ -22,7 +22,7 @@ async fn a_healthy_machine_stays_healthy_whatever_becomes_of_ec2() {
         ),
         ("without credentials", None),
     ];
-    for (trouble, effect) in troubles {
+    for (faults, effect) in troubles {
         match effect {
             Some(effect) => {
                 flow.lab.inject(Fault::on("*", effect).always());
@@ -35,7 +35,7 @@ async fn a_healthy_machine_stays_healthy_whatever_becomes_of_ec2() {
         }
         flow.home.run(["config", "m1"]).await.ok();
         let url = flow.home.run(["url", "m1"]).await.ok();
-        assert!(url.out.ends_with(":2376\n"), "{trouble}: {url}");
+        assert!(url.out.ends_with(":2376\n"), "{faults}: {url}");
         flow.lab.heal();
     }
     assert_eq!(flow.lab.calls().len(), 0, "nobody asked EC2");

@@ -8,7 +8,7 @@ use ec2_lab::ec2::{Blindness, Effect, Fault, Kind, Lab};
 const MANY: u32 = 60;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Weather {
+pub(crate) enum Conditions {
     /// As one would wish.
     Fair,
     /// What is fresh is unknown, known, unknown again for a moment, then known.
@@ -21,7 +21,7 @@ pub(crate) enum Weather {
     Twice,
 }
 
-impl Weather {
+impl Conditions {
     pub(crate) const ALL: [Self; 5] = [
         Self::Fair,
         Self::Flickering,
