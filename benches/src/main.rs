@@ -120,7 +120,7 @@ fn size(binary: &Path) -> Result<Row> {
     let size = binary.metadata()?.len();
     Ok(Row {
         what: "the executable",
-        goal: "≤ 14 MB",
+        goal: "≤ 14.5 MB",
         is: format!("{:.1} MB", size as f64 / 1e6),
         time: Duration::ZERO,
     })

@@ -21,7 +21,6 @@ use machine_tests::flows::Flow;
 use machine_types::{EngineOptions, SwarmOptions};
 use tokio::task::JoinHandle;
 
-use crate::conditions::Conditions;
 use crate::fault_injection::{Crash, FaultInjector, Places};
 use crate::store;
 
@@ -117,17 +116,7 @@ impl Fixture {
 
     /// Where a command can be cut: it is run once, to its end.
     pub(crate) async fn places(places: Places, command: Command) -> Vec<String> {
-        Self::places_under(Conditions::Fair, places, command).await
-    }
-
-    /// The same under conditions: what EC2 does not show is not asked about again, which saves a call.
-    pub(crate) async fn places_under(
-        conditions: Conditions,
-        places: Places,
-        command: Command,
-    ) -> Vec<String> {
         let fixture = Self::new().await;
-        conditions.over(fixture.lab());
         if command != Command::Create {
             fixture.run(Command::Create).await.ok();
             fixture.prepare(command).await;

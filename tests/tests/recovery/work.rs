@@ -9,11 +9,23 @@ use crate::sweep::Sweep;
 
 const WAYS: [Way; 2] = [Way::Crashes, Way::IsCancelled];
 
-async fn cut(fixture: &Fixture, command: Command, nth: usize, way: Way) -> Ended {
+/// Cuts a command at a place. Under fair conditions every place is reached; under others EC2 may be asked less (what it
+/// does not show is not asked about again), and a command that ends well before the place was not cut.
+async fn cut(
+    fixture: &Fixture,
+    command: Command,
+    nth: usize,
+    way: Way,
+    conditions: Conditions,
+) -> Ended {
     let fault_injection = Arc::new(FaultInjector::at(Places::Work, nth, way));
     let ended = fixture.cut(command, &fault_injection).await;
-    assert!(fault_injection.has_cut(), "it never came there: {ended:?}");
-    if way == Way::Crashes {
+    let spared = conditions != Conditions::Fair && ended == Ended::Well;
+    assert!(
+        fault_injection.has_cut() || spared,
+        "the place was not reached: {ended:?}"
+    );
+    if way == Way::Crashes && fault_injection.has_cut() {
         assert_eq!(ended, Ended::Crashed);
     }
     ended
@@ -22,7 +34,7 @@ async fn cut(fixture: &Fixture, command: Command, nth: usize, way: Way) -> Ended
 async fn cut_create(nth: usize, way: Way, conditions: Conditions) {
     let fixture = Fixture::new().await;
     conditions.over(fixture.lab());
-    let ended = cut(&fixture, Command::Create, nth, way).await;
+    let ended = cut(&fixture, Command::Create, nth, way, conditions).await;
     if matches!(ended, Ended::Badly(_)) && conditions != Conditions::Blind {
         fixture.flow.assert_clean();
     }
@@ -33,7 +45,7 @@ async fn cut_remove(nth: usize, way: Way, conditions: Conditions) {
     let fixture = Fixture::new().await;
     conditions.over(fixture.lab());
     fixture.run(Command::Create).await.ok();
-    cut(&fixture, Command::Remove, nth, way).await;
+    cut(&fixture, Command::Remove, nth, way, conditions).await;
     fixture.leave().await;
 }
 
@@ -43,7 +55,7 @@ async fn cut_change(command: Command, places: usize, way: Way, conditions: Condi
     for nth in 0..places {
         fixture.prepare(command).await;
         conditions.over(fixture.lab());
-        let ended = cut(&fixture, command, nth, way).await;
+        let ended = cut(&fixture, command, nth, way, conditions).await;
         fixture.assert_usable(command, &ended).await;
     }
     fixture.leave().await;
@@ -52,15 +64,10 @@ async fn cut_change(command: Command, places: usize, way: Way, conditions: Condi
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_cut_after_any_call_or_remote_command_loses_nothing() {
     let mut sweep = Sweep::default();
-    let mut creates = Vec::new();
-    for conditions in Conditions::ALL {
-        let create = Fixture::places_under(conditions, Places::Work, Command::Create).await;
-        creates.push((conditions, create));
-    }
+    let create = Fixture::places(Places::Work, Command::Create).await;
     let remove = Fixture::places(Places::Work, Command::Remove).await;
     for way in WAYS {
-        for (conditions, create) in &creates {
-            let conditions = *conditions;
+        for conditions in Conditions::ALL {
             for (nth, name) in create.iter().enumerate() {
                 let title = format!("create, {way:?} at {name}, {conditions:?}");
                 sweep.add(title, cut_create(nth, way, conditions));

@@ -88,7 +88,8 @@ async fn a_small_stack_is_enough() {
 async fn on_disk() {
     if let Some(flow) = flow("the executable's size", HostOptions::default()).await {
         let bytes = flow.home.binary().metadata().unwrap().len();
-        assert!(bytes <= 14_000_000, "{bytes} bytes");
+        // What checks ownership and cancels spot requests at EC2 took half a megabyte more than the first goal of 14 MB.
+        assert!(bytes <= 14_500_000, "{bytes} bytes");
     }
 }
 
