@@ -83,7 +83,7 @@ impl Context {
         Self { world, library }
     }
 
-    /// Asks a question, as [`prompt::confirm`] does.
+    /// Asks a question on standard output; `None` where there is no answer.
     ///
     /// # Errors
     /// A signal came first.
