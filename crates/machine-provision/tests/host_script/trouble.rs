@@ -264,12 +264,15 @@ async fn something_that_is_not_the_script_is_found_out() {
 
 #[tokio::test]
 async fn any_login_shell_does_that_runs_commands() {
-    let installed = |name: &&str| std::path::Path::new("/usr/bin").join(name).exists();
-    let shells = ["bash", "zsh", "ksh", "fish", "tcsh", "csh"];
-    for shell in shells.into_iter().filter(|name| installed(name)) {
+    for shell in ["bash", "zsh", "ksh", "fish", "tcsh"] {
+        let path = std::path::Path::new("/usr/bin").join(shell);
+        if !path.exists() {
+            let required = std::env::var_os("TESTS_REQUIRE_TOOLS").is_some();
+            assert!(!required, "this machine has no {shell}");
+            continue;
+        }
         let mut host = Host::bare();
-        host.login_shell = Some(std::path::Path::new("/usr/bin").join(shell));
-        // fish and csh want a home.
+        host.login_shell = Some(path);
         let (result, heard) = host.provision(&plan()).await;
         let report = result.unwrap_or_else(|error| panic!("{shell}: {error}\n{}", heard.debug()));
         assert!(report.installed && report.restarted, "{shell}");
