@@ -62,8 +62,11 @@ pub trait CloudKind: Send + Sync {
     /// resources, and credentials from the environment.
     fn saved_at(&self, name: &MachineName, scope: &Scope) -> Value;
 
-    /// Tells whether journals whose entries name no driver are this kind's.
-    fn owns_unnamed_entries(&self) -> bool;
+    /// Tells whether journals whose entries name no driver are this kind's. One kind alone made anything before
+    /// entries named their driver.
+    fn owns_unnamed_entries(&self) -> bool {
+        false
+    }
 
     /// Returns how long the cloud may not show what it has just made.
     fn consistency_window(&self) -> Duration;
@@ -111,26 +114,35 @@ pub trait Cloud: Send + Sync {
     async fn await_address(&mut self, cx: &Cx) -> Result<(), DriverError>;
 
     /// Checks once whether the machine has ended by itself (terminated, reclaimed, failed), so that it can
-    /// never come up any more. A check that fails says nothing about the machine: `None`.
-    async fn ended(&self, cx: &Cx) -> Option<DriverError>;
+    /// never come up any more. A check that fails says nothing about the machine: `None`. So does a cloud whose
+    /// machines do not end by themselves, the default.
+    async fn ended(&self, _cx: &Cx) -> Option<DriverError> {
+        None
+    }
 
     /// Launches the machine somewhere else, after it ended for want of capacity while it was coming up:
     /// `ended` is what [`Cloud::await_address`] or [`Cloud::ended`] returned, of the kind
     /// [`DriverErrorKind::Capacity`](crate::DriverErrorKind::Capacity). What ended is certainly gone, and off
-    /// the record, before anything else is made. `false`: there is nowhere else to go, and nothing was done.
+    /// the record, before anything else is made. `false`: there is nowhere else to go, and nothing was done; so
+    /// it is by default.
     ///
     /// # Errors
     /// As [`Driver::create`](crate::Driver::create).
-    async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError>;
+    async fn relaunch(&mut self, _ended: &DriverError, _cx: &Cx) -> Result<bool, DriverError> {
+        Ok(false)
+    }
 
-    /// Returns more about a machine that does not answer: the tail of its console, where that may be read.
-    async fn diagnose(&self, cx: &Cx) -> Option<String>;
+    /// Returns more about a machine that does not answer: the tail of its console, where that may be read. By
+    /// default there is no more.
+    async fn diagnose(&self, _cx: &Cx) -> Option<String> {
+        None
+    }
 
     /// Sets labels on the machine, in addition to those that it has; one of the same key gets the new value.
     /// GitLab Runner's heartbeat is one.
     ///
     /// # Errors
-    /// [`LABELS_NOT_SUPPORTED`](crate::LABELS_NOT_SUPPORTED) of the kind `Unsupported` for a cloud without any;
+    /// [`labels_not_supported`](crate::labels_not_supported) for a cloud without any;
     /// [`DriverErrorKind::Configuration`](crate::DriverErrorKind::Configuration) for a key that the driver itself goes by.
     async fn set_labels(&self, labels: &[(String, String)], cx: &Cx) -> Result<(), DriverError>;
 

@@ -23,6 +23,11 @@ pub enum Restart {
 #[error("{LABELS_NOT_SUPPORTED}: {0}")]
 struct NoLabels(&'static str);
 
+/// Returns the error of a driver whose machines carry no labels.
+pub fn labels_not_supported(driver: &'static str) -> DriverError {
+    DriverError::new(DriverErrorKind::Unsupported, NoLabels(driver))
+}
+
 impl dyn Driver + '_ {
     /// Returns the saved address, if there is one. Makes no network call.
     pub fn saved_address(&self) -> Option<String> {
@@ -117,7 +122,7 @@ impl dyn Driver + '_ {
     /// Sets labels on the machine.
     ///
     /// # Errors
-    /// [`LABELS_NOT_SUPPORTED`] without a cloud; as [`Cloud::set_labels`](crate::Cloud::set_labels).
+    /// [`labels_not_supported`] without a cloud; as [`Cloud::set_labels`](crate::Cloud::set_labels).
     pub async fn set_labels(
         &self,
         labels: &[(String, String)],
@@ -125,10 +130,7 @@ impl dyn Driver + '_ {
     ) -> Result<(), DriverError> {
         match self.cloud() {
             Some(cloud) => cloud.set_labels(labels, cx).await,
-            None => {
-                let none = NoLabels(self.name());
-                Err(DriverError::new(DriverErrorKind::Unsupported, none))
-            }
+            None => Err(labels_not_supported(self.name())),
         }
     }
 

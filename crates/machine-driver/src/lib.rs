@@ -11,13 +11,15 @@ mod cloud;
 mod dispatch;
 mod driver;
 mod error;
+#[cfg(feature = "fake")]
+pub mod fake;
 mod flags;
 mod options;
 mod saved;
 
 pub use check::{Check, Verdict};
 pub use cloud::{Cloud, CloudKind, LeftBehind, OwnedBy, Route};
-pub use dispatch::{LABELS_NOT_SUPPORTED, Restart};
+pub use dispatch::{LABELS_NOT_SUPPORTED, Restart, labels_not_supported};
 pub use driver::{Access, Base, Driver, DriverKind, KeyMaterial, KeyPlan, Power};
 pub use error::{DriverError, DriverErrorKind};
 pub use flags::{FlagKind, FlagSpec};

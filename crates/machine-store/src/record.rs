@@ -19,7 +19,7 @@ pub struct MachineRecord {
     pub config_version: i64,
     /// The driver's part, as it stands.
     pub driver: Value,
-    /// `amazonec2`, `none`, or a driver that this binary does not have.
+    /// `generic`, `none`, or a driver that this binary does not have.
     pub driver_name: String,
     /// What is the same for every driver.
     pub host_options: HostOptions,

@@ -90,7 +90,7 @@ pub enum DialError {
         #[source]
         source: io::Error,
     },
-    /// Another machine of the same CA is behind the address: EC2 gives addresses out again.
+    /// Another machine of the same CA is behind the address: clouds give addresses out again.
     #[error(
         "{address} answers with a certificate that this machine was not given: another machine has its address now"
     )]

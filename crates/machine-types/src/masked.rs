@@ -150,8 +150,8 @@ mod tests {
                 "--log-opt=splunk-token=*** --mtu=1400",
             ),
             (
-                "AWS_SECRET_ACCESS_KEY='a b' X=1",
-                "AWS_SECRET_ACCESS_KEY='***' X=1",
+                "CLOUD_SECRET_ACCESS_KEY='a b' X=1",
+                "CLOUD_SECRET_ACCESS_KEY='***' X=1",
             ),
             (
                 r#"{"splunk-token": "a b","x":1}"#,

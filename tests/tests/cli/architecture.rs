@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -43,28 +44,6 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "driver-amazonec2",
-        &[
-            "machine-net",
-            "machine-driver",
-            "machine-ops",
-            "machine-types",
-        ],
-    ),
-    (
-        "driver-generic",
-        &[
-            "machine-net",
-            "machine-driver",
-            "machine-ops",
-            "machine-types",
-        ],
-    ),
-    (
-        "driver-none",
-        &["machine-driver", "machine-ops", "machine-types"],
-    ),
-    (
         "docker-machine",
         &[
             "libmachine",
@@ -72,12 +51,23 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
             "machine-driver",
             "machine-types",
             "go-template",
-            "driver-amazonec2",
-            "driver-generic",
-            "driver-none",
         ],
     ),
 ];
+
+/// What every driver may use: each directory of `drivers` and each driver of `examples`.
+const OF_A_DRIVER: &[&str] = &[
+    "machine-net",
+    "machine-driver",
+    "machine-ops",
+    "machine-types",
+];
+
+/// The crate that may use every driver: it has their table.
+const HAS_THE_TABLE: &str = "docker-machine";
+
+/// The table itself: beside a driver's own directory the one file that may name a driver or its cloud.
+const TABLE: &str = "crates/docker-machine/src/drivers.rs";
 
 /// Crates that never ship: they may use anything, and nothing that ships may use them.
 const DEVELOPMENT: &[&str] = &["ec2-lab", "machine-tests", "benches", "xtask"];
@@ -92,6 +82,36 @@ const ONE_USER: &[(&str, &str)] = &[
 
 struct Package {
     uses: BTreeSet<String>,
+    directory: PathBuf,
+    is_driver: bool,
+}
+
+impl Package {
+    /// Returns its files below `src`, with their text.
+    fn sources(&self) -> Vec<(PathBuf, String)> {
+        let mut sources = Vec::new();
+        let mut folders = vec![self.directory.join("src")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => {
+                        let text = std::fs::read_to_string(&path).unwrap();
+                        sources.push((path, text));
+                    }
+                }
+            }
+        }
+        sources
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn crates() -> BTreeMap<String, Package> {
@@ -117,10 +137,19 @@ fn crates() -> BTreeMap<String, Package> {
                 .filter(|dependency| dependency["kind"].as_str() != Some("dev"))
                 .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
                 .collect();
-            (
-                package["name"].as_str().unwrap().to_owned(),
-                Package { uses },
-            )
+            let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+            let directory = manifest.parent().unwrap().to_owned();
+            let parent = directory.parent().unwrap();
+            let is_driver = ["drivers", "examples"]
+                .iter()
+                .any(|of| parent.ends_with(of));
+            let name = package["name"].as_str().unwrap().to_owned();
+            let package = Package {
+                uses,
+                directory,
+                is_driver,
+            };
+            (name, package)
         })
         .collect()
 }
@@ -135,6 +164,7 @@ fn shipped(crates: &BTreeMap<String, Package>) -> impl Iterator<Item = (&String,
 fn every_crate_has_its_layer() {
     let crates = crates();
     let unknown: Vec<_> = shipped(&crates)
+        .filter(|(_, package)| !package.is_driver)
         .filter(|(name, _)| !DEPENDENCIES.iter().any(|(layer, _)| layer == name))
         .map(|(name, _)| name)
         .collect();
@@ -154,16 +184,18 @@ fn no_crate_depends_on_another_than_its_row_allows() {
     let crates = crates();
     let mut wrong = Vec::new();
     for (name, package) in shipped(&crates) {
-        let (_, allowed) = DEPENDENCIES
-            .iter()
-            .find(|(layer, _)| layer == name)
-            .unwrap();
+        let row = DEPENDENCIES.iter().find(|(layer, _)| layer == name);
+        let allowed = match row {
+            Some((_, allowed)) => allowed,
+            None => OF_A_DRIVER,
+        };
         for used in package
             .uses
             .iter()
             .filter(|used| crates.contains_key(*used))
         {
-            if !allowed.contains(&used.as_str()) {
+            let is_in_the_table = name == HAS_THE_TABLE && crates[used].is_driver;
+            if !is_in_the_table && !allowed.contains(&used.as_str()) {
                 wrong.push(format!("{name} -> {used}"));
             }
         }
@@ -184,6 +216,66 @@ fn each_heavy_library_has_one_user() {
             .collect();
         assert_eq!(users, [*home], "who uses {library}");
     }
+}
+
+/// Tells whether a line says which cloud it is about: `amazonec2`, `EC2`, a variable of the AWS SDK. `aws_lc_rs` is a
+/// library for cryptography.
+fn names_a_cloud(line: &str) -> bool {
+    line.to_lowercase().contains("ec2") || line.contains("AWS_")
+}
+
+#[test]
+fn no_crate_but_its_driver_names_a_cloud() {
+    let (crates, table) = (crates(), root().join(TABLE));
+    let mut named = Vec::new();
+    for (name, package) in shipped(&crates).filter(|(name, _)| *name != "driver-amazonec2") {
+        for (path, text) in package
+            .sources()
+            .into_iter()
+            .filter(|(path, _)| *path != table)
+        {
+            for (number, line) in text.lines().enumerate() {
+                if names_a_cloud(line) {
+                    named.push(format!("{name}: {}:{}: {line}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(named.is_empty(), "words of one cloud: {named:#?}");
+}
+
+/// A driver is a directory and two lines: its dependency and its row in the table.
+#[test]
+fn a_driver_needs_two_lines_outside_its_directory() {
+    let crates = crates();
+    let drivers = shipped(&crates)
+        .filter(|(_, package)| package.directory.parent().unwrap().ends_with("drivers"));
+    let manifest =
+        std::fs::read_to_string(crates[HAS_THE_TABLE].directory.join("Cargo.toml")).unwrap();
+    let table = std::fs::read_to_string(root().join(TABLE)).unwrap();
+    let mut seen = 0;
+    for (name, _) in drivers {
+        seen += 1;
+        let module = name.replace('-', "_");
+        let lines =
+            |text: &str, word: &str| text.lines().filter(|line| line.contains(word)).count();
+        assert_eq!(
+            (lines(&manifest, name), lines(&table, &module)),
+            (1, 1),
+            "{name}"
+        );
+        for (other, package) in shipped(&crates).filter(|(other, _)| *other != name) {
+            for (path, text) in package.sources() {
+                let is_table = path == root().join(TABLE);
+                assert!(
+                    is_table || !text.contains(&module),
+                    "{other}: {} names {name}",
+                    path.display()
+                );
+            }
+        }
+    }
+    assert!(seen >= 3, "{seen} drivers");
 }
 
 /// Every file below `tests/tests` is a module of a test binary: one that no `mod` names is never compiled.

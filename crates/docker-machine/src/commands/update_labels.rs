@@ -20,7 +20,7 @@ impl Command for UpdateLabels {
             name: "update-labels",
             arguments: "[NAME]",
             summary: "Set labels on a machine in the cloud",
-            details: "On EC2 they are tags of the instance. Those that it has stay; one of the same key gets the new value. Without a name, the machine 'default'.",
+            details: "In a cloud they are the tags of the machine's instance. Those that it has stay; one of the same key gets the new value. Without a name, the machine 'default'.",
         }
     }
 

@@ -170,7 +170,7 @@ mod tests {
             machine("n1", "none", &[], ("", false)),
             machine(
                 "n2",
-                "amazonec2",
+                "generic",
                 &["role=db", "tier=gold", "bare"],
                 ("", false),
             ),

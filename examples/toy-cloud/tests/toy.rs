@@ -1,0 +1,126 @@
+//! The toy driver through libmachine: created, listed, pruned, removed.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libmachine::{
+    Cancel, CertificatePaths, CreateRequest, Library, ListOptions, Provisioning, PruneOptions,
+    RemoveOptions, Settings,
+};
+use machine_driver::{DriverKind, Options};
+use machine_types::{EngineOptions, MachineState, SwarmOptions};
+use toy_cloud::Toy;
+
+/// A store, and a cloud that is there before and after each library.
+struct World {
+    directory: tempfile::TempDir,
+    toy: Toy,
+}
+
+impl World {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self {
+            directory,
+            toy: Toy::default(),
+        }
+    }
+
+    fn store(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A library as each process makes it: the table of drivers has one line.
+    fn library(&self) -> Library {
+        let store = self.store();
+        let settings = Settings {
+            store: store.to_owned(),
+            certificates: CertificatePaths::of_store(store),
+            user: "tester".into(),
+            ssh_agent: None,
+            user_keys: Vec::new(),
+        };
+        let drivers: Vec<Arc<dyn DriverKind>> = vec![Arc::new(self.toy.clone())];
+        Library::new(settings, drivers, Arc::new(()), Cancel::new())
+    }
+
+    async fn create(&self, name: &str) {
+        let request = CreateRequest {
+            name: name.into(),
+            driver: "toy".into(),
+            options: Options::new(self.toy.flags(), BTreeMap::new()).unwrap(),
+            engine: EngineOptions::default(),
+            swarm: SwarmOptions::default(),
+            tls_sans: Vec::new(),
+            hostname_override: String::new(),
+            custom_install_script: String::new(),
+            provisioning: Provisioning::default(),
+        };
+        self.library().create(request).await.unwrap();
+    }
+
+    async fn remove(&self, name: &str) {
+        let removed = self.library().remove(name, &RemoveOptions::default()).await;
+        assert!(removed.unwrap().left.is_empty());
+    }
+
+    async fn states(&self) -> Vec<(String, MachineState)> {
+        let all = ListOptions {
+            names: None,
+            timeout: Duration::from_secs(10),
+            at_once: 1,
+            docker_host: None,
+        };
+        let items = self.library().list(&all).await.unwrap().into_iter();
+        items.map(|item| (item.name, item.state)).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_machine_is_created_listed_stopped_and_removed() {
+    let world = World::new();
+    world.create("m1").await;
+    assert_eq!(world.toy.count(), 1);
+    let expected = |state| [("m1".to_owned(), state)];
+    assert_eq!(world.states().await, expected(MachineState::Running));
+    world.library().stop("m1").await.unwrap();
+    assert_eq!(world.states().await, expected(MachineState::Stopped));
+    world.remove("m1").await;
+    assert_eq!((world.toy.count(), world.states().await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_no_machine_owns_is_pruned() {
+    let world = World::new();
+    world.create("m1").await;
+    world.create("lost").await;
+    fs::remove_dir_all(world.store().join("machines/lost")).unwrap();
+    let options = PruneOptions {
+        force: true,
+        older_than: Duration::ZERO,
+        all_stores: false,
+        tags: Vec::new(),
+        place: None,
+    };
+    let pruned = world.library().prune(&options).await.unwrap();
+    assert_eq!((pruned.removed, world.toy.count()), (1, 1));
+    assert_eq!(pruned.found[0].machine, "lost");
+    assert_eq!(
+        world.states().await,
+        [("m1".to_owned(), MachineState::Running)]
+    );
+}
+
+#[tokio::test]
+async fn a_machine_without_its_configuration_is_removed_by_its_journal() {
+    let world = World::new();
+    world.create("m1").await;
+    fs::write(world.store().join("machines/m1/config.json"), "{").unwrap();
+    world.remove("m1").await;
+    assert_eq!(world.toy.count(), 0);
+}
