@@ -201,7 +201,7 @@ start_docker() {
     if ! run timeout 300 systemctl restart docker.service || ! systemctl is-active -q docker.service; then
         echo "journal of docker.service:"
         # With --since, -n counts from the beginning.
-        journalctl -u docker.service --since "@$begun" --no-pager -o cat | tail -n 20 || :
+        journalctl -u docker.service --since "@$begun" --no-pager -o cat | tail -n 200 || :
         put_former_back
         fail "docker.service does not start"
     fi
