@@ -115,6 +115,25 @@ async fn another_account_never_sees_it() {
 }
 
 #[tokio::test]
+async fn what_it_says_of_the_account_proves_nothing() {
+    let fixture = Fixture::new().await;
+    fixture.created(&[]).await;
+    let record = fixture.store.path().join(RECORD);
+    let text = std::fs::read_to_string(&record).unwrap();
+    let mut entries: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for entry in entries.as_array_mut().unwrap() {
+        entry["facts"]["account"] = "999999999999".into();
+    }
+    std::fs::write(&record, entries.to_string()).unwrap();
+    fixture
+        .create(&mut machine(&fixture, "e2", &[]))
+        .await
+        .unwrap();
+    let journal = format!("{:?}", fixture.resources());
+    assert!(!journal.contains("999999999999"), "{journal}");
+}
+
+#[tokio::test]
 async fn a_launch_that_fails_for_want_of_something_in_it_reads_afresh() {
     for (code, ami) in [
         ("InvalidSubnetID.NotFound", true),

@@ -68,6 +68,7 @@ fn remove(path: &Path) {
 fn targets(flow: &Flow) -> Vec<PathBuf> {
     let store = flow.home.store();
     let shared = [
+        ".ec2-preflight.json",
         ".ec2-rate-limit.json",
         ".ec2-shortages.json",
         ".sightings.json",

@@ -133,7 +133,10 @@ pub(crate) async fn check(
             (facts, false)
         }
     };
-    api.learn_account(facts.account.as_deref());
+    if saved.use_fleet && are_cached {
+        // CreateFleet's answer names no account, and a file is no proof of it.
+        account::learn(api, cx).await;
+    }
     saved.vpc_id.clone_from(&facts.vpc);
     if let (false, Some(place)) = (saved.use_fleet, facts.places.first()) {
         place.save(saved);
@@ -159,7 +162,7 @@ async fn ask(
         true => Box::pin(of_fleet(api, cx, saved, create_options)).await?,
         false => Box::pin(of_instance(api, cx, saved.clone(), create_options)).await?,
     };
-    (facts.asked, facts.account) = (asked, api.account());
+    facts.asked = asked;
     Ok(facts)
 }
 

@@ -6,15 +6,15 @@
 //! cannot be locked, read or written is none.
 
 use std::convert::Infallible;
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup, UserIdGroupPair,
 };
+use machine_ops::files::{self, Links};
 use machine_ops::{Cancel, Cx, Look, WaitPolicy, wait_until_ready};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -46,7 +46,6 @@ pub(crate) struct Facts {
     pub vpc: String,
     pub places: Vec<Place>,
     pub image: ImageFacts,
-    pub account: Option<String>,
     groups: Vec<Group>,
 }
 
@@ -269,11 +268,7 @@ impl PreflightCache {
 
     /// Reads what is still believed. Who sees half of the record sees nothing, and looks again.
     fn load(&self, now: u64) -> Vec<Entry> {
-        let mut text = Vec::new();
-        let read = File::open(&self.file).map(|file| file.take(LARGEST).read_to_end(&mut text));
-        if read.is_err() {
-            return Vec::new();
-        }
+        let text = files::read(&self.file, LARGEST, Links::Refuse).unwrap_or_default();
         let mut entries: Vec<Entry> = serde_json::from_slice(&text).unwrap_or_default();
         // A clock that was set back must not make them last.
         entries.retain(|entry| entry.at <= now && now - entry.at < BELIEVED);
@@ -281,9 +276,8 @@ impl PreflightCache {
     }
 
     fn open(&self) -> Option<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        options.mode(0o600).open(&self.file).ok()
+        let (file, metadata) = files::open_shared(&self.file, 0o600).ok()?;
+        files::has_one_name(&metadata).then_some(file)
     }
 }
 
