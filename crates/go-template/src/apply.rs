@@ -1,4 +1,4 @@
-//! Calls the predefined functions, and makes the strings of those that print.
+//! Calls the predefined functions, and builds the strings of the printing functions.
 
 use crate::builtin::{self, Builtin};
 use crate::datum::{Datum, indirect};
@@ -8,7 +8,7 @@ use crate::format::Printer;
 use crate::value::{GoString, Value};
 
 impl Execution<'_, '_> {
-    /// Calls a predefined function; `callee` is how its first argument was written.
+    /// Calls a predefined function; `callee` is the source text of its first argument.
     pub(crate) fn apply(
         &mut self,
         function: Builtin,
@@ -55,7 +55,7 @@ impl Execution<'_, '_> {
         Ok(Datum::plain(Value::String(text.into())))
     }
 
-    /// Prints the arguments of an escaping function as bare actions would.
+    /// Formats the arguments of an escaping function as bare actions would.
     fn joined(&self, values: &[Value]) -> Result<Vec<u8>, String> {
         let values: Vec<Value> = values.iter().map(printable).collect();
         self.formatted(|printer| printer.print(&values))
@@ -71,7 +71,7 @@ impl Execution<'_, '_> {
     }
 }
 
-/// What an action prints of a value: the struct behind a pointer, and words for nothing.
+/// Returns the value that an action prints: the struct behind a pointer, or a placeholder for a nil value.
 pub(crate) fn printable(value: &Value) -> Value {
     match indirect(value) {
         Some(Value::Nil) => Value::from("<no value>"),

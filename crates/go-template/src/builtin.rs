@@ -1,10 +1,10 @@
-//! Go's predefined functions: their signatures, and what they do apart from printing.
+//! Go's predefined functions: signatures and behaviour, except printing.
 
 use crate::compare;
 use crate::datum::Datum;
 use crate::value::{List, Value};
 
-/// What a parameter takes.
+/// The type that a parameter accepts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Param {
     /// Any value, nil included.
@@ -85,7 +85,7 @@ impl Builtin {
     }
 }
 
-/// Whether `eq`, `lt` and the like hold of the arguments.
+/// Returns whether the comparison function (`eq`, `lt` and so on) holds for the arguments.
 pub(crate) fn comparison(function: Builtin, arguments: &[Value]) -> Result<bool, String> {
     let [first, others @ ..] = arguments else {
         return compare::equals_any(&Value::Nil, &[]);
@@ -101,10 +101,10 @@ pub(crate) fn comparison(function: Builtin, arguments: &[Value]) -> Result<bool,
     }
 }
 
-/// The number of items of a list or map, or of bytes of a string.
+/// Returns the number of items of a list or map, or of bytes of a string.
 pub(crate) fn len(argument: &Datum) -> Result<usize, String> {
     if argument.is_nothing() {
-        // The sentence is reflect's.
+        // The sentence comes from Go's reflect package.
         return Err("reflect: call of reflect.Value.Type on zero Value".to_owned());
     }
     let value = argument.indirect().ok_or("len of nil pointer")?;
@@ -116,7 +116,7 @@ pub(crate) fn len(argument: &Datum) -> Result<usize, String> {
     }
 }
 
-/// `index x 1 "key"`: one level down for each index.
+/// Evaluates `index x 1 "key"`: descends one level for each index.
 pub(crate) fn index(item: &Datum, indexes: &[Datum]) -> Result<Datum, String> {
     let mut item = item.clone().unbox();
     if item.is_nothing() {
@@ -133,7 +133,7 @@ fn element(value: &Value, index: &Value) -> Result<Datum, String> {
     match value.underlying() {
         Value::List(list) => {
             let at = position(index, list.items().len())?;
-            // One past the end is in range for `slice`; here reflect refuses it.
+            // An index one past the end is in range for `slice`; here reflect rejects it.
             let item = list
                 .items()
                 .get(at)
@@ -184,7 +184,7 @@ fn position(index: &Value, length: usize) -> Result<usize, String> {
         .ok_or_else(|| format!("index out of range: {position}"))
 }
 
-/// `slice x 1 2`: Go's `x[1:2]` of a list or string.
+/// Evaluates `slice x 1 2`: Go's `x[1:2]` of a list or string.
 pub(crate) fn slice(item: &Datum, indexes: &[Datum]) -> Result<Value, String> {
     let item = item.clone().unbox();
     if item.is_nothing() {
@@ -204,7 +204,7 @@ pub(crate) fn slice(item: &Datum, indexes: &[Datum]) -> Result<Value, String> {
     };
     let mut bounds = [0, length, length];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
-        // Unlike `index`, Go's `slice` does not look into the box.
+        // Unlike `index`, Go's `slice` does not unwrap an interface.
         *bound = match index.boxed {
             true => return Err("cannot index slice/array with type interface {}".to_owned()),
             false => position(&index.value, length)?,
@@ -234,7 +234,8 @@ pub(crate) fn slice(item: &Datum, indexes: &[Datum]) -> Result<Value, String> {
     })
 }
 
-/// `call` always fails: no value of ours is a function. The callee is shown as written, or as piped.
+/// Returns the error of `call`, which always fails: values here are never functions. The error shows the callee as
+/// written, or as piped.
 pub(crate) fn call(callee: &Value, written: Option<String>) -> String {
     let shown = match (callee, written) {
         (Value::Nil, _) => return "call of nil".to_owned(),

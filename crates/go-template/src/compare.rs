@@ -1,10 +1,10 @@
-//! `eq`, `lt` and their kin.
+//! `eq`, `lt` and the other comparison functions.
 
 use crate::datum::indirect;
 use crate::format;
 use crate::value::Value;
 
-/// What can be compared with what, and ordered.
+/// Classes of values: which ones can be compared with each other, and ordered.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Basic<'v> {
     Bool(bool),
@@ -28,7 +28,7 @@ fn same_kind(a: &Basic<'_>, b: &Basic<'_>) -> bool {
     std::mem::discriminant(a) == std::mem::discriminant(b)
 }
 
-/// Whether the first value equals one of the others.
+/// Returns whether the first value equals one of the others.
 pub(crate) fn equals_any(first: &Value, others: &[Value]) -> Result<bool, String> {
     if others.is_empty() {
         return Err("missing argument for comparison".to_owned());
@@ -41,7 +41,7 @@ pub(crate) fn equals_any(first: &Value, others: &[Value]) -> Result<bool, String
     Ok(false)
 }
 
-/// Whether two values are equal; an error where Go refuses to compare them.
+/// Returns whether two values are equal; an error where Go refuses to compare them.
 pub(crate) fn equal(a: &Value, b: &Value) -> Result<bool, String> {
     match (basic(a), basic(b)) {
         (Some(left), Some(right)) if same_kind(&left, &right) => Ok(left == right),
@@ -90,7 +90,7 @@ fn is_nil(value: &Value) -> bool {
     }
 }
 
-/// Whether Go's `==` exists for the type.
+/// Returns whether Go defines `==` for the type.
 fn comparable(value: &Value) -> bool {
     match value {
         Value::List(_) | Value::Map(_) => false,
@@ -99,7 +99,7 @@ fn comparable(value: &Value) -> bool {
     }
 }
 
-/// Go's `==` of comparable values.
+/// Applies Go's `==` to comparable values.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Nil, Value::Nil) => true,
@@ -118,7 +118,7 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Whether the first value is less than the second.
+/// Returns whether the first value is less than the second.
 pub(crate) fn less(a: &Value, b: &Value) -> Result<bool, String> {
     const UNORDERED: &str = "invalid type for comparison";
     let left = basic(a).ok_or(UNORDERED)?;
@@ -130,7 +130,7 @@ pub(crate) fn less(a: &Value, b: &Value) -> Result<bool, String> {
     }
 }
 
-/// Whether the first value is not greater than the second.
+/// Returns whether the first value is not greater than the second.
 pub(crate) fn less_or_equal(a: &Value, b: &Value) -> Result<bool, String> {
     Ok(less(a, b)? || equal(a, b)?)
 }

@@ -1,4 +1,4 @@
-//! Makes template values from Rust's and from decoded JSON.
+//! Converts Rust values and decoded JSON to template values.
 
 use crate::value::{List, Map, Named, Pointer, Struct, Value};
 

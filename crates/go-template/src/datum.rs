@@ -1,13 +1,13 @@
-//! A value on its way through an expression.
+//! A value during the evaluation of an expression.
 
 use std::borrow::Cow;
 
 use crate::value::{Element, Value};
 
-/// A value, and whether it still lies in the `interface{}` of the list or map it was taken from.
+/// A value, and whether it is still wrapped in the `interface{}` of the list or map that it was taken from.
 ///
-/// Go's messages name the type of the box until a pipeline, a variable or a function has opened it, and an
-/// empty box (JSON's null) is a nil pointer where a missing key is nothing at all.
+/// Go's messages name the interface type until a pipeline, a variable or a function unwraps it. An empty interface
+/// (JSON's null) is a nil pointer; a missing key is no value.
 #[derive(Debug, Clone)]
 pub(crate) struct Datum {
     pub(crate) value: Value,
@@ -15,7 +15,7 @@ pub(crate) struct Datum {
 }
 
 impl Datum {
-    /// A value by itself.
+    /// Returns a value without an interface around it.
     pub(crate) fn plain(value: impl Into<Value>) -> Self {
         Self {
             value: value.into(),
@@ -23,7 +23,7 @@ impl Datum {
         }
     }
 
-    /// An item of a list or map with such elements.
+    /// Returns an item of a list or map with the given element type.
     pub(crate) fn item(element: Element, value: Value) -> Self {
         Self {
             value,
@@ -31,7 +31,7 @@ impl Datum {
         }
     }
 
-    /// Nothing: a missing key, or the end of an empty box.
+    /// Returns no value: a missing key, or the content of an empty interface.
     pub(crate) fn nothing() -> Self {
         Self::plain(Value::Nil)
     }
@@ -44,7 +44,7 @@ impl Datum {
         Self::plain(self.value)
     }
 
-    /// The type as error messages name it.
+    /// Returns the type as error messages name it.
     pub(crate) fn type_name(&self) -> Cow<'_, str> {
         if self.boxed {
             "interface {}".into()
@@ -53,13 +53,13 @@ impl Datum {
         }
     }
 
-    /// The value behind boxes and pointers; `None` where a box is empty or a pointer nil.
+    /// Returns the value behind interfaces and pointers; `None` where an interface is empty or a pointer nil.
     pub(crate) fn indirect(&self) -> Option<Value> {
         indirect(&self.value).filter(|value| !(self.boxed && matches!(value, Value::Nil)))
     }
 }
 
-/// The struct behind a pointer, or the value itself; `None` for a nil pointer.
+/// Returns the struct behind a pointer, or the value itself; `None` for a nil pointer.
 pub(crate) fn indirect(value: &Value) -> Option<Value> {
     match value {
         Value::Pointer(pointer) => pointer.target().cloned().map(Value::Struct),

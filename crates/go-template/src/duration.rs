@@ -1,12 +1,12 @@
-//! Go's `time.Duration` as a template sees it.
+//! Go's `time.Duration` as a template value.
 
 use std::time::Duration;
 
 use crate::value::{Named, Value};
 
 impl From<Duration> for Named {
-    /// Makes a `time.Duration`: nanoseconds that print as `1.5s`, with the methods that take no arguments.
-    /// What is longer than Go's 292 years is cut to that.
+    /// Makes a `time.Duration`: nanoseconds that print as `1.5s`, with the methods that take no arguments. A longer
+    /// duration is cut to Go's maximum of 292 years.
     fn from(duration: Duration) -> Self {
         let nanoseconds = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
 
@@ -41,12 +41,13 @@ impl From<Duration> for Value {
     }
 }
 
-/// Whole units and the fraction are added as floats, as Go does: 1.2345678900000001 seconds.
+/// Converts to units as Go does, adding whole units and the fraction as floats: 1.2345678900000001 seconds.
 fn in_units(nanoseconds: i64, unit: i64) -> f64 {
     (nanoseconds / unit) as f64 + (nanoseconds % unit) as f64 / unit as f64
 }
 
-/// Below a second one unit with decimals (`1.5ms`), from there hours, minutes and seconds (`1h2m3.5s`).
+/// Formats a duration: below a second one unit with decimals (`1.5ms`), from there hours, minutes and seconds
+/// (`1h2m3.5s`).
 fn describe(nanoseconds: u64) -> String {
     match nanoseconds {
         0 => "0s".to_owned(),
@@ -65,7 +66,7 @@ fn describe(nanoseconds: u64) -> String {
     }
 }
 
-/// The number with its point moved left, without zeros at the end.
+/// Writes the number with its decimal point moved left, without trailing zeros.
 fn decimal(value: u64, places: usize) -> String {
     let digits = format!("{value:0width$}", width = places + 1);
     let (whole, fraction) = digits.split_at(digits.len() - places);

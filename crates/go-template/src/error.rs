@@ -1,4 +1,4 @@
-//! What can go wrong with a template, in Go's words.
+//! Errors of parsing and execution, in Go's wording.
 
 use std::io;
 
@@ -8,10 +8,11 @@ use crate::quote;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The text is not a template. Nothing was written.
+    /// The text is not a template. No output was written.
     #[error(transparent)]
     Parse(#[from] Box<ParseError>),
-    /// The template met data it cannot handle, or one of its [`Limits`](crate::Limits). What came before is written.
+    /// The template met data that it cannot handle, or reached one of its [`Limits`](crate::Limits). The output
+    /// before the error is written.
     #[error(transparent)]
     Execute(#[from] Box<ExecuteError>),
     /// The output could not be written; a part of it may have been.
@@ -19,7 +20,7 @@ pub enum Error {
     Write(#[source] io::Error),
 }
 
-/// Where a text stops being a template.
+/// The position and cause of a parse error.
 #[derive(Debug, thiserror::Error)]
 #[error("template: {name}:{line}: {message}")]
 pub struct ParseError {
@@ -27,11 +28,11 @@ pub struct ParseError {
     pub name: String,
     /// The line, from 1, that the parser had reached.
     pub line: usize,
-    /// Go's sentence.
+    /// Go's message.
     pub message: String,
 }
 
-/// Where and why an execution ended.
+/// The position and cause of an execution error.
 #[derive(Debug, thiserror::Error)]
 #[error("template: {name}:{line}:{column}: executing {} at <{context}>: {message}", quote::quote(.executing.as_bytes(), false))]
 pub struct ExecuteError {
@@ -45,6 +46,6 @@ pub struct ExecuteError {
     pub executing: String,
     /// The expression at fault.
     pub context: String,
-    /// Go's sentence.
+    /// Go's message.
     pub message: String,
 }

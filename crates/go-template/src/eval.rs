@@ -1,7 +1,7 @@
 //! Evaluates pipelines, commands and operands.
 //!
-//! Owns field access, argument passing and Go's words for what does not fit. The walk over statements is
-//! in `exec`, the functions themselves in `builtin`.
+//! Owns field access, argument passing and Go's messages for mismatches. The walk over statements is in `exec`, the
+//! functions themselves in `builtin`.
 
 use crate::builtin::{Builtin, Param};
 use crate::datum::Datum;
@@ -12,7 +12,7 @@ use crate::number::Constant;
 use crate::quote;
 use crate::value::Value;
 
-/// What a command hands to its first operand: its arguments, and the value piped into it.
+/// The input of a command's first operand: its arguments, and the value piped into it.
 struct Given<'t> {
     arguments: &'t [Operand],
     piped: Option<Datum>,
@@ -89,7 +89,7 @@ impl<'t> Execution<'t, '_> {
         Ok(())
     }
 
-    /// A field, variable or chain, with what is given to the last of its names.
+    /// Evaluates a field, variable or chain; the arguments go to the last of its names.
     fn reference(
         &mut self,
         dot: &Datum,
@@ -115,7 +115,7 @@ impl<'t> Execution<'t, '_> {
         }
     }
 
-    /// Dot and constants.
+    /// Evaluates dot and constants.
     fn literal(&mut self, dot: &Datum, operand: &'t Operand) -> Result<Datum, Error> {
         self.site = Site::Operand(operand);
         Ok(match &operand.term {
@@ -234,7 +234,7 @@ impl<'t> Execution<'t, '_> {
         self.suit(value, param)
     }
 
-    /// Checks that a value can be passed for a parameter.
+    /// Checks that a value can be passed as a parameter.
     fn suit(&self, value: Datum, param: Param) -> Result<Datum, Error> {
         match (param, &value.value) {
             (Param::Any, _) | (Param::String, Value::String(_)) => Ok(value),
@@ -249,7 +249,7 @@ impl<'t> Execution<'t, '_> {
         }
     }
 
-    /// Calls a function by name; `site` is what an error of the function itself is blamed on.
+    /// Calls a function by name; an error of the function itself is reported at `site`.
     fn call(
         &mut self,
         dot: &Datum,
@@ -317,7 +317,7 @@ impl<'t> Execution<'t, '_> {
         Ok(result)
     }
 
-    /// `and` and `or` evaluate no further argument than they need.
+    /// Evaluates `and` and `or`, which evaluate only as many arguments as they need.
     fn short_circuit(
         &mut self,
         dot: &Datum,

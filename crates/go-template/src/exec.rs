@@ -1,8 +1,8 @@
 //! Executes a template's statements.
 //!
-//! Owns control flow, variables and limits. Bodies and called templates lie on a stack of frames of its
-//! own, so no template can overflow the thread's: only expressions recurse, no deeper than the parser lets
-//! them. Called by [`Template::execute_to`](crate::Template::execute_to).
+//! Owns control flow, variables and limits. Bodies and called templates lie on an explicit stack of frames, so no
+//! template can overflow the thread's stack: only expressions recurse, no deeper than the parser allows. Called by
+//! [`Template::execute_to`](crate::Template::execute_to).
 
 use std::io::Write;
 
@@ -18,7 +18,7 @@ use crate::value::Value;
 /// A running template.
 pub(crate) struct Execution<'t, 'w> {
     pub(crate) template: &'t Template,
-    /// What errors are blamed on.
+    /// The place that errors are reported at.
     pub(crate) site: Site<'t>,
     pub(crate) variables: Variables<'t>,
     out: &'w mut dyn Write,
@@ -83,12 +83,12 @@ impl<'t, 'w> Execution<'t, 'w> {
         Ok(())
     }
 
-    /// How many bytes may still be written or made.
+    /// Returns how many bytes may still be written or built.
     pub(crate) fn bytes_left(&self) -> usize {
         self.bytes
     }
 
-    /// Takes bytes off the limit.
+    /// Subtracts bytes from the limit.
     pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), Error> {
         self.bytes = self
             .bytes
@@ -97,7 +97,7 @@ impl<'t, 'w> Execution<'t, 'w> {
         Ok(())
     }
 
-    /// An error at the current site.
+    /// Makes an error at the current site.
     pub(crate) fn error(&self, message: impl Into<String>) -> Error {
         let before = self
             .template
@@ -231,7 +231,7 @@ impl<'t, 'w> Execution<'t, 'w> {
         Ok(())
     }
 
-    /// Ends the innermost body: the next turn of a loop, or what stands behind it.
+    /// Ends the innermost body: starts the next turn of a loop, or continues after the body.
     fn end_of_body(&mut self) -> Result<(), Error> {
         let Some(frame) = self.frames.last_mut() else {
             return Ok(());

@@ -116,7 +116,7 @@ impl Parser<'_> {
         })
     }
 
-    /// A term and the fields behind it; `None` where no operand stands.
+    /// Reads a term and the fields after it; `None` where there is no operand.
     fn operand(&mut self) -> Result<Option<Operand>, Error> {
         let Some(mut operand) = self.term()? else {
             return Ok(None);
@@ -146,7 +146,7 @@ impl Parser<'_> {
                 };
             }
         }
-        // Go counts from the first of the fields that were joined to the term.
+        // Go counts the position from the first of the fields that were joined to the term.
         operand.position = next.position;
         Ok(Some(operand))
     }

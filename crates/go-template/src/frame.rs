@@ -1,4 +1,4 @@
-//! The bodies a template is in the middle of: the stack of `exec`.
+//! The stack of bodies in execution, used by `exec`.
 
 use std::slice;
 
@@ -13,7 +13,7 @@ pub(crate) type Variables<'t> = Vec<(&'t str, Datum)>;
 pub(crate) struct Frame<'t> {
     pub(crate) nodes: slice::Iter<'t, Node>,
     pub(crate) dot: Datum,
-    /// How many variables remain when the body ends.
+    /// The number of variables that remain when the body ends.
     pub(crate) variables: usize,
     pub(crate) kind: FrameKind<'t>,
 }
@@ -23,19 +23,19 @@ pub(crate) enum FrameKind<'t> {
     Loop(Loop<'t>),
     /// The `else` of a `range`: `break` ends it, as in Go.
     LoopElse,
-    /// A called template, with what its caller goes on with.
+    /// A called template, with the state at which its caller continues.
     Call {
         variables: Variables<'t>,
         executing: &'t str,
     },
 }
 
-/// A `range` and how far it is.
+/// A `range` and its position.
 pub(crate) struct Loop<'t> {
     pub(crate) branch: &'t Branch,
     pub(crate) items: Items,
     pub(crate) next: usize,
-    /// How many variables remain when one turn ends.
+    /// The number of variables that remain when one turn ends.
     pub(crate) variables: usize,
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum Items {
 }
 
 impl Items {
-    /// The index or key, and the item.
+    /// Returns the index or key, and the item.
     pub(crate) fn get(&self, index: usize) -> Option<(Datum, Datum)> {
         let number = i64::try_from(index).ok()?;
         match self {

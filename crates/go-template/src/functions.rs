@@ -10,14 +10,14 @@ use crate::value::Value;
 
 type Body = dyn Fn(&[Value]) -> Result<Value, String> + Send + Sync;
 
-/// A function of the caller's.
+/// A function that the caller adds.
 #[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) arguments: usize,
     pub(crate) body: Arc<Body>,
 }
 
-/// The functions that templates may use beside the predefined ones, which they may replace.
+/// The functions that templates may use besides the predefined ones, which they may replace.
 #[derive(Clone, Default)]
 pub struct Functions {
     added: BTreeMap<String, Function>,
@@ -40,7 +40,7 @@ impl Functions {
             })
     }
 
-    /// Adds a function of that many arguments; its error is shown as `error calling NAME: ...`.
+    /// Adds a function with the given number of arguments; its error is shown as `error calling NAME: ...`.
     pub fn with(
         mut self,
         name: &str,

@@ -3,7 +3,7 @@
 use crate::format::json_number;
 use crate::value::Value;
 
-/// Writes a value; `indent` is what each level is indented by, and `None` puts all on one line.
+/// Writes a value; `indent` is the indentation of one level, and `None` writes a single line.
 pub(crate) fn encode(value: &Value, indent: Option<&str>) -> String {
     let mut encoder = Encoder {
         out: String::new(),
@@ -102,7 +102,7 @@ impl Encoder<'_> {
             '\t' => self.out.push_str("\\t"),
             '\x08' => self.out.push_str("\\b"),
             '\x0c' => self.out.push_str("\\f"),
-            // Safe inside HTML and JavaScript, as Go has it by default.
+            // Escaped for HTML and JavaScript, which is Go's default.
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..' ' => {
                 self.out.push_str(&format!("\\u{:04x}", u32::from(c)));
             }

@@ -1,7 +1,7 @@
-//! Cuts a template into tokens: text, and the words inside `{{ }}`.
+//! Splits a template into tokens: text, and the words inside `{{ }}`.
 //!
-//! Owns trim markers, comments and the shapes of words. It judges no grammar; a token of kind
-//! [`Kind::Error`] carries Go's sentence and is always the last. The parser is its only caller.
+//! Owns trim markers, comments and the syntax of words. Does not check grammar; a token of kind [`Kind::Error`]
+//! carries Go's message and is always the last. The parser is the only caller.
 
 use crate::quote;
 use crate::token::{Kind, Token};
@@ -15,7 +15,7 @@ const KEYWORDS: [&str; 12] = [
     "with",
 ];
 
-/// Cuts the whole text; the last token is `End` or `Error`.
+/// Splits the whole text; the last token is `End` or `Error`.
 pub(crate) fn tokens(input: &str) -> Vec<Token> {
     let mut lexer = Lexer {
         input,
@@ -38,7 +38,7 @@ pub(crate) fn tokens(input: &str) -> Vec<Token> {
 
 struct Lexer<'t> {
     input: &'t str,
-    /// Where the token being read begins, and the line of that place.
+    /// Where the current token begins, and the line of that position.
     start: usize,
     line: usize,
     /// The next character to read.
@@ -120,7 +120,7 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
-    /// A comment or an action, from its left delimiter to its right one.
+    /// Reads a comment or an action, from its left delimiter to its right one.
     fn delimited(&mut self) -> Result<(), String> {
         self.at += LEFT.len();
         let marker = if has_left_trim(self.rest()) { 2 } else { 0 };
@@ -152,7 +152,7 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
-    /// Whether a right delimiter stands here: with `Some(true)` behind a trim marker.
+    /// Returns whether the input continues with a right delimiter: `Some(true)` when a trim marker precedes it.
     fn right_delimiter(&self) -> Option<bool> {
         let rest = self.rest();
         if has_right_trim(rest) && rest[2..].starts_with(RIGHT) {
@@ -238,7 +238,7 @@ impl<'t> Lexer<'t> {
         Ok(false)
     }
 
-    /// A run of spaces, the first of which is read. The last one may belong to a trim marker.
+    /// Reads a run of spaces, the first of which is already read. The last one may belong to a trim marker.
     fn space(&mut self) -> bool {
         while self.accept(" \t\r\n") {}
         let last = self.at - 1;
@@ -271,7 +271,7 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
-    /// A field or variable, whose first character (`.` or `$`) is read.
+    /// Reads a field or variable, whose first character (`.` or `$`) is already read.
     fn name(&mut self, kind: Kind) -> Result<(), String> {
         while self.peek().is_some_and(is_alphanumeric) {
             self.next();
@@ -321,7 +321,7 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
-    /// Reads what looks like a number; whether it is one is decided when it is converted.
+    /// Reads text that looks like a number; its conversion decides whether it is one.
     fn scan_number(&mut self) -> bool {
         self.accept("+-");
         let mut digits = "0123456789_";

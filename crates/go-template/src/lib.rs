@@ -1,10 +1,10 @@
-//! Go's `text/template` over JSON values and values shaped like Go structs.
+//! Go's `text/template` for JSON values and values shaped like Go structs.
 //!
-//! `docker-machine inspect -f` and `ls --format` take templates that people wrote for the Go program, so this
-//! crate owns what such a template prints, byte for byte: the language, the predefined functions, Go's `fmt`
-//! verbs and types, Go's sentences for what is wrong, and `text/tabwriter` for the table of `ls`. It
-//! refuses what no caller needs: functions in data, complex numbers, methods with arguments, other
-//! delimiters. A `range` over a named integer visits plain ones. It does no I/O but to the writer it is given, and knows nothing of machines.
+//! `docker-machine inspect -f` and `ls --format` take templates that were written for the Go program, so this crate
+//! owns the output of such a template, byte for byte: the language, the predefined functions, Go's `fmt` verbs and
+//! types, Go's error messages, and `text/tabwriter` for the table of `ls`. It does not support functions in data,
+//! complex numbers, methods with arguments and other delimiters, because no caller needs them. A `range` over a named
+//! integer visits plain integers. The only I/O is to the given writer. The crate does not depend on machine types.
 //!
 //! ```
 //! use go_template::{Functions, Template, Value};

@@ -1,14 +1,14 @@
-//! How much a template may do: a template is input, and Go's own engine runs it to the end of the memory.
+//! Execution limits. A template is untrusted input, and Go's own engine runs it until memory is exhausted.
 
 /// Bounds on one execution. Reaching one is an [`Error::Execute`](crate::Error::Execute).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Statements executed, those of each turn of a `range` counted anew.
+    /// Statements executed; each turn of a `range` counts its statements again.
     pub steps: u64,
-    /// Bytes written, and bytes of strings made by functions.
+    /// Bytes written, plus bytes of strings that functions build.
     pub bytes: usize,
-    /// Templates that call templates.
+    /// Nesting of template calls.
     pub depth: usize,
 }
 

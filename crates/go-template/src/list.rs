@@ -1,8 +1,8 @@
-//! The format of a listing: a template for each row, with `table` in front for headers and columns.
+//! The format of a listing: a template for each row, with an optional leading `table` for headers and columns.
 //!
-//! Owns the conventions of `docker-machine ls --format`: spaces around the template are dropped, `\t` and `\n`
-//! typed as two characters are a tab and a line feed, each row ends with a line feed. Which columns exist is
-//! the caller's business.
+//! Owns the conventions of `docker-machine ls --format`: spaces around the template are dropped, `\t` and `
+//! ` typed as two characters are a tab and a line feed, each row ends with a line feed. The caller defines the
+//! columns.
 
 use std::io::Write;
 
@@ -24,7 +24,7 @@ impl ListFormat {
     ///
     /// # Errors
     ///
-    /// [`Error::Parse`]; the line feed behind the template counts as its last line.
+    /// [`Error::Parse`]; the line feed after the template counts as its last line.
     pub fn parse(format: &str, functions: Functions) -> Result<Self, Error> {
         let columns = format.strip_prefix("table");
         let row = columns.unwrap_or(format).trim_matches(' ');
@@ -36,12 +36,12 @@ impl ListFormat {
         })
     }
 
-    /// Writes the rows, in a table behind the headers and aligned by [`tabwriter::align`].
+    /// Writes the rows; in a table, after the headers and aligned by [`tabwriter::align`].
     ///
     /// # Errors
     ///
-    /// [`Error::Execute`] for the first row that does not suit the template, or the headers; the rows before it
-    /// are written. [`Error::Write`].
+    /// [`Error::Execute`] for the first row, or the headers, that the template does not fit; the rows before it are
+    /// written. [`Error::Write`].
     pub fn write<'v>(
         &self,
         headers: &'v Value,

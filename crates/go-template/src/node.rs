@@ -1,7 +1,7 @@
 //! The parsed template: statements, pipelines, operands.
 //!
-//! Owns the tree and how its expressions are written back, which is what run-time errors show between
-//! `<` and `>`. Made by the parser, walked by `exec`, evaluated by `eval`.
+//! Owns the tree and the source form of its expressions, which run-time errors show between `<` and `>`. Built by the
+//! parser, walked by `exec`, evaluated by `eval`.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ pub(crate) struct Invocation {
     pub(crate) pipeline: Option<Pipeline>,
 }
 
-/// Commands joined by `|`, perhaps with variables that take the result.
+/// Commands joined by `|`, with optional variables that receive the result.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) position: usize,
@@ -47,7 +47,7 @@ pub(crate) struct Pipeline {
     pub(crate) commands: Vec<Command>,
 }
 
-/// An operand and its arguments; the parser never leaves it empty.
+/// An operand and its arguments; the parser never produces an empty one.
 #[derive(Debug)]
 pub(crate) struct Command {
     pub(crate) position: usize,
@@ -62,7 +62,7 @@ pub(crate) struct Operand {
     pub(crate) term: Term,
 }
 
-/// What an operand says.
+/// The kinds of operands.
 #[derive(Debug)]
 pub(crate) enum Term {
     Dot,
@@ -89,7 +89,7 @@ pub(crate) enum Term {
     Pipeline(Pipeline),
 }
 
-/// What execution was looking at, for the position and the context of an error.
+/// The node in execution, for the position and the context of an error.
 #[derive(Clone, Copy)]
 pub(crate) enum Site<'t> {
     Start,
@@ -100,7 +100,7 @@ pub(crate) enum Site<'t> {
 }
 
 impl Site<'_> {
-    /// The byte in the template's text.
+    /// Returns the byte position in the template's text.
     pub(crate) fn position(&self) -> usize {
         match self {
             Site::Start => 0,
@@ -170,7 +170,7 @@ impl fmt::Display for Command {
 }
 
 impl Operand {
-    /// A pipeline among operands stands in parentheses, which are not its own.
+    /// Writes a pipeline among operands in parentheses, which do not belong to the pipeline itself.
     fn fmt_in_parens(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.term {
             Term::Pipeline(_) => write!(f, "({self})"),

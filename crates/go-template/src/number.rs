@@ -1,7 +1,7 @@
-//! Number constants: what Go's parser makes of `12`, `0x1F`, `1_000`, `1.5e3`, `0x1p-2` and `'a'`.
+//! Number constants as Go's parser reads them: `12`, `0x1F`, `1_000`, `1.5e3`, `0x1p-2` and `'a'`.
 //!
-//! Owns the choice between int and float, which in a template depends on how the number is written.
-//! It refuses complex constants: no value of ours is complex.
+//! Owns the choice between int and float, which in a template depends on how the number is written. Rejects complex
+//! constants: no value here is complex.
 
 use crate::quote::{self, Unit};
 
@@ -9,12 +9,12 @@ use crate::quote::{self, Unit};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Constant {
     Int(i64),
-    /// An integer that only fits 64 bits without a sign: an error when it is evaluated.
+    /// An integer that only fits in 64 bits without a sign: evaluating it is an error.
     Overflow,
     Float(f64),
 }
 
-/// Reads a number as written; the error is Go's sentence about it.
+/// Reads a number as written; the error is Go's message.
 pub(crate) fn parse_number(text: &str) -> Result<Constant, String> {
     let unsigned = parse_integer(text);
     let (negative, magnitude) = match text.as_bytes().first() {
@@ -63,7 +63,7 @@ fn quoted(text: &str) -> String {
     quote::quote(text.as_bytes(), false)
 }
 
-/// An `e` in `0x1e` is a digit, not an exponent.
+/// Returns whether this is a hexadecimal integer: an `e` in `0x1e` is a digit, not an exponent.
 fn is_hex_integer(text: &str) -> bool {
     text.len() > 2
         && (text.starts_with("0x") || text.starts_with("0X"))
@@ -93,7 +93,7 @@ fn parse_integer(text: &str) -> Option<u64> {
     u64::from_str_radix(&digits, base).ok()
 }
 
-/// Go allows an underscore between two digits, and between a base prefix and a digit.
+/// Checks underscores: Go allows one between two digits, and between a base prefix and a digit.
 fn underscores_separate_digits(lower: &str) -> bool {
     let unsigned = lower.trim_start_matches(['+', '-']);
     let hex = unsigned.starts_with("0x");
@@ -122,13 +122,13 @@ fn parse_float(text: &str) -> Option<f64> {
     let value = if unsigned.starts_with("0x") {
         parse_hex_float(&plain)?
     } else {
-        // The lexer lets only digits, signs, points and exponents through, so no "inf" or "nan" gets here.
+        // The lexer lets only digits, signs, points and exponents through, so "inf" and "nan" cannot occur here.
         plain.parse::<f64>().ok()?
     };
     value.is_finite().then_some(value)
 }
 
-/// Reads `0x1.8p3`; an exponent is mandatory. Digits beyond the precision of a float are cut off.
+/// Reads `0x1.8p3`; the exponent is mandatory. Digits beyond the precision of a float are cut off.
 fn parse_hex_float(text: &str) -> Option<f64> {
     let negative = text.starts_with('-');
     let body = text.trim_start_matches(['+', '-']).strip_prefix("0x")?;
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_a_number_is_written_decides_its_type() {
+    fn a_numbers_notation_decides_its_type() {
         for (text, expected) in [
             ("12", Constant::Int(12)),
             ("-12", Constant::Int(-12)),

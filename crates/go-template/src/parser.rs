@@ -1,7 +1,7 @@
-//! Turns a template's tokens into statements, and names what does not fit, in Go's words.
+//! Builds statements from a template's tokens, and reports syntax errors in Go's wording.
 //!
-//! Owns the grammar of actions; pipelines and operands are read in `expression`. It checks that
-//! functions and variables exist, and refuses nesting deeper than [`MAX_NESTING`].
+//! Owns the grammar of actions; pipelines and operands are read in `expression`. Checks that functions and variables
+//! exist, and rejects nesting deeper than [`MAX_NESTING`].
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::node::{Branch, Invocation, Node};
 use crate::quote;
 use crate::token::{Kind, Token};
 
-/// How deep blocks and parentheses may nest, together. The parser, the evaluator and the tree's drop recurse
+/// The maximum nesting of blocks and parentheses, together. The parser, the evaluator and the tree's drop recurse
 /// this deep; in a debug build that takes about half of a test thread's two megabytes of stack.
 pub(crate) const MAX_NESTING: usize = 100;
 
@@ -35,11 +35,11 @@ pub(crate) fn parse(name: &str, text: &str, functions: &Functions) -> Result<Def
     Ok(parser.definitions)
 }
 
-/// What belongs to one template and is put aside while a definition inside it is read.
+/// The parser state of one template, saved while a definition inside it is read.
 struct Scope {
     variables: Vec<String>,
     ranges: usize,
-    /// The line in which the current action began; an error in a later line mentions it.
+    /// The line of the start of the current action; an error in a later line mentions it.
     action_line: Option<usize>,
 }
 
@@ -53,7 +53,7 @@ impl Default for Scope {
     }
 }
 
-/// What ended a body.
+/// The action that ended a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
     End,
@@ -80,7 +80,7 @@ pub(crate) struct Parser<'p> {
     functions: &'p Functions,
     tokens: Vec<Token>,
     next: usize,
-    /// The last token that was looked at: errors name its line.
+    /// The last token read or peeked at: errors name its line.
     furthest: usize,
     nesting: usize,
     scope: Scope,
@@ -216,7 +216,7 @@ impl Parser<'_> {
         self.add(self.name.to_owned(), body)
     }
 
-    /// The first body that is not blank defines a template; a second one is an error.
+    /// Adds a definition. The first body that is not blank defines a template; a second one is an error.
     fn add(&mut self, name: String, body: Vec<Node>) -> Result<(), Error> {
         match self.definitions.get(&name) {
             Some(defined) if !is_blank(defined) => {
@@ -263,7 +263,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Statements up to an `end` or `else`.
+    /// Reads statements up to an `end` or `else`.
     fn items(&mut self) -> Result<(Vec<Node>, Ending), Error> {
         self.enter()?;
         let mut nodes = Vec::new();
@@ -328,7 +328,7 @@ impl Parser<'_> {
         Ok(node)
     }
 
-    /// `else if` and `else with` leave their second word to [`Parser::branch`].
+    /// Reads `else`; leaves the second word of `else if` and `else with` to [`Parser::branch`].
     fn else_action(&mut self) -> Result<Item, Error> {
         let word = self.peek_word();
         if !word.is_keyword("if") && !word.is_keyword("with") {

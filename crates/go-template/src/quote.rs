@@ -1,10 +1,10 @@
 //! Go's string and character literals: reading them and writing them.
 //!
-//! Owns the escape rules of the Go specification ("String literals", "Rune literals") and the question
-//! which characters print as themselves. The parser reads literals with it, `%q`, `%#v` and error
-//! messages write them. It refuses malformed literals and never guesses what was meant.
+//! Owns the escape rules of the Go specification ("String literals", "Rune literals") and the set of printable
+//! characters. The parser reads literals with it; `%q`, `%#v` and error messages write them. Rejects malformed
+//! literals and never guesses.
 
-/// The literal is not valid Go; Go's own word for it is "invalid syntax".
+/// The literal is not valid Go; Go's own message is "invalid syntax".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InvalidSyntax;
 
@@ -42,7 +42,7 @@ pub(crate) fn push_char(text: &mut Vec<u8>, c: char) {
     text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// Reads the first unit of a literal's inside and returns what follows it.
+/// Reads the first unit of a literal's content and returns the rest.
 pub(crate) fn unquote_unit(text: &str, quote: char) -> Result<(Unit, &str), InvalidSyntax> {
     let mut chars = text.chars();
     match chars.next().ok_or(InvalidSyntax)? {
@@ -145,10 +145,10 @@ fn escape_char(out: &mut String, c: char, quote: char, ascii: bool) {
     out.push(letter);
 }
 
-/// Whether Go prints the character as itself: letters, marks, numbers, punctuation, symbols, the ASCII space.
+/// Returns whether Go prints the character as itself: letters, marks, numbers, punctuation, symbols, the ASCII space.
 ///
-/// The standard library's debug escape leaves the same classes alone, except for combining marks at the
-/// start of a string: hence the letter in front. Go's and Rust's Unicode versions may differ.
+/// The standard library's debug escape leaves the same classes alone, except for combining marks at the start of a
+/// string: hence the letter in front. Go's and Rust's Unicode versions may differ.
 pub(crate) fn is_print(c: char) -> bool {
     if c.is_ascii() {
         return (' '..='~').contains(&c);
@@ -158,7 +158,7 @@ pub(crate) fn is_print(c: char) -> bool {
     text.escape_debug().count() == 2
 }
 
-/// Whether a raw literal can hold the text: valid UTF-8 in one line, no backquote, no byte order mark.
+/// Returns whether a raw literal can hold the text: valid UTF-8 in one line, no backquote, no byte order mark.
 pub(crate) fn can_backquote(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else {
         return false;

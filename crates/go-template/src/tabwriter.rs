@@ -1,22 +1,22 @@
-//! Go's `text/tabwriter`: aligns text in columns, as the table of `ls`.
+//! Go's `text/tabwriter`: aligns text in columns, like the table of `ls`.
 //!
-//! A cell ends with a tab; a column is a run of lines that all have a cell there, as wide as its widest cell.
-//! What stands behind the last tab of a line belongs to no column: hence no spaces at the end of a line
-//! that ends in text, and padding at the end of one that ends in a tab.
+//! A cell ends with a tab; a column is a run of lines that all have a cell there, as wide as its widest cell. Text
+//! after the last tab of a line belongs to no column: a line that ends in text has no trailing spaces, and a line
+//! that ends in a tab is padded.
 
 use crate::format::count_runes;
 
-/// How wide columns are, in characters. The padding character is a space.
+/// The width of columns, in characters. The padding character is a space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    /// The least width of a cell, padding included.
+    /// The minimum width of a cell, padding included.
     pub min_width: usize,
-    /// What is added to the widest cell of a column.
+    /// The space added to the widest cell of a column.
     pub padding: usize,
 }
 
 impl Layout {
-    /// What `docker-machine ls` uses: at least five characters, three between columns.
+    /// The layout of `docker-machine ls`: at least five characters, three between columns.
     pub const LS: Self = Self {
         min_width: 5,
         padding: 3,
@@ -25,7 +25,7 @@ impl Layout {
 
 /// Returns the text with its tabs replaced by spaces that align its columns.
 pub fn align(text: &[u8], layout: Layout) -> Vec<u8> {
-    // The width of each column, and for each cell which column it is in, in the order of the text.
+    // The width of each column, and the column of each cell, in the order of the text.
     let mut widths = Vec::new();
     let mut columns = Vec::new();
     let mut open: Vec<usize> = Vec::new();
@@ -39,7 +39,7 @@ pub fn align(text: &[u8], layout: Layout) -> Vec<u8> {
             widths[column] = widths[column].max(count_runes(cell) + layout.padding);
             columns.push(column);
         }
-        // A column ends at the first line that lacks it, and all of them at a form feed.
+        // A column ends at the first line that lacks it; a form feed ends all columns.
         open.truncate(if end == Some(b'\x0c') {
             0
         } else {
@@ -61,8 +61,8 @@ pub fn align(text: &[u8], layout: Layout) -> Vec<u8> {
     out
 }
 
-/// The lines, each with the line feed or form feed that ends it. A tab at the very end of the text is dropped, as
-/// Go does: its cell is the last of its line.
+/// Returns the lines, each with the line feed or form feed that ends it. A tab at the very end of the text is
+/// dropped, as in Go: its cell is the last of its line.
 fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<u8>)> {
     text.split_inclusive(|b| matches!(b, b'\n' | b'\x0c'))
         .map(|line| match line.split_last() {
@@ -72,7 +72,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<u8>)> {
         })
 }
 
-/// The cells of a line that end with a tab.
+/// Returns the cells of a line that end with a tab.
 fn columned(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let tabs = line.iter().filter(|b| is_tab(b)).count();
     line.split(is_tab).take(tabs)

@@ -1,4 +1,4 @@
-//! The door of the crate: parse a template once, execute it any number of times.
+//! The entry point of the crate: parse a template once, execute it any number of times.
 
 use std::io::Write;
 
@@ -21,21 +21,21 @@ pub struct Template {
 }
 
 impl Template {
-    /// Parses a template with the predefined functions. The name, which may be empty, is what errors begin with.
+    /// Parses a template with the predefined functions. Errors begin with the name, which may be empty.
     ///
     /// # Errors
     ///
-    /// [`Error::Parse`] for what Go's parser refuses; for complex numbers; and for blocks and parentheses
-    /// nested deeper than 100.
+    /// [`Error::Parse`] for text that Go's parser rejects, for complex numbers, and for blocks and parentheses nested
+    /// deeper than 100.
     pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
         Self::parse_with(name, text, Functions::new())
     }
 
-    /// Does the same with further functions.
+    /// Parses a template with additional functions.
     ///
     /// # Errors
     ///
-    /// As [`Template::parse`].
+    /// Same as [`Template::parse`].
     pub fn parse_with(name: &str, text: &str, functions: Functions) -> Result<Self, Error> {
         let definitions = parser::parse(name, text, &functions)?;
         Ok(Self {
@@ -52,23 +52,23 @@ impl Template {
         Self { limits, ..self }
     }
 
-    /// Executes the template and returns its output, with U+FFFD for what is not UTF-8.
+    /// Executes the template and returns its output, with U+FFFD for bytes that are not UTF-8.
     ///
     /// # Errors
     ///
-    /// [`Error::Execute`]; the output up to there is lost: see [`Template::execute_to`].
+    /// [`Error::Execute`]; the output before the error is lost: see [`Template::execute_to`].
     pub fn execute(&self, data: &Value) -> Result<String, Error> {
         let mut out = Vec::new();
         self.execute_to(data, &mut out)?;
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
-    /// Executes the template and writes its output, in many small pieces, as it is made.
+    /// Executes the template and writes its output as it is produced, in many small pieces.
     ///
     /// # Errors
     ///
-    /// [`Error::Execute`] where the data does not fit the template or a limit is reached, and
-    /// [`Error::Write`]. What was made before the error has been written, as Go does it.
+    /// [`Error::Execute`] where the data does not fit the template or a limit is reached, and [`Error::Write`]. The
+    /// output before the error has been written, as in Go.
     pub fn execute_to(&self, data: &Value, out: &mut dyn Write) -> Result<(), Error> {
         Execution::new(self, out).run(data)
     }

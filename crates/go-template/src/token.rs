@@ -1,8 +1,8 @@
-//! What the lexer cuts a template into, and how parse errors show it.
+//! The tokens of a template, and how parse errors show them.
 
 use crate::quote;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Error,
@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     Keyword,
 }
 
-/// A token, with where it begins (in bytes) and in which line (from 1).
+/// A token, with its start (in bytes) and its line (from 1).
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
@@ -39,18 +39,18 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// Whether this is the given keyword.
+    /// Returns whether this is the given keyword.
     pub(crate) fn is_keyword(&self, word: &str) -> bool {
         self.kind == Kind::Keyword && self.text == word
     }
 
-    /// The token as parse errors show it.
+    /// Returns the token as parse errors show it.
     pub(crate) fn describe(&self) -> String {
         match self.kind {
             Kind::End => "EOF".to_owned(),
             Kind::Error => self.text.clone(),
             Kind::Keyword => format!("<{}>", self.text),
-            // Ten is where Go's messages cut a token short.
+            // Go's messages cut a token after ten bytes.
             _ if self.text.len() > 10 => {
                 let head: String = self.text.chars().take(10).collect();
                 format!("{}...", quote::quote(head.as_bytes(), false))

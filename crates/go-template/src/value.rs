@@ -1,9 +1,9 @@
-//! The values a template works on, with as much of Go's types as templates can show.
+//! The values of a template, with the parts of Go's types that templates can show.
 //!
-//! Owns type names, truth and indirection. `%T`, error messages and missing fields depend on a value's
-//! type: decoded JSON is `map[string]interface {}`, `[]interface {}` and `float64`, where a missing key is
-//! `<no value>`; a [`Struct`] stands for a Go struct, where a missing field is an error. The binary
-//! builds these values and the rest of the crate reads them.
+//! Owns type names, truth and indirection. `%T`, error messages and missing fields depend on a value's type: decoded
+//! JSON is `map[string]interface {}`, `[]interface {}` and `float64`, where a missing key is `<no value>`; a
+//! [`Struct`] stands for a Go struct, where a missing field is an error. The binary builds these values and the rest
+//! of the crate reads them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ impl GoString {
         &self.0
     }
 
-    /// Returns the text, with U+FFFD for what is not UTF-8.
+    /// Returns the text, with U+FFFD for bytes that are not UTF-8.
     pub fn to_string_lossy(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
     }
@@ -48,17 +48,17 @@ impl From<&[u8]> for GoString {
     }
 }
 
-/// A value of a template. Cloning is cheap: what is large is shared.
+/// A value of a template. Cloning is cheap: large values are shared.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Value {
-    /// Nothing: JSON's null, and Go's nil without a type.
+    /// No value: JSON's null, and Go's nil without a type.
     Nil,
     /// A `bool`.
     Bool(bool),
     /// An `int`.
     Int(i64),
-    /// A `uint8`: what indexing a string gives.
+    /// A `uint8`: the result of indexing a string.
     Byte(u8),
     /// A `float64`: every number of decoded JSON.
     Float(f64),
@@ -70,13 +70,13 @@ pub enum Value {
     Map(Map),
     /// A struct.
     Struct(Struct),
-    /// A pointer to a struct, perhaps nil.
+    /// A pointer to a struct, possibly nil.
     Pointer(Pointer),
-    /// A value of a named type with a text of its own.
+    /// A value of a named type with its own text.
     Named(Named),
 }
 
-/// What the elements of a list or map are declared as.
+/// The declared type of the elements of a list or map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
     /// `interface{}`: any value, as in decoded JSON.
@@ -93,7 +93,7 @@ impl Element {
         }
     }
 
-    /// What a map gives for a key that it does not have, when it is indexed.
+    /// Returns the value of a missing key when a map is indexed.
     pub(crate) fn zero(self) -> Value {
         match self {
             Element::Any => Value::Nil,
@@ -144,7 +144,7 @@ impl List {
     }
 }
 
-/// A map with string keys, which are visited in their order.
+/// A map with string keys, visited in the order of the keys.
 #[derive(Debug, Clone)]
 pub struct Map {
     pub(crate) element: Element,
@@ -152,7 +152,7 @@ pub struct Map {
 }
 
 impl Map {
-    /// Makes a `map[string]interface{}`; of equal keys the last one counts.
+    /// Makes a `map[string]interface{}`; of equal keys the last one is kept.
     pub fn new<K: Into<Arc<str>>>(entries: impl IntoIterator<Item = (K, Value)>) -> Self {
         Self::sorted(
             Element::Any,
@@ -160,7 +160,7 @@ impl Map {
         )
     }
 
-    /// Makes a `map[string]string`; of equal keys the last one counts.
+    /// Makes a `map[string]string`; of equal keys the last one is kept.
     pub fn strings<K: Into<Arc<str>>, T: Into<GoString>>(
         entries: impl IntoIterator<Item = (K, T)>,
     ) -> Self {
@@ -233,7 +233,7 @@ pub struct Pointer {
     target: Result<Struct, Absent>,
 }
 
-/// The type of the struct that a nil pointer does not point to.
+/// The type that a nil pointer refers to.
 #[derive(Debug, Clone)]
 struct Absent {
     type_name: Arc<str>,
@@ -246,7 +246,7 @@ impl Pointer {
         Self { target: Ok(target) }
     }
 
-    /// Makes a nil pointer to a type with these fields; reading one of them through it is another error than
+    /// Makes a nil pointer to a type with these fields; reading one of them through it gives a different error than
     /// reading an unknown one.
     pub fn nil<K: Into<Arc<str>>>(type_name: &str, fields: impl IntoIterator<Item = K>) -> Self {
         Self {
@@ -277,7 +277,7 @@ impl Pointer {
         }
     }
 
-    /// What `%v` and `%p` print: Go's is the memory address too.
+    /// Returns the number that `%v` and `%p` print: the memory address, as in Go.
     pub(crate) fn address(&self) -> u64 {
         self.target()
             .map_or(0, |target| target.fields.as_ptr() as u64)
@@ -286,7 +286,7 @@ impl Pointer {
 
 /// A value of a named type that has a `String` method, such as `time.Duration`.
 ///
-/// It prints as its text and computes as what lies under it: `{{eq .State 1}}`.
+/// It prints as its text; operations use the underlying value: `{{eq .State 1}}`.
 #[derive(Debug, Clone)]
 pub struct Named {
     pub(crate) type_name: Arc<str>,
@@ -301,7 +301,7 @@ impl Named {
         Self::with_methods(type_name, underlying, text, [])
     }
 
-    /// Does the same with further methods without arguments: their names and results.
+    /// Makes such a value with additional methods without arguments: their names and results.
     pub fn with_methods(
         type_name: &str,
         underlying: impl Into<Value>,
@@ -346,7 +346,7 @@ impl Value {
         })
     }
 
-    /// Returns whether `if` takes the value for true: it is neither nil, zero nor empty.
+    /// Returns whether `if` treats the value as true: it is neither nil, zero nor empty.
     pub fn is_true(&self) -> bool {
         match self {
             Value::Nil => false,
@@ -363,7 +363,7 @@ impl Value {
         }
     }
 
-    /// The value without its name: what its operations work on.
+    /// Returns the value without its named type: operations use it.
     pub(crate) fn underlying(&self) -> &Value {
         match self {
             Value::Named(named) => &named.underlying,

@@ -1,12 +1,12 @@
-//! Thousands of made-up templates, most of them nonsense: nothing panics, everything ends.
+//! Executes thousands of generated templates, most of them malformed: none panics, all of them end.
 //!
-//! The fuzz target in `fuzz` does the same for as long as one likes.
+//! The fuzz target in `fuzz` does the same without a limit.
 
 use std::panic;
 
 use go_template::{Functions, Limits, Template, Value, tabwriter};
 
-/// Marsaglia's xorshift64*: the same templates in every run.
+/// Marsaglia's xorshift64*: generates the same templates in every run.
 struct Random(u64);
 
 impl Random {
@@ -114,7 +114,7 @@ const WORDS: &[&str] = &[
     "\"T\"",
 ];
 
-/// Statements that are right in themselves, so that execution is reached.
+/// Valid statements, so that execution is reached.
 const PIECES: &[&str] = &[
     "{{if .t}}",
     "{{else}}",
@@ -149,7 +149,7 @@ fn made_up(random: &mut Random) -> String {
     (0..=random.below(24)).map(|_| random.pick(words)).collect()
 }
 
-/// As many openings as endings, so that more of it parses.
+/// Generates as many block openings as endings, so that more templates parse.
 fn balanced(random: &mut Random) -> String {
     let text: String = (0..=random.below(10))
         .map(|_| random.pick(PIECES))

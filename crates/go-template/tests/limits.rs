@@ -1,6 +1,6 @@
-//! Templates that mean harm end with an error, on a test thread's stack and in little memory.
+//! Hostile templates end with an error, on a test thread's stack and in little memory.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // What only tests call may panic.
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers outside test functions may panic.
 
 use go_template::{Error, Limits, Template, Value};
 
@@ -16,7 +16,7 @@ fn parse(text: &str) -> Template {
 }
 
 #[test]
-fn a_template_that_calls_itself_ends_where_go_ends_it() {
+fn recursion_ends_at_gos_depth_limit() {
     let template =
         parse(r#"{{define "T"}}{{if true}}{{template "T"}}{{end}}{{end}}{{template "T"}}"#);
     let error = template.execute(&Value::Nil).unwrap_err().to_string();
@@ -25,7 +25,7 @@ fn a_template_that_calls_itself_ends_where_go_ends_it() {
 }
 
 #[test]
-fn endless_loops_end() {
+fn endless_loops_reach_the_step_limit() {
     let limits = Limits::default().with_steps(10_000);
     for text in [
         "{{range 9223372036854775807}}{{end}}",
@@ -71,7 +71,7 @@ fn output_and_strings_are_bounded() {
 }
 
 #[test]
-fn escaping_counts_what_it_makes() {
+fn escaped_text_counts_towards_the_byte_limit() {
     let limits = Limits::default().with_bytes(100_000);
     let text = r#"{{$x := "&"}}{{range 100}}{{$x = html $x $x}}{{end}}"#;
     assert!(message(&parse(text).with_limits(limits)).contains("too"));

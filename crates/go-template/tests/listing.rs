@@ -1,6 +1,6 @@
-//! Listings as the Go program printed them.
+//! Listings match the output of the Go program.
 
-#![allow(clippy::unwrap_used)] // What only tests call may panic.
+#![allow(clippy::unwrap_used)] // Helpers outside test functions may panic.
 
 use go_template::{Functions, ListFormat, Map, Named, Pointer, Struct, Value};
 
@@ -21,7 +21,7 @@ fn headers() -> Value {
     .into()
 }
 
-/// Name, active, driver, state, URL, version, error.
+/// Makes a row: name, active, driver, state, URL, version, error.
 fn row(columns: [&str; 7]) -> Value {
     let [name, active, driver, state, url, version, error] = columns;
     Struct::new(
@@ -87,7 +87,7 @@ n10       -        none     Running   unix:///var/run/docker.sock           v20.
 }
 
 #[test]
-fn a_table_without_rows_is_its_headers() {
+fn a_table_without_rows_prints_its_headers() {
     let expected = "NAME   ACTIVE   DRIVER   STATE   URL   SWARM   DOCKER   ERRORS\n";
     assert_eq!(list(DEFAULT, &[]), (expected.to_owned(), None));
 }
@@ -115,7 +115,7 @@ zz              not found   Error                          open config.json: no 
 }
 
 #[test]
-fn without_the_word_table_there_are_only_rows() {
+fn a_format_without_table_prints_only_rows() {
     let rows = [
         row(["a", "", "", "", "", "", ""]),
         row(["b", "", "", "", "", "", ""]),
@@ -128,7 +128,7 @@ fn without_the_word_table_there_are_only_rows() {
 }
 
 #[test]
-fn errors_come_behind_what_was_listed() {
+fn errors_follow_the_listed_rows() {
     let rows = [row(["a", "", "", "", "", "", ""])];
     let error = r#"template: :1:24: executing "" at <.SwarmOptions.Host>: nil pointer evaluating *swarm.Options.Host"#;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Parses and executes arbitrary bytes as a template, and aligns them as a table. Nothing may panic.
+//! Parses and executes arbitrary bytes as a template, and aligns them as a table. No input may cause a panic.
 //!
 //! `cargo +nightly fuzz run template` in `crates/go-template`.
 

@@ -68,14 +68,14 @@ fn fixed(number: f64, precision: Option<usize>) -> String {
     }
 }
 
-/// No float has more digits than this; the standard library formats at most 65535 of them.
+/// The maximum number of digits of a float; the standard library formats at most 65535 of them.
 const MAX_DIGITS: usize = 1100;
 
 fn padded_fraction(text: String, places: usize) -> String {
     text + &"0".repeat(places.saturating_sub(MAX_DIGITS))
 }
 
-/// Mantissa and exponent as Rust writes them: `1.5`, `-7`.
+/// Splits a number into mantissa and exponent as Rust writes them: `1.5`, `-7`.
 fn split(number: f64, places: Option<usize>) -> (String, i32) {
     let text = match places {
         Some(places) => format!("{number:.*e}", places.min(MAX_DIGITS)),
@@ -91,19 +91,19 @@ fn exponential(number: f64, places: Option<usize>) -> String {
     join(&mantissa, 'e', exponent)
 }
 
-/// Go writes the sign of an exponent always, and at least two digits.
+/// Joins mantissa and exponent; Go always writes the sign of an exponent, and at least two digits.
 fn join(mantissa: &str, letter: char, exponent: i32) -> String {
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}{letter}{sign}{:02}", exponent.abs())
 }
 
-/// `%e` for exponents below -4 or not below the precision, else `%f`; without zeros at the end.
+/// Formats with `%e` for exponents below -4 or not below the precision, else with `%f`; without trailing zeros.
 fn general(number: f64, precision: Option<usize>) -> String {
     let (mantissa, exponent) = split(number, precision.map(|digits| digits.max(1) - 1));
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
     let digits = digits.trim_end_matches('0');
     let threshold = match precision {
-        // Go counts the shortest form as six digits: 1e+06.
+        // Go treats the shortest form as six digits: 1e+06.
         None => 6,
         Some(precision) => {
             let precision = precision.max(1);
@@ -127,7 +127,7 @@ fn general(number: f64, precision: Option<usize>) -> String {
     positional(digits, exponent)
 }
 
-/// Writes `digits` (the first of which is worth ten to the exponent) without an exponent.
+/// Writes `digits` (the first of which has the value of ten to the exponent) without an exponent.
 fn positional(digits: &str, exponent: i32) -> String {
     if digits.is_empty() {
         return "0".to_owned();
@@ -144,12 +144,12 @@ fn positional(digits: &str, exponent: i32) -> String {
     }
 }
 
-/// The 53 bits of the mantissa as an integer, and the exponent of two that belongs to it.
+/// Returns the 53 bits of the mantissa as an integer, and its exponent of two.
 fn parts(number: f64) -> (u64, i32) {
     let bits = number.to_bits();
     let exponent = (bits >> 52 & 0x7ff) as i32;
     let fraction = bits & ((1 << 52) - 1);
-    // 1075 is the bias of 1023 and the 52 bits of the fraction; the smallest numbers have no leading one.
+    // 1075 is the bias of 1023 plus the 52 bits of the fraction; subnormal numbers have no leading one.
     if exponent == 0 {
         (fraction, -1074)
     } else {
@@ -162,7 +162,7 @@ fn binary(number: f64) -> String {
     format!("{mantissa}p{exponent:+}")
 }
 
-/// `0x1.8p+01`: one bit before the point.
+/// Formats as `0x1.8p+01`: one bit before the point.
 fn hexadecimal(number: f64, precision: Option<usize>) -> String {
     let (mut mantissa, mut exponent) = parts(number);
     if mantissa == 0 {
@@ -199,7 +199,7 @@ fn hexadecimal(number: f64, precision: Option<usize>) -> String {
     )
 }
 
-/// `#`: a decimal point in any case, and for `%g` the zeros at the end.
+/// Applies `#`: a decimal point in any case, and for `%g` the trailing zeros.
 fn with_point(text: &str, format: char, precision: Option<usize>) -> String {
     let letters: &[char] = if matches!(format, 'x' | 'X') {
         &['p', 'P']

@@ -4,12 +4,12 @@ use super::Printer;
 use crate::quote;
 use crate::value::Value;
 
-/// An integer as the verbs see it: a sign and a magnitude.
+/// An integer as the verbs use it: a sign and a magnitude.
 #[derive(Clone, Copy)]
 pub(super) struct Integer {
     pub(super) negative: bool,
     pub(super) magnitude: u64,
-    /// The 64 bits, which `%c`, `%q` and `%U` read as a code point.
+    /// The 64 bits, which `%c`, `%q` and `%U` interpret as a code point.
     pub(super) bits: u64,
     /// `%#v` writes unsigned integers in hexadecimal.
     pub(super) signed: bool,
@@ -68,10 +68,10 @@ impl Printer {
         }
     }
 
-    /// Writes sign, prefix and digits; a precision, or zeros as padding, adds zeros before the digits.
+    /// Writes sign, prefix and digits; a precision, or zero padding, adds zeros before the digits.
     fn number(&mut self, integer: Integer, digits: &str, prefix: &str) {
         let digits = match self.minimal_digits(integer) {
-            // A precision of zero prints the value zero as nothing.
+            // With a precision of zero, the value zero prints nothing.
             Some(0) if integer.magnitude == 0 => {
                 return self.write_padding(self.flags.width.unwrap_or(0), b' ');
             }
@@ -92,7 +92,7 @@ impl Printer {
     fn octal(&mut self, integer: Integer, verb: char) {
         let digits = format!("{:o}", integer.magnitude);
         let minimum = self.minimal_digits(integer);
-        // `%#o` promises a leading zero, which the digits may have already.
+        // `%#o` requires a leading zero, which the digits may already have.
         let has_zero =
             digits.starts_with('0') || minimum.is_some_and(|minimum| minimum > digits.len());
         let zero = if self.flags.sharp && !has_zero {
@@ -104,7 +104,7 @@ impl Printer {
         self.number(integer, &digits, &format!("{prefix}{zero}"));
     }
 
-    /// How many digits the precision or the zero flag asks for.
+    /// Returns the minimum number of digits that the precision or the zero flag requires.
     fn minimal_digits(&self, integer: Integer) -> Option<usize> {
         let flags = self.flags;
         if flags.precision.is_some() {

@@ -1,8 +1,8 @@
-//! Go's `fmt`: what `print`, `printf`, `println` and the bare `{{.Field}}` write.
+//! Go's `fmt`: the output of `print`, `printf`, `println` and the bare `{{.Field}}`.
 //!
-//! Owns flags, verbs and Go's marks for misuse (`%!d(string=x)`). It never fails: what cannot be formatted
-//! is written as such a mark. What would be larger than the printer's limit is cut off and
-//! [`Printer::overflowed`] says so. Called by `eval` and the built-in functions.
+//! Owns flags, verbs and Go's marks for misuse (`%!d(string=x)`). Formatting never fails: a value that cannot be
+//! formatted is written as such a mark. Output beyond the printer's limit is cut off and [`Printer::overflowed`]
+//! reports it. Called by `eval` and the built-in functions.
 
 mod float;
 mod integer;
@@ -15,7 +15,7 @@ pub(crate) use text::count_runes;
 
 use crate::value::Value;
 
-/// What stands between `%` and the verb.
+/// The part of a directive between `%` and the verb.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Flags {
     pub(crate) width: Option<usize>,
@@ -53,12 +53,12 @@ impl Printer {
         }
     }
 
-    /// Whether something was cut off.
+    /// Returns whether output was cut off.
     pub(crate) fn overflowed(&self) -> bool {
         self.overflowed
     }
 
-    /// Returns what was written.
+    /// Returns the output.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.out
     }
@@ -100,7 +100,7 @@ impl Printer {
         self.out.resize(self.out.len() + count.min(room), fill);
     }
 
-    /// Writes text in the width that the flags ask for, counted in characters.
+    /// Writes text, padded to the width of the flags, counted in characters.
     fn pad(&mut self, text: impl AsRef<[u8]>) {
         let fill = if self.flags.zero && !self.flags.minus {
             b'0'
@@ -141,7 +141,7 @@ impl Printer {
     }
 }
 
-/// How much of a value an error message shows.
+/// The maximum size of a value in an error message, in bytes.
 const SHOWN: usize = 1 << 16;
 
 /// Formats a value as `%v` does, for an error message.

@@ -1,9 +1,9 @@
-//! The format string of `printf`: flags, width, precision, argument numbers, and what is wrong with them.
+//! The format string of `printf`: flags, width, precision, argument numbers, and marks for their misuse.
 
 use super::{Flags, Printer};
 use crate::value::Value;
 
-/// The largest width or precision, as in Go; what is larger counts as not given.
+/// The largest width or precision, as in Go; a larger one is ignored.
 const MAX_NUMBER: usize = 1_000_000;
 
 /// The reading position in a format string and among its arguments.
@@ -12,14 +12,14 @@ struct Directive<'f> {
     at: usize,
     arguments: &'f [Value],
     argument: usize,
-    /// Whether the argument numbers of this directive make sense.
+    /// Whether the argument numbers of this directive are valid.
     good: bool,
-    /// Whether any directive named its argument: then unused ones are not reported.
+    /// Whether any directive names its argument: then unused arguments are not reported.
     reordered: bool,
 }
 
 impl Printer {
-    /// Formats the arguments as the format string says.
+    /// Formats the arguments according to the format string.
     pub(crate) fn printf(&mut self, format: &[u8], arguments: &[Value]) {
         let mut directive = Directive {
             format,
@@ -78,10 +78,10 @@ impl Printer {
             indexed = false;
         } else {
             self.flags.width = directive.number();
-            // A number behind [n] is no width.
+            // A number after [n] is not a width.
             directive.good &= !(indexed && self.flags.width.is_some());
         }
-        // A point at the very end is a verb, though not a good one.
+        // A point at the very end is read as a verb, and reported as a bad one.
         if directive.at + 1 < directive.format.len() && directive.accept(b'.') {
             directive.good &= !indexed;
             indexed = directive.argument_number();
@@ -147,7 +147,7 @@ impl Directive<'_> {
         flags
     }
 
-    /// Reads a decimal number. One that is too large swallows the rest of the format, as in Go.
+    /// Reads a decimal number. A number that is too large consumes the rest of the format, as in Go.
     fn number(&mut self) -> Option<usize> {
         let mut number = None;
         while let Some(digit) = self
@@ -178,14 +178,14 @@ impl Directive<'_> {
         (number.unsigned_abs() <= MAX_NUMBER as u64).then_some(number)
     }
 
-    /// Reads `[n]`; true when there was something in brackets that reads as a number.
+    /// Reads `[n]`; true when the brackets contain a number.
     fn argument_number(&mut self) -> bool {
         if self.format.get(self.at) != Some(&b'[') {
             return false;
         }
         self.reordered = true;
         let rest = &self.format[self.at..];
-        // Less than `[n]` is no number, closed or not.
+        // Shorter than `[n]`: not an argument number, closed or not.
         let close = rest.iter().position(|&b| b == b']');
         let Some(close) = close.filter(|_| rest.len() >= 3) else {
             self.good = false;

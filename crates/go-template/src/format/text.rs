@@ -4,7 +4,7 @@ use super::Printer;
 use crate::quote;
 use crate::value::Value;
 
-/// Counts characters as Go does: each byte that is not UTF-8 is one.
+/// Counts characters as Go does: each byte that is not UTF-8 counts as one.
 pub(crate) fn count_runes(text: &[u8]) -> usize {
     text.utf8_chunks()
         .map(|chunk| chunk.valid().chars().count() + chunk.invalid().len())
@@ -33,7 +33,7 @@ fn truncate(text: &[u8], runes: usize) -> &[u8] {
 }
 
 impl Printer {
-    /// Writes a string; `value` is shown where the verb does not suit it.
+    /// Writes a string; an unsuitable verb shows `value`.
     pub(super) fn format_string(&mut self, text: &[u8], verb: char, value: &Value) {
         match verb {
             'v' if self.flags.sharp_v => self.quoted(text),
@@ -84,7 +84,7 @@ impl Printer {
         self.pad(digits);
     }
 
-    /// Writes `%T` and other text that only width and precision apply to.
+    /// Writes `%T` and other text to which only width and precision apply.
     pub(super) fn plain(&mut self, text: &str) {
         self.pad(self.cut(text.as_bytes()));
     }

@@ -1,4 +1,4 @@
-//! Whole values: which verb means what for which type, and how lists, maps and structs nest.
+//! Formatting of values by type and verb, and the nesting of lists, maps and structs.
 
 use super::Printer;
 use super::integer::Integer;
@@ -12,14 +12,14 @@ impl Printer {
             (Value::Nil, _) => self.bad_verb(verb, value),
             (_, 'T') => self.plain(&value.type_name()),
             (_, 'p') => self.print_address(value),
-            // Made for errors, and refused as a whole.
+            // `%w` is for errors, and Go rejects it here.
             (_, 'w') => self.bad_verb(verb, value),
             (Value::Named(named), _) if self.prints_as_text(verb) => self.print_named(named, verb),
             _ => self.print_value(value, verb, 0),
         }
     }
 
-    /// Whether a `String` method is used for the verb.
+    /// Returns whether the verb uses a `String` method.
     fn prints_as_text(&self, verb: char) -> bool {
         !self.marking && !self.flags.sharp_v && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q')
     }
@@ -28,7 +28,7 @@ impl Printer {
         self.format_string(named.text.as_bytes(), verb, &named.underlying);
     }
 
-    /// Formats a value that may lie inside others.
+    /// Formats a value that may be nested.
     pub(super) fn print_value(&mut self, value: &Value, verb: char, depth: usize) {
         if let Value::Named(named) = value
             && depth > 0
@@ -148,7 +148,7 @@ impl Printer {
         }
     }
 
-    /// `0x...`, which `#` takes away.
+    /// Writes `0x...`; `#` removes the prefix.
     fn write_address(&mut self, address: u64) {
         let outer = self.flags;
         self.flags.sharp = !outer.sharp;

@@ -1,10 +1,10 @@
-//! The data that the cases are about.
+//! The input data of the cases.
 
 use std::time::Duration;
 
 use go_template::{Element, List, Map, Named, Pointer, Struct, Value};
 
-/// The input of the given name.
+/// Returns the input of the given name.
 pub(crate) fn input(name: &str) -> Value {
     match name {
         "machine" => json(include_str!("../data/input/machine.json")),
@@ -23,7 +23,7 @@ fn json(text: &str) -> Value {
         .into()
 }
 
-/// A row of `ls`.
+/// Returns a row of `ls`.
 fn item() -> Value {
     Struct::new(
         "commands.HostListItem",
@@ -46,7 +46,7 @@ fn item() -> Value {
     .into()
 }
 
-/// A row of `ls` about a machine that could not be loaded.
+/// Returns a row of `ls` for a machine that could not be loaded.
 fn failed_item() -> Value {
     let names = |options: Struct| -> Vec<_> {
         options
@@ -127,7 +127,7 @@ fn engine_options() -> Struct {
     )
 }
 
-/// The headers of `ls --format "table ..."`, which the same template is executed with.
+/// Returns the headers of `ls --format "table ..."`, which are the data for the same template.
 fn headers() -> Value {
     Map::strings([
         ("Name", "NAME"),

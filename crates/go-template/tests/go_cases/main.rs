@@ -1,9 +1,9 @@
-//! Templates and what Go made of them: output, and error word for word.
+//! Compares templates with recorded results of Go: output, and error word for word.
 //!
 //! Each file of `tests/data` is a table of cases; its `data` names one of the inputs of [`inputs`]. `recorded` holds
-//! what docker-machine 0.16.2-gitlab.23 printed, the others what the packages of Go 1.26 did.
+//! the output of docker-machine 0.16.2-gitlab.23, the other files the output of the packages of Go 1.26.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // What only tests call may panic.
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers outside test functions may panic.
 
 mod inputs;
 
@@ -14,7 +14,7 @@ fn member<'c>(case: &'c Json, key: &str) -> &'c str {
     case.get(key).and_then(Json::as_str).unwrap_or_default()
 }
 
-/// What the crate makes of a case: the output, up to an error if there is one, and the error.
+/// Runs a case and returns the output, up to an error if there is one, and the error.
 fn run(case: &Json) -> (String, String) {
     let template = member(case, "template");
     if member(case, "data") == "tabwriter" {
@@ -36,7 +36,7 @@ fn run(case: &Json) -> (String, String) {
 
 fn check(table: &str) {
     let cases: Vec<Json> = serde_json::from_str(table).unwrap();
-    assert!(cases.len() > 20, "the table is there");
+    assert!(cases.len() > 20, "the table has too few cases");
     let mut failures = String::new();
     for case in &cases {
         let expected = (
