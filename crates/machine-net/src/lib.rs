@@ -1,10 +1,9 @@
-//! Names to addresses without the C library: its resolver loads plug-ins at run time, which a static
-//! executable cannot.
+//! Name resolution without the C library: its resolver loads plug-ins at run time, which a static executable cannot
+//! do.
 //!
-//! Every name that the program connects to is looked up here: AWS's, a proxy's, a machine's. It
-//! reads `/etc/hosts` and `/etc/resolv.conf` (resolv.conf(5)), both at the first question, and does
-//! not read `/etc/nsswitch.conf`: names that only another service knows (mDNS, NIS, LDAP) are
-//! not found.
+//! Every host name that the program connects to is looked up here: AWS endpoints, proxies, machines. It reads
+//! `/etc/hosts` and `/etc/resolv.conf` (resolv.conf(5)), both at the first lookup. It does not read
+//! `/etc/nsswitch.conf`: names that only another service knows (mDNS, NIS, LDAP) are not found.
 
 use std::fmt;
 use std::io;
@@ -17,8 +16,8 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::system_conf::read_system_conf;
 
-/// Looks names up; clones share what was read and what was answered. It belongs to the tokio
-/// runtime in which it is first asked.
+/// Looks names up. Clones share the configuration and the cache. A resolver belongs to the tokio runtime of its first
+/// lookup.
 #[derive(Clone, Default)]
 pub struct Resolver(Arc<OnceLock<TokioResolver>>);
 
@@ -29,11 +28,11 @@ impl fmt::Debug for Resolver {
 }
 
 impl Resolver {
-    /// Returns the addresses of a host, those of IPv4 first. An address, in brackets or without, is
-    /// its own answer, and nothing is read for it.
+    /// Returns the addresses of a host, IPv4 addresses first. An IP address, with or without brackets, is returned as
+    /// it is, without reading any file.
     ///
     /// # Errors
-    /// The name has no address, nobody answers, or `/etc/resolv.conf` makes no sense.
+    /// The name has no address, no name server answers, or `/etc/resolv.conf` is invalid.
     pub async fn look_up(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         if let Ok(address) = host.trim_matches(['[', ']']).parse() {
             return Ok(vec![address]);
@@ -72,7 +71,7 @@ fn configuration() -> io::Result<(ResolverConfig, ResolverOpts)> {
 
 /// Returns the socket addresses of a host, as [`Resolver::look_up`] finds them.
 ///
-/// # Errors
+/// Same as [`Resolver::look_up`].
 /// Those of [`Resolver::look_up`].
 pub async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let found = Resolver::default().look_up(host).await?;
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_address_is_its_own_answer() {
+    async fn an_address_resolves_to_itself() {
         for (text, address) in [
             ("127.0.0.9", "127.0.0.9:22"),
             ("::1", "[::1]:22"),
@@ -99,13 +98,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn this_host_has_a_name() {
+    async fn localhost_resolves() {
         let found = Resolver::default().look_up("localhost").await;
         let found = found.unwrap_or_default();
         assert_eq!(found.first(), Some(&Ipv4Addr::LOCALHOST.into()));
     }
 
-    /// RFC 6761 keeps `.invalid` free of names for ever; it is refused without asking anybody.
+    /// RFC 6761 reserves `.invalid`; the resolver refuses it without a query.
     #[tokio::test]
     async fn a_name_without_an_address_is_an_error() {
         let error = Resolver::default().look_up("no-host.invalid").await;
