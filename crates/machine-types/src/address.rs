@@ -1,4 +1,4 @@
-//! Where a machine answers.
+//! Addresses of a machine: its engine and its SSH server.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub const DOCKER_PORT: u16 = 2376;
 pub struct DockerUrl {
     /// A host name or an address, without brackets.
     pub host: String,
-    /// The port, 2376 as a rule.
+    /// The port, usually 2376.
     pub port: u16,
 }
 
@@ -24,8 +24,8 @@ impl DockerUrl {
         }
     }
 
-    /// Reads `tcp://HOST:PORT`; `http` and `https` are as good, for it is TLS in any case. A path and a
-    /// login are ignored. `None` for any other scheme, an empty host or a port that is not one.
+    /// Reads `tcp://HOST:PORT`; `http` and `https` are accepted too, because the connection uses TLS in any case. A
+    /// path and a login are ignored. Returns `None` for any other scheme, an empty host or an invalid port.
     pub fn parse(url: &str) -> Option<Self> {
         let (scheme, authority) = url.split_once("://")?;
         let schemes = ["tcp", "http", "https"];
@@ -75,7 +75,7 @@ impl fmt::Display for DockerUrl {
     }
 }
 
-/// Where and as whom to log in to a machine.
+/// The address and login name for SSH to a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshEndpoint {
     /// A host name or an address, without brackets.
@@ -84,7 +84,7 @@ pub struct SshEndpoint {
     pub port: u16,
     /// The login name.
     pub user: String,
-    /// The private key's file; without one the agent and the user's own keys are tried.
+    /// The private key's file; without one the SSH client tries the agent and the user's own keys.
     pub key: Option<PathBuf>,
 }
 

@@ -1,14 +1,14 @@
-//! How the process ends.
+//! The exit codes of the process.
 
-/// The exit codes of the binary. GitLab Runner tells zero from the rest; scripts tell 3 apart.
+/// The exit codes of the binary. GitLab Runner distinguishes only zero and non-zero; scripts check for 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitStatus {
-    /// All done.
+    /// Success.
     Success = 0,
-    /// Something failed; standard error says what.
+    /// A failure; standard error has the error message.
     Failure = 1,
-    /// A pre-create check failed: nothing was made.
+    /// A pre-create check failed: no resource was created.
     PreCreate = 3,
 }
 

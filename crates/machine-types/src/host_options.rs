@@ -1,15 +1,15 @@
 //! The part of `config.json` that is the same for every driver.
 //!
-//! Field names, their order and the difference between `null` and `[]` are those of the Go
-//! binary's ConfigVersion 3. What a later version added is kept in `extra` and written back.
+//! Field names, their order and the difference between `null` and `[]` match the Go binary's ConfigVersion 3. Fields
+//! of later versions are kept in `extra` and written back.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
-/// A list as Go writes it: `null` where it was never set, `[]` where it was set to nothing.
+/// A list as Go writes it: `null` where it was never set, `[]` where it was set to an empty list.
 pub type GoList = Option<Vec<String>>;
 
-/// How the machine, its engine, its swarm and its certificates were asked for.
+/// The requested options of the machine, its engine, its swarm and its certificates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HostOptions {
@@ -19,17 +19,17 @@ pub struct HostOptions {
     pub memory: i64,
     /// Unused, and always 0.
     pub disk: i64,
-    /// How the Docker Engine is set up.
+    /// The options of the Docker Engine.
     pub engine_options: EngineOptions,
     /// Classic swarm, saved and shown only.
     pub swarm_options: SwarmOptions,
-    /// Where the certificates are.
+    /// The locations of the certificates.
     pub auth_options: AuthOptions,
-    /// `--custom-install-script`: an absolute path. Absent where it is empty: the Go binary has no
-    /// such field, rancher/machine has both.
+    /// `--custom-install-script`: an absolute path. Omitted where it is empty: the Go binary has no such field,
+    /// rancher/machine has both.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub custom_install_script: String,
-    /// `--hostname-override`; absent where it is empty.
+    /// `--hostname-override`; omitted where it is empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub hostname_override: String,
     /// Fields that this version does not know.
@@ -37,7 +37,7 @@ pub struct HostOptions {
     pub extra: Map<String, Value>,
 }
 
-/// How the Docker Engine is set up.
+/// The options of the Docker Engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct EngineOptions {
@@ -57,7 +57,7 @@ pub struct EngineOptions {
     pub labels: GoList,
     /// Unused.
     pub log_level: String,
-    /// `--engine-storage-driver`; empty: Docker chooses.
+    /// `--engine-storage-driver`; if empty, Docker chooses.
     pub storage_driver: String,
     /// Unused.
     pub selinux_enabled: bool,
@@ -68,7 +68,7 @@ pub struct EngineOptions {
     /// `--engine-install-url`.
     #[serde(rename = "InstallURL")]
     pub install_url: String,
-    /// `--engine-version`: the release that was asked for. Ours, and absent where it is empty.
+    /// `--engine-version`: the requested release. A field of this program, omitted where it is empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub engine_version: String,
     /// Fields that this version does not know.
@@ -76,7 +76,7 @@ pub struct EngineOptions {
     pub extra: Map<String, Value>,
 }
 
-/// Classic swarm: saved and shown, and used for nothing else.
+/// Classic swarm: saved and shown, not used otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct SwarmOptions {
@@ -113,7 +113,7 @@ pub struct SwarmOptions {
     pub extra: Map<String, Value>,
 }
 
-/// Where the certificates are: absolute paths as text.
+/// The locations of the certificates: absolute paths as text.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct AuthOptions {

@@ -1,7 +1,7 @@
-//! The words every other room speaks: names, states, addresses, secrets, host options, exit codes.
+//! The shared types of all crates: names, states, addresses, secrets, host options, exit codes.
 //!
-//! Owns types and their text forms. Refuses I/O of any kind: nothing here reads a file, the
-//! environment, the clock or the network.
+//! Owns types and their text forms. Does no I/O: nothing here reads a file, the environment, the clock or the
+//! network.
 
 mod address;
 mod exit;

@@ -1,9 +1,9 @@
-//! Secrets that stand in the middle of other text: in URLs, and behind names that tell of them.
+//! Masks secrets inside other text: in URLs, and in values whose names indicate a secret.
 
-/// What stands in a secret's place.
+/// The replacement of a secret.
 const MASK: &str = "***";
 
-/// Words in the name of something whose value is a secret.
+/// Words in a name that mark its value as a secret.
 const SECRET: &[&str] = &[
     "token",
     "secret",
@@ -23,12 +23,11 @@ const SECRET: &[&str] = &[
     "signature",
 ];
 
-/// Returns a text without the secrets in it: user and password of a URL (`https://***@host`), its query
-/// (`?***`), and what is assigned to a name that tells of a secret (`splunk-token=***`).
+/// Returns the text with its secrets masked: user and password of a URL (`https://***@host`), its query (`?***`), and
+/// the value of a name that indicates a secret (`splunk-token=***`).
 ///
-/// For logs, `--debug`, errors and warnings, wherever an option, a URL or the words of another program are
-/// quoted. What a secret looks like otherwise cannot be known: a value that is one belongs into a
-/// [`Secret`](crate::Secret).
+/// Use it for logs, `--debug`, errors and warnings, wherever an option, a URL or the output of another program is
+/// quoted. Other forms of secrets cannot be recognized: keep a value that is a secret in a [`Secret`](crate::Secret).
 pub fn masked(text: &str) -> String {
     behind_names(&in_urls(text))
 }
@@ -76,10 +75,10 @@ fn behind_names(text: &str) -> String {
         shown.push_str(before);
         shown.push_str(separator);
         rest = behind;
-        if !tells_of_a_secret(before) {
+        if !names_a_secret(before) {
             continue;
         }
-        // `"name": "value"` of JSON: a blank may stand before a quote, and only there.
+        // `"name": "value"` of JSON: a blank is accepted only before a quote.
         let value = match behind.trim_start_matches(' ') {
             quoted if separator == ":" && quoted.starts_with(['"', '\'']) => quoted,
             _ => behind,
@@ -102,8 +101,8 @@ fn behind_names(text: &str) -> String {
     shown + rest
 }
 
-/// Tells whether a text ends in a name of something secret.
-fn tells_of_a_secret(before: &str) -> bool {
+/// Returns whether a text ends in a name that indicates a secret.
+fn names_a_secret(before: &str) -> bool {
     let before = before.trim_end_matches(['"', '\'']);
     let begin = before
         .rfind(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.'))
@@ -119,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_keep_neither_user_nor_query() {
+    fn user_and_query_of_a_url_are_masked() {
         for (text, shown) in [
             ("https://u:p@x.org/a@b", "https://***@x.org/a@b"),
             ("https://x.org/a@b", "https://x.org/a@b"),
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_name_calls_secret_is_not_shown() {
+    fn values_of_secret_names_are_masked() {
         for (text, shown) in [
             (
                 "--log-opt=splunk-token=abc --mtu=1400",

@@ -1,17 +1,17 @@
-//! What a machine may be called.
+//! Machine names.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// The name of a machine: letters, digits, dots and dashes, beginning with a letter or digit.
 ///
-/// The rule is the Go binary's for host names. It also keeps names inside the store: there is
-/// no separator, no `..` and no leading dot.
+/// The rule is the Go binary's rule for host names. It also keeps names inside the store: there is no separator, no
+/// `..` and no leading dot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MachineName(String);
 
-/// The longest file name of the file systems that a store lives on (`NAME_MAX`), less room for
-/// the suffixes of temporary files.
+/// The longest file name of the file systems that a store is on (`NAME_MAX`), minus space for the suffixes of
+/// temporary files.
 const LONGEST: usize = 200;
 
 impl MachineName {
@@ -49,7 +49,7 @@ impl AsRef<str> for MachineName {
     }
 }
 
-/// A name that no machine can have; holds the name, escaped for a terminal.
+/// An invalid machine name; holds the name, escaped for a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Invalid hostname specified. Allowed hostname chars are: 0-9a-zA-Z . -")]
 pub struct InvalidName(pub String);
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_runners_names_are_names() {
+    fn gitlab_runners_names_are_valid() {
         for name in [
             "n1",
             "a.b-c.9",
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_leaves_the_store_is_a_name() {
+    fn names_that_could_leave_the_store_are_invalid() {
         let long = "x".repeat(201);
         for name in [
             "",

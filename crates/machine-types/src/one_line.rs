@@ -1,4 +1,4 @@
-//! What errors say, for people: on one line, and without the system's numbers.
+//! Error messages for people: on one line, and without operating system error numbers.
 
 /// Joins an error and its causes on one line.
 pub fn one_line(error: impl std::error::Error) -> String {
@@ -6,7 +6,7 @@ pub fn one_line(error: impl std::error::Error) -> String {
     let mut source = error.source();
     while let Some(cause) = source {
         let text = cause.to_string();
-        // A transparent layer says what the one above it has said.
+        // A transparent error repeats the text of the error above it.
         if !line.ends_with(&text) {
             line.push_str(": ");
             line.push_str(&text);
@@ -17,8 +17,8 @@ pub fn one_line(error: impl std::error::Error) -> String {
     without_error_numbers(line.trim_end())
 }
 
-/// Takes out the ` (os error 2)` that Rust puts behind the system's words for an error (errno(3)): whoever
-/// reads `No such file or directory` is told all by that.
+/// Removes the ` (os error 2)` that Rust appends to the operating system's error message (errno(3)): `No such file or
+/// directory` is sufficient.
 pub fn without_error_numbers(text: &str) -> String {
     const BEGIN: &str = " (os error ";
     let mut parts = text.split(BEGIN);
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_of_the_system_go_and_nothing_else() {
+    fn only_os_error_numbers_are_removed() {
         for (text, plain) in [
             ("f: No such file (os error 2)", "f: No such file"),
             ("a (os error 13): b (os error 2)", "a: b"),

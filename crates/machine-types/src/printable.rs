@@ -1,13 +1,13 @@
-//! Text of strangers, made fit for our own messages.
+//! Sanitizes untrusted text for terminal and log output.
 
-/// How many characters of a stranger's text a message quotes.
+/// The maximum number of characters of untrusted text in a message.
 const LONGEST: usize = 400;
 
-/// Makes bytes of a remote host fit to be quoted in a message on somebody's terminal: one line,
-/// no control characters or escapes (`\u{1b}` and the like are spelled out), nothing that
-/// reorders or hides text, at most 400 characters, `…` where something was cut.
+/// Sanitizes bytes from a remote host for a message on a terminal: one line, no control characters or escapes
+/// (`\u{1b}` and the like are spelled out), no characters that reorder or hide text, at most 400 characters, `…`
+/// where text was cut.
 pub fn printable(bytes: &[u8]) -> String {
-    // Four bytes are the longest character: what lies behind cannot be quoted anyway.
+    // A character has at most four bytes: the rest cannot be quoted anyway.
     let (bytes, cut) = match bytes.get(..LONGEST * 4) {
         Some(start) if start.len() < bytes.len() => (start, true),
         _ => (bytes, false),
@@ -16,8 +16,8 @@ pub fn printable(bytes: &[u8]) -> String {
     quote(text.trim(), cut, LONGEST)
 }
 
-/// The same for the end of a longer text, such as the output of a command: the last 400
-/// characters, its lines joined by ` | `.
+/// Sanitizes the end of a longer text, such as the output of a command: the last 400 characters, lines joined by ` |
+/// `.
 pub fn printable_tail(bytes: &[u8]) -> String {
     let start = bytes.len().saturating_sub(LONGEST * 4);
     let text = String::from_utf8_lossy(bytes.get(start..).unwrap_or_default());
@@ -60,7 +60,7 @@ fn quote(text: &str, cut: bool, longest: usize) -> String {
     quoted
 }
 
-/// Characters without a shape of their own that change how their neighbours are read: Unicode's
+/// Returns whether a character has no shape of its own but changes how its neighbours are read: Unicode's
 /// bidirectional controls, zero-width characters, line and paragraph separators, tags, the BOM.
 fn is_deceptive(character: char) -> bool {
     matches!(

@@ -1,12 +1,12 @@
-//! Text that must not be shown.
+//! Secret values.
 
 use std::fmt::Write as _;
 
 /// Holds a secret: an access key's secret, a session token, a private key.
 ///
-/// It has neither `Debug` nor `Display`, so that a struct that holds one cannot be logged by
-/// accident. [`Secret::expose`] marks the few places that need the text. The memory is
-/// overwritten on drop, as far as the allocator lets it.
+/// Has neither `Debug` nor `Display`, so that a struct that holds one cannot be logged by accident.
+/// [`Secret::expose`] marks the few places that need the text. The memory is overwritten on drop, as far as the
+/// allocator allows.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -16,12 +16,12 @@ impl Secret {
         Self(text.into())
     }
 
-    /// Returns the text, for the one who must send or store it.
+    /// Returns the text, for sending or storing it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Tells whether there is any text at all.
+    /// Returns whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -32,7 +32,7 @@ impl Drop for Secret {
         let length = self.0.len();
         self.0.clear();
         for _ in 0..length {
-            // Within the capacity that is there already: it writes in place and cannot fail.
+            // Writes within the existing capacity: in place, so it cannot fail.
             let _ = self.0.write_char('\0');
         }
     }

@@ -1,13 +1,13 @@
-//! What a machine is doing.
+//! Machine states.
 
 use std::fmt;
 
-/// The state of a machine, in the words of `docker-machine status` and `ls`.
+/// The state of a machine, as `docker-machine status` and `ls` print it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MachineState {
-    /// Not known; shown as nothing.
+    /// Unknown; shown as an empty string.
     None,
-    /// Up.
+    /// Running.
     Running,
     /// Suspended in memory.
     Paused,
@@ -15,13 +15,13 @@ pub enum MachineState {
     Saved,
     /// Shut down; its disk is kept.
     Stopped,
-    /// On its way down.
+    /// Shutting down.
     Stopping,
-    /// On its way up: launched, but not reachable yet.
+    /// Starting: launched, but not reachable yet.
     Starting,
-    /// In trouble, or gone.
+    /// Failed, or gone.
     Error,
-    /// Did not say in time.
+    /// The state query timed out.
     Timeout,
 }
 
@@ -39,7 +39,7 @@ impl MachineState {
         Self::Timeout,
     ];
 
-    /// Returns the word that is shown for the state.
+    /// Returns the word for the state.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "",

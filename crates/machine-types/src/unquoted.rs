@@ -1,7 +1,7 @@
-//! Quotes that were meant for a shell.
+//! Removes quotes that were meant for a shell.
 
-/// Returns a value without the one pair of matching quotes around all of it, or around what stands behind its
-/// first `=`: `'mtu=1400'` and `log-opt="max-size=10m"`. What is quoted otherwise stays.
+/// Returns a value without one pair of matching quotes around the whole value, or around the part after its first
+/// `=`: `'mtu=1400'` and `log-opt="max-size=10m"`. Other quotes stay.
 pub fn unquoted(value: &str) -> String {
     if let Some(inner) = inside(value) {
         return inner.to_owned();
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_matching_pair_is_taken_off() {
+    fn one_matching_pair_is_removed() {
         for (value, bare) in [
             ("'mtu=1400'", "mtu=1400"),
             ("log-opt=\"max-size=10m\"", "log-opt=max-size=10m"),
