@@ -1,17 +1,17 @@
-//! Time and randomness, handed in.
+//! Clock and random numbers, passed in by the caller.
 
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
-/// The clock and the dice of an operation. The binary makes the real one; tests make their own.
+/// Clock and random number source of an operation. The binary uses the system's; tests use their own.
 #[async_trait]
 pub trait Ambient: Send + Sync {
     /// Returns the wall-clock time, for records that people and other processes read.
     fn now(&self) -> SystemTime;
-    /// Returns the time since some fixed moment; it never goes back. For deadlines.
+    /// Returns the time since some fixed moment; monotonic. For deadlines.
     fn monotonic(&self) -> Duration;
-    /// Returns after `duration`. Only the waiter calls this.
+    /// Returns after `duration`. Only the waiter calls it.
     async fn sleep(&self, duration: Duration);
     /// Returns 64 random bits: for jitter, client tokens and identifiers.
     fn random(&self) -> u64;
@@ -24,7 +24,7 @@ pub struct SystemAmbient {
 }
 
 impl SystemAmbient {
-    /// Makes the real thing; its monotonic clock starts at zero now.
+    /// Makes the system implementation; its monotonic clock starts at zero now.
     pub fn new() -> Self {
         Self {
             start: std::time::Instant::now(),
@@ -50,7 +50,7 @@ impl Ambient for SystemAmbient {
 
     #[allow(
         clippy::disallowed_methods,
-        reason = "the one sleep that the waiter is made of"
+        reason = "the only sleep; every wait goes through the waiter"
     )]
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
@@ -58,8 +58,8 @@ impl Ambient for SystemAmbient {
 
     fn random(&self) -> u64 {
         use std::hash::{BuildHasher, RandomState};
-        // Every RandomState has a key of its own, drawn from the system's random numbers once
-        // per thread and stepped from then on; SipHash spreads it over all 64 bits.
+        // Every RandomState has its own key, taken from the system's random numbers once per thread and incremented
+        // for each later one; SipHash spreads it over all 64 bits.
         RandomState::new().hash_one(self.start.elapsed().as_nanos())
     }
 }

@@ -1,11 +1,11 @@
-//! Cancellation: a signal that was caught, or an operation that has lost its purpose.
+//! Cancellation: by a signal, or because the operation is no longer needed.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// A flag that many futures can wait for. Clones share it; it is set once and stays set.
+/// A flag that any number of futures can wait for. Clones share it; it is set once and stays set.
 #[derive(Debug, Clone)]
 pub struct Cancel {
     sender: Arc<watch::Sender<Option<&'static str>>>,
@@ -19,7 +19,7 @@ impl Cancel {
         }
     }
 
-    /// Sets the flag; `why` is shown to the user (`"SIGTERM"`). The first reason stays.
+    /// Sets the flag; `why` is shown to the user (`"SIGTERM"`). Later calls keep the first reason.
     pub fn cancel(&self, why: &'static str) {
         self.sender.send_if_modified(|reason| {
             let first = reason.is_none();
@@ -43,16 +43,16 @@ impl Cancel {
                 return reason;
             }
             if receiver.changed().await.is_err() {
-                // The sender lives in `self`, which is borrowed here: this cannot happen.
+                // Unreachable: `self` is borrowed here and holds the sender.
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// Runs a future until it ends or the flag is set; then the future is dropped.
+    /// Runs a future until it ends or the flag is set; in the latter case the future is dropped.
     ///
     /// # Errors
-    /// The reason of the cancellation.
+    /// The cancellation reason.
     pub async fn or<T>(&self, future: impl Future<Output = T>) -> Result<T, &'static str> {
         tokio::select! {
             biased;

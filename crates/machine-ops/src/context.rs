@@ -1,27 +1,27 @@
-//! What an operation carries with it.
+//! The context of an operation.
 
 use std::sync::Arc;
 
 use crate::{Ambient, Cancel, Events, Hook, Journal, SystemAmbient};
 
-/// The context of an operation on one machine: clock and dice, cancellation, events, the journal,
-/// and the hook at which tests inject faults. Cheap to clone.
+/// The context of an operation on one machine: clock and random numbers, cancellation, events, the journal, and the
+/// hook at which tests inject faults. Cheap to clone.
 #[derive(Clone)]
 pub struct Cx {
-    /// Clock and dice.
+    /// Clock and random numbers.
     pub ambient: Arc<dyn Ambient>,
     /// The flag that ends the operation early.
     pub cancel: Cancel,
-    /// Where to tell what happens.
+    /// The receiver of the events.
     pub events: Arc<dyn Events>,
     /// The machine's journal.
     pub journal: Arc<dyn Journal>,
-    /// Called at every cut of every step; does nothing outside tests.
+    /// Called at every cut point of every step; does nothing outside tests.
     pub hook: Arc<dyn Hook>,
 }
 
 impl Cx {
-    /// Makes a context with the system's clock and nobody listening.
+    /// Makes a context with the system's clock, which drops all events.
     pub fn new(journal: Arc<dyn Journal>) -> Self {
         Self {
             ambient: Arc::new(SystemAmbient::new()),
@@ -32,8 +32,8 @@ impl Cx {
         }
     }
 
-    /// Returns the same context with a flag of its own: for an undo, which goes on after the
-    /// operation itself was cancelled.
+    /// Returns the same context with a separate flag: for an undo, which continues after the operation itself was
+    /// cancelled.
     pub fn with_cancel(&self, cancel: Cancel) -> Self {
         Self {
             cancel,
@@ -41,7 +41,7 @@ impl Cx {
         }
     }
 
-    /// Returns the same context over another journal.
+    /// Returns the same context with another journal.
     pub fn with_journal(&self, journal: Arc<dyn Journal>) -> Self {
         Self {
             journal,
@@ -49,27 +49,27 @@ impl Cx {
         }
     }
 
-    /// Tells the user on standard output.
+    /// Prints a line for the user on standard output.
     pub fn say(&self, line: impl Into<String>) {
         self.events.emit(crate::Event::Say(line.into()));
     }
 
-    /// Warns the user, among the other lines.
+    /// Prints a warning among the other lines.
     pub fn warn(&self, line: impl Into<String>) {
         self.events.emit(crate::Event::Warn(line.into()));
     }
 
-    /// Tells the user on standard error, for what must not be overlooked.
+    /// Prints an important line for the user on standard error.
     pub fn alert(&self, line: impl Into<String>) {
         self.events.emit(crate::Event::Alert(line.into()));
     }
 
-    /// Tells whoever asked for `--debug`.
+    /// Prints a line for `--debug`.
     pub fn debug(&self, line: impl Into<String>) {
         self.events.emit(crate::Event::Debug(line.into()));
     }
 
-    /// Names what is being waited for, on a terminal's live line.
+    /// Sets the current wait in a terminal's live line.
     pub fn phase(&self, what: impl Into<String>) {
         self.events.emit(crate::Event::Phase(what.into()));
     }

@@ -1,47 +1,47 @@
-//! What an operation tells while it runs. Nobody but the binary prints.
+//! The events of a running operation. Only the binary prints them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Something worth telling.
+/// An event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A line for the user on standard output: `Creating machine...`.
     Say(String),
-    /// A line for the user, among the others, that is a warning.
+    /// A warning, among the other lines for the user.
     Warn(String),
-    /// A line that must be read even where nobody reads the others: on standard error, which GitLab Runner logs as
-    /// an error. Seldom.
+    /// A line that the user must see even if the other lines are not read: on standard error, which GitLab Runner
+    /// logs as an error. Rare.
     Alert(String),
     /// A line for `--debug`.
     Debug(String),
-    /// A new phase for the live line of a terminal: what is being waited for.
+    /// The current wait, for the live line of a terminal.
     Phase(String),
-    /// A piece of work that has ended: for the trace, the log, the metrics and `--debug`.
+    /// A span that has ended: for the trace, the log, the metrics and `--debug`.
     Ended(Span),
-    /// How many machines the whole store has in each state, all of them having been asked: for the metrics.
+    /// The number of machines of the whole store in each state, after a query of all of them: for the metrics.
     Counted(BTreeMap<String, usize>),
 }
 
-/// A piece of work that took time.
+/// A unit of work with a duration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
-    /// What kind of work.
+    /// Its kind.
     pub kind: SpanKind,
-    /// Its name: the step, the cloud's action, the SSH command's title, what was waited for.
+    /// Its name: the step, the cloud's action, the SSH command's title, the condition waited for.
     pub name: String,
-    /// When it began.
+    /// Its start time.
     pub started: SystemTime,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: SpanOutcome,
-    /// More facts: `request_id`, `machine`, `attempts`, `error`. Never a secret.
+    /// Additional fields: `request_id`, `machine`, `attempts`, `error`. Never a secret.
     pub fields: BTreeMap<&'static str, String>,
 }
 
-/// Kinds of work.
+/// Kinds of spans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SpanKind {
     /// A journalled step.
@@ -52,30 +52,30 @@ pub enum SpanKind {
     Ssh,
     /// A wait.
     Wait,
-    /// A part of a `create` that the closing line names: launch, boot, ssh, docker.
+    /// A phase of a `create` that the closing line names: launch, boot, ssh, docker.
     Phase,
 }
 
-/// How a piece of work ended.
+/// The outcome of a span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SpanOutcome {
-    /// As it should.
+    /// Success.
     Ok,
-    /// With an error; a short word or code for it, never a secret.
+    /// Failure; a short word or code for the error, never a secret.
     Failed(String),
 }
 
-/// Takes events. Must not block, and must not fail: a closed pipe is the binary's worry.
+/// Receives events. Must not block, and must not fail: the binary handles a closed pipe.
 pub trait Events: Send + Sync {
-    /// Takes one event.
+    /// Receives one event.
     fn emit(&self, event: Event);
 }
 
-/// Adds a machine's name to whatever work is told of it, and hands all on.
+/// Adds a machine's name to every span, and passes all events on.
 pub struct OfMachine {
     /// The machine's name.
     pub machine: String,
-    /// Who is told.
+    /// The receiver of the events.
     pub told: Arc<dyn Events>,
 }
 
@@ -93,7 +93,7 @@ impl Events for OfMachine {
     }
 }
 
-/// Takes events and drops them.
+/// Drops all events.
 impl Events for () {
     fn emit(&self, _event: Event) {}
 }

@@ -1,8 +1,8 @@
-//! Small files that processes share: the one way to read, replace and open them.
+//! Small files that processes share. All code reads, replaces and opens them through this module.
 //!
-//! Nothing here waits for a FIFO's other end, reads more than a limit, takes a device or a directory for a
-//! file, or writes through a link. What is replaced is replaced whole: temporary file, fsync, rename, fsync of the
-//! directory. A temporary file is called `.writing-NAME-HEX`; the store removes what a crash has left of them.
+//! Nothing here waits for the other end of a FIFO, reads more than a limit, accepts a device or a directory as a
+//! file, or writes through a link. Files are replaced atomically: temporary file, fsync, rename, fsync of the
+//! directory. A temporary file is named `.writing-NAME-HEX`; the store removes those that a crash leaves behind.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-/// What a file is called until it is complete.
+/// The prefix of a file's name until the file is complete.
 pub const TEMPORARY: &str = ".writing-";
 
-/// What is about to be done to a file.
+/// The next operation on a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FileOp {
     /// Opening a file and reading it.
@@ -35,17 +35,16 @@ pub enum FileOp {
     Rename,
     /// Removing a file or a tree.
     Remove,
-    /// Opening and locking a lock's file.
+    /// Opening and locking a lock file.
     Lock,
 }
 
-/// Is called before every operation on a file, so that tests can make it fail. In the binary it is `()`, which does
-/// nothing.
+/// Called before every operation on a file, so that tests can make it fail. The binary uses `()`, which does nothing.
 pub trait FileHook: Send + Sync {
-    /// Lets the operation happen, or makes it fail without happening; may end the process.
+    /// Allows the operation, or makes it fail without executing it; may end the process.
     ///
     /// # Errors
-    /// Becomes the operation's error.
+    /// The error becomes the operation's error.
     fn before(&self, op: FileOp, path: &Path) -> io::Result<()>;
 }
 
@@ -55,10 +54,10 @@ impl FileHook for () {
     }
 }
 
-/// Why a file could not be read or written.
+/// The cause of a failed read or write.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The disk refused.
+    /// The operating system reported an error.
     #[error("cannot {action} {}", path.display())]
     Disk {
         /// `read`, `create`, `write`, `rename to`, `sync`.
@@ -72,10 +71,10 @@ pub enum FileError {
     /// A directory, a FIFO, a socket, a device, or a link where none is followed.
     #[error("{} is not a regular file", path.display())]
     NotAFile {
-        /// What is there.
+        /// The path.
         path: PathBuf,
     },
-    /// A file beyond the limit.
+    /// A file larger than the limit.
     #[error("{} is larger than {limit} bytes", path.display())]
     TooLarge {
         /// The file.
@@ -86,12 +85,12 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// Tells whether there simply is no such file.
+    /// Returns whether the file does not exist.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Disk { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Returns the operating system's reason, or one of ours in its place.
+    /// Returns the operating system's error, or an equivalent one.
     pub fn into_io(self) -> io::Error {
         match self {
             Self::Disk { source, .. } => source,
@@ -103,7 +102,7 @@ impl FileError {
 /// Whether a link at the end of a path is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// Where people put files, keys and certificates for example.
+    /// For files of the user, such as keys and certificates.
     Follow,
     /// For files that only docker-machine writes.
     Refuse,
@@ -117,10 +116,10 @@ pub fn read(path: &Path, limit: u64, links: Links) -> Result<Vec<u8>, FileError>
     Ok(read_with_metadata(path, limit, links)?.0)
 }
 
-/// Reads a regular file of at most `limit` bytes that is text.
+/// Reads a UTF-8 text file of at most `limit` bytes. It must be a regular file.
 ///
 /// # Errors
-/// [`FileError`] names the file; what is not UTF-8 is [`io::ErrorKind::InvalidData`].
+/// [`FileError`] names the file; text that is not UTF-8 is [`io::ErrorKind::InvalidData`].
 pub fn read_text(path: &Path, limit: u64, links: Links) -> Result<String, FileError> {
     String::from_utf8(read(path, limit, links)?).map_err(|_| {
         let source = io::Error::new(io::ErrorKind::InvalidData, "it is not text");
@@ -128,7 +127,7 @@ pub fn read_text(path: &Path, limit: u64, links: Links) -> Result<String, FileEr
     })
 }
 
-/// Reads a regular file of at most `limit` bytes, and what the file system says of the one that was read.
+/// Reads a regular file of at most `limit` bytes, and returns the metadata of the file that was read.
 ///
 /// # Errors
 /// [`FileError`] names the file.
@@ -138,7 +137,7 @@ pub fn read_with_metadata(
     links: Links,
 ) -> Result<(Vec<u8>, Metadata), FileError> {
     let (file, metadata) = open(path, links, OpenOptions::new().read(true))?;
-    // One read for the file, one that finds its end.
+    // One read for the contents, one that finds the end.
     let size = metadata.len().min(limit).saturating_add(1);
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     let read = file
@@ -154,7 +153,8 @@ pub fn read_with_metadata(
     Ok((bytes, metadata))
 }
 
-/// Opens a file that processes lock, read and change in place; makes it where it is missing. Does not follow a link. Changes nothing yet: whoever writes checks [`has_one_name`] first.
+/// Opens a file that processes lock, read and change in place; creates it if it is missing. Does not follow a link
+/// and does not change the contents. Check [`has_one_name`] before writing.
 ///
 /// # Errors
 /// [`FileError`] names the file.
@@ -164,8 +164,8 @@ pub fn open_shared(path: &Path, mode: u32) -> Result<(File, Metadata), FileError
     open(path, Links::Refuse, options.mode(mode))
 }
 
-/// Tells whether a file is known under one name only. Under another one it may be a backup's, or anybody's, and is not
-/// to be changed in place.
+/// Returns whether a file has one hard link only. Another name may belong to a backup or to another user, so such a
+/// file must not be changed in place.
 pub fn has_one_name(metadata: &Metadata) -> bool {
     metadata.nlink() <= 1
 }
@@ -198,19 +198,19 @@ fn open(
     Ok((file, metadata))
 }
 
-/// Replaces a file, or makes it: readers see the old contents or the new, whole. `unique` tells the temporary
-/// files of concurrent writers apart. A link is replaced, not followed.
+/// Replaces a file, or creates it: readers see the complete old or the complete new contents. `unique` distinguishes
+/// the temporary files of concurrent writers. A link is replaced, not followed.
 ///
 /// # Errors
-/// [`FileError`] names the file; the old one is then still there.
+/// [`FileError`] names the file; the old one is then kept.
 pub fn replace(path: &Path, contents: &[u8], mode: u32, unique: u64) -> Result<(), FileError> {
     replace_with(path, mode, unique, &(), |_| Ok(contents.to_vec()))
 }
 
-/// The same for what a power cut may take: no fsync.
+/// Replaces a file that may be lost in a power failure: no fsync.
 ///
 /// # Errors
-/// As [`replace`].
+/// Same as [`replace`].
 pub fn replace_cache(
     path: &Path,
     contents: &[u8],
@@ -231,22 +231,23 @@ pub fn replace_cache(
     })
 }
 
-/// Removes the temporary files of a file that a crash has left: for whoever keeps all others from replacing it.
+/// Removes the temporary files of a file that a crash left behind. The caller must prevent concurrent replacement of
+/// the file.
 pub fn sweep(path: &Path) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beginning = format!("{TEMPORARY}{name}-");
     for entry in fs::read_dir(parent(path)).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(&beginning) {
-            // What cannot be removed is in nobody's way.
+            // A file that cannot be removed does no harm.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// The same, with contents that tell which file they are in (a rename keeps the inode), and a hook.
+/// Replaces a file with contents that depend on the new file (a rename keeps the inode), and with a hook.
 ///
 /// # Errors
-/// As [`replace`].
+/// Same as [`replace`].
 pub fn replace_with(
     path: &Path,
     mode: u32,
@@ -260,7 +261,7 @@ pub fn replace_with(
         .before(FileOp::Rename, path)
         .and_then(|()| fs::rename(&temporary, path));
     if let Err(source) = renamed {
-        // The first error counts; what cannot be removed is swept later.
+        // The first error is returned; a file that cannot be removed is removed by a later sweep.
         let _ = fs::remove_file(&temporary);
         return Err(FileError::disk("rename to", path, source));
     }
@@ -272,7 +273,7 @@ fn temporary(path: &Path, unique: u64) -> PathBuf {
     parent(path).join(format!("{TEMPORARY}{name}-{unique:016x}"))
 }
 
-/// Makes a file that must not be there, fills it, and fsyncs it. Removes it again on any error.
+/// Creates a file that must not exist, writes and fsyncs it. Removes it again on any error.
 ///
 /// # Errors
 /// [`FileError`] names the file.
@@ -306,7 +307,7 @@ pub fn write_new(
     })
 }
 
-/// Makes a rename in a directory last.
+/// Makes a rename in a directory durable.
 ///
 /// # Errors
 /// [`FileError`] names the directory.
@@ -315,13 +316,13 @@ pub fn sync_directory(path: &Path, hook: &dyn FileHook) -> Result<(), FileError>
         .before(FileOp::SyncDirectory, path)
         .and_then(|()| File::open(path)?.sync_all());
     match synced {
-        // File systems that cannot fsync a directory say so; there is nothing better.
+        // File systems that cannot fsync a directory return this error; there is no alternative.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         other => other.map_err(|source| FileError::disk("sync", path, source)),
     }
 }
 
-/// Returns the directory that a file is in.
+/// Returns the parent directory of a file.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -338,7 +339,7 @@ impl FileError {
         }
     }
 
-    /// Makes an error of a temporary file one of the file that was to be: that is the one people know.
+    /// Replaces the temporary file in an error by the target file: the user knows only the target.
     fn about(self, path: &Path) -> Self {
         let Self::Disk { action, source, .. } = self else {
             return self;
@@ -371,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_of_its_size_is_refused_without_waiting() {
+    fn special_and_oversized_files_are_refused_without_waiting() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         fs::write(at("file"), "text").unwrap();
@@ -409,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_whole_and_a_link_by_a_file() {
+    fn replacing_is_atomic_and_does_not_follow_links() {
         let directory = tempfile::tempdir().unwrap();
         let (path, victim) = (directory.path().join("a"), directory.path().join("victim"));
         fs::write(&victim, "precious").unwrap();
@@ -424,7 +425,7 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600);
             assert_eq!(fs::read(&victim).unwrap(), b"precious");
             assert_eq!(names(directory.path()), ["a", "victim"]);
-            // A name that somebody has put there is not written to.
+            // An existing name is not overwritten.
             let planted = directory.path().join(".writing-a-0000000000000007");
             symlink(&victim, &planted).unwrap();
             write(&path, b"newer", 0o600, 7).unwrap_err();

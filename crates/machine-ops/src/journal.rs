@@ -1,8 +1,8 @@
-//! The record of what an operation has made, or may have made, outside this machine.
+//! The record of the resources that an operation has created, or may have created, outside this computer.
 //!
-//! An entry is written, and on the disk, *before* the call that creates something ([`Phase::Intent`])
-//! and again right after it ([`Phase::Made`] with the id, or [`Phase::NotMade`]). What is neither
-//! [`Phase::NotMade`] nor [`Phase::Undone`] still has to be undone.
+//! An entry is written to disk *before* the call that creates a resource ([`Phase::Intent`]) and again right after it
+//! ([`Phase::Made`] with the id, or [`Phase::NotMade`]). A resource that is neither [`Phase::NotMade`] nor
+//! [`Phase::Undone`] still has to be undone.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,70 +11,70 @@ use serde_json::Value;
 
 use crate::Scope;
 
-/// Whose a resource is.
+/// The ownership of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ownership {
-    /// Made for this machine, and gone with it.
+    /// Created for this machine, and removed with it.
     Ours,
     /// Used by this machine, and never removed with it: a security group, the user's key pair.
     Borrowed,
 }
 
-/// When a resource is undone, among all of a machine's.
+/// The position of a resource in the order of an undo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UndoOrder {
-    /// Before all others: without a key pair, a launch that is still on its way fails.
+    /// Before all others: without its key pair, a pending launch fails.
     First,
     /// In reverse order of creation.
     Reverse,
 }
 
-/// What is about to be made.
+/// A resource about to be created.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
-    /// The name of the driver that makes it; empty in journals of versions that did not write it.
+    /// The name of the driver that creates it; empty in journals of versions that did not write it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub driver: String,
-    /// The kind, in the driver's words: `key-pair`, `instance`.
+    /// The kind, as the driver names it: `key-pair`, `instance`.
     pub kind: String,
-    /// What it can be found by when the answer is lost: its name, or its client token.
+    /// The lookup key for a lost answer: its name, or its client token.
     pub key: String,
-    /// Whose it is.
+    /// Its ownership.
     pub ownership: Ownership,
-    /// When it is undone.
+    /// Its position in an undo.
     pub undo: UndoOrder,
-    /// Where it is.
+    /// Its location.
     #[serde(default)]
     pub scope: Scope,
-    /// What a driver needs to replay or to find it: the exact request. Never a secret.
+    /// The data that a driver needs to replay the call or to find the resource: the exact request. Never a secret.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub detail: Value,
 }
 
-/// How far a resource has come.
+/// The progress of a resource.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "phase")]
 pub enum Phase {
-    /// About to be made.
+    /// About to be created.
     Intent {
-        /// What.
+        /// The resource.
         #[serde(flatten)]
         intent: Intent,
     },
-    /// Made; the id, where it has one besides its key, and facts that only the answer told.
+    /// Created; the id, if it has one besides its key, and facts that only the answer contained.
     Made {
         /// `i-…`, `key-…`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
-        /// What the answer told about where it is, in addition to the intent's scope.
+        /// The location from the answer, in addition to the intent's scope.
         #[serde(flatten)]
         scope: Scope,
     },
-    /// Certainly not made: the call was refused.
+    /// Certainly not created: the call was refused.
     NotMade,
-    /// Removed again, or seen to be gone.
+    /// Removed again, or confirmed gone.
     Undone,
 }
 
@@ -87,7 +87,7 @@ pub struct Entry {
     pub name: String,
     /// Unix time in milliseconds.
     pub at: u64,
-    /// How far it has come.
+    /// The phase.
     #[serde(flatten)]
     pub phase: Phase,
 }
@@ -98,17 +98,17 @@ pub trait Journal: Send + Sync {
     /// this computer.
     ///
     /// # Errors
-    /// [`JournalError`] names the file; nothing half-written is ever read back as an entry.
+    /// [`JournalError`] names the file; an incomplete line is never read back as an entry.
     fn append(&self, entry: &Entry) -> Result<(), JournalError>;
 
-    /// Reads all entries, oldest first. No journal at all is no entries.
+    /// Reads all entries, oldest first. A missing journal has no entries.
     ///
     /// # Errors
-    /// [`JournalError`] where the file cannot be read. A torn last line is dropped: its call was
-    /// not made, since the append had not returned.
+    /// [`JournalError`] where the file cannot be read. A torn last line is dropped: its call was not made, since the
+    /// append had not returned.
     fn entries(&self) -> Result<Vec<Entry>, JournalError>;
 
-    /// Saves the driver's part of `config.json`, so that the Go binary can find what was made.
+    /// Saves the driver's part of `config.json`, so that the Go binary can find the resources.
     ///
     /// # Errors
     /// [`JournalError`] names the file.
@@ -128,25 +128,25 @@ pub struct JournalError {
     pub source: std::io::Error,
 }
 
-/// Something that was made, or may have been, and has not been undone.
+/// A resource that was created, or may have been, and has not been undone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resource {
-    /// The step that made it; `None` for what the journal does not know and the driver read out
-    /// of its own configuration (machines of the Go binary).
+    /// The step that created it; `None` for a resource that is not in the journal and that the driver read from its
+    /// own configuration (machines of the Go binary).
     pub step: Option<u64>,
     /// The step's name.
     pub name: String,
-    /// When the intent was written, Unix time in milliseconds; 0 where nobody knows.
+    /// The time of the intent, Unix time in milliseconds; 0 if unknown.
     pub at: u64,
-    /// What it is.
+    /// The resource.
     pub intent: Intent,
-    /// Whether it was seen to be made. Otherwise it may or may not exist.
+    /// Whether its creation was confirmed. Otherwise it may or may not exist.
     pub made: bool,
-    /// Its id, where it is known.
+    /// Its id, if known.
     pub id: Option<String>,
 }
 
-/// Sums a journal up: what is still there, or may be, in order of creation.
+/// Returns the resources that exist, or may exist, in order of creation.
 pub fn open_resources(entries: &[Entry]) -> Vec<Resource> {
     let mut open: Vec<Resource> = Vec::new();
     for entry in entries {
@@ -169,15 +169,15 @@ pub fn open_resources(entries: &[Entry]) -> Vec<Resource> {
             (Phase::NotMade | Phase::Undone, Some(index)) => {
                 open.remove(index);
             }
-            // A second intent of one step, or the end of a step that never began: a journal that
-            // was damaged. The resource, if there is one, stays open.
+            // A second intent of one step, or the end of a step that never began: a damaged journal. The resource, if
+            // there is one, stays open.
             (Phase::Intent { .. }, Some(_)) | (_, None) => {}
         }
     }
     open
 }
 
-/// A journal that forgets: for drivers that make nothing, and for tests.
+/// A journal in memory only: for drivers that create nothing, and for tests.
 #[derive(Debug, Default)]
 pub struct MemoryJournal {
     entries: Mutex<Vec<Entry>>,
@@ -185,7 +185,7 @@ pub struct MemoryJournal {
 }
 
 impl MemoryJournal {
-    /// Returns what [`Journal::save_driver`] was last given.
+    /// Returns the last argument of [`Journal::save_driver`].
     pub fn driver(&self) -> Value {
         self.driver
             .lock()

@@ -1,9 +1,8 @@
-//! What every long operation is made of: clock, cancellation, events, the waiter, the journal and
-//! its step, and the one way to undo.
+//! The parts of every long operation: clock, cancellation, events, the waiter, the journal and its step, and undo.
 //!
-//! Owns the mechanics, small shared files ([`files`]) and the record's shape, not the storage: where a journal lies is
-//! `machine-store`'s business, what a resource is, a driver's. Refuses to touch the environment:
-//! time and randomness come through [`Ambient`].
+//! Owns the mechanics, small shared files ([`files`]) and the record's format, but no storage: `machine-store` owns
+//! the journal's location, a driver defines its resources. Does not read the environment: clock and random numbers
+//! come through [`Ambient`].
 
 mod ambient;
 mod cancel;

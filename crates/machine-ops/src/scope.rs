@@ -1,19 +1,19 @@
-//! Where a driver's resources are, in the driver's own words.
+//! The location of a driver's resources, in the driver's own terms.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-/// Where a resource is: account, region, endpoint, project, data centre, whatever tells one place of the
-/// driver's from another. The driver alone fills it in and reads it; everybody else stores and compares it.
-/// A not-found counts as gone only for a caller in the same place.
+/// The location of a resource: account, region, endpoint, project, data centre, or whatever else distinguishes the
+/// driver's locations. Only the driver fills it in and interprets it; other code stores and compares it. A not-found
+/// error means that the resource is gone only for a caller with the same scope.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Scope(BTreeMap<String, String>);
 
 impl Scope {
-    /// Returns the same with one more key. An empty value is not kept: it says nothing.
+    /// Returns the scope with one more key. An empty value is dropped.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         let value = value.into();
@@ -30,19 +30,19 @@ impl Scope {
         self.0.get(key).map(String::as_str)
     }
 
-    /// Tells whether nothing is known.
+    /// Returns whether the scope is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes over what another one knows; of a key that both have, the other's value.
+    /// Merges another scope into this one; for a key that both have, the other's value wins.
     pub fn learn(&mut self, other: &Self) {
         let known = other.0.iter();
         self.0.extend(known.map(|(k, v)| (k.clone(), v.clone())));
     }
 }
 
-/// Whatever is no text was written by a later version, and is left out.
+/// Ignores values that are not strings: a later version wrote them.
 impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let all = BTreeMap::<String, Value>::deserialize(deserializer)?;

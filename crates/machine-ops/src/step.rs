@@ -1,4 +1,4 @@
-//! A step: the only way to create something outside this machine.
+//! A step. All resources outside this computer are created by steps.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -6,19 +6,19 @@ use std::time::{Duration, SystemTime};
 
 use crate::{Cx, Entry, Event, Intent, JournalError, Phase, Scope, Span, SpanKind, SpanOutcome};
 
-/// What a step's call made.
+/// The result of a step's call.
 #[derive(Debug)]
 pub struct Made<T> {
-    /// What the caller wants to have.
+    /// The value for the caller.
     pub value: T,
-    /// The resource's id, where it has one besides its key.
+    /// The resource's id, if it has one besides its key.
     pub id: Option<String>,
-    /// What the answer told about where it is.
+    /// The location from the answer.
     pub scope: Scope,
 }
 
 impl<T> Made<T> {
-    /// Made, and found by its key alone.
+    /// Makes the result of a resource that is found by its key alone.
     pub fn plain(value: T) -> Self {
         Self {
             value,
@@ -27,7 +27,7 @@ impl<T> Made<T> {
         }
     }
 
-    /// Made, with an id.
+    /// Makes the result of a resource with an id.
     pub fn with_id(value: T, id: impl Into<String>) -> Self {
         Self {
             value,
@@ -37,42 +37,42 @@ impl<T> Made<T> {
     }
 }
 
-/// How a call failed: whether what it should have made can be there all the same.
+/// A failed call: whether the resource may exist nevertheless.
 #[derive(Debug)]
 pub enum StepFailure<E> {
-    /// Refused: it was certainly not made.
+    /// Refused: the resource was certainly not created.
     NotMade(E),
-    /// No answer, or one that does not tell: it may have been made, and stays on record.
+    /// No answer, or an ambiguous one: the resource may have been created, and stays in the journal.
     Unknown(E),
 }
 
-/// Why a step did not do what it should.
+/// The cause of a failed step.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError<E: StdError + 'static> {
     /// The call itself failed.
     #[error(transparent)]
     Call(E),
-    /// The journal could not be written. Before the call: nothing was made.
+    /// The journal could not be written. Before the call: no resource was created.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The operation was cancelled.
     #[error("cancelled by {0}")]
     Cancelled(&'static str),
-    /// A test wanted it to fail here.
+    /// A test's hook made it fail here.
     #[error(transparent)]
     Injected(#[from] Injected),
 }
 
-/// Where in a step.
+/// A moment of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Moment {
-    /// Nothing is on record.
+    /// Nothing is in the journal.
     BeforeIntent,
-    /// The intent is on record, the call has not been made.
+    /// The intent is in the journal, the call has not been made.
     AfterIntent,
-    /// The call has been made and answered, and its outcome is not on record.
+    /// The call has returned, and its outcome is not in the journal.
     AfterCall,
-    /// The outcome is on record.
+    /// The outcome is in the journal.
     AfterRecord,
 }
 
@@ -86,21 +86,21 @@ impl Moment {
     ];
 }
 
-/// A point at which an operation can be cut.
+/// A cut point: a point at which tests can interrupt an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cut {
     /// The step's name.
     pub step: String,
-    /// Where in it.
+    /// The moment within the step.
     pub moment: Moment,
 }
 
-/// What a test does at a cut. In the binary it is `()`, which does nothing.
+/// Called at every cut point; tests inject faults with it. The binary uses `()`, which does nothing.
 pub trait Hook: Send + Sync {
-    /// Is called at every cut; may cancel the context, end the process, or ask for an error.
+    /// Handles one cut point; may cancel the context, end the process, or return an error.
     ///
     /// # Errors
-    /// [`Injected`] makes the step fail there.
+    /// [`Injected`] makes the step fail at this point.
     fn at(&self, cut: &Cut) -> Result<(), Injected>;
 }
 
@@ -116,19 +116,19 @@ impl Hook for () {
 pub struct Injected {
     /// The step's name.
     pub step: String,
-    /// Where in it.
+    /// The moment within the step.
     pub moment: Moment,
 }
 
 impl Cx {
-    /// Creates something: writes the intent, calls, writes the outcome, tells the time it took.
+    /// Creates a resource: writes the intent, makes the call, writes the outcome, reports the duration.
     ///
-    /// A cancellation is obeyed before the call and after it, never in between: a call that was
-    /// sent is waited for (it bounds itself), so that its answer reaches the record.
+    /// A cancellation takes effect before the call and after it, never in between: a call that was sent is awaited
+    /// (it has its own timeout), so that its answer reaches the journal.
     ///
     /// # Errors
-    /// [`StepError::Call`] with the call's own error. After [`StepFailure::Unknown`], and after
-    /// any error behind the call, the resource stays in the journal, to be found and undone.
+    /// [`StepError::Call`] with the call's own error. After [`StepFailure::Unknown`], and after any error that
+    /// follows the call, the resource stays in the journal, to be found and undone.
     pub async fn step<T, E, F>(
         &self,
         name: &str,
@@ -193,7 +193,7 @@ impl Cx {
         Ok(value)
     }
 
-    /// Writes one entry of the journal, with the time of now.
+    /// Writes one entry of the journal, with the current time.
     ///
     /// # Errors
     /// [`JournalError`] names the file.
@@ -206,7 +206,7 @@ impl Cx {
         })
     }
 
-    /// Tells that a piece of work has ended, which began at the given wall-clock and monotonic time.
+    /// Emits the end of a span that began at the given wall-clock and monotonic time.
     pub fn ended(
         &self,
         kind: SpanKind,

@@ -1,4 +1,4 @@
-//! The one way to undo: the rollback of a failed create and `rm` are this function.
+//! Undo: the rollback of a failed create and `rm` both use this function.
 
 use std::error::Error as StdError;
 
@@ -6,12 +6,12 @@ use async_trait::async_trait;
 
 use crate::{Cx, Ownership, Phase, Resource, UndoOrder};
 
-/// How far the undoing of one resource got.
+/// The result of undoing one resource.
 #[derive(Debug)]
 pub enum Undone {
-    /// It is gone, or on its way (terminated, deleted), or certain never to have been made.
+    /// It is gone, or being removed (terminated, deleted), or was certainly never created.
     Gone,
-    /// Nobody can tell: it stays on record. The text says why.
+    /// Unknown: it stays in the journal. The text is the reason.
     Unresolved(String),
 }
 
@@ -21,43 +21,42 @@ pub trait Undo: Send + Sync {
     /// The driver's error.
     type Error: StdError + Send + Sync + 'static;
 
-    /// Removes one resource of ours. Idempotent: what is gone already is [`Undone::Gone`].
-    /// Never replays a call that makes something: what may or may not exist is looked up.
+    /// Removes one owned resource. Idempotent: a resource that is already gone is [`Undone::Gone`]. Never replays a
+    /// call that creates something: a resource that may or may not exist is looked up.
     ///
     /// # Errors
-    /// Where the cloud refuses or cannot be reached; the resource stays on record.
+    /// The cloud refuses or cannot be reached; the resource stays in the journal.
     async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, Self::Error>;
 }
 
-/// Something that an undo could not remove.
+/// A resource that an undo could not remove.
 #[derive(Debug)]
 pub struct Leftover<E> {
-    /// What.
+    /// The resource.
     pub resource: Resource,
-    /// Why: the error, or the words of [`Undone::Unresolved`].
+    /// The cause: the error, or the text of [`Undone::Unresolved`].
     pub reason: Result<String, E>,
 }
 
-/// What an undo did.
+/// The result of an undo.
 #[derive(Debug)]
 pub struct UndoReport<E> {
-    /// How many resources are gone.
+    /// The number of resources that are gone.
     pub gone: usize,
-    /// What is left behind, in the order in which it was tried: the first error first.
+    /// The remaining resources, in the order of the attempts: the first error comes first.
     pub left: Vec<Leftover<E>>,
 }
 
 impl<E> UndoReport<E> {
-    /// Tells whether nothing is left behind.
+    /// Returns whether no resource remains.
     pub fn is_clean(&self) -> bool {
         self.left.is_empty()
     }
 }
 
-/// Undoes all of ours among `resources`: first what must go [`UndoOrder::First`], then the rest
-/// in reverse order. An error does not stop it. Each success is written to the journal, so that a
-/// repeated undo goes on where the last one was cut; a journal that cannot be written costs a
-/// repeated look, and no more.
+/// Undoes all owned resources among `resources`: first those with [`UndoOrder::First`], then the rest in reverse
+/// order. Continues after an error. Writes each success to the journal, so that a repeated undo continues where the
+/// last one stopped; if the journal cannot be written, the next undo only repeats a lookup.
 pub async fn undo_all<U: Undo + ?Sized>(
     resources: Vec<Resource>,
     undo: &U,

@@ -1,26 +1,26 @@
-//! The one waiter: every pause in the tree is a turn of [`wait_until`] (or of its `Send` form).
+//! The waiter: every pause in the workspace is a turn of [`wait_until`] (or of its `Send` form).
 
 use std::time::{Duration, SystemTime};
 
 use crate::{Cx, Event, Span, SpanKind, SpanOutcome};
 
-/// How often to look, and for how long.
+/// The polling interval and the overall timeout.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WaitPolicy {
-    /// The pause after the first look.
+    /// The pause after the first poll.
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// By how much a pause is longer than the one before it; 1.0 keeps them equal.
+    /// The ratio of a pause to the one before it; 1.0 keeps them equal.
     pub factor: f64,
-    /// How much of each pause is left to chance, 0.0 to 1.0, so that many processes spread out.
+    /// The random share of each pause, 0.0 to 1.0, so that many processes spread out.
     pub jitter: f64,
-    /// The end of all patience, counted from the first look.
+    /// Overall timeout, measured from the first poll.
     pub within: Duration,
 }
 
 impl WaitPolicy {
-    /// Looks at an even pace.
+    /// Polls at a fixed interval.
     pub fn every(pause: Duration, within: Duration) -> Self {
         Self {
             first: pause,
@@ -31,7 +31,7 @@ impl WaitPolicy {
         }
     }
 
-    /// Looks often at first, then ever less often, at times left half to chance.
+    /// Polls with exponential backoff; half of each pause is random.
     pub fn backing_off(first: Duration, longest: Duration, within: Duration) -> Self {
         Self {
             first,
@@ -49,43 +49,43 @@ impl WaitPolicy {
     }
 }
 
-/// What a look found.
+/// The result of a poll.
 #[derive(Debug)]
 pub enum Look<T> {
-    /// What was waited for.
+    /// The awaited value.
     Ready(T),
-    /// Not yet; the text says what is there instead, for the error of a wait that ran out.
+    /// Not ready yet; the text is the observed state, for the error of a timeout.
     Pending(String),
-    /// Not yet, and come back no sooner than this (a server's Retry-After, an sshd that
-    /// punishes hasty clients).
+    /// Not ready yet, and the next poll must not be sooner than this (a server's Retry-After, an sshd that penalizes
+    /// frequent clients).
     PendingFor(String, Duration),
 }
 
-/// Why a wait ended without what it waited for.
+/// The cause of a failed wait.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError<E: std::error::Error + 'static> {
-    /// Patience ran out.
+    /// The timeout expired.
     #[error("{what} did not happen within {} s (last seen: {last})", within.as_secs())]
     TimedOut {
-        /// What was waited for.
+        /// The condition.
         what: String,
-        /// For how long.
+        /// The timeout.
         within: Duration,
-        /// What the last look found.
+        /// The result of the last poll.
         last: String,
     },
     /// The operation was cancelled.
     #[error("cancelled by {0}")]
     Cancelled(&'static str),
-    /// It can never happen any more.
+    /// The condition can no longer be met.
     #[error(transparent)]
     Failed(E),
 }
 
-/// Looks until there is something, the time is over, the operation is cancelled, or a look fails.
+/// Polls until the value is ready, the timeout expires, the operation is cancelled, or a poll fails.
 ///
-/// Level-triggered: each look sees the whole state, so a change that was missed is seen at the
-/// next one. A look is not cut short by the time limit (it bounds itself); it is by cancellation.
+/// Level-triggered: each poll sees the whole state, so a missed change is seen by the next poll. The timeout does not
+/// interrupt a poll (it has its own timeout); cancellation does.
 ///
 /// # Errors
 /// See [`WaitError`]; an `Err` of `look` is terminal.
@@ -110,11 +110,11 @@ where
 
 /// Waits as [`wait_until`] does, for a look that returns a future of its own.
 ///
-/// It is for the methods of traits whose futures must be `Send`: of an async closure that borrows, the
-/// compiler cannot show that yet (rust-lang/rust#110338).
+/// For methods of traits whose futures must be `Send`: the compiler cannot prove that yet for an async closure that
+/// borrows (rust-lang/rust#110338).
 ///
 /// # Errors
-/// As [`wait_until`].
+/// Same as [`wait_until`].
 pub async fn wait_until_ready<T, E, F, Fut>(
     cx: &Cx,
     what: &str,
@@ -135,7 +135,7 @@ where
     }
 }
 
-/// A wait in progress: all of it but the looking.
+/// The state of a wait in progress, without the polling itself.
 struct Turns<'a> {
     cx: &'a Cx,
     what: &'a str,
@@ -161,7 +161,7 @@ impl<'a> Turns<'a> {
         self.cx.ambient.monotonic().saturating_sub(self.begun)
     }
 
-    /// Judges a look; pauses where there has to be another one.
+    /// Evaluates the result of a poll; pauses before the next one.
     async fn after<T, E: std::error::Error + 'static>(
         &mut self,
         seen: Result<Result<Look<T>, E>, &'static str>,
@@ -214,9 +214,8 @@ impl<'a> Turns<'a> {
     }
 }
 
-/// Bounds a whole operation. When the time is over the context's flag is set, and the operation
-/// itself is still waited for: a call that was sent gets its answer onto the record, and every
-/// wait in it ends at once.
+/// Sets a timeout for a whole operation. When it expires, the context's flag is set, and the operation itself is
+/// still awaited: a call that was sent writes its answer to the journal, and every wait in it ends at once.
 pub async fn within<T>(
     cx: &Cx,
     what: &'static str,

@@ -1,4 +1,4 @@
-//! The waiter, the step and the undo, through their public doors.
+//! The waiter, the step and the undo, through their public interfaces.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use machine_ops::*;
 
-/// A clock that moves only when somebody sleeps.
+/// A clock that advances only in a sleep.
 #[derive(Default)]
 struct ManualClock {
     slept: Mutex<Vec<Duration>>,
@@ -31,7 +31,7 @@ impl Ambient for ManualClock {
         tokio::task::yield_now().await;
     }
     fn random(&self) -> u64 {
-        // The top bits, which the jitter is made of, stay set; no two draws are equal.
+        // The top bits, which the jitter uses, stay set; no two values are equal.
         u64::MAX - self.drawn.fetch_add(2, Ordering::Relaxed)
     }
 }
@@ -69,7 +69,7 @@ fn intent(kind: &str) -> Intent {
 }
 
 #[tokio::test]
-async fn a_wait_looks_at_once_and_backs_off() {
+async fn a_wait_polls_at_once_and_backs_off() {
     let (cx, _, clock) = context();
     let mut looks = 0;
     let policy = WaitPolicy {
@@ -114,7 +114,7 @@ async fn a_wait_can_be_sent_to_another_thread() {
 }
 
 #[tokio::test]
-async fn a_wait_is_bounded_and_says_what_it_saw() {
+async fn a_wait_times_out_with_the_last_observed_state() {
     let (cx, _, clock) = context();
     let policy = WaitPolicy::every(Duration::from_secs(7), Duration::from_secs(10));
     let error = wait_until::<(), Infallible, _>(&cx, "sshd", policy, async || {
@@ -171,7 +171,7 @@ async fn a_step_is_on_record_before_and_after_its_call() {
 }
 
 #[tokio::test]
-async fn only_what_was_certainly_not_made_leaves_the_record() {
+async fn only_resources_certainly_not_made_are_closed() {
     let (cx, journal, _) = context();
     let refused = cx
         .step::<(), _, _>("a", intent("a"), async { Err(StepFailure::NotMade(No)) })
@@ -206,7 +206,7 @@ impl Hook for At {
 }
 
 #[tokio::test]
-async fn a_cut_anywhere_loses_nothing() {
+async fn a_cut_at_any_moment_loses_no_resource() {
     for moment in Moment::ALL {
         let (mut cx, journal, _) = context();
         cx.hook = Arc::new(At(Cut {
@@ -260,7 +260,7 @@ impl Undo for Script {
 }
 
 #[tokio::test]
-async fn undo_goes_backwards_keys_first_and_remembers() {
+async fn undo_removes_keys_first_then_in_reverse_order() {
     let (cx, journal, _) = context();
     for kind in ["volume", "key-pair", "instance"] {
         cx.step::<_, No, _>(kind, intent(kind), async { Ok(Made::plain(())) })
@@ -292,7 +292,7 @@ async fn undo_goes_backwards_keys_first_and_remembers() {
 }
 
 #[tokio::test]
-async fn a_deadline_cancels_and_still_hears_the_answer() {
+async fn a_timeout_cancels_and_still_records_the_answer() {
     let (cx, journal, _) = context();
     let operation = cx.step("launch", intent("instance"), async {
         assert_eq!(cx.cancel.cancelled().await, "the time limit");
@@ -306,7 +306,7 @@ async fn a_deadline_cancels_and_still_hears_the_answer() {
     assert!(open_resources(&journal.entries().unwrap())[0].made);
 }
 
-/// Lines as docker-machine 0.17 wrote them before entries named their driver.
+/// Lines in the format of docker-machine 0.17, before entries named their driver.
 const WITHOUT_DRIVER: [&str; 3] = [
     r#"{"step":1,"name":"launch instance","at":5,"phase":"intent","kind":"instance","key":"token-1","ownership":"ours","undo":"reverse","scope":{"region":"us-east-1","endpoint":"http://127.0.0.1:5001"},"detail":{"a":1}}"#,
     r#"{"step":1,"name":"launch instance","at":6,"phase":"made","id":"i-1","account":"123456789012"}"#,
@@ -314,7 +314,7 @@ const WITHOUT_DRIVER: [&str; 3] = [
 ];
 
 #[test]
-fn entries_without_a_driver_are_read_and_written_back_as_they_were() {
+fn entries_without_a_driver_round_trip() {
     let entries: Vec<Entry> = WITHOUT_DRIVER
         .iter()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -357,7 +357,7 @@ fn an_intent_names_its_driver_on_the_disk() {
 }
 
 #[test]
-fn what_a_later_version_adds_to_a_scope_does_not_spoil_the_journal() {
+fn unknown_scope_values_of_later_versions_are_ignored() {
     let line =
         r#"{"step":1,"name":"n","at":6,"phase":"made","id":"i-1","account":"1","cost":{"usd":3}}"#;
     let entry: Entry = serde_json::from_str(line).unwrap();
