@@ -304,7 +304,9 @@ fn what_is_built_and_enabled_is_there() {
 #[test]
 fn every_difference_has_its_test() {
     let document = std::fs::read_to_string(root().join("docs/migration.md")).unwrap();
-    let (_, list) = document.split_once("\n## What is different\n").unwrap();
+    let (_, list) = document
+        .split_once("\n## Differences from the Go binary\n")
+        .unwrap();
     let list = list.split("\n## ").next().unwrap();
     let items: Vec<&str> = list.split("\n- ").skip(1).collect();
     assert!(items.len() >= 15, "{}", items.len());
