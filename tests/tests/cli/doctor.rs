@@ -1,4 +1,4 @@
-//! `doctor`: its table for a healthy set-up and for broken ones, and that looking changes nothing.
+//! `doctor`: its tables for healthy and broken setups. It changes nothing.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -9,7 +9,7 @@ use machine_tests::certificates::{Pair, client};
 use machine_tests::flows::{Ended, Flow};
 use machine_tests::shown::assert_shown;
 
-/// Everything that a file or directory of the store is.
+/// Mode, modification time, inode and contents of each file and directory of the store.
 type Tree = BTreeMap<PathBuf, (u32, i64, i64, u64, Vec<u8>)>;
 
 fn tree(root: &Path) -> Tree {
@@ -64,10 +64,7 @@ fn line<'a>(ended: &'a Ended, subject: &str, found: &str) -> &'a str {
 fn assert_wrong(ended: &Ended, subject: &str, found: &str, remedy: &str) {
     let line = line(ended, subject, found);
     assert!(line.starts_with("WRONG "), "{line}\n{ended}");
-    assert!(
-        line.contains(remedy),
-        "{remedy:?} is not the way out: {line}"
-    );
+    assert!(line.contains(remedy), "missing remedy {remedy:?}: {line}");
     assert_eq!(ended.code, Some(1), "{ended}");
     assert!(ended.err.contains("wrong"), "{ended}");
 }
@@ -87,10 +84,10 @@ async fn with_machine() -> Flow {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_healthy_set_up() {
+async fn a_healthy_setup_has_nothing_wrong() {
     let flow = with_machine().await;
     let ended = doctor(&flow, &flow.flags_with_ids()).await.ok();
-    assert_shown("All is well", &ended.out, &flow.home);
+    assert_shown("Healthy setup", &ended.out, &flow.home);
     assert_eq!(
         ended.table()[0],
         ["RESULT", "SUBJECT", "FOUND", "WHAT", "TO", "DO"]
@@ -112,11 +109,11 @@ async fn a_healthy_set_up() {
         let found = found.trim_end_matches(" tcp");
         line(&ended, subject, found);
     }
-    // The shortest question: no flags, no names.
+    // Without flags and names.
     let ended = doctor(&flow, &[]).await.ok();
     line(&ended, "machine m1", "Docker answers");
     assert!(!ended.out.contains("subnet"), "{ended}");
-    // A machine that is meant to be stopped is no illness.
+    // A stopped machine is not an error.
     flow.home.run(["stop", "m1"]).await.ok();
     let ended = doctor(&flow, &["m1".to_owned()]).await.ok();
     assert!(
@@ -126,7 +123,7 @@ async fn a_healthy_set_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_store_yet() {
+async fn a_missing_store_is_a_note() {
     let flow = Flow::start().await;
     let ended = doctor(&flow, &flow.flags()).await.ok();
     assert!(
@@ -139,21 +136,21 @@ async fn no_store_yet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_that_others_can_read() {
+async fn secrets_that_other_users_can_read_are_wrong() {
     let flow = with_machine().await;
     for path in ["certs/ca-key.pem", "machines/m1/config.json"] {
         let path = flow.home.store().join(path);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     }
     let ended = doctor(&flow, &[]).await;
-    assert_shown("Others can read the secrets", &ended.out, &flow.home);
+    assert_shown("Secrets that other users can read", &ended.out, &flow.home);
     assert_wrong(&ended, "mode", "ca-key.pem has mode 0644", "chmod 600 ");
     assert_wrong(&ended, "mode", "config.json has mode 0644", "chmod 600 ");
     assert_eq!(wrong(&ended), 2, "{ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn machines_that_cannot_be_read() {
+async fn machines_that_cannot_be_read_are_reported() {
     let flow = with_machine().await;
     let broken = flow.home.machine("m2");
     std::fs::create_dir(&broken).unwrap();
@@ -168,7 +165,7 @@ async fn machines_that_cannot_be_read() {
         std::fs::set_permissions(config, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     let ended = doctor(&flow, &[]).await;
-    assert_shown("Machines that cannot be made out", &ended.out, &flow.home);
+    assert_shown("Machines that cannot be read", &ended.out, &flow.home);
     assert_wrong(
         &ended,
         "machine m2",
@@ -187,11 +184,11 @@ async fn machines_that_cannot_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_that_are_refused() {
+async fn refused_credentials_are_reported_without_secrets() {
     let flow = with_machine().await;
     flow.lab.set_key_state(ACCESS_KEY, KeyState::Inactive);
     let ended = doctor(&flow, &flow.flags_with_ids()).await;
-    assert_shown("Credentials that are refused", &ended.out, &flow.home);
+    assert_shown("Refused credentials", &ended.out, &flow.home);
     assert_wrong(
         &ended,
         "credentials",
@@ -199,20 +196,20 @@ async fn credentials_that_are_refused() {
         "check the AWS credentials",
     );
     assert_wrong(&ended, "machine m1", "was refused", "see the lines above");
-    // The rest of the plan is not asked for: it would be refused with the same words.
+    // The other checks at EC2 are skipped: EC2 would refuse them with the same error.
     assert!(!ended.out.contains("subnet"), "{ended}");
     assert!(!ended.out.contains("SECRETEXAMPLE") && !ended.err.contains("SECRETEXAMPLE"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_to_ask_ec2_as() {
+async fn missing_credentials_are_reported_in_one_line() {
     let mut flow = Flow::start().await;
     flow.home.unset("AWS_ACCESS_KEY_ID");
     flow.home.unset("AWS_SECRET_ACCESS_KEY");
     let ended = doctor(&flow, &flow.flags()).await;
     let found = "the provider chain finds none";
     assert_wrong(&ended, "credentials", found, "--amazonec2-access-key");
-    // The sources are many, and a table is to be read.
+    // The table stays short: only --debug lists the sources.
     assert!(!ended.out.contains("WebIdentityToken"), "{ended}");
     let mut argv = vec!["--debug".to_owned(), "doctor".to_owned()];
     argv.extend(flow.flags());
@@ -221,7 +218,7 @@ async fn nobody_to_ask_ec2_as() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_whose_flags_lead_nowhere() {
+async fn invalid_flags_of_a_create_are_reported() {
     let flow = Flow::start().await;
     let mut flags = flow.flags();
     flags.extend(
@@ -234,7 +231,7 @@ async fn a_create_whose_flags_lead_nowhere() {
         .map(str::to_owned),
     );
     let ended = doctor(&flow, &flags).await;
-    assert_shown("Flags that lead nowhere", &ended.out, &flow.home);
+    assert_shown("Invalid flags", &ended.out, &flow.home);
     line(&ended, "credentials", "of account");
     assert_wrong(&ended, "VPC", "there is no vpc-0123", "--amazonec2-vpc-id");
     assert_wrong(&ended, "subnet", "subnet-0123", "--amazonec2-subnet-id");
@@ -246,7 +243,7 @@ async fn a_create_whose_flags_lead_nowhere() {
         "--amazonec2-security-group",
     );
     assert_eq!(wrong(&ended), 4, "{ended}");
-    // Flags that make no sense at all are a line of the table, too.
+    // Flags that the driver rejects are also a line of the table.
     let flags = ["--driver=amazonec2", "--amazonec2-region=xx-nowhere-9"].map(str::to_owned);
     let ended = doctor(&flow, &flags).await;
     assert_wrong(
@@ -258,17 +255,13 @@ async fn a_create_whose_flags_lead_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn certificates_that_have_ended_or_do_not_belong_together() {
+async fn expired_and_mismatched_certificates_are_reported() {
     let flow = with_machine().await;
     let certs = flow.home.store().join("certs");
     let authority = Pair::read(&certs, "ca", "ca-key");
     client(&authority, -3).write(&certs, "cert", "key");
     let ended = doctor(&flow, &[]).await;
-    assert_shown(
-        "A client certificate that has ended",
-        &ended.out,
-        &flow.home,
-    );
+    assert_shown("Expired client certificate", &ended.out, &flow.home);
     assert_wrong(
         &ended,
         "client certificate",
@@ -293,15 +286,15 @@ async fn certificates_that_have_ended_or_do_not_belong_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_that_cannot_be_reached() {
+async fn an_unreachable_machine_is_reported() {
     let flow = with_machine().await;
-    // An address on which nobody listens.
+    // An address without a listener.
     let config = flow.home.machine("m1").join("config.json");
     let text = std::fs::read_to_string(&config).unwrap();
     let address = flow.host().spec().address.to_string();
     std::fs::write(&config, text.replace(&address, "127.250.250.250")).unwrap();
     let ended = doctor(&flow, &[]).await;
-    assert_shown("A machine that does not answer", &ended.out, &flow.home);
+    assert_shown("Unreachable machine", &ended.out, &flow.home);
     assert_wrong(
         &ended,
         "machine m1",
@@ -316,7 +309,7 @@ async fn a_machine_that_cannot_be_reached() {
     );
     assert_eq!(wrong(&ended), 2, "{ended}");
 
-    // And an instance that somebody else ended.
+    // An instance that ended without docker-machine.
     std::fs::write(&config, text).unwrap();
     let instance = flow.lab.live_instances()[0].id.clone();
     assert!(flow.lab.reclaim(&instance) || flow.lab.shut_down_from_inside(&instance));
@@ -325,11 +318,11 @@ async fn a_machine_that_cannot_be_reached() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_illness_and_worth_knowing() {
+async fn locks_tombstones_and_newer_versions_are_notes() {
     let flow = with_machine().await;
     let store = flow.home.store();
-    let grave = store.join(".tombstones/m0-0123456789abcdef");
-    std::fs::create_dir_all(&grave).unwrap();
+    let tombstone = store.join(".tombstones/m0-0123456789abcdef");
+    std::fs::create_dir_all(&tombstone).unwrap();
     let newer = flow.home.machine("m1").join("config.json");
     let text = std::fs::read_to_string(&newer).unwrap();
     std::fs::write(
@@ -347,7 +340,7 @@ async fn what_is_no_illness_and_worth_knowing() {
     std::io::Write::write_all(&mut &file, b"4711\n").unwrap();
     file.lock().unwrap();
     let ended = doctor(&flow, &[]).await.ok();
-    assert_shown("Worth knowing", &ended.out, &flow.home);
+    assert_shown("Notes", &ended.out, &flow.home);
     for (subject, found) in [
         ("tombstone", "made for m0 may live on"),
         ("machine m1", "has version 4"),
@@ -356,6 +349,6 @@ async fn what_is_no_illness_and_worth_knowing() {
         let line = line(&ended, subject, found);
         assert!(line.starts_with("note "), "{line}");
     }
-    let unknown = flow.home.run(["doctor", "nobody"]).await;
-    unknown.failed(1, &["\"nobody\" does not exist"]);
+    let unknown = flow.home.run(["doctor", "missing"]).await;
+    unknown.failed(1, &["\"missing\" does not exist"]);
 }
