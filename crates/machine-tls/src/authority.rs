@@ -1,4 +1,4 @@
-//! Making certificates.
+//! Issues certificates.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -14,12 +14,12 @@ use time::OffsetDateTime;
 use crate::certificate::{Certificate, certificate_pem, private_key};
 use crate::{CertificateError, der};
 
-/// Hosts whose clocks are slow accept the certificate all the same; as the Go binary.
+/// Lets hosts with slow clocks accept the certificate; same value as the Go binary.
 const BACKDATED: Duration = Duration::from_secs(5 * 60);
-/// How long every certificate is valid; as the Go binary.
+/// The validity of every certificate; same value as the Go binary.
 const VALID: Duration = Duration::from_secs(1080 * 24 * 3600);
 
-/// A certificate and its private key, both PEM. The key is ECDSA P-256 in PKCS#8 without a passphrase, which
+/// A certificate and its private key, both PEM. The key is ECDSA P-256 in PKCS#8 without a passphrase, a format that
 /// Go, OpenSSL and dockerd read.
 #[derive(Clone)]
 pub struct Issued {
@@ -29,7 +29,7 @@ pub struct Issued {
     pub key: Secret,
 }
 
-/// A certificate authority that can sign: one of ours, the Go binary's (RSA, PKCS#1), or the user's own.
+/// A certificate authority that can sign: one made by this program, by the Go binary (RSA, PKCS#1), or by the user.
 pub struct Authority {
     certificate: Certificate,
     key: KeyPair,
@@ -40,7 +40,7 @@ impl Authority {
     /// [`Authority::from_pem`].
     ///
     /// # Errors
-    /// Where the system has no randomness.
+    /// The system has no randomness.
     pub fn make(user: &str, now: SystemTime) -> Result<Issued, CertificateError> {
         let key = new_key()?;
         let mut params = params(user, now);
@@ -57,11 +57,11 @@ impl Authority {
         })
     }
 
-    /// Reads a CA and its key: RSA in PKCS#1 or PKCS#8, ECDSA in SEC1 or PKCS#8, Ed25519 in PKCS#8. Of several certificates
-    /// in one text, the one that the key belongs to.
+    /// Reads a CA and its key: RSA in PKCS#1 or PKCS#8, ECDSA in SEC1 or PKCS#8, Ed25519 in PKCS#8. Of several
+    /// certificates in one text, uses the one that matches the key.
     ///
     /// # Errors
-    /// [`CertificateError::KeyMismatch`], [`CertificateError::NotAnAuthority`], and what cannot be read.
+    /// [`CertificateError::KeyMismatch`], [`CertificateError::NotAnAuthority`], and the errors of unreadable input.
     pub fn from_pem(certificate: &str, key: &Secret) -> Result<Self, CertificateError> {
         let certificates = Certificate::all_from_pem(certificate)?;
         let key = KeyPair::try_from(&private_key(key)?).map_err(|_| CertificateError::NoKey)?;
@@ -84,7 +84,7 @@ impl Authority {
     /// Issues the client certificate that all machines of a store share, `O = USER.<bootstrap>`.
     ///
     /// # Errors
-    /// Where the system has no randomness, or the CA's key cannot sign.
+    /// The system has no randomness, or the CA's key cannot sign.
     pub fn client(&self, user: &str, now: SystemTime) -> Result<Issued, CertificateError> {
         let mut params = params(&format!("{user}.<bootstrap>"), now);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -93,10 +93,10 @@ impl Authority {
     }
 
     /// Issues the server certificate of one machine, `O = USER.MACHINE`, for `localhost` and for `hosts`: its address
-    /// and every `--tls-san`. What reads as an IP address becomes one, as clients demand.
+    /// and every `--tls-san`. A host that parses as an IP address becomes an IP name, as clients require.
     ///
     /// # Errors
-    /// [`CertificateError::BadName`] names the host; otherwise as [`Authority::client`].
+    /// [`CertificateError::BadName`] names the host; otherwise same as [`Authority::client`].
     pub fn server(
         &self,
         user: &str,
@@ -131,8 +131,8 @@ impl Authority {
         let draft = params
             .signed_by(&key, &Issuer::from_params(&issuer, &self.key))
             .map_err(failed("sign"))?;
-        // rcgen would spell the issuer's name its own way, and cannot spell every name (several OUs). Clients compare
-        // it with the CA's subject byte by byte, so those bytes are what goes in.
+        // rcgen re-encodes the issuer's name, and cannot encode every name (several OUs). Clients compare it with the
+        // CA's subject byte by byte, so the original bytes are inserted.
         let signed = der::with_issuer(draft.der(), self.certificate.subject(), |bytes| {
             self.key.sign(bytes).ok()
         })

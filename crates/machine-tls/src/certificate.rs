@@ -1,4 +1,4 @@
-//! Reading certificates.
+//! Reads certificates.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
@@ -16,7 +16,7 @@ use x509_parser::time::ASN1Time;
 use crate::CertificateError;
 use crate::verifier::provider;
 
-/// A certificate, read once.
+/// A parsed certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     der: CertificateDer<'static>,
@@ -45,7 +45,7 @@ impl Certificate {
     /// Reads every certificate of a PEM text.
     ///
     /// # Errors
-    /// [`CertificateError::NoCertificate`] where there is none, or a broken one among them.
+    /// [`CertificateError::NoCertificate`] where there is none, or one of them is malformed.
     pub fn all_from_pem(pem: &str) -> Result<Vec<Self>, CertificateError> {
         let all: Vec<Self> = CertificateDer::pem_slice_iter(pem.as_bytes())
             .map(|der| Self::from_der(der.map_err(|_| CertificateError::NoCertificate)?))
@@ -94,32 +94,32 @@ impl Certificate {
         })
     }
 
-    /// Writes it as PEM.
+    /// Returns the certificate as PEM.
     pub fn to_pem(&self) -> String {
         certificate_pem(&self.der)
     }
 
-    /// Returns the moment before which it does not count.
+    /// Returns the start of its validity.
     pub fn not_before(&self) -> SystemTime {
         self.not_before
     }
 
-    /// Returns the moment after which it does not count any more.
+    /// Returns the end of its validity.
     pub fn not_after(&self) -> SystemTime {
         self.not_after
     }
 
-    /// Tells whether it counts at a moment.
+    /// Returns whether it is valid at the given time.
     pub fn is_valid_at(&self, moment: SystemTime) -> bool {
         self.not_before <= moment && moment <= self.not_after
     }
 
-    /// Tells whether it may sign others.
+    /// Returns whether it may sign other certificates.
     pub fn is_authority(&self) -> bool {
         self.is_authority
     }
 
-    /// Tells whether a CA has signed it: the names match and the signature holds. Dates do not matter here.
+    /// Returns whether a CA has signed it: the names match and the signature is valid. Ignores the dates.
     pub fn is_signed_by(&self, authority: &Self) -> bool {
         if self.issuer != authority.subject {
             return false;
@@ -133,8 +133,8 @@ impl Certificate {
         x509.verify_signature(Some(ca.public_key())).is_ok()
     }
 
-    /// Tells whether it carries a host as a subject alternative name: an address as an address, a name as
-    /// a name, letter case aside. Wildcards are not looked into.
+    /// Returns whether a host is one of its subject alternative names: an address as an IP name, a name as a DNS
+    /// name, ignoring letter case. Wildcards are not expanded.
     pub fn carries(&self, host: &str) -> bool {
         match host.parse::<IpAddr>() {
             Ok(address) => self.addresses.contains(&address),
@@ -145,16 +145,17 @@ impl Certificate {
         }
     }
 
-    /// Lists its subject alternative names, for people.
+    /// Lists its subject alternative names, for display.
     pub fn names(&self) -> Vec<String> {
         let addresses = self.addresses.iter().map(ToString::to_string);
         self.dns_names.iter().cloned().chain(addresses).collect()
     }
 
-    /// Tells whether a private key belongs to it.
+    /// Returns whether a private key matches it.
     ///
     /// # Errors
-    /// [`CertificateError::NoKey`] where the text is no key; [`CertificateError::Crypto`] for one that cannot be used.
+    /// [`CertificateError::NoKey`] where the text is not a key; [`CertificateError::Crypto`] for a key that cannot be
+    /// used.
     pub fn has_key(&self, key: &Secret) -> Result<bool, CertificateError> {
         match CertifiedKey::from_der(vec![self.der.clone()], private_key(key)?, &provider()) {
             Ok(_) => Ok(true),
@@ -183,8 +184,8 @@ impl Certificate {
     }
 }
 
-/// Reads the first private key of a PEM text: PKCS#1, PKCS#8 or SEC1. Other sections before it, such as
-/// `EC PARAMETERS`, are skipped.
+/// Reads the first private key of a PEM text: PKCS#1, PKCS#8 or SEC1. Skips other sections before it, such as `EC
+/// PARAMETERS`.
 pub(crate) fn private_key(key: &Secret) -> Result<PrivateKeyDer<'static>, CertificateError> {
     PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(|_| CertificateError::NoKey)
 }
@@ -207,7 +208,7 @@ fn system_time(time: ASN1Time) -> SystemTime {
     moment.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Writes a certificate as PEM (RFC 7468): base64 in lines of 64 characters, which are 48 bytes.
+/// Encodes a certificate as PEM (RFC 7468): base64 in lines of 64 characters, which are 48 bytes.
 pub(crate) fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
     let lines: Vec<String> = certificate
         .chunks(48)

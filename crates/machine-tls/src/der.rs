@@ -1,13 +1,13 @@
-//! The little of DER (X.690) that putting a name into a certificate takes.
+//! The subset of DER (X.690) that is needed to replace a name in a certificate.
 
-/// Splits the first element off: (whole element, rest).
+/// Splits off the first element: (whole element, rest).
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (header, length) = header(bytes)?;
     bytes.split_at_checked(header.checked_add(length)?)
 }
 
-/// Returns the sizes of an element's header and contents. Tags of one byte and lengths of up to four,
-/// which is all that a certificate has.
+/// Returns the sizes of an element's header and contents. Supports tags of one byte and lengths of up to four, which
+/// is sufficient for certificates.
 fn header(bytes: &[u8]) -> Option<(usize, usize)> {
     let first = *bytes.get(1)?;
     if first < 0x80 {
@@ -24,7 +24,7 @@ fn header(bytes: &[u8]) -> Option<(usize, usize)> {
     Some((2 + count, length))
 }
 
-/// Makes an element out of a tag and contents.
+/// Encodes an element from a tag and contents.
 fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     let mut bytes = vec![tag];
     match u8::try_from(contents.len()) {
@@ -43,8 +43,8 @@ fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
 const SEQUENCE: u8 = 0x30;
 const BIT_STRING: u8 = 0x03;
 
-/// Replaces the issuer's name in a certificate and signs it anew, with the same algorithm. `None` where the
-/// certificate is not one, or the signature fails.
+/// Replaces the issuer's name in a certificate and signs it again, with the same algorithm. `None` where the input is
+/// not a certificate, or the signature fails.
 ///
 /// The layout is RFC 5280, section 4.1: version, serial number, algorithm, issuer, and more.
 pub(crate) fn with_issuer(
@@ -65,7 +65,7 @@ pub(crate) fn with_issuer(
     let (_, behind) = split(behind)?;
 
     let to_be_signed = element(SEQUENCE, &[before, issuer, behind].concat());
-    // A bit string begins with the number of unused bits.
+    // A bit string begins with its number of unused bits.
     let mut signature = vec![0];
     signature.extend(sign(&to_be_signed)?);
     let signature = element(BIT_STRING, &signature);
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_of_every_size_come_back() {
+    fn lengths_of_every_size_round_trip() {
         for length in [0, 1, 127, 128, 255, 256, 65535, 65536] {
             let made = element(SEQUENCE, &vec![7; length]);
             let (header, read) = header(&made).unwrap();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_refused() {
+    fn malformed_certificates_are_refused() {
         let sign = |_: &[u8]| Some(vec![1]);
         for bytes in [
             &[][..],

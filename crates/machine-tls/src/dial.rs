@@ -1,4 +1,4 @@
-//! The dial: TCP, TLS and one question to an engine, within one bound.
+//! Connects to an engine: TCP, TLS and one request, within one timeout.
 
 use std::io;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use crate::http::{self, Answer, HttpError};
 use crate::verifier::{FixedTime, NotPinned, PinnedVerifier};
 use crate::{CertificateError, DialError, DialPhase, Identity, Pins};
 
-/// What an engine says about itself.
+/// The engine's answer to `/version`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct EngineVersion {
     /// `29.0.1`.
     pub version: String,
-    /// The highest API version that it speaks: `1.52`.
+    /// The highest supported API version: `1.52`.
     pub api_version: String,
 }
 
-/// Dials engines. Cheap to make out of an [`Identity`] that was read once, one for each machine.
+/// Connects to engines. Cheap to make from an [`Identity`] that was read once, one for each machine.
 #[derive(Clone)]
 pub struct Dialer {
     security: Security,
@@ -39,12 +39,13 @@ pub struct Dialer {
 enum Security {
     Plain,
     Tls(Arc<ClientConfig>),
-    /// Every CA has expired, or has not begun.
+    /// Every CA has expired, or is not yet valid.
     Expired,
 }
 
 impl Dialer {
-    /// Makes a dialer for engines without TLS: driver `none` with a plain `tcp://` URL. Each dial takes `within` at most.
+    /// Makes a dialer for engines without TLS: driver `none` with a plain `tcp://` URL. Each dial takes `within` at
+    /// most.
     pub fn plain(within: Duration) -> Self {
         Self {
             security: Security::Plain,
@@ -52,11 +53,11 @@ impl Dialer {
         }
     }
 
-    /// Makes a dialer that trusts the identity's CA, shows its client certificate, and accepts pinned certificates
-    /// alone, all judged at `now`. TLS 1.2 and 1.3. Each dial takes `within` at most, name lookup and all.
+    /// Makes a dialer that trusts the identity's CA, presents its client certificate, and accepts pinned certificates
+    /// only, all validated at `now`. TLS 1.2 and 1.3. Each dial takes `within` at most, including the name lookup.
     ///
     /// # Errors
-    /// A CA that cannot be used.
+    /// The CA cannot be used.
     pub fn tls(
         identity: &Identity,
         pins: &Pins,
@@ -85,16 +86,16 @@ impl Dialer {
         Ok(Self { security, within })
     }
 
-    /// Connects by TCP and closes again: what `url` asks. Says nothing about who answers.
+    /// Connects by TCP and closes the connection, for `url`. Does not verify the server.
     ///
     /// # Errors
-    /// [`DialError`]; [`DialError::is_silence`] tells whether anything answered.
+    /// [`DialError`]; [`DialError::is_silence`] returns whether the host answered.
     pub async fn reach(&self, url: &DockerUrl) -> Result<(), DialError> {
         connect(url, self.deadline()).await.map(drop)
     }
 
-    /// Connects and shakes hands: what `config` asks. Over TLS 1.3 an engine that refuses the client
-    /// certificate says so only afterwards: [`Dialer::ping`] finds that out too.
+    /// Connects and completes the handshake, for `config`. Over TLS 1.3 an engine rejects a client certificate only
+    /// afterwards: [`Dialer::ping`] detects that too.
     ///
     /// # Errors
     /// [`DialError`].
@@ -103,7 +104,7 @@ impl Dialer {
         self.open(url, deadline).await.map(drop)
     }
 
-    /// Asks `/_ping`: whatever the HTTP status, the engine has accepted us.
+    /// Requests `/_ping`: any HTTP status means that the engine has accepted the client.
     ///
     /// # Errors
     /// [`DialError`].
@@ -111,10 +112,10 @@ impl Dialer {
         self.get(url, "/_ping").await.map(drop)
     }
 
-    /// Asks `/version`, without an API version in the path: every engine answers that.
+    /// Requests `/version`, without an API version in the path: every engine supports that.
     ///
     /// # Errors
-    /// [`DialError`]; [`DialError::Status`] for anything but 200.
+    /// [`DialError`]; [`DialError::Status`] for any status except 200.
     pub async fn version(&self, url: &DockerUrl) -> Result<EngineVersion, DialError> {
         let answer = self.get(url, "/version").await?;
         if answer.status != 200 {
@@ -189,7 +190,7 @@ enum Connection {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Tries each address of the host in turn until one answers; of several failures the last is told.
+/// Tries each address of the host in turn until one answers; returns the last of several errors.
 async fn connect(url: &DockerUrl, deadline: Instant) -> Result<TcpStream, DialError> {
     let address = || url.authority();
     let timed_out = || DialError::TimedOut {
@@ -211,7 +212,7 @@ async fn connect(url: &DockerUrl, deadline: Instant) -> Result<TcpStream, DialEr
     for target in targets {
         match timeout_at(deadline, TcpStream::connect(target)).await {
             Ok(Ok(stream)) => {
-                // Small messages to and fro; waiting to fill packets would only cost time.
+                // Small messages in both directions; Nagle's algorithm would only add latency.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
@@ -238,7 +239,7 @@ async fn connect(url: &DockerUrl, deadline: Instant) -> Result<TcpStream, DialEr
     })
 }
 
-/// Finds out what an I/O error of a TLS stream means.
+/// Classifies an I/O error of a TLS stream.
 fn judge(url: &DockerUrl, error: io::Error) -> DialError {
     let address = url.authority();
     let tls = error
@@ -285,7 +286,7 @@ fn judge_certificate(address: String, bad: rustls::CertificateError) -> DialErro
     }
 }
 
-/// Tells whether an alert (RFC 8446, section 6.2) is the server's word on the client certificate.
+/// Returns whether an alert (RFC 8446, section 6.2) means that the server rejects the client certificate.
 fn is_about_us(alert: AlertDescription) -> bool {
     matches!(
         alert,

@@ -1,4 +1,4 @@
-//! What can be wrong with a certificate, and with an engine that was dialled.
+//! Errors of certificates and of connections to engines.
 
 use std::error::Error as StdError;
 use std::io;
@@ -6,19 +6,19 @@ use std::io;
 /// A certificate or key that cannot be read, made or used.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// There is no certificate in the PEM text, or a broken one.
+    /// The PEM text has no certificate, or a malformed one.
     #[error("no readable PEM certificate")]
     NoCertificate,
-    /// There is no private key in the PEM text, a broken one, or one behind a passphrase.
+    /// The PEM text has no private key, a malformed one, or one with a passphrase.
     #[error("no readable PEM private key without a passphrase (PKCS#1, PKCS#8 or SEC1)")]
     NoKey,
-    /// The key is of another certificate.
+    /// The key belongs to another certificate.
     #[error("the private key does not belong to the certificate")]
     KeyMismatch,
-    /// The certificate is none of a CA: it may not sign.
+    /// The certificate is not a CA certificate: it must not sign.
     #[error("the certificate is not that of a certificate authority")]
     NotAnAuthority,
-    /// A name that no certificate can carry.
+    /// A name that a certificate cannot hold.
     #[error("{name:?} is neither an IP address nor a DNS name that a certificate can carry")]
     BadName {
         /// The name.
@@ -29,13 +29,13 @@ pub enum CertificateError {
     Crypto {
         /// `make`, `sign`, `use`.
         action: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
 }
 
-/// How far a dial had come.
+/// The phase that a dial reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DialPhase {
     /// TCP.
@@ -56,24 +56,24 @@ impl DialPhase {
     }
 }
 
-/// Why an engine was not reached, or is not the one that was meant. The texts begin as those of Go do.
+/// The cause of a failed connection, or of a wrong engine. The texts begin like Go's.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// Nobody listens.
+    /// No process listens on the port.
     #[error("dial tcp {address}: connect: connection refused")]
     Refused {
         /// `HOST:PORT`.
         address: String,
     },
-    /// No answer in time.
+    /// The timeout expired.
     #[error("dial tcp {address}: i/o timeout{}", during.within())]
     TimedOut {
         /// `HOST:PORT`.
         address: String,
-        /// What was waited for.
+        /// The phase of the timeout.
         during: DialPhase,
     },
-    /// There is no way there.
+    /// There is no route to the host.
     #[error("dial tcp {address}: connect: {reason}")]
     Unreachable {
         /// `HOST:PORT`.
@@ -81,7 +81,7 @@ pub enum DialError {
         /// `no route to host`, `network is unreachable`.
         reason: &'static str,
     },
-    /// The host name stands for no address.
+    /// The host name has no address.
     #[error("dial tcp: lookup {host}: no such host")]
     NoSuchHost {
         /// The name.
@@ -90,7 +90,7 @@ pub enum DialError {
         #[source]
         source: io::Error,
     },
-    /// Another machine of the same CA is behind the address: clouds give addresses out again.
+    /// Another machine of the same CA has the address: clouds reuse addresses.
     #[error(
         "{address} answers with a certificate that this machine was not given: another machine has its address now"
     )]
@@ -106,7 +106,7 @@ pub enum DialError {
         /// The names and addresses in it.
         names: String,
     },
-    /// The certificate, or the CA's, is over, or has not begun.
+    /// The certificate, or the CA's, has expired or is not yet valid.
     #[error("x509: {whose} of {address} has expired or is not yet valid")]
     Expired {
         /// `HOST:PORT`.
@@ -114,22 +114,22 @@ pub enum DialError {
         /// `the server certificate`, `the CA certificate`.
         whose: &'static str,
     },
-    /// The certificate was signed by somebody else.
+    /// The certificate was signed by another CA.
     #[error("x509: the certificate of {address} is signed by an unknown authority")]
     UnknownAuthority {
         /// `HOST:PORT`.
         address: String,
     },
-    /// The certificate is unusable for a server.
+    /// The certificate is not usable for a server.
     #[error("x509: the certificate of {address} cannot be accepted")]
     BadCertificate {
         /// `HOST:PORT`.
         address: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// The engine refuses our client certificate.
+    /// The engine rejects the client certificate.
     #[error("{address} refuses the client certificate ({alert})")]
     Rejected {
         /// `HOST:PORT`.
@@ -137,16 +137,16 @@ pub enum DialError {
         /// The TLS alert: `UnknownCA`, `CertificateExpired`.
         alert: String,
     },
-    /// What answers speaks no TLS, or none that we speak (1.2 and up), or no HTTP.
+    /// The server does not speak TLS, supports only TLS versions below 1.2, or does not speak HTTP.
     #[error("{address} does not speak as a Docker Engine does")]
     Protocol {
         /// `HOST:PORT`.
         address: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// The engine answers with an HTTP error.
+    /// The engine returns an HTTP error.
     #[error("the engine at {address} answers with HTTP status {status}")]
     Status {
         /// `HOST:PORT`.
@@ -166,7 +166,8 @@ pub enum DialError {
 }
 
 impl DialError {
-    /// Tells whether nothing answers at all: the machine may be down. Whatever else is wrong, somebody was there.
+    /// Returns whether there was no answer at all: the machine may be down. All other errors mean that the host
+    /// answered.
     pub fn is_silence(&self) -> bool {
         matches!(
             self,

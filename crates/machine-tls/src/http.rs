@@ -1,20 +1,20 @@
-//! One GET of HTTP/1.0: one answer, no chunks, and the end of the connection is the end of the body.
+//! One GET of HTTP/1.0: one response, no chunks, and the end of the connection ends the body.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// The largest answer that is read. `/version` of a real engine has 1 KB.
+/// The maximum size of a response. `/version` of a real engine has 1 KB.
 const LIMIT: u64 = 1 << 20;
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
 }
 
-/// Why there is none.
+/// The cause of a missing response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
     #[error(transparent)]
@@ -27,7 +27,7 @@ pub(crate) enum HttpError {
     Torn,
 }
 
-/// Sends `GET path` and reads the answer.
+/// Sends `GET path` and reads the response.
 pub(crate) async fn get<S>(stream: &mut S, path: &str) -> Result<Answer, HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -37,7 +37,7 @@ where
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
     let mut bytes = Vec::new();
-    // An engine that closes TCP without closing TLS first tears nothing that the length does not show.
+    // An engine may close TCP without closing TLS first; the content length detects truncation.
     match stream.take(LIMIT + 1).read_to_end(&mut bytes).await {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !bytes.is_empty() => {}
         other => {
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_read() {
+    fn responses_are_read() {
         let answer = parse(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}x").unwrap();
         assert_eq!((answer.status, &answer.body[..]), (200, &b"{}"[..]));
         let answer = parse(b"HTTP/1.1 403 Forbidden\r\n\r\n").unwrap();
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_refused() {
+    fn malformed_responses_are_refused() {
         for bytes in [
             &b""[..],
             b"HTTP/1.1 200",

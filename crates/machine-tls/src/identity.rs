@@ -1,4 +1,4 @@
-//! Who we are to an engine, and which engine we mean.
+//! The client's identity towards an engine, and the pins of a machine's engine.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,8 +14,8 @@ use crate::certificate::private_key;
 use crate::verifier::provider;
 use crate::{Certificate, CertificateError};
 
-/// A CA to trust, and a client certificate with its key: `ca.pem`, `cert.pem`, `key.pem`, read once for any
-/// number of dials.
+/// A trusted CA, and a client certificate with its key: `ca.pem`, `cert.pem`, `key.pem`, read once for any number of
+/// dials.
 #[derive(Clone)]
 pub struct Identity {
     authorities: Vec<Certificate>,
@@ -27,7 +27,7 @@ impl Identity {
     /// Reads the three PEM texts. `ca` may hold several certificates: each is trusted while it is valid.
     ///
     /// # Errors
-    /// What cannot be read; [`CertificateError::KeyMismatch`].
+    /// Unreadable input; [`CertificateError::KeyMismatch`].
     pub fn from_pem(ca: &str, certificate: &str, key: &Secret) -> Result<Self, CertificateError> {
         let provider = provider();
         let chain = Certificate::all_from_pem(certificate)?;
@@ -48,8 +48,8 @@ impl Identity {
         })
     }
 
-    /// Returns the verifier over the CAs that are valid at a moment; `None` where none is. Go refuses an
-    /// expired root too, webpki does not look.
+    /// Returns the verifier for the CAs that are valid at the given time; `None` where none is. Go rejects an expired
+    /// root too; webpki does not check it.
     pub(crate) fn verifier(
         &self,
         now: SystemTime,
@@ -75,7 +75,8 @@ impl Identity {
     }
 }
 
-/// The certificates that a machine's engine was given: `server.pem`, and while one takes the other's place, both.
+/// The certificates that were issued to a machine's engine: `server.pem`, and during a rotation the old and the new
+/// one.
 #[derive(Debug, Clone)]
 pub struct Pins(Option<Vec<CertificateDer<'static>>>);
 
@@ -85,7 +86,7 @@ impl Pins {
         Self(None)
     }
 
-    /// Accepts one of these certificates alone; where there are none, nobody.
+    /// Accepts only these certificates; an empty list accepts no certificate.
     pub fn new<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> Self {
         let certificates = certificates.into_iter();
         Self(Some(certificates.map(|pin| pin.der().clone()).collect()))

@@ -1,12 +1,13 @@
-//! Certificates and the dial: the CA, what it issues, and whether an engine is the one it should be.
+//! Certificates and connections to engines: the CA, the certificates that it issues, and the verification of an
+//! engine.
 //!
-//! Owns X.509 (making and reading), the pins, and a bounded dial of a Docker Engine over TLS or plain
-//! TCP. Refuses files (everything is PEM text handed in), the environment and the clock (times are
-//! handed in; only I/O bounds are counted here). `libmachine` and `machine-provision` call it.
+//! Owns X.509 (issuing and parsing), the pins, and a connection to a Docker Engine over TLS or plain TCP with a
+//! timeout. Reads no files (input is PEM text), no environment and no clock (the caller passes times; only I/O
+//! timeouts are measured here). Used by `libmachine` and `machine-provision`.
 //!
-//! All cryptography is aws-lc-rs, chosen explicitly: no process-wide default is set or needed.
-//! Every future here needs a Tokio runtime with I/O and time, a current-thread one will do, and can be dropped at
-//! any point: the connection is then closed, and nothing else was touched.
+//! All cryptography is aws-lc-rs, selected explicitly: no process-wide default is set or needed. Every future here
+//! needs a Tokio runtime with I/O and time, single-threaded or not, and can be dropped at any point: the connection
+//! is then closed, without other side effects.
 
 mod authority;
 mod certificate;

@@ -1,4 +1,4 @@
-//! Who is accepted as a machine's engine: signed by the CA, for that address, and pinned.
+//! The rules for accepting a machine's engine: signed by the CA, valid for that address, and pinned.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,12 +12,12 @@ use rustls::{DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
 use crate::Pins;
 
-/// Returns aws-lc-rs.
+/// Returns the aws-lc-rs provider.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// The clock of one dial: the moment that was handed in.
+/// The clock of one dial: the time that the caller passed.
 #[derive(Debug)]
 pub(crate) struct FixedTime(UnixTime);
 
@@ -36,12 +36,12 @@ impl TimeProvider for FixedTime {
     }
 }
 
-/// The certificate is a good one, of another machine. Travels through rustls to the error of the dial.
+/// The certificate is valid but belongs to another machine. rustls carries this error to the error of the dial.
 #[derive(Debug, thiserror::Error)]
 #[error("not the certificate that this machine was given")]
 pub(crate) struct NotPinned;
 
-/// The rules of a public web server, with the CA as the only root, and the pins on top.
+/// The rules of a public web server, with the CA as the only root, and the pins in addition.
 #[derive(Debug)]
 pub(crate) struct PinnedVerifier {
     pub(crate) chain: Arc<WebPkiServerVerifier>,
@@ -67,7 +67,7 @@ impl ServerCertVerifier for PinnedVerifier {
         if self.pins.accept(end_entity) {
             return verdict;
         }
-        // Whatever else is wrong with it, a certificate of our CA that is not pinned is another machine's.
+        // A certificate of this CA that is not pinned belongs to another machine, whatever else is wrong with it.
         match verdict {
             Err(Error::InvalidCertificate(
                 rustls::CertificateError::UnknownIssuer

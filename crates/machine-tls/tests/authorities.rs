@@ -1,4 +1,4 @@
-//! Authorities that were not made here: other keys, other names, other ages.
+//! Authorities that another program made: other keys, other names, other ages.
 
 #![allow(clippy::unwrap_used)]
 
@@ -24,7 +24,7 @@ fn text(directory: &Path, name: &str) -> String {
     std::fs::read_to_string(directory.join(name)).unwrap()
 }
 
-/// Lets the CA in the directory sign, and OpenSSL judge: the chain, the dates, and the names' bytes.
+/// Signs with the CA in the directory, and verifies with OpenSSL: the chain, the dates, and the names' bytes.
 fn signs_for_openssl(directory: &Path) {
     let (ca, key) = (text(directory, "ca.pem"), text(directory, "ca-key.pem"));
     let authority = Authority::from_pem(&ca, &Secret::from(key)).unwrap();
@@ -77,7 +77,7 @@ fn keys_of_every_kind_sign() {
 }
 
 #[test]
-fn names_are_taken_over_byte_by_byte() {
+fn names_are_copied_byte_by_byte() {
     for subject in [
         "/C=DE/O=Example/OU=Builds/OU=Runners/CN=ca",
         "/O=Example+OU=Both/CN=ca",
@@ -117,7 +117,7 @@ fn an_authority_without_a_key_id_is_matched_by_name() {
 }
 
 #[test]
-fn of_several_certificates_the_keys_own_signs() {
+fn the_certificate_that_matches_the_key_signs() {
     let now = SystemTime::now();
     let (old, new) = (
         Authority::make("tester", now).unwrap(),
@@ -127,7 +127,7 @@ fn of_several_certificates_the_keys_own_signs() {
     let authority = Authority::from_pem(&both, &old.key).unwrap();
     let expected = Certificate::from_pem(&old.certificate).unwrap();
     assert_eq!(authority.certificate(), &expected);
-    // The same name is not the same authority.
+    // The same name does not make the same authority.
     let issued = authority.client("tester", now).unwrap();
     let issued = Certificate::from_pem(&issued.certificate).unwrap();
     assert!(issued.is_signed_by(&expected));
@@ -135,7 +135,7 @@ fn of_several_certificates_the_keys_own_signs() {
 }
 
 #[test]
-fn what_may_not_sign_is_refused() {
+fn certificates_that_must_not_sign_are_refused() {
     let now = SystemTime::now();
     let ca = Authority::make("tester", now).unwrap();
     let authority = Authority::from_pem(&ca.certificate, &ca.key).unwrap();
@@ -159,7 +159,7 @@ fn what_may_not_sign_is_refused() {
 }
 
 #[test]
-fn a_host_that_no_certificate_can_carry_is_named() {
+fn an_error_names_an_invalid_host() {
     let now = SystemTime::now();
     let ca = Authority::make("tester", now).unwrap();
     let authority = Authority::from_pem(&ca.certificate, &ca.key).unwrap();

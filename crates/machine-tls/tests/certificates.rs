@@ -1,4 +1,4 @@
-//! What the authority issues, judged by OpenSSL and by Go.
+//! Issued certificates, verified by OpenSSL and Go.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -31,7 +31,7 @@ fn run(directory: &Path, program: &str, arguments: &[&str]) -> String {
     text
 }
 
-/// A machine of tests/run has both programs; elsewhere one that is missing is said.
+/// Returns whether a program is installed, and prints a note if not. tests/run requires both programs.
 fn has(program: &str, version: &str) -> bool {
     let found = Command::new(program).arg(version).output().is_ok();
     assert!(
@@ -59,7 +59,7 @@ fn issue_all(directory: &Path) {
     );
 }
 
-/// RSA keys as the Go binary wrote them, with OpenSSL's help.
+/// Makes RSA keys in the Go binary's format with OpenSSL.
 fn rsa_authority(directory: &Path) {
     run(
         directory,
@@ -148,7 +148,7 @@ fn openssl_judges(directory: &Path) {
 }
 
 #[test]
-fn go_talks_to_a_go_server_with_them() {
+fn go_client_and_server_accept_issued_certificates() {
     if !has("go", "version") || !has("openssl", "version") {
         return;
     }
@@ -171,7 +171,7 @@ fn go_talks_to_a_go_server_with_them() {
 }
 
 #[test]
-fn certificates_are_valid_as_long_as_the_go_binarys() {
+fn certificates_are_valid_as_long_as_those_of_the_go_binary() {
     let now = SystemTime::now();
     let ca = Authority::make("tester", now).unwrap();
     let ca = Certificate::from_pem(&ca.certificate).unwrap();
@@ -184,7 +184,7 @@ fn certificates_are_valid_as_long_as_the_go_binarys() {
 }
 
 #[test]
-fn a_certificate_tells_whose_it_is() {
+fn a_certificate_matches_its_ca_key_and_hosts() {
     let now = SystemTime::now();
     let [ca, other] = [(); 2].map(|()| Authority::make("tester", now).unwrap());
     let authority = Authority::from_pem(&ca.certificate, &ca.key).unwrap();
@@ -208,7 +208,7 @@ fn a_certificate_tells_whose_it_is() {
 }
 
 #[test]
-fn what_is_broken_is_named() {
+fn an_error_names_the_broken_input() {
     let now = SystemTime::now();
     let [ca, other] = [(); 2].map(|()| Authority::make("tester", now).unwrap());
     let read =

@@ -1,4 +1,4 @@
-//! What an engine thinks of us, and which authorities we trust when.
+//! Client certificates rejected by an engine, and the validity of several authorities.
 
 #![allow(clippy::unwrap_used)]
 
@@ -79,11 +79,11 @@ async fn serve(
 }
 
 #[tokio::test]
-async fn a_client_that_the_engine_does_not_know_is_told_so() {
-    let ((ca, ours), (_, stranger)) = (authority(), authority());
+async fn an_unknown_client_certificate_is_reported_as_rejected() {
+    let ((ca, ours), (_, other)) = (authority(), authority());
     let (server, now) = (server(&ours), SystemTime::now());
     let known = ours.client("tester", now).unwrap();
-    let unknown = stranger.client("tester", now).unwrap();
+    let unknown = other.client("tester", now).unwrap();
     for version in [&TLS12, &TLS13] {
         let url = serve(version, &ca, &server).await;
         let ask = |client: &Issued| dialer(&ca.certificate, client, &server, now);
@@ -99,7 +99,7 @@ async fn a_client_that_the_engine_does_not_know_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_client_certificate_that_is_over_is_told_so() {
+async fn an_expired_client_certificate_is_reported_as_rejected() {
     let (ca, ours) = authority();
     let (server, now) = (server(&ours), SystemTime::now());
     let long_ago = now - Duration::from_secs(2000 * 24 * 3600);
@@ -111,7 +111,7 @@ async fn a_client_certificate_that_is_over_is_told_so() {
 }
 
 #[tokio::test]
-async fn every_authority_is_trusted_as_long_as_it_is_valid() {
+async fn every_valid_authority_is_trusted() {
     let ((old, ours), (new, _)) = (authority(), authority());
     let (server, now) = (server(&ours), SystemTime::now());
     let client = ours.client("tester", now).unwrap();
@@ -135,7 +135,7 @@ async fn every_authority_is_trusted_as_long_as_it_is_valid() {
 }
 
 #[tokio::test]
-async fn an_engine_without_tls_is_asked_in_the_open() {
+async fn a_plain_dialer_connects_without_tls() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let answers: [&[u8]; 2] = [
@@ -165,7 +165,7 @@ async fn an_engine_without_tls_is_asked_in_the_open() {
 }
 
 #[tokio::test]
-async fn an_empty_list_of_pins_is_not_the_absence_of_pins() {
+async fn an_empty_list_of_pins_accepts_no_certificate() {
     let (ca, ours) = authority();
     let (server, now) = (server(&ours), SystemTime::now());
     let client = ours.client("tester", now).unwrap();

@@ -1,4 +1,4 @@
-//! The dial against real TLS servers on loopback.
+//! Connections to real TLS servers on loopback.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A store's certificates in a directory of their own.
+/// A store's certificates in a separate directory.
 struct Store {
     directory: tempfile::TempDir,
     authority: Authority,
@@ -90,7 +90,7 @@ fn url(port: u16) -> DockerUrl {
     }
 }
 
-/// Serves one connection after the other, each with this answer, and wants a client of the CA.
+/// Serves one connection after the other with the same answer, and requires a client certificate of the CA.
 async fn serve(ca: &str, server: &Issued, answer: &'static [u8]) -> u16 {
     let mut roots = rustls::RootCertStore::empty();
     roots
@@ -132,7 +132,7 @@ async fn serve(ca: &str, server: &Issued, answer: &'static [u8]) -> u16 {
 const DOCKER: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{\"Version\":\"28.2.2\",\"ApiVersion\":\"1.50\"}";
 
 #[tokio::test]
-async fn a_machine_is_believed_by_its_own_certificate() {
+async fn the_pinned_certificate_is_accepted() {
     let store = Store::new();
     let port = serve(&store.text("ca.pem"), &store.server("server"), DOCKER).await;
     store.dialer(&["server"]).check(&url(port)).await.unwrap();
@@ -151,7 +151,7 @@ async fn another_machine_behind_a_reused_address_is_refused() {
     let error = store.dialer(&["ours"]).check(&url(port)).await.unwrap_err();
     assert!(matches!(error, DialError::OtherMachine { .. }), "{error:?}");
     assert!(!error.is_silence());
-    // During a rotation either of two is right; without a pin the CA alone decides.
+    // During a rotation either of two pins is accepted; without pins, the CA decides.
     store
         .dialer(&["ours", "theirs"])
         .check(&url(port))
@@ -192,7 +192,7 @@ async fn an_expired_certificate_is_refused() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_said_in_gos_words() {
+async fn a_refused_connection_has_gos_error_text() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -210,7 +210,7 @@ async fn nobody_there_is_said_in_gos_words() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_up() {
+async fn a_silent_server_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let store = Store::new();
@@ -221,12 +221,12 @@ async fn a_server_that_says_nothing_is_given_up() {
         text.starts_with(&format!("dial tcp 127.0.0.1:{port}: i/o timeout")),
         "{text}"
     );
-    // The port is open all the same.
+    // The port is open nevertheless.
     Dialer::plain(TIMEOUT).reach(&url(port)).await.unwrap();
 }
 
 #[tokio::test]
-async fn what_is_no_engine_is_named() {
+async fn an_error_names_a_server_that_is_not_an_engine() {
     let store = Store::new();
     let server = store.server("server");
     let answers: [&[u8]; 3] = [
@@ -250,7 +250,7 @@ async fn what_is_no_engine_is_named() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_cut() {
+async fn an_endless_answer_is_an_error() {
     let store = Store::new();
     static ENDLESS: [u8; 4 << 20] = [b'x'; 4 << 20];
     let port = serve(&store.text("ca.pem"), &store.server("server"), &ENDLESS).await;

@@ -1,5 +1,5 @@
-// A Go server that wants a client certificate, and a Go client that trusts only the CA: what
-// GitLab Runner and dockerd do with the same files.
+// A Go server that requires a client certificate, and a Go client that trusts only the CA, like GitLab Runner and
+// dockerd with the same files.
 package main
 
 import (
