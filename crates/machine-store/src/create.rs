@@ -1,4 +1,4 @@
-//! How a machine's directory appears: complete, or not at all.
+//! Creation of a machine's directory: it appears complete, or not at all.
 
 use std::io;
 use std::path::Path;
@@ -11,16 +11,16 @@ use crate::{MachineFile, MachineLock, MachineRecord, Store, StoreError};
 /// A file of a new machine besides its `config.json`.
 #[derive(Clone, Copy)]
 pub struct NewFile<'a> {
-    /// What it is called, without a path.
+    /// Its name, without a path.
     pub name: &'a str,
     /// Its mode.
     pub mode: u32,
-    /// What is in it.
+    /// Its contents.
     pub contents: &'a str,
 }
 
 impl<'a> NewFile<'a> {
-    /// A file that every machine has, with its mode.
+    /// Makes one of the files that every machine has, with its mode.
     pub const fn of(file: MachineFile, contents: &'a str) -> Self {
         Self {
             name: file.name(),
@@ -31,12 +31,13 @@ impl<'a> NewFile<'a> {
 }
 
 impl Store {
-    /// Makes a machine's directory with its configuration and files, and lets it appear by one rename.
-    /// Sweeps, in passing, what crashed creates and removes have left.
+    /// Creates a machine's directory with its configuration and files; one rename makes it visible. Also sweeps the
+    /// remains of crashed creates and removes.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`], also against a Go binary that does not know our locks; the disk. Nothing is
-    /// left behind then, but for what the disk does not let us remove, which a later sweep does.
+    /// [`StoreError::AlreadyExists`], also against a Go binary, which does not use these locks; disk errors. After an
+    /// error no part of the machine remains, except files that the disk does not allow to remove; a later sweep
+    /// removes them.
     pub fn create(
         &self,
         lock: &MachineLock,
@@ -66,7 +67,7 @@ impl Store {
         }
         let synced = self.disk.sync_directory(&self.layout.machines());
         if synced.is_err() {
-            // It may be gone after a power cut: better that it is gone now.
+            // A power failure could lose the machine: remove it now instead.
             let _ = self.disk.rename(&target, &unfinished);
             let _ = self.disk.remove_tree(&unfinished);
         }
@@ -92,9 +93,9 @@ impl Store {
         self.disk.sync_directory(directory)
     }
 
-    /// Removes what crashes have left among the machines: directories on their way out, directories of
-    /// `locked` that never came to be, and those of others after an hour; beside them, files that were
-    /// never completed. What resists is left to the next.
+    /// Removes the remains of crashes among the machines: directories under removal, incomplete directories of
+    /// `locked`, and those of other machines after an hour; also incomplete files next to them. The next sweep
+    /// retries whatever cannot be removed.
     pub(crate) fn sweep(&self, locked: &MachineName) {
         self.disk.sweep_files(self.base());
         let places = [self.layout.machines(), self.layout.under(TOMBSTONES)];
@@ -115,7 +116,8 @@ impl Store {
     }
 }
 
-/// `rename(2)` onto a directory with something in it says `ENOTEMPTY` where it may not say `EEXIST`.
+/// Returns whether the target exists. `rename(2)` onto a directory that is not empty may return `ENOTEMPTY` instead
+/// of `EEXIST`.
 fn is_taken(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! Every touch of the disk, each one behind the hook: bounded reads, atomic writes, renames, removals.
+//! All disk access, each operation behind the hook: size-limited reads, atomic writes, renames, removals.
 
 use std::fs::{self, DirBuilder, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -13,13 +13,13 @@ use rustix::fs::{CWD, OFlags, RenameFlags};
 
 use crate::{FileHook, FileOp, StoreError};
 
-/// After this time nobody is writing a temporary file any more: whoever did has crashed.
+/// The age after which a temporary file is considered abandoned by a crashed writer.
 pub(crate) const STALE: Duration = Duration::from_secs(3600);
 
-/// The largest file that is copied to be appended to: the largest journal.
+/// The largest file that is copied before an append: the largest journal.
 const APPEND_LIMIT: u64 = 16 << 20;
 
-/// The disk, with clock, dice and hook.
+/// The disk, with clock, random numbers and hook.
 #[derive(Clone)]
 pub(crate) struct Disk {
     pub(crate) ambient: Arc<dyn Ambient>,
@@ -47,12 +47,12 @@ impl Disk {
         Ok(self.read_with_metadata(path, limit, Links::Follow)?.0)
     }
 
-    /// Reads a file that only docker-machine writes: a link is not followed.
+    /// Reads a file that only docker-machine writes: does not follow a link.
     pub(crate) fn read_ours(&self, path: &Path, limit: u64) -> Done<Vec<u8>> {
         Ok(self.read_with_metadata(path, limit, Links::Refuse)?.0)
     }
 
-    /// Reads a file, with the metadata of the one that was read.
+    /// Reads a file, and returns the metadata of the file that was read.
     pub(crate) fn read_with_metadata(
         &self,
         path: &Path,
@@ -63,14 +63,14 @@ impl Disk {
         Ok(files::read_with_metadata(path, limit, links)?)
     }
 
-    /// Reads a regular file that is text.
+    /// Reads a regular UTF-8 text file.
     pub(crate) fn read_text(&self, path: &Path, limit: u64) -> Done<String> {
         String::from_utf8(self.read(path, limit)?).map_err(|_| StoreError::NotText {
             path: path.to_owned(),
         })
     }
 
-    /// Lists a directory's entries, sorted; none where there is no directory.
+    /// Lists a directory's entries, sorted; none if the directory does not exist.
     pub(crate) fn list(&self, directory: &Path) -> Done<Vec<fs::DirEntry>> {
         let listed = self.run(FileOp::List, "list", directory, || {
             fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()
@@ -83,13 +83,13 @@ impl Disk {
         Ok(entries)
     }
 
-    /// Makes a directory and its parents, 0700, as far as they are missing.
+    /// Creates a directory and its missing parents, with mode 0700.
     pub(crate) fn make_directories(&self, path: &Path) -> Done {
         if path.is_dir() {
             return Ok(());
         }
         self.run(FileOp::MakeDirectory, "create", path, || {
-            // A link to what is not there yet names what is to be made.
+            // A dangling link: create the directory that it points to.
             let named = fs::read_link(path).unwrap_or_default();
             let target = path.parent().unwrap_or(path).join(named);
             let target = if path.is_symlink() { &target } else { path };
@@ -101,25 +101,25 @@ impl Disk {
         }
     }
 
-    /// Makes one directory, 0700, that must not be there.
+    /// Creates one directory, with mode 0700, that must not exist.
     pub(crate) fn make_directory(&self, path: &Path) -> Done {
         self.run(FileOp::MakeDirectory, "create", path, || {
             DirBuilder::new().mode(0o700).create(path)
         })
     }
 
-    /// Makes a file that must not be there, fills it, and fsyncs it. Removes it again on any error.
+    /// Creates a file that must not exist, writes and fsyncs it. Removes it again on any error.
     pub(crate) fn write_new(&self, path: &Path, contents: &[u8], mode: u32) -> Done {
         let contents = |_: &Metadata| Ok(contents.to_vec());
         Ok(files::write_new(path, mode, &*self.hook, contents)?)
     }
 
-    /// Replaces a file, or makes it: readers see the old contents or the new, whole.
+    /// Replaces a file, or creates it: readers see the complete old or the complete new contents.
     pub(crate) fn write(&self, path: &Path, contents: &[u8], mode: u32) -> Done {
         self.write_with(path, mode, |_| Ok(contents.to_vec()))
     }
 
-    /// The same, with contents that tell which file they are in.
+    /// Replaces a file with contents that depend on the new file.
     pub(crate) fn write_with(
         &self,
         path: &Path,
@@ -137,8 +137,8 @@ impl Disk {
         )?)
     }
 
-    /// Appends to a file, made where it is missing, from `length` on, and fsyncs it. On an error the
-    /// file is cut back to `length`, as far as the disk lets it. A file with a second name is replaced.
+    /// Appends to a file at offset `length`, and fsyncs it; creates it if it is missing. On an error, truncates the
+    /// file to `length` if the disk allows it. Replaces a file that has a second hard link.
     pub(crate) fn append(&self, path: &Path, length: u64, bytes: &[u8], mode: u32) -> Done {
         let is_new = !path.exists();
         let mut file = self.run(FileOp::Create, "append to", path, || {
@@ -178,8 +178,8 @@ impl Disk {
         self.run(FileOp::Rename, "rename to", to, || fs::rename(from, to))
     }
 
-    /// Renames to a name that must not be taken: `AlreadyExists` otherwise. Where the file system cannot
-    /// promise that (NFS), looks first; the machine's lock keeps our own processes out meanwhile.
+    /// Renames to a name that must not exist: `AlreadyExists` otherwise. Where the file system cannot guarantee that
+    /// (NFS), checks first; meanwhile the machine's lock excludes other docker-machine processes.
     pub(crate) fn rename_new(&self, from: &Path, to: &Path) -> Done {
         self.run(
             FileOp::Rename,
@@ -218,7 +218,7 @@ impl Disk {
         Ok(files::sync_directory(path, &*self.hook)?)
     }
 
-    /// Tells whether an entry was last changed more than an hour ago.
+    /// Returns whether an entry was last changed more than an hour ago.
     pub(crate) fn is_stale(&self, entry: &fs::DirEntry) -> bool {
         entry
             .metadata()
@@ -228,7 +228,7 @@ impl Disk {
             .is_some_and(|age| age > STALE)
     }
 
-    /// Removes temporary files that a crash has left; what cannot be removed is left to the next sweep.
+    /// Removes temporary files that a crash left behind; the next sweep retries those that cannot be removed.
     pub(crate) fn sweep_files(&self, directory: &Path) {
         for entry in self.list(directory).unwrap_or_default() {
             let is_temporary = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
@@ -246,7 +246,7 @@ fn forgive_missing(done: Done) -> Done {
     }
 }
 
-/// `open(2)`'s flags are an `int`; none that is used here has the sign bit.
+/// Converts flags: `open(2)` takes an `int`; no flag that is used here has the sign bit.
 pub(crate) fn flags(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a store.
+//! Errors of the store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use machine_types::MachineName;
 /// An error of the store. It names the machine or the file.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no directory of that name.
+    /// There is no machine directory of that name.
     #[error(
         "Docker machine \"{name}\" does not exist. Use \"docker-machine ls\" to list machines. Use \"docker-machine create\" to add a new one."
     )]
@@ -19,25 +19,25 @@ pub enum StoreError {
         /// The machine.
         name: MachineName,
     },
-    /// There is a directory of that name.
+    /// There is already a machine directory of that name.
     #[error("Docker machine \"{name}\" already exists")]
     AlreadyExists {
         /// The machine.
         name: MachineName,
     },
-    /// A machine's directory without a `config.json`, even after a moment.
+    /// A machine's directory has no `config.json`, even after a short wait.
     #[error("open {}: no such file or directory", path.display())]
     ConfigMissing {
         /// The file that is missing.
         path: PathBuf,
     },
-    /// A file without a byte in it.
+    /// An empty file.
     #[error("{} is empty", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
-    /// A `config.json` that is no JSON, or none of a machine.
+    /// A `config.json` that is not JSON, or not a machine's configuration.
     #[error("{} is no machine's configuration", path.display())]
     Broken {
         /// The file.
@@ -52,18 +52,18 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// A file beyond the bound.
+    /// A file larger than the limit.
     #[error("{} is larger than {limit} bytes", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The bound, in bytes.
+        /// The limit, in bytes.
         limit: u64,
     },
-    /// A directory, a FIFO, a socket or a device where a file should be.
+    /// A directory, a FIFO, a socket or a device instead of a file.
     #[error("{} is not a regular file", path.display())]
     NotAFile {
-        /// What is there.
+        /// The path.
         path: PathBuf,
     },
     /// A `config.json` of a later version: it can be read, not written.
@@ -77,26 +77,26 @@ pub enum StoreError {
         /// Its version.
         version: i64,
     },
-    /// A store's id that is none: not 32 hexadecimal digits.
+    /// An invalid store id: not 32 hexadecimal digits.
     #[error("{} holds no store id (32 hexadecimal digits)", path.display())]
     BadStoreId {
         /// The file.
         path: PathBuf,
     },
-    /// Another process holds the lock and goes on holding it.
+    /// Another process holds the lock beyond the timeout.
     #[error("{what} is locked by {}, and was not released within {} s", holder(*pid), within.as_secs())]
     Locked {
-        /// What the lock protects.
+        /// The locked object.
         what: String,
-        /// The holder's process id on its own host, where it could be read.
+        /// The holder's process id on its own host, if it could be read.
         pid: Option<u32>,
-        /// How long it was waited for.
+        /// The timeout.
         within: Duration,
     },
-    /// The operation was cancelled while it waited.
+    /// The operation was cancelled during the wait.
     #[error("cancelled by {0}")]
     Cancelled(&'static str),
-    /// The disk said no: full, read-only, broken, or not ours.
+    /// The disk returned an error: full, read-only, broken, or owned by another user.
     #[error("cannot {action} {}", path.display())]
     Disk {
         /// `read`, `write`, `create`, `rename`, `remove`, `lock`.
@@ -143,7 +143,7 @@ impl StoreError {
         }
     }
 
-    /// Tells whether the file or the machine is simply not there.
+    /// Returns whether the file or the machine does not exist.
     pub fn is_missing(&self) -> bool {
         match self {
             Self::NotFound { .. } | Self::ConfigMissing { .. } => true,

@@ -1,4 +1,4 @@
-//! What is odd about a store, for `doctor`. Looks, and changes nothing: not even a lock's file.
+//! Checks of the store for `doctor`. Read-only: not even a lock file is created.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read as _;
@@ -12,7 +12,7 @@ use crate::disk::flags;
 use crate::layout::{CERTS, CREATING, LOCKS, REMOVING};
 use crate::{MachineFile, Store, StoreError};
 
-/// Something about a store that is not as this docker-machine leaves it.
+/// A deviation from the state in which docker-machine leaves a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Oddity {
     /// The store cannot be written by this user.
@@ -20,36 +20,36 @@ pub enum Oddity {
         /// The directory.
         path: PathBuf,
     },
-    /// Others than the owner get at what is the owner's alone.
+    /// A private file or directory is accessible to other users.
     Exposed {
         /// The file or directory.
         path: PathBuf,
         /// Its mode.
         mode: u32,
-        /// What its mode should be.
+        /// The expected mode.
         wanted: u32,
     },
-    /// Somebody is at work.
+    /// A process holds the lock.
     Locked {
         /// The machine's name; `-bootstrap` for the certificates.
         what: String,
-        /// The process, as far as its lock tells.
+        /// The process id, if the lock file contains one.
         pid: Option<u32>,
     },
-    /// What a crash left half made or half removed; it is swept in passing.
+    /// A half-created or half-removed directory that a crash left behind; later operations sweep it.
     Unswept {
         /// The file or directory.
         path: PathBuf,
     },
-    /// A directory among the machines that no machine can be called like.
+    /// A directory among the machines whose name is not a valid machine name.
     OddName(String),
 }
 
 impl Store {
-    /// Lists what is odd about the store as a whole. A store that is not there has nothing odd about it.
+    /// Lists the deviations of the store as a whole. A store that does not exist has none.
     ///
     /// # Errors
-    /// Where a directory cannot be read.
+    /// A directory cannot be read.
     pub fn oddities(&self) -> Result<Vec<Oddity>, StoreError> {
         let mut odd = Vec::new();
         if !self.base().is_dir() {
@@ -63,7 +63,7 @@ impl Store {
                 let path = directory.to_owned();
                 odd.push(Oddity::ReadOnly { path });
             }
-            // Whoever may write there may put a machine of their own there.
+            // A user who can write there can place a machine there.
             odd.extend(exposed(directory, 0o022, 0o700));
         }
         odd.extend(exposed(&certs, 0o022, 0o700));
@@ -126,8 +126,9 @@ impl Store {
     }
 }
 
-/// A shared lock is had where nobody holds the exclusive one; it is given back at once. Whoever wants
-/// the exclusive one at that very moment waits for a few milliseconds.
+/// Returns whether another process holds the lock. Takes a shared lock, which succeeds if no process holds the
+/// exclusive one, and releases it at once. A process that requests the exclusive lock at that moment waits for a few
+/// milliseconds.
 fn is_held(file: &File) -> bool {
     match flock(file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => {
@@ -138,7 +139,7 @@ fn is_held(file: &File) -> bool {
     }
 }
 
-/// Tells whether a mode has a bit that it should not have. What is not there is not exposed.
+/// Returns whether a mode has a forbidden bit. A path that does not exist is not exposed.
 fn exposed(path: &Path, forbidden: u32, wanted: u32) -> Option<Oddity> {
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & forbidden != 0).then(|| Oddity::Exposed {

@@ -1,4 +1,4 @@
-//! The journal on the disk: one JSON object a line, each fsynced before it counts.
+//! The journal on disk: one JSON object per line; a line counts once it is fsynced.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use crate::disk::Disk;
 use crate::store::{CONFIG_LIMIT, save_in};
 use crate::{MachineFile, MachineRecord, StoreError};
 
-/// The largest journal that is read: some 50,000 entries.
+/// The maximum size of a journal: some 50,000 entries.
 const JOURNAL_LIMIT: u64 = 16 << 20;
 
-/// A machine's `.journal`, in its directory or in its tombstone. The directory must be there to append.
+/// A machine's `.journal`, in its directory or in its tombstone. Appending requires the directory to exist.
 pub struct FileJournal {
     disk: Disk,
     name: MachineName,
     directory: PathBuf,
     base: PathBuf,
-    /// One append at a time among the clones of a context.
+    /// Serializes appends among the clones of a context.
     appending: Mutex<()>,
 }
 
@@ -52,11 +52,10 @@ impl FileJournal {
         Self::parse(&self.bytes(&path)?, &path)
     }
 
-    /// Reads what a journal's file holds. A last line without its line feed was torn by a crash, and is
-    /// left out.
+    /// Parses the contents of a journal's file. A last line without a line feed was torn by a crash, and is dropped.
     ///
     /// # Errors
-    /// The first line that is no entry, by `path` and its number.
+    /// The first invalid line, by `path` and line number.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Entry>, JournalError> {
         whole_lines(bytes)
             .split(|b| *b == b'\n')

@@ -1,4 +1,4 @@
-//! The names of files and directories. Nothing here touches the disk.
+//! Names of files and directories. Does not access the disk.
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,9 @@ pub(crate) const MARKS: &str = ".marks";
 pub(crate) const SIGHTINGS: &str = ".sightings.json";
 pub(crate) const TOMBSTONES: &str = ".tombstones";
 pub(crate) const STORE_ID: &str = ".docker-machine-store-id";
-/// What a machine's directory is called while it is being filled.
+/// The prefix of a machine's directory during its creation.
 pub(crate) const CREATING: &str = ".creating-";
-/// What a machine's directory is called while it is being emptied.
+/// The prefix of a machine's directory during its removal.
 pub(crate) const REMOVING: &str = ".removing-";
 
 /// A file in a machine's directory.
@@ -21,7 +21,7 @@ pub(crate) const REMOVING: &str = ".removing-";
 pub enum MachineFile {
     /// The configuration.
     Config,
-    /// The SSH key's private half, whatever its algorithm.
+    /// The private half of the SSH key, of any algorithm.
     SshKey,
     /// The SSH key's public half.
     SshPublicKey,
@@ -31,11 +31,11 @@ pub enum MachineFile {
     Cert,
     /// A copy of the client certificate's key.
     Key,
-    /// The certificate that this machine's engine was given: the pin.
+    /// The certificate that was issued to this machine's engine: the pin.
     Server,
     /// The engine's key.
     ServerKey,
-    /// What was made for this machine elsewhere.
+    /// The journal of the machine's remote resources.
     Journal,
     /// The pinned host keys, in OpenSSH's format.
     KnownHosts,
@@ -58,8 +58,8 @@ impl MachineFile {
         }
     }
 
-    /// Returns the mode of the file, as the Go binary leaves it under the umask 022: certificates can be
-    /// read by everyone who gets into the directory, and nobody but the owner does.
+    /// Returns the file's mode, the same as the Go binary's under umask 022: certificates are world-readable, but the
+    /// directory lets only the owner in.
     pub const fn mode(self) -> u32 {
         match self {
             Self::Ca | Self::Cert | Self::Server => 0o644,
@@ -68,7 +68,7 @@ impl MachineFile {
     }
 }
 
-/// Paths under one base.
+/// Paths below one base directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     base: PathBuf,
@@ -105,13 +105,14 @@ impl Layout {
             .join(format!("{REMOVING}{name}-{chance:016x}"))
     }
 
-    /// Returns the lock's file. It is dot-named like all that is ours; no machine is called `-…`.
+    /// Returns the lock file. Its name begins with a dot like all files of this program; no machine name begins with
+    /// `-`.
     pub(crate) fn lock(&self, name: &str) -> PathBuf {
         self.under(LOCKS).join(format!(".{name}"))
     }
 }
 
-/// Reads the machine's name out of a directory's name `PREFIX NAME - 16 hex digits`.
+/// Returns the machine's name from a directory's name `PREFIX NAME - 16 hex digits`.
 pub(crate) fn name_between(text: &str, prefix: &str) -> Option<MachineName> {
     let (name, chance) = text.strip_prefix(prefix)?.rsplit_once('-')?;
     let is_chance = chance.len() == 16 && chance.bytes().all(|b| b.is_ascii_hexdigit());

@@ -1,11 +1,11 @@
-//! The storage directory: what lies where, who may write it when, and how it survives a crash.
+//! The storage directory: its layout, its locks, and its crash safety.
 //!
-//! Owns the layout, the locks, atomic files, `config.json` in all its versions, the journal's file,
-//! tombstones and the store's id. Refuses to know what a driver or a certificate is, to print, and to read
-//! the environment: base directory, clock and randomness are handed in. `libmachine` calls it.
+//! Owns the layout, the locks, atomic files, `config.json` in all its versions, the journal's file, tombstones and
+//! the store's id. Does not depend on drivers or certificates, prints nothing, and does not read the environment: the
+//! caller passes base directory, clock and random numbers. `libmachine` calls it.
 //!
 //! ```text
-//! BASE/                       0700, made when first needed
+//! BASE/                       0700, created on first use
 //!   certs/                    0700: ca.pem ca-key.pem cert.pem key.pem
 //!   machines/                 0700: every real directory without a leading dot is a machine
 //!     NAME/                   0700, appears by rename, complete
@@ -14,31 +14,32 @@
 //!       .journal              0600, JSON lines, each one fsynced
 //!       .known_hosts          0600, OpenSSH's format
 //!     .creating-NAME-HEX/     a directory that is not complete yet
-//!     .removing-NAME-HEX/     a directory that is no machine any more
-//!   .docker-machine-store-id  0600: what tells this store from all others, and where it was made
+//!     .removing-NAME-HEX/     a directory of a removed machine
+//!   .docker-machine-store-id  0600: the store's identity, and where it was created
 //!   .locks/                   0700: .NAME for a machine, .-bootstrap for the certificates, .-store-id
-//!   .marks/                   0700: which warning was given when
-//!   .sightings.json          0600: since when `prune` has seen a detached volume
-//!   .DRIVER-CACHE.json        0600: what processes of a driver share; may be removed at any time
-//!   .tombstones/NAME-HEX/     0700: .journal and config.json of a machine that may live on
+//!   .marks/                   0700: the time of each last warning
+//!   .sightings.json          0600: when `prune` first saw a detached volume
+//!   .DRIVER-CACHE.json        0600: cache that a driver's processes share; may be removed at any time
+//!   .tombstones/NAME-HEX/     0700: .journal and config.json of a machine that may still exist in the cloud
 //! ```
 //!
 //! # Crashes
-//! Every write is: temporary file, fsync, rename, fsync of the directory ([`machine_ops::files`]). What a crash leaves behind is
-//! dot-named and swept in passing: at once where the machine's lock is held, after an hour otherwise.
+//! Every write is: temporary file, fsync, rename, fsync of the directory ([`machine_ops::files`]). Files that a crash
+//! leaves behind have names that begin with a dot. Later operations sweep them: at once where they hold the machine's
+//! lock, after an hour otherwise.
 //!
 //! # Links and mounts
-//! The base and a machine's directory may be symbolic links to another disk; `machines` may be a mount.
-//! Reading follows links, but for files that only docker-machine writes (all that are dot-named); it refuses what is
-//! no regular file (without waiting for a FIFO's other end), and is bounded. Writing never follows a link at the end
-//! of a path: it replaces it. A lock's file that has a second name is locked, and not written.
+//! The base and a machine's directory may be symbolic links to another disk; `machines` may be a mount. Reading
+//! follows links, except for files that only docker-machine writes (all whose names begin with a dot); it rejects a
+//! path that is not a regular file (without waiting for a FIFO's other end), and has a size limit. Writing never
+//! follows a link at the end of a path: it replaces it. A lock file that has a second hard link is locked, but not
+//! written.
 //!
 //! # Two managers on one store
-//! Locks are `flock` on files that are open for writing. On local disks and on NFSv4 (Linux maps them to
-//! byte-range locks, which the server keeps) they hold between hosts; a lock's holder is told by a process id
-//! that means something on its own host only. On NFSv3 without lockd, on NFS mounted with `nolock` or
-//! `local_lock=flock`, and on most FUSE file systems, they hold within one host only: there, one manager.
-//! Readers take no lock anywhere.
+//! Locks are `flock` on files that are open for writing. On local disks and on NFSv4 (Linux maps them to byte-range
+//! locks, which the server keeps) they work between hosts; a lock's holder is identified by a process id that is
+//! valid on its own host only. On NFSv3 without lockd, on NFS mounted with `nolock` or `local_lock=flock`, and on
+//! most FUSE file systems, they work within one host only: use one manager there. Readers never take a lock.
 
 mod create;
 mod disk;
@@ -68,6 +69,6 @@ pub use place::{Medium, Place, Surroundings};
 pub use record::{CONFIG_VERSION, MachineRecord};
 pub use sightings::Sightings;
 pub use store::{Access, Store};
-// The seam at which tests make the disk fail.
+// Tests make disk operations fail through this hook.
 pub use machine_ops::files::{FileHook, FileOp};
 pub use tombstone::{Tombstone, TombstoneLock};

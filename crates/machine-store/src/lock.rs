@@ -1,5 +1,5 @@
-//! Locks as types: who holds one may write what it protects. They survive no process: the kernel frees
-//! them when their holder ends, however it ends.
+//! Locks as types: the holder of a lock may write the data that it protects. The kernel releases a lock when the
+//! holder's process ends, for whatever reason.
 
 use std::fs::{File, TryLockError};
 use std::future::ready;
@@ -15,7 +15,7 @@ use machine_types::MachineName;
 use crate::disk::Disk;
 use crate::{FileOp, StoreError};
 
-/// The right to change one machine: its directory, its `config.json`, its journal. Readers need none.
+/// Exclusive access to one machine: its directory, its `config.json`, its journal. Readers need no lock.
 #[derive(Debug)]
 #[must_use = "the lock is free again when this is dropped"]
 pub struct MachineLock {
@@ -30,28 +30,28 @@ impl MachineLock {
     }
 }
 
-/// The right to change what all machines share: the CA and the client certificate.
+/// Exclusive access to the data that all machines share: the CA and the client certificate.
 #[derive(Debug)]
 #[must_use = "the lock is free again when this is dropped"]
 pub struct BootstrapLock {
     pub(crate) _file: LockedFile,
 }
 
-/// A locked file. Its contents are the holder's process id, for the message to those who wait.
+/// A locked file. It contains the holder's process id, for the error message of waiting processes.
 #[derive(Debug)]
 pub(crate) struct LockedFile {
     file: File,
     path: PathBuf,
 }
 
-/// What a try found.
+/// The result of one attempt to lock.
 pub(crate) enum Attempt {
     Got(LockedFile),
     Held { pid: Option<u32> },
 }
 
 impl LockedFile {
-    /// Tries once to lock.
+    /// Makes one attempt to lock.
     pub(crate) fn attempt(disk: &Disk, path: &Path) -> Result<Attempt, StoreError> {
         let failed = |source| StoreError::disk("lock", path, source);
         disk.make_directories(files::parent(path))?;
@@ -69,14 +69,14 @@ impl LockedFile {
                 }
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
-            // The last holder may have removed the file between our opening it and our locking it:
-            // then the lock is one on nothing, and a newer file is the real one.
+            // The last holder may have removed the file after this process opened it and before it locked it: then
+            // the lock is on a deleted file, and a newer file is the real one.
             let ours = file.metadata().map_err(failed)?;
             let there = std::fs::symlink_metadata(path);
             if !there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
                 continue;
             }
-            // A courtesy to those who wait. A full disk is no reason not to hold a lock.
+            // Informs waiting processes. A full disk does not prevent holding a lock.
             if files::has_one_name(&ours) {
                 let _ = file.set_len(0);
                 let _ = file.rewind();
@@ -122,7 +122,7 @@ impl LockedFile {
         })
     }
 
-    /// Removes the lock's file, for a machine that is gone. The lock itself is held until the drop.
+    /// Removes the lock file of a removed machine. The lock itself is held until the drop.
     pub(crate) fn unlink(&self) {
         let _ = std::fs::remove_file(&self.path);
     }
@@ -130,7 +130,7 @@ impl LockedFile {
 
 impl Drop for LockedFile {
     fn drop(&mut self) {
-        // Closing would do the same; a child that has inherited the descriptor would not.
+        // Closing would not release the lock while a child process holds an inherited descriptor.
         let _ = self.file.unlock();
     }
 }

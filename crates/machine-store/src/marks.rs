@@ -1,4 +1,4 @@
-//! When a warning was given last, so that it is not given again the same day.
+//! The time of each last warning, so that a warning is not repeated on the same day.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::layout::MARKS;
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Store {
-    /// Returns true once in 24 hours for each subject, a word such as `ca-expires`. Where the store cannot be
-    /// written, always: a warning too many is better than none.
+    /// Returns true once in 24 hours for each subject, a word such as `ca-expires`. Always returns true where the
+    /// store cannot be written: a repeated warning is better than a missing one.
     pub fn is_due(&self, subject: &str) -> bool {
         let path = self.layout.under(MARKS).join(subject);
         let age = std::fs::metadata(&path)

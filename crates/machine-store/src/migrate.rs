@@ -1,8 +1,8 @@
-//! Older versions of `config.json`, made into version 3 when they are read.
+//! Migrates older versions of `config.json` to version 3 on reading.
 //!
-//! Version 0 (before 0.2.0) is flat; version 1 nests it under `HostOptions`; version 2 renames the CA
-//! key's path and brings `CertDir` and `Name`; version 3 gives the driver its `StorePath`. Works on JSON,
-//! so that what it does not know stays where it is.
+//! Version 0 (before 0.2.0) is flat; version 1 nests it under `HostOptions`; version 2 renames the CA key's path and
+//! adds `CertDir` and `Name`; version 3 adds the driver's `StorePath`. Works on JSON, so that unknown fields stay in
+//! place.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -33,7 +33,8 @@ const FLAT_SWARM: [(&str, &str); 3] = [
     ("SwarmDiscovery", "Discovery"),
 ];
 
-/// What of a configuration must be of its type before gaps are filled, which would hide that it is not.
+/// The fields of a configuration whose types are checked before gaps are filled, because filling would hide wrong
+/// types.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Shape {
@@ -54,12 +55,12 @@ struct Parts {
     _auth: Option<Object>,
 }
 
-/// Refuses a version that is no whole number, and options that are no object.
+/// Rejects a version that is not a whole number, and options that are not an object.
 pub(crate) fn check(config: &Object) -> Result<(), serde_json::Error> {
     Shape::deserialize(Value::Object(config.clone())).map(|_| ())
 }
 
-/// Brings a configuration to version 3; returns whether there was anything to do.
+/// Migrates a configuration to version 3; returns whether it changed.
 pub(crate) fn to_current(config: &mut Object, name: &MachineName, base: &Path) -> bool {
     let version = config
         .get("ConfigVersion")
@@ -81,7 +82,7 @@ pub(crate) fn to_current(config: &mut Object, name: &MachineName, base: &Path) -
     true
 }
 
-/// Version 0 to 1.
+/// Migrates version 0 to 1.
 fn nest(config: &mut Object) {
     let flat: Vec<(&str, Value)> = FLAT_AUTH
         .iter()
@@ -111,7 +112,7 @@ fn nest(config: &mut Object) {
     }
 }
 
-/// Version 1 to 2.
+/// Migrates version 1 to 2.
 fn rename_paths(config: &mut Object, name: &MachineName, base: &Path) {
     config.shift_remove("StorePath");
     let auth = child(child(config, "HostOptions"), "AuthOptions");
@@ -127,7 +128,7 @@ fn rename_paths(config: &mut Object, name: &MachineName, base: &Path) {
     config.insert("Name".into(), json!(name.as_str()));
 }
 
-/// Returns the object at `key`, made where there is none.
+/// Returns the object at `key`; creates it if it is missing.
 fn child<'a>(parent: &'a mut Object, key: &str) -> &'a mut Object {
     let value = parent.entry(key).or_insert(Value::Null);
     if !value.is_object() {
@@ -139,8 +140,8 @@ fn child<'a>(parent: &'a mut Object, key: &str) -> &'a mut Object {
     }
 }
 
-/// Reads gaps as Go does: a known field that is `null` is as good as absent, and an absent truth value
-/// is false, `TlsVerify` too.
+/// Treats gaps as Go does: a known field that is `null` counts as absent, and an absent boolean is false, `TlsVerify`
+/// too.
 pub(crate) fn fill_as_go(config: &mut Object) {
     static KNOWN: LazyLock<Object> = LazyLock::new(|| {
         let known = serde_json::to_value(HostOptions::default());

@@ -1,4 +1,4 @@
-//! `config.json`, typed: what is known has a field, what is not known survives.
+//! `config.json`, typed: known fields have Rust fields, unknown ones are preserved.
 
 use std::path::Path;
 
@@ -8,27 +8,27 @@ use serde_json::{Map, Value};
 
 use crate::{StoreError, migrate};
 
-/// The version of `config.json` that is written here, and by the Go binary since its 0.5.0.
+/// The version of `config.json` that this program writes, and the Go binary since its 0.5.0.
 pub const CONFIG_VERSION: i64 = 3;
 
-/// A machine's `config.json`. The fields are written in this order, which is the Go binary's.
+/// A machine's `config.json`. The fields are written in the Go binary's order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct MachineRecord {
-    /// 3, or higher where a later docker-machine wrote it. Lower ones are migrated when they are read.
+    /// 3, or higher where a later docker-machine wrote it. Lower versions are migrated on reading.
     pub config_version: i64,
-    /// The driver's part, as it stands.
+    /// The driver's part, unchanged.
     pub driver: Value,
     /// `generic`, `none`, or a driver that this binary does not have.
     pub driver_name: String,
-    /// What is the same for every driver.
+    /// The options that are the same for every driver.
     pub host_options: HostOptions,
     /// The machine's name.
     pub name: String,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
-    /// Whether this was an older version on the disk: then the first save keeps a copy of it.
+    /// Whether the file had an older version: then the first save keeps a copy of it.
     #[serde(skip)]
     pub(crate) migrated: bool,
 }
@@ -64,8 +64,8 @@ impl MachineRecord {
         }
     }
 
-    /// Reads a `config.json` of any version. `base` is the store's root, for what old versions lack. The
-    /// machine is called like its directory, whatever name is in the file: so a directory may be renamed.
+    /// Parses a `config.json` of any version. `base` is the store's root; old versions lack it. The machine's name is
+    /// that of its directory, whatever name the file contains: so a directory may be renamed.
     ///
     /// # Errors
     /// [`StoreError::Empty`], [`StoreError::Broken`]; they name `path`.
@@ -94,15 +94,15 @@ impl MachineRecord {
         Ok(record)
     }
 
-    /// Tells that a `config.json` is of this version and can be read, by a tenth of what it takes to
-    /// read it. `false` tells nothing: [`MachineRecord::parse`] is the judge.
+    /// Returns true if a `config.json` is of this version and readable, in a tenth of the time of a full parse.
+    /// `false` means unknown: use [`MachineRecord::parse`].
     pub(crate) fn is_plainly_sound(bytes: &[u8], name: &MachineName) -> bool {
         serde_json::from_slice::<Plain<'_>>(bytes).is_ok_and(|plain| {
             plain.config_version == CONFIG_VERSION && plain.name == name.as_str()
         })
     }
 
-    /// Drops the fields that this version does not know, but for the driver's.
+    /// Drops the unknown fields, except the driver's.
     pub fn forget_unknown(&mut self) {
         let options = &mut self.host_options;
         for extra in [
@@ -116,10 +116,10 @@ impl MachineRecord {
         }
     }
 
-    /// Writes it as the Go binary does: indented by four blanks, without a line feed at the end.
+    /// Serializes the record as the Go binary does: indented by four blanks, without a line feed at the end.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] for a record that a later docker-machine wrote.
+    /// [`StoreError::Newer`] for a record of a later docker-machine.
     pub fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, StoreError> {
         if self.config_version > CONFIG_VERSION {
             return Err(StoreError::Newer {
@@ -139,7 +139,7 @@ impl MachineRecord {
     }
 }
 
-/// A [`MachineRecord`] of which nothing is kept.
+/// A [`MachineRecord`] that is checked without keeping any data.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Plain<'a> {

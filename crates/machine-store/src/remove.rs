@@ -1,14 +1,13 @@
-//! How a machine's directory disappears: at once.
+//! Removal of a machine's directory.
 
 use crate::{MachineLock, Store, StoreError};
 
 impl Store {
-    /// Removes a machine's directory: it is no machine from one moment to the next, then it is emptied.
-    /// A machine that is not there is fine. A link to a directory elsewhere loses the link alone.
+    /// Removes a machine's directory: a rename removes the machine atomically, then the directory is emptied.
+    /// Succeeds if the machine does not exist. Of a link to a directory elsewhere only the link is removed.
     ///
-    /// # Errors
-    /// Where the disk refuses the rename: the machine is then still there, whole. What cannot be emptied
-    /// afterwards is no machine any more, and left to the sweep of a later create or remove.
+    /// The disk refuses the rename: the machine is then still complete. Files that cannot be removed afterwards no
+    /// longer belong to a machine; a sweep of a later create or remove removes them.
     pub fn remove(&self, lock: MachineLock) -> Result<(), StoreError> {
         let from = self.directory(&lock.name);
         let grave = self.layout.removing(&lock.name, self.disk.ambient.random());
@@ -16,7 +15,7 @@ impl Store {
             Err(error) if error.is_missing() => {}
             other => {
                 other?;
-                // Without it a power cut may bring the machine back, whole: no reason to fail now.
+                // Without it a power failure may restore the complete machine: not a reason to fail now.
                 let _ = self.disk.sync_directory(&self.layout.machines());
             }
         }

@@ -1,4 +1,4 @@
-//! Machines that are gone from the store and may not be gone from the cloud.
+//! Machines that are removed from the store but may still exist in the cloud.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const KEPT: [MachineFile; 2] = [MachineFile::Journal, MachineFile::Config];
 /// The largest file that is copied into a tombstone: the largest journal.
 const COPY_LIMIT: u64 = 16 << 20;
 
-/// What is kept of a machine: its journal and its configuration, with the credentials in it.
+/// The remaining files of a machine: its journal and its configuration, including credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tombstone {
     name: MachineName,
@@ -28,13 +28,13 @@ impl Tombstone {
         &self.name
     }
 
-    /// Returns where it lies.
+    /// Returns its directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 }
 
-/// The right to settle one tombstone.
+/// Exclusive access to one tombstone.
 #[derive(Debug)]
 #[must_use = "the lock is free again when this is dropped"]
 pub struct TombstoneLock {
@@ -45,7 +45,7 @@ impl Store {
     /// Lists the tombstones, sorted by name.
     ///
     /// # Errors
-    /// Where the directory cannot be read.
+    /// The directory cannot be read.
     pub fn tombstones(&self) -> Result<Vec<Tombstone>, StoreError> {
         let entries = self.disk.list(&self.layout.under(TOMBSTONES))?;
         Ok(entries
@@ -59,11 +59,11 @@ impl Store {
             .collect())
     }
 
-    /// Moves a machine out of `machines/`: from one moment to the next it is a tombstone. Keys and
-    /// certificates, which nobody needs any more, are removed from it.
+    /// Moves a machine out of `machines/`: a rename turns it into a tombstone atomically. Keys and certificates are
+    /// no longer needed and are removed from it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; where the disk refuses, the machine is still there.
+    /// [`StoreError::NotFound`]; if the disk returns an error, the machine still exists.
     pub fn entomb(&self, lock: MachineLock) -> Result<Tombstone, StoreError> {
         let from = self.directory(&lock.name);
         if !self.exists(&lock.name) {
@@ -82,7 +82,7 @@ impl Store {
             }
             other => {
                 other?;
-                // Without it a power cut may bring the machine back, whole: no reason to fail now.
+                // Without it a power failure may restore the complete machine: not a reason to fail now.
                 let _ = self.disk.sync_directory(&graveyard);
                 let _ = self.disk.sync_directory(&self.layout.machines());
                 self.strip(&directory);
@@ -115,7 +115,8 @@ impl Store {
         self.disk.sync_directory(to)
     }
 
-    /// Removes all but the record; what resists lies there, private, until the tombstone goes.
+    /// Removes all files except the record; files that cannot be removed stay, private, until the tombstone is
+    /// removed.
     fn strip(&self, directory: &Path) {
         for entry in self.disk.list(directory).unwrap_or_default() {
             let name = entry.file_name();
@@ -125,10 +126,10 @@ impl Store {
         }
     }
 
-    /// Takes the right to settle a tombstone; `None` where somebody else is at it, or it is settled.
+    /// Locks a tombstone; `None` where another process holds it, or it no longer exists.
     ///
     /// # Errors
-    /// The disk.
+    /// A disk error.
     pub fn try_lock_tombstone(
         &self,
         tombstone: &Tombstone,
@@ -156,7 +157,7 @@ impl Store {
     /// Reads the configuration that a tombstone keeps.
     ///
     /// # Errors
-    /// As [`Store::try_load`]: the configuration may have been broken before the machine went.
+    /// Same as [`Store::try_load`]: the configuration may have been broken before the removal.
     pub fn tombstone_record(&self, tombstone: &Tombstone) -> Result<MachineRecord, StoreError> {
         let path = tombstone.directory.join(MachineFile::Config.name());
         let bytes = match self.disk.read(&path, CONFIG_LIMIT) {
@@ -166,12 +167,12 @@ impl Store {
         MachineRecord::parse(&bytes, &tombstone.name, &path, self.base())
     }
 
-    /// Removes a tombstone, when nothing of it is left in the cloud. One that is not there is fine.
+    /// Removes a tombstone once no resource of it is left in the cloud. Succeeds if it does not exist.
     ///
     /// # Errors
-    /// The disk; the tombstone is then still there, or out of the list and left to a later sweep.
+    /// A disk error; the tombstone then still exists, or is unlisted and left to a later sweep.
     pub fn remove_tombstone(&self, tombstone: &Tombstone) -> Result<(), StoreError> {
-        // One rename makes it none: half of a tombstone must not look like one with nothing on record.
+        // A rename removes it atomically: a partly removed tombstone must not look like one with an empty journal.
         let chance = self.disk.ambient.random();
         let grave = format!("{REMOVING}{}-{chance:016x}", tombstone.name);
         let grave = self.layout.under(TOMBSTONES).join(grave);

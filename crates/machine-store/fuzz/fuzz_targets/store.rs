@@ -1,5 +1,5 @@
-//! Any bytes at all as a `config.json` and as a journal: nothing panics, what is read is written, and what
-//! was written reads the same again.
+//! Parses arbitrary bytes as a `config.json` and as a journal: no input causes a panic, everything that is read can
+//! be written, and written data reads back the same.
 //!
 //! `cargo +nightly fuzz run store` in `crates/machine-store`.
 
@@ -45,7 +45,7 @@ fn journal(bytes: &[u8]) {
         written.push(b'\n');
     }
     assert_eq!(FileJournal::parse(&written, path).unwrap(), entries);
-    // A line that a crash tore off is none.
+    // An incomplete last line is not an entry.
     written.extend(b"{\"step\":9");
     assert_eq!(FileJournal::parse(&written, path).unwrap(), entries);
 }

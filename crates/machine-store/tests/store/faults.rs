@@ -1,4 +1,4 @@
-//! An error at every operation on a file, alone and with all that follow.
+//! Fault injection: an error at every operation on a file, alone and followed by more errors.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::identity::done;
 use crate::{KEY, create, cx, entries, name, names, record, store};
 
-/// Fails at one operation, or from it on, with an error of the disk.
+/// Fails at one operation, or from it on, with a disk error.
 struct Failing {
     at: usize,
     and_after: bool,
@@ -33,7 +33,7 @@ impl FileHook for Failing {
 /// `ENOSPC`, `EROFS`, `EIO`, `EACCES` of Linux.
 const ERRNOS: [i32; 4] = [28, 30, 5, 13];
 
-/// Runs `act` on a fresh machine with an error at every place there is, then `check`; returns the number of places.
+/// Runs `act` on a fresh machine with an error at every operation, then `check`; returns the number of operations.
 fn at_every_place(
     with_machine: bool,
     act: impl Fn(&Store) -> Result<(), StoreError>,
@@ -69,7 +69,7 @@ fn at_every_place(
 }
 
 #[test]
-fn a_create_leaves_a_whole_machine_or_none() {
+fn a_failed_create_leaves_a_complete_machine_or_none() {
     let places = at_every_place(
         false,
         |store| {
@@ -80,7 +80,7 @@ fn a_create_leaves_a_whole_machine_or_none() {
             let there = names(store) == ["n1"];
             assert!(there || !created);
             if there {
-                // A disk that fails from the last fsync on cannot take it back either.
+                // A disk that fails from the last fsync on cannot undo the create either.
                 assert_eq!(store.try_load(&name("n1")).unwrap(), record("n1"));
             } else {
                 create(store, "n1");
@@ -92,7 +92,7 @@ fn a_create_leaves_a_whole_machine_or_none() {
 }
 
 #[test]
-fn a_save_leaves_the_old_or_the_new() {
+fn a_failed_save_leaves_the_old_or_the_new_record() {
     at_every_place(
         true,
         |store| {
@@ -112,7 +112,7 @@ fn a_save_leaves_the_old_or_the_new() {
 }
 
 #[test]
-fn a_remove_leaves_a_whole_machine_or_none() {
+fn a_failed_remove_leaves_a_complete_machine_or_none() {
     at_every_place(
         true,
         |store| {
@@ -132,7 +132,7 @@ fn a_remove_leaves_a_whole_machine_or_none() {
 }
 
 #[test]
-fn a_machine_is_never_lost_on_its_way_to_the_tombstones() {
+fn a_failed_entomb_never_loses_a_machine() {
     at_every_place(
         true,
         |store| {
@@ -148,7 +148,7 @@ fn a_machine_is_never_lost_on_its_way_to_the_tombstones() {
 }
 
 #[test]
-fn an_entry_is_whole_or_not_there() {
+fn an_entry_is_complete_or_absent() {
     let entry = |step| Entry {
         step,
         name: "launch".into(),
@@ -161,7 +161,7 @@ fn an_entry_is_whole_or_not_there() {
             let lock = store.try_lock_machine(&name("n1"))?.unwrap();
             let journal = store.journal(&lock);
             let appended = journal.append(&entry(1));
-            // Whatever has come of it, the next one must not be damaged by it.
+            // Whatever the result of the append, the next one must not be damaged by it.
             appended.map_err(|error| StoreError::Disk {
                 action: error.action,
                 path: error.path.into(),
@@ -180,7 +180,7 @@ fn an_entry_is_whole_or_not_there() {
 }
 
 #[test]
-fn an_id_is_whole_or_not_there() {
+fn an_id_is_complete_or_absent() {
     at_every_place(
         false,
         |store| done(store.ensure_id(&cx())).map(drop),
@@ -196,11 +196,11 @@ fn an_id_is_whole_or_not_there() {
 }
 
 #[test]
-fn a_confirmed_move_is_recorded_whole_or_not_at_all() {
+fn a_confirmed_move_is_recorded_completely_or_not_at_all() {
     at_every_place(
         false,
         |store| {
-            // The id of another store: its inode is none that this file can have.
+            // The id of another store: its inode cannot be that of this file.
             let sound = crate::store(store.base());
             done(sound.ensure_id(&cx()))?;
             let file = store.base().join(".docker-machine-store-id");

@@ -1,4 +1,4 @@
-//! What should not be where a file should be.
+//! Hostile paths: links, FIFOs, directories and oversized files in place of regular files.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -10,7 +10,7 @@ use machine_store::{Access, MachineFile, StoreError};
 use crate::{create, entries, name, names, store};
 
 #[test]
-fn only_directories_that_the_runner_counts_are_machines() {
+fn only_directories_that_gitlab_runner_counts_are_machines() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     create(&store, "n1");
@@ -24,7 +24,7 @@ fn only_directories_that_the_runner_counts_are_machines() {
 }
 
 #[test]
-fn a_configuration_that_is_no_file_is_refused_without_waiting() {
+fn a_configuration_that_is_not_a_file_is_refused_without_waiting() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     create(&store, "n1");
@@ -64,7 +64,7 @@ fn a_huge_configuration_is_refused_without_reading_it() {
 }
 
 #[test]
-fn text_that_is_none_is_refused() {
+fn invalid_text_is_refused() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     let path = base.path().join("ca.pem");
@@ -74,7 +74,7 @@ fn text_that_is_none_is_refused() {
 }
 
 #[test]
-fn writing_replaces_a_link_and_spares_what_it_points_to() {
+fn writing_replaces_a_link_and_keeps_its_target() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     let (victim, link) = (base.path().join("victim"), base.path().join("link"));
@@ -86,7 +86,7 @@ fn writing_replaces_a_link_and_spares_what_it_points_to() {
 }
 
 #[test]
-fn removing_spares_what_links_in_the_machine_point_to() {
+fn removing_keeps_the_targets_of_links() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     let elsewhere = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A store that was copied or moved is told from the one that it was made from.
+//! A copied or moved store is distinguished from the original.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::{create, cx, entries, store};
 
 const FILE: &str = ".docker-machine-store-id";
 
-/// Runs to the end what only waits for locks.
+/// Polls a future that waits only for locks to its end.
 pub(crate) fn done<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -33,7 +33,7 @@ fn copy(from: &Path, to: &Path, how: &str) {
     assert!(copied.unwrap().success());
 }
 
-/// A computer with a disk of its own.
+/// Makes the surroundings of a computer with its own disk.
 fn computer(name: &str, disk: Option<&str>) -> Surroundings {
     Surroundings {
         host: Some(name.to_owned()),
@@ -84,13 +84,13 @@ fn a_file_of_an_older_version_is_bound_by_the_first_write_and_keeps_its_id() {
     assert!(found.is_bound && found.unconfirmed.is_none());
     let text = fs::read_to_string(base.path().join(FILE)).unwrap();
     assert!(text.starts_with(&format!("{old}\n{{")), "{text}");
-    // Once is enough.
+    // A second write changes nothing.
     ensure(&store);
     assert_eq!(fs::read_to_string(base.path().join(FILE)).unwrap(), text);
 }
 
 #[test]
-fn a_copy_makes_machines_under_an_id_of_its_own() {
+fn a_copy_creates_machines_under_a_new_id() {
     for how in ["-a", "-al"] {
         let base = tempfile::tempdir().unwrap();
         let (there, here) = (base.path().join("there"), base.path().join("here"));
@@ -111,20 +111,20 @@ fn a_copy_makes_machines_under_an_id_of_its_own() {
             let all: Vec<_> = (0..4).map(|_| scope.spawn(|| ensure(&copied))).collect();
             all.into_iter().map(|id| id.join().unwrap()).collect()
         });
-        assert_eq!(fresh.len(), 1, "creates that run at once agree on one");
+        assert_eq!(fresh.len(), 1, "concurrent creates use the same id");
         let fresh = fresh.into_iter().next().unwrap();
         assert_ne!(fresh, id);
         let found = identity(&copied);
         assert_eq!(found.own, [fresh]);
         assert_eq!(found.unconfirmed.unwrap().ids, from_ref(&id));
-        // The original has not noticed anything.
+        // The original is unchanged.
         assert_eq!(identity(&original).own, [id]);
         assert!(identity(&original).unconfirmed.is_none());
     }
 }
 
 #[test]
-fn a_person_says_whether_it_was_moved_or_copied_before_or_after_a_create() {
+fn the_user_confirms_a_move_or_copy_before_or_after_a_create() {
     for (is_moved, has_created) in [(true, true), (true, false), (false, true), (false, false)] {
         let base = tempfile::tempdir().unwrap();
         let (there, here) = (base.path().join("there"), base.path().join("here"));
@@ -147,10 +147,10 @@ fn a_person_says_whether_it_was_moved_or_copied_before_or_after_a_create() {
         }
         assert!(found.own.contains(&current));
         assert_eq!(ensure(&store), current);
-        // There is nothing to say any more, and nothing changes.
+        // Nothing is left to confirm, and nothing changes.
         assert!(!confirm());
         assert_eq!(identity(&store), found);
-        // Moved on, all of it goes along.
+        // After a further move, all ids are kept.
         let next = base.path().join("next");
         copy(&here, &next, "-a");
         let next = crate::store(&next);
@@ -160,7 +160,7 @@ fn a_person_says_whether_it_was_moved_or_copied_before_or_after_a_create() {
 }
 
 #[test]
-fn a_question_that_is_open_goes_no_further_than_one_copy() {
+fn an_unconfirmed_copy_does_not_pass_on_ids() {
     let base = tempfile::tempdir().unwrap();
     let at = |name: &str| base.path().join(name);
     let first = ensure(&store(&at("a")));
@@ -172,11 +172,11 @@ fn a_question_that_is_open_goes_no_further_than_one_copy() {
     assert!(done(store.confirm_moved(&cx())).unwrap());
     let own = identity(&store).own;
     assert_eq!(own, [third, second]);
-    assert!(!own.contains(&first), "nobody said that of the first store");
+    assert!(!own.contains(&first), "the first store was not confirmed");
 }
 
 #[test]
-fn a_store_that_is_renamed_linked_or_mounted_elsewhere_is_the_same() {
+fn a_renamed_linked_or_remounted_store_is_the_same() {
     let base = tempfile::tempdir().unwrap();
     let (old, new) = (base.path().join("old"), base.path().join("new"));
     let id = ensure(&store(&old));
@@ -202,7 +202,7 @@ fn shared_storage_is_one_store_on_every_computer_and_its_copy_is_not() {
         assert_eq!(identity(&store).own, from_ref(&id));
         assert_eq!(ensure(&store), id);
     }
-    // The server's own way to it, and the other way round.
+    // The server's own path, and the reverse.
     assert_eq!(
         identity(&on(&path, computer("server", Some("vol-1")))).own,
         [id]
@@ -217,7 +217,7 @@ fn shared_storage_is_one_store_on_every_computer_and_its_copy_is_not() {
 }
 
 #[test]
-fn an_image_of_the_disk_is_another_store_and_a_volume_that_moves_is_the_same() {
+fn a_disk_image_is_another_store_and_a_moved_volume_is_the_same() {
     let base = tempfile::tempdir().unwrap();
     let is_same = |made: &Surroundings, used: Surroundings| {
         let path = base.path().join(format!("{:016x}", rand()));
@@ -226,17 +226,17 @@ fn an_image_of_the_disk_is_another_store_and_a_volume_that_moves_is_the_same() {
     };
     let made = computer("one", Some("vol-1"));
     assert!(is_same(&made, computer("one", Some("vol-1"))));
-    // Its volume attached to the next manager; a pod on the next node.
+    // The volume attached to the next manager; a pod on the next node.
     assert!(is_same(&made, computer("two", Some("vol-1"))));
     // An image keeps machine-id, path and inodes, and has another volume.
     assert!(!is_same(&made, computer("one", Some("vol-2"))));
     assert!(!is_same(&made, computer("two", Some("vol-2"))));
 
-    // A computer whose disks tell nothing.
+    // A computer whose disks have no ids.
     let made = computer("one", None);
     assert!(is_same(&made, computer("one", None)));
     assert!(!is_same(&made, computer("two", None)));
-    // A container without a machine-id has the hardware's UUID, as root.
+    // A container without a machine-id uses the hardware's UUID, as root.
     let hardware = |uuid: &str, system: Option<&str>| Surroundings {
         hardware: Some(uuid.to_owned()),
         system: system.map(str::to_owned),
@@ -246,7 +246,7 @@ fn an_image_of_the_disk_is_another_store_and_a_volume_that_moves_is_the_same() {
     assert!(is_same(&made, hardware("ec2-1", None)));
     assert!(is_same(&made, hardware("ec2-1", Some("container"))));
     assert!(!is_same(&made, hardware("ec2-2", Some("host"))));
-    // What was known and is not any more is asked about; what never was known is not.
+    // A value that was known and is now unknown requires confirmation; one that was never known does not.
     assert!(!is_same(&made, Surroundings::default()));
     assert!(is_same(&Surroundings::default(), made));
 
@@ -265,7 +265,7 @@ fn rand() -> u64 {
 }
 
 #[test]
-fn where_inode_numbers_are_made_up_computer_and_path_tell() {
+fn without_stable_inodes_computer_and_path_identify_a_store() {
     let base = tempfile::tempdir().unwrap();
     let mounted = |name: &str| Surroundings {
         medium: Medium::Renumbered,
@@ -274,7 +274,7 @@ fn where_inode_numbers_are_made_up_computer_and_path_tell() {
     let (path, aside) = (base.path().join("store"), base.path().join("aside"));
     let id = ensure(&on(&path, mounted("one")));
     assert_eq!(identity(&on(&path, mounted("two"))).own, from_ref(&id));
-    // Mounted once more: the same files under the same path, and with other numbers.
+    // Mounted again: the same files under the same path, with other inode numbers.
     fs::rename(&path, &aside).unwrap();
     copy(&aside, &path, "-a");
     assert_eq!(identity(&on(&path, mounted("one"))).own, [id]);
@@ -285,7 +285,7 @@ fn where_inode_numbers_are_made_up_computer_and_path_tell() {
 }
 
 #[test]
-fn what_a_later_version_wrote_survives_and_what_is_broken_is_an_error() {
+fn fields_of_later_versions_survive_and_broken_files_are_errors() {
     let base = tempfile::tempdir().unwrap();
     let (there, here) = (base.path().join("there"), base.path().join("here"));
     ensure(&store(&there));

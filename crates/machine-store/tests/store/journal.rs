@@ -30,7 +30,7 @@ fn with_machine() -> (tempfile::TempDir, Store) {
 }
 
 #[test]
-fn entries_come_back_in_order() {
+fn entries_are_read_in_order() {
     let (_base, store) = with_machine();
     let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
     let journal = store.journal(&lock);
@@ -61,7 +61,7 @@ fn a_torn_line_is_dropped_and_overwritten() {
 }
 
 #[test]
-fn a_damaged_line_is_named_and_not_skipped() {
+fn a_damaged_line_is_an_error_with_its_number() {
     let (_base, store) = with_machine();
     let path = store.file(&name("n1"), MachineFile::Journal);
     fs::write(&path, "{}\nx\n").unwrap();
@@ -80,7 +80,7 @@ fn a_journal_without_a_directory_cannot_be_written() {
 }
 
 #[test]
-fn the_drivers_part_alone_is_replaced() {
+fn only_the_drivers_part_is_replaced() {
     let (_base, store) = with_machine();
     let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
     let before = store.try_load(&name("n1")).unwrap();
@@ -92,7 +92,7 @@ fn the_drivers_part_alone_is_replaced() {
 }
 
 #[test]
-fn a_backup_by_hard_links_keeps_the_journal_as_it_was() {
+fn appending_does_not_change_a_hard_linked_backup() {
     let (base, store) = with_machine();
     let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
     let journal = store.journal(&lock);
@@ -106,7 +106,7 @@ fn a_backup_by_hard_links_keeps_the_journal_as_it_was() {
     assert_eq!(journal.entries().unwrap(), [entry(1), entry(2)]);
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // A link is no journal.
+    // A link is not a journal.
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink(&backup, &path).unwrap();
     journal.append(&entry(3)).unwrap_err();

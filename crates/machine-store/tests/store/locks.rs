@@ -24,7 +24,7 @@ async fn a_held_lock_names_its_holder_and_does_not_stop_readers() {
     assert!(error.to_string().contains(&me), "{error}");
     assert!(store.try_load(&name("n1")).is_ok());
     assert_eq!(names(&store), ["n1"]);
-    // Another machine's lock is another lock.
+    // Machines have separate locks.
     assert!(store.try_lock_machine(&name("n2")).unwrap().is_some());
     drop(held);
     assert!(store.lock_machine(&name("n1"), within, &cx()).await.is_ok());
@@ -48,7 +48,7 @@ async fn waiting_ends_with_a_cancellation() {
 }
 
 #[test]
-fn a_lock_dies_with_its_holder() {
+fn a_lock_ends_with_its_holders_process() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     drop(store.try_lock_machine(&name("n1")).unwrap().unwrap());
@@ -72,7 +72,7 @@ fn a_lock_dies_with_its_holder() {
         assert!(killed.success());
     }
     holder.wait().unwrap();
-    // The pipe's end is the child's end, and so the end of its descriptors.
+    // End of file on the pipe means that the child and its descriptors are gone.
     std::io::Read::read_to_end(&mut said, &mut Vec::new()).unwrap();
     let lock = (0..1_000_000).find_map(|_| store.try_lock_machine(&name("n1")).unwrap());
     assert!(lock.is_some());
@@ -85,7 +85,7 @@ fn child_of(process: u32) -> u32 {
 }
 
 #[test]
-fn a_lock_on_a_file_that_its_holder_removed_is_none() {
+fn a_lock_on_a_removed_file_does_not_count() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     let inside = AtomicUsize::new(0);
@@ -112,7 +112,7 @@ fn a_lock_on_a_file_that_its_holder_removed_is_none() {
 }
 
 #[tokio::test]
-async fn waiting_may_be_done_on_any_thread() {
+async fn a_wait_can_move_between_threads() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     create(&store, "n1");
@@ -127,7 +127,7 @@ async fn waiting_may_be_done_on_any_thread() {
 }
 
 #[test]
-fn a_lock_with_a_second_name_is_locked_and_not_written() {
+fn a_hard_linked_lock_file_is_locked_but_not_written() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     drop(store.try_lock_machine(&name("n1")).unwrap());

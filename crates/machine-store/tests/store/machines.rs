@@ -1,4 +1,4 @@
-//! Creating, reading, saving, removing; the store's id and its marks.
+//! Create, read, save and remove; the store's id and its warning marks.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,7 +15,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn reading_makes_nothing() {
+fn reading_creates_no_files() {
     let base = tempfile::tempdir().unwrap();
     let store = store(&base.path().join("not/there"));
     assert_eq!(names(&store), [""; 0]);
@@ -30,7 +30,7 @@ fn reading_makes_nothing() {
 }
 
 #[test]
-fn a_machine_appears_whole_with_the_modes_of_the_go_binary() {
+fn a_machine_appears_complete_with_the_go_binarys_modes() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
@@ -44,13 +44,13 @@ fn a_machine_appears_whole_with_the_modes_of_the_go_binary() {
     for (file, wanted) in [("", 0o700), ("config.json", 0o600), ("id_rsa", 0o600)] {
         assert_eq!(mode(&directory.join(file)), wanted, "{file}");
     }
-    // The umask of the tests may take more away.
+    // The umask of the test process may remove more bits.
     assert_eq!(mode(&directory.join("server.pem")) & 0o600, 0o600);
     assert_eq!(mode(&store.machines_directory()), 0o700);
 }
 
 #[test]
-fn a_second_create_is_told_and_changes_nothing() {
+fn a_second_create_fails_and_changes_nothing() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     create(&store, "n1");
@@ -64,7 +64,7 @@ fn a_second_create_is_told_and_changes_nothing() {
 }
 
 #[test]
-fn an_empty_directory_of_the_go_binary_is_not_taken_over() {
+fn an_empty_directory_of_the_go_binary_is_not_reused() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     fs::create_dir_all(store.directory(&name("n1"))).unwrap();
@@ -74,7 +74,7 @@ fn an_empty_directory_of_the_go_binary_is_not_taken_over() {
 }
 
 #[test]
-fn one_of_many_creates_wins() {
+fn one_of_many_concurrent_creates_succeeds() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     let winners: usize = std::thread::scope(|scope| {
@@ -99,7 +99,7 @@ fn one_of_many_creates_wins() {
 }
 
 #[test]
-fn a_removed_machine_is_gone_and_may_be_removed_again() {
+fn removing_is_idempotent() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     create(&store, "n1");
@@ -113,7 +113,7 @@ fn a_removed_machine_is_gone_and_may_be_removed_again() {
 }
 
 #[test]
-fn what_crashes_left_is_swept_but_not_what_others_are_at() {
+fn remains_of_crashes_are_swept_but_not_work_in_progress() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     let machines = store.machines_directory();
@@ -121,20 +121,24 @@ fn what_crashes_left_is_swept_but_not_what_others_are_at() {
         ".creating-n1-0000000000000001",
         ".creating-busy-0000000000000001",
         ".removing-old-0000000000000001",
-        ".somebody-elses",
+        ".of-another-program",
     ] {
         fs::create_dir_all(machines.join(left).join("deep")).unwrap();
     }
     create(&store, "n1");
     assert_eq!(
         entries(&machines),
-        [".creating-busy-0000000000000001", ".somebody-elses", "n1"]
+        [
+            ".creating-busy-0000000000000001",
+            ".of-another-program",
+            "n1"
+        ]
     );
     assert_eq!(names(&store), ["n1"]);
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_being_replaced_is_waited_for() {
+async fn reading_waits_for_a_configuration_under_replacement() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     create(&store, "n1");
@@ -152,7 +156,7 @@ async fn a_configuration_that_is_being_replaced_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_stays_away_is_named() {
+async fn an_error_names_a_missing_configuration() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     fs::create_dir_all(store.directory(&name("zz"))).unwrap();
@@ -165,7 +169,7 @@ async fn a_configuration_that_stays_away_is_named() {
 }
 
 #[test]
-fn an_update_saves_what_has_changed() {
+fn an_update_saves_changes_only() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     create(&store, "n1");
@@ -185,14 +189,14 @@ fn an_update_saves_what_has_changed() {
 }
 
 #[test]
-fn links_to_another_disk_go_on_working() {
+fn links_to_another_disk_keep_working() {
     let base = tempfile::tempdir().unwrap();
     let disk = tempfile::tempdir().unwrap();
     symlink(disk.path(), base.path().join("link")).unwrap();
     let store = store(&base.path().join("link"));
     create(&store, "n1");
     assert_eq!(entries(&disk.path().join("machines")), ["n1"]);
-    // A machine's directory that was moved away and linked: read and written, not listed, as in the Go binary.
+    // A machine's directory that was moved and linked: read and written, but not listed, as in the Go binary.
     let moved = disk.path().join("moved");
     fs::rename(store.directory(&name("n1")), &moved).unwrap();
     symlink(&moved, store.directory(&name("n1"))).unwrap();
@@ -208,7 +212,7 @@ fn links_to_another_disk_go_on_working() {
 }
 
 #[test]
-fn a_store_without_an_id_is_told_from_a_damaged_one() {
+fn a_missing_store_id_differs_from_a_damaged_one() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     create(&store, "n1");
@@ -233,7 +237,7 @@ fn a_warning_is_due_once_a_day() {
 }
 
 #[test]
-fn certificates_are_written_whole_and_read_back() {
+fn certificates_are_written_atomically_and_read_back() {
     let base = tempfile::tempdir().unwrap();
     let store = store(&base.path().join("store"));
     let key = store.certs_directory().join("key.pem");
@@ -243,7 +247,7 @@ fn certificates_are_written_whole_and_read_back() {
     assert_eq!(mode(&key), 0o600);
     assert_eq!(mode(&store.certs_directory()), 0o700);
     assert_eq!(entries(&store.certs_directory()), ["key.pem"]);
-    // Where the user keeps certificates elsewhere, the directory is the user's business.
+    // A certificate directory elsewhere belongs to the user: the store does not change its mode.
     let elsewhere = base.path().join("c/ca.pem");
     let error = store.write(&elsewhere, "x", Access::Public).unwrap_err();
     assert!(error.is_missing(), "{error}");

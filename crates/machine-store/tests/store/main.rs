@@ -1,4 +1,4 @@
-//! The store through its public door, on real files.
+//! The store through its public interface, on real files.
 
 #![allow(clippy::unwrap_used)]
 
@@ -49,7 +49,7 @@ fn names(store: &Store) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
-/// Lists everything in a directory, dot-named or not.
+/// Lists all entries of a directory, including those that begin with a dot.
 fn entries(directory: &Path) -> Vec<String> {
     let mut all: Vec<String> = std::fs::read_dir(directory)
         .map(|entries| {

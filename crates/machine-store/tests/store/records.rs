@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use crate::{entries, name, store};
 
-/// Puts a configuration where the Go binary would have left it.
+/// Writes a configuration to the path that the Go binary uses.
 fn put(store: &Store, machine: &str, config: &str) {
     let directory = store.directory(&name(machine));
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join("config.json"), config).unwrap();
 }
 
-/// What the Go binary writes for `create -d none --url tcp://1.2.3.4:2376 n1`, and a few fields that it does not know.
+/// The Go binary's output for `create -d none --url tcp://1.2.3.4:2376 n1`, plus a few unknown fields.
 const THREE: &str = r#"{
     "ConfigVersion": 3,
     "Driver": {
@@ -141,7 +141,7 @@ fn migrated(machine: &str, old: &Value) -> (tempfile::TempDir, MachineRecord) {
     let store = store(base.path());
     put(&store, machine, &old.to_string());
     let record = store.try_load(&name(machine)).unwrap();
-    // Reading leaves the file alone; the first save keeps it beside the new one.
+    // Reading does not change the file; the first save keeps a copy of it next to the new one.
     let path = store.file(&name(machine), MachineFile::Config);
     assert_eq!(fs::read_to_string(&path).unwrap(), old.to_string());
     let lock = store.try_lock_machine(&name(machine)).unwrap().unwrap();
@@ -191,7 +191,7 @@ fn version_zero_is_flat() {
 }
 
 #[test]
-fn version_one_calls_the_key_of_the_ca_otherwise() {
+fn version_one_has_another_name_for_the_ca_key() {
     let (base, record) = migrated(
         "dev",
         &json!({
@@ -233,7 +233,7 @@ fn version_two_lacks_the_drivers_store() {
 }
 
 #[test]
-fn what_is_broken_is_named() {
+fn an_error_names_a_broken_configuration() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     let path = store.file(&name("n1"), MachineFile::Config);
@@ -244,7 +244,7 @@ fn what_is_broken_is_named() {
         "null",
         "3",
         r#"{"ConfigVersion":3,"DriverName":7}"#,
-        // What has a version, but none that can be read, must not be taken for the oldest and migrated.
+        // A version that is present but unreadable must not count as the oldest and be migrated.
         r#"{"ConfigVersion":"3"}"#,
         r#"{"ConfigVersion":3.5}"#,
         r#"{"ConfigVersion":4.0}"#,
@@ -266,7 +266,7 @@ fn what_is_broken_is_named() {
 }
 
 #[test]
-fn a_machine_is_called_like_its_directory() {
+fn a_machines_name_is_its_directorys() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(directory.path());
     put(&store, "other", THREE);

@@ -50,7 +50,7 @@ fn entombed(store: &Store) {
 }
 
 #[test]
-fn a_machine_becomes_a_tombstone_and_goes() {
+fn a_tombstone_keeps_the_record_until_its_removal() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     create(&store, "n1");
@@ -58,7 +58,7 @@ fn a_machine_becomes_a_tombstone_and_goes() {
 }
 
 #[test]
-fn a_machine_behind_a_link_is_copied() {
+fn entombing_a_linked_machine_copies_it() {
     let base = tempfile::tempdir().unwrap();
     let disk = tempfile::tempdir().unwrap();
     let store = store(base.path());
@@ -70,7 +70,7 @@ fn a_machine_behind_a_link_is_copied() {
 }
 
 #[test]
-fn the_same_name_can_have_several() {
+fn several_tombstones_can_have_the_same_name() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     for count in 1..3 {
