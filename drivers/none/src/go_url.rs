@@ -1,8 +1,8 @@
-//! Which URLs Go's `net/url` refuses: `--url` takes the others, however odd.
+//! The URLs that Go's `net/url` rejects: `--url` accepts all others, however odd.
 //!
-//! Only refuses; what a URL means is told elsewhere. The sentences are Go's.
+//! Only validates; other code interprets URLs. The error messages are Go's.
 
-/// Why a URL is none.
+/// The cause of an invalid URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UrlError {
     #[error("invalid control character in URL")]
@@ -23,7 +23,7 @@ pub(crate) enum UrlError {
     HostCharacter(char),
 }
 
-/// Checks a URL, or what passes for one: a path is a URL, too.
+/// Checks a URL or a path, which Go accepts as a URL too.
 pub(crate) fn check(url: &str) -> Result<(), UrlError> {
     if url.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return Err(UrlError::ControlCharacter);
@@ -88,7 +88,7 @@ fn check_authority(authority: &str) -> Result<(), UrlError> {
     check_host(name)
 }
 
-/// A host name may hold escapes of bytes that are not ASCII, and few characters besides letters and digits.
+/// Checks a host name: it may contain escapes of non-ASCII bytes, and few characters besides letters and digits.
 fn check_host(name: &str) -> Result<(), UrlError> {
     let is_zone = name.starts_with('[');
     let mut rest = name;
@@ -111,7 +111,7 @@ fn check_host(name: &str) -> Result<(), UrlError> {
     }
 }
 
-/// A percent sign stands before two hexadecimal digits.
+/// Checks that two hexadecimal digits follow each percent sign.
 fn escapes(text: &str) -> Result<(), UrlError> {
     for (at, _) in text.match_indices('%') {
         let digits = text.as_bytes().get(at + 1..at + 3);
@@ -127,7 +127,7 @@ mod tests {
     use super::check;
 
     #[test]
-    fn what_go_parses_is_taken() {
+    fn urls_that_go_accepts_are_accepted() {
         for url in [
             "x",
             "h:1",
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_go_refuses_is_refused() {
+    fn urls_that_go_rejects_are_rejected() {
         for (url, why) in [
             (
                 "127.0.0.1:1",

@@ -1,7 +1,7 @@
-//! The driver `none`: a URL of a Docker Engine that somebody else looks after.
+//! The driver `none`: the URL of a Docker Engine that docker-machine does not manage.
 //!
-//! It makes nothing, so there is nothing to start, to stop or to leave behind. The cattle-ops
-//! terraform module creates and removes such a machine only to have a CA made.
+//! It creates no resources, so there is nothing to start, to stop or to leave behind. The cattle-ops terraform module
+//! creates and removes such a machine only to generate a CA.
 
 mod go_url;
 
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 const NAME: &str = "none";
 
-/// What the driver cannot do, and why.
+/// Errors of the driver.
 #[derive(Debug, thiserror::Error)]
 enum NoneError {
     #[error("--url option is required when no driver is selected")]
@@ -34,7 +34,7 @@ enum NoneError {
     Cannot(&'static str),
 }
 
-/// Makes drivers of the kind `none`.
+/// The driver kind `none`.
 #[derive(Debug, Clone, Copy)]
 pub struct NoneKind;
 
@@ -88,7 +88,7 @@ impl DriverKind for NoneKind {
     }
 }
 
-/// What `config.json` holds.
+/// The driver's part of `config.json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct SavedNone {
@@ -178,8 +178,8 @@ impl Driver for NoneDriver {
     }
 }
 
-/// Returns what stands between `//` and the next `/`, as Go's `url.Parse` calls the host: with
-/// its port. A URL without `//` has none.
+/// Returns the text between `//` and the next `/`, which Go's `url.Parse` calls the host: including its port. A URL
+/// without `//` has none.
 fn authority(url: &str) -> &str {
     let rest = url.split_once("//").map_or("", |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -33,7 +33,7 @@ fn configured(url: &str) -> Result<Box<dyn Driver>, machine_driver::DriverError>
 }
 
 #[test]
-fn it_saves_what_the_go_binary_saved() {
+fn saved_fields_match_the_go_binarys() {
     let saved = configured("tcp://1.2.3.4:2376").unwrap().save();
     let recorded = json!({
         "IPAddress": "1.2.3.4:2376", "MachineName": "n1", "SSHUser": "", "SSHPort": 0,
@@ -60,7 +60,7 @@ fn a_url_without_a_host_has_no_address() {
 }
 
 #[test]
-fn it_wants_a_url() {
+fn a_url_is_required() {
     let error = configured("").err().unwrap();
     assert_eq!(error.kind, DriverErrorKind::Configuration);
     assert_eq!(
@@ -80,7 +80,7 @@ fn fields_of_another_version_survive() {
 }
 
 #[tokio::test]
-async fn it_runs_and_cannot_be_made_to_do_anything() {
+async fn the_state_is_running_and_power_actions_are_unsupported() {
     let cx = Cx::new(Arc::<MemoryJournal>::default());
     let mut driver = configured("tcp://h:1").unwrap();
     assert_eq!(driver.state(&cx).await.unwrap(), MachineState::Running);
