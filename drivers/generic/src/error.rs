@@ -1,4 +1,4 @@
-//! What the driver cannot do, and why.
+//! Errors of the driver.
 
 use machine_driver::{DriverError, DriverErrorKind};
 

@@ -1,7 +1,7 @@
-//! The driver `generic`: any Linux host that answers to SSH.
+//! The driver `generic`: any Linux host that is reachable over SSH.
 //!
-//! It makes and removes nothing: `create` provisions the host, `rm` forgets it. Its state is what a
-//! TCP connection to sshd tells.
+//! It creates and removes no resources: `create` provisions the host, `rm` only deletes the saved machine. Its state
+//! is the result of a TCP connection to sshd.
 
 mod error;
 mod saved;
@@ -25,11 +25,11 @@ use crate::saved::SavedGeneric;
 
 const NAME: &str = "generic";
 
-/// How long sshd may take to accept a connection before the host counts as stopped: the Go
-/// driver's five seconds.
+/// How long sshd may take to accept a connection before the host counts as stopped; five seconds, as in the Go
+/// driver.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Makes drivers of the kind `generic`.
+/// The driver kind `generic`.
 #[derive(Debug, Clone, Copy)]
 pub struct GenericKind;
 
@@ -84,14 +84,13 @@ struct GenericDriver {
 }
 
 impl GenericDriver {
-    /// The key that the machine's directory has a copy of, or none: then SSH tries the agent and
-    /// the user's own keys.
+    /// The key whose copy is in the machine's directory, or none: then SSH tries the agent and the user's own keys.
     fn key(&self) -> Option<PathBuf> {
         if !self.saved.base.ssh_key_path.is_empty() {
             return Some(PathBuf::from(&self.saved.base.ssh_key_path));
         }
         let own = (!self.saved.ssh_key.is_empty()).then(|| self.copied_key())?;
-        // What docker-machine 0.17 called every copy before it called them as the Go binary does.
+        // The name of every copy in docker-machine 0.17, before copies had the same names as in the Go binary.
         let old = self.directory.join("id_rsa");
         Some(if !own.exists() && old.exists() {
             old
@@ -100,8 +99,8 @@ impl GenericDriver {
         })
     }
 
-    /// The copy is called as the user's key, as in the Go binary; where that is a name of the store's own,
-    /// or none at all, `id_rsa`.
+    /// Returns the path of the copy. It has the name of the user's key, as in the Go binary; if that name is reserved
+    /// by the store, or empty, it is `id_rsa`.
     fn copied_key(&self) -> PathBuf {
         let name = Path::new(&self.saved.ssh_key).file_name();
         let name = name.and_then(OsStr::to_str).unwrap_or_default();
@@ -264,8 +263,8 @@ impl Driver for GenericDriver {
     }
 }
 
-/// Tells from one TCP connection whether the host is up. A name that does not resolve, a refusal
-/// and silence are all the same: it cannot be reached.
+/// Returns from one TCP connection whether the host is up. A name that does not resolve, a refusal and a timeout all
+/// mean that it cannot be reached.
 async fn sshd_state(host: &str, port: u16, cx: &Cx) -> MachineState {
     let connected = tokio::time::timeout(TIMEOUT, async {
         let addresses = machine_net::addresses(host, port).await?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::GenericError;
 
-/// The Go driver's fields, under its names and in its order.
+/// The Go driver's fields, with its names and order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct SavedGeneric {

@@ -47,7 +47,7 @@ fn context() -> Cx {
 }
 
 #[test]
-fn it_wants_an_address_and_real_ports() {
+fn an_address_and_valid_ports_are_required() {
     assert_eq!(
         configured(&[]).err().unwrap().to_string(),
         "generic driver requires the --generic-ip-address option"
@@ -63,7 +63,7 @@ fn it_wants_an_address_and_real_ports() {
 }
 
 #[test]
-fn it_saves_the_go_drivers_fields_and_keeps_others() {
+fn the_go_drivers_fields_are_saved_and_others_kept() {
     let saved = configured(&[("generic-ip-address", "10.0.0.5")])
         .unwrap()
         .save();
@@ -82,7 +82,7 @@ fn it_saves_the_go_drivers_fields_and_keeps_others() {
 }
 
 #[test]
-fn a_copy_of_the_key_under_its_former_name_goes_on_counting() {
+fn a_key_copy_under_its_former_name_is_still_used() {
     let store = tempfile::tempdir().unwrap();
     let base = Base {
         directory: store.path().to_owned(),
@@ -114,7 +114,7 @@ fn a_given_key_is_copied_into_the_machines_directory() {
         driver.ssh().unwrap().key.unwrap(),
         std::path::Path::new("/store/machines/g1/k")
     );
-    // What the store calls its own files, no key of theirs is called.
+    // A copied key must not have the name of one of the store's own files.
     for key in [
         "/keys/ca.pem",
         "/keys/config.json",
@@ -137,7 +137,7 @@ fn a_given_key_is_copied_into_the_machines_directory() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_there_is_found_before_anything_is_made() {
+async fn a_missing_key_is_an_error_before_anything_is_created() {
     let mut driver = configured(&[
         ("generic-ip-address", "h"),
         ("generic-ssh-key", "/nonexistent/k"),
@@ -152,7 +152,7 @@ async fn a_key_that_is_not_there_is_found_before_anything_is_made() {
 }
 
 #[tokio::test]
-async fn its_state_is_what_sshd_answers() {
+async fn the_state_follows_from_sshds_answer() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     let given = [
@@ -172,7 +172,7 @@ async fn its_state_is_what_sshd_answers() {
 }
 
 #[tokio::test]
-async fn only_a_restart_is_possible_and_goes_over_ssh() {
+async fn only_restart_is_supported_over_ssh() {
     let mut driver = configured(&[("generic-ip-address", "h")]).unwrap();
     assert_eq!(
         driver.restart(&context()).await.unwrap(),
