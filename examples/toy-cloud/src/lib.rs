@@ -1,7 +1,7 @@
-//! A driver to start a new one from. Its cloud is a map in memory.
+//! A minimal driver, as a starting point for new ones. Its cloud is a map in memory.
 //!
-//! Everything that a driver with a cloud has to say is here once: its flags, its part of `config.json`, the
-//! launch as a journalled step, and how what was launched is found and removed again.
+//! Shows every part of a driver with a cloud once: its flags, its part of `config.json`, the launch as a journalled
+//! step, and how launched servers are found and removed again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 const NAME: &str = "toy";
 
-/// A server, as the cloud has it, with its tags.
+/// A server in the cloud, with its tags.
 #[derive(Clone)]
 struct Server {
     region: String,
@@ -26,7 +26,7 @@ struct Server {
     created: u64,
 }
 
-/// The driver's line in the table of drivers. Clones share the cloud: servers by their client token.
+/// The driver kind, an entry of the driver table. Clones share the cloud: servers by their client token.
 #[derive(Clone, Default)]
 pub struct Toy(Arc<Mutex<BTreeMap<String, Server>>>);
 
@@ -35,7 +35,7 @@ impl Toy {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns how many servers there are.
+    /// Returns the number of servers.
     pub fn count(&self) -> usize {
         self.servers().len()
     }
@@ -93,7 +93,7 @@ impl CloudKind for Toy {
     }
 }
 
-/// The `Driver` object of `config.json`, with what another version wrote.
+/// The `Driver` object of `config.json`, with fields of other versions.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Saved {
@@ -162,7 +162,7 @@ impl Driver for Machine {
     }
 
     fn access(&self) -> Access {
-        Access::default() // Neither an address nor SSH: the machine is made, and nothing is set up on it.
+        Access::default() // Neither an address nor SSH: the machine is created, but not provisioned.
     }
 
     fn key_plan(&self) -> KeyPlan {
@@ -195,7 +195,8 @@ impl Driver for Machine {
             state: MachineState::Running,
             created: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
         };
-        // On record before the call; an answer that is lost would be StepFailure::Unknown, and found by the token.
+        // The intent is in the journal before the call; a lost answer would be StepFailure::Unknown, and the server
+        // found by its token.
         let launch = async {
             self.cloud.servers().insert(token.clone(), server);
             Ok::<_, machine_ops::StepFailure<machine_ops::Injected>>(Made::plain(()))
@@ -249,11 +250,11 @@ impl Cloud for Machine {
     }
 
     fn owner_ids(&self, _entries: &[Entry]) -> Vec<String> {
-        Vec::new() // A server carries no id of its machine: the journal tells whose it is.
+        Vec::new() // A server carries no id of its machine: the journal has its owner.
     }
 
     fn saved_resources(&self) -> Vec<Resource> {
-        Vec::new() // No machine of this driver was ever made without a journal.
+        Vec::new() // Every machine of this driver has a journal.
     }
 
     fn id(&self) -> Option<String> {

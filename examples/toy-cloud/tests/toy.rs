@@ -1,4 +1,4 @@
-//! The toy driver through libmachine: created, listed, pruned, removed.
+//! The toy driver through libmachine: create, list, prune, remove.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,7 +16,7 @@ use machine_driver::{DriverKind, Options};
 use machine_types::{EngineOptions, MachineState, SwarmOptions};
 use toy_cloud::Toy;
 
-/// A store, and a cloud that is there before and after each library.
+/// A store, and a cloud that outlives each library.
 struct World {
     directory: tempfile::TempDir,
     toy: Toy,
@@ -35,7 +35,7 @@ impl World {
         self.directory.path()
     }
 
-    /// A library as each process makes it: the table of drivers has one line.
+    /// Makes a library as each process does: the driver table has one entry.
     fn library(&self) -> Library {
         let store = self.store();
         let settings = Settings {
@@ -95,7 +95,7 @@ async fn a_machine_is_created_listed_stopped_and_removed() {
 }
 
 #[tokio::test]
-async fn what_no_machine_owns_is_pruned() {
+async fn servers_without_a_machine_are_pruned() {
     let world = World::new();
     world.create("m1").await;
     world.create("lost").await;
