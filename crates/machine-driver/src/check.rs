@@ -1,40 +1,40 @@
-//! What an examination finds out: a line of `doctor`'s table.
+//! The result of a check: a line of `doctor`'s table.
 
 use machine_types::one_line;
 
 use crate::DriverError;
 
-/// Whether something is as it should be.
+/// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
-    /// It is.
+    /// Correct.
     Right,
-    /// It works, and somebody should know.
+    /// It works, but the user should know about it.
     Notable,
-    /// It is not: something fails now, or will.
+    /// Wrong: an operation fails now, or will fail.
     Wrong,
 }
 
-/// What was found out about one thing.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What was looked at, in a word or two: `credentials`, `subnet`.
+    /// The object of the check, in a word or two: `credentials`, `subnet`.
     pub subject: String,
-    /// Whether it is as it should be.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What was found, on one line.
+    /// The finding, on one line.
     pub found: String,
-    /// What to do about it; empty where there is nothing to do.
+    /// The remedy; empty if there is nothing to do.
     pub remedy: String,
 }
 
 impl Check {
-    /// Says that something is as it should be.
+    /// Makes the result of a passed check.
     pub fn right(subject: impl Into<String>, found: impl Into<String>) -> Self {
         Self::new(Verdict::Right, subject, found, "")
     }
 
-    /// Says what somebody should know.
+    /// Makes a result that the user should know about.
     pub fn notable(
         subject: impl Into<String>,
         found: impl Into<String>,
@@ -43,7 +43,7 @@ impl Check {
         Self::new(Verdict::Notable, subject, found, remedy)
     }
 
-    /// Says what is wrong, and the way out.
+    /// Makes the result of a failed check, with its remedy.
     pub fn wrong(
         subject: impl Into<String>,
         found: impl Into<String>,
@@ -52,8 +52,8 @@ impl Check {
         Self::new(Verdict::Wrong, subject, found, remedy)
     }
 
-    /// Says that something could not be had, with the error's causes, and its hint as the way out; where it
-    /// has none, `otherwise`.
+    /// Makes the result of a check that could not be carried out, with the error's causes. The remedy is the error's
+    /// hint, or `otherwise` if it has none.
     pub fn failed(
         subject: impl Into<String>,
         error: &DriverError,

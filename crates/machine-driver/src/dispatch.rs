@@ -1,29 +1,30 @@
-//! What the use-cases ask of any driver: the parts of [`Access`](crate::Access) and
-//! [`Power`] by their names, and what it means for each question that a driver has no cloud.
+//! The use cases' interface to any driver: the parts of [`Access`](crate::Access) and [`Power`] by their names, and
+//! the result of each call for a driver without a cloud.
 
 use machine_ops::{Cx, Entry, Resource, Undone};
 use machine_types::{DockerUrl, SshEndpoint};
 
 use crate::{Driver, DriverError, DriverErrorKind, LeftBehind, OwnedBy, Power};
 
-/// What GitLab Runner looks for on standard error, to ask no more (`ErrLabelsNotSupported` in its `helpers/docker`).
+/// The text that GitLab Runner looks for on standard error to stop setting labels (`ErrLabelsNotSupported` in its
+/// `helpers/docker`).
 pub const LABELS_NOT_SUPPORTED: &str = "driver does not support labels";
 
-/// How a restart goes on, once a driver was asked for it.
+/// How a restart continues after the driver's part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restart {
-    /// The cloud does it.
+    /// The cloud restarts the machine.
     Asked,
     /// The caller runs this command over SSH: the driver has no other way.
     Command(&'static str),
 }
 
-/// A driver whose machines carry no labels was asked to set some.
+/// The error for setting labels with a driver whose machines have none.
 #[derive(Debug, thiserror::Error)]
 #[error("{LABELS_NOT_SUPPORTED}: {0}")]
 struct NoLabels(&'static str);
 
-/// Returns the error of a driver whose machines carry no labels.
+/// Returns the error of a driver whose machines have no labels.
 pub fn labels_not_supported(driver: &'static str) -> DriverError {
     DriverError::new(DriverErrorKind::Unsupported, NoLabels(driver))
 }
@@ -34,17 +35,17 @@ impl dyn Driver + '_ {
         self.access().address
     }
 
-    /// Returns `DOCKER_HOST` for the machine, if it is known. Makes no network call.
+    /// Returns `DOCKER_HOST` for the machine, if known. Makes no network call.
     pub fn docker_host(&self) -> Option<String> {
         self.access().docker_host
     }
 
-    /// Returns where the engine can be connected to, if it is known. Makes no network call.
+    /// Returns the address of the engine, if known. Makes no network call.
     pub fn docker_url(&self) -> Option<DockerUrl> {
         DockerUrl::parse(&self.docker_host()?)
     }
 
-    /// Returns where and as whom to log in. Makes no network call.
+    /// Returns the SSH address and login name. Makes no network call.
     pub fn ssh(&self) -> Option<SshEndpoint> {
         self.access().ssh
     }
@@ -52,7 +53,7 @@ impl dyn Driver + '_ {
     /// Starts the machine.
     ///
     /// # Errors
-    /// As [`Driver::power`].
+    /// Same as [`Driver::power`].
     pub async fn start(&mut self, cx: &Cx) -> Result<(), DriverError> {
         self.power(Power::Start, cx).await
     }
@@ -60,7 +61,7 @@ impl dyn Driver + '_ {
     /// Shuts the machine down.
     ///
     /// # Errors
-    /// As [`Driver::power`].
+    /// Same as [`Driver::power`].
     pub async fn stop(&mut self, cx: &Cx) -> Result<(), DriverError> {
         self.power(Power::Stop, cx).await
     }
@@ -68,15 +69,15 @@ impl dyn Driver + '_ {
     /// Forces an immediate power-off.
     ///
     /// # Errors
-    /// As [`Driver::power`].
+    /// Same as [`Driver::power`].
     pub async fn kill(&mut self, cx: &Cx) -> Result<(), DriverError> {
         self.power(Power::Kill, cx).await
     }
 
-    /// Asks for a restart, or returns the command that does it.
+    /// Requests a restart, or returns the command that performs it.
     ///
     /// # Errors
-    /// As [`Driver::power`].
+    /// Same as [`Driver::power`].
     pub async fn restart(&mut self, cx: &Cx) -> Result<Restart, DriverError> {
         match self.access().restart_command {
             Some(command) => Ok(Restart::Command(command)),
@@ -87,10 +88,10 @@ impl dyn Driver + '_ {
         }
     }
 
-    /// Waits for the address; without a cloud it is known, or never will be.
+    /// Waits for the address; without a cloud, returns at once.
     ///
     /// # Errors
-    /// As [`Cloud::await_address`](crate::Cloud::await_address).
+    /// Same as [`Cloud::await_address`](crate::Cloud::await_address).
     pub async fn await_address(&mut self, cx: &Cx) -> Result<(), DriverError> {
         match self.cloud_mut() {
             Some(cloud) => cloud.await_address(cx).await,
@@ -98,15 +99,15 @@ impl dyn Driver + '_ {
         }
     }
 
-    /// Checks whether the machine has ended by itself; without a cloud nobody can tell.
+    /// Checks whether the machine has ended by itself; without a cloud, returns `None`.
     pub async fn ended(&self, cx: &Cx) -> Option<DriverError> {
         self.cloud()?.ended(cx).await
     }
 
-    /// Launches the machine somewhere else; without a cloud there is nowhere to go.
+    /// Launches the machine elsewhere; without a cloud, returns `false`.
     ///
     /// # Errors
-    /// As [`Cloud::relaunch`](crate::Cloud::relaunch).
+    /// Same as [`Cloud::relaunch`](crate::Cloud::relaunch).
     pub async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError> {
         match self.cloud_mut() {
             Some(cloud) => cloud.relaunch(ended, cx).await,
@@ -114,7 +115,7 @@ impl dyn Driver + '_ {
         }
     }
 
-    /// Returns more about a machine that does not answer; without a cloud there is no more.
+    /// Returns more information about a machine that does not answer; without a cloud, `None`.
     pub async fn diagnose(&self, cx: &Cx) -> Option<String> {
         self.cloud()?.diagnose(cx).await
     }
@@ -122,7 +123,7 @@ impl dyn Driver + '_ {
     /// Sets labels on the machine.
     ///
     /// # Errors
-    /// [`labels_not_supported`] without a cloud; as [`Cloud::set_labels`](crate::Cloud::set_labels).
+    /// [`labels_not_supported`] without a cloud; otherwise same as [`Cloud::set_labels`](crate::Cloud::set_labels).
     pub async fn set_labels(
         &self,
         labels: &[(String, String)],
@@ -134,12 +135,12 @@ impl dyn Driver + '_ {
         }
     }
 
-    /// Returns the key of the tag that names the owning store; without a cloud there are no tags.
+    /// Returns the key of the tag that names the owning store; without a cloud, `None`.
     pub fn owner_tag(&self) -> Option<String> {
         self.cloud()?.owner_tag()
     }
 
-    /// Returns the ids that resources of this machine carry in a tag; without a cloud there are none.
+    /// Returns the ids that resources of this machine carry in a tag; without a cloud, none.
     pub fn owner_ids(&self, entries: &[Entry]) -> Vec<String> {
         let cloud = self.cloud();
         cloud
@@ -147,7 +148,7 @@ impl dyn Driver + '_ {
             .unwrap_or_default()
     }
 
-    /// Returns the resources that the saved configuration names; without a cloud there are none.
+    /// Returns the resources that the saved configuration names; without a cloud, none.
     pub fn saved_resources(&self) -> Vec<Resource> {
         let cloud = self.cloud();
         cloud
@@ -155,10 +156,10 @@ impl dyn Driver + '_ {
             .unwrap_or_default()
     }
 
-    /// Lists what carries an owner's tags in the machine's place; without a cloud nothing carries tags.
+    /// Lists the resources that carry an owner's tags in the machine's scope; without a cloud, none.
     ///
     /// # Errors
-    /// As [`Cloud::left_behind`](crate::Cloud::left_behind).
+    /// Same as [`Cloud::left_behind`](crate::Cloud::left_behind).
     pub async fn left_behind(
         &self,
         owner: OwnedBy<'_>,
@@ -170,11 +171,11 @@ impl dyn Driver + '_ {
         }
     }
 
-    /// Removes one resource. What another driver made stays on record, and so does everything where there
-    /// is no cloud to remove it from.
+    /// Removes one resource. A resource of another driver stays in the journal, and so does every resource if there
+    /// is no cloud.
     ///
     /// # Errors
-    /// As [`Cloud::undo`](crate::Cloud::undo).
+    /// Same as [`Cloud::undo`](crate::Cloud::undo).
     pub async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError> {
         let (made_by, own) = (resource.intent.driver.as_str(), self.name());
         if !made_by.is_empty() && made_by != own {
@@ -190,7 +191,7 @@ impl dyn Driver + '_ {
         }
     }
 
-    /// Names a resource for people: its kind, its id and its place.
+    /// Describes a resource for display: its kind, its id and its scope.
     pub fn describe(&self, resource: &Resource) -> String {
         let kind = resource.intent.kind.replace('-', " ");
         let key = &resource.intent.key;

@@ -1,45 +1,45 @@
-//! The errors of a driver, as the use-cases see them.
+//! The errors of a driver, as the use cases see them.
 
 use std::error::Error as StdError;
 
 use machine_ops::{Injected, JournalError, StepError, WaitError};
 
-/// What kind of trouble it is: what the use-cases and the exit code depend on.
+/// The kind of an error. The use cases and the exit code depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DriverErrorKind {
-    /// The flags do not make sense: nothing was asked of anybody.
+    /// Invalid flags; no call was made.
     Configuration,
-    /// A pre-create check failed: nothing was made. Exit code 3.
+    /// A pre-create check failed: no resource was created. Exit code 3.
     PreCreate,
-    /// The machine, or something it needs, is certainly not there.
+    /// The machine, or a resource that it needs, certainly does not exist.
     NotFound,
-    /// Credentials are missing, wrong, expired, or may not do this.
+    /// Credentials are missing, wrong or expired, or lack permission.
     Denied,
-    /// No capacity anywhere that was asked for.
+    /// No capacity in any of the requested options.
     Capacity,
-    /// No answer, throttled, or a server's error: it may work later.
+    /// No answer, throttling, or a server error: a retry may succeed.
     Unavailable,
-    /// The driver, or this machine, cannot do that at all.
+    /// The driver, or this machine, does not support the operation.
     Unsupported,
     /// The machine ended by itself: terminated, reclaimed, failed.
     Ended,
     /// The operation was cancelled by a signal.
     Cancelled,
-    /// A file of the store.
+    /// A file of the store could not be read or written.
     Store,
-    /// Anything else.
+    /// Any other error.
     Other,
 }
 
-/// A driver's error. Its text is the driver's own; `hint` is the way out, printed on a line of its own.
+/// A driver's error. The text comes from the driver; `hint` is the remedy, printed on a separate line.
 #[derive(Debug, thiserror::Error)]
 #[error("{source}")]
 pub struct DriverError {
-    /// What kind of trouble it is.
+    /// The kind.
     pub kind: DriverErrorKind,
-    /// What the user can do.
+    /// The remedy for the user.
     pub hint: Option<String>,
-    /// What went wrong. Its own sources follow it, so this wrapper is no layer of the chain.
+    /// The cause. Its own sources follow it; this wrapper is not part of the printed chain.
     source: Box<dyn StdError + Send + Sync>,
 }
 
@@ -53,13 +53,13 @@ impl DriverError {
         }
     }
 
-    /// Adds the way out.
+    /// Adds the remedy.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Returns what went wrong, the first link of the chain that is printed.
+    /// Returns the cause, the first error of the printed chain.
     pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.source
     }
@@ -77,7 +77,7 @@ impl From<Injected> for DriverError {
     }
 }
 
-/// An operation that was cancelled before its end.
+/// An operation that was cancelled before it completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cancelled by {0}")]
 struct Cancelled(&'static str);

@@ -1,7 +1,7 @@
-//! A driver over a cloud in memory, for tests of the use-cases.
+//! A driver with an in-memory cloud, for tests of the use cases.
 //!
 //! Its create makes a key pair, a disk and an instance, in this order. A test holds the [`FakeCloud`], sees each
-//! call, and says which of them fails, and how.
+//! call, and injects faults into calls.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,23 +24,23 @@ use crate::{
 /// The account that every resource is in.
 pub const FAKE_ACCOUNT: &str = "account-1";
 
-/// How long the cloud may not show what it has made.
+/// How long the cloud may not show a new resource.
 pub const FAKE_WINDOW: Duration = Duration::from_secs(300);
 
-/// How a call fails.
+/// A fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FakeFault {
-    /// It is refused, and has done nothing.
+    /// The call is refused and has no effect.
     Refused,
-    /// It has done what it should, and its answer is lost.
+    /// The call takes effect, and its answer is lost.
     AnswerLost,
-    /// It never arrived, and nobody can tell.
+    /// The call does not arrive, and the outcome is unknown to the caller.
     NeverArrived,
-    /// It is never answered.
+    /// The call never returns.
     Silent,
 }
 
-/// A call of the cloud that failed.
+/// A failed call of the cloud.
 #[derive(Debug, thiserror::Error)]
 #[error("{call}: {what}")]
 struct FakeError {
@@ -59,12 +59,12 @@ impl From<FakeError> for DriverError {
     }
 }
 
-/// Something in the cloud.
+/// A resource of the cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FakeResource {
     /// `key-pair`, `disk`, `instance`.
     pub kind: String,
-    /// Where it is.
+    /// Its location.
     pub place: String,
     /// Its name or client token.
     pub key: String,
@@ -74,9 +74,9 @@ pub struct FakeResource {
     pub store: Option<String>,
     /// The machine's id in its tags.
     pub owner_id: Option<String>,
-    /// When it was made, Unix time in milliseconds.
+    /// Its creation time, Unix time in milliseconds.
     pub created: u64,
-    /// What it is doing.
+    /// Its state.
     pub state: MachineState,
 }
 
@@ -98,22 +98,22 @@ impl FakeCloud {
         self.world().calls.clone()
     }
 
-    /// Forgets the calls so far.
+    /// Clears the recorded calls.
     pub fn clear_calls(&self) {
         self.world().calls.clear();
     }
 
-    /// Makes the next call of that text fail.
+    /// Makes the next call with that text fail.
     pub fn fail(&self, call: &str, fault: FakeFault) {
         self.world().faults.push((call.to_owned(), fault));
     }
 
-    /// Returns what there is, by its ids.
+    /// Returns the existing resources, by their ids.
     pub fn resources(&self) -> BTreeMap<String, FakeResource> {
         self.world().resources.clone()
     }
 
-    /// Returns the kinds of what there is of a machine, sorted.
+    /// Returns the kinds of a machine's existing resources, sorted.
     pub fn kinds_of(&self, machine: &str) -> Vec<String> {
         let world = self.world();
         let all = world.resources.values();
@@ -125,7 +125,7 @@ impl FakeCloud {
         kinds
     }
 
-    /// Puts something there that no driver made, and returns its id.
+    /// Adds a resource that no driver created, and returns its id.
     pub fn put(&self, resource: FakeResource) -> String {
         let mut world = self.world();
         world.made += 1;
@@ -134,7 +134,7 @@ impl FakeCloud {
         id
     }
 
-    /// Changes what a machine's instance is doing.
+    /// Changes the state of a machine's instance.
     pub fn set_state(&self, machine: &str, state: MachineState) {
         let mut world = self.world();
         let own = |resource: &&mut FakeResource| {
@@ -151,7 +151,8 @@ impl FakeCloud {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a call: takes its fault, does the work unless that says otherwise, and loses the answer if it does.
+    /// Makes a call: takes its fault, does the work unless the fault prevents it, and drops the answer if the fault
+    /// says so.
     async fn call<T>(
         self,
         call: String,
@@ -181,7 +182,7 @@ impl FakeCloud {
     }
 }
 
-/// Makes drivers over a [`FakeCloud`], or over none.
+/// A kind of driver with a [`FakeCloud`], or with none.
 #[derive(Clone)]
 pub struct FakeKind {
     name: &'static str,
@@ -190,7 +191,7 @@ pub struct FakeKind {
 }
 
 impl FakeKind {
-    /// Makes a kind over a cloud.
+    /// Makes a kind with a cloud.
     pub fn over(name: &'static str, cloud: &FakeCloud) -> Self {
         Self {
             name,
@@ -199,7 +200,7 @@ impl FakeKind {
         }
     }
 
-    /// Makes a kind whose machines are somebody else's.
+    /// Makes a kind without a cloud: another party manages its machines.
     pub fn without_cloud(name: &'static str) -> Self {
         Self {
             name,
@@ -208,7 +209,7 @@ impl FakeKind {
         }
     }
 
-    /// Has the kind own journals whose entries name no driver.
+    /// Makes the kind own journals whose entries name no driver.
     #[must_use]
     pub fn owning_unnamed_entries(self) -> Self {
         Self {
@@ -311,7 +312,7 @@ struct FakeDriver {
 }
 
 impl FakeDriver {
-    /// Returns the cloud: only asked of a driver that has one.
+    /// Returns the cloud: called only for a driver that has one.
     fn fake(&self) -> FakeCloud {
         self.cloud.clone().unwrap_or_default()
     }
@@ -335,7 +336,7 @@ impl FakeDriver {
         }
     }
 
-    /// Makes one resource, on record before and after.
+    /// Creates one resource in a journalled step.
     async fn make(&self, kind: &str, cx: &Cx) -> Result<String, DriverError> {
         let machine = self.saved.base.machine_name.clone();
         let key = match kind {
@@ -593,7 +594,7 @@ impl Cloud for FakeDriver {
             .collect())
     }
 
-    /// Removes a resource by its id, or by its key where the answer that told the id was lost.
+    /// Removes a resource by its id, or by its key if the answer with the id was lost.
     async fn undo(&self, resource: &Resource, _cx: &Cx) -> Result<Undone, DriverError> {
         let (kind, key) = (&resource.intent.kind, &resource.intent.key);
         let removed = self.fake().call(format!("remove {kind}"), |world| {

@@ -7,7 +7,7 @@ pub struct FlagSpec {
     pub name: &'static str,
     /// Its type and default.
     pub kind: FlagKind,
-    /// The environment variable that stands in for it.
+    /// The environment variable that provides its value.
     pub env: Option<&'static str>,
     /// One sentence of help.
     pub help: &'static str,
@@ -16,26 +16,26 @@ pub struct FlagSpec {
 /// The type of a flag, with its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlagKind {
-    /// Text; given twice, the last one counts ([`Options::all`](crate::Options::all) has them all).
+    /// Text; the last of repeated values is used ([`Options::all`](crate::Options::all) has them all).
     String {
-        /// What it is when nobody gives it.
+        /// The default.
         default: &'static str,
     },
     /// A whole number, decimal, `0x` or `0`-octal.
     Int {
-        /// What it is when nobody gives it.
+        /// The default.
         default: i64,
     },
     /// `--flag`, `--flag=true`, `--flag=false`.
     Bool,
-    /// Text, as often as one likes. Its environment variable is not read, as in the Go binary.
+    /// Text, repeatable. Its environment variable is not read, as in the Go binary.
     List {
-        /// What it is when nobody gives it.
+        /// The default.
         default: &'static [&'static str],
     },
-    /// A switch that may carry a word: `--flag` (the word is then `bare`) or `--flag=word`.
+    /// A switch with an optional value: `--flag` (the value is then `bare`) or `--flag=word`.
     Switch {
-        /// What the switch alone stands for.
+        /// The value of the switch without a word.
         bare: &'static str,
     },
 }
@@ -61,7 +61,7 @@ impl FlagSpec {
         }
     }
 
-    /// Declares a boolean, false unless given.
+    /// Declares a boolean, false by default.
     pub const fn bool(name: &'static str, help: &'static str) -> Self {
         Self {
             name,
@@ -71,7 +71,7 @@ impl FlagSpec {
         }
     }
 
-    /// Declares a list, empty unless given.
+    /// Declares a list, empty by default.
     pub const fn list(name: &'static str, help: &'static str) -> Self {
         Self {
             name,
@@ -81,7 +81,7 @@ impl FlagSpec {
         }
     }
 
-    /// Declares a switch that may carry a word.
+    /// Declares a switch with an optional value.
     pub const fn switch(name: &'static str, bare: &'static str, help: &'static str) -> Self {
         Self {
             name,
@@ -91,13 +91,13 @@ impl FlagSpec {
         }
     }
 
-    /// Names the environment variable.
+    /// Sets the environment variable.
     pub const fn env(mut self, env: &'static str) -> Self {
         self.env = Some(env);
         self
     }
 
-    /// Sets a text flag's default; of any other kind it changes nothing.
+    /// Sets a text flag's default; has no effect on other kinds.
     pub const fn default_text(mut self, default: &'static str) -> Self {
         if let FlagKind::String { .. } = self.kind {
             self.kind = FlagKind::String { default };
@@ -105,7 +105,7 @@ impl FlagSpec {
         self
     }
 
-    /// Sets a list flag's default; of any other kind it changes nothing.
+    /// Sets a list flag's default; has no effect on other kinds.
     pub const fn default_list(mut self, default: &'static [&'static str]) -> Self {
         if let FlagKind::List { .. } = self.kind {
             self.kind = FlagKind::List { default };

@@ -1,10 +1,10 @@
-//! What a driver is: [`DriverKind`] makes it, [`Driver`] is one machine, [`FlagSpec`] and [`Options`] are
-//! its command line, [`DriverError`] its errors. A driver whose machines are made by calls to a cloud is a
-//! [`Cloud`] as well, made by a [`CloudKind`]; one without a cloud says so once ([`Driver::cloud`]).
+//! The driver interface: [`DriverKind`] makes drivers, [`Driver`] is one machine, [`FlagSpec`] and [`Options`] are
+//! its command line, [`DriverError`] its errors. A driver that creates machines through a cloud's API also implements
+//! [`Cloud`], made by a [`CloudKind`]; a driver without a cloud returns `None` from [`Driver::cloud`].
 //!
-//! With `machine-ops` and `machine-types`, this is all that a driver's author sees. A driver
-//! prints nothing (it tells [`Cx`](machine_ops::Cx)), prompts nothing, does no SSH, and touches neither the
-//! store nor the environment; the cloud's own credential chain is the one exception.
+//! A driver's author needs only this crate, `machine-ops` and `machine-types`. A driver prints nothing (it emits
+//! events through [`Cx`](machine_ops::Cx)), never prompts, does no SSH, and accesses neither the store nor the
+//! environment; the cloud's own credential chain is the one exception.
 
 mod check;
 mod cloud;

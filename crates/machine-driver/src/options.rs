@@ -1,27 +1,27 @@
-//! The values that the user gave for a driver's flags.
+//! The user's values for a driver's flags.
 
 use std::collections::BTreeMap;
 
 use crate::{FlagKind, FlagSpec};
 
-/// Where a flag's value came from decides whether it counts as given; what it is, is text.
+/// The values of a flag, as text, and their source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionValue {
     /// Every value, in the order given; never empty.
     pub values: Vec<String>,
-    /// The environment variable that it was read from, where it was not the command line.
+    /// The environment variable that the value came from; `None`: the command line.
     pub from_env: Option<&'static str>,
 }
 
-/// A value that does not fit its flag.
+/// A value of the wrong type for its flag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid value {value:?} for flag --{flag}: {wanted} is wanted")]
 pub struct OptionError {
     /// The flag's name without dashes.
     pub flag: &'static str,
-    /// What was given.
+    /// The invalid value.
     pub value: String,
-    /// What would have fitted.
+    /// The expected form.
     pub wanted: &'static str,
 }
 
@@ -33,10 +33,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// Checks values against their flags. A name that is in `given` but not in `specs` is dropped.
+    /// Checks values against their flags. Drops names that are in `given` but not in `specs`.
     ///
     /// # Errors
-    /// [`OptionError`] names the first flag whose value is no number or no truth value.
+    /// [`OptionError`] names the first flag whose value is not a valid number or boolean.
     pub fn new(
         specs: Vec<FlagSpec>,
         given: BTreeMap<&'static str, OptionValue>,
@@ -59,7 +59,7 @@ impl Options {
         Ok(Self { specs, given })
     }
 
-    /// Returns the same without the empty values of these flags: an empty value stands for the default there, as
+    /// Returns the options without the empty values of these flags: an empty value means the default there, as
     /// templates send it where nothing is set.
     #[must_use]
     pub fn ignoring_empty(&self, names: &[&str]) -> Self {
@@ -73,13 +73,13 @@ impl Options {
         options
     }
 
-    /// Tells whether the user gave the flag, on the command line or in the environment.
+    /// Returns whether the user set the flag, on the command line or in the environment.
     pub fn is_given(&self, name: &str) -> bool {
         self.given.contains_key(name)
     }
 
-    /// Returns the value of a text flag or of a switch: the last one given, or the default
-    /// (of a switch: nothing).
+    /// Returns the value of a text flag or of a switch: the last one given, or the default (of a switch: an empty
+    /// string).
     pub fn string(&self, name: &str) -> String {
         match (self.last(name), self.kind(name)) {
             (Some(value), _) => value.to_owned(),
@@ -88,7 +88,7 @@ impl Options {
         }
     }
 
-    /// Returns every value of a text flag, in the order given, or its default alone.
+    /// Returns every value of a text flag, in the order given, or only its default.
     pub fn all(&self, name: &str) -> Vec<String> {
         match self.given.get(name) {
             Some(given) => given.values.clone(),
@@ -130,7 +130,7 @@ impl Options {
     }
 }
 
-/// Reads a number as Go's flag package does: a sign, base prefixes, and underscores between digits.
+/// Parses a number as Go's flag package does: a sign, base prefixes, and underscores between digits.
 fn parse_int(text: &str) -> Option<i64> {
     let text = &without_underscores(text)?;
     let (negative, digits) = match text.strip_prefix('-') {
@@ -144,7 +144,7 @@ fn parse_int(text: &str) -> Option<i64> {
         [b'0', _, ..] => (8, &digits[1..]),
         _ => (10, digits),
     };
-    // i128 so that the lowest i64 is read too; a second sign is no digit.
+    // i128, so that the lowest i64 is parsed too; a second sign is invalid.
     if !digits.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return None;
     }
@@ -152,14 +152,14 @@ fn parse_int(text: &str) -> Option<i64> {
     i64::try_from(if negative { -value } else { value }).ok()
 }
 
-/// Removes underscores, each of which stands between two digits or behind a base prefix.
+/// Removes underscores; each must be between two digits or after a base prefix.
 fn without_underscores(text: &str) -> Option<String> {
     let digits = text.trim_start_matches(['-', '+']);
     let grouped = digits.split('_').all(|group| !group.is_empty());
     (grouped || digits.is_empty()).then(|| text.replace('_', ""))
 }
 
-/// Reads a truth value as Go's `strconv.ParseBool` does.
+/// Parses a boolean as Go's `strconv.ParseBool` does.
 fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_gave_is_the_default() {
+    fn missing_values_are_the_defaults() {
         let o = options(&[]).unwrap();
         assert_eq!(
             (o.string("s"), o.int("i"), o.bool("b")),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_value_counts_and_all_are_kept() {
+    fn the_last_value_is_used_and_all_are_kept() {
         let o = options(&[
             ("s", &["1", "2", ""]),
             ("i", &["1", "-0x10"]),
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn an_error_names_the_invalid_value() {
         for bad in [
             "",
             "x",

@@ -1,4 +1,4 @@
-//! The fields that every driver's part of `config.json` begins with.
+//! The common leading fields of every driver's part of `config.json`.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::Base;
 
-/// The Go binary's `BaseDriver`, under its names and in its order.
+/// The Go binary's `BaseDriver`, with its field names and order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct SavedBase {
-    /// The address; of the driver `none` with its port.
+    /// The address; for the driver `none` including the port.
     #[serde(rename = "IPAddress")]
     pub ip_address: String,
     /// The machine's name.
@@ -21,7 +21,7 @@ pub struct SavedBase {
     /// The port of sshd.
     #[serde(rename = "SSHPort")]
     pub ssh_port: u16,
-    /// The private key's file; empty: `id_rsa` of the machine's directory.
+    /// The private key's file; if empty, `id_rsa` of the machine's directory.
     #[serde(rename = "SSHKeyPath")]
     pub ssh_key_path: String,
     /// The store's root.
@@ -35,7 +35,7 @@ pub struct SavedBase {
 }
 
 impl SavedBase {
-    /// Fills in what a new machine's place in the store tells; swarm and SSH stay empty.
+    /// Sets the fields that a new machine's place in the store determines; swarm and SSH stay empty.
     pub fn new(base: &Base) -> Self {
         Self {
             machine_name: base.name.to_string(),
@@ -45,18 +45,18 @@ impl SavedBase {
     }
 }
 
-/// Reads what a driver saved. A field that is `null` is as good as absent, as in Go.
+/// Parses a driver's saved fields. A field that is `null` counts as absent, as in Go.
 ///
 /// # Errors
-/// Where a field is of another type.
+/// A field has the wrong type.
 pub fn read_saved<T: DeserializeOwned>(saved: &Value) -> Result<T, serde_json::Error> {
     let mut object = saved.as_object().cloned().unwrap_or_default();
     object.retain(|_, value| !value.is_null());
     serde_json::from_value(Value::Object(object))
 }
 
-/// Returns the fields of `known`, in their order, and behind them what else was loaded, so that what
-/// another version wrote survives.
+/// Returns the fields of `known`, in their order, followed by the other loaded fields, so that fields of other
+/// versions are preserved.
 pub fn merge(loaded: &Map<String, Value>, known: Value) -> Value {
     let Value::Object(mut merged) = known else {
         return Value::Object(loaded.clone());
