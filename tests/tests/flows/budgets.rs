@@ -1,4 +1,4 @@
-//! What a command may cost in things that can be counted: EC2 calls, connections, restarts.
+//! Upper limits for the countable costs of a command: EC2 calls, connections, restarts.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ async fn create_in(home: &Home, flow: &Flow, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_with_every_id_given() {
+async fn a_create_with_every_id_given_stays_within_its_budget() {
     let flow = Flow::start().await;
     create_with_ids(&flow, "m1").await;
     let calls = flow.lab.counts();
@@ -39,9 +39,9 @@ async fn a_create_with_every_id_given() {
     assert_eq!(host.installations, 0);
 }
 
-/// What a create reads before it launches is asked for at once: EC2 answers none of it before all has arrived.
+/// The reads before a launch are concurrent: EC2 answers none of them before all have arrived.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_read_before_the_launch_is_read_in_parallel() {
+async fn reads_before_the_launch_are_concurrent() {
     let flow = Flow::start().await;
     create_with_ids(&flow, "m1").await;
     let is_read = |action: &&String| action.starts_with("Describe");
@@ -53,7 +53,7 @@ async fn what_is_read_before_the_launch_is_read_in_parallel() {
         flow.lab
             .inject(Fault::on(action.as_str(), Effect::Hold(gate.clone())));
     }
-    // A store of its own: this one has the answers of a moment ago.
+    // A separate store: this one has cached the answers.
     let home = Home::new();
     let created = create_in(&home, &flow, "m2");
     let all = u32::try_from(reads.len()).unwrap();
@@ -65,7 +65,7 @@ async fn what_is_read_before_the_launch_is_read_in_parallel() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_installs_docker() {
+async fn a_create_that_installs_docker_restarts_it_at_most_once() {
     let flow = Flow::with_hosts(HostOptions {
         docker: DockerAtBoot::Missing,
         ..HostOptions::default()
@@ -75,12 +75,12 @@ async fn a_create_that_installs_docker() {
     let host = flow.host().counts();
     assert_eq!(host.ssh_connections, 1, "{host:?}");
     assert_eq!(host.installations, 1);
-    // The package starts it, once.
+    // The package starts Docker once.
     assert!(host.docker_restarts <= 1, "{host:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_runner_asks_about_a_live_machine_costs_no_call() {
+async fn commands_of_the_runner_on_a_live_machine_make_no_call() {
     let flow = Flow::start().await;
     create_with_ids(&flow, "m1").await;
     let connections = flow.host().counts().ssh_connections;
@@ -102,7 +102,7 @@ async fn what_the_runner_asks_about_a_live_machine_costs_no_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_machines_costs_one_call() {
+async fn a_listing_makes_one_call() {
     let flow = Flow::start().await;
     for name in ["m1", "m2", "m3"] {
         create_with_ids(&flow, name).await;
@@ -117,7 +117,7 @@ async fn a_list_of_machines_costs_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removal_asks_for_what_it_removes_and_no_more() {
+async fn a_removal_makes_only_the_calls_that_it_needs() {
     let flow = Flow::start().await;
     create_with_ids(&flow, "m1").await;
     flow.lab.clear_calls();

@@ -1,4 +1,4 @@
-//! Certificates that come to their end: warned of, issued anew, replaced, and nobody cut off.
+//! Certificates that expire: warnings, reissue and replacement. No machine becomes unreachable.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ fn blocks(pem: &str) -> Vec<&str> {
     pem.split_inclusive("-----END CERTIFICATE-----\n").collect()
 }
 
-/// A store with certificates of which so many days are left.
+/// A store whose certificates expire in this many days.
 async fn with_days(days: i64) -> Flow {
     let flow = Flow::start().await;
     std::fs::create_dir_all(certs(&flow)).unwrap();
@@ -36,7 +36,7 @@ async fn with_days(days: i64) -> Flow {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn their_end_is_warned_of_once_a_day_on_standard_error() {
+async fn a_warning_about_expiry_is_printed_once_a_day_on_standard_error() {
     let flow = with_days(45).await;
     let home = &flow.home;
     let first = home.run(["ls", "-q"]).await.ok();
@@ -67,7 +67,7 @@ async fn their_end_is_warned_of_once_a_day_on_standard_error() {
     let third = home.run(["ls", "-q"]).await.ok();
     assert_eq!(warnings(&third).len(), 2, "{third}");
 
-    // Whoever reads standard output gets nothing but what was asked for.
+    // Standard output contains only the result of the command.
     std::fs::remove_dir_all(&marks).unwrap();
     let created = home
         .run(["create", "--driver=none", "--url=tcp://127.0.0.1:1", "n"])
@@ -80,7 +80,7 @@ async fn their_end_is_warned_of_once_a_day_on_standard_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn long_before_their_end_nobody_is_bothered() {
+async fn certificates_far_from_expiry_cause_no_warning() {
     let flow = with_days(61).await;
     let ended = flow.home.run(["ls", "-q"]).await.ok();
     assert_eq!(ended.err, "");
@@ -88,7 +88,7 @@ async fn long_before_their_end_nobody_is_bothered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_ended_client_certificate_is_issued_anew_by_the_same_ca() {
+async fn the_same_ca_reissues_an_expired_client_certificate() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let (certs, machine) = (certs(&flow), flow.home.machine("m1"));
@@ -97,7 +97,7 @@ async fn an_ended_client_certificate_is_issued_anew_by_the_same_ca() {
     ended.write(&certs, "cert", "key");
     ended.write(&machine, "cert", "key");
 
-    // As the runner calls it, several at once.
+    // Concurrent calls, as the runner makes them.
     let configs = (0..8).map(|_| flow.home.run(["config", "m1"]));
     for config in futures_util::future::join_all(configs).await {
         let config = config.ok();
@@ -108,7 +108,7 @@ async fn an_ended_client_certificate_is_issued_anew_by_the_same_ca() {
     assert_eq!(Pair::read(&machine, "cert", "key"), new);
     assert_eq!(Pair::read(&certs, "ca", "ca-key"), ca);
 
-    // A create finds it out, too.
+    // A create detects it, too.
     client(&ca, -1).write(&certs, "cert", "key");
     flow.create("m2", &[]).await.ok();
     let newer = Pair::read(&certs, "cert", "key");
@@ -117,7 +117,7 @@ async fn an_ended_client_certificate_is_issued_anew_by_the_same_ca() {
     flow.home.run(["config", "m1"]).await.ok();
     flow.home.run(["config", "m2"]).await.ok();
 
-    // And so does whoever provisions.
+    // So does provision.
     client(&ca, -1).write(&certs, "cert", "key");
     flow.home.run(["provision", "m1"]).await.ok();
     let newest = Pair::read(&certs, "cert", "key");
@@ -126,7 +126,7 @@ async fn an_ended_client_certificate_is_issued_anew_by_the_same_ca() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listing_issues_an_ended_client_certificate_anew() {
+async fn a_listing_reissues_an_expired_client_certificate() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     flow.create("m2", &[]).await.ok();
@@ -144,9 +144,9 @@ async fn a_listing_issues_an_ended_client_certificate_anew() {
     }
 }
 
-/// A crash between the two writes leaves a new half beside an old one.
+/// A crash between the two writes leaves a new file beside an old one.
 #[tokio::test(flavor = "multi_thread")]
-async fn half_a_client_certificate_is_made_whole_again() {
+async fn a_mismatched_client_certificate_and_key_are_repaired() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let (certs, machine) = (certs(&flow), flow.home.machine("m1"));
@@ -165,7 +165,7 @@ async fn half_a_client_certificate_is_made_whole_again() {
         assert!(!ended.err.contains("certificate"), "{ended}");
         assert_eq!(Pair::read(&machine, "cert", "key"), whole, "{half}");
     }
-    // The shared one is issued anew.
+    // The shared certificate is reissued.
     for command in [["config", "m1"], ["provision", "m1"]] {
         std::fs::write(certs.join("key.pem"), &client(&ca, 900).key).unwrap();
         if command[0] == "config" {
@@ -181,7 +181,7 @@ async fn half_a_client_certificate_is_made_whole_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_certificate_of_any_ca_that_the_machine_trusts_is_brought_to_it() {
+async fn a_machine_gets_a_client_certificate_of_any_ca_that_it_trusts() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let (certs, machine) = (certs(&flow), flow.home.machine("m1"));
@@ -195,11 +195,15 @@ async fn a_client_certificate_of_any_ca_that_the_machine_trusts_is_brought_to_it
     let new = Pair::read(&certs, "cert", "key");
     assert_ne!(new, ended);
     assert_eq!(Pair::read(&machine, "cert", "key"), new);
-    assert_eq!(text(machine.join("ca.pem")), both, "it trusts whom it did");
+    assert_eq!(
+        text(machine.join("ca.pem")),
+        both,
+        "the machine's trusted CAs changed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_ca_is_made_loudly_and_the_old_one_trusted_while_it_has_machines() {
+async fn a_new_ca_is_reported_and_the_old_one_stays_trusted_while_machines_use_it() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let certs = certs(&flow);
@@ -207,7 +211,7 @@ async fn a_new_ca_is_made_loudly_and_the_old_one_trusted_while_it_has_machines()
     old.write(&certs, "ca", "ca-key");
     let m1 = text(flow.home.machine("m1").join("server.pem"));
 
-    // Two at once: one of them makes it.
+    // Two concurrent commands: one of them creates the CA.
     let (two, three) = tokio::join!(flow.create("m2", &[]), flow.create("m3", &[]));
     let (two, three) = (two.ok(), three.ok());
     let loud = |ended: &Ended| ended.err.matches("a NEW CA was made").count();
@@ -218,24 +222,24 @@ async fn a_new_ca_is_made_loudly_and_the_old_one_trusted_while_it_has_machines()
     assert_eq!(text(certs.join("ca-key-old.pem")), old.key);
     assert_ne!(text(certs.join("ca-key.pem")), old.key);
 
-    // Nobody is cut off, and m1 is as it was.
+    // Every machine stays reachable, and m1 is unchanged.
     for name in ["m1", "m2", "m3"] {
         flow.home.run(["config", name]).await.ok();
     }
     assert_eq!(text(flow.home.machine("m1").join("server.pem")), m1);
-    // m1 may come over to the new one.
+    // m1 can change to the new CA.
     flow.home.run(["regenerate-certs", "-f", "m1"]).await.ok();
     assert_ne!(text(flow.home.machine("m1").join("server.pem")), m1);
     flow.home.run(["config", "m1"]).await.ok();
 
-    // With its last machine the old one goes.
+    // With its last machine, the old CA is removed.
     flow.create("m4", &[]).await.ok();
     assert_eq!(text(certs.join("ca.pem")), blocks(&trusted)[0]);
     flow.home.run(["config", "m4"]).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_brings_a_machine_to_the_new_ca_with_all_its_certificates() {
+async fn an_upgrade_moves_all_certificates_of_a_machine_to_the_new_ca() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let (certs, machine) = (certs(&flow), flow.home.machine("m1"));
@@ -252,12 +256,12 @@ async fn an_upgrade_brings_a_machine_to_the_new_ca_with_all_its_certificates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_refuses_a_new_ca_is_reached_with_the_old_certificates() {
+async fn a_host_that_rejects_a_new_ca_stays_reachable_with_the_old_certificates() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let (certs, machine) = (certs(&flow), flow.home.machine("m1"));
     let before = Pair::read(&machine, "cert", "key");
-    // A CA of which the engine has never heard, as when somebody has brought one.
+    // A CA that the engine does not know, for example one that the user supplied.
     let other = authority(900);
     other.write(&certs, "ca", "ca-key");
     client(&other, 900).write(&certs, "cert", "key");
@@ -272,7 +276,7 @@ async fn a_host_that_refuses_a_new_ca_is_reached_with_the_old_certificates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ca_of_the_users_is_never_replaced() {
+async fn a_ca_that_the_user_supplied_is_never_replaced() {
     let flow = with_days(10).await;
     let own = flow.home.path().join("own");
     std::fs::create_dir(&own).unwrap();

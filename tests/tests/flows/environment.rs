@@ -1,14 +1,13 @@
-//! The surroundings that systemd, cron, containers and careful administrators give: little of what a login
-//! shell has.
+//! Restricted environments: systemd, cron, containers and hardened hosts provide little of what a login shell has.
 //!
-//! What needs another file system does it in a mount namespace of its own, which takes root, or a kernel
-//! that gives users namespaces.
+//! Tests that need another file system use their own mount namespace. This requires root, or a kernel that allows user
+//! namespaces.
 
 use ec2_lab::hosts::{HostOptions, Moment};
 use machine_tests::flows::{Ended, Flow, Home};
 use tokio::process::Command;
 
-/// Runs a script of `sh` in a mount namespace, where there is one to be had.
+/// Runs a script of `sh` in a mount namespace, if one is available.
 async fn in_namespace(home: &Home, script: &str) -> Option<Ended> {
     for unshare in ["unshare --mount", "unshare --mount --map-root-user"] {
         let probe = format!("{unshare} mount -t tmpfs none /mnt");
@@ -25,7 +24,7 @@ async fn in_namespace(home: &Home, script: &str) -> Option<Ended> {
     None
 }
 
-/// The life of a machine, as words for `sh`.
+/// The lifecycle of a machine, as commands for `sh`.
 fn life(flow: &Flow) -> String {
     format!(
         "docker-machine create {} m1; docker-machine config m1; docker-machine ls; docker-machine rm -y m1",
@@ -34,7 +33,7 @@ fn life(flow: &Flow) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn as_bare_as_systemd_gives_it() {
+async fn a_machine_works_in_the_environment_of_systemd() {
     let mut flow = Flow::start().await;
     for name in ["PATH", "HOME", "USER", "SHELL", "TERM"] {
         flow.home.unset(name);
@@ -51,12 +50,12 @@ async fn as_bare_as_systemd_gives_it() {
         home.run(["ssh", "m1", "echo there"]).await.ok().out,
         "there\n"
     );
-    // Lines that a journal takes: text, without a terminal's escapes.
+    // The journal receives plain text, without terminal escapes.
     for text in [&created.out, &created.err, &listed.out] {
         let is_plain = |c: char| c == '\n' || !c.is_control();
         assert!(text.chars().all(is_plain), "{created}\n{listed}");
     }
-    // Nobody says whose certificates they are.
+    // No variable names the certificates' owner.
     let subject = openssl_subject(home, "certs/ca.pem").await;
     assert!(
         subject.contains("O = unknown") || subject.contains("O=unknown"),
@@ -74,7 +73,7 @@ async fn openssl_subject(home: &Home, path: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn words_are_the_same_in_every_language_and_names_need_not_be_text() {
+async fn messages_ignore_the_locale_and_variables_may_be_invalid_utf8() {
     let mut flow = Flow::start().await;
     let mut said = Vec::new();
     for locale in ["C", "de_DE.UTF-8", "xx_YY"] {
@@ -84,7 +83,7 @@ async fn words_are_the_same_in_every_language_and_names_need_not_be_text() {
         said.push(ended.failed(1, &["does not exist"]).err);
     }
     assert_eq!((&said[0], &said[0]), (&said[1], &said[2]));
-    // An environment variable that is no text is nobody's business.
+    // An environment variable that is not valid UTF-8 is ignored.
     use std::os::unix::ffi::OsStrExt as _;
     flow.home
         .set("STRANGE", std::ffi::OsStr::from_bytes(b"\xff\xfe"));
@@ -92,7 +91,7 @@ async fn words_are_the_same_in_every_language_and_names_need_not_be_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_is_named_by_the_shortest_form_of_its_path() {
+async fn the_saved_path_of_the_store_is_normalized() {
     let flow = Flow::start().await;
     let home = flow.home.path().display().to_string();
     let wanted = format!("{home}/y/machines/n");
@@ -114,17 +113,17 @@ async fn a_store_is_named_by_the_shortest_form_of_its_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_home_and_without_a_password_file() {
+async fn a_machine_works_without_a_home_and_a_password_file() {
     let mut flow = Flow::start().await;
     flow.home.unset("HOME");
     let store = flow.home.store();
-    // Where the store is must be said: by one of the two.
+    // The flag or the variable must set the store.
     flow.home.unset("MACHINE_STORAGE_PATH");
     let ended = flow.home.run(["ls"]).await;
     ended.failed(1, &["MACHINE_STORAGE_PATH", "$HOME", "--storage-path"]);
     flow.home.set("MACHINE_STORAGE_PATH", &store);
     let none = flow.home.file("none", "").display().to_string();
-    // Neither users nor name services, as in an image that holds one program.
+    // Neither users nor name services, as in an image with a single program.
     let script = format!(
         "for file in /etc/passwd /etc/group /etc/nsswitch.conf; do [ ! -e $file ] || mount --bind {none} $file; done; {}",
         life(&flow)
@@ -138,7 +137,7 @@ async fn without_a_home_and_without_a_password_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_home_that_cannot_be_written() {
+async fn a_machine_works_with_a_read_only_home() {
     let mut flow = Flow::start().await;
     let store = tempfile::TempDir::with_prefix("store-").unwrap();
     flow.home.set("MACHINE_STORAGE_PATH", store.path());
@@ -152,7 +151,7 @@ async fn a_home_that_cannot_be_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_and_its_machines_on_disks_of_their_own() {
+async fn a_store_and_its_machines_may_be_on_different_disks() {
     let flow = Flow::start().await;
     let script = format!(
         "mkdir -p \"$MACHINE_STORAGE_PATH\"; mount -t tmpfs -o mode=700 none \"$MACHINE_STORAGE_PATH\"; \
@@ -170,13 +169,13 @@ async fn a_store_and_its_machines_on_disks_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn systemctl_stop_in_the_middle_of_a_create() {
+async fn systemctl_stop_during_a_create_leaves_nothing() {
     let flow = Flow::with_hosts(HostOptions {
         listens: Moment::WhenTold,
         ..HostOptions::default()
     })
     .await;
-    // The unit's processes are a group of their own, which gets SIGTERM.
+    // The unit's processes are one process group, which receives SIGTERM.
     let pid = flow.home.path().join("pid");
     let line = format!(
         "setsid --wait sh -c 'echo $$ > {}; exec docker-machine create {} m1'",

@@ -1,4 +1,4 @@
-//! A create that fails half-way removes what it made, and says what it could not remove.
+//! A failed create removes the resources that it created, and reports the ones that it could not remove.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ec2_lab::hosts::{DockerAtBoot, DockerStart, HostOptions, Moment};
 use machine_tests::flows::Flow;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn docker_does_not_install() {
+async fn a_failed_installation_of_docker_leaves_nothing() {
     let flow = Flow::with_hosts(HostOptions {
         docker: DockerAtBoot::Missing,
         install_fails: Some("E: Unable to fetch some archives".to_owned()),
@@ -23,7 +23,7 @@ async fn docker_does_not_install() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn docker_is_installed_where_it_is_missing() {
+async fn missing_docker_is_installed() {
     let flow = Flow::with_hosts(HostOptions {
         docker: DockerAtBoot::Missing,
         ..HostOptions::default()
@@ -37,20 +37,20 @@ async fn docker_is_installed_where_it_is_missing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dockerd_does_not_start() {
+async fn a_failed_start_of_dockerd_quotes_its_journal() {
     let line = "failed to start daemon: error initializing graphdriver";
     let flow = Flow::with_hosts(HostOptions {
         docker_start: DockerStart::Fails(line.to_owned()),
         ..HostOptions::default()
     })
     .await;
-    // The journal's word for it, without which nobody knows what to do.
+    // The error quotes the journal, which contains the cause.
     flow.create("m1", &[]).await.failed(1, &[line]);
     flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_instance_ends_before_sshd_comes() {
+async fn an_instance_that_ends_before_sshd_starts_ends_the_create() {
     let flow = Flow::with_hosts(HostOptions {
         listens: Moment::WhenTold,
         ..HostOptions::default()
@@ -66,14 +66,14 @@ async fn the_instance_ends_before_sshd_comes() {
         id
     };
     let (ended, id) = tokio::join!(flow.create("m1", &[]), ends);
-    // It does not wait for SSH until the limit.
+    // The create does not wait for the SSH timeout.
     assert!(ended.took < Duration::from_secs(60), "{ended}");
     ended.failed(1, &[&id, "Server.SpotInstanceTermination"]);
     flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ec2_has_no_capacity() {
+async fn missing_capacity_leaves_nothing() {
     let flow = Flow::start().await;
     flow.lab
         .shortage(Shortage::new("InsufficientInstanceCapacity"));
@@ -83,17 +83,17 @@ async fn ec2_has_no_capacity() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ec2_refuses_the_launch() {
+async fn a_refused_launch_names_call_and_permission() {
     let flow = Flow::start().await;
     flow.lab.deny(Denial::of("ec2:RunInstances"));
-    // The call and the permission are named.
+    // The error names the call and the permission.
     let ended = flow.create("m1", &[]).await;
     ended.failed(1, &["UnauthorizedOperation", "RunInstances"]);
     flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_removed_is_named_and_a_later_rm_finds_it() {
+async fn an_unremovable_resource_is_reported_and_a_later_rm_finds_it() {
     let flow = Flow::with_hosts(HostOptions {
         docker: DockerAtBoot::Missing,
         install_fails: Some("E: Unable to fetch some archives".to_owned()),
@@ -106,7 +106,7 @@ async fn what_cannot_be_removed_is_named_and_a_later_rm_finds_it() {
     let ended = flow.create("m1", &[]).await;
     let id = flow.lab.live_instances()[0].id.clone();
     let ended = ended.failed(1, &["E: Unable to fetch", "left behind", &id]);
-    // What failed first is said first.
+    // The first failure comes first in the error.
     let (cause, left) = (ended.err.find("E: Unable"), ended.err.find("left behind"));
     assert!(cause < left, "{ended}");
     assert_eq!(flow.home.directories(), ["m1"]);

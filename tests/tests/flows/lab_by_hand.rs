@@ -1,4 +1,4 @@
-//! The laboratory as people start it, to try a docker-machine or a GitLab Runner on.
+//! `ec2-lab serve`, as a developer starts it to try a docker-machine or a GitLab Runner.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 #[tokio::test]
-async fn an_endpoint_that_serves_with_hosts_is_one_to_create_machines_at() {
+async fn machines_can_be_created_at_a_served_endpoint_with_hosts() {
     let lab = machine_tests::binary().with_file_name("ec2-lab");
     let mut lab = Command::new(lab)
         .args(["serve", "--hosts", "--listen", "127.0.0.1:0"])

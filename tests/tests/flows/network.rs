@@ -1,11 +1,11 @@
-//! The way to AWS: endpoints, proxies, certificates. What is reached is always loopback: a proxy of the
-//! test's own leads every name there.
+//! Connections to AWS: endpoints, proxies, certificates. All connections go to loopback: a proxy of the test resolves
+//! every name to it.
 
 use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT};
 use machine_tests::flows::{Ended, Flow};
 use machine_tests::wire::{Proxy, TlsFront};
 
-/// The lab behind TLS and a proxy, known by AWS's names.
+/// The lab behind TLS and a proxy, under AWS's host names.
 struct Aws {
     flow: Flow,
     front: TlsFront,
@@ -25,7 +25,7 @@ impl Aws {
         Self { flow, front, proxy }
     }
 
-    /// Starts to create a machine in a region; the image is missing, so it asks and makes nothing.
+    /// Starts to create a machine in a region. The image is missing, so the create only reads.
     async fn ask(&self, region: &str, more: &[&str]) -> Ended {
         let region = format!("--amazonec2-region={region}");
         let mut argv = vec![
@@ -39,7 +39,7 @@ impl Aws {
         self.flow.home.run(argv).await
     }
 
-    /// Where the proxy was asked to connect to, once each.
+    /// Hosts of the proxy's CONNECT requests, without duplicates.
     fn hosts(&self) -> Vec<String> {
         let mut hosts = self.proxy.targets();
         hosts.dedup();
@@ -88,7 +88,7 @@ async fn every_partition_and_kind_of_endpoint_has_its_url() {
             "ec2-fips.us-west-2.api.aws",
         ),
         ("eu-west-1", &[], Some(private_flag.as_str()), private),
-        // Whoever names an endpoint has chosen already.
+        // An explicit endpoint overrides the variables.
         ("eu-west-1", &[fips], Some(private_flag.as_str()), private),
     ] {
         let mut aws = Aws::known_as(&[host]).await;
@@ -112,7 +112,7 @@ async fn every_partition_and_kind_of_endpoint_has_its_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_lives_behind_a_proxy_that_wants_a_password() {
+async fn a_machine_works_behind_a_proxy_with_a_password() {
     let mut aws =
         Aws::known_as(&["ec2.us-east-1.amazonaws.com", "sts.us-east-1.amazonaws.com"]).await;
     let with_password = format!("http://user:pr0xyPASSWORD@{}", aws.proxy.address());
@@ -134,7 +134,7 @@ async fn a_machine_lives_behind_a_proxy_that_wants_a_password() {
         let header = "proxy-authorization: basic dxnlcjpwcjb4evbbu1nxt1je";
         assert!(head.to_lowercase().contains(header), "{head}");
     }
-    // A proxy that is not there is named, and its password is not.
+    // The error names an unreachable proxy, without its password.
     let gone = "http://user:pr0xyPASSWORD@127.0.0.1:1";
     aws.flow.home.set("HTTPS_PROXY", gone);
     argv.insert(1, "--amazonec2-retries=-1");
@@ -154,8 +154,8 @@ async fn a_machine_lives_behind_a_proxy_that_wants_a_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn proxies_are_for_whom_the_variables_say() {
-    // Names below localhost are this computer's own, in every resolver (RFC 6761).
+async fn proxy_variables_select_the_proxied_hosts() {
+    // Names below localhost resolve to the local computer in every resolver (RFC 6761).
     let name = "ec2.localhost";
     let mut aws = Aws::known_as(&[name]).await;
     let lab = aws.flow.lab.endpoint();
@@ -171,7 +171,7 @@ async fn proxies_are_for_whom_the_variables_say() {
     let tunnel = format!("CONNECT {name}:{}", aws.front.address().port());
     assert_eq!(aws.hosts(), [tunnel.as_str()]);
 
-    // HTTPS_PROXY is for https alone, and a proxy for all is none of Go's programs'.
+    // HTTPS_PROXY applies to https only. ALL_PROXY is ignored, as in Go programs.
     aws.flow.home.set("ALL_PROXY", "socks5://127.0.0.1:1");
     aws.ask(region, &[&plain])
         .await
@@ -186,7 +186,7 @@ async fn proxies_are_for_whom_the_variables_say() {
     let url = format!("POST http://{name}:{port}/");
     assert_eq!(aws.hosts(), [tunnel.as_str(), &url]);
 
-    // The same in lower case, and without a scheme.
+    // Lower-case variables without a scheme have the same effect.
     aws.flow.home.unset("HTTP_PROXY");
     aws.flow
         .home
@@ -207,7 +207,7 @@ async fn proxies_are_for_whom_the_variables_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn certificates_are_trusted_from_where_the_variables_say() {
+async fn variables_select_the_trusted_certificates() {
     let host = "ec2.us-east-1.amazonaws.com";
     let mut aws = Aws::known_as(&[host]).await;
     let bundle = aws.flow.home.path().join("ca.pem");
@@ -220,14 +220,14 @@ async fn certificates_are_trusted_from_where_the_variables_say() {
     aws.ask("us-east-1", &[]).await.failed(3, &["ami-00000000"]);
     aws.flow.home.unset("SSL_CERT_FILE");
 
-    // The system's store, where OpenSSL's variable puts it: files named by a hash.
+    // The system's store in the directory of OpenSSL's variable: files named by a hash.
     let store = aws.flow.home.path().join("certificates");
     std::fs::create_dir(&store).unwrap();
     std::fs::copy(&bundle, store.join("0a1b2c3d.0")).unwrap();
     aws.flow.home.set("SSL_CERT_DIR", &store);
     aws.ask("us-east-1", &[]).await.failed(3, &["ami-00000000"]);
 
-    // AWS's own variable goes before all others, and what it names must be of use.
+    // AWS's own variable takes precedence, and its file must be usable.
     let other = TlsFront::before(aws.proxy.address(), &[host]).await;
     let other = aws.flow.home.file("other.pem", other.ca());
     aws.flow.home.set("AWS_CA_BUNDLE", &other);
@@ -248,7 +248,7 @@ async fn certificates_are_trusted_from_where_the_variables_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_private_endpoint_sts_is_asked_at_its_own() {
+async fn ec2_proves_the_account_at_a_private_endpoint() {
     let private = "vpce-0a1b-2c3d.ec2.us-east-1.vpce.amazonaws.com";
     let aws = Aws::known_as(&[private, "sts.us-east-1.amazonaws.com"]).await;
     let home = &aws.flow.home;
@@ -264,7 +264,7 @@ async fn of_a_private_endpoint_sts_is_asked_at_its_own() {
     ])
     .await
     .ok();
-    // That the instance is gone counts only in the account where it was: EC2 itself tells whose account this is.
+    // A missing instance counts as gone only in the account on record. EC2 itself proves the account.
     aws.flow
         .lab
         .clock()

@@ -1,5 +1,5 @@
-//! The CA and the client certificate that all machines share, broken or half there: said before anything is
-//! made, and never made worse.
+//! The CA and the client certificate that all machines share, broken or incomplete. Commands report this before they
+//! create anything, and do not make it worse.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ fn file(flow: &Flow, name: &str) -> PathBuf {
     flow.home.store().join("certs").join(name)
 }
 
-/// What is in the directory of the shared certificates.
+/// Contents of the directory of the shared certificates.
 fn contents(flow: &Flow) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(flow.home.store().join("certs")).unwrap();
     entries
@@ -30,7 +30,7 @@ async fn create_none(flow: &Flow, name: &str) -> Ended {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_used_is_named_before_anything_is_made() {
+async fn unusable_certificates_are_reported_before_anything_is_created() {
     for (broken, matters_without_ssh) in [
         ("ca.pem", true),
         ("ca-key.pem", false),
@@ -76,7 +76,7 @@ async fn the_key_of_a_ca_whose_certificate_is_missing_is_kept() {
     }
     assert_eq!(contents(&flow), before);
 
-    // As the hint says.
+    // The remedy of the hint.
     let copy = flow.home.machine("m1").join("ca.pem");
     fs::copy(copy, file(&flow, "ca.pem")).unwrap();
     assert_eq!(fs::read(file(&flow, "ca.pem")).unwrap(), certificate);
@@ -85,14 +85,14 @@ async fn the_key_of_a_ca_whose_certificate_is_missing_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_has_signed_nothing_is_what_a_crash_left() {
+async fn an_incomplete_key_that_has_signed_nothing_is_replaced() {
     let flow = Flow::start().await;
     fs::create_dir_all(flow.home.store().join("certs")).unwrap();
     fs::write(file(&flow, "ca-key.pem"), "half a key").unwrap();
     flow.create("m1", &[]).await.ok();
     flow.home.run(["config", "m1"]).await.ok();
 
-    // Of one that the user names, nobody knows what it has signed.
+    // A key that the user names may have signed certificates.
     let own = flow.home.file("own-key.pem", "the user's");
     let missing = flow.home.path().join("own.pem");
     let (own, missing) = (own.to_str().unwrap(), missing.to_str().unwrap());

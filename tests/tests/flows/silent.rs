@@ -1,10 +1,10 @@
-//! Machines that accept a connection and then say nothing, and who waits for them how long.
+//! Machines that accept a connection and never answer: timeouts of the commands that connect to them.
 
 use machine_tests::flows::{Ended, Home};
 use tokio::net::TcpListener;
 
-/// A store with two machines: `silent` accepts connections (the kernel does, as long as the listener
-/// lives) and `refusing` does not.
+/// A store with two machines. `silent` accepts connections (the kernel does, as long as the listener lives);
+/// `refusing` refuses them.
 async fn store() -> (Home, TcpListener, String) {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -25,7 +25,7 @@ fn rows(ended: &Ended) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn ls_gives_a_silent_machine_the_time_it_was_told_to() {
+async fn ls_waits_for_a_silent_machine_until_its_timeout() {
     let (home, _silent, _) = store().await;
     for timeout in ["-t=1", "--timeout=1", "-timeout=1"] {
         let argv = ["ls", timeout, "--format", "{{.Name}} {{.State}} {{.Error}}"];
@@ -34,7 +34,7 @@ async fn ls_gives_a_silent_machine_the_time_it_was_told_to() {
                        Cannot connect to the docker engine endpoint";
         assert_eq!(rows(&ended), [refused, "silent Timeout "], "{ended}");
     }
-    // No time at all is enough for nobody.
+    // A timeout of zero gives every machine no time.
     let ended = home.run(["ls", "-t", "0", "-f", "{{.State}}"]).await.ok();
     assert_eq!(rows(&ended), ["Timeout", "Timeout"]);
     let ended = home.run(["ls", "--timeout", "soon"]).await;
@@ -42,7 +42,7 @@ async fn ls_gives_a_silent_machine_the_time_it_was_told_to() {
 }
 
 #[tokio::test]
-async fn active_gives_a_silent_machine_the_time_it_was_told_to() {
+async fn active_waits_for_a_silent_machine_until_its_timeout() {
     let (mut home, _silent, url) = store().await;
     home.set("DOCKER_HOST", url);
     let ended = home.run(["active", "-t", "1"]).await;
@@ -50,7 +50,7 @@ async fn active_gives_a_silent_machine_the_time_it_was_told_to() {
 }
 
 #[tokio::test]
-async fn version_does_not_wait_for_ever() {
+async fn version_times_out() {
     let (home, _silent, _) = store().await;
     let ended = home.run(["version", "silent"]).await;
     ended.failed(1, &["Unable to query docker version", "timeout"]);

@@ -1,10 +1,10 @@
-//! Stores of every age, through the binary: what an older docker-machine wrote is used and migrated with
-//! a copy kept; what a newer one wrote is used and left alone.
+//! Stores of older and newer versions, through the binary. An older configuration is used, migrated and copied. A newer
+//! one is used and never rewritten.
 
 use machine_tests::flows::Flow;
 use serde_json::{Map, Value, json};
 
-/// Makes a running machine's configuration one of an older version, as that version wrote it.
+/// Converts a running machine's configuration to an older version, as that version wrote it.
 fn aged(mut config: Map<String, Value>, version: u64) -> Value {
     let driver = config["Driver"].as_object_mut().unwrap();
     driver.remove("StorePath");
@@ -34,7 +34,7 @@ fn aged(mut config: Map<String, Value>, version: u64) -> Value {
     config.into()
 }
 
-/// Writes that configuration, and asks and uses the machine as a runner and a person do.
+/// Writes this configuration, then runs the commands of a runner and of a user.
 async fn put_and_use(flow: &Flow, config: &Value) -> (String, std::path::PathBuf) {
     let home = &flow.home;
     let path = home.machine("m1").join("config.json");
@@ -48,7 +48,7 @@ async fn put_and_use(flow: &Flow, config: &Value) -> (String, std::path::PathBuf
     }
     let listed = home.run(["ls", "--format", "{{.State}}{{.Error}}"]).await;
     assert_eq!(listed.ok().out, "Running\n");
-    // Whoever reads changes nothing.
+    // Reading commands change nothing.
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     home.run(["stop", "m1"]).await.ok();
     home.run(["start", "m1"]).await.ok();

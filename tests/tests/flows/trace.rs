@@ -1,4 +1,4 @@
-//! Where the time of a create went: the closing line, `--debug`, and the file of `MACHINE_TRACE`.
+//! Durations of a create: the closing line, `--debug`, and the file of `MACHINE_TRACE`.
 
 use machine_tests::flows::Flow;
 use serde_json::Value;
@@ -50,7 +50,7 @@ async fn a_trace_has_a_line_for_each_step_call_command_and_wait() {
     assert!(of("step").contains(&"import key pair"), "{text}");
     assert!(!of("wait").is_empty(), "{text}");
     assert!(!text.contains("SECRETEXAMPLE"));
-    // What a person is told last is the same, in one line.
+    // The closing line for the user has the same figures.
     let last = created.out.lines().last().unwrap_or_default();
     assert!(last.starts_with("Created in "), "{created}");
     for phase in ["launch", "boot", "ssh", "docker"] {
@@ -59,7 +59,7 @@ async fn a_trace_has_a_line_for_each_step_call_command_and_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn debug_tells_each_step_with_its_duration() {
+async fn debug_logs_each_step_with_its_duration() {
     let flow = Flow::start().await;
     let created = flow.home.run(create(&flow, &["--debug"])).await.ok();
     let told: Vec<Vec<&str>> = created

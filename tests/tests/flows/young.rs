@@ -1,4 +1,4 @@
-//! A machine that is being created, as an operator and scripts see it meanwhile.
+//! A machine during its creation, as operators and scripts see it.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn listed(flow: &Flow) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_young_machine_starts_and_is_no_error() {
+async fn a_machine_during_creation_is_starting_and_no_error() {
     let options = HostOptions {
         listens: Moment::WhenTold,
         ..HostOptions::default()
@@ -43,7 +43,7 @@ async fn a_young_machine_starts_and_is_no_error() {
     let starting = ["ls", "-q", "--filter", "state=Starting"];
     assert_eq!(flow.home.run(starting).await.ok().out, "m1\n");
 
-    // It runs, and nobody can log in yet.
+    // The instance runs, and does not accept logins yet.
     flow.lab.clock().advance(PENDING);
     flow.lab.until(|_| !flow.hosts.hosts().is_empty()).await;
     assert_eq!(listed(&flow).await["state"], "Running");
