@@ -1,4 +1,4 @@
-//! What an operator has of a fleet: a log that programs read, metrics that add up, a timer that prunes.
+//! Operating a fleet: machine-readable logs, metrics that add up, and the prune timer.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,14 +47,14 @@ async fn the_log_is_json_and_names_the_machine_the_call_and_its_request() {
         let time = record["time"].as_str().unwrap();
         assert!(time.ends_with('Z') && time.contains('T'), "{record}");
     }
-    // The lines on standard output are what they were.
+    // The lines on standard output do not change.
     assert!(
         created.out.contains("Docker is up and running!\n"),
         "{created}"
     );
     assert!(!created.err.contains("SECRETEXAMPLE"));
 
-    // A command line that is none ends in the same way.
+    // An invalid command line also ends with a record of the command.
     let usage = flow
         .home
         .run(["create", "--driver=none", "--no-such-flag"])
@@ -71,8 +71,7 @@ async fn the_log_is_json_and_names_the_machine_the_call_and_its_request() {
     );
 }
 
-/// Reads a metrics file as Prometheus' own Python client does, where there is one; as this test does
-/// otherwise.
+/// Parses a metrics file with Prometheus' own Python client if it is installed, otherwise with this test's parser.
 async fn read(flow: &Flow, path: &Path) -> BTreeMap<String, f64> {
     let program = r#"
 import sys
@@ -145,7 +144,7 @@ async fn metrics_of_many_processes_add_up() {
         of("docker_machine_counted_timestamp_seconds{}") > Some(1.0e9),
         "{metrics:#?}"
     );
-    // Somebody else than its writer reads it.
+    // Another user than the writer reads the file.
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o444, 0o444);
@@ -156,7 +155,7 @@ async fn metrics_of_many_processes_add_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_that_cannot_be_written_harm_nobody() {
+async fn a_command_succeeds_without_writable_metrics() {
     let mut flow = Flow::start().await;
     flow.home
         .set("MACHINE_METRICS_FILE", "/nowhere/docker_machine.prom");
@@ -169,7 +168,7 @@ fn contrib() -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_timer_and_its_service_are_units_that_systemd_takes() {
+async fn systemd_accepts_the_timer_and_its_service() {
     let flow = Flow::start().await;
     let units = flow.home.path().join("units");
     std::fs::create_dir(&units).unwrap();
@@ -177,7 +176,7 @@ async fn the_timer_and_its_service_are_units_that_systemd_takes() {
     verify.args(["verify", "--man=no"]);
     for name in ["docker-machine-prune.service", "docker-machine-prune.timer"] {
         let text = std::fs::read_to_string(contrib().join(name)).unwrap();
-        // systemd looks whether the program is there.
+        // systemd checks that the program exists.
         let binary = machine_tests::binary().canonicalize().unwrap();
         let text = text.replace("/usr/bin/docker-machine", &binary.display().to_string());
         std::fs::write(units.join(name), text).unwrap();
@@ -194,7 +193,7 @@ async fn the_timer_and_its_service_are_units_that_systemd_takes() {
     assert_eq!(verified.err, "", "{verified}");
 }
 
-/// What the service says behind `KEY=`.
+/// The service's value of `KEY=`.
 fn of_service(key: &str) -> String {
     let service = std::fs::read_to_string(contrib().join("docker-machine-prune.service")).unwrap();
     let mut lines = service.lines();
@@ -203,27 +202,27 @@ fn of_service(key: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_manager_without_machines_is_no_failure_of_the_timer() {
+async fn the_timer_does_not_fail_without_machines() {
     let flow = Flow::start().await;
-    // systemd's own doubling of the shell's dollar.
+    // systemd doubles the shell's dollar sign.
     let condition = of_service("ExecCondition").replace("$$", "$");
     assert_ne!(flow.home.shell(&condition).await.code, Some(0));
     flow.create("m1", &[]).await.ok();
     flow.home.shell(&condition).await.ok();
     flow.home.run(["rm", "-y", "m1"]).await.ok();
     assert_ne!(flow.home.shell(&condition).await.code, Some(0));
-    // What rm could not settle is left to prune.
-    let grave = flow.home.store().join(".tombstones/m1-0123456789abcdef");
-    std::fs::create_dir_all(grave).unwrap();
+    // A tombstone that rm left is a reason to run prune.
+    let tombstone = flow.home.store().join(".tombstones/m1-0123456789abcdef");
+    std::fs::create_dir_all(tombstone).unwrap();
     flow.home.shell(&condition).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_timer_runs_removes_what_was_left_behind() {
+async fn the_command_of_the_timer_removes_orphans() {
     let flow = Flow::start().await;
     let command = of_service("ExecStart");
     let arguments = command.strip_prefix("/usr/bin/docker-machine ").unwrap();
-    // A store with a machine, and an instance that carries its tags and that it does not know.
+    // A store with a machine, and an orphaned instance with the store's tags.
     flow.create("m1", &[]).await.ok();
     flow.create("m2", &[]).await.ok();
     std::fs::remove_dir_all(flow.home.machine("m2")).unwrap();

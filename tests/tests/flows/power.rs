@@ -1,12 +1,12 @@
-//! `start` and `restart`: what they say, and what a refusal comes to. And machines that do not run, or are
-//! not there any more, asked by commands that need them.
+//! `start` and `restart`: their output and errors. Commands that need a running machine report stopped and missing
+//! instances.
 
 use machine_tests::flows::Flow;
 
 const READS: &str = "DescribeInstances";
 const UNKNOWN: &str = "i-0123456789abcdef0";
 
-/// Makes `m1`, to which EC2 has no instance any more, of a time ago that nobody remembers.
+/// Creates `m1`, whose instance EC2 no longer describes.
 async fn vanished() -> Flow {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
@@ -17,7 +17,7 @@ async fn vanished() -> Flow {
     flow.lab
         .until(|_| flow.hosts.hosts().iter().all(|host| !host.is_on()))
         .await;
-    // One that has ended is described for an hour; this one is of another day.
+    // EC2 describes an ended instance for an hour. This id is unknown to EC2.
     let config = flow.home.machine("m1").join("config.json");
     let saved = std::fs::read_to_string(&config).unwrap();
     std::fs::write(config, saved.replace(&id, UNKNOWN)).unwrap();
@@ -25,7 +25,7 @@ async fn vanished() -> Flow {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_that_ec2_does_not_know_any_more_is_told() {
+async fn an_instance_that_ec2_no_longer_knows_is_reported() {
     let flow = vanished().await;
     for (argv, said) in [
         (
@@ -47,7 +47,7 @@ async fn an_instance_that_ec2_does_not_know_any_more_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stopped_and_starts_again() {
+async fn a_stopped_machine_starts_again() {
     let flow = Flow::start().await;
     let home = &flow.home;
     flow.create("m1", &[]).await.ok();
@@ -59,7 +59,7 @@ async fn what_stopped_and_starts_again() {
     let version = home.run(["version", "m1"]).await;
     version.failed(1, &["Unable to query docker version: Host is not running"]);
     assert_eq!(flow.lab.count(READS), before + 1);
-    // One that never had an address is no other.
+    // A machine that never had an address gets the same error.
     let config = home.machine("m1").join("config.json");
     let saved = std::fs::read_to_string(&config).unwrap();
     let address = flow.host().spec().address.to_string();
@@ -94,7 +94,7 @@ async fn what_stopped_and_starts_again() {
     assert!(renewed.out.starts_with(begin), "{renewed}");
 }
 
-/// A host of somebody's own whose sudo asks for a password: nothing there restarts.
+/// A user's own host whose sudo asks for a password: restart fails there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_that_the_host_refuses_is_an_error() {
     let flow = Flow::start().await;
@@ -130,7 +130,7 @@ async fn a_restart_that_the_host_refuses_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn certificates_in_a_directory_that_is_not_there() {
+async fn certificates_in_a_missing_directory_are_an_error() {
     let flow = Flow::start().await;
     let nowhere = flow.home.path().join("c");
     let flag = |name: &str, file: &str| format!("--tls-{name}={}/{file}", nowhere.display());

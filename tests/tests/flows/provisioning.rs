@@ -1,5 +1,5 @@
-//! Provisioning through the binary, on simulated hosts: where the install script comes from, what is
-//! refused before anything is made, and what later runs change.
+//! Provisioning through the binary, on simulated hosts: source of the install script, early errors, changes by later
+//! runs.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,7 +8,7 @@ use ec2_lab::hosts::{DockerAtBoot, HostOptions};
 use machine_tests::flows::{Flow, endpoint_flags};
 use machine_tests::pages::{Proxy, Served};
 
-/// A host without Docker that reaches nothing.
+/// A host without Docker and without network access.
 fn cut_off() -> HostOptions {
     HostOptions {
         docker: DockerAtBoot::Missing,
@@ -17,7 +17,7 @@ fn cut_off() -> HostOptions {
     }
 }
 
-/// The script that get.docker.com has for simulated hosts.
+/// The script that get.docker.com serves to simulated hosts.
 fn script() -> Vec<u8> {
     let web = HostOptions::default().web;
     web["https://get.docker.com"].clone()
@@ -26,12 +26,12 @@ fn script() -> Vec<u8> {
 const OVERRIDE: &str = "etc/systemd/system/docker.service.d/10-machine.conf";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_fetches_nothing_gets_the_script_from_here() {
+async fn a_host_without_curl_and_wget_gets_the_script_from_the_manager() {
     let without = |programs: &[&str]| HostOptions {
         without: programs.iter().map(|name| (*name).to_owned()).collect(),
         ..cut_off()
     };
-    // The page is one redirection away, and on loopback, which simulated hosts reach by curl.
+    // The page is one redirect away, and on loopback, which simulated hosts reach by curl.
     let page = Served::plain(script()).await;
     let flow = Flow::with_hosts(without(&["curl", "wget"])).await;
     let url = format!("--engine-install-url={}", page.redirecting());
@@ -41,7 +41,7 @@ async fn a_host_that_fetches_nothing_gets_the_script_from_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_script_is_fetched_past_proxies_and_over_tls() {
+async fn the_script_is_fetched_through_proxies_and_over_tls() {
     let page = Served::tls("install.test", script()).await;
     let proxy = Proxy::to(&page).await;
     let mut flow = Flow::with_hosts(cut_off()).await;
@@ -62,7 +62,7 @@ async fn the_script_is_fetched_past_proxies_and_over_tls() {
     assert!(page.requests()[0].starts_with("GET /docker "));
     assert_eq!(flow.host().counts().installations, 1);
 
-    // Somebody in the middle, whom this system does not trust.
+    // A man in the middle, whose certificate is untrusted.
     let other = Served::tls("install.test", b"exit 1".to_vec()).await;
     let proxy = Proxy::to(&other).await;
     flow.home.set("HTTPS_PROXY", proxy.url(""));
@@ -72,7 +72,7 @@ async fn the_script_is_fetched_past_proxies_and_over_tls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plain_proxy_is_asked_for_the_whole_url() {
+async fn an_http_proxy_receives_the_whole_url() {
     let page = Served::plain(script()).await;
     let proxy = Proxy::to(&page).await;
     let mut flow = Flow::with_hosts(cut_off()).await;
@@ -90,7 +90,7 @@ async fn a_plain_proxy_is_asked_for_the_whole_url() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_that_nobody_finds_is_an_error_and_leaves_nothing() {
+async fn a_missing_script_is_an_error_and_leaves_nothing() {
     let nowhere = Served::missing().await;
     let flow = Flow::with_hosts(cut_off()).await;
     let url = format!("--engine-install-url={}", nowhere.url());
@@ -100,7 +100,7 @@ async fn a_script_that_nobody_finds_is_an_error_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_of_this_machine_is_sent() {
+async fn a_local_script_is_sent_to_the_host() {
     let flow = Flow::with_hosts(cut_off()).await;
     let file = flow.home.file("install.sh", script());
     let file = file.display().to_string();
@@ -108,7 +108,7 @@ async fn a_script_of_this_machine_is_sent() {
     for (name, spelling) in ["m1", "m2", "m3"].into_iter().zip(spellings) {
         let flag = format!("--engine-install-url={spelling}");
         flow.create(name, &[&flag]).await.ok();
-        // Whatever directory the next command is run in.
+        // The saved path is absolute, so that later commands may run in any directory.
         let saved = "{{.HostOptions.EngineOptions.InstallURL}}";
         let saved = flow.home.run(["inspect", name, "-f", saved]).await.ok();
         assert!(saved.out.trim_end().ends_with(&file), "{saved}");
@@ -120,7 +120,7 @@ async fn a_script_of_this_machine_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_provisioned_is_refused_before_anything_is_made() {
+async fn invalid_options_are_refused_before_anything_is_created() {
     let flow = Flow::start().await;
     let binary = flow.home.file("not-text", [0xff, 0x00]);
     let binary = format!("--engine-install-url={}", binary.display());
@@ -174,7 +174,7 @@ async fn what_a_shell_used_to_eat_is_taken_off_and_said() {
         text.ends_with("\nEnvironment=HTTP_PROXY=http://u:m4rk3d@p:1\n"),
         "{text}"
     );
-    // What was typed is what is recorded: the Go binary reads it as it did.
+    // The configuration records the options as typed, as the Go binary does.
     let recorded = [
         "inspect",
         "m1",
@@ -213,7 +213,7 @@ async fn classic_swarm_is_said_not_to_be_set_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_certificates_leave_a_renamed_host_alone() {
+async fn regenerate_certs_keeps_the_name_of_a_renamed_host() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let root = flow.host().root().to_owned();
@@ -243,13 +243,13 @@ async fn new_certificates_leave_a_renamed_host_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_docker_does_not_start_with_is_undone() {
+async fn settings_that_docker_does_not_start_with_are_rolled_back() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let root = flow.host().root().to_owned();
     let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
     let before = read(OVERRIDE);
-    // Somebody edits the machine's record by hand, as the Go binary's users do.
+    // A manual edit of the machine's configuration, as with the Go binary.
     let config = flow.home.machine("m1").join("config.json");
     let text = std::fs::read_to_string(&config).unwrap();
     let broken = text.replace(
@@ -267,7 +267,7 @@ async fn a_change_that_docker_does_not_start_with_is_undone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn options_of_the_image_go_on_counting() {
+async fn options_of_the_image_stay_in_effect() {
     let flow = Flow::with_hosts(HostOptions {
         docker: DockerAtBoot::DockerIo,
         ..HostOptions::default()
@@ -281,7 +281,7 @@ async fn options_of_the_image_go_on_counting() {
         "{}",
         text()
     );
-    // Somebody gives the variable a value: it counts at the next start, and what collides is named.
+    // The variable gets a value. It takes effect at the next start, and the conflict is reported.
     std::fs::write(
         root.join("etc/default/docker"),
         "DOCKER_OPTS=\"--data-root=/mnt/docker --label provider=x\"\n",
@@ -298,7 +298,7 @@ async fn options_of_the_image_go_on_counting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_of_its_own_and_a_custom_script_outlive_create() {
+async fn hostname_override_and_custom_script_apply_after_create() {
     let flow = Flow::with_hosts(cut_off()).await;
     flow.home.file("mine.sh", "echo \"$(hostname)\" >/custom\n");
     flow.create(
@@ -336,7 +336,7 @@ async fn a_mirror_of_the_environment_reaches_dockerd() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_moves_docker_and_remembers_where_to() {
+async fn an_upgrade_installs_and_saves_the_version() {
     let flow = Flow::with_hosts(HostOptions {
         os_release: "ID=\"amzn\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"2023\"\n".to_owned(),
         docker_version: "24.0.5".to_owned(),
@@ -351,7 +351,7 @@ async fn an_upgrade_moves_docker_and_remembers_where_to() {
         .ok();
     assert_eq!(flow.home.run(version).await.ok().out, "25.0.3\n");
     let starts = flow.host().counts().docker_starts;
-    // What it was moved to is what it is to have: nothing to do, nothing to say.
+    // Docker has the saved version: provision changes and reports nothing.
     let ended = flow.home.run(["provision", "m1"]).await.ok();
     assert!(!ended.err.contains("upgrade"), "{ended}");
     assert_eq!(flow.host().counts().docker_starts, starts);
@@ -363,7 +363,7 @@ async fn an_upgrade_moves_docker_and_remembers_where_to() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_address_gets_a_new_certificate() {
-    // Public addresses change at every start; these are on loopback, and the hosts are there.
+    // Public addresses change at every start. These are on loopback, where the hosts are.
     let flow = Flow::with(HostOptions::default(), |lab| lab.public_loopback()).await;
     let mut argv = vec!["create".to_owned()];
     argv.extend(endpoint_flags(&flow.lab.endpoint()));
@@ -387,7 +387,7 @@ async fn a_new_address_gets_a_new_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_firewall_is_opened_on_request_alone() {
+async fn a_firewall_is_opened_only_on_request() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let root = flow.host().root().to_owned();

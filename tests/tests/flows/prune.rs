@@ -1,4 +1,4 @@
-//! `prune`: what no machine of the store owns is found by its tags, and removed only when told to.
+//! `prune`: finds orphaned resources by their tags, and removes them only with `--force`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,8 +9,8 @@ use ec2_lab::ec2::{
 };
 use machine_tests::flows::{Flow, REGION, endpoint_flags};
 
-/// Loses a machine: its create is killed once EC2 has launched it, and its directory goes away with
-/// what was on record.
+/// Loses a machine: kills its create after EC2 launched the instance, then removes the machine's directory with its
+/// records.
 async fn lose(flow: &Flow, name: &str, more: &[&str]) {
     let gate = Gate::new();
     flow.lab
@@ -26,8 +26,8 @@ async fn lose(flow: &Flow, name: &str, more: &[&str]) {
     std::fs::remove_dir_all(flow.home.machine(name)).unwrap();
 }
 
-/// A store with a machine that lives and one that was lost, both of them long ago.
-async fn one_lives_one_is_lost(flags: &[&str]) -> Flow {
+/// A store with one live and one lost machine.
+async fn with_live_and_lost_machine(flags: &[&str]) -> Flow {
     let flow = Flow::start().await;
     flow.create("lives", flags).await.ok();
     lose(&flow, "lost", flags).await;
@@ -35,8 +35,8 @@ async fn one_lives_one_is_lost(flags: &[&str]) -> Flow {
 }
 
 #[tokio::test]
-async fn what_no_machine_owns_is_listed_and_removed_only_by_force() {
-    let flow = one_lives_one_is_lost(&[]).await;
+async fn orphans_are_listed_and_removed_only_with_force() {
+    let flow = with_live_and_lost_machine(&[]).await;
     let before = flow.lab.left_over();
     let listed = flow.home.run(["prune", "--older-than", "0s"]).await.ok();
     let table = listed.table();
@@ -47,7 +47,7 @@ async fn what_no_machine_owns_is_listed_and_removed_only_by_force() {
         .collect();
     assert_eq!(rows, ["instance", "key"], "{listed}");
     assert!(!listed.out.contains("lives"), "{listed}");
-    assert_eq!(flow.lab.left_over(), before, "listing removes nothing");
+    assert_eq!(flow.lab.left_over(), before, "listing must remove nothing");
 
     let removed = flow
         .home
@@ -59,7 +59,7 @@ async fn what_no_machine_owns_is_listed_and_removed_only_by_force() {
 }
 
 #[tokio::test]
-async fn a_living_spot_machine_keeps_its_request_its_key_and_its_instance() {
+async fn a_live_spot_machine_keeps_its_request_its_key_and_its_instance() {
     let flow = Flow::start().await;
     flow.create("spot", &["--amazonec2-request-spot-instance"])
         .await
@@ -75,8 +75,8 @@ async fn a_living_spot_machine_keeps_its_request_its_key_and_its_instance() {
 }
 
 #[tokio::test]
-async fn what_is_young_is_left_alone() {
-    let flow = one_lives_one_is_lost(&[]).await;
+async fn recent_resources_are_kept() {
+    let flow = with_live_and_lost_machine(&[]).await;
     let before = flow.lab.left_over();
     let pruned = flow.home.run(["prune", "--force"]).await.ok();
     assert!(pruned.out.contains("Removed 0"), "{pruned}");
@@ -84,8 +84,8 @@ async fn what_is_young_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_bears_no_tags_of_ours_is_never_touched() {
-    let flow = one_lives_one_is_lost(&["--amazonec2-no-owner-tags"]).await;
+async fn resources_without_owner_tags_are_never_changed() {
+    let flow = with_live_and_lost_machine(&["--amazonec2-no-owner-tags"]).await;
     let before = flow.lab.left_over();
     let pruned = flow
         .home
@@ -110,14 +110,14 @@ async fn a_store_without_an_id_or_without_machines_is_refused() {
 }
 
 #[tokio::test]
-async fn a_new_manager_finds_by_a_tag_what_a_lost_one_left() {
+async fn a_new_manager_finds_the_orphans_of_a_lost_one_by_a_tag() {
     let mut flow = Flow::start().await;
     let tagged = ["--amazonec2-tags=fleet,blue"];
     flow.create("left", &tagged).await.ok();
     flow.create("other", &["--amazonec2-tags=fleet,red"])
         .await
         .ok();
-    // Its disk went with it; the new one has a store of its own, with an id and no machines.
+    // Its disk is lost too. The new manager has its own store, with an id and without machines.
     flow.home
         .set("MACHINE_STORAGE_PATH", flow.home.path().join("new"));
     flow.create("mine", &tagged).await.ok();
@@ -139,11 +139,11 @@ async fn a_new_manager_finds_by_a_tag_what_a_lost_one_left() {
     }
     assert!(
         pruned.out.contains("key pair"),
-        "its key pair goes with it: {pruned}"
+        "its key pair must be removed too: {pruned}"
     );
     flow.home.run(["rm", "-y", "mine"]).await.ok();
 
-    // Without machines the place is told by a driver's flags.
+    // Without machines, a driver's flags select the place.
     let place = endpoint_flags(&flow.lab.endpoint());
     let argv = everything.map(str::to_owned).into_iter().chain(place);
     let argv = argv.chain(["--tag=fleet=red".to_owned()]);
@@ -152,7 +152,7 @@ async fn a_new_manager_finds_by_a_tag_what_a_lost_one_left() {
     assert_eq!(flow.lab.left_over(), Vec::<String>::new());
 }
 
-/// Has the provider chain find this access key, which no machine's configuration keeps.
+/// Makes the provider chain supply this access key, which is in no machine's configuration.
 fn log_in_as(flow: &mut Flow, access_key: &str) {
     let profile = format!(
         "[default]\naws_access_key_id = {access_key}\naws_secret_access_key = SECRETEXAMPLE\n"
@@ -164,7 +164,7 @@ fn log_in_as(flow: &mut Flow, access_key: &str) {
 }
 
 #[tokio::test]
-async fn the_wrong_account_finds_nothing_and_says_so() {
+async fn prune_in_the_wrong_account_is_refused() {
     let mut flow = Flow::start().await;
     log_in_as(&mut flow, ACCESS_KEY);
     flow.create("lives", &[]).await.ok();
@@ -179,8 +179,8 @@ async fn the_wrong_account_finds_nothing_and_says_so() {
 }
 
 #[tokio::test]
-async fn refused_credentials_are_told_and_nothing_is_forgotten() {
-    let flow = one_lives_one_is_lost(&[]).await;
+async fn refused_credentials_are_reported_and_nothing_is_forgotten() {
+    let flow = with_live_and_lost_machine(&[]).await;
     let before = flow.lab.left_over();
     flow.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
     flow.home
@@ -198,8 +198,8 @@ async fn refused_credentials_are_told_and_nothing_is_forgotten() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_made_out_is_named_and_nothing_is_pruned_around_it() {
-    let flow = one_lives_one_is_lost(&[]).await;
+async fn an_unreadable_machine_is_reported_and_stops_prune() {
+    let flow = with_live_and_lost_machine(&[]).await;
     let before = flow.lab.left_over();
     let broken = flow.home.store().join("machines/broken");
     std::fs::create_dir(&broken).unwrap();
@@ -210,7 +210,7 @@ async fn what_cannot_be_made_out_is_named_and_nothing_is_pruned_around_it() {
         .failed(1, &["broken"]);
     assert_eq!(flow.lab.left_over(), before);
 
-    // One of a driver that this binary does not have carries none of our tags: it is in nobody's way.
+    // A machine of a driver that is not in this binary carries no owner tags. It does not stop prune.
     std::fs::write(
         broken.join("config.json"),
         r#"{"ConfigVersion":3,"Name":"broken","DriverName":"google","Driver":{},"HostOptions":{}}"#,
@@ -225,22 +225,22 @@ async fn what_cannot_be_made_out_is_named_and_nothing_is_pruned_around_it() {
 }
 
 #[tokio::test]
-async fn a_tombstone_that_cannot_be_opened_is_named_and_keeps_nobody_from_pruning() {
-    let flow = one_lives_one_is_lost(&[]).await;
-    let grave = |name: &str, config: &str| {
+async fn an_unreadable_tombstone_is_reported_and_does_not_stop_prune() {
+    let flow = with_live_and_lost_machine(&[]).await;
+    let tombstone = |name: &str, config: &str| {
         let directory = flow.home.store().join(".tombstones").join(name);
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("config.json"), config).unwrap();
     };
-    grave(
+    tombstone(
         "elsewhere-0000000000000001",
         r#"{"ConfigVersion":3,"Name":"elsewhere","DriverName":"google","Driver":{},"HostOptions":{}}"#,
     );
-    // One of a driver that this binary does not have is nothing that it could settle.
+    // prune ignores a tombstone of a driver that is not in this binary.
     let listed = flow.home.run(["prune", "--older-than=0s"]).await.ok();
     assert!(listed.out.contains("lost"), "{listed}");
 
-    grave("broken-0000000000000002", "{");
+    tombstone("broken-0000000000000002", "{");
     for argv in [
         vec!["prune", "--older-than=0s"],
         vec!["prune", "--force", "--older-than=0s"],
@@ -250,14 +250,18 @@ async fn a_tombstone_that_cannot_be_opened_is_named_and_keeps_nobody_from_prunin
         let told = pruned.err.matches("whatever was made for broken").count();
         assert_eq!(told, 1, "{pruned}");
     }
-    assert_eq!(flow.lab.live_instances().len(), 1, "the lost one went");
+    assert_eq!(
+        flow.lab.live_instances().len(),
+        1,
+        "the lost instance must be gone"
+    );
     assert_eq!(flow.home.tombstones(), 2);
 }
 
 /// The client token of an instance that the console or Auto Scaling launched: a UUID.
 const FOREIGN: &str = "6dea7c8a-d3ee-43d4-a4cc-6ec45d7a1d3e";
 
-/// The instance whose tag `Name` says this.
+/// The instance with this tag `Name`.
 fn instance_named(flow: &Flow, name: &str) -> String {
     let mut live = flow.lab.live_instances().into_iter();
     let found = live.find(|instance| {
@@ -273,31 +277,31 @@ fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_crowded_account_exactly_the_dead_are_listed_and_removed() {
-    let mut flow = one_lives_one_is_lost(&["--amazonec2-tags=team,build"]).await;
+async fn exactly_the_orphans_of_a_shared_account_are_listed_and_removed() {
+    let mut flow = with_live_and_lost_machine(&["--amazonec2-tags=team,build"]).await;
     let lab = &flow.lab;
     let (lives, lost) = (
         instance_named(&flow, "lives"),
         instance_named(&flow, "lost"),
     );
-    // Somebody's own, and those of an Auto Scaling group.
+    // An unrelated instance, and those of an Auto Scaling group.
     lab.launch_like(&lives, FOREIGN, &tags(&[("Name", "production-db")]));
     let group = [("Name", "web"), ("aws:autoscaling:groupName", "web")];
     for _ in 0..2 {
         lab.launch_like(&lives, FOREIGN, &tags(&group));
     }
     for source in [&lives, &lost] {
-        // Restored by AWS Backup with its tags, as another machine; and as one that is managed.
+        // Restored by AWS Backup with its tags, as another machine and as a managed one.
         let mut copied = lab.tags(source);
         copied.insert("Name".into(), "payments-db".into());
         lab.launch_like(source, FOREIGN, &copied).unwrap();
         copied.insert("aws:autoscaling:groupName".into(), "workers".into());
         lab.launch_like(source, FOREIGN, &copied).unwrap();
     }
-    // Root volumes that were detached: the living one's is its own.
+    // Detached root volumes: the live machine's volume belongs to it.
     lab.detach_root_volume(&lives).unwrap();
     let volume = lab.detach_root_volume(&lost).unwrap();
-    // Another store, with its living and its dead.
+    // Another store, with a live machine and a lost one.
     let own = flow.home.store();
     flow.home
         .set("MACHINE_STORAGE_PATH", flow.home.path().join("other"));
@@ -324,12 +328,12 @@ async fn of_a_crowded_account_exactly_the_dead_are_listed_and_removed() {
     rows.sort_unstable();
     let pairs = flow.lab.key_pairs();
     let pair = &pairs.iter().find(|pair| pair.name == "lost").unwrap().id;
-    let dead = [
+    let orphans = [
         "instance ".to_owned() + &lost,
         format!("key pair {pair}"),
         "volume ".to_owned() + &volume,
     ];
-    assert_eq!(rows, dead, "{listed}");
+    assert_eq!(rows, orphans, "{listed}");
     for told in ["AGE", "REASON", "no machine here has the ID", "detached"] {
         assert!(listed.out.contains(told), "{told}: {listed}");
     }
@@ -356,14 +360,14 @@ async fn of_a_crowded_account_exactly_the_dead_are_listed_and_removed() {
     assert!(expected.len() >= 3, "{expected:?}");
     assert!(after.is_subset(&before), "{after:?}");
 
-    // A second look finds nothing more.
+    // A second run finds nothing more.
     let listed = flow.home.run(["prune", "--older-than=0s"]).await.ok();
     assert!(!listed.out.contains("no machine here"), "{listed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_ignores_filters_has_nothing_removed() {
-    let mut flow = one_lives_one_is_lost(&[]).await;
+    let mut flow = with_live_and_lost_machine(&[]).await;
     let lives = instance_named(&flow, "lives");
     flow.lab
         .launch_like(&lives, FOREIGN, &tags(&[("Name", "production-db")]));
@@ -377,7 +381,7 @@ async fn an_endpoint_that_ignores_filters_has_nothing_removed() {
         .failed(1, &["whatever is in us-east-1", "cannot rely on"]);
     assert_eq!(flow.lab.left_over(), before);
 
-    // A machine whose files are broken, and an instance of the same name.
+    // A machine with broken files, and an instance of the same name.
     flow.lab
         .launch_like(&lives, FOREIGN, &tags(&[("Name", "lives")]));
     let before = flow.lab.left_over();
@@ -392,7 +396,7 @@ async fn an_endpoint_that_ignores_filters_has_nothing_removed() {
         .failed(1, &["whatever was made for lives", "cannot rely on"]);
     assert_eq!(flow.lab.left_over(), before);
     assert!(machine.exists());
-    // Where they count, it goes, and nothing besides.
+    // With working filters, it is removed, and nothing else.
     flow.lab.remove_fault(ignores);
     let count = flow.lab.live_instances().len();
     flow.home.run(["rm", "-y", "lives"]).await.ok();
@@ -432,13 +436,13 @@ async fn values_of_tags_are_literal() {
         );
     }
     let live = flow.lab.live_instances();
-    assert_eq!(live.len(), 2, "mine, and the one of build-prod");
+    assert_eq!(live.len(), 2, "the user's instance and that of build-prod");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_account_is_the_one_that_the_launch_named() {
-    let flow = one_lives_one_is_lost(&[]).await;
-    // Earlier versions took the owner of a shared security group for the account of all that they were about to make.
+async fn the_launch_determines_the_account_on_record() {
+    let flow = with_live_and_lost_machine(&[]).await;
+    // Earlier versions recorded the owner of a shared security group as the account of every intended resource.
     let file = flow.home.machine("lives").join(".journal");
     let journal = std::fs::read_to_string(&file).unwrap();
     let intents = |line: &str| match line.contains(r#""phase":"intent""#) {
@@ -462,15 +466,15 @@ async fn the_account_is_the_one_that_the_launch_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_volume_is_listed_once_it_has_been_seen_detached_for_long_enough() {
-    let flow = one_lives_one_is_lost(&[]).await;
+async fn a_volume_is_listed_after_it_has_been_seen_detached_for_two_hours() {
+    let flow = with_live_and_lost_machine(&[]).await;
     let lost = instance_named(&flow, "lost");
     flow.lab.detach_root_volume(&lost).unwrap();
     let listed = flow.home.run(["prune"]).await.ok();
     assert!(listed.out.contains("Left alone: 3"), "{listed}");
     let seen = std::fs::read_to_string(flow.home.store().join(".sightings.json")).unwrap();
     assert!(seen.contains("volume vol-"), "{seen}");
-    // Three hours ago, as the record says.
+    // Moves the recorded time back by three hours.
     let now: u64 = seen
         .split(|c: char| !c.is_ascii_digit())
         .filter_map(|digits| digits.parse().ok())

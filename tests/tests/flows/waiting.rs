@@ -1,4 +1,4 @@
-//! Waiting for machines, and what becomes of those that do not come: through the binary, on simulated hosts.
+//! Waiting for machines, and the outcome if they never become ready: through the binary, on simulated hosts.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use ec2_lab::ec2::{Builder, Durations, InstanceState, Lab};
 use ec2_lab::hosts::{ExecFault, HostOptions, Moment};
 use machine_tests::flows::{Ended, Flow};
 
-/// Flags of a create that speaks to the machine's public address.
+/// Flags of a create that connects to the machine's public address.
 fn public_flags(flow: &Flow) -> Vec<String> {
     let mut flags = flow.flags();
     flags.retain(|flag| flag != "--amazonec2-use-private-address");
@@ -35,7 +35,7 @@ fn config(flow: &Flow, name: &str) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_that_is_taken_away_while_docker_is_set_up_ends_the_create_with_its_reason() {
+async fn an_instance_reclaimed_during_provisioning_ends_the_create_with_its_reason() {
     let flow = Flow::with_hosts(HostOptions {
         exec_faults: (1..9).map(|n| (n, ExecFault::Hang)).collect(),
         ..HostOptions::default()
@@ -44,7 +44,7 @@ async fn an_instance_that_is_taken_away_while_docker_is_set_up_ends_the_create_w
     let reclaimed = async {
         let id = host_of(&flow).await;
         let host = flow.hosts.host(&id).unwrap();
-        // The first command hangs: from then on nothing but the instance's end can end the create.
+        // The first command hangs: only the instance's end can then end the create.
         let mut tick = tokio::time::interval(Duration::from_millis(50));
         while host.counts().execs.is_empty() {
             tick.tick().await;
@@ -54,7 +54,7 @@ async fn an_instance_that_is_taken_away_while_docker_is_set_up_ends_the_create_w
     };
     let create = flow.create("m1", &["--amazonec2-request-spot-instance"]);
     let (ended, id) = tokio::join!(create, reclaimed);
-    // Shutting down or terminated by then: it is the reason that counts.
+    // The instance may be shutting down or terminated; the error quotes its state reason.
     ended.failed(1, &[&id, "Server.SpotInstanceTermination"]);
     flow.assert_clean();
 }
@@ -77,7 +77,7 @@ async fn an_instance_that_shuts_itself_down_ends_the_wait_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_boot_costs_two_looks_at_most_and_a_late_key_few_logins() {
+async fn a_slow_boot_costs_at_most_two_polls_and_a_late_key_few_logins() {
     let flow = Flow::with_hosts(HostOptions {
         listens: Moment::After(Duration::from_secs(9)),
         accepts_key: Moment::After(Duration::from_secs(12)),
@@ -91,7 +91,7 @@ async fn a_slow_boot_costs_two_looks_at_most_and_a_late_key_few_logins() {
         flow.lab.counts()
     );
     let host = flow.host().counts();
-    // OpenSSH's penalties shut out who fails more than three times in a row at a faster pace.
+    // OpenSSH's penalties block clients that fail more than three times in a row at a higher rate.
     assert!(host.ssh_connections <= 4, "{host:?}");
     flow.home.run(["config", "m1"]).await.ok();
 }
@@ -105,7 +105,7 @@ fn with_public_addresses(lab: Builder) -> Builder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_with_a_public_address_has_another_one_after_a_start() {
+async fn a_public_address_changes_after_a_start() {
     let flow = Flow::with(HostOptions::default(), with_public_addresses).await;
     let home = &flow.home;
     create_public(&flow, "m1").await.ok();
@@ -134,11 +134,11 @@ async fn a_machine_with_a_public_address_has_another_one_after_a_start() {
     assert_eq!(config(&flow, "m1")["Driver"]["IPAddress"], second);
     let url = format!("tcp://{second}:2376\n");
     assert_eq!(home.run(["url", "m1"]).await.ok().out, url);
-    // The dial checks the address against the certificate, which is another one therefore.
+    // The client verifies the address against the certificate, which must therefore be a new one.
     home.run(["config", "m1"]).await.ok();
     assert_ne!(pem(), certificate);
 
-    // A restart keeps the address, and so the certificate.
+    // A restart keeps the address and thus the certificate.
     let certificate = pem();
     home.run(["restart", "m1"]).await.ok();
     home.run(["config", "m1"]).await.ok();
@@ -151,7 +151,7 @@ async fn a_machine_with_a_public_address_has_another_one_after_a_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subnet_that_gives_no_public_address_is_found_out() {
+async fn a_subnet_without_public_addresses_is_reported() {
     let flow = Flow::with(HostOptions::default(), |lab| lab.public_addresses([])).await;
     let ended = create_public(&flow, "m1").await;
     ended.failed(
@@ -212,7 +212,7 @@ async fn a_machine_is_removed_in_any_state() {
                 .find(|i| i.id == id)
                 .map(|i| i.state)
         };
-        // An instance has ended once nothing answers at its address.
+        // An instance has ended when its address no longer answers.
         flow.lab.until(|lab| now(lab) == Some(state)).await;
         flow.home.run(["rm", "-y", "m1"]).await.ok();
         let after = now(&flow.lab);
