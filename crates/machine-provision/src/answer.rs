@@ -1,4 +1,4 @@
-//! Answers to the script's questions: an install script, and what to write into `daemon.json`.
+//! Answers to the script's requests: an install script, and the new contents of `daemon.json`.
 
 use std::io;
 use std::path::Path;
@@ -15,8 +15,8 @@ use crate::provision::command_line;
 use crate::sections::{find, sections};
 use crate::{InstallSource, Plan, ProvisionError};
 
-/// Sends the install script from here. Where nobody reaches Docker's own, the distribution's package
-/// is next; who names a source of his own gets that one or an error. `why` is what the host said.
+/// Provides the install script. If Docker's own script cannot be fetched here either, the distribution's package is
+/// the fallback; a source that the user has set is used, or is an error. `why` is the host's error message.
 pub(crate) async fn install_script(
     plan: &Plan,
     parameters: &mut Parameters,
@@ -25,7 +25,7 @@ pub(crate) async fn install_script(
 ) -> Result<(), ProvisionError> {
     let text = match &plan.install {
         InstallSource::File(path) => read_script(path).await?,
-        // The host runs it, or says why it cannot.
+        // The host runs the command line itself, or reports why it cannot.
         InstallSource::Shell(_) => return Ok(()),
         InstallSource::Url(url) => match fetch(plan, url, cx).await? {
             Ok(text) => {
@@ -55,10 +55,10 @@ pub(crate) async fn install_script(
     Ok(())
 }
 
-/// Fetches it from here; the inner error is a text for people.
+/// Fetches the script on this machine; the inner error is a text for display.
 async fn fetch(plan: &Plan, url: &str, cx: &Cx) -> Result<Result<String, String>, ProvisionError> {
     let Some(fetch) = &plan.fetch else {
-        return Ok(Err("nobody here fetches it".to_owned()));
+        return Ok(Err("no fetch is configured on this machine".to_owned()));
     };
     let fetched = cx.cancel.or(fetch.fetch(url)).await;
     let fetched = fetched.map_err(ProvisionError::Cancelled)?;
@@ -66,7 +66,7 @@ async fn fetch(plan: &Plan, url: &str, cx: &Cx) -> Result<Result<String, String>
     Ok(text.map_err(|error| printable(masked(&error.to_string()).as_bytes())))
 }
 
-/// Reads an install script of this machine.
+/// Reads an install script from a file of this machine.
 pub(crate) async fn read_script(path: &Path) -> Result<String, ProvisionError> {
     let text = match tokio::fs::read(path).await {
         Ok(bytes) => text_of(bytes),
@@ -78,7 +78,7 @@ pub(crate) async fn read_script(path: &Path) -> Result<String, ProvisionError> {
     })
 }
 
-/// A script that a shell variable can hold.
+/// Converts to text that a shell variable can hold.
 fn text_of(bytes: Vec<u8>) -> io::Result<String> {
     match String::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => Ok(text),
@@ -86,7 +86,7 @@ fn text_of(bytes: Vec<u8>) -> io::Result<String> {
     }
 }
 
-/// Says what becomes of the host's `daemon.json`, of which `seen` are the texts, and of our flags.
+/// Merges the host's `daemon.json`, whose texts are in `seen`, with the flags of the plan.
 pub(crate) fn daemon_json(
     plan: &Plan,
     parameters: &mut Parameters,
@@ -115,7 +115,7 @@ pub(crate) fn daemon_json(
     Ok(())
 }
 
-/// Says what of the host's own `docker.service`, of which `seen` are the texts, goes on counting.
+/// Selects the options of the host's own `docker.service`, whose texts are in `seen`, that stay in effect.
 pub(crate) fn unit(
     parameters: &mut Parameters,
     all: &[Flag],

@@ -1,10 +1,10 @@
-//! The host's own `daemon.json` beside our flags.
+//! Merges the host's own `daemon.json` with the flags of the plan.
 //!
-//! dockerd refuses to start where both say something about the same key. So what collides moves
-//! into the file: lists are merged, what makes the engine reachable over TLS is ours, and of
-//! anything else the file's word counts. The script keeps two copies beside the file: what it would be
-//! without us, from which each run starts anew, and what we wrote, by which the next run tells our entries
-//! from those that somebody wrote since.
+//! dockerd refuses to start if a flag and the file set the same key. So conflicting flags move into the file: lists
+//! are merged; for the options that make the engine reachable over TLS the flag wins, for all others the file wins.
+//! The script keeps two copies next to the file: the file without changes by docker-machine, which is the starting
+//! point of each run, and the file as last written, which lets the next run distinguish its own entries from later
+//! changes by other people.
 
 use std::collections::BTreeMap;
 
@@ -13,41 +13,41 @@ use serde_json::{Map, Value};
 
 use crate::flags::Flag;
 
-/// The file's texts.
+/// The texts of the file.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Texts<'a> {
-    /// As it is.
+    /// The current contents.
     pub(crate) current: &'a str,
-    /// As it would be without us; none where we never changed it.
+    /// The contents without changes by docker-machine; none if it never changed the file.
     pub(crate) original: Option<&'a str>,
-    /// As we wrote it.
+    /// The contents as last written by docker-machine.
     pub(crate) written: Option<&'a str>,
 }
 
-/// What becomes of file and flags.
+/// The merged file and the remaining flags.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Reconciled {
-    /// The file's new text; as it was, where nothing in it changes.
+    /// The file's new text; unchanged if no key changes.
     pub(crate) text: String,
-    /// The text that the file would have without us.
+    /// The text of the file without changes by docker-machine.
     pub(crate) original: String,
-    /// The flags that are still flags.
+    /// The flags that stay on the command line.
     pub(crate) flags: Vec<Flag>,
-    /// Options that gave way, for the user.
+    /// Warnings for the user about options that were overridden.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Where the file is.
+/// The path of the file.
 pub(crate) const PATH: &str = "/etc/docker/daemon.json";
 
-/// dockerd forgets the flags that name certificates where the file alone switches TLS on: all of
-/// these are said in one place (`loadDaemonCliConfig` in moby's cmd/dockerd, 18.09 to 29).
+/// dockerd ignores the flags that name certificates if only the file enables TLS: so all of these go to one place
+/// (`loadDaemonCliConfig` in moby's cmd/dockerd, 18.09 to 29).
 const TLS: [&str; 5] = ["tls", "tlsverify", "tlscacert", "tlscert", "tlskey"];
 
-/// Settles what file and flags both speak of.
+/// Resolves conflicts between file and flags.
 ///
 /// # Errors
-/// Why the text is no JSON object: dockerd would not take it either.
+/// The text is not a JSON object, with the reason: dockerd would reject it too.
 pub(crate) fn reconcile(texts: &Texts<'_>, flags: Vec<Flag>) -> Result<Reconciled, String> {
     let original = without_us(texts)?;
     let mut file = object(&original)?;
@@ -67,19 +67,19 @@ pub(crate) fn reconcile(texts: &Texts<'_>, flags: Vec<Flag>) -> Result<Reconcile
         let value = file.entry(key.clone()).or_insert(Value::Null);
         for flag in flags {
             let said = masked(&flag.words.join(" "));
-            match settle(value, &flag) {
-                Settled::Said => {}
-                Settled::GivesWay => warnings.push(format!(
+            match merge_flag(value, &flag) {
+                Merged::Same => {}
+                Merged::FileWins => warnings.push(format!(
                     "{PATH} on the host sets {key}: {said} gives way to it"
                 )),
-                Settled::Replaced(entry) => warnings.push(format!(
+                Merged::Replaced(entry) => warnings.push(format!(
                     "{PATH} on the host has {} in {key}: {said} counts instead",
                     masked(&entry)
                 )),
             }
         }
     }
-    // An empty file is none to people, but an error to dockerd before release 23.
+    // An empty file is harmless to people, but an error to dockerd before release 23.
     let text = if file == before && !original.trim().is_empty() {
         original.clone()
     } else {
@@ -100,14 +100,14 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// Returns what the file would be without us: the original, with what somebody else has changed since we
-/// wrote the file.
+/// Returns the file without changes by docker-machine: the original, plus changes by other people since
+/// docker-machine wrote the file.
 fn without_us(texts: &Texts<'_>) -> Result<String, String> {
     let mut file = object(texts.current)?;
     let (Some(original), Some(written)) = (texts.original, texts.written) else {
         return Ok(texts.current.to_owned());
     };
-    // Copies that somebody has broken tell nothing.
+    // Copies that are no longer valid JSON are ignored.
     let (Ok(before), Ok(ours)) = (object(original), object(written)) else {
         return Ok(texts.current.to_owned());
     };
@@ -150,23 +150,23 @@ fn without_us(texts: &Texts<'_>) -> Result<String, String> {
     }
 }
 
-/// What became of a flag.
-enum Settled {
-    /// The file says it.
-    Said,
-    /// The file says something else, and that counts.
-    GivesWay,
-    /// The file says it now, in the place of an entry.
+/// The result of merging one flag.
+enum Merged {
+    /// The file has the value, before or after the merge.
+    Same,
+    /// The file has another value, which wins.
+    FileWins,
+    /// The file now has the value, in place of an existing entry.
     Replaced(String),
 }
 
-/// Brings what a flag says into the file's value.
-fn settle(value: &mut Value, flag: &Flag) -> Settled {
+/// Merges a flag into the value of its key in the file.
+fn merge_flag(value: &mut Value, flag: &Flag) -> Merged {
     match value {
         Value::Array(values) if is_list(&flag.key) && values.iter().all(Value::is_string) => {
             let mut entries = values.iter().filter_map(Value::as_str);
             if entries.any(|entry| flag.says(entry)) {
-                return Settled::Said;
+                return Merged::Same;
             }
             let collides = |entry: &Value| {
                 entry
@@ -177,35 +177,35 @@ fn settle(value: &mut Value, flag: &Flag) -> Settled {
             let replaced = replaced.and_then(Value::as_str).map(str::to_owned);
             values.retain(|entry| !collides(entry));
             values.push(flag.value.clone().into());
-            replaced.map_or(Settled::Said, Settled::Replaced)
+            replaced.map_or(Merged::Same, Merged::Replaced)
         }
         Value::Object(entries) if flag.key == "log-opts" => {
             let Some((name, said)) = flag.value.split_once('=') else {
-                return Settled::GivesWay;
+                return Merged::FileWins;
             };
             match entries.get(name) {
-                Some(there) if there.as_str() == Some(said) => Settled::Said,
-                Some(_) => Settled::GivesWay,
+                Some(there) if there.as_str() == Some(said) => Merged::Same,
+                Some(_) => Merged::FileWins,
                 None => {
                     entries.insert(name.to_owned(), said.into());
-                    Settled::Said
+                    Merged::Same
                 }
             }
         }
-        // Ports, sizes and switches are numbers and booleans there.
-        _ if says(value, &flag.value) => Settled::Said,
+        // The file has ports, sizes and switches as numbers and booleans.
+        _ if says(value, &flag.value) => Merged::Same,
         _ if flag.vital => {
             *value = match flag.value.parse() {
                 Ok(switch) => Value::Bool(switch),
                 Err(_) => flag.value.clone().into(),
             };
-            Settled::Said
+            Merged::Same
         }
-        _ => Settled::GivesWay,
+        _ => Merged::FileWins,
     }
 }
 
-/// Whether what is a list in the file has the words of the flags as its entries.
+/// Returns whether the flag's words are list entries in the file.
 fn is_list(key: &str) -> bool {
     key != "default-address-pools"
 }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_collide_leaves_the_very_text() {
+    fn without_conflicts_the_text_is_unchanged() {
         let text = "{ \"live-restore\":true }";
         let flags = vec![flag("--mtu=1400", "mtu", "1400", false)];
         let done = reconcile(text, flags.clone()).unwrap();
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_merged_and_nothing_of_the_file_is_lost() {
+    fn lists_are_merged_and_file_entries_are_kept() {
         let text = r#"{"labels":["x=1"],"hosts":["fd://","tcp://:2376"],"log-opts":{"max-file":"3"},"zz":{"a":[1]}}"#;
         let flags = vec![
             flag("-H t", "hosts", "tcp://0.0.0.0:2376", true),
@@ -268,7 +268,7 @@ mod tests {
             })
         );
         assert!(done.flags.is_empty() && done.warnings.is_empty());
-        // Once more: what was merged is there.
+        // A second merge changes nothing.
         let again = reconcile(
             &done.text,
             vec![flag("--label y=2", "labels", "y=2", false)],
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_connection_is_ours_and_the_rest_the_files() {
+    fn flags_win_for_the_connection_and_the_file_for_the_rest() {
         let text =
             r#"{"tlsverify":false,"tlscert":"/x","mtu":1500,"bip":"10.0.0.1/24","icc":false}"#;
         let flags = vec![
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_tls_is_said_in_one_place() {
+    fn all_tls_options_go_to_one_place() {
         for text in [r#"{"tlsverify":true}"#, r#"{"tls":false,"mtu":1400}"#] {
             let flags = vec![
                 flag("-H t", "hosts", "tcp://0.0.0.0:2376", true),
@@ -325,14 +325,14 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_named_as_such() {
+    fn a_broken_file_is_an_error() {
         assert!(reconcile("{\"a\":", vec![]).is_err());
         assert!(reconcile("[]", vec![]).is_err());
         assert_eq!(reconcile(" \n", vec![]).unwrap().text, "{}");
     }
 
     #[test]
-    fn each_run_starts_from_what_the_file_would_be_without_us() {
+    fn each_run_starts_from_the_file_without_our_changes() {
         let original = r#"{"labels":["image=1"],"registry-mirrors":["https://image"],"log-opts":{},"mtu":1400}"#;
         let label = |text: &str| flag(&format!("--label {text}"), "labels", text, false);
         let mirror = |text: &str| {
@@ -347,7 +347,7 @@ mod tests {
         let first = reconcile(original, vec![label("env=a"), mirror("https://one"), opt]).unwrap();
         assert_eq!(first.original, original);
 
-        // Another machine on the same host: nothing of the first one is left.
+        // Another machine on the same host: no entry of the first one is left.
         let texts = Texts {
             current: &first.text,
             original: Some(&first.original),
@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(second.original, original);
         assert!(second.warnings.is_empty());
 
-        // What somebody wrote since stays; what we wrote does not.
+        // Later changes by other people stay; entries by docker-machine do not.
         let mut edited = file.clone();
         edited["labels"] = serde_json::json!(["image=1", "env=b", "mine=1"]);
         edited["mtu"] = 1500.into();
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_dockerd_could_not_take_beside_ours_is_replaced() {
+    fn a_conflicting_list_entry_is_replaced() {
         let text = r#"{"labels":["env=image"],"hosts":["tcp://127.0.0.1:2376","fd://"]}"#;
         let flags = vec![
             flag("--label env=a", "labels", "env=a", false),

@@ -1,9 +1,9 @@
-//! The engine's options as they are meant.
+//! The engine's options, with shell quoting resolved.
 //!
-//! They come from a machine's record as they were typed. The Go binary put them into lines of shell and of
-//! systemd, which took quotes away and made two words of one; scripts and GitLab Runner's `MachineOptions`
-//! are full of values that rely on it. Nothing else reads them here, so what those did to a whole value is
-//! done here, with a warning.
+//! A machine's record has them as the user typed them. The Go binary inserted them into shell and systemd lines,
+//! which removed quotes and split one word into two; scripts and GitLab Runner's `MachineOptions` are full of values
+//! that rely on it. No shell reads them here, so this module applies the same changes to a whole value, with a
+//! warning.
 
 use std::net::IpAddr;
 
@@ -18,11 +18,11 @@ pub(crate) struct Engine {
     pub(crate) labels: Vec<String>,
     pub(crate) insecure_registries: Vec<String>,
     pub(crate) registry_mirrors: Vec<String>,
-    /// Flags of dockerd, with or without their dashes.
+    /// dockerd's flags, with or without leading dashes.
     pub(crate) flags: Vec<String>,
     /// `NAME=value`.
     pub(crate) environment: Vec<String>,
-    /// What was read otherwise than it was typed, for the user.
+    /// Warnings for the user about values that are read differently than typed.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -54,13 +54,13 @@ impl Engine {
             &options.storage_driver,
             &mut warnings,
         );
-        // The URL itself is read by [`InstallSource`](crate::InstallSource).
+        // [`InstallSource`](crate::InstallSource) parses the URL itself.
         bare("engine-install-url", &options.install_url, &mut warnings);
         engine.warnings = warnings;
         for assignment in environment {
             match name_of(&assignment) {
                 Ok(_) => engine.environment.push(assignment),
-                // systemd leaves it out as well.
+                // systemd ignores it as well.
                 Err(reason) => engine.warnings.push(format!(
                     "--engine-env {} {reason}: it is left out",
                     shown_name(&assignment)
@@ -70,10 +70,10 @@ impl Engine {
         engine
     }
 
-    /// Finds fault with what dockerd would not start with.
+    /// Rejects options with which dockerd would not start.
     ///
     /// # Errors
-    /// [`ProvisionError::Option`] for the first one.
+    /// [`ProvisionError::Option`] for the first such option.
     pub(crate) fn check(&self) -> Result<(), ProvisionError> {
         check_labels(&self.labels)?;
         for mirror in &self.registry_mirrors {
@@ -87,7 +87,7 @@ impl Engine {
             )?;
         }
         let driver = &self.storage_driver;
-        // A plug-in's name has a slash or a tag.
+        // The name of a plug-in has a slash or a tag.
         let is_known = driver.is_empty()
             || driver.contains(['/', ':'])
             || STORAGE_DRIVERS.contains(&driver.as_str());
@@ -97,8 +97,8 @@ impl Engine {
     }
 }
 
-/// Storage drivers of dockerd 18.09 to 29 (moby's daemon/graphdriver), and the snapshotters of containerd
-/// that stand in their place since 29.
+/// Storage drivers of dockerd 18.09 to 29 (moby's daemon/graphdriver), and the containerd snapshotters that replace
+/// them since 29.
 const STORAGE_DRIVERS: &[&str] = &[
     "overlay2",
     "overlayfs",
@@ -118,7 +118,7 @@ const STORAGE_DRIVERS: &[&str] = &[
     "nydus",
 ];
 
-/// Takes a shell's quotes off a value, and says so.
+/// Removes shell quotes from a value, and adds a warning.
 fn bare(option: &str, value: &str, warnings: &mut Vec<String>) -> String {
     let bare = unquoted(value);
     if bare != value {
@@ -130,7 +130,7 @@ fn bare(option: &str, value: &str, warnings: &mut Vec<String>) -> String {
     bare
 }
 
-/// The part of a value that is no secret, as a rule: what stands before the first `=`.
+/// Returns the part of a value that is usually not a secret: the text before the first `=`.
 fn shown_name(value: &str) -> String {
     let name = value.split_once('=').map_or(value, |(name, _)| name);
     masked(&machine_types::printable(name.as_bytes()))
@@ -161,7 +161,7 @@ fn split(typed: &str) -> Vec<String> {
         }
         blank = c.is_whitespace();
     }
-    // A quote that is left open is part of a value.
+    // An unclosed quote is part of a value.
     if quote.is_some() {
         return vec![typed.to_owned()];
     }
@@ -169,7 +169,7 @@ fn split(typed: &str) -> Vec<String> {
     flags
 }
 
-/// Returns the variable's name, or why it is none.
+/// Returns the variable's name, or the reason why it is invalid.
 fn name_of(assignment: &str) -> Result<&str, &'static str> {
     let Some((name, _)) = assignment.split_once('=') else {
         return Err("has no value (NAME=VALUE)");
@@ -194,7 +194,7 @@ fn fault(option: &str, value: &str, fault: Option<String>) -> Result<(), Provisi
     }
 }
 
-/// moby's `opts.ValidateLabel` and `config.GetConflictFreeLabels`.
+/// Checks labels like moby's `opts.ValidateLabel` and `config.GetConflictFreeLabels`.
 fn check_labels(labels: &[String]) -> Result<(), ProvisionError> {
     for (place, label) in labels.iter().enumerate() {
         let Some((name, value)) = label.split_once('=').filter(|(name, _)| !name.is_empty()) else {
@@ -213,7 +213,7 @@ fn check_labels(labels: &[String]) -> Result<(), ProvisionError> {
     Ok(())
 }
 
-/// moby's `registry.ValidateMirror`. Since release 28 a path is allowed.
+/// Checks a mirror like moby's `registry.ValidateMirror`. Since release 28 a path is allowed.
 fn mirror_fault(mirror: &str) -> Option<String> {
     let expected = || Some("expected http://HOST[:PORT] or https://HOST[:PORT]".to_owned());
     let Some((scheme, rest)) = mirror.split_once("://") else {
@@ -233,10 +233,10 @@ fn mirror_fault(mirror: &str) -> Option<String> {
     None
 }
 
-/// moby's `registry.loadInsecureRegistries`: a host with or without port, or a network.
+/// Checks a registry like moby's `registry.loadInsecureRegistries`: a host with or without port, or a network.
 fn registry_fault(registry: &str) -> Option<String> {
     let expected = || Some("expected HOST[:PORT] or a network, as 10.0.0.0/8".to_owned());
-    // dockerd takes these two off, with a warning.
+    // dockerd removes these two with a warning.
     let bare = registry
         .strip_prefix("http://")
         .or_else(|| registry.strip_prefix("https://"))
@@ -259,7 +259,7 @@ fn registry_fault(registry: &str) -> Option<String> {
     port_fault(bare).then(expected).flatten()
 }
 
-/// Whether what stands behind the last colon is a port that cannot be.
+/// Returns whether the text after the last colon is an invalid port.
 fn port_fault(authority: &str) -> bool {
     let authority = authority.split('/').next().unwrap_or_default();
     let behind = authority.rsplit(']').next().unwrap_or_default();

@@ -1,24 +1,24 @@
-//! Why a host did not become what it should.
+//! Errors of provisioning.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::{Exit, RemoteError};
 
-/// The part of provisioning in which something failed.
+/// The stage of provisioning in which an error occurred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Becoming root, and finding out what the host is.
+    /// Becoming root, and detecting the host's system.
     Detect,
     /// Waiting for cloud-init and for package managers.
     Boot,
     /// The host's name.
     HostName,
-    /// Installing Docker, or moving it to another release.
+    /// Installing Docker, or changing its release.
     Install,
     /// Certificates and configuration.
     Configure,
-    /// Starting the engine with them.
+    /// Starting the engine with the new configuration.
     Start,
 }
 
@@ -35,8 +35,7 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Why a host did not become what it should. Whatever was done before stays done: a repeated
-/// call goes on from there.
+/// The cause of a failed provisioning. Completed changes stay; a repeated call continues from there.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
     /// A command on the host failed.
@@ -44,41 +43,41 @@ pub enum ProvisionError {
     Failed {
         /// The machine's name.
         machine: String,
-        /// Where.
+        /// The stage.
         stage: Stage,
-        /// The command that failed, or what is wrong, in the script's words; printable.
+        /// The failed command, or the problem, in the script's words; printable.
         what: String,
-        /// How the script ended.
+        /// The exit status of the script.
         exit: Exit,
-        /// Empty, or a line end and the last lines that were said, each printable.
+        /// Empty, or a line end and the last lines of output, each printable.
         said: String,
-        /// What to do about it, where the script knows.
+        /// The remedy, if the script knows one.
         hint: Option<String>,
     },
-    /// The script's end is not known.
+    /// The outcome of the script is unknown.
     #[error("{stage} did not come to its end on {machine:?}")]
     Remote {
         /// The machine's name.
         machine: String,
-        /// Where it was last.
+        /// The last known stage.
         stage: Stage,
-        /// What happened to the command.
+        /// The error of the remote command.
         #[source]
         source: RemoteError,
     },
     /// The operation was cancelled.
     #[error("cancelled by {0}")]
     Cancelled(&'static str),
-    /// An install script of this machine cannot be read, or is not text.
+    /// An install script on this machine cannot be read, or is not text.
     #[error("cannot read the install script {path}")]
     InstallScript {
         /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// An install script that nobody can fetch.
+    /// An install script that neither the host nor this machine can fetch.
     #[error(
         "neither {machine:?} nor this machine can fetch the install script {url}: {reason}{said}"
     )]
@@ -87,20 +86,20 @@ pub enum ProvisionError {
         url: String,
         /// The machine's name.
         machine: String,
-        /// Empty, or a line end and what the machine said, each line printable.
+        /// Empty, or a line end and the host's output, each line printable.
         said: String,
-        /// Why it cannot be fetched from here; printable.
+        /// The error of the fetch on this machine; printable.
         reason: String,
     },
-    /// An engine option cannot be handed to dockerd by systemd.
+    /// An engine option that systemd cannot pass to dockerd.
     #[error("engine option {option:?}: {reason}")]
     Option {
-        /// The option, as it was given.
+        /// The option, as given.
         option: String,
-        /// Why.
+        /// The reason.
         reason: &'static str,
     },
-    /// An engine option that dockerd would not start with.
+    /// An engine option with which dockerd would not start.
     #[error("invalid --{option} {value:?}: {reason}")]
     Invalid {
         /// The option.
@@ -110,48 +109,48 @@ pub enum ProvisionError {
         /// What was expected.
         reason: String,
     },
-    /// The host's own `daemon.json` is in the way.
+    /// The host's own `daemon.json` is invalid.
     #[error("{path} of {machine:?}: {reason}")]
     DaemonJson {
         /// The machine's name.
         machine: String,
         /// The file on the host.
         path: &'static str,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
-    /// The host sends more than provisioning could ever have to say.
+    /// The host sends more output than provisioning allows.
     #[error("{stage} was given up on {machine:?}: the host sends {what} without end")]
     Flood {
         /// The machine's name.
         machine: String,
-        /// Where.
+        /// The stage.
         stage: Stage,
-        /// What there was too much of.
+        /// The kind of output that exceeded its limit.
         what: &'static str,
     },
-    /// Something else ran in the script's place: a login shell that runs no commands.
+    /// Another program ran instead of the script: a login shell that runs no commands.
     #[error("the login shell of {machine:?} does not run the provisioning script: {exit}{said}")]
     NoScript {
         /// The machine's name.
         machine: String,
-        /// How the login shell ended.
+        /// The exit status of the login shell.
         exit: Exit,
-        /// Empty, or a line end and what it said, each line printable.
+        /// Empty, or a line end and its output, each line printable.
         said: String,
     },
-    /// The script did not tell how it ended.
+    /// The script ended without reporting a result.
     #[error("{machine:?} ended the provisioning script without a word about how it went{said}")]
     NoWord {
         /// The machine's name.
         machine: String,
-        /// Empty, or a line end and the last lines that were said, each printable.
+        /// Empty, or a line end and the last lines of output, each printable.
         said: String,
     },
 }
 
 impl ProvisionError {
-    /// Returns what the user can do, where that is known.
+    /// Returns the remedy for the user, if known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Failed { hint, .. } => hint.clone(),

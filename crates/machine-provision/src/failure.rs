@@ -1,6 +1,6 @@
-//! Troubles that are known by the words of those who report them.
+//! Known failures, recognized by the error messages of other programs.
 
-/// What somebody says, and what to do about it.
+/// Message patterns and the remedy for each.
 const KNOWN: &[(&str, &str)] = &[
     (
         "No space left on device",
@@ -33,7 +33,7 @@ const KNOWN: &[(&str, &str)] = &[
         "use an image with Docker, or give an --engine-install-url that knows this system",
     ),
     (
-        // dockerd names the one that it found ("using prior storage driver") at every start.
+        // dockerd logs the driver that it found ("using prior storage driver") at every start.
         "prior storage driver * failed",
         "the host has images of another storage driver: leave --engine-storage-driver out",
     ),
@@ -47,7 +47,7 @@ const KNOWN: &[(&str, &str)] = &[
     ),
 ];
 
-/// Returns what to do where a line tells of a known trouble.
+/// Returns the remedy if the line reports a known failure.
 pub(crate) fn way_out(line: &str) -> Option<&'static str> {
     let says = |words: &str| {
         let mut rest = line;
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_every_start_says_is_no_trouble() {
+    fn messages_of_every_start_are_not_failures() {
         let said = "level=info msg=\"[graphdriver] using prior storage driver: overlay2\"";
         assert_eq!(way_out(said), None);
         let failed = "[graphdriver] prior storage driver aufs failed: driver not supported";

@@ -1,21 +1,20 @@
-//! The families of distributions: a file of shell functions and a row for each.
+//! The families of distributions: a file of shell functions and a table row for each.
 //!
-//! A family called `x` defines three functions. `x_busy` tells whether its package manager is at
-//! work, and sets `holder`. `x_is_known_to_default_script` tells whether the default of
-//! `--engine-install-url` knows it. `x_install RELEASE` installs the distribution's package, or
-//! moves it: to the newest, or to a release.
+//! A family named `x` defines three functions. `x_busy` returns whether its package manager is running, and sets
+//! `holder`. `x_is_known_to_default_script` returns whether the default script of `--engine-install-url` supports it.
+//! `x_install RELEASE` installs the distribution's package, or changes its release: to the newest, or to a given one.
 
 /// A family of distributions.
 pub(crate) struct Family {
     /// Its name, the prefix of its functions.
     pub(crate) name: &'static str,
-    /// What `os-release` calls it, by `ID` first, then by each word of `ID_LIKE`.
+    /// Its names in `os-release`, matched with `ID` first, then with each word of `ID_LIKE`.
     pub(crate) ids: &'static [&'static str],
     /// Its functions.
     pub(crate) functions: &'static str,
 }
 
-/// For systems that no other row claims.
+/// The fallback for systems without a row.
 pub(crate) const OTHER: &str = "systemd";
 
 /// All families.

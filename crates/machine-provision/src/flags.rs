@@ -1,4 +1,4 @@
-//! dockerd's flags, in the order that the Go binary wrote them.
+//! dockerd's flags, in the order in which the Go binary wrote them.
 
 use crate::Plan;
 use crate::engine::Engine;
@@ -6,18 +6,18 @@ use crate::engine::Engine;
 /// A flag of dockerd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flag {
-    /// What `daemon.json` calls it.
+    /// Its key in `daemon.json`.
     pub(crate) key: String,
-    /// The words of the command line.
+    /// Its words on the command line.
     pub(crate) words: Vec<String>,
-    /// What it says.
+    /// Its value.
     pub(crate) value: String,
-    /// Whether the engine cannot be reached without it.
+    /// Whether the engine is unreachable without it.
     pub(crate) vital: bool,
 }
 
 impl Flag {
-    /// A flag and its value, as two words.
+    /// Makes a flag and its value, as two words.
     pub(crate) fn two(flag: &str, key: &str, value: &str) -> Self {
         Self {
             key: key.to_owned(),
@@ -34,8 +34,8 @@ impl Flag {
         }
     }
 
-    /// `--engine-opt`: as it was typed, behind two dashes. `mtu 1400` is what the Go binary's users
-    /// wrote for two words.
+    /// Makes a flag from `--engine-opt`: as typed, after two dashes. Users of the Go binary wrote `mtu 1400` for two
+    /// words.
     fn typed(text: &str) -> Self {
         let text = text.trim_start_matches('-');
         let split = text.find(|c: char| c == '=' || c.is_whitespace());
@@ -59,7 +59,7 @@ impl Flag {
         }
     }
 
-    /// Tells whether dockerd could not take this flag beside another one, or would take one of the two only.
+    /// Returns whether dockerd would reject this flag together with another one, or would use only one of them.
     pub(crate) fn collides(&self, other: &str, value: &str) -> bool {
         let key = one_name(&self.key);
         if key != one_name(other) {
@@ -76,7 +76,7 @@ impl Flag {
         }
     }
 
-    /// Tells whether a value of the same key says what this flag says.
+    /// Returns whether a value of the same key is equal to this flag's.
     pub(crate) fn says(&self, value: &str) -> bool {
         match self.key.as_str() {
             "hosts" => listener(&self.value) == listener(value),
@@ -85,8 +85,8 @@ impl Flag {
     }
 }
 
-/// Lists of dockerd whose entries are `NAME=value`, one value for each name: moby's `opts.MapOpts`,
-/// `opts.UlimitOpt`, `opts.RuntimeOpt`, and labels, of which it refuses two with one name.
+/// List options of dockerd whose entries are `NAME=value`, with one value for each name: moby's `opts.MapOpts`,
+/// `opts.UlimitOpt`, `opts.RuntimeOpt`, and labels, of which it rejects two with the same name.
 const NAMED: &[&str] = &[
     "cluster-store-opts",
     "default-network-opts",
@@ -99,7 +99,7 @@ const NAMED: &[&str] = &[
     "storage-opts",
 ];
 
-/// Lists of dockerd whose entries stand side by side.
+/// List options of dockerd whose entries are independent of each other.
 const LISTS: &[&str] = &[
     "allow-nondistributable-artifacts",
     "authorization-plugins",
@@ -113,18 +113,18 @@ const LISTS: &[&str] = &[
     "registry-mirrors",
 ];
 
-/// What of several names one flag has.
+/// Maps the aliases of a flag to one name.
 fn one_name(key: &str) -> &str {
     match key {
         "graph" | "g" => "data-root",
         "p" => "pidfile",
-        // One switches TLS on without the other's checks.
+        // `tls` enables TLS without the checks of `tlsverify`.
         "tls" => "tlsverify",
         other => other,
     }
 }
 
-/// A place to listen at: kind, address, port.
+/// Splits a listening address: kind, address, port.
 fn listener(host: &str) -> (&str, &str, &str) {
     match host.strip_prefix("tcp://") {
         Some(place) => {
@@ -139,15 +139,15 @@ fn listener(host: &str) -> (&str, &str, &str) {
     }
 }
 
-/// Tells whether dockerd would bind the same place twice.
+/// Returns whether dockerd would bind the same address twice.
 fn is_one_listener(one: &str, other: &str) -> bool {
     let (one, other) = (listener(one), listener(other));
     let is_any = one.0 == "tcp" && (one.1.is_empty() || other.1.is_empty());
     one == other || is_any && one.0 == other.0 && one.2 == other.2
 }
 
-/// Returns what `daemon.json` calls a flag: lists have plural names there (dockerd's reference,
-/// "Daemon configuration file").
+/// Returns a flag's key in `daemon.json`: lists have plural names there (dockerd's reference, "Daemon configuration
+/// file").
 pub(crate) fn key(flag: &str) -> &str {
     match flag {
         "H" | "host" => "hosts",
@@ -207,7 +207,7 @@ pub(crate) fn flags(plan: &Plan, engine: &Engine) -> Vec<Flag> {
     flags.extend(engine.labels.iter().map(|text| label(text)));
     let typed: Vec<Flag> = engine.flags.iter().map(|text| Flag::typed(text)).collect();
     let provider = label(&format!("provider={}", plan.provider));
-    // dockerd refuses two labels with one name: the user's own counts.
+    // dockerd rejects two labels with the same name: the user's own label wins.
     let mut users = flags.iter().chain(&typed);
     if !users.any(|flag| flag.collides(&provider.key, &provider.value)) {
         flags.push(provider);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_option_is_what_was_typed() {
+    fn an_engine_option_is_used_as_typed() {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         for (text, key, expected, value) in [
             ("mtu=1400", "mtu", words(&["--mtu=1400"]), "1400"),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_dockerd_cannot_take_twice_collides() {
+    fn flags_that_dockerd_accepts_only_once_collide() {
         let flag = |key: &str, value: &str| Flag::two("--x", key, value);
         for (key, one, other, expected) in [
             ("labels", "a=1", "a=2", true),

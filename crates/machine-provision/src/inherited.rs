@@ -1,9 +1,9 @@
-//! Options that the host's own `docker.service` passes to dockerd, and that go on counting beside ours.
+//! Options that the host's own `docker.service` passes to dockerd, and that stay in effect together with the plan's.
 //!
-//! Our drop-in replaces the unit's command line: what stood there (`--data-root`, `$DOCKER_OPTS` of
-//! `/etc/default/docker`, the GPU runtime of `$DOCKER_ADD_RUNTIMES`) would be lost with it, and with a
-//! data root all images and containers. So it is repeated behind our own flags, word by word as the unit
-//! has it, so that a variable keeps its meaning. Where a word collides with a flag of ours, ours counts.
+//! The drop-in of this program replaces the unit's command line: its options (`--data-root`, `$DOCKER_OPTS` of
+//! `/etc/default/docker`, the GPU runtime of `$DOCKER_ADD_RUNTIMES`) would be lost with it, and with a data root all
+//! images and containers. So they are repeated after the plan's flags, word by word as in the unit, so that a
+//! variable keeps its meaning. If a word conflicts with a flag of the plan, the plan wins.
 //!
 //! Rules: systemd.syntax(7), systemd.service(5) "Command lines", systemd.exec(5) `Environment=` and
 //! `EnvironmentFile=`.
@@ -16,20 +16,21 @@ use crate::flags::{Flag, key};
 use crate::sections::Section;
 use crate::unit;
 
-/// What is inherited.
+/// The inherited options.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Inherited {
-    /// The words for `ExecStart=`, behind our own.
+    /// The words for `ExecStart=`, after the plan's.
     pub(crate) arguments: String,
-    /// What gave way to our own flags, for the user.
+    /// Warnings for the user about options that the plan's flags override.
     pub(crate) warnings: Vec<String>,
 }
 
 /// Reads the sections that the script sends: `unit PATH` for the unit's file and its drop-ins in their order,
-/// `environment PATH` for the files that they name, `storage-driver NAME` for the one of the former drop-in of ours.
+/// `environment PATH` for the files that they name, `storage-driver NAME` for the storage driver of this program's
+/// previous drop-in.
 ///
 /// # Errors
-/// [`ProvisionError::Option`] for a word that no command line can hold.
+/// [`ProvisionError::Option`] for a word that a command line cannot hold.
 pub(crate) fn inherit(
     sections: &[Section],
     ours: &[Flag],
@@ -83,7 +84,7 @@ pub(crate) fn inherit(
     Ok(inherited)
 }
 
-/// What the unit's files set, as far as it matters here.
+/// The relevant settings of the unit's files.
 #[derive(Default)]
 struct Settings {
     exec_start: Vec<String>,
@@ -105,7 +106,7 @@ impl Settings {
                 "Environment" => &mut self.environment,
                 _ => continue,
             };
-            // An empty value takes back what was set before.
+            // An empty value clears the earlier ones.
             match value.trim() {
                 "" => list.clear(),
                 value => list.push(value.to_owned()),
@@ -114,7 +115,7 @@ impl Settings {
     }
 }
 
-/// Lines with their continuations, without comments and empty lines.
+/// Returns lines with continuations joined, without comments and empty lines.
 fn logical_lines(text: &str) -> Vec<String> {
     let (mut lines, mut begun) = (Vec::new(), String::new());
     for line in text.lines() {
@@ -137,7 +138,7 @@ fn logical_lines(text: &str) -> Vec<String> {
     lines
 }
 
-/// The assignments of an environment file.
+/// Parses the assignments of an environment file.
 fn environment_file(text: &str) -> Vec<(String, String)> {
     let lines = logical_lines(text);
     let assignments = lines.iter().filter_map(|line| line.split_once('='));
@@ -151,15 +152,15 @@ fn environment_file(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A word of a line: as it stands there, and without its quotes.
+/// A word of a line: as written, and without its quotes.
 #[derive(Debug, Clone)]
 struct Token {
     raw: String,
     text: String,
 }
 
-/// Splits a line at its blanks. What follows a quote that is left open belongs to the last word: systemd
-/// would refuse such a line.
+/// Splits a line at its blanks. Text after an unclosed quote belongs to the last word: systemd would reject such a
+/// line.
 fn tokens(line: &str) -> Vec<Token> {
     let mut all = Vec::new();
     let mut token: Option<Token> = None;
@@ -200,16 +201,16 @@ fn percent(text: &str) -> String {
     text.replace("%%", "%")
 }
 
-/// The arguments that dockerd gets, and where each comes from.
+/// The arguments of dockerd, and the origin of each.
 struct Arguments {
-    /// As the unit has them.
+    /// As written in the unit.
     raw: Vec<String>,
-    /// As dockerd gets them, each with the place of its origin in `raw`.
+    /// As dockerd receives them, each with the index of its origin in `raw`.
     words: Vec<(usize, String)>,
 }
 
 impl Arguments {
-    /// Reads a command line; none where it is not dockerd's own.
+    /// Parses a command line; `None` if it does not start dockerd itself.
     fn of_dockerd(line: &str, variables: &BTreeMap<String, String>) -> Option<Self> {
         let tokens = tokens(line);
         let is_dockerd = |token: &Token| {
@@ -228,7 +229,7 @@ impl Arguments {
         };
         for token in arguments {
             let place = made.raw.len();
-            // `$NAME` alone stands for as many words as its value has.
+            // `$NAME` alone expands to as many words as its value has.
             let name = token.raw.strip_prefix('$').filter(|name| is_name(name));
             match name {
                 Some(name) => {
@@ -244,7 +245,7 @@ impl Arguments {
         Some(made)
     }
 
-    /// Returns the arguments that can stand beside flags of ours, and says which cannot.
+    /// Returns the arguments that do not conflict with the plan's flags, and adds a warning for each of the others.
     fn beside(&self, ours: &[Flag], warnings: &mut Vec<String>) -> Result<String, ProvisionError> {
         let words: Vec<&str> = self.words.iter().map(|(_, word)| word.as_str()).collect();
         let mut is_kept = vec![true; words.len()];
@@ -283,7 +284,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// A word with its variables.
+/// Expands the variables of a word.
 fn expand(word: &str, variables: &BTreeMap<String, String>) -> String {
     let word = percent(word);
     let mut parts = word.split("${");
@@ -310,7 +311,7 @@ struct Found {
     words: Range<usize>,
 }
 
-/// dockerd's flags without a value of their own (`dockerd --help` of 18.09 to 29); any other takes the next word.
+/// dockerd's flags without a value (`dockerd --help` of 18.09 to 29); any other takes the next word.
 const SWITCHES: &[&str] = &[
     "D",
     "allow-direct-routing",
@@ -377,7 +378,7 @@ fn parse(words: &[&str]) -> Vec<Found> {
 
 enum Verdict<'a> {
     Stays,
-    /// Ours says the same.
+    /// The plan's flag has the same value.
     Repeats,
     GivesWay(&'a Flag),
 }

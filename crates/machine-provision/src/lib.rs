@@ -1,10 +1,9 @@
-//! Makes a Linux host into a Docker engine that answers over TLS.
+//! Turns a Linux host into a Docker engine that is reachable over TLS.
 //!
-//! Owns what runs on the host: one POSIX `sh` script, sent over a [`Remote`] with its values on
-//! standard input, that finds out what the host is, waits for its first boot, installs Docker
-//! where it is missing, and writes certificates and the unit's drop-in. It changes what differs
-//! and restarts the engine only if something did. Refuses to make certificates, to connect, or to
-//! check the engine from outside: that is `libmachine`'s business, which calls it.
+//! Owns the code that runs on the host: one POSIX `sh` script, sent over a [`Remote`] with its parameters on standard
+//! input. It detects the system, waits for the first boot, installs Docker if it is missing, and writes certificates
+//! and the unit's drop-in. It changes only what differs and restarts the engine only if something changed.
+//! `libmachine` calls it, and makes the certificates, opens the connection and checks the engine from outside.
 //!
 //! One file of `families/` per family of distributions, one row each in its table.
 

@@ -1,4 +1,4 @@
-//! What the script is told: shell assignments.
+//! The script's parameters: shell assignments.
 
 use machine_ops::Cx;
 use machine_ssh::shell_quote;
@@ -10,7 +10,7 @@ pub(crate) struct Parameters {
     assignments: Vec<(&'static str, Secret)>,
 }
 
-/// Those whose values `--debug` shows, without the secrets in them.
+/// The parameters whose values `--debug` shows, with secrets masked.
 const SHOWN: &[&str] = &[
     "p_mode",
     "p_hostname",
@@ -26,15 +26,15 @@ const SHOWN: &[&str] = &[
 ];
 
 impl Parameters {
-    /// Sets a variable. A shell's command substitution, which files are read back with, drops line
-    /// ends at the end: so they are left out here, and written again with the file.
+    /// Sets a variable. Command substitution, with which the script reads files back, drops trailing line ends: so
+    /// they are dropped here too, and added again when the file is written.
     pub(crate) fn set(&mut self, name: &'static str, value: &str) {
         self.assignments.retain(|(other, _)| *other != name);
         self.assignments
             .push((name, Secret::new(value.trim_end_matches('\n'))));
     }
 
-    /// Returns one line of shell for each.
+    /// Returns one line of shell for each variable.
     pub(crate) fn assignments(&self) -> Secret {
         let mut text = String::new();
         for (name, value) in &self.assignments {
@@ -47,7 +47,7 @@ impl Parameters {
         Secret::new(text)
     }
 
-    /// Tells `--debug` what is set, and of what may be secret only how long it is.
+    /// Shows the variables in `--debug`; of a possible secret only its length.
     pub(crate) fn show(&self, cx: &Cx) {
         for (name, value) in &self.assignments {
             cx.debug(if SHOWN.contains(name) {

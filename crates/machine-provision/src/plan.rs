@@ -1,4 +1,4 @@
-//! What a host is to become.
+//! The target state of a host.
 
 use std::error::Error;
 use std::fmt;
@@ -8,9 +8,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use machine_types::{EngineOptions, Secret, masked, printable, unquoted};
 
-/// What a host is to become: everything that provisioning needs to know.
+/// The target state of a host: the complete input of provisioning.
 ///
-/// Two calls with the same plan leave the same host, and the second one restarts nothing.
+/// Provisioning is idempotent: two calls with the same plan give the same host, and the second one restarts nothing.
 #[derive(Clone)]
 pub struct Plan {
     /// The machine's name, for errors and spans.
@@ -24,52 +24,53 @@ pub struct Plan {
     pub engine: EngineOptions,
     /// The port that the engine listens on with TLS.
     pub engine_port: u16,
-    /// Whether the engine is reached by an IPv6 address: it then listens on `[::]`, which on Linux
-    /// takes IPv4 too, in place of `0.0.0.0`.
+    /// Whether the engine is reached by an IPv6 address: it then listens on `[::]` instead of `0.0.0.0`, which on
+    /// Linux accepts IPv4 too.
     pub ipv6: bool,
-    /// `--engine-version`: the release to install, or to move to; `None`: the newest.
+    /// `--engine-version`: the release to install or to change to; `None`: the newest.
     pub engine_version: Option<String>,
-    /// Where the install script comes from.
+    /// The source of the install script.
     pub install: InstallSource,
-    /// Fetches the install script from here, for a host that cannot. `None`: the distribution's
-    /// package is the next choice.
+    /// Fetches the install script on this machine, for a host that cannot. `None`: the distribution's package is the
+    /// next choice.
     pub fetch: Option<Arc<dyn FetchScript>>,
     /// Certificates and key of the engine.
     pub certificates: Certificates,
-    /// Whether a firewall of the host that hides the engine's port is opened. Else it is only named.
+    /// Whether to open the engine's port if a firewall of the host blocks it. Otherwise only a warning names the
+    /// firewall.
     pub open_firewall: bool,
 }
 
-/// What the engine proves itself with, in PEM.
+/// The engine's credentials, in PEM.
 #[derive(Clone)]
 pub struct Certificates {
     /// The CA's certificate.
     pub ca: String,
     /// The server's certificate.
     pub server: String,
-    /// The server's key. It reaches the host by standard input alone, and is 0600 from its first byte.
+    /// The server's key. It is sent to the host by standard input only, and has mode 0600 from its first byte.
     pub key: Secret,
 }
 
-/// Where the install script comes from. It is needed, and looked for, only where Docker is missing.
+/// The source of the install script. It is needed, and fetched, only if Docker is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InstallSource {
     /// Fetched by the host, else by [`FetchScript`], and run there by `sh`.
     Url(String),
     /// A file on this machine, sent to the host and run there by `sh`.
     File(PathBuf),
-    /// A URL with a pipe or more behind it, as the Go binary's shell took it: `curl -sSL … | sh`, by `bash` on the
-    /// host. Guides pin a release this way.
+    /// A URL followed by a pipe or more, as the Go binary's shell accepted it: `curl -sSL … | sh`, run by `bash` on
+    /// the host. Guides pin a release this way.
     Shell(String),
 }
 
 impl InstallSource {
-    /// Reads `--engine-install-url`, without quotes that were meant for a shell: `file://` and what begins with
-    /// `/` or `.` are files, the rest is fetched; `get.docker.com` without a scheme is what the Go binary's curl
-    /// took as well. What no URL can hold, and a shell reads, makes it a line of shell.
+    /// Parses `--engine-install-url`, without quotes that were meant for a shell: `file://` and values that begin
+    /// with `/` or `.` are files, all others are fetched; `get.docker.com` without a scheme is accepted, as the Go
+    /// binary's curl did. Characters that are invalid in a URL but valid in a shell make it a shell command line.
     pub fn parse(text: &str) -> Self {
         let text = &unquoted(text);
-        // RFC 3986, appendix A: none of these stands in a URL.
+        // RFC 3986, appendix A: a URL contains none of these.
         let is_shell = text.contains(['|', '<', '>', '`', ' ', '\t', '\n']);
         match text.strip_prefix("file://") {
             Some(path) => Self::File(path.into()),
@@ -85,24 +86,24 @@ impl InstallSource {
 /// The default of `--engine-install-url`.
 const DEFAULT_INSTALL_URL: &str = "https://get.docker.com";
 
-/// Whether that is the script which Docker publishes, and which not all systems are known to.
+/// Returns whether the URL is Docker's own script, which does not support all systems.
 pub(crate) fn is_default_install_url(url: &str) -> bool {
     url.trim_end_matches('/') == DEFAULT_INSTALL_URL
 }
 
-/// Returns an install URL as it may be shown: printable, and without the secrets in it.
+/// Returns an install URL for display: printable, and with secrets masked.
 pub(crate) fn shown(url: &str) -> String {
     printable(masked(url).as_bytes())
 }
 
-/// Fetches an install script from here. Implemented by the caller, which has the HTTP client.
+/// Fetches an install script on this machine. Implemented by the caller, which has the HTTP client.
 #[async_trait]
 pub trait FetchScript: Send + Sync {
-    /// Returns the body that the URL gives.
+    /// Returns the body of the URL.
     ///
     /// # Errors
-    /// Whatever was in the way, in one sentence: it is told to the user. For Docker's own script the
-    /// distribution's package is tried then.
+    /// The cause, in one sentence for the user. If Docker's own script cannot be fetched, the distribution's package
+    /// is tried next.
     async fn fetch(&self, url: &str) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>>;
 }
 
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn install_urls_are_files_or_fetched() {
+    fn install_urls_are_files_urls_or_command_lines() {
         for (text, source) in [
             ("", InstallSource::Url(DEFAULT_INSTALL_URL.into())),
             ("https://x/y", InstallSource::Url("https://x/y".into())),
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn no_password_of_a_url_is_shown() {
+    fn passwords_of_urls_are_masked() {
         for (url, seen) in [
             ("https://u:p@x.org/a@b", "https://***@x.org/a@b"),
             ("https://x.org/a@b", "https://x.org/a@b"),

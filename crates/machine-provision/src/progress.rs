@@ -1,4 +1,4 @@
-//! What the script says while it runs: its lines become events, a report, and an error.
+//! Parses the script's output: its lines become events, a report, and an error.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -9,67 +9,66 @@ use machine_types::{masked, printable};
 use crate::failure::way_out;
 use crate::{Firewall, Report, Stage};
 
-/// How the script's own lines begin.
+/// The prefix of the script's own lines.
 const MARK: &str = "@machine ";
 
-/// How many of the first lines of a command an error quotes, and how many of the last: the reason for a
-/// failure stands at either end.
+/// The number of first and last lines of a command that an error quotes: the cause of a failure is at either end.
 const FIRST_LINES: usize = 4;
 const LAST_LINES: usize = 20;
 
-/// What one run may send: a script of ours asks about files of a few KiB and says a dozen sentences, but what a
-/// user's own script builds may print a lot.
+/// The output limits of one run. The script itself sends files of a few KiB and a dozen messages, but a user's own
+/// script may print a lot.
 const MOST_FILE_BYTES: usize = 1 << 20;
 const MOST_SENTENCES: usize = 100;
 const MOST_LINES: usize = 200_000;
 const MOST_BYTES: usize = 64 << 20;
 
-/// The longest line that is kept, in bytes; a progress bar without line ends is one.
+/// The maximum length of a kept line, in bytes; a progress bar without line ends is one long line.
 const LONGEST: usize = 4096;
 
-/// What the script asks for, as its last word.
+/// The script's final question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Question {
     /// An install script.
     InstallScript,
-    /// What to write in place of the `daemon.json` in [`Progress::file`].
+    /// The replacement of the `daemon.json` in [`Progress::file`].
     DaemonJson,
-    /// What of the unit in [`Progress::file`] goes on counting.
+    /// The options of the unit in [`Progress::file`] that stay in effect.
     Unit,
 }
 
-/// Reads the script's lines.
+/// Parses the script's lines.
 pub(crate) struct Progress<'a> {
     cx: &'a Cx,
-    /// Where it is.
+    /// The current stage.
     pub(crate) stage: Stage,
-    /// The command that the lines below come from.
+    /// The command that produces the following lines.
     pub(crate) running: String,
     first: Vec<String>,
     last: VecDeque<String>,
     left_out: usize,
-    /// What to do about the trouble that these lines tell of, also those that are no longer kept.
+    /// The remedy for a failure that these lines report, including lines that are no longer kept.
     known: Option<&'static str>,
-    /// Whether the script has begun: else something else ran in its place.
+    /// Whether the script has begun: otherwise another program ran instead.
     pub(crate) begun: bool,
-    /// How much has come.
+    /// The number of lines received.
     lines: usize,
     bytes: usize,
     file_bytes: usize,
     sentences: usize,
-    /// What there was too much of.
+    /// The kind of output that exceeded its limit.
     pub(crate) flood: Option<&'static str>,
-    /// What it says is wrong, and what to do about it.
+    /// The script's error, and its remedy.
     pub(crate) failure: Option<String>,
     pub(crate) hint: Option<String>,
-    /// Its question, and the lines of the files that it is about.
+    /// Its question, and the lines of the files for it.
     pub(crate) question: Option<Question>,
     pub(crate) file: Vec<String>,
-    /// Whether it came to its end.
+    /// Whether it completed.
     pub(crate) done: bool,
     /// The results of all runs so far.
     pub(crate) report: Report,
-    /// What the user was told: a script that is run once more does not repeat it.
+    /// Messages that the user has already seen: a repeated run does not repeat them.
     told: Vec<String>,
 }
 
@@ -99,7 +98,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Forgets how the last run went, but not what came of it.
+    /// Resets the state of the last run, but keeps its results.
     pub(crate) fn start_over(&mut self) {
         *self = Self {
             report: std::mem::take(&mut self.report),
@@ -108,7 +107,7 @@ impl<'a> Progress<'a> {
         };
     }
 
-    /// Takes a line. Breaks where the host has sent more than provisioning could ever have to say.
+    /// Handles a line. Breaks if the host has sent more than provisioning allows.
     pub(crate) fn line(&mut self, line: &str) -> ControlFlow<()> {
         self.lines += 1;
         self.bytes += line.len();
@@ -195,7 +194,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Counts a sentence for people.
+    /// Counts a message, and returns whether the limit allows it.
     fn may_speak(&mut self) -> bool {
         self.sentences += 1;
         if self.sentences > MOST_SENTENCES {
@@ -261,7 +260,7 @@ impl<'a> Progress<'a> {
         self.last.push_back(cut(line));
     }
 
-    /// Returns the first and last lines of the last command, each behind a line end and fit to be shown.
+    /// Returns the first and last lines of the last command, each after a line end and sanitized.
     pub(crate) fn said(&self) -> String {
         let shown = |line: &String| format!("\n  {}", clean(line));
         let mut text: String = self.first.iter().map(shown).collect();
@@ -272,13 +271,13 @@ impl<'a> Progress<'a> {
         text
     }
 
-    /// Returns what to do about the trouble that the last command told of, where that is known.
+    /// Returns the remedy for a failure that the last command reported, if known.
     pub(crate) fn way_out(&self) -> Option<&'static str> {
         self.known
     }
 }
 
-/// The host's words, fit to be shown: dockerd quotes its own options where it does not like them.
+/// Sanitizes the host's text, and masks secrets: dockerd quotes its own options in error messages.
 fn clean(text: &str) -> String {
     printable(masked(text).as_bytes())
 }

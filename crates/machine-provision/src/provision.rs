@@ -1,7 +1,7 @@
-//! The use-cases: provision, upgrade, detect.
+//! The use cases: provision, upgrade, detect.
 //!
-//! One command over the remote does it all. Where the host needs an answer from here, the script
-//! ends with its question and is run once more: nothing of what it did is done twice.
+//! One remote command does all the work. If the host needs an answer from this machine, the script ends with a
+//! question and is run again; no completed change is repeated.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,21 +19,21 @@ use crate::{
     host_name, script, unit,
 };
 
-/// How long one run may take: ten minutes for cloud-init, five for locks, five for the engine's
-/// start, and time for a slow mirror.
+/// The timeout of one run: ten minutes for cloud-init, five for locks, five for the engine's start, and time for a
+/// slow mirror.
 const WITHIN: Duration = Duration::from_secs(45 * 60);
 
-/// How often the script may be run: once, and once more for each question that it has, where the
-/// file may have changed in between.
+/// The maximum number of runs: one, plus one for each question, plus repetitions because the file may have changed in
+/// between.
 const ROUNDS: usize = 7;
 
-/// Makes a host into what the plan says: what differs is changed, and the engine is restarted only
-/// if something did. One command over the remote; a second one where the host's `daemon.json` or
-/// its lack of a way out asks for an answer from here.
+/// Brings a host to the plan's state: changes only what differs, and restarts the engine only if something changed.
+/// Uses one remote command; a second one if the host's `daemon.json` or its missing network access needs an answer
+/// from this machine.
 ///
 /// # Errors
-/// [`ProvisionError`]. What was done before stays; a repeated call goes on from there. A
-/// cancellation ends it soon; what runs on the host may go on for a while.
+/// [`ProvisionError`]. Completed changes stay; a repeated call continues from there. A cancellation ends the call
+/// soon; commands on the host may run on for a while.
 pub async fn provision(
     remote: &dyn Remote,
     plan: &Plan,
@@ -52,18 +52,18 @@ pub async fn provision(
     Ok(report)
 }
 
-/// Moves the host's Docker to the newest release, or to the plan's, then provisions it.
+/// Changes the host's Docker to the newest release, or to the plan's, then provisions it.
 ///
 /// # Errors
-/// As [`provision`].
+/// Same as [`provision`].
 pub async fn upgrade(remote: &dyn Remote, plan: &Plan, cx: &Cx) -> Result<Report, ProvisionError> {
     carry_out(remote, plan, "upgrade", cx).await
 }
 
-/// Gives the host its certificates and restarts the engine with them; touches nothing else.
+/// Writes the certificates to the host and restarts the engine with them; changes nothing else.
 ///
 /// # Errors
-/// As [`provision`]; also where the host was never provisioned, so that nothing would use them.
+/// Same as [`provision`]; also if the host was never provisioned, so that nothing would use the certificates.
 pub async fn replace_certificates(
     remote: &dyn Remote,
     plan: &Plan,
@@ -72,10 +72,10 @@ pub async fn replace_certificates(
     carry_out(remote, plan, "certificates", cx).await
 }
 
-/// Finds out what a host runs, and changes nothing. `machine` is for errors.
+/// Detects the host's system, and changes nothing. `machine` is for errors.
 ///
 /// # Errors
-/// As [`provision`].
+/// Same as [`provision`].
 pub async fn detect(remote: &dyn Remote, machine: &str, cx: &Cx) -> Result<Os, ProvisionError> {
     let mut parameters = Parameters::default();
     parameters.set("p_mode", "detect");
@@ -84,11 +84,11 @@ pub async fn detect(remote: &dyn Remote, machine: &str, cx: &Cx) -> Result<Os, P
     Ok(progress.report.os)
 }
 
-/// Runs a script of the user's own in place of all that: the host gets its name, and nothing else of
-/// ours. `machine` is for errors; `script` is a file on this machine.
+/// Runs a script of the user instead of provisioning: only the host's name is set in addition. `machine` is for
+/// errors; `script` is a file on this machine.
 ///
 /// # Errors
-/// As [`provision`].
+/// Same as [`provision`].
 pub async fn run_custom_script(
     remote: &dyn Remote,
     machine: &str,
@@ -110,12 +110,11 @@ pub async fn run_custom_script(
     Ok(progress.report)
 }
 
-/// Finds fault with what a host would be provisioned with, before there is a host. Returns what is read
-/// otherwise than it was typed, one sentence for each.
+/// Checks the options of a plan before the host exists. Returns a warning for each value that is read differently
+/// than typed.
 ///
 /// # Errors
-/// The first option that dockerd would not start with, a name that no host can have, or a script that
-/// cannot be read.
+/// The first option with which dockerd would not start, an invalid host name, or an unreadable script.
 pub async fn check(
     options: &EngineOptions,
     hostname: &str,
@@ -129,7 +128,7 @@ pub async fn check(
     Ok(warnings(options))
 }
 
-/// Returns which options are read otherwise than they were typed, one sentence for each.
+/// Returns a warning for each option that is read differently than typed.
 pub fn warnings(options: &EngineOptions) -> Vec<String> {
     let mut warnings = Engine::read(options).warnings;
     if let InstallSource::Shell(_) = InstallSource::parse(&options.install_url) {
@@ -228,7 +227,7 @@ fn parameters(
     Ok(parameters)
 }
 
-/// The name that the host gets for a machine's.
+/// Returns the valid host name for a machine's name.
 fn checked_host_name(name: &str) -> Result<String, ProvisionError> {
     let hostname = host_name(name);
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
@@ -299,7 +298,7 @@ fn judge(
     }
     let said = progress.said();
     let hint = progress.hint.clone().or_else(|| {
-        // Not every shell says that it cannot write, or why.
+        // Not every shell reports a failed write, or its cause.
         let full = progress.running.starts_with("write ") && said.is_empty();
         let full = full.then_some("look at the host's disk: it is full or broken");
         progress.way_out().or(full).map(str::to_owned)
@@ -327,7 +326,7 @@ fn judge(
     Err(ProvisionError::NoWord { machine, said })
 }
 
-/// Whether a release is the one asked for, or one of its line: 24.0.7 of 24.0.
+/// Returns whether a release is the requested one, or one of its release line: 24.0.7 of 24.0.
 fn is_release(version: &str, asked: &str) -> bool {
     let rest = version.strip_prefix(asked.trim_start_matches('v'));
     rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))

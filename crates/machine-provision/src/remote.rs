@@ -1,4 +1,4 @@
-//! The way to the host: one command with input, its output line by line.
+//! The interface to the host: one command with input, and its output line by line.
 
 use std::error::Error;
 use std::fmt;
@@ -15,31 +15,31 @@ use machine_ssh::{Command, Session};
 use machine_types::Secret;
 use tokio::io::AsyncWrite;
 
-/// Why a command's end is not known: the connection was lost, time ran out, it was cancelled.
-/// A command that ended badly is no such error.
+/// The cause of an unknown outcome: a lost connection, a timeout, a cancellation. A command with a non-zero exit
+/// status is not such an error.
 pub type RemoteError = Box<dyn Error + Send + Sync>;
 
-/// Takes the output of a command, line by line, until it breaks: it wants no more, and the command is given up.
+/// Receives the output of a command, line by line. A break ends the command.
 pub type TakeLine<'a> = dyn FnMut(&str) -> ControlFlow<()> + Send + 'a;
 
 /// A command for the host.
 pub struct Job<'a> {
-    /// Names it in spans and errors.
+    /// The title in spans and errors.
     pub title: &'a str,
-    /// The command line for the login user's shell, whichever that is. No secrets.
+    /// The command line for the login user's shell, of any kind. No secrets.
     pub command: &'a str,
-    /// Its standard input, whole; then it ends.
+    /// Its complete standard input.
     pub input: &'a Secret,
-    /// How long it may take.
+    /// The timeout.
     pub within: Duration,
 }
 
-/// How a command ended.
+/// The exit status of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// With a code.
+    /// An exit code.
     Code(u32),
-    /// By a signal, named without `SIG`.
+    /// A signal, named without `SIG`.
     Signal(String),
 }
 
@@ -55,12 +55,12 @@ impl fmt::Display for Exit {
 /// A host on which commands run, as the login user.
 #[async_trait]
 pub trait Remote: Send + Sync {
-    /// Runs a command to its end. Both its output streams go to `lines` as they come, line by
-    /// line without the line end; what is not UTF-8 is replaced.
+    /// Runs a command to its end. Both its output streams go to `lines` as they arrive, line by line without the line
+    /// end; invalid UTF-8 is replaced.
     ///
     /// # Errors
-    /// [`RemoteError`] where the end is not known, also where `lines` broke. On cancellation (`cx`) it returns
-    /// soon; whether that ends the command is the host's business.
+    /// [`RemoteError`] if the outcome is unknown, also if `lines` broke. On cancellation (`cx`) it returns soon; the
+    /// command may continue on the host.
     async fn run(
         &self,
         job: &Job<'_>,
@@ -89,10 +89,10 @@ impl Remote for Session {
     }
 }
 
-/// The longest line that is waited for; a longer one comes in pieces.
+/// The maximum length of a buffered line; a longer one is split.
 const LONGEST: usize = 64 << 10;
 
-/// Cuts what is written to it into lines.
+/// Splits the written bytes into lines.
 struct Lines<'a, 'b, 'c> {
     taker: &'a Mutex<&'b mut TakeLine<'c>>,
     begun: Vec<u8>,

@@ -1,24 +1,23 @@
-//! What was found and done on a host.
+//! The result of provisioning.
 
-/// What provisioning found and did.
+/// The result of provisioning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// The host's system.
     pub os: Os,
-    /// Whether anything on the host was changed.
+    /// Whether the host was changed.
     pub changed: bool,
-    /// Whether Docker was installed, or moved to another release.
+    /// Whether Docker was installed, or its release changed.
     pub installed: bool,
     /// Whether the engine was started or restarted.
     pub restarted: bool,
-    /// The engine's release, as `dockerd --version` has it; empty where a custom script did the work.
+    /// The engine's release, as `dockerd --version` prints it; empty after a custom script.
     pub docker_version: String,
-    /// A firewall that is active and, as far as it tells, hides the engine's port: for the error
-    /// of a connection that does not come about.
+    /// An active firewall that appears to block the engine's port: for the error of a failed connection.
     pub firewall: Option<Firewall>,
 }
 
-/// What a host runs, from its `os-release`.
+/// The host's system, from its `os-release`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Os {
     /// `ID`: `debian`, `amzn`.
@@ -27,11 +26,11 @@ pub struct Os {
     pub id_like: String,
     /// `VERSION_ID`; empty for rolling releases.
     pub version: String,
-    /// The row of the family's table: `debian`, `amazon`, `redhat`, `suse`, `systemd`.
+    /// The row of the family table: `debian`, `amazon`, `redhat`, `suse`, `systemd`.
     pub family: String,
 }
 
-/// A firewall of the host that may hide a port.
+/// A firewall of the host that may block a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Firewall {
     /// `firewalld` or `ufw`.

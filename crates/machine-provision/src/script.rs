@@ -1,6 +1,6 @@
 //! The script's text.
 //!
-//! It is always the same: what differs between two runs is set by assignments in front of it.
+//! It is always the same: assignments before it set the parameters of a run.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use machine_types::Secret;
 use crate::families::{FAMILIES, OTHER};
 use crate::parameters::Parameters;
 
-/// Returns the script that runs on the host, as a person reads it.
+/// Returns the script that runs on the host, unquoted.
 pub(crate) fn text() -> String {
     let mut text = String::new();
     for part in [
@@ -42,10 +42,10 @@ pub(crate) fn text() -> String {
     text
 }
 
-/// The command line that runs [`input`]. Every login shell understands it: fish and csh, too.
+/// The command line that runs [`input`]. It is valid in every login shell, including fish and csh.
 pub(crate) const COMMAND: &str = r#"sh -c 'eval "$(cat)"'"#;
 
-/// Returns the standard input that makes [`COMMAND`] run a script as root, with its parameters.
+/// Returns the standard input with which [`COMMAND`] runs a script as root, with its parameters.
 pub(crate) fn input(text: &str, parameters: &Parameters) -> Secret {
     let assignments = parameters.assignments();
     let script = Secret::new(format!("{}{text}", assignments.expose()));

@@ -1,15 +1,15 @@
-//! Texts that the script sends with a question: `@NAME` begins one, `=LINE` is a line of it.
+//! Texts that the script sends with a question: `@NAME` begins a text, `=LINE` is one of its lines.
 
 /// One text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Section {
-    /// What it is: `unit /usr/lib/systemd/system/docker.service`.
+    /// Its name: `unit /usr/lib/systemd/system/docker.service`.
     pub(crate) name: String,
     /// Its lines, without the last line end.
     pub(crate) text: String,
 }
 
-/// Reads what the script sent.
+/// Parses the script's output.
 pub(crate) fn sections(lines: &[String]) -> Vec<Section> {
     let mut all: Vec<Section> = Vec::new();
     let mut is_first = true;
@@ -39,7 +39,7 @@ pub(crate) fn sections(lines: &[String]) -> Vec<Section> {
     all
 }
 
-/// Returns the text of that name.
+/// Returns the text of the given name.
 pub(crate) fn find<'a>(sections: &'a [Section], name: &str) -> Option<&'a str> {
     let section = sections.iter().find(|section| section.name == name)?;
     Some(&section.text)

@@ -1,4 +1,4 @@
-//! Words for a systemd unit: how a text is written so that systemd reads back exactly it.
+//! Quoting for systemd units: encodes a text so that systemd reads back exactly the same text.
 //!
 //! Rules: systemd.service(5) "Command lines", systemd.exec(5) `Environment=`, systemd.syntax(7)
 //! "Quoting", systemd.unit(5) "Specifiers".
@@ -7,14 +7,14 @@ use machine_types::masked;
 
 use crate::ProvisionError;
 
-/// Returns dockerd's arguments for `ExecStart=`. Words that need no quotes have none.
+/// Returns dockerd's arguments for `ExecStart=`. Quotes words only where needed.
 ///
 /// # Errors
-/// [`ProvisionError::Option`] for a word with a NUL, which no command line can hold.
+/// [`ProvisionError::Option`] for a word with a NUL, which a command line cannot hold.
 pub(crate) fn arguments(words: &[String]) -> Result<String, ProvisionError> {
     let mut line = Vec::new();
     for word in words {
-        // Behind the first word, `$` stands for a variable and `;` alone for the next command.
+        // After the first word, `$` begins a variable and `;` alone begins the next command.
         line.push(quoted(word)?.replace('$', "$$"));
     }
     Ok(line.join(" "))
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_words_stay_plain() {
+    fn plain_words_are_not_quoted() {
         let words: Vec<String> = [
             "-H",
             "tcp://0.0.0.0:2376",
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_command_line_holds_is_refused() {
+    fn words_with_a_nul_are_refused() {
         assert!(arguments(&["a\0b".to_owned()]).is_err());
         assert!(environment(&["A=a\0b".to_owned()]).is_err());
     }

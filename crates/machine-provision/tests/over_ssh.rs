@@ -1,6 +1,6 @@
-//! The same over real SSH, to simulated hosts of the lab.
+//! Provisioning over real SSH, on simulated hosts of the lab.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // What only tests call may panic.
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers outside test functions may panic.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ struct Lab {
     cx: Cx,
 }
 
-/// Boots a host and logs in. `number` keeps the tests of this file apart.
+/// Boots a host and logs in. `number` gives each test of this file its own address.
 async fn lab(number: u8, options: HostOptions) -> Lab {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let address = IpAddr::V4(Ipv4Addr::new(127, 128 | (high & 0x3f), low, number));
@@ -94,7 +94,7 @@ fn plan(address: &str) -> Plan {
 }
 
 #[tokio::test]
-async fn a_bare_host_takes_one_command_and_one_restart() {
+async fn a_bare_host_needs_one_command_and_one_restart() {
     let lab = lab(
         1,
         HostOptions {
@@ -126,7 +126,7 @@ async fn a_bare_host_takes_one_command_and_one_restart() {
 }
 
 #[tokio::test]
-async fn debians_own_docker_is_found_where_it_is() {
+async fn debians_own_docker_is_found() {
     let lab = lab(
         2,
         HostOptions {
@@ -143,7 +143,7 @@ async fn debians_own_docker_is_found_where_it_is() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_does_not_start_is_quoted() {
+async fn a_failed_start_quotes_the_daemon() {
     let lab = lab(
         3,
         HostOptions {
@@ -163,11 +163,11 @@ async fn a_daemon_that_does_not_start_is_quoted() {
 }
 
 #[tokio::test]
-async fn a_full_disk_and_a_refusing_sudo_are_named() {
+async fn a_full_disk_and_a_refusing_sudo_are_errors() {
     let full = lab(
         4,
         HostOptions {
-            // Enough for the host's own notes, too little for what it is sent.
+            // Enough for the host's own files, too little for the received ones.
             file_size_limit: Some(1),
             ..HostOptions::default()
         },
@@ -196,7 +196,7 @@ async fn a_full_disk_and_a_refusing_sudo_are_named() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_says_where_it_was_lost() {
+async fn a_lost_connection_names_the_stage() {
     let lab = lab(6, HostOptions::default()).await;
     lab.host.change(|options| {
         options
@@ -213,7 +213,7 @@ async fn a_lost_connection_says_where_it_was_lost() {
 }
 
 #[tokio::test]
-async fn a_pinned_release_is_moved_to() {
+async fn a_pinned_release_is_installed_by_an_upgrade() {
     let lab = lab(
         7,
         HostOptions {

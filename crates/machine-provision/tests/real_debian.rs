@@ -1,12 +1,12 @@
-//! A real Debian with systemd and dockerd, in a container of the lab's. It needs root, so it runs
-//! only where `LAB_REAL_HOSTS=1` asks for it; then what is missing is a failure.
+//! A real Debian with systemd and dockerd, in a container of the lab. It requires root, so it runs only with
+//! `LAB_REAL_HOSTS=1`; then a missing prerequisite is a failure.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr
-)] // What only tests call.
+)] // Helpers outside test functions.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use machine_types::{EngineOptions, SshEndpoint};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::sync::Notify;
 
-/// The lab's options, or none where the test is left out.
+/// Returns the lab's options, or none if the test is skipped.
 fn options() -> Option<DebianOptions> {
     if std::env::var_os("LAB_REAL_HOSTS").is_none_or(|value| value != "1") {
         eprintln!("left out: real hosts, without LAB_REAL_HOSTS=1");
@@ -32,7 +32,7 @@ fn options() -> Option<DebianOptions> {
         variable("HOME").as_deref(),
     );
     Some(DebianOptions::in_directory(
-        directory.expect("neither XDG_CACHE_HOME nor HOME"),
+        directory.expect("neither XDG_CACHE_HOME nor HOME is set"),
     ))
 }
 
@@ -98,7 +98,7 @@ fn plan(address: &str) -> Plan {
     }
 }
 
-/// Tells when the package manager is waited for.
+/// Notifies when provisioning waits for the package manager.
 struct Waits(Notify);
 
 impl Events for Waits {
@@ -109,7 +109,7 @@ impl Events for Waits {
     }
 }
 
-/// What apt does to its lock, for as long as it is at work (fcntl(2), `struct flock` of x86-64 and arm64).
+/// Takes apt's lock as apt does during its work (fcntl(2), `struct flock` of x86-64 and arm64).
 const APT_AT_WORK: &str = r#"
 cat >/run/at-work <<'END'
 use Fcntl;
@@ -167,7 +167,7 @@ impl Host {
         }
     }
 
-    /// A plan without any option.
+    /// Returns a plan without any option.
     fn plan(&self) -> Plan {
         let mut plan = plan(&self.address);
         plan.engine = EngineOptions::default();
@@ -184,7 +184,7 @@ impl Host {
         report.unwrap_err()
     }
 
-    /// NUL-separated words of a file of dockerd's process.
+    /// Returns the NUL-separated words of a file of dockerd's process.
     async fn words(&self, file: &str) -> Vec<String> {
         let text = self
             .shell(&format!("cat /proc/$(pidof dockerd)/{file}"))
@@ -203,12 +203,12 @@ impl Host {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bare_debian_becomes_an_engine_with_every_option_as_typed() {
+async fn a_bare_debian_is_provisioned_with_every_option_as_typed() {
     let Some(options) = options() else { return };
     let host = Host::boot(options, DebianImage::WithoutDocker, 1).await;
 
-    // There is no way out to the default URL: Debian's package, which starts dockerd, is installed,
-    // as soon as nobody else installs anything.
+    // The default URL is unreachable: Debian's package, which starts dockerd, is installed as soon as no other
+    // installation runs.
     let mut plan = plan(&host.address);
     host.shell(APT_AT_WORK).await;
     let waits = Arc::new(Waits(Notify::new()));
@@ -216,7 +216,7 @@ async fn a_bare_debian_becomes_an_engine_with_every_option_as_typed() {
     watched.events = waits.clone();
     let release = async {
         let waiting = tokio::time::timeout(Duration::from_secs(60), waits.0.notified());
-        waiting.await.expect("nobody waits for apt");
+        waiting.await.expect("no wait for apt");
         host.shell("systemctl stop apt").await;
     };
     let (report, ()) = tokio::join!(provision(&host.session, &plan, &watched), release);
@@ -254,22 +254,22 @@ async fn a_bare_debian_becomes_an_engine_with_every_option_as_typed() {
         "600\nm1\n127.0.1.1 m1\n"
     );
 
-    // Twice: nothing.
+    // A second run changes nothing.
     let pid = host.shell("pidof dockerd").await;
     let report = host.provision(&plan).await;
     assert!(!report.changed && !report.restarted, "{report:?}");
     assert_eq!(host.shell("pidof dockerd").await, pid);
 
-    // A file of the image that collides with nearly everything.
+    // A file of the image that conflicts with nearly every option.
     host.shell(r#"echo '{"hosts":["fd://"],"tlsverify":true,"labels":["image=1"],"mtu":1450,"log-opts":{"max-file":"3"}}' >/etc/docker/daemon.json"#).await;
     plan.engine.labels = Some(vec!["one=1".to_owned()]);
     assert!(host.provision(&plan).await.restarted);
-    // dockerd keeps them in a map, in no order.
+    // dockerd keeps them in a map, without order.
     let info = "docker info --format '{{range .Labels}}{{println .}}{{end}}' | sort";
     let labels = host.shell(info).await;
     assert_eq!(labels.trim(), "image=1\none=1\nprovider=generic");
 
-    // A flag that dockerd does not know: its own words, and what to do.
+    // A flag that dockerd does not know: dockerd's own message, and the remedy.
     plan.engine.arbitrary_flags = Some(vec!["no-such-flag=1".to_owned()]);
     let error = host.refusal(&plan).await;
     assert!(
@@ -288,7 +288,7 @@ async fn a_system_container_keeps_its_mounts_and_its_name() {
     let host = Host::boot(options, DebianImage::WithDocker, 2).await;
     let mut plan = host.plan();
 
-    // What mv(1) cannot do here, Docker's own files being mount points.
+    // mv(1) fails here, because these files are Docker's mount points.
     let moved = "cp /etc/hosts /etc/h && mv -f /etc/h /etc/hosts 2>&1";
     assert!(host.shell(moved).await.contains("Device or resource busy"));
     host.shell("rm -f /etc/h").await;
@@ -297,7 +297,7 @@ async fn a_system_container_keeps_its_mounts_and_its_name() {
     assert_eq!(host.shell(names).await, "m1\nm1\n127.0.1.1 m1\n2\n");
     assert!(!host.provision(&plan).await.changed);
 
-    // A line that names the host stays.
+    // A line with the host's name is kept.
     plan.hostname = "web1".to_owned();
     host.shell("echo '127.0.1.1 web1.example.com web1' >/etc/hosts")
         .await;
@@ -310,7 +310,7 @@ async fn a_system_container_keeps_its_mounts_and_its_name() {
         "127.0.1.1 web1.example.com web1 127.0.1.1 web1.example.com web1 web1.example.com"
     );
 
-    // Masked: said as such, by the unit itself.
+    // Masked: reported as such from the unit itself.
     host.shell("systemctl mask docker.service").await;
     let error = host.refusal(&plan).await;
     assert!(
@@ -322,7 +322,7 @@ async fn a_system_container_keeps_its_mounts_and_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_images_own_options_count_and_a_bad_change_is_undone() {
+async fn an_images_own_options_stay_and_a_bad_change_is_rolled_back() {
     let Some(options) = options() else { return };
     let host = Host::boot(options, DebianImage::WithDocker, 3).await;
     let mut plan = host.plan();
@@ -333,7 +333,7 @@ async fn an_images_own_options_count_and_a_bad_change_is_undone() {
         text.trim().to_owned()
     };
 
-    // Debian's unit passes $DOCKER_OPTS, and a drop-in of the image a flag more.
+    // Debian's unit passes $DOCKER_OPTS, and a drop-in of the image one more flag.
     host.shell("echo 'DOCKER_OPTS=\"--data-root=/var/lib/docker/other --label image=1\"' >/etc/default/docker").await;
     host.shell("mkdir -p /etc/systemd/system/docker.service.d; sed -n 's/^ExecStart=.*/[Service]\\nExecStart=\\n& --shutdown-timeout=20/p' /lib/systemd/system/docker.service >/etc/systemd/system/docker.service.d/05-image.conf; systemctl daemon-reload; systemctl restart docker").await;
     assert_eq!(info(".DockerRootDir").await, "/var/lib/docker/other");
@@ -345,7 +345,7 @@ async fn an_images_own_options_count_and_a_bad_change_is_undone() {
     }
     assert!(!host.provision(&plan).await.changed);
 
-    // What dockerd does not start with is taken back, and it runs as before.
+    // A change with which dockerd does not start is rolled back, and it runs as before.
     plan.engine.arbitrary_flags = Some(vec!["no-such-flag=1".to_owned()]);
     let error = host.refusal(&plan).await.to_string();
     assert!(error.contains("unknown flag: --no-such-flag"), "{error}");
@@ -353,7 +353,7 @@ async fn an_images_own_options_count_and_a_bad_change_is_undone() {
     plan.engine.arbitrary_flags = None;
     assert!(!host.provision(&plan).await.restarted);
 
-    // A host of the Go binary, which chose a storage driver and dropped the rest: it goes on so.
+    // A host of the Go binary, which chose a storage driver and dropped the rest: it keeps these settings.
     let go = "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H tcp://0.0.0.0:2376 -H unix:///var/run/docker.sock --storage-driver vfs --tlsverify --tlscacert /etc/docker/ca.pem --tlscert /etc/docker/server.pem --tlskey /etc/docker/server-key.pem --label provider=generic \nEnvironment=\n";
     host.shell(&format!("printf '{}' >/etc/systemd/system/docker.service.d/10-machine.conf; systemctl daemon-reload; systemctl restart docker", go.replace('\n', "\\n"))).await;
     assert_eq!(info(".DockerRootDir").await, "/var/lib/docker");

@@ -1,7 +1,7 @@
-# Debian 10 to 13, Ubuntu 18.04 to 26.04, and what is made of them.
-# Docker's script knows all of them, by name or through lsb_release (docker/docker-install, install.sh).
-# Locks: apt and dpkg take them by fcntl(2), on the files that apt(8) and dpkg(1) name. Package:
-# docker.io, in Debian's main and Ubuntu's universe; docker-ce where Docker's own was installed.
+# Debian 10 to 13, Ubuntu 18.04 to 26.04, and their derivatives. Docker's script supports all of them, by name or
+# through lsb_release (docker/docker-install, install.sh). Locks: apt and dpkg take them by fcntl(2), on the files
+# that apt(8) and dpkg(1) name. Package: docker.io, in Debian's main and Ubuntu's universe; docker-ce where Docker's
+# own package was installed.
 
 debian_busy() {
     locked /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock
@@ -9,7 +9,7 @@ debian_busy() {
 
 debian_is_known_to_default_script() { return 0; }
 
-debian_install() { # a release, or nothing: the newest
+debian_install() { # args: a release; default: the newest
     run apt-get -q update
     package=docker.io
     if dpkg-query -W -f '${Status}' docker-ce 2>/dev/null | grep -q ' installed$'; then package=docker-ce; fi

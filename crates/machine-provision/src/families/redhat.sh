@@ -1,8 +1,7 @@
-# RHEL, CentOS (Stream), Rocky, AlmaLinux, Oracle Linux, Fedora. Docker's script knows centos, fedora,
-# rhel and rocky by name (docker/docker-install, install.sh, June 2026). The others are binary
-# compatible with RHEL and take Docker's packages for CentOS, from the repository that Docker's
-# installation guide for CentOS names. dnf waits for its own lock. ostree-booted(7) tells an image
-# that no package manager changes.
+# RHEL, CentOS (Stream), Rocky, AlmaLinux, Oracle Linux, Fedora. Docker's script supports centos, fedora, rhel and
+# rocky by name (docker/docker-install, install.sh, June 2026). The others are binary compatible with RHEL and use
+# Docker's packages for CentOS, from the repository that Docker's installation guide for CentOS names. dnf waits for
+# its own lock. ostree-booted(7) marks an image that package managers cannot change.
 
 redhat_busy() {
     alive /var/run/yum.pid || locked /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock
@@ -12,12 +11,12 @@ redhat_is_known_to_default_script() {
     case $os_id in centos | fedora | rhel | rocky) return 0 ;; *) return 1 ;; esac
 }
 
-redhat_install() { # a release, or nothing: the newest
+redhat_install() { # args: a release; default: the newest
     [ ! -e "$R/run/ostree-booted" ] || fail "the packages of this system ($os_id, ostree) cannot be changed" \
         "use an image with Docker"
     packages=dnf
     have dnf || packages=yum
-    # A Docker that is no docker-ce is the distribution's, and moves with it.
+    # A Docker that is not docker-ce comes from the distribution, and its release changes with the distribution's.
     if [ -n "$dockerd" ] && ! rpm -q docker-ce >/dev/null 2>&1; then
         owner=$(rpm -qf --qf '%{NAME}' "$dockerd") || fail "$dockerd belongs to no package" \
             "it was installed by hand: upgrade it by hand"

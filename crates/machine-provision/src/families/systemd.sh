@@ -1,8 +1,8 @@
-# Any other Linux with systemd that brings Docker: Arch, Flatcar, Fedora CoreOS, an image of one's own.
+# Any other Linux with systemd and Docker preinstalled: Arch, Flatcar, Fedora CoreOS, custom images.
 
 systemd_busy() { return 1; }
 
-# Docker's script says best itself whom it does not know.
+# Docker's script itself reports systems that it does not support.
 systemd_is_known_to_default_script() { return 0; }
 
 systemd_install() {

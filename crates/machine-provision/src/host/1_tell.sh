@@ -1,19 +1,19 @@
-# Makes this host a Docker engine that answers over TLS. Runs as root, and does what the variables p_*
-# say. They and this text come on standard input: no secret is an argument or in the environment, and
-# no login shell has to understand them. It changes what differs, and restarts Docker only if something did.
+# Turns this host into a Docker engine that is reachable over TLS. Runs as root, configured by the variables p_*. They
+# and this text come on standard input: no secret is an argument or in the environment, and no login shell has to
+# understand them. It changes only what differs, and restarts Docker only if something changed.
 set -eu
 umask 022
-R=${MACHINE_ROOT-} # a prefix of all paths: empty, but for a host of a test
+R=${MACHINE_ROOT-} # a prefix of all paths: empty, except in tests
 PATH=$PATH:$R/usr/local/sbin:$R/usr/local/bin:$R/usr/sbin:$R/usr/bin:$R/sbin:$R/bin:$R/opt/bin
 export PATH LC_ALL=C
 exec 2>&1 </dev/null
 
-# Lines that begin with @machine are read by who sent this: "stage" begins a part, "run" names the
-# command that the lines after it come from, "fact" is a result, "ask" a question that ends the
-# script to be answered by the next one, "done" the end; "say", "warn", "fail", "hint" are for people.
+# The sender interprets lines that begin with @machine: "stage" begins a stage, "run" names the command that produces
+# the following lines, "fact" is a result, "ask" is a question that ends the script and is answered in the next run,
+# "done" is the end; "say", "warn", "fail", "hint" are messages for people.
 tell() { printf '@machine %s\n' "$*"; }
 
-fail() { # what is wrong, what to do about it
+fail() { # args: the problem, the remedy
     tell "fail $1"
     [ -z "${2-}" ] || tell "hint $2"
     exit 1
@@ -26,7 +26,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 scratch=
 trap '[ -z "$scratch" ] || rm -rf "$scratch"' EXIT
 
-write() { # mode, path, text: the whole file or nothing, with its mode from the first byte
+write() { # args: mode, path, text; writes the file atomically, with its mode from the first byte
     tell "run write $2"
     [ -d "$R${2%/*}" ] || mkdir -p "$R${2%/*}"
     rm -f "$R$2.new"
@@ -43,4 +43,4 @@ write() { # mode, path, text: the whole file or nothing, with its mode from the 
     tell "fact changed yes"
 }
 
-holds() { [ -f "$R$1" ] && [ "$(cat "$R$1")" = "$2" ]; } # path, text
+holds() { [ -f "$R$1" ] && [ "$(cat "$R$1")" = "$2" ]; } # args: path, text

@@ -1,6 +1,6 @@
-# What the host is, and whether it has finished its first boot.
+# Detects the host's system, and waits for its first boot.
 
-os_release() { # a field; sourcing the file is how os-release(5) says to read it
+os_release() { # args: a field; os-release(5) specifies sourcing the file
     for file in "$R/etc/os-release" "$R/usr/lib/os-release"; do
         [ -r "$file" ] || continue
         (unset ID ID_LIKE VERSION_ID; . "$file" >/dev/null; eval "printf '%s' \"\${$1-}\"")
@@ -21,21 +21,21 @@ look_at_system() {
         fail "this system (${os_id:-no os-release}) does not run systemd" "use an image that does"
 }
 
-await_cloud_init() { # at most ten minutes
+await_cloud_init() { # for at most ten minutes
     have cloud-init || return 0
     [ ! -e "$R/run/cloud-init/result.json" ] && [ ! -e "$R/run/cloud-init/disabled" ] || return 0
     tell "stage boot Waiting for cloud-init..."
     status=0
     timeout 600 cloud-init status --wait >/dev/null 2>&1 || status=$?
     case $status in
-    0 | 2) ;; # 2: done, with warnings of its own
+    0 | 2) ;; # 2: done, with recoverable errors
     124) tell "warn cloud-init is still at work after ten minutes: going on without it" ;;
     *) tell "warn cloud-init ended with an error: see 'cloud-init status --long' on the host" ;;
     esac
 }
 
-# fcntl(2) locks, as apt, dpkg and rpm hold them, stand in /proc/locks with the file's inode.
-locked() { # paths
+# fcntl(2) locks, which apt, dpkg and rpm use, are listed in /proc/locks with the file's inode.
+locked() { # args: paths
     for file; do
         [ -e "$R$file" ] || continue
         inode=$(stat -c %i "$R$file") || continue
@@ -45,13 +45,13 @@ locked() { # paths
     return 1
 }
 
-alive() { # a file with a process id, as yum and zypper leave one
+alive() { # args: a file with a process id, as yum and zypper write it
     [ -s "$R$1" ] || return 1
     holder=$(tr -cd 0-9 <"$R$1")
     [ -n "$holder" ] && [ -d "$R/proc/$holder" ]
 }
 
-await_packages() { # at most five minutes
+await_packages() { # for at most five minutes
     "${family}_busy" || return 0
     tell "stage boot Waiting for the package manager..."
     left=300
@@ -71,12 +71,12 @@ set_host_name() {
         tell "fact changed yes"
     fi
     hosts=$(cat "$R/etc/hosts" 2>/dev/null || :)
-    # A line that names the host, with a domain or an address of somebody's choice, stays.
+    # A line that already has the host's name, with a domain or another address, stays.
     name=$(printf '%s\n' "$p_hostname" | sed 's/\./[.]/g')
     if printf '%s\n' "$hosts" | grep -Eiq "^[[:space:]]*[^#[:space:]][^#]*[[:space:]]$name([[:space:]#]|\$)"; then
         return 0
     fi
-    # Debian's convention for a name of one's own: 127.0.1.1.
+    # Debian's convention for the host's own name: 127.0.1.1.
     if printf '%s\n' "$hosts" | grep -q '^127\.0\.1\.1[[:space:]]'; then
         hosts=$(printf '%s\n' "$hosts" | sed "s/^127\.0\.1\.1[[:space:]].*/127.0.1.1 $p_hostname/")
     else

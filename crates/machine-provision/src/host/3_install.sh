@@ -1,6 +1,6 @@
-# Docker itself: found, or installed, or moved to another release.
+# Docker itself: detection, installation, and change of release.
 
-find_dockerd() { # sets dockerd, unit and load_state; the unit knows best, then the search path
+find_dockerd() { # sets dockerd, unit and load_state; the unit takes precedence over the search path
     unit=$(systemctl show -p FragmentPath docker.service) || unit=
     unit=${unit#FragmentPath=}
     load_state=$(systemctl show -p LoadState docker.service) || load_state=
@@ -20,7 +20,7 @@ find_dockerd() { # sets dockerd, unit and load_state; the unit knows best, then 
 
 docker_version() { "$R$dockerd" --version | sed -n 's/^Docker version \([^ ,]*\).*/\1/p'; }
 
-fetch() { # URL, file, the URL as it may be shown
+fetch() { # args: URL, file, the URL for display
     if have curl; then
         tell "run curl $3"
         curl -fsSL --connect-timeout 20 --max-time 120 --retry 2 -o "$2" "$1"
@@ -32,17 +32,17 @@ fetch() { # URL, file, the URL as it may be shown
     fi
 }
 
-run_script() { # file, its name
+run_script() { # args: file, its name
     tell "run $2"
     if [ -n "$p_engine_version" ]; then VERSION=$p_engine_version sh "$1"; else sh "$1"; fi
 }
 
 make_scratch() { scratch=$(mktemp -d "$R/tmp/docker-machine.XXXXXX"); }
 
-take_turn() { # at the package manager
+take_turn() { # waits for the package manager
     await_packages
     make_scratch
-    # For apt-get of any script: who comes second waits. Older releases of apt do not know the option.
+    # Makes apt-get of any script wait for the lock. Older releases of apt do not support the option.
     echo 'DPkg::Lock::Timeout "300";' >"$scratch/apt.conf"
     export APT_CONFIG="$scratch/apt.conf"
 }
@@ -71,7 +71,7 @@ install_docker() {
         printf '%s\n' "$p_install_script" >"$scratch/install.sh"
         run_script "$scratch/install.sh" "$p_install_name"
         ;;
-    shell) # as the Go docker-machine gave it to the login shell, which was bash as a rule
+    shell) # the Go docker-machine ran it in the login shell, usually bash
         have bash || fail "--engine-install-url is a line of shell, and this host has no bash" \
             "give a URL alone, and --engine-version for the release"
         tell "run $p_install_name | sh"

@@ -1,11 +1,11 @@
-# Certificates, the unit's drop-in, and the restart that they need.
+# Certificates, the unit's drop-in, and the restart for them.
 
 drop_in=/etc/systemd/system/docker.service.d/10-machine.conf
 json=/etc/docker/daemon.json
 json_original=$json.before-docker-machine
 json_written=$json.by-docker-machine
-# There from the first difference to the restart that it needs: it outlives a connection that is lost half-way.
-# It holds the files that the engine runs with, where it runs.
+# Exists from the first difference until the restart: it survives a connection that is lost half-way. If the engine
+# runs, it holds the files with which the engine runs.
 restart_due=/run/docker-machine-restart
 
 differs() {
@@ -24,7 +24,7 @@ differs() {
 managed="$drop_in $json $json_original $json_written /etc/docker/ca.pem /etc/docker/server.pem
     /etc/docker/server-key.pem"
 
-put() { # mode, path, text
+put() { # args: mode, path, text
     if holds "$2" "$3"; then
         chmod "$1" "$R$2"
     else
@@ -33,21 +33,21 @@ put() { # mode, path, text
     fi
 }
 
-ask() { # a question, and the texts that it is about
+ask() { # args: a question, and the texts for it
     tell "ask $1"
     printf '%s\n' "$2" | sed 's/^/@machine file /'
     exit 0
 }
 
-section() { # its name, a file
+section() { # args: a name, a file
     printf '@%s\n' "$1"
     sed 's/^/=/' "$R$2"
-    # A last line without its end.
+    # A last line without a line feed.
     [ -z "$(tail -c 1 "$R$2")" ] || echo
 }
 
-# dockerd refuses to start where a flag and its daemon.json say the same thing. Who sent this
-# script reads the file and says what to write, once it has seen the very text that is there.
+# dockerd refuses to start if a flag and its daemon.json set the same option. The sender of this script merges them:
+# it reads the current text, and answers with the text to write.
 reconcile_daemon_json() {
     [ -f "$R$json" ] || return 0
     texts=$(
@@ -66,14 +66,14 @@ reconcile_daemon_json() {
     fi
 }
 
-# The drop-in replaces the unit's command line: what the unit passes to dockerd itself (--data-root,
-# $DOCKER_OPTS, a GPU's runtime) is repeated behind our own flags. Not on a host that has run without it since
-# the Go docker-machine wrote the drop-in: there, a data root that counts again would hide all images.
+# The drop-in replaces the unit's command line: options that the unit passes to dockerd itself (--data-root,
+# $DOCKER_OPTS, a GPU's runtime) are repeated after the flags of this program. Not on a host that has run without them
+# since the Go docker-machine wrote the drop-in: there, restoring a data root would hide all images.
 inherits="# Behind docker-machine's own flags stands what docker.service passes itself."
-inherit_options() { # sets inherited: the words, and inherits_unit: whether they are the unit's
+inherit_options() { # sets inherited: the words, and inherits_unit: whether they come from the unit
     inherited= inherits_unit=yes driver=
     if [ -f "$R$drop_in" ]; then
-        # The Go docker-machine chose one, and recorded nothing. Another one would hide all images.
+        # The Go docker-machine chose a storage driver, and recorded nothing. Another one would hide all images.
         if [ -z "$p_storage_driver" ] && ! grep -q '"storage-driver"' "$R$json" 2>/dev/null; then
             driver=$(sed -n 's/^ExecStart=.* --storage-driver[ =]\([a-z0-9-]*\).*/\1/p' "$R$drop_in")
         fi
@@ -91,7 +91,7 @@ inherit_options() { # sets inherited: the words, and inherits_unit: whether they
     [ -n "$inherited" ] || inherits_unit=
 }
 
-unit_texts() { # the unit's files but our own, and the files of variables that these name
+unit_texts() { # prints the unit's files except this program's, and the environment files that they name
     drop_ins=$(systemctl show -p DropInPaths docker.service) || drop_ins=
     units=$(
         for file in "$unit" ${drop_ins#DropInPaths=}; do
@@ -108,8 +108,8 @@ unit_texts() { # the unit's files but our own, and the files of variables that t
     [ -z "$driver" ] || printf '@storage-driver %s\n' "$driver"
 }
 
-# Most units need no question: docker.socket's place gives way to ours, containerd's stays, and so does a
-# variable that nothing sets.
+# Most units need no question: docker.socket's listener yields to this program's, containerd's option stays, and so
+# does a variable that is not set anywhere.
 plain_options() {
     [ -z "$driver" ] || return 1
     line=$(printf '%s\n' "$base" | sed -n 's/^=[[:space:]]*ExecStart[[:space:]]*=[[:space:]]*//p' | tail -n 1)
@@ -151,7 +151,7 @@ put_certificates() {
     put 600 /etc/docker/server-key.pem "$p_key"
 }
 
-# Certificates alone help only a dockerd that was told to use them.
+# Certificates alone have no effect if dockerd is not configured to use them.
 see_that_certificates_count() {
     for file in "$drop_in" "$json"; do
         if grep -q /etc/docker/server-key.pem "$R$file" 2>/dev/null; then return 0; fi
@@ -208,7 +208,7 @@ start_docker() {
     rm -rf "$R$restart_due"
 }
 
-# A host whose engine ran goes on with what it ran with. Nothing is said in between: the cause comes first.
+# If the engine ran before, restores the previous configuration. Prints nothing in between: the cause comes first.
 put_former_back() {
     [ -e "$R$restart_due/worked" ] || return 0
     for file in $managed; do

@@ -1,6 +1,6 @@
-# What is to be done, from top to bottom.
+# The main program.
 
-# No question of debconf, needrestart or ucf ever waits for an answer, and zypper waits for its lock.
+# debconf, needrestart and ucf never prompt, and zypper waits for its lock.
 export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical NEEDRESTART_MODE=a UCF_FORCE_CONFFOLD=1
 export ZYPP_LOCK_TIMEOUT=300
 

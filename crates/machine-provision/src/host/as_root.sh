@@ -1,6 +1,6 @@
-# Runs $machine_input by sh as root: directly, by sudo, or by sudo on a terminal of its own where sudoers
-# has "requiretty". It never asks for a password. The input holds secrets: it goes on by a pipe, and is
-# neither an argument nor exported.
+# Runs $machine_input by sh as root: directly, by sudo, or by sudo on a pseudo-terminal if sudoers has "requiretty".
+# Never asks for a password. The input holds secrets: it is passed through a pipe, and is neither an argument nor
+# exported.
 if [ "$(id -u)" -eq 0 ]; then
     eval "$machine_input"
     exit
@@ -20,7 +20,7 @@ case $refusal in *"must have a tty"*)
         echo "@machine hint take requiretty out of sudoers, or log in as root"
         exit 1
     fi
-    # script(1) runs its command by $SHELL, which may be no POSIX shell.
+    # script(1) runs its command by $SHELL, which may not be a POSIX shell.
     SHELL=/bin/sh
     export SHELL
     printf '%s\n' "$machine_input" | {

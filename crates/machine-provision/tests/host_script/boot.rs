@@ -3,9 +3,9 @@
 use crate::host::{Host, plan};
 
 #[tokio::test]
-async fn cloud_init_is_waited_for_where_docker_is_to_be_installed() {
+async fn an_installation_waits_for_cloud_init() {
     let host = Host::bare();
-    // Its user data installs Docker: there is nothing left to do for us.
+    // Its user data installs Docker: no installation is needed.
     host.program("cloud-init", "cp \"$S/stub\" \"$R/usr/bin/dockerd\"\n");
     host.install("/usr/bin/dockerd", "27.5.1");
     std::fs::remove_file(host.path("/usr/bin/dockerd")).unwrap();
@@ -17,7 +17,7 @@ async fn cloud_init_is_waited_for_where_docker_is_to_be_installed() {
 }
 
 #[tokio::test]
-async fn cloud_init_is_left_alone_where_it_does_not_matter() {
+async fn cloud_init_is_not_awaited_without_need() {
     let ready = Host::with_docker();
     let done = Host::bare();
     done.put("/run/cloud-init/result.json", "{}");
@@ -33,7 +33,7 @@ async fn cloud_init_is_left_alone_where_it_does_not_matter() {
 }
 
 #[tokio::test]
-async fn user_data_is_waited_for_even_where_docker_is() {
+async fn user_data_is_awaited_even_if_docker_is_installed() {
     let host = Host::with_docker();
     host.put("/var/lib/cloud/instance/user-data.txt", "#!/bin/sh\n");
     host.program("cloud-init", "");
@@ -42,7 +42,7 @@ async fn user_data_is_waited_for_even_where_docker_is() {
 }
 
 #[tokio::test]
-async fn a_cloud_init_that_fails_or_hangs_does_not_stop_us() {
+async fn a_failed_or_hanging_cloud_init_is_only_a_warning() {
     for (status, warning) in [
         (1, "ended with an error"),
         (124, "still at work after ten minutes"),
@@ -62,7 +62,7 @@ async fn a_cloud_init_that_fails_or_hangs_does_not_stop_us() {
     assert!(host.provision(&plan()).await.1.warnings().is_empty());
 }
 
-/// Takes apt's lock as the kernel would show it.
+/// Takes apt's lock as the kernel shows it.
 fn lock(host: &Host) {
     use std::os::unix::fs::MetadataExt;
     host.put("/var/lib/dpkg/lock-frontend", "");
@@ -76,7 +76,7 @@ fn lock(host: &Host) {
 }
 
 #[tokio::test]
-async fn a_lock_is_waited_for_before_an_installation() {
+async fn an_installation_waits_for_the_package_managers_lock() {
     let host = Host::bare();
     lock(&host);
     host.program(
@@ -93,7 +93,7 @@ async fn a_lock_is_waited_for_before_an_installation() {
 }
 
 #[tokio::test]
-async fn patience_with_a_lock_ends() {
+async fn waiting_for_a_lock_times_out() {
     let host = Host::bare();
     lock(&host);
     let (error, _) = host.refusal(&plan()).await;
@@ -108,7 +108,7 @@ async fn patience_with_a_lock_ends() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_lock_where_nothing_is_installed() {
+async fn without_an_installation_the_lock_is_not_awaited() {
     let host = Host::with_docker();
     lock(&host);
     host.provisioned(&plan()).await;
@@ -116,7 +116,7 @@ async fn nobody_waits_for_a_lock_where_nothing_is_installed() {
 }
 
 #[tokio::test]
-async fn no_question_of_a_package_waits_for_an_answer() {
+async fn packages_never_prompt() {
     let host = Host::bare();
     host.put("/state/tail", "");
     let script = host.read("/state/web/https:__get.docker.com");

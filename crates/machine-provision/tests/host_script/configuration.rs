@@ -1,4 +1,4 @@
-//! What is typed is what dockerd gets.
+//! Options arrive at dockerd exactly as typed.
 
 use machine_provision::{InstallSource, ProvisionError, check};
 use machine_types::EngineOptions;
@@ -6,7 +6,7 @@ use machine_types::EngineOptions;
 use crate::host::{Host, plan, shells, some};
 use crate::systemd;
 
-/// Values that a shell, systemd or both would like to do something with.
+/// Values with characters that are special to a shell, to systemd or to both.
 const NASTY: &[&str] = &[
     "plain",
     "two words",
@@ -73,7 +73,7 @@ async fn every_option_arrives_as_typed() {
 }
 
 #[tokio::test]
-async fn what_no_unit_can_hold_is_refused_before_the_host_is_touched() {
+async fn values_invalid_in_a_unit_are_refused_before_the_host_is_changed() {
     let host = Host::with_docker();
     let mut plan = plan();
     plan.engine.env = some(&["TOKEN=secret\0"]);
@@ -86,7 +86,7 @@ async fn what_no_unit_can_hold_is_refused_before_the_host_is_touched() {
 #[tokio::test]
 async fn no_secret_is_in_arguments_environment_or_events() {
     let host = Host::bare();
-    // Every child of the script, by what the kernel says of it.
+    // Records the process information of every child of the script from the kernel.
     let spy = "cat /proc/self/environ /proc/$PPID/cmdline /proc/$PPID/environ >>\"$S/seen\" 2>/dev/null\n";
     for name in ["systemctl", "apt-get", "hostname"] {
         let body = host_body(&host, name);
@@ -110,7 +110,7 @@ async fn no_secret_is_in_arguments_environment_or_events() {
 }
 
 #[tokio::test]
-async fn a_marked_secret_in_any_option_is_shown_nowhere() {
+async fn secrets_in_options_are_never_shown() {
     const MARK: &str = "m4rk3d";
     let host = Host::with_docker();
     host.put(
@@ -154,7 +154,7 @@ async fn a_marked_secret_in_any_option_is_shown_nowhere() {
         "{shown}"
     );
     assert!(!shown.contains(MARK), "{shown}");
-    // Nor where the install script cannot be had.
+    // Nor if the install script cannot be fetched.
     let (error, heard) = Host::bare().refusal(&plan).await;
     let shown = format!("{error}\n{}", heard.debug());
     assert!(shown.contains("https://***@h/x?***"), "{shown}");
@@ -178,7 +178,7 @@ fn host_body(host: &Host, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn another_drop_in_that_replaces_the_command_line_is_named() {
+async fn an_error_names_a_drop_in_that_replaces_the_command_line() {
     let host = Host::with_docker();
     let other = "/etc/systemd/system/docker.service.d/override.conf";
     let ours = "/etc/systemd/system/docker.service.d/10-machine.conf";

@@ -1,4 +1,4 @@
-//! A `daemon.json` of the image.
+//! Tests with a `daemon.json` of the image.
 
 use machine_provision::ProvisionError;
 
@@ -8,7 +8,7 @@ const FILE: &str = "/etc/docker/daemon.json";
 const KEPT: &str = "/etc/docker/daemon.json.before-docker-machine";
 
 #[tokio::test]
-async fn a_file_that_does_not_collide_stays_as_it_is() {
+async fn a_file_without_conflicts_is_unchanged() {
     let host = Host::with_docker();
     let text = "{\n\t\"live-restore\": true, \"default-address-pools\": [{\"base\":\"10.9.0.0/16\",\"size\":24}]\n}\n\n";
     host.put(FILE, text);
@@ -57,7 +57,7 @@ async fn what_collides_moves_into_the_file_and_the_original_is_kept() {
 }
 
 #[tokio::test]
-async fn nothing_piles_up_over_machines_on_one_host() {
+async fn successive_machines_on_one_host_leave_no_entries_behind() {
     let host = Host::with_docker();
     let text = "{\"labels\":[\"image=1\"],\"registry-mirrors\":[\"https://image\"]}\n";
     host.put(FILE, text);
@@ -75,7 +75,7 @@ async fn nothing_piles_up_over_machines_on_one_host() {
         assert_eq!(host.read(KEPT), text);
         assert!(!host.provisioned(&plan).await.changed);
     }
-    // Somebody writes the file anew: that is what counts, and what is kept.
+    // A new file by another person is used, and kept as the original.
     host.put(FILE, "{\"labels\":[\"image=2\"],\"debug\":true}\n");
     host.provisioned(&plan).await;
     let file: serde_json::Value = serde_json::from_str(&host.read(FILE)).unwrap();
@@ -90,7 +90,7 @@ async fn nothing_piles_up_over_machines_on_one_host() {
 }
 
 #[tokio::test]
-async fn a_broken_file_is_named_and_left_alone() {
+async fn a_broken_file_is_an_error_and_unchanged() {
     let host = Host::with_docker();
     host.put(FILE, "{\"hosts\": [\n");
     let (error, _) = host.refusal(&plan()).await;
@@ -107,7 +107,7 @@ async fn a_broken_file_is_named_and_left_alone() {
 }
 
 #[tokio::test]
-async fn an_empty_file_is_made_one_that_dockerd_takes() {
+async fn an_empty_file_becomes_valid_json() {
     for text in ["", "\n"] {
         let host = Host::with_docker();
         host.put(FILE, text);

@@ -1,4 +1,4 @@
-//! The other families, by the commands that they have and what these answer.
+//! The other families, recognized by their commands and the output of these.
 
 use machine_provision::{InstallSource, detect, upgrade};
 
@@ -20,7 +20,7 @@ fn installer(host: &Host, name: &str) {
 
 #[tokio::test]
 async fn every_system_finds_its_family() {
-    // ID and ID_LIKE as the distributions' own os-release files have them.
+    // ID and ID_LIKE as in the distributions' own os-release files.
     for (os_release, family) in [
         ("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"18.04\"", "debian"),
         ("ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"26.04\"", "debian"),
@@ -71,7 +71,7 @@ async fn every_system_finds_its_family() {
 }
 
 #[tokio::test]
-async fn amazon_linux_takes_its_own_package_for_the_default_url() {
+async fn amazon_linux_uses_its_own_package_for_the_default_url() {
     let host = bare("ID=\"amzn\"\nID_LIKE=\"fedora\"\nVERSION_ID=\"2023\"\n");
     installer(&host, "dnf");
     assert!(host.provisioned(&plan()).await.installed);
@@ -88,7 +88,7 @@ async fn amazon_linux_takes_its_own_package_for_the_default_url() {
     let at = |call: &str| calls.iter().position(|line| line == call).unwrap();
     assert!(at("amazon-linux-extras enable docker") < at("yum -q -y install docker-25.0.3"));
 
-    // A URL of one's own is obeyed.
+    // A URL of the user takes precedence.
     let host = bare("ID=\"amzn\"\n");
     host.web("https://mirror.example/i.sh", INSTALL);
     plan.install = InstallSource::parse("https://mirror.example/i.sh");
@@ -106,7 +106,7 @@ async fn a_service_that_its_package_does_not_enable_is_enabled() {
 }
 
 #[tokio::test]
-async fn almalinux_takes_dockers_packages_for_centos() {
+async fn almalinux_uses_dockers_packages_for_centos() {
     let host = bare("ID=\"almalinux\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\n");
     host.web(
         "https://download.docker.com/linux/centos/docker-ce.repo",
@@ -127,7 +127,7 @@ async fn almalinux_takes_dockers_packages_for_centos() {
 }
 
 #[tokio::test]
-async fn some_are_known_to_dockers_script() {
+async fn dockers_script_is_used_for_systems_that_it_supports() {
     for id in ["centos", "rhel", "rocky", "fedora"] {
         let host = bare(&format!("ID=\"{id}\"\nVERSION_ID=\"9\"\n"));
         host.provisioned(&plan()).await;
@@ -136,7 +136,7 @@ async fn some_are_known_to_dockers_script() {
 }
 
 #[tokio::test]
-async fn an_image_that_no_package_manager_changes_is_told_so() {
+async fn an_ostree_image_without_docker_is_an_error() {
     let host = Host::with_docker();
     host.put("/etc/os-release", "ID=fedora\nVARIANT_ID=coreos\n");
     host.put("/run/ostree-booted", "");
@@ -147,7 +147,7 @@ async fn an_image_that_no_package_manager_changes_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_distributions_docker_moves_with_the_distribution() {
+async fn a_distributions_docker_is_upgraded_from_the_distribution() {
     let host = Host::with_docker();
     host.put("/etc/os-release", "ID=fedora\nVERSION_ID=42\n");
     host.program(
@@ -161,7 +161,7 @@ async fn a_distributions_docker_moves_with_the_distribution() {
 }
 
 #[tokio::test]
-async fn yum_and_zypper_are_waited_for_by_their_process() {
+async fn yum_and_zypper_are_awaited_by_process_id() {
     for (os_release, file, tool) in [
         ("ID=amzn\n", "/var/run/yum.pid", "dnf"),
         ("ID=sles\nID_LIKE=suse\n", "/run/zypp.pid", "zypper"),
@@ -179,7 +179,7 @@ async fn yum_and_zypper_are_waited_for_by_their_process() {
 }
 
 #[tokio::test]
-async fn suse_takes_its_own_package() {
+async fn suse_uses_its_own_package() {
     let host = bare("ID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"\nVERSION_ID=\"15.6\"\n");
     installer(&host, "zypper");
     let mut plan = plan();
@@ -192,7 +192,7 @@ async fn suse_takes_its_own_package() {
 }
 
 #[tokio::test]
-async fn any_systemd_with_docker_will_do() {
+async fn any_system_with_systemd_and_docker_is_supported() {
     for os_release in [
         "ID=arch\n",
         "ID=flatcar\nID_LIKE=coreos\n",

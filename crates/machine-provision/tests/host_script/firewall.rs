@@ -5,7 +5,7 @@ use machine_provision::Firewall;
 use crate::host::{Host, plan};
 
 #[tokio::test]
-async fn firewalld_that_hides_the_port_is_named_or_opened() {
+async fn a_blocking_firewalld_is_reported_or_opened() {
     let host = Host::with_docker();
     host.put("/state/firewalld", "");
     host.program(
@@ -36,7 +36,7 @@ async fn firewalld_that_hides_the_port_is_named_or_opened() {
 }
 
 #[tokio::test]
-async fn ufw_that_hides_the_port_is_named_or_opened() {
+async fn a_blocking_ufw_is_reported_or_opened() {
     let host = Host::with_docker();
     host.put("/etc/ufw/ufw.conf", "ENABLED=yes\nLOGLEVEL=low\n");
     let status = "Status: active\n\nTo                         Action      From\n--                         ------      ----\n22/tcp                     ALLOW       Anywhere\n";
@@ -57,7 +57,7 @@ async fn ufw_that_hides_the_port_is_named_or_opened() {
 }
 
 #[tokio::test]
-async fn a_firewall_that_is_off_is_none() {
+async fn an_inactive_firewall_is_ignored() {
     let host = Host::with_docker();
     host.put("/etc/ufw/ufw.conf", "ENABLED=no\n");
     host.program("ufw", "exit 1");

@@ -52,7 +52,7 @@ async fn a_bare_host_gets_docker_certificates_and_name_in_one_round_trip() {
 }
 
 #[tokio::test]
-async fn the_drop_in_is_what_the_go_binary_wrote() {
+async fn the_drop_in_matches_the_go_binarys() {
     let host = Host::with_docker();
     let mut plan = plan();
     plan.engine.arbitrary_flags = some(&["mtu=1400", "log-opt=max-size=10m"]);
@@ -73,7 +73,7 @@ async fn the_drop_in_is_what_the_go_binary_wrote() {
 }
 
 #[tokio::test]
-async fn docker_that_is_there_is_not_installed() {
+async fn an_existing_docker_is_not_installed_again() {
     let host = Host::with_docker();
     let (result, heard) = host.provision(&plan()).await;
     let report = result.unwrap();
@@ -118,7 +118,7 @@ async fn a_pinned_release_reaches_the_install_script() {
 }
 
 #[tokio::test]
-async fn an_install_script_from_here_is_sent_only_where_docker_is_missing() {
+async fn a_local_install_script_is_sent_only_if_docker_is_missing() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), INSTALL).unwrap();
     let mut plan = plan();
@@ -137,7 +137,7 @@ async fn an_install_script_from_here_is_sent_only_where_docker_is_missing() {
 
 #[tokio::test]
 async fn a_url_with_a_pipe_goes_to_bash_on_the_host() {
-    // From many guides: the script's last line, which calls its main function, behind a line of one's own.
+    // From many guides: the script's last line, which calls its main function, after another line.
     let pinning =
         "https://get.docker.com|head -n-1|cat - <(echo -e \"VERSION=19.03.9\\ninstalled\")";
     let script = format!("installed() {{\n{INSTALL}\n}}\ninstalled\n");
@@ -168,7 +168,7 @@ async fn a_url_with_a_pipe_goes_to_bash_on_the_host() {
 }
 
 #[tokio::test]
-async fn wget_does_where_there_is_no_curl() {
+async fn wget_is_used_without_curl() {
     let host = Host::bare();
     host.without("curl");
     host.program("wget", "while [ $# -gt 1 ]; do [ \"$1\" != -O ] || out=$2; shift; done\ncp \"$S/web/https:__get.docker.com\" \"$out\"");
@@ -193,7 +193,7 @@ async fn long_names_are_shortened_for_the_host() {
 }
 
 #[tokio::test]
-async fn an_old_own_name_in_hosts_is_replaced() {
+async fn a_former_host_name_in_etc_hosts_is_replaced() {
     let host = Host::with_docker();
     host.put(
         "/etc/hosts",
@@ -264,7 +264,7 @@ async fn files_that_are_mount_points_are_written_in_place() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_replaced_leaves_nothing_beside_it() {
+async fn a_failed_replacement_leaves_no_temporary_file() {
     let host = Host::with_docker();
     std::fs::remove_file(host.path("/tools/mv")).unwrap();
     host.program(
@@ -285,7 +285,7 @@ async fn a_file_that_cannot_be_replaced_leaves_nothing_beside_it() {
 }
 
 #[tokio::test]
-async fn a_custom_script_replaces_all_of_it() {
+async fn a_custom_script_replaces_provisioning() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "echo custom >\"$MACHINE_ROOT/state/custom\"\n").unwrap();
     let host = Host::bare();
@@ -321,7 +321,7 @@ async fn an_engine_with_an_ipv6_address_listens_there() {
 }
 
 #[tokio::test]
-async fn what_cannot_work_is_found_before_there_is_a_host() {
+async fn invalid_options_are_errors_before_the_host_exists() {
     let good = plan().engine;
     let path = std::path::Path::new;
     assert!(check(&good, "m1", &[]).await.unwrap().is_empty());

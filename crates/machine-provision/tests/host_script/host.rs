@@ -1,6 +1,5 @@
-//! A host that is a directory: `MACHINE_ROOT` points there, and the programs are a few harmless
-//! tools of this machine and stubs that write down how they were called and then do what the test
-//! says.
+//! A host that is a directory: `MACHINE_ROOT` points to it. The programs are a few harmless tools of this machine,
+//! and stubs that record their calls and then do what the test specifies.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -18,7 +17,7 @@ use machine_types::{EngineOptions, Secret};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 
-/// Tools that read and write only what they are told to.
+/// Tools that read and write only the given paths.
 const TOOLS: &[&str] = &[
     "cat", "chmod", "cp", "cut", "date", "env", "grep", "head", "ls", "mkdir", "mktemp", "mv",
     "rm", "sed", "script", "stat", "tail", "tee", "timeout", "touch", "tr", "true", "wc",
@@ -37,7 +36,7 @@ const STUBS: &[&str] = &[
     "usermod",
 ];
 
-/// What a stub is: it notes its call, and does what the test has put into `state/do/NAME`.
+/// A stub: records its call, and runs the commands that the test has put into `state/do/NAME`.
 const STUB: &str = r#"#!/bin/sh
 R=$MACHINE_ROOT S=$MACHINE_ROOT/state
 name=${0##*/}
@@ -45,7 +44,7 @@ printf '%s\n' "$name${*:+ $*}" >>"$S/calls"
 if [ -e "$S/do/$name" ]; then . "$S/do/$name"; fi
 "#;
 
-/// systemd as far as the script asks it.
+/// A simulation of systemd for the calls of the script.
 const SYSTEMCTL: &str = r#"
 unit=/usr/lib/systemd/system/docker.service
 case "$*" in
@@ -60,7 +59,7 @@ case "$*" in
 esac
 "#;
 
-/// What an install script does: a dockerd, its unit, and its group.
+/// A simulated install script: creates a dockerd, its unit, and its group.
 pub(crate) const INSTALL: &str = r#"
 R=$MACHINE_ROOT S=$MACHINE_ROOT/state
 echo "installs ${VERSION:-the newest}"
@@ -75,11 +74,11 @@ pub(crate) const DEBIAN: &str =
 
 pub(crate) struct Host {
     directory: TempDir,
-    /// What `sh` is on it.
+    /// The program that is `sh` on it.
     pub(crate) shell: &'static str,
-    /// The login shell, where it is not `sh`.
+    /// The login shell, if it is not `sh`.
     pub(crate) login_shell: Option<PathBuf>,
-    /// Whether no file can grow beyond a few KiB: what a full disk does, but for the error's name.
+    /// Whether files are limited to a few KiB: the effect of a full disk, except for the error's name.
     pub(crate) full: bool,
 }
 
@@ -134,7 +133,7 @@ impl Host {
         host
     }
 
-    /// The same with Docker, running.
+    /// Debian 12 as root, with Docker, running.
     pub(crate) fn with_docker() -> Self {
         let host = Self::bare();
         host.install("/usr/bin/dockerd", "29.1.2");
@@ -155,7 +154,7 @@ impl Host {
         );
     }
 
-    /// A page that curl finds.
+    /// Adds a page for curl.
     pub(crate) fn web(&self, url: &str, body: &str) {
         let file = url.replace('/', "_");
         self.put(&format!("/state/web/{file}"), body);
@@ -170,7 +169,7 @@ cp "$page" "$out"
         );
     }
 
-    /// Lets a program of that name do this.
+    /// Sets the commands of the program of that name.
     pub(crate) fn program(&self, name: &str, body: &str) {
         let link = self.path("bin").join(name);
         if !link.exists() {
@@ -209,7 +208,7 @@ cp "$page" "$out"
         fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// How the stubs were called, in order.
+    /// Returns the calls of the stubs, in order.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.read("/state/calls")
             .lines()
@@ -260,7 +259,7 @@ fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("this machine has no {name}"))
 }
 
-/// The shells of this machine that the script must run on; Debian has the first two.
+/// The shells of this machine with which the script is tested; Debian has the first two.
 pub(crate) fn shells() -> Vec<&'static str> {
     ["dash", "bash", "busybox"]
         .into_iter()
@@ -327,14 +326,14 @@ async fn read(
         let text = String::from_utf8_lossy(&line);
         let taken = lines.lock().unwrap()(text.trim_end_matches('\n'));
         if taken.is_break() {
-            return Err("nobody reads on".into());
+            return Err("the reader has stopped".into());
         }
         line.clear();
     }
     Ok(())
 }
 
-/// What was said.
+/// The recorded messages.
 #[derive(Clone, Default)]
 pub(crate) struct Heard(Arc<Mutex<Vec<Event>>>);
 
@@ -379,7 +378,7 @@ pub(crate) fn context() -> (Cx, Heard) {
     (cx, heard)
 }
 
-/// A plan without any option.
+/// Returns a plan without any option.
 pub(crate) fn plan() -> Plan {
     Plan {
         machine: "m1".to_owned(),

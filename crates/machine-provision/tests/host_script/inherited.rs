@@ -1,4 +1,4 @@
-//! What the image's own docker.service passes to dockerd.
+//! Options that the image's own docker.service passes to dockerd.
 
 use machine_provision::Plan;
 
@@ -7,7 +7,7 @@ use crate::host::{Host, plan, shells, some};
 const UNIT: &str = "/usr/lib/systemd/system/docker.service";
 const DROP_IN: &str = "/etc/systemd/system/docker.service.d/10-machine.conf";
 
-/// The command line of the drop-in, behind our own flags and `--label provider=`.
+/// Returns the command line of the drop-in, after the plan's flags and `--label provider=`.
 fn inherited(host: &Host) -> String {
     let text = host.drop_in();
     let line = text.lines().rfind(|line| line.starts_with("ExecStart=/"));
@@ -19,7 +19,7 @@ fn unit(host: &Host, settings: &str) {
     host.put(UNIT, &format!("[Unit]\nAfter=x\n[Service]\n{settings}\n"));
 }
 
-/// Provisions a host twice: the second time changes nothing.
+/// Provisions a host twice: the second run changes nothing.
 async fn settled(host: &Host, plan: &Plan) -> (String, Vec<String>) {
     let (result, heard) = host.provision(plan).await;
     result.unwrap_or_else(|error| panic!("{error}\n{}", heard.debug()));
@@ -29,7 +29,7 @@ async fn settled(host: &Host, plan: &Plan) -> (String, Vec<String>) {
 }
 
 #[tokio::test]
-async fn what_units_pass_as_a_rule_takes_no_second_round() {
+async fn common_units_need_no_second_run() {
     for shell in shells() {
         for (line, expected) in [
             ("-H fd://", ""),
@@ -82,8 +82,8 @@ async fn options_of_the_unit_go_on_counting() {
     }
 }
 
-/// The unit of Amazon Linux 2 and 2023. `docker-setup-runtimes.sh` writes `runtimes.env` at each start, so on a
-/// host where Docker has just been installed the file is not there yet.
+/// The unit of Amazon Linux 2 and 2023. `docker-setup-runtimes.sh` writes `runtimes.env` at each start, so the file
+/// does not exist yet on a host where Docker has just been installed.
 const AMAZON: &str = "EnvironmentFile=-/etc/sysconfig/docker
 EnvironmentFile=-/etc/sysconfig/docker-storage
 EnvironmentFile=-/run/docker/runtimes.env
@@ -100,14 +100,14 @@ async fn amazon_linux_keeps_its_limits_and_its_gpus() {
     let variables = "--containerd=/run/containerd/containerd.sock $OPTIONS $DOCKER_STORAGE_OPTIONS $DOCKER_ADD_RUNTIMES";
     let (found, warnings) = settled(&host, &plan()).await;
     assert_eq!((found.as_str(), warnings.len()), (variables, 0));
-    // Once Docker has started, the GPU's runtime is there.
+    // Once Docker has started, the GPU's runtime exists.
     host.put(
         "/run/docker/runtimes.env",
         "DOCKER_ADD_RUNTIMES=\"--add-runtime=nvidia=/usr/bin/nvidia-container-runtime\"\n",
     );
     let (found, warnings) = settled(&host, &plan()).await;
     assert_eq!((found.as_str(), warnings.len()), (variables, 0));
-    // A limit of the user's own counts in the place of the image's.
+    // A limit of the user overrides the image's.
     let mut plan = plan();
     plan.engine.arbitrary_flags = some(&["default-ulimit=nofile=1:2"]);
     host.provisioned(&plan).await;
@@ -116,7 +116,7 @@ async fn amazon_linux_keeps_its_limits_and_its_gpus() {
 }
 
 #[tokio::test]
-async fn an_earlier_drop_in_counts_and_a_later_one_adds_variables() {
+async fn earlier_and_later_drop_ins_are_both_read() {
     let host = Host::with_docker();
     unit(&host, "ExecStart=/usr/bin/dockerd -H fd:// --mtu=1");
     let early = "/etc/systemd/system/docker.service.d/00-image.conf";
@@ -131,7 +131,7 @@ async fn an_earlier_drop_in_counts_and_a_later_one_adds_variables() {
     assert_eq!(found, "--data-root=/mnt/docker $EXTRA");
     assert!(warnings.is_empty(), "{warnings:?}");
 
-    // What collides is named; the rest of the variable goes on as it is today.
+    // A warning names the conflicting option; the rest of the variable stays in effect.
     let host = Host::with_docker();
     host.put(early, "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd -H fd:// --data-root=/mnt/docker $EXTRA\n");
     host.put(
@@ -158,7 +158,7 @@ async fn an_earlier_drop_in_counts_and_a_later_one_adds_variables() {
 }
 
 #[tokio::test]
-async fn what_ours_says_too_gives_way() {
+async fn options_that_the_plan_also_sets_are_overridden() {
     let host = Host::with_docker();
     unit(
         &host,
@@ -187,7 +187,7 @@ async fn what_ours_says_too_gives_way() {
 }
 
 #[tokio::test]
-async fn a_program_around_dockerd_is_told() {
+async fn a_wrapper_around_dockerd_is_reported() {
     let host = Host::with_docker();
     unit(
         &host,
@@ -223,20 +223,20 @@ async fn a_host_of_the_go_binary_goes_on_with_what_it_has() {
         (found.as_str(), warnings.len()),
         ("--storage-driver overlay2", 0)
     );
-    // What the machine's record says counts.
+    // The machine's record takes precedence.
     let mut plan = plan();
     plan.engine.storage_driver = "vfs".to_owned();
     host.provisioned(&plan).await;
     assert!(host.drop_in().contains("--storage-driver vfs"));
     assert!(!host.drop_in().contains("overlay2"));
-    // And what the drop-in in force says stays where the record says nothing any more.
+    // The value of the drop-in in force stays if the record no longer has one.
     plan.engine.storage_driver.clear();
     host.provisioned(&plan).await;
     assert!(host.drop_in().contains("--storage-driver vfs"));
 }
 
 #[tokio::test]
-async fn a_storage_driver_is_kept_beside_what_the_unit_passes() {
+async fn a_storage_driver_is_kept_with_the_units_options() {
     let host = Host::with_docker();
     unit(
         &host,
@@ -249,7 +249,7 @@ async fn a_storage_driver_is_kept_beside_what_the_unit_passes() {
     let (found, warnings) = settled(&host, &plan).await;
     assert_eq!(found, "--storage-driver vfs --mtu=1400");
     assert_eq!(warnings.len(), 1);
-    // Where daemon.json says it, it is no flag.
+    // If daemon.json sets it, it is not a flag.
     let host = Host::with_docker();
     host.put(
         "/etc/docker/daemon.json",

@@ -1,6 +1,6 @@
-//! The very script, run by this machine's shells on a host that is a directory.
+//! Runs the real script by this machine's shells, on a host that is a directory.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // What only tests call may panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Helpers outside test functions may panic.
 
 mod boot;
 mod configuration;

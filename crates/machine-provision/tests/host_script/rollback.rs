@@ -1,10 +1,10 @@
-//! A change with which dockerd does not start.
+//! Rollback of a change with which dockerd does not start.
 
 use crate::host::{Host, plan, shells, some};
 
 const FILE: &str = "/etc/docker/daemon.json";
 
-/// dockerd refuses one option, wherever it is said.
+/// dockerd rejects one option, on the command line or in its file.
 const PICKY: &str = r#"
 case "$*" in "restart docker.service")
     if grep -rq no-such-flag "$R/etc/systemd" "$R/etc/docker" 2>/dev/null; then
@@ -60,7 +60,7 @@ async fn a_host_that_worked_goes_on_working() {
         assert_eq!(host.read("/state/active"), "active\n");
         assert_eq!(before, files.map(|file| (host.read(file), host.mode(file))));
         assert!(!host.has("/run/docker-machine-restart"));
-        // Once it is mended, all of it comes.
+        // After the fix, all changes are applied.
         plan.engine.arbitrary_flags = None;
         assert!(host.provisioned(&plan).await.restarted);
         assert_eq!(host.read("/etc/docker/server.pem"), "NEW\n");
@@ -69,7 +69,7 @@ async fn a_host_that_worked_goes_on_working() {
 }
 
 #[tokio::test]
-async fn what_was_not_there_before_is_gone_again() {
+async fn new_files_are_removed_by_the_rollback() {
     let host = Host::with_docker();
     picky(&host);
     let mut plan = plan();
@@ -81,7 +81,7 @@ async fn what_was_not_there_before_is_gone_again() {
 }
 
 #[tokio::test]
-async fn an_engine_that_did_not_run_has_nothing_to_go_back_to() {
+async fn an_engine_that_did_not_run_is_not_rolled_back() {
     let host = Host::with_docker();
     picky(&host);
     host.put("/state/active", "failed\n");
@@ -94,7 +94,7 @@ async fn an_engine_that_did_not_run_has_nothing_to_go_back_to() {
 }
 
 #[tokio::test]
-async fn a_change_that_was_cut_off_is_still_undone() {
+async fn an_interrupted_change_is_rolled_back() {
     // The connection was lost after the files were written: the next run finds them in place.
     let host = Host::with_docker();
     picky(&host);

@@ -1,4 +1,4 @@
-//! Who is root, and how one becomes it.
+//! The ways to become root.
 
 use crate::host::{Host, plan};
 
@@ -13,7 +13,7 @@ async fn root_needs_no_sudo() {
 }
 
 #[tokio::test]
-async fn another_user_becomes_root_by_sudo_without_a_password() {
+async fn another_user_uses_sudo_without_a_password() {
     let host = Host::bare();
     host.program("id", LOGIN);
     host.program(
@@ -24,7 +24,7 @@ async fn another_user_becomes_root_by_sudo_without_a_password() {
 }
 
 #[tokio::test]
-async fn without_sudo_the_way_out_is_told() {
+async fn a_missing_or_refusing_sudo_is_an_error_with_a_hint() {
     let host = Host::bare();
     host.program("id", LOGIN);
     host.without("sudo");
@@ -46,10 +46,10 @@ async fn without_sudo_the_way_out_is_told() {
 }
 
 #[tokio::test]
-async fn a_sudo_that_wants_a_terminal_gets_one() {
+async fn a_sudo_with_requiretty_gets_a_terminal() {
     let host = Host::bare();
     host.program("id", LOGIN);
-    // What sudo does for `requiretty`: it opens the controlling terminal.
+    // Simulates sudo with `requiretty`: opens the controlling terminal.
     host.program(
         "sudo",
         "if ! (: </dev/tty) 2>/dev/null; then echo 'sudo: sorry, you must have a tty to run sudo' >&2; exit 1; fi\n\
@@ -61,7 +61,7 @@ async fn a_sudo_that_wants_a_terminal_gets_one() {
         host.read("/etc/docker/server-key.pem")
             .contains("VERYSECRET")
     );
-    // Its failures come through as well.
+    // Its failures are reported as well.
     host.put("/state/broken", "");
     let mut plan = plan();
     plan.engine_port = 1;

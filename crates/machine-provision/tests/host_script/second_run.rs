@@ -1,4 +1,4 @@
-//! A host that was provisioned before: only what differs changes.
+//! A host that was provisioned before: only differences are changed.
 
 use machine_provision::{Plan, replace_certificates};
 
@@ -27,7 +27,7 @@ async fn the_same_plan_changes_and_restarts_nothing() {
 type Change = fn(&mut Plan);
 
 #[tokio::test]
-async fn each_difference_restarts_once() {
+async fn each_difference_causes_one_restart() {
     let host = Host::bare();
     let mut plan = plan();
     host.provisioned(&plan).await;
@@ -51,7 +51,7 @@ async fn each_difference_restarts_once() {
 }
 
 #[tokio::test]
-async fn another_name_restarts_nothing() {
+async fn a_new_host_name_causes_no_restart() {
     let host = Host::bare();
     let mut plan = plan();
     host.provisioned(&plan).await;
@@ -66,11 +66,11 @@ async fn another_name_restarts_nothing() {
 }
 
 #[tokio::test]
-async fn a_restart_that_did_not_come_about_is_made_up_for() {
+async fn a_missed_restart_is_made_up_for() {
     let host = Host::with_docker();
     host.put("/state/broken", "");
     host.refusal(&plan()).await;
-    // Somebody started it with what it had; the files are all in place by now.
+    // Another person started it with its previous configuration; the files are all in place by now.
     std::fs::remove_file(host.path("/state/broken")).unwrap();
     host.put("/state/active", "active\n");
     host.forget_calls();
@@ -133,7 +133,7 @@ async fn new_certificates_touch_nothing_else() {
 }
 
 #[tokio::test]
-async fn certificates_that_nothing_would_use_are_refused() {
+async fn certificates_for_an_unprovisioned_host_are_refused() {
     let host = Host::with_docker();
     let error = replace_certificates(&host, &plan(), &context().0)
         .await

@@ -1,8 +1,8 @@
-//! How systemd reads a unit, written from its manual pages and not from what writes ours:
-//! systemd.syntax(7) for lines, quotes and escapes, systemd.unit(5) for `%`, systemd.service(5)
-//! for `$` on command lines.
+//! A parser for systemd units, written from the manual pages and independent of the code that writes units:
+//! systemd.syntax(7) for lines, quotes and escapes, systemd.unit(5) for `%`, systemd.service(5) for `$` on command
+//! lines.
 
-/// The words of a value, unquoted, with `%` resolved.
+/// Returns the words of a value, unquoted, with `%` resolved.
 pub(crate) fn words(value: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut characters = value.chars().peekable();
@@ -24,13 +24,13 @@ pub(crate) fn words(value: &str) -> Vec<String> {
                 (c, _) => word.push(c),
             }
         }
-        assert_eq!(quote, None, "a quote is left open: {value}");
+        assert_eq!(quote, None, "unclosed quote: {value}");
         words.push(word);
     }
 }
 
 fn escape(characters: &mut impl Iterator<Item = char>) -> char {
-    match characters.next().expect("nothing behind a backslash") {
+    match characters.next().expect("a backslash at the end") {
         'a' => '\x07',
         'b' => '\x08',
         'f' => '\x0c',
@@ -48,25 +48,25 @@ fn escape(characters: &mut impl Iterator<Item = char>) -> char {
     }
 }
 
-/// `%%` is a percent sign; any other specifier would be something that nobody typed.
+/// Resolves `%%` to a percent sign; any other specifier is an error, because no test types one.
 fn percent(word: &str) -> String {
     let rest = word.replace("%%", "\0");
     assert!(!rest.contains('%'), "a specifier in {word}");
     rest.replace('\0', "%")
 }
 
-/// `$$` is a dollar sign on a command line; a single one stands for a variable.
+/// Resolves `$$` to a dollar sign on a command line; a single one begins a variable.
 fn dollars(word: &str) -> String {
     let rest = word.replace("$$", "\0");
     assert!(!rest.contains('$'), "a variable in {word}");
     rest.replace('\0', "$")
 }
 
-/// The words of the unit's last command, and its environment.
+/// Returns the words of the unit's last command, and its environment.
 pub(crate) fn read(unit: &str) -> (Vec<String>, Vec<String>) {
     let (mut command, mut environment) = (Vec::new(), Vec::new());
     for line in unit.lines().filter(|line| !line.starts_with('#')) {
-        assert!(!line.ends_with('\\'), "{line} goes on in the next");
+        assert!(!line.ends_with('\\'), "{line} continues on the next line");
         match line.split_once('=') {
             Some(("ExecStart", "")) => command.clear(),
             Some(("ExecStart", value)) => {

@@ -1,6 +1,6 @@
-//! Every system by a transcript: what its `os-release` says, what its programs answer, and the commands
-//! that provisioning and an upgrade then run there. At the top of each: where its facts come from.
-//! `UPDATE=1 cargo test -p machine-provision --test host_script` writes the commands.
+//! A transcript for every system: its `os-release`, the output of its programs, and the commands that provisioning
+//! and an upgrade then run there. The top of each names the sources of its facts. `UPDATE=1 cargo test -p
+//! machine-provision --test host_script` writes the commands.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use machine_provision::upgrade;
 
 use crate::host::{Host, INSTALL, context, plan};
 
-/// A part of a transcript: `== WORDS`, then lines.
+/// A section of a transcript: `== WORDS`, then lines.
 struct Part {
     words: Vec<String>,
     lines: String,
@@ -28,7 +28,7 @@ fn parts(text: &str) -> (String, Vec<Part>) {
     (facts, parts.collect())
 }
 
-/// The commands that change something or wait for something; those that look are left out.
+/// Returns the commands that change something or wait for something, without the read-only ones.
 fn commands(host: &Host) -> String {
     let looks = [
         "id ",
@@ -43,7 +43,7 @@ fn commands(host: &Host) -> String {
         .into_iter()
         .filter(|call| !looks.iter().any(|look| call.starts_with(look)));
     let calls = calls.map(|call| match call.split_once("docker-machine.") {
-        // The name of the scratch directory is another one each time.
+        // The name of the scratch directory differs each time.
         Some((before, after)) => {
             let after = after.split_once('/').map_or("", |(_, after)| after);
             format!("{before}docker-machine.XXXXXX/{after}")
@@ -75,13 +75,13 @@ async fn play(host: &Host, part: &Part) -> Option<String> {
             assert!(upgraded.is_ok(), "{upgraded:?}\n{}", heard.debug());
             return Some(commands(host));
         }
-        other => panic!("what is {other}?"),
+        other => panic!("unknown section {other}"),
     }
     None
 }
 
 #[tokio::test]
-async fn every_system_runs_the_commands_of_its_transcript() {
+async fn every_system_runs_the_commands_in_its_transcript() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     let mut played = 0;
     for entry in fs::read_dir(directory).unwrap() {

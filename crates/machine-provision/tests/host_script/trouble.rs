@@ -1,4 +1,4 @@
-//! What goes wrong, and what is said of it.
+//! Failures and their error messages.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ async fn a_failing_install_script_is_quoted() {
 }
 
 #[tokio::test]
-async fn a_script_that_installs_nothing_is_found_out() {
+async fn a_script_that_installs_nothing_is_an_error() {
     let host = Host::bare();
     host.web("https://get.docker.com", "echo fine\n");
     let (error, _) = host.refusal(&plan()).await;
@@ -38,7 +38,7 @@ async fn a_script_that_installs_nothing_is_found_out() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_does_not_come_up_is_quoted_from_the_journal() {
+async fn a_failed_start_quotes_the_journal() {
     let host = Host::with_docker();
     host.put("/state/broken", "");
     host.program(
@@ -60,8 +60,8 @@ async fn a_daemon_that_does_not_come_up_is_quoted_from_the_journal() {
 }
 
 #[tokio::test]
-async fn no_cause_is_lost_among_many_lines() {
-    // systemd's own words come first, dockerd's last ones at the end of a long journal.
+async fn the_cause_is_found_among_many_lines() {
+    // systemd's own lines come first, dockerd's last ones are at the end of a long journal.
     let host = Host::with_docker();
     host.put("/state/broken", "");
     let journal = "n=0; while [ $n -lt 60 ]; do echo \"line $n\"; n=$((n + 1)); done\necho 'failed to start daemon: the cause'";
@@ -77,7 +77,7 @@ async fn no_cause_is_lost_among_many_lines() {
         "{text}"
     );
     assert!(text.lines().count() < 30, "{text}");
-    // What helps is known even of lines that are not shown.
+    // The remedy is found also for lines that are not shown.
     host.program(
         "journalctl",
         &format!("echo 'Address already in use'; echo 'bind: address already in use'; {journal}"),
@@ -92,7 +92,7 @@ async fn no_cause_is_lost_among_many_lines() {
 }
 
 #[tokio::test]
-async fn a_log_that_names_the_storage_driver_is_no_cause() {
+async fn a_log_line_about_the_storage_driver_is_not_a_failure() {
     let host = Host::with_docker();
     host.put("/state/broken", "");
     host.program("journalctl", "echo 'level=info msg=\"[graphdriver] using prior storage driver: overlay2\"'; echo 'failed to start daemon: no space'");
@@ -101,8 +101,8 @@ async fn a_log_that_names_the_storage_driver_is_no_cause() {
 }
 
 #[tokio::test]
-async fn a_masked_unit_is_said_to_be_masked() {
-    // Where the unit's own file is: systemd 247 says /dev/null, systemd 252 the link that leads there.
+async fn a_masked_unit_is_reported_as_masked() {
+    // The path of the unit's file: systemd 247 reports /dev/null, systemd 252 the link to it.
     for fragment in ["/dev/null", "/etc/systemd/system/docker.service"] {
         let host = Host::with_docker();
         std::fs::remove_file(host.path("/usr/lib/systemd/system/docker.service")).unwrap();
@@ -124,7 +124,7 @@ async fn a_masked_unit_is_said_to_be_masked() {
 }
 
 #[tokio::test]
-async fn a_full_disk_leaves_the_old_files_and_no_half_ones() {
+async fn a_full_disk_leaves_the_old_files_and_no_partial_ones() {
     for shell in crate::host::shells() {
         let mut host = Host::with_docker();
         host.shell = shell;
@@ -182,7 +182,7 @@ impl FetchScript for Page {
 }
 
 #[tokio::test]
-async fn a_host_without_a_way_out_gets_the_script_from_here() {
+async fn a_host_without_network_access_gets_the_script_from_the_client() {
     let mut plan = plan();
     plan.install = InstallSource::parse("https://mirror.example/install.sh");
     plan.fetch = Some(Arc::new(Page(Some(INSTALL))));
@@ -206,7 +206,7 @@ async fn a_host_without_a_way_out_gets_the_script_from_here() {
 }
 
 #[tokio::test]
-async fn where_nobody_fetches_dockers_script_the_distributions_package_is_installed() {
+async fn without_dockers_script_the_distributions_package_is_installed() {
     let mut plan = plan();
     plan.fetch = Some(Arc::new(Page(None)));
     let host = Host::bare();
@@ -233,7 +233,7 @@ async fn where_nobody_fetches_dockers_script_the_distributions_package_is_instal
 }
 
 #[tokio::test]
-async fn a_source_of_ones_own_is_that_source_or_an_error() {
+async fn a_custom_install_source_has_no_fallback() {
     let mut plan = plan();
     plan.install = InstallSource::parse("https://mirror.example/install.sh");
     for fetch in [None, Some(Arc::new(Page(None)) as Arc<dyn FetchScript>)] {
@@ -250,7 +250,7 @@ async fn a_source_of_ones_own_is_that_source_or_an_error() {
 }
 
 #[tokio::test]
-async fn something_that_is_not_the_script_is_found_out() {
+async fn output_of_another_program_is_an_error() {
     let host = Host::bare();
     host.program("id", "echo 1000");
     host.program(
@@ -263,7 +263,7 @@ async fn something_that_is_not_the_script_is_found_out() {
 }
 
 #[tokio::test]
-async fn any_login_shell_does_that_runs_commands() {
+async fn any_login_shell_that_runs_commands_is_supported() {
     for shell in ["bash", "zsh", "ksh", "fish", "tcsh"] {
         let path = std::path::Path::new("/usr/bin").join(shell);
         if !path.exists() {
@@ -280,7 +280,7 @@ async fn any_login_shell_does_that_runs_commands() {
 }
 
 #[tokio::test]
-async fn a_login_shell_that_runs_nothing_is_named() {
+async fn a_login_shell_without_commands_is_an_error() {
     let mut host = Host::bare();
     host.put(
         "/state/nologin",
@@ -297,7 +297,7 @@ async fn a_login_shell_that_runs_nothing_is_named() {
 }
 
 #[tokio::test]
-async fn a_host_that_sends_without_end_is_given_up() {
+async fn endless_output_is_an_error() {
     for (line, what) in [
         (
             "@machine file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",

@@ -1,4 +1,4 @@
-//! Moving Docker to another release.
+//! Upgrades to another release of Docker.
 
 use machine_provision::{Report, upgrade};
 
@@ -12,7 +12,7 @@ async fn upgraded(host: &Host, version: Option<&str>) -> Report {
     result.unwrap_or_else(|error| panic!("{error}\n{}", heard.debug()))
 }
 
-/// Debian with Docker's own packages, which moves to the release that apt-get is told.
+/// Debian with Docker's own packages; installs the release that apt-get is asked for.
 fn host() -> Host {
     let host = Host::with_docker();
     host.program("dpkg-query", "echo 'install ok installed'");
@@ -45,7 +45,7 @@ async fn the_newest_release_is_installed_and_restarted_once() {
         ),
         1
     );
-    // And once it is there, nothing is restarted.
+    // A second upgrade restarts nothing.
     host.forget_calls();
     let report = upgraded(&host, None).await;
     assert!(!report.installed && !report.restarted, "{report:?}");
@@ -72,7 +72,7 @@ async fn a_release_is_found_by_its_number() {
 }
 
 #[tokio::test]
-async fn a_release_that_is_not_to_be_had_is_named() {
+async fn an_error_names_an_unavailable_release() {
     let host = host();
     let (cx, _) = context();
     let mut plan = plan();
