@@ -1,11 +1,12 @@
 //! A store that cannot be written: read-only, or full at any point of a create.
 //!
-//! The store is a tmpfs in a mount namespace of the run's own, which ends with it. That takes root,
-//! or a kernel that gives users namespaces.
+//! The store is a tmpfs in a mount namespace of the run, which ends with it. This requires root, or a kernel that
+//! allows
+//! user namespaces.
 
 use machine_tests::flows::{Ended, Flow};
 
-/// How this machine gives a namespace, or none with a word about it.
+/// Returns the command that creates a namespace on this computer. Without one, reports the skipped test.
 async fn unshare(flow: &Flow) -> Option<&'static str> {
     for unshare in ["unshare --mount", "unshare --mount --map-root-user"] {
         let probe = format!("{unshare} mount -t tmpfs none \"$HOME\"");
@@ -18,7 +19,7 @@ async fn unshare(flow: &Flow) -> Option<&'static str> {
     None
 }
 
-/// Creates a machine in a tmpfs; prints afterwards what is in its `machines`.
+/// Creates a machine in a tmpfs, then prints the entries of its `machines`.
 async fn create_on(flow: &Flow, unshare: &str, options: &str, between: &str) -> Ended {
     let create = format!("docker-machine create {} m1", flow.flags().join(" "));
     let inside = format!(
@@ -33,7 +34,7 @@ async fn create_on(flow: &Flow, unshare: &str, options: &str, between: &str) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_only_store() {
+async fn a_read_only_store_is_an_error_and_leaves_nothing() {
     let flow = Flow::start().await;
     let Some(unshare) = unshare(&flow).await else {
         return;
@@ -47,12 +48,12 @@ async fn a_read_only_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_fills_up_at_any_point() {
+async fn a_store_that_fills_up_at_any_point_leaves_nothing() {
     let flow = Flow::start().await;
     let Some(unshare) = unshare(&flow).await else {
         return;
     };
-    // A file of the store is one page of a tmpfs, so that each size ends the create elsewhere.
+    // A file of the store takes one page of a tmpfs, so that each size ends the create at another point.
     let (mut refused, mut made) = (0, 0);
     for pages in [1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 64] {
         let options = format!("size={}k", pages * 4);
@@ -60,7 +61,7 @@ async fn a_store_that_fills_up_at_any_point() {
         if ended.code == Some(0) {
             assert_eq!(ended.out, "m1\n", "{ended}");
             made += 1;
-            // The store went with its namespace: what it would have removed is another's work.
+            // The store ended with its namespace, so this test cannot remove the machine.
             break;
         }
         let ended = ended.failed(1, &["No space left on device"]);

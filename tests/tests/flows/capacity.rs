@@ -1,4 +1,4 @@
-//! Where EC2 has no room, through the binary: for every code that another candidate answers, who won.
+//! Missing capacity at EC2, through the binary: the launched candidate for every error code of capacity.
 
 use ec2_lab::ec2::{ACCOUNT, Market, Shortage};
 use machine_tests::flows::{Ended, Flow, REGION};
@@ -19,7 +19,7 @@ async fn start() -> (Flow, [String; 2]) {
 async fn create(flow: &Flow, subnets: &[String; 2], more: &[&str]) -> Ended {
     let mut argv = vec!["create".to_owned()];
     argv.extend(flow.flags());
-    // Zones follow from the subnets.
+    // The zones result from the subnets.
     argv.retain(|flag| !flag.starts_with("--amazonec2-zone"));
     argv.extend(["t3.small", "m5.large"].map(|of| format!("--amazonec2-instance-type={of}")));
     argv.extend(
@@ -32,8 +32,8 @@ async fn create(flow: &Flow, subnets: &[String; 2], more: &[&str]) -> Ended {
     flow.home.run(argv).await
 }
 
-/// Asserts that the machine is of this type, in this zone and market, at EC2 and in its configuration, can be
-/// reached, and goes.
+/// Asserts that the machine has this type, zone and market, at EC2 and in its configuration, is reachable, and can be
+/// removed.
 async fn assert_won(flow: &Flow, won: &str) {
     let [instance] = &flow.lab.live_instances()[..] else {
         panic!("one instance for {won}")
@@ -56,8 +56,8 @@ async fn assert_won(flow: &Flow, won: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_want_of_capacity_has_a_winner() {
-    // Each is wanting for `m5.large` in zone b.
+async fn each_capacity_error_leads_to_another_candidate() {
+    // Each is missing for `m5.large` in zone b.
     for (code, won) in [
         (
             "InsufficientInstanceCapacity",
@@ -82,7 +82,7 @@ async fn each_want_of_capacity_has_a_winner() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_type_that_is_nowhere_yields_to_the_next_type() {
+async fn a_type_without_capacity_in_any_zone_yields_to_the_next_type() {
     let (flow, subnets) = start().await;
     flow.lab
         .shortage(Shortage::new("InsufficientInstanceCapacity").of_type("m5.large"));
@@ -91,7 +91,7 @@ async fn a_type_that_is_nowhere_yields_to_the_next_type() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn spot_goes_on_demand_where_that_was_asked_for() {
+async fn spot_falls_back_to_on_demand_only_on_request() {
     let spot = "--amazonec2-request-spot-instance";
     let price = "--amazonec2-spot-price=0.001";
     let on_demand = "m5.large us-east-1b on-demand";
@@ -135,7 +135,7 @@ async fn spot_goes_on_demand_where_that_was_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_other_candidate_can_answer_ends_the_create() {
+async fn errors_other_than_capacity_end_the_create() {
     for code in ["UnauthorizedOperation", "InvalidParameterValue"] {
         let (flow, subnets) = start().await;
         flow.lab.shortage(Shortage::new(code).of_type("m5.large"));

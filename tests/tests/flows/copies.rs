@@ -7,7 +7,7 @@ use machine_tests::flows::Home;
 use machine_tests::sshd::Sshd;
 use machine_tests::terminal::Terminal;
 
-/// A home with machines `m1` and `m2`, whose files are this computer's.
+/// A home with machines `m1` and `m2`, which serve this computer's files.
 fn two_machines(what: &str) -> Option<(Home, [Sshd; 2])> {
     let servers = [Sshd::start(what)?, Sshd::start(what)?];
     let home = Home::new();
@@ -25,7 +25,7 @@ async fn checksum(home: &Home, path: &Path) -> String {
     home.shell(&line).await.ok().out
 }
 
-/// 100 MiB that no repetition makes shorter or alike.
+/// 100 MiB of incompressible data without repetition.
 fn a_hundred_megabytes(home: &Home) -> PathBuf {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let words = (0..(100 << 20) / 8).flat_map(|_| {
@@ -39,7 +39,7 @@ fn a_hundred_megabytes(home: &Home) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_megabytes_both_ways_and_across() {
+async fn a_hundred_megabytes_are_copied_both_ways_and_between_machines() {
     let Some((home, servers)) = two_machines("scp of 100 MB") else {
         return;
     };
@@ -58,14 +58,14 @@ async fn a_hundred_megabytes_both_ways_and_across() {
     ];
     for (from, to, copy) in copies {
         let ended = home.run(["scp", &from, &to]).await.ok();
-        // In a pipe there is no bar.
+        // In a pipe there is no progress bar.
         assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""));
         assert_eq!(checksum(&home, copy).await, sum, "{from} {to}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn directories_by_sftp_and_by_rsync() {
+async fn directories_are_copied_by_sftp_and_by_rsync() {
     let Some((home, servers)) = two_machines("scp of directories") else {
         return;
     };
@@ -106,13 +106,13 @@ async fn directories_by_sftp_and_by_rsync() {
         .ok();
     same(&home.path().join("back")).await;
 
-    // rsync copies to or from a machine, not between two.
+    // rsync copies to or from a machine, not between two machines.
     let both = home.run(["scp", "-d", &back, "m2:/tmp"]).await;
     both.failed(1, &["cannot both be remote", "exit status 1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_may_be_called_as_one_likes() {
+async fn a_store_path_may_contain_special_characters() {
     let Some(server) = Sshd::start("rsync out of a store with spaces in its name") else {
         return;
     };
@@ -128,7 +128,7 @@ async fn a_store_may_be_called_as_one_likes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn patterns_of_a_machine_are_expanded_there() {
+async fn patterns_are_expanded_on_the_machine() {
     let Some((home, servers)) = two_machines("patterns of scp") else {
         return;
     };
@@ -163,11 +163,11 @@ async fn patterns_of_a_machine_are_expanded_there() {
     let logs = target("logs");
     home.run(["scp", &source("[ab]/*.l?g"), "logs"]).await.ok();
     assert_eq!(names(&logs), ["one.log", "three.log", "two.log"]);
-    // One match is as if it had been named, and what is hidden has to be asked for.
+    // One match behaves like an explicit name, and patterns match hidden files only explicitly.
     home.run(["scp", &source("a/.h*"), "hidden"]).await.ok();
     let hidden = home.path().join("hidden");
     assert_eq!(std::fs::read_to_string(hidden).unwrap(), "hidden");
-    // A name that is there wins.
+    // A file with the literal name takes precedence over the pattern.
     home.run(["scp", &source("[x]"), "literal"]).await.ok();
     let literal = home.path().join("literal");
     assert_eq!(std::fs::read_to_string(&literal).unwrap(), "literal");
@@ -176,26 +176,26 @@ async fn patterns_of_a_machine_are_expanded_there() {
     home.run(["scp", "-r", &source("*"), "all"]).await.ok();
     assert_eq!(names(&all), ["[x]", "a", "b", "x"]);
     assert_eq!(names(&all.join("a")), [".hidden", "one.log", "two.log"]);
-    // What is no file is told of, and keeps nothing from being copied.
+    // A directory without -r is reported, and the files are copied anyway.
     let files = target("files");
     let refused = home.run(["scp", &source("*"), "files"]).await;
     refused.failed(1, &["d/a: not a regular file"]);
     assert_eq!(names(&files), ["[x]", "x"]);
 
-    // From machine to machine.
+    // Between machines.
     let across = servers[1].path("across");
     std::fs::create_dir(&across).unwrap();
     let to = remote("m2", &across);
     home.run(["scp", &source("a/*"), &to]).await.ok();
     assert_eq!(names(&across), ["one.log", "two.log"]);
 
-    // Several want a directory, which is made where there is nothing.
+    // Several files need a directory as the target. A missing one is created.
     home.run(["scp", &source("a/*"), "made"]).await.ok();
     assert_eq!(names(&home.path().join("made")), ["one.log", "two.log"]);
     let refused = home.run(["scp", &source("a/*"), "literal"]).await;
     refused.failed(1, &["literal: not a directory"]);
     assert_eq!(std::fs::read_to_string(&literal).unwrap(), "literal");
-    // What stands behind a backslash stands for itself.
+    // A backslash escapes the next character.
     home.run(["scp", &source(r"\[x]"), "escaped"]).await.ok();
     let refused = home.run(["scp", &source(r"a/one\*"), "logs"]).await;
     refused.failed(1, &["No such file or directory"]);
@@ -211,7 +211,7 @@ async fn patterns_of_a_machine_are_expanded_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_path_is_none() {
+async fn an_empty_path_is_refused() {
     let Some((home, servers)) = two_machines("empty paths of scp") else {
         return;
     };
@@ -230,8 +230,8 @@ async fn an_empty_path_is_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bar_at_a_terminal_unless_quiet() {
-    let Some((home, servers)) = two_machines("the bar of scp") else {
+async fn a_terminal_shows_a_progress_bar_unless_quiet() {
+    let Some((home, servers)) = two_machines("the progress bar of scp") else {
         return;
     };
     home.file("some", vec![7; 3 << 20]);
@@ -243,7 +243,7 @@ async fn a_bar_at_a_terminal_unless_quiet() {
         loud.shown.contains("[####################] 100% 3.1 MB"),
         "{loud:?}"
     );
-    // It leaves no trace of itself.
+    // The bar is erased at the end.
     assert!(loud.shown.ends_with("\r\x1b[K"), "{loud:?}");
     let quiet = Terminal::start(&home, ["scp", "-q", "some", &target], (80, 24));
     let quiet = quiet.end().await;
@@ -277,9 +277,9 @@ async fn a_directory_is_mounted_and_unmounted() {
         .failed(1, &["exit status"]);
 }
 
-/// The programs that are started see where keys are, never what they are.
+/// The started programs receive the paths of keys, never their contents.
 #[tokio::test(flavor = "multi_thread")]
-async fn programs_of_others_are_told_paths_and_no_secrets() {
+async fn external_programs_receive_paths_and_no_secrets() {
     let Some((mut home, servers)) = two_machines("the command lines of rsync and sshfs") else {
         return;
     };

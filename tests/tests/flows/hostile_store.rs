@@ -1,5 +1,5 @@
-//! What may lie in a store in place of a file: no command waits for it, reads more of it than the file can have,
-//! or writes through it.
+//! Objects in a store in place of a regular file. No command blocks on them, reads more of them than the file can have,
+//! or writes through them.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use machine_tests::flows::Flow;
 
-/// How much memory a run may have mapped: several times what it needs, and far less than the files here.
+/// The limit of a run's mapped memory: several times its need, and far less than the size of the files here.
 const MEMORY_KIB: u64 = 1024 * 1024;
 
-/// More than the memory that a run may have.
+/// More than the memory limit of a run.
 const HUGE: u64 = 6 << 30;
 
-/// What a command takes at most: a connection that fails has its own timeouts, and nothing is in its way here.
+/// The maximum duration of a command. A failed connection has its own timeouts, and everything here is reachable.
 const AT_ONCE: Duration = Duration::from_secs(15);
 
 const PRECIOUS: &str = "precious\n";
 
-/// What is put where a file should be.
+/// The object in place of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Planted {
     Fifo,
@@ -64,7 +64,7 @@ fn remove(path: &Path) {
     }
 }
 
-/// The files of a store that hold anything, and some that may be there.
+/// The files of a store with content, and some optional ones.
 fn targets(flow: &Flow) -> Vec<PathBuf> {
     let store = flow.home.store();
     let shared = [
@@ -91,7 +91,7 @@ fn targets(flow: &Flow) -> Vec<PathBuf> {
     shared.into_iter().chain(machine).collect()
 }
 
-/// Tries each file in a store of its own, and returns what was wrong.
+/// Tries each file in a separate store, and returns the failures.
 async fn attack(planted: Planted) -> Vec<String> {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
@@ -155,13 +155,13 @@ async fn attack(planted: Planted) -> Vec<String> {
     }
     flow.home.run(["rm", "-y", "m1"]).await.ok();
     if !flow.lab.left_over().is_empty() {
-        wrong.push(format!("{planted:?}: {:?} are left", flow.lab.left_over()));
+        wrong.push(format!("{planted:?}: {:?} remain", flow.lab.left_over()));
     }
     wrong
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_lies_in_a_store_is_waited_for_read_whole_or_written_through() {
+async fn no_command_blocks_on_hostile_files_reads_them_whole_or_writes_through_them() {
     let attacks = Planted::ALL.map(|planted| tokio::spawn(attack(planted)));
     let mut wrong = Vec::new();
     for attack in attacks {

@@ -1,4 +1,4 @@
-//! `update-labels`: how GitLab Runner marks the machines that a manager still looks after.
+//! `update-labels`: GitLab Runner's heartbeat on the machines that a manager uses.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ fn tags(flow: &Flow) -> BTreeMap<String, String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn labels_are_set_beside_the_tags_that_there_are() {
+async fn labels_are_set_and_existing_tags_are_kept() {
     let flow = Flow::start().await;
     flow.create("m1", &["--amazonec2-tags=team,ci"]).await.ok();
-    let at_birth = tags(&flow);
+    let at_creation = tags(&flow);
     let saved = std::fs::read(flow.home.machine("m1").join("config.json")).unwrap();
-    // As the runner calls it.
+    // The runner's command line.
     for beat in ["1700000000", "1700000060"] {
         let label = format!("runner_manager_heartbeat={beat}");
         let argv = [
@@ -28,7 +28,7 @@ async fn labels_are_set_beside_the_tags_that_there_are() {
         ];
         let ended = flow.home.run(argv).await.ok();
         assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""));
-        let mut expected = at_birth.clone();
+        let mut expected = at_creation.clone();
         expected.insert("runner_manager_heartbeat".into(), beat.into());
         assert_eq!(tags(&flow), expected);
     }
@@ -43,7 +43,7 @@ async fn labels_are_set_beside_the_tags_that_there_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_a_label_is_refused_and_nothing_is_sent() {
+async fn invalid_labels_are_refused_without_a_call() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let before = tags(&flow);
@@ -74,7 +74,7 @@ async fn what_cannot_be_a_label_is_refused_and_nothing_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_driver_without_labels_says_what_the_runner_looks_for() {
+async fn a_driver_without_labels_fails_with_the_text_that_the_runner_expects() {
     let flow = Flow::start().await;
     let home = &flow.home;
     let none = ["create", "-d", "none", "--url=tcp://127.0.0.1:1", "n"];

@@ -1,5 +1,6 @@
-//! Launches through the binary: by public address, over IPv6, by fleet, where capacity fails after the
-//! launch, and where nothing is meant.
+//! Launches through the binary: by public address, over IPv6, by fleet, with a capacity failure after the launch, and
+//! as
+//! a dry run.
 
 use std::time::Duration;
 
@@ -7,13 +8,13 @@ use ec2_lab::ec2::{ACCOUNT, Shortage};
 use ec2_lab::hosts::HostOptions;
 use machine_tests::flows::{Flow, REGION};
 
-/// A lab whose public addresses are on loopback as well: nothing else is ever connected to.
+/// A lab whose public addresses are also on loopback: tests connect to nothing else.
 async fn public() -> Flow {
     Flow::with(HostOptions::default(), |lab| lab.public_loopback()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_is_spoken_to_at_its_public_address() {
+async fn a_machine_is_reached_at_its_public_address() {
     let flow = public().await;
     flow.create("m1", &["--amazonec2-use-private-address=false"])
         .await
@@ -25,14 +26,14 @@ async fn a_machine_is_spoken_to_at_its_public_address() {
     let home = &flow.home;
     let url = home.run(["url", "m1"]).await.ok().out;
     assert_eq!(url, format!("tcp://{address}:2376\n"));
-    // The certificate is for this address.
+    // The certificate is valid for this address.
     home.run(["config", "m1"]).await.ok();
     home.run(["rm", "-y", "m1"]).await.ok();
     flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_without_a_public_address_is_spoken_to_at_its_private_one() {
+async fn a_machine_without_a_public_address_is_reached_at_its_private_one() {
     let flow = public().await;
     let flags = [
         "--amazonec2-use-private-address=false",
@@ -47,7 +48,7 @@ async fn a_machine_without_a_public_address_is_spoken_to_at_its_private_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_is_spoken_to_over_ipv6() {
+async fn a_machine_is_reached_over_ipv6() {
     let flow = Flow::with(HostOptions::default(), |lab| lab.ipv6_on_loopback()).await;
     let flags = [
         "--amazonec2-ipv6-address-count=1",
@@ -69,7 +70,7 @@ async fn a_machine_is_spoken_to_over_ipv6() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_launch_that_dies_for_want_of_capacity_goes_on_elsewhere() {
+async fn a_launch_that_ends_for_lack_of_capacity_continues_with_another_candidate() {
     let flow = Flow::with(HostOptions::default(), |lab| {
         lab.pending(Duration::from_secs(2))
     })
@@ -98,17 +99,17 @@ async fn a_launch_that_dies_for_want_of_capacity_goes_on_elsewhere() {
     home.run(["rm", "-y", "m1"]).await.ok();
     flow.assert_clean();
 
-    // With nowhere to go it is rolled back, and EC2's reason is told.
+    // Without another candidate, the create is rolled back, and the error contains EC2's reason.
     let failed = flow.create("m2", &flags[1..]).await;
     failed.failed(1, &["lack of m5.large capacity"]);
     flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fleet_makes_a_machine_with_the_templates_key() {
+async fn a_fleet_creates_a_machine_with_the_key_of_its_template() {
     let flow = Flow::start().await;
     let home = &flow.home;
-    // The key pair of the first machine serves as the template's.
+    // The first machine's key pair serves as the template's.
     flow.create("m1", &[]).await.ok();
     let key = home.file(
         "key",
@@ -139,14 +140,18 @@ async fn a_fleet_makes_a_machine_with_the_templates_key() {
     assert_eq!(flow.lab.count("CreateFleet"), 1);
     home.run(["config", "m2"]).await.ok();
     home.run(["rm", "-y", "m2"]).await.ok();
-    assert_eq!(flow.lab.key_pairs().len(), 1, "the template's key stays");
+    assert_eq!(
+        flow.lab.key_pairs().len(),
+        1,
+        "the template's key must stay"
+    );
     home.run(["config", "m1"]).await.ok();
     home.run(["rm", "-y", "m1"]).await.ok();
     flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_prints_its_plan_and_makes_nothing_at_all() {
+async fn a_dry_run_prints_its_plan_and_creates_nothing() {
     let flow = Flow::start().await;
     let planned = flow.create("m1", &["--dry-run"]).await.ok();
     for line in [
@@ -158,11 +163,15 @@ async fn a_dry_run_prints_its_plan_and_makes_nothing_at_all() {
     }
     assert_eq!(planned.err, "");
     let store = flow.home.store();
-    assert!(!store.exists(), "not even a store: {}", store.display());
+    assert!(
+        !store.exists(),
+        "the dry run created a store: {}",
+        store.display()
+    );
     flow.assert_clean();
     assert!(flow.lab.key_pairs().is_empty());
 
-    // It fails as the create would, with the same exit status.
+    // A dry run fails with the same error and exit status as the create.
     let missing = flow
         .create("m1", &["--dry-run", "--amazonec2-ami=ami-0123456789"])
         .await;
@@ -171,7 +180,7 @@ async fn a_dry_run_prints_its_plan_and_makes_nothing_at_all() {
     unread.await.failed(1, &["--amazonec2-userdata"]);
     assert!(!store.exists());
 
-    // What is there already is in the way, and stays as it is.
+    // An existing machine is a conflict, and stays unchanged.
     flow.create("m1", &[]).await.ok();
     let taken = flow.create("m1", &["--dry-run"]).await;
     taken.failed(1, &["already exists"]);

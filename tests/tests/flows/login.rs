@@ -1,4 +1,4 @@
-//! `docker-machine ssh` by a person at a terminal.
+//! Interactive `docker-machine ssh` at a terminal.
 
 use machine_tests::flows::{Flow, Home};
 use machine_tests::sshd::{Sshd, adopt, new_key};
@@ -10,21 +10,21 @@ use tokio::net::unix::pipe;
 
 const WINDOW: (u16, u16) = (97, 31);
 
-/// Logs in to `m1`, up to the first prompt that the test has set itself.
+/// Logs in to `m1`, and waits for the first prompt that the test has set.
 async fn log_in(home: &Home) -> Terminal {
     let mut terminal = Terminal::start(home, ["ssh", "m1"], WINDOW);
-    // The quotes keep the echo of what is typed from looking like the answer.
+    // The quotes distinguish the echo of the typed line from its output.
     terminal.keys("PS1=; echo rea''dy\n").await;
     terminal.expect("ready\r\n").await;
     terminal
 }
 
-/// What every interactive login has to do, whichever server it is to.
+/// Checks that apply to every interactive login, independent of the server.
 async fn a_whole_session(home: &Home) {
     let mut terminal = log_in(home).await;
     assert!(terminal.is_raw());
 
-    // A terminal of the type and size of this one, which follows it.
+    // The remote terminal has the type and size of the local one, and follows its size.
     terminal.keys("echo \"term=$TERM\"; stty size\n").await;
     terminal.expect("term=xterm\r\n").await;
     terminal.expect("31 97\r\n").await;
@@ -34,7 +34,7 @@ async fn a_whole_session(home: &Home) {
         .await;
     terminal.expect("50 120\r\n").await;
 
-    // Control-C interrupts what runs there, and the session goes on.
+    // Control-C interrupts the remote command, and the session continues.
     terminal
         .keys("sh -c \"trap 'echo caught''-it; exit' INT; echo wait''ing; while :; do :; done\"\n")
         .await;
@@ -42,7 +42,7 @@ async fn a_whole_session(home: &Home) {
     terminal.keys("\x03").await;
     terminal.expect("caught-it\r\n").await;
 
-    // Bytes that are no ASCII pass in both directions.
+    // Non-ASCII bytes pass in both directions.
     terminal.keys("echo 'zażółć'\n").await;
     terminal.expect("zażółć\r\n").await;
 
@@ -53,14 +53,14 @@ async fn a_whole_session(home: &Home) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_with_a_machine_of_the_lab() {
+async fn a_session_works_with_a_machine_of_the_lab() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     a_whole_session(&flow.home).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_with_openssh() {
+async fn a_session_works_with_openssh() {
     let Some(sshd) = Sshd::start("an interactive login") else {
         return;
     };
@@ -69,9 +69,9 @@ async fn a_session_with_openssh() {
     a_whole_session(&home).await;
 }
 
-/// The Go binary hands them to ssh(1).
+/// The Go binary passes these options to ssh(1).
 #[tokio::test(flavor = "multi_thread")]
-async fn options_of_ssh_may_stand_before_the_command() {
+async fn options_of_ssh_are_accepted_before_the_command() {
     let Some(sshd) = Sshd::start("options of ssh") else {
         return;
     };
@@ -101,7 +101,7 @@ async fn options_of_ssh_may_stand_before_the_command() {
             "{line}"
         );
     }
-    // A person at a terminal has one there, if they say so, with a command.
+    // With a command, a local terminal leads to a remote one only with -t.
     for (options, said) in [
         ("-t", "terminal\r\n"),
         ("-q", "none\r\n"),
@@ -116,21 +116,19 @@ async fn options_of_ssh_may_stand_before_the_command() {
     assert_eq!(warned.out, "x\n");
     assert!(warned.err.contains("WARNING: -A"), "{warned}");
 
-    // Who and where.
+    // User and port.
     let config = home.machine("m1").join("config.json");
     let saved = std::fs::read_to_string(&config).unwrap();
     let user = home.shell("id -un").await.ok().out;
-    let (right, wrong) = (format!("{:?}", user.trim()), "\"nobody-else\"");
+    let (right, wrong) = (format!("{:?}", user.trim()), "\"wrong-user\"");
     std::fs::write(&config, saved.replace(&right, wrong)).unwrap();
     home.run(["ssh", "m1", "true"]).await.failed(1, &["log in"]);
     home.run(["ssh", "m1", "-l", user.trim(), "true"])
         .await
         .ok();
-    let nobody_listens = machine_tests::sshd::free_address().port().to_string();
-    let elsewhere = ["ssh", "m1", "-p", &nobody_listens, "true"];
-    home.run(elsewhere)
-        .await
-        .failed(1, &[nobody_listens.as_str()]);
+    let closed_port = machine_tests::sshd::free_address().port().to_string();
+    let elsewhere = ["ssh", "m1", "-p", &closed_port, "true"];
+    home.run(elsewhere).await.failed(1, &[closed_port.as_str()]);
 
     let forward = ["ssh", "m1", "-L", "1:h:2", "true"];
     let refused = home.run(forward).await;
@@ -139,12 +137,12 @@ async fn options_of_ssh_may_stand_before_the_command() {
     home.run(["ssh", "m1", "-p", "no", "true"])
         .await
         .failed(1, &["\"no\" is no port"]);
-    home.run(["ssh", "nobody", "-L", "1"])
+    home.run(["ssh", "missing", "-L", "1"])
         .await
-        .failed(1, &["\"nobody\" does not exist"]);
+        .failed(1, &["\"missing\" does not exist"]);
 }
 
-/// ssh(1), which the Go binary runs, has no status but 255 for it.
+/// ssh(1), which the Go binary runs, reports it as 255.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_a_signal_ends_has_status_255() {
     let Some(sshd) = Sshd::start("a command that is killed") else {
@@ -162,15 +160,15 @@ async fn a_command_that_a_signal_ends_has_status_255() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_terminal_is_put_back_on_every_way_out() {
-    let Some(sshd) = Sshd::start("the ways out of a login") else {
+async fn the_terminal_is_restored_after_every_end_of_a_session() {
+    let Some(sshd) = Sshd::start("the end of a login") else {
         return;
     };
     let home = Home::new();
     sshd.adopt(&home, "m1");
     let before = Terminal::start(&home, ["version"], WINDOW).end().await;
 
-    // The shell's end.
+    // The shell exits.
     let mut terminal = log_in(&home).await;
     terminal.keys("exit\n").await;
     let left = terminal.end().await;
@@ -187,7 +185,7 @@ async fn the_terminal_is_put_back_on_every_way_out() {
         assert_eq!(left.settings, before.settings, "{signal:?}");
     }
 
-    // A connection that drops: the shell's parent is the server's end of it.
+    // The connection drops: the shell's parent is the server's process for it.
     let mut terminal = log_in(&home).await;
     terminal.keys("kill -9 $PPID\n").await;
     let left = terminal.end().await;
@@ -197,8 +195,8 @@ async fn the_terminal_is_put_back_on_every_way_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_window_that_closes_ends_the_session() {
-    let Some(sshd) = Sshd::start("a window that closes") else {
+async fn a_closed_window_ends_the_session() {
+    let Some(sshd) = Sshd::start("a closed window") else {
         return;
     };
     let home = Home::new();
@@ -218,15 +216,15 @@ async fn a_window_that_closes_ends_the_session() {
 
     let status = terminal.vanish().await;
     assert_eq!(status.code(), Some(1), "{status}");
-    // What ran there has ended, too: its end of the pipe is closed.
+    // The remote command has ended, too: its end of the pipe is closed.
     let mut more = Vec::new();
     let read = tokio::time::timeout(TIMEOUT, pipe.read_to_end(&mut more)).await;
-    read.expect("it runs on").unwrap();
+    read.expect("the command still runs").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn until_somebody_is_logged_in_control_c_is_an_interrupt() {
-    // A host that accepts and says nothing.
+async fn control_c_before_the_login_interrupts_the_command() {
+    // A host that accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let home = Home::new();
     let key = home.path().join("key");
@@ -234,7 +232,7 @@ async fn until_somebody_is_logged_in_control_c_is_an_interrupt() {
     adopt(&home, "m1", silent.local_addr().unwrap(), &key);
     let mut terminal = Terminal::start(&home, ["ssh", "m1"], WINDOW);
     let accepted = tokio::time::timeout(TIMEOUT, silent.accept()).await;
-    let _connection = accepted.expect("nobody connects").unwrap();
+    let _connection = accepted.expect("no connection").unwrap();
     assert!(!terminal.is_raw());
     terminal.keys("\x03").await;
     let left = terminal.end().await;

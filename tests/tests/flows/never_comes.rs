@@ -1,7 +1,10 @@
-//! SSH that never comes: which layer failed is said, and the console's end is quoted where it may be read.
+//! SSH that never becomes ready. The error names the failed layer, and quotes the end of the console if the policy
+//! allows
+//! it.
 //!
-//! A create waits for a quarter of an hour. The command line runs in this process, on a clock on which
-//! that takes seconds; everything else is as in the other flows.
+//! A create waits for fifteen minutes. The command line runs in this process, with a clock that shortens this to
+//! seconds.
+//! Everything else is as in the other flows.
 
 use std::io::{Cursor, Write};
 use std::sync::{Arc, Mutex};
@@ -16,13 +19,13 @@ use ec2_lab::hosts::{HostOptions, Moment};
 use libmachine::{Ambient, Cancel, SystemAmbient};
 use machine_tests::flows::Flow;
 
-/// How much faster the clock runs.
+/// The factor by which the clock is faster.
 const FASTER: u32 = 120;
 
 /// The last line on the console of the lab's hosts.
 const CONSOLE: &str = "-----END SSH HOST KEY FINGERPRINTS-----";
 
-/// The system's clock, faster.
+/// The system's clock, accelerated.
 struct Fast {
     real: SystemAmbient,
     begun: SystemTime,
@@ -58,7 +61,7 @@ impl Write for Kept {
     }
 }
 
-/// Creates a machine on a fast clock; returns the exit status and standard error.
+/// Creates a machine on an accelerated clock. Returns the exit status and standard error.
 async fn create(flow: &Flow) -> (u8, String) {
     let (out, err) = (Kept::default(), Kept::default());
     let mut args = vec!["docker-machine".to_owned(), "create".to_owned()];
@@ -87,14 +90,14 @@ async fn create(flow: &Flow) -> (u8, String) {
         cancel: Cancel::new(),
         listen: |_| {},
     };
-    let status = tokio::task::spawn_blocking(|| on_a_thread_of_its_own(world));
+    let status = tokio::task::spawn_blocking(|| on_a_separate_thread(world));
     let status = status.await.unwrap();
     let text = err.0.lock().unwrap().clone();
     (status, String::from_utf8(text).unwrap())
 }
 
-/// Runs the command line as `main` does: on one thread, with a stack as large as a main thread's.
-fn on_a_thread_of_its_own(world: World) -> u8 {
+/// Runs the command line as `main` does: on one thread, with the stack size of a main thread.
+fn on_a_separate_thread(world: World) -> u8 {
     let main = std::thread::Builder::new().stack_size(8 << 20);
     let main = main.spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -108,20 +111,20 @@ fn on_a_thread_of_its_own(world: World) -> u8 {
     main.unwrap().join().unwrap()
 }
 
-/// Asserts that a create fails, says all this, and leaves nothing.
+/// Asserts that a create fails with all these texts in its error, and leaves nothing.
 async fn fails(options: HostOptions, said: &[&str]) -> String {
     let flow = Flow::with_hosts(options).await;
     let (status, err) = create(&flow).await;
     assert_eq!(status, 1, "{err}");
     for text in said {
-        assert!(err.contains(text), "not said: {text:?}\n{err}");
+        assert!(err.contains(text), "missing text: {text:?}\n{err}");
     }
     flow.assert_clean();
     err
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_listens_on_the_port() {
+async fn a_closed_port_is_reported() {
     let options = HostOptions {
         listens: Moment::WhenTold,
         ..HostOptions::default()
@@ -138,7 +141,7 @@ async fn nothing_listens_on_the_port() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_listens_says_nothing() {
+async fn a_missing_banner_is_reported() {
     let options = HostOptions {
         greets: Moment::WhenTold,
         ..HostOptions::default()
@@ -151,7 +154,7 @@ async fn what_listens_says_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_key_is_refused_for_good() {
+async fn a_refused_key_is_reported_with_the_console() {
     let options = HostOptions {
         accepts_key: Moment::WhenTold,
         ..HostOptions::default()
@@ -170,7 +173,7 @@ async fn the_key_is_refused_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_console_that_may_not_be_read_is_no_error() {
+async fn a_console_that_the_policy_denies_is_not_mentioned() {
     let flow = Flow::with_hosts(HostOptions {
         listens: Moment::WhenTold,
         ..HostOptions::default()

@@ -1,4 +1,4 @@
-//! Keys that AWS refuses, what takes their place, and that none is told to anybody.
+//! Keys that AWS refuses, and the keys that replace them. No key appears in any output.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use ec2_lab::ec2::{ACCESS_KEY, Fault, KeyState};
 use machine_tests::flows::Flow;
 use machine_tests::keys::{FOUND, SECRET, TOKEN, all_files, change_keys, flow};
 
-/// Creates `m1` with keys that are saved in its configuration.
+/// Creates `m1` with keys that its configuration saves.
 async fn create_with_saved_keys(flow: &Flow) {
     let keys = [
         format!("--amazonec2-access-key={ACCESS_KEY}"),
@@ -17,12 +17,12 @@ async fn create_with_saved_keys(flow: &Flow) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_account() {
+async fn environment_keys_of_the_same_account_replace_refused_saved_keys() {
     let mut flow = flow().await;
     create_with_saved_keys(&flow).await;
     flow.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
 
-    // No others: the refusal is what there is to say, and nothing is forgotten.
+    // Without other keys, the commands report the refusal, and nothing is forgotten.
     let home = &flow.home;
     home.run(["stop", "m1"])
         .await
@@ -32,8 +32,8 @@ async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_ac
         .failed(1, &["RequestExpired"]);
     assert_eq!(home.directories(), ["m1"]);
 
-    // Somebody else's account: the same.
-    flow.home.set("AWS_ACCESS_KEY_ID", "AKIDSTRANGER");
+    // Keys of another account: the same result.
+    flow.home.set("AWS_ACCESS_KEY_ID", "AKIDUNKNOWN");
     flow.home.set("AWS_SECRET_ACCESS_KEY", "x");
     let home = &flow.home;
     home.run(["stop", "m1"])
@@ -44,7 +44,7 @@ async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_ac
         .failed(1, &["RequestExpired"]);
     assert_eq!(flow.lab.live_instances().len(), 1);
 
-    // The same account: everything works, with a note.
+    // Keys of the same account: all commands work, with a note.
     flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
     flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
     flow.home.set("AWS_SESSION_TOKEN", TOKEN);
@@ -78,7 +78,7 @@ async fn saved_keys_that_are_refused_give_way_to_the_environments_of_the_same_ac
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn saved_keys_may_be_refused_in_the_middle_of_a_command() {
+async fn saved_keys_may_be_refused_during_a_command() {
     let mut flow = flow().await;
     create_with_saved_keys(&flow).await;
     flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
@@ -103,12 +103,12 @@ async fn saved_keys_may_be_refused_in_the_middle_of_a_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_machine_of_the_go_binary_aws_says_whose_key_it_was() {
+async fn sts_names_the_account_of_a_saved_key_without_a_journal() {
     let mut flow = flow().await;
     flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
     flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
     flow.create("m1", &[]).await.ok();
-    // It kept no journal, and so no account.
+    // The Go binary kept no journal and thus no account.
     std::fs::remove_file(flow.home.machine("m1").join(".journal")).unwrap();
     change_keys(&flow.home, "m1", ACCESS_KEY, "SAVEDSECRET");
     flow.lab.set_key_state(ACCESS_KEY, KeyState::Inactive);
@@ -120,7 +120,7 @@ async fn of_a_machine_of_the_go_binary_aws_says_whose_key_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_key_is_told_to_anybody() {
+async fn no_key_appears_in_any_output() {
     let mut flow = flow().await;
     flow.home.set("AWS_ACCESS_KEY_ID", FOUND);
     flow.home.set("AWS_SECRET_ACCESS_KEY", SECRET);
@@ -146,7 +146,7 @@ async fn no_key_is_told_to_anybody() {
         ] {
             text += &flow.home.run(argv).await.ok().to_string();
         }
-        // Where AWS refuses them, above all.
+        // AWS refuses the keys: errors contain no keys either.
         flow.lab.set_key_state(FOUND, KeyState::Inactive);
         for argv in [
             &["--debug", "stop", "m1"][..],
@@ -169,17 +169,17 @@ async fn no_key_is_told_to_anybody() {
     }
     assert!(
         text.contains("RunInstances"),
-        "the debug output tells the calls"
+        "no calls in the debug output"
     );
     let kept = all_files(&told);
     assert!(
         kept.contains("RunInstances"),
-        "trace and metrics tell the calls"
+        "no calls in trace and metrics"
     );
     for never in [FOUND, SECRET, TOKEN] {
         assert!(
             !text.contains(never) && !kept.contains(never),
-            "{never} was told"
+            "{never} appears in the output"
         );
     }
 }

@@ -1,32 +1,32 @@
-//! The life of a machine, through the binary, on simulated hosts.
+//! The lifecycle of a machine, through the binary, on simulated hosts.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use machine_tests::flows::{Flow, REGION};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_lives_from_create_to_rm() {
+async fn a_machine_works_from_create_to_rm() {
     let flow = Flow::start().await;
     flow.suite().life().await;
     flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn machines_of_many_kinds_live_side_by_side() {
+async fn machines_of_several_kinds_work_in_one_store() {
     let flow = Flow::start().await;
     flow.suite().variety().await;
     flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_created_leaves_nothing() {
+async fn a_failed_create_leaves_nothing() {
     let flow = Flow::start().await;
     flow.suite().refusals().await;
     flow.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_is_laid_out_as_the_go_binary_had_it_and_closed_to_others() {
+async fn the_store_has_the_layout_of_the_go_binary_and_private_modes() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let mode = |path: &std::path::Path| {
@@ -64,7 +64,7 @@ async fn the_store_is_laid_out_as_the_go_binary_had_it_and_closed_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ssh_hands_streams_and_exit_status_through() {
+async fn ssh_passes_streams_and_the_exit_status_through() {
     let flow = Flow::start().await;
     flow.suite().streams().await;
     flow.assert_clean();
@@ -84,7 +84,7 @@ async fn provisioning_again_restarts_nothing() {
     assert_eq!(after.installations, before.installations);
     assert_eq!(server_pem(&flow), pem);
 
-    // What was changed by hand is put right, once.
+    // A manual change on the host is reverted once.
     let drop_in = "etc/systemd/system/docker.service.d/10-machine.conf";
     let drop_in = flow.host().root().join(drop_in);
     let text = std::fs::read_to_string(&drop_in).unwrap();
@@ -99,7 +99,7 @@ fn server_pem(flow: &Flow) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_certificates_are_taken_into_use() {
+async fn regenerated_certificates_are_used() {
     let flow = Flow::start().await;
     flow.create("m1", &["--tls-san=build.example.org"])
         .await
@@ -111,7 +111,7 @@ async fn new_certificates_are_taken_into_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dummy_of_driver_none_makes_the_certificates() {
+async fn a_machine_of_driver_none_creates_the_certificates() {
     let flow = Flow::start().await;
     let home = &flow.home;
     home.run([
