@@ -1,7 +1,8 @@
-//! The layers: which crate may depend on which, which library belongs to one crate alone, and that no folder of a
-//! crate imports back from one above it.
+//! Layers: allowed dependencies between crates, libraries that only one crate may use, and folders of a crate that
+//! import
+//! only from folders below.
 //!
-//! Read from `cargo metadata`, so a dependency that is merely declared fails already.
+//! The test reads `cargo metadata`, so it also rejects a dependency that is declared but unused.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +12,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Every dependency between crates that ship. `crate -> what it may use`.
+/// Every dependency between released crates: `crate -> allowed dependencies`.
 const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("machine-types", &[]),
     ("go-template", &[]),
@@ -55,7 +56,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What every driver may use: each directory of `drivers` and each driver of `examples`.
+/// Dependencies that every driver may have: each directory of `drivers` and each driver of `examples`.
 const OF_A_DRIVER: &[&str] = &[
     "machine-net",
     "machine-driver",
@@ -63,16 +64,16 @@ const OF_A_DRIVER: &[&str] = &[
     "machine-types",
 ];
 
-/// The crate that may use every driver: it has their table.
+/// The crate that may depend on every driver: it contains the table of drivers.
 const HAS_THE_TABLE: &str = "docker-machine";
 
-/// The table itself: beside a driver's own directory the one file that may name a driver or its cloud.
+/// The table of drivers: the only file outside a driver's directory that may name a driver or its cloud.
 const TABLE: &str = "crates/docker-machine/src/drivers.rs";
 
-/// Crates that never ship: they may use anything, and nothing that ships may use them.
+/// Crates that are never released. They may depend on any crate; no released crate may depend on them.
 const DEVELOPMENT: &[&str] = &["ec2-lab", "machine-tests", "benches", "xtask"];
 
-/// Libraries that one crate alone may depend on.
+/// Libraries that only one crate may depend on.
 const ONE_USER: &[(&str, &str)] = &[
     ("aws-", "driver-amazonec2"),
     ("clap", "docker-machine"),
@@ -87,7 +88,7 @@ struct Package {
 }
 
 impl Package {
-    /// Returns its files below `src`, with their text.
+    /// Returns the files below `src`, with their text.
     fn sources(&self) -> Vec<(PathBuf, String)> {
         let mut sources = Vec::new();
         let mut folders = vec![self.directory.join("src")];
@@ -214,12 +215,12 @@ fn each_heavy_library_has_one_user() {
             .filter(|(_, package)| package.uses.iter().any(|used| used.starts_with(library)))
             .map(|(name, _)| name.as_str())
             .collect();
-        assert_eq!(users, [*home], "who uses {library}");
+        assert_eq!(users, [*home], "crates that use {library}");
     }
 }
 
-/// Tells whether a line says which cloud it is about: `amazonec2`, `EC2`, a variable of the AWS SDK. `aws_lc_rs` is a
-/// library for cryptography.
+/// Returns whether a line names a cloud: `amazonec2`, `EC2`, a variable of the AWS SDK. `aws_lc_rs` is a cryptography
+/// library.
 fn names_a_cloud(line: &str) -> bool {
     line.to_lowercase().contains("ec2") || line.contains("AWS_")
 }
@@ -241,7 +242,7 @@ fn no_crate_but_its_driver_names_a_cloud() {
             }
         }
     }
-    assert!(named.is_empty(), "words of one cloud: {named:#?}");
+    assert!(named.is_empty(), "names of a cloud: {named:#?}");
 }
 
 /// A driver is a directory and two lines: its dependency and its row in the table.
@@ -278,7 +279,7 @@ fn a_driver_needs_two_lines_outside_its_directory() {
     assert!(seen >= 3, "{seen} drivers");
 }
 
-/// Every file below `tests/tests` is a module of a test binary: one that no `mod` names is never compiled.
+/// Every file below `tests/tests` is a module of a test binary. A file without a `mod` is never compiled.
 #[test]
 fn every_test_file_is_a_module_of_a_test_binary() {
     let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
@@ -309,7 +310,7 @@ fn every_test_file_is_a_module_of_a_test_binary() {
     assert!(forgotten.is_empty(), "no `mod` names {forgotten:?}");
 }
 
-/// Crates in whose `src` the imports between folders form layers.
+/// Crates in whose `src` the imports between folders must form layers.
 const LAYERED: &[&str] = &[
     "crates/docker-machine",
     "crates/libmachine",
@@ -319,7 +320,7 @@ const LAYERED: &[&str] = &[
     "crates/machine-tls",
 ];
 
-/// The modules at the top of a crate, and which others each of them names by `crate::`, its tests apart.
+/// The top-level modules of a crate, and the other modules that each of them imports by `crate::`, without tests.
 fn imports_between_modules(src: &std::path::Path) -> BTreeMap<String, BTreeSet<String>> {
     fn sources(path: &std::path::Path) -> String {
         if path.is_dir() {
@@ -362,7 +363,7 @@ fn no_folder_imports_back() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for layered in LAYERED {
         let mut above = imports_between_modules(&root.join(layered).join("src"));
-        // Takes away, layer by layer, the modules that use no module that is left.
+        // Removes, layer by layer, the modules that import no remaining module.
         loop {
             let base: Vec<String> = above
                 .iter()
@@ -374,9 +375,6 @@ fn no_folder_imports_back() {
             }
             above.retain(|module, _| !base.contains(module));
         }
-        assert!(
-            above.is_empty(),
-            "{layered}: imports in a circle: {above:#?}"
-        );
+        assert!(above.is_empty(), "{layered}: circular imports: {above:#?}");
     }
 }

@@ -1,13 +1,13 @@
-//! What cannot work ends with a clear error and the right exit status, and nothing is made.
+//! Invalid input fails with a clear error and the right exit status, and nothing is created.
 
 use std::os::unix::fs::PermissionsExt;
 
 use ec2_lab::ec2::{ACCOUNT, Cidr};
 use machine_tests::flows::{Ended, Flow, Home, REGION};
 
-/// Asserts that a refused create left no trace.
+/// Asserts that a refused create left nothing behind.
 #[track_caller]
-fn assert_nothing_made(flow: &Flow) {
+fn assert_nothing_created(flow: &Flow) {
     assert_eq!(flow.changes(), Vec::<String>::new());
     flow.assert_clean();
 }
@@ -15,12 +15,12 @@ fn assert_nothing_made(flow: &Flow) {
 /// Runs a create that must be refused.
 async fn refused(flow: &Flow, more: &[&str], code: i32, said: &[&str]) -> Ended {
     let ended = flow.create("m1", more).await.failed(code, said);
-    assert_nothing_made(flow);
+    assert_nothing_created(flow);
     ended
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_driver_that_is_not_there() {
+async fn an_unknown_driver_is_refused_with_the_available_ones() {
     let flow = Flow::start().await;
     let create = |driver| {
         [
@@ -30,15 +30,15 @@ async fn a_driver_that_is_not_there() {
         ]
     };
     let ended = flow.home.run(create("nimbus")).await;
-    // Those that there are, so that the next attempt is right.
+    // The error lists the available drivers.
     ended.failed(1, &["nimbus", "amazonec2", "generic", "none"]);
     let ended = flow.home.run(["create", "m1"]).await;
     ended.failed(1, &["amazonec2", "generic", "none"]);
-    assert_nothing_made(&flow);
+    assert_nothing_created(&flow);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_is_none() {
+async fn invalid_names_are_refused() {
     let flow = Flow::start().await;
     for name in ["m_1!", "-m", ".hidden", "a/b", "..", "m 1", "ü"] {
         let ended = flow.create(name, &[]).await;
@@ -49,17 +49,17 @@ async fn a_name_that_is_none() {
     argv.extend(flow.flags());
     let ended = flow.home.run(argv).await;
     ended.failed(1, &["No machine name specified"]);
-    assert_nothing_made(&flow);
+    assert_nothing_created(&flow);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_credentials() {
+async fn missing_credentials_are_refused() {
     let mut flow = Flow::start().await;
     flow.home.unset("AWS_ACCESS_KEY_ID");
     flow.home.unset("AWS_SECRET_ACCESS_KEY");
     let said = "Error setting machine configuration from flags provided: amazonec2 driver requires AWS credentials";
     let ended = refused(&flow, &[], 1, &[said]).await;
-    // The way out is named, and nothing was begun.
+    // The error names the remedy, and nothing was created.
     assert!(ended.err.contains("--amazonec2-access-key"), "{ended}");
     assert_eq!(ended.out, "", "{ended}");
     assert!(!flow.home.store().join("certs").exists());
@@ -73,9 +73,9 @@ async fn no_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_region_that_is_none() {
+async fn an_unknown_region_is_refused() {
     let flow = Flow::start().await;
-    // With an endpoint of one's own every region's name is good: this one goes without.
+    // With a custom endpoint every region name is accepted, so this test sets no endpoint.
     let argv = [
         "create",
         "--driver=amazonec2",
@@ -83,11 +83,11 @@ async fn a_region_that_is_none() {
         "m1",
     ];
     flow.home.run(argv).await.failed(1, &["xx-nowhere-9"]);
-    assert_nothing_made(&flow);
+    assert_nothing_created(&flow);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subnet_of_another_vpc() {
+async fn a_subnet_of_another_vpc_is_refused() {
     let flow = Flow::start().await;
     let block = Cidr::parse("10.9.0.0/16").unwrap();
     let other = flow.lab.add_vpc(ACCOUNT, REGION, block);
@@ -105,11 +105,11 @@ async fn a_subnet_of_another_vpc() {
     let ended = flow.create("m1", &[&vpc_flag, missing]).await;
     assert!(matches!(ended.code, Some(1 | 3)), "{ended}");
     assert!(ended.err.contains("subnet-0123456789abcdef0"), "{ended}");
-    assert_nothing_made(&flow);
+    assert_nothing_created(&flow);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_subnet_in_the_zone() {
+async fn a_zone_without_a_subnet_is_refused() {
     let flow = Flow::start().await;
     let empty = flow
         .lab
@@ -119,14 +119,14 @@ async fn no_subnet_in_the_zone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_does_not_exist() {
+async fn a_missing_image_is_refused() {
     let flow = Flow::start().await;
     let image = "--amazonec2-ami=ami-0deadbeefdeadbeef";
     refused(&flow, &[image], 3, &["ami-0deadbeefdeadbeef"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_that_cannot_be_read() {
+async fn unreadable_files_are_refused() {
     let flow = Flow::start().await;
     let data = flow.home.path().join("no-user-data");
     let path = data.to_str().unwrap();
@@ -147,7 +147,7 @@ async fn files_that_cannot_be_read() {
         &[path],
     )
     .await;
-    // A directory cannot be read by anyone, root included.
+    // No user can read a directory as a file, not even root.
     std::fs::create_dir(&key).unwrap();
     refused(
         &flow,
@@ -157,10 +157,10 @@ async fn files_that_cannot_be_read() {
     )
     .await;
 
-    let closed = flow.home.file("closed-key", "not for everyone");
+    let closed = flow.home.file("closed-key", "not readable");
     std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o000)).unwrap();
     let path = closed.to_str().unwrap();
-    // Root reads it, and finds that it is no key.
+    // Root can read it, and finds that it contains no key.
     refused(
         &flow,
         &[&format!("--amazonec2-ssh-keypath={path}")],
@@ -171,7 +171,7 @@ async fn files_that_cannot_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn flags_that_make_no_sense() {
+async fn invalid_flags_are_refused() {
     let flow = Flow::start().await;
     for (flag, said) in [
         ("--amazonec2-open-port=99999", "99999"),
@@ -184,10 +184,10 @@ async fn flags_that_make_no_sense() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_pair_of_somebody_else_by_the_machines_name() {
+async fn an_existing_key_pair_with_the_machines_name_is_refused() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
-    // Another store, the same account.
+    // Another store in the same account.
     let home = Home::new();
     let mut argv = vec!["create".to_owned()];
     argv.extend(flow.flags());
@@ -196,10 +196,10 @@ async fn a_key_pair_of_somebody_else_by_the_machines_name() {
     let create = home.run(argv).await;
     let said = "There is already a keypair with the name m1";
     create.failed(3, &["Error with pre-create check", said]);
-    // The import asks, before anything else is made.
+    // The import fails before anything else is created.
     assert_eq!(flow.changes()[made..], ["ImportKeyPair"]);
     assert_eq!(home.directories(), Vec::<String>::new());
-    // The machine that was there first is unharmed.
+    // The first machine still works.
     flow.home.run(["config", "m1"]).await.ok();
     flow.home.run(["ssh", "m1", "true"]).await.ok();
     assert_eq!(flow.lab.key_pairs().len(), 1);
@@ -207,7 +207,7 @@ async fn a_key_pair_of_somebody_else_by_the_machines_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_is_taken() {
+async fn a_name_in_use_is_refused() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let again = flow.create("m1", &[]).await;
@@ -217,15 +217,15 @@ async fn a_name_that_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_where_nobody_answers() {
+async fn an_unreachable_endpoint_is_reported() {
     let flow = Flow::start().await;
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!(
         "--amazonec2-endpoint=http://{}",
-        nobody.local_addr().unwrap()
+        closed.local_addr().unwrap()
     );
-    drop(nobody);
-    // With a VPC it is a check before the create; without one it is what the flags lack.
+    drop(closed);
+    // With a VPC ID, the pre-create check fails. Without one, the configuration fails.
     for (vpc, code, said) in [
         (
             "--amazonec2-vpc-id=vpc-0123456789abcdef0",
@@ -244,7 +244,7 @@ async fn an_endpoint_where_nobody_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_swarm_master_whose_port_nobody_can_tell() {
+async fn a_swarm_master_needs_a_host_with_a_port() {
     let flow = Flow::start().await;
     let master = ["--swarm", "--swarm-master", "--swarm-discovery=token://x"];
     for host in ["bogus", "tcp://0.0.0.0", "tcp://0.0.0.0:x", "0.0.0.0:3376"] {

@@ -1,11 +1,11 @@
-//! The completions, in the shells that they are for: what the Tab key makes of a line. And the man page.
+//! The completions, in their shells: the Tab key's effect on a line. And the man page.
 
 use std::path::{Path, PathBuf};
 
 use machine_tests::flows::Home;
 use machine_tests::terminal::Terminal;
 
-/// What is typed before Tab, and the words that docker-machine then gets.
+/// Typed text before Tab, and the arguments that docker-machine then receives.
 const LINES: [(&str, &str); 9] = [
     ("regen", "regenerate-certs"),
     ("ssh sol", "ssh solo-machine"),
@@ -32,7 +32,7 @@ fn script(name: &str) -> PathBuf {
         .unwrap()
 }
 
-/// Types the lines at a shell in which `docker-machine`, unless it lists machines, says what it was given.
+/// Types the lines in a shell whose `docker-machine` prints its arguments, except when it lists machines.
 async fn complete(shell: &str, argv: &[&str], set_up: &str) {
     let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
         .any(|directory| directory.join(shell).is_file());
@@ -49,7 +49,7 @@ async fn complete(shell: &str, argv: &[&str], set_up: &str) {
     ];
     home.run(machine).await.ok();
     let mut terminal = Terminal::run(&home, shell, argv, (200, 50));
-    // The quotes keep the echo of what is typed from looking like the answer.
+    // The quotes distinguish the echo of the typed line from its output.
     terminal.keys(&format!("{set_up}; echo rea''dy\n")).await;
     terminal.expect("ready\r\n").await;
     for (typed, wanted) in LINES {
@@ -63,13 +63,13 @@ async fn complete(shell: &str, argv: &[&str], set_up: &str) {
 const STUB: &str = "docker-machine() { case $1 in ls) command docker-machine \"$@\";; *) echo \"go\"\"t: $*\";; esac; }";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_bash() {
+async fn bash_completes_lines() {
     let source = format!("source {}; {STUB}", script("docker-machine.bash").display());
     complete("bash", &["--norc", "--noprofile", "-i"], &source).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_zsh() {
+async fn zsh_completes_lines() {
     let directory = script("_docker-machine");
     let directory = directory.parent().unwrap().display();
     let load = format!("fpath=({directory} $fpath); autoload -U compinit; compinit -D -u");
@@ -77,7 +77,7 @@ async fn in_zsh() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_fish() {
+async fn fish_completes_lines() {
     let source = format!(
         "source {}; function docker-machine; if test \"$argv[1]\" = ls; command docker-machine $argv; \
          else; echo \"go\"\"t: $argv\"; end; end",
@@ -87,7 +87,7 @@ async fn in_fish() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_man_page_is_one() {
+async fn the_man_page_is_formatted_without_warnings() {
     let home = Home::new();
     if home.shell("command -v groff").await.code != Some(0) {
         machine_tests::left_out("the man page", "no groff");

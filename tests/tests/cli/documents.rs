@@ -1,8 +1,8 @@
-//! What the documents show is true: their commands run, their flags exist, and what they point at is there.
+//! The documents are correct: their commands run, their flags exist, and their links have targets.
 //!
-//! In a code block, a line that begins with `$ ` is run, in order, in a home of the document's own, against a lab;
-//! every other `docker-machine` line is only read by the binary's own parser. What installs, builds and enables is run
-//! or looked up by a test of its own.
+//! The lines of code blocks that begin with `$ ` run, in order, in one home per document, against a lab. The binary
+//! only
+//! parses every other `docker-machine` line. Separate tests run or check the commands that install, build and enable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
-/// All documents, with their texts.
+/// All documents, with their text.
 fn documents() -> Vec<(PathBuf, String)> {
     let mut paths: Vec<PathBuf> = ["", "docs"]
         .iter()
@@ -36,7 +36,7 @@ fn documents() -> Vec<(PathBuf, String)> {
     paths.into_iter().map(read).collect()
 }
 
-/// The lines of a document's code blocks: fenced, or set in by four columns behind an empty line.
+/// The lines of a document's code blocks: fenced, or indented by four columns after an empty line.
 fn code(text: &str) -> Vec<&str> {
     let (mut lines, mut fenced, mut set_in, mut empty) = (Vec::new(), false, false, true);
     for line in text.lines() {
@@ -72,7 +72,7 @@ async fn run(document: &Path, text: &str) -> Option<Ended> {
     let mut home = Home::new();
     home.set("AWS_ENDPOINT", lab.endpoint());
     home.set("AWS_SSH_PORT", "2222");
-    // A shell that people type into goes on after a failure; here it is the end, and names the line.
+    // An interactive shell continues after a failure. Here, a failure ends the script and reports the line.
     let script: String = commands
         .iter()
         .map(|command| format!("echo '+ {}'\n{command}\n", command.replace('\'', "'\\''")))
@@ -89,7 +89,7 @@ async fn run(document: &Path, text: &str) -> Option<Ended> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_that_are_shown_run() {
+async fn shown_commands_run() {
     let mut commands = 0;
     for (path, text) in documents() {
         if let Some(ended) = run(&path, &text).await {
@@ -103,10 +103,10 @@ async fn commands_that_are_shown_run() {
     assert!(commands >= 8, "{commands}");
 }
 
-/// What a line begins with that names the program and does not run it: the last three are `doctor`'s.
+/// First words of lines that contain the program's name without running it. The last three are `doctor`'s.
 const NO_COMMANDS: [&str; 6] = ["mv", "cp", "chmod", "ok", "note", "WRONG"];
 
-/// The words of a command line, without what a shell does behind them.
+/// The words of a command line, without pipes and redirections.
 fn words(line: &str) -> Vec<String> {
     let line = line.split(" #").next().unwrap_or_default();
     let line = line
@@ -120,7 +120,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_command_and_flag_that_is_shown_exists() {
+async fn every_shown_command_and_flag_exists() {
     let home = Home::new();
     let mut seen = 0;
     for (path, text) in documents() {
@@ -136,7 +136,7 @@ async fn every_command_and_flag_that_is_shown_exists() {
             if !is_command || !is_shown || NO_COMMANDS.contains(&first(line)) {
                 continue;
             }
-            // Whatever stands behind `ssh NAME` is the machine's business.
+            // The arguments after `ssh NAME` are a command of the machine.
             let is_ssh = argv.first().is_some_and(|word| word == "ssh");
             argv.insert(usize::from(!argv[0].starts_with('-')), "--help".into());
             let ended = home
@@ -171,7 +171,7 @@ async fn every_command_and_flag_that_is_shown_exists() {
     assert!(seen > 20, "{seen}");
 }
 
-/// The long flags that a command's help has.
+/// The long flags in a command's help.
 async fn flags(home: &Home, argv: &[&str]) -> BTreeSet<String> {
     let help = home.run(argv.iter().chain(&["--help"])).await.ok();
     let words = help.out.split([' ', '\n', ',', '[', '=', '.']);
@@ -179,9 +179,9 @@ async fn flags(home: &Home, argv: &[&str]) -> BTreeSet<String> {
     flags.map(str::to_owned).collect()
 }
 
-/// What stands in backquotes in the running text and in the tables.
+/// Flags in backquotes in prose and tables.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_flag_that_is_told_of_exists() {
+async fn every_mentioned_flag_exists() {
     let home = Home::new();
     let help = home.run(["--help"]).await.ok();
     let is_command = |line: &&str| line.starts_with("  ") && !line.trim().starts_with('-');
@@ -232,9 +232,9 @@ fn lines_of(document: &str, programs: &[&str]) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-/// Installing, swapping and swapping back, as it is written, in a directory that stands for `/usr/local/bin`.
+/// Runs the documented installation, replacement and restoration, in a directory instead of `/usr/local/bin`.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_swap_and_the_way_back_do_what_they_say() {
+async fn the_documented_replacement_and_restoration_work() {
     let home = Home::new();
     let binaries = home.path().join("bin");
     let made = "target/x86_64-unknown-linux-gnu/release";
@@ -262,7 +262,7 @@ async fn the_swap_and_the_way_back_do_what_they_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_that_the_readme_begins_with_comes_to_its_end() {
+async fn the_demo_of_the_readme_succeeds() {
     let lines = lines_of("README.md", &["cargo"]);
     let demo = lines
         .iter()
@@ -276,9 +276,9 @@ async fn the_demo_that_the_readme_begins_with_comes_to_its_end() {
     assert!(shown.out.contains("# Nothing is left"), "{shown}");
 }
 
-/// Cargo's own words, our aliases, and units of systemd.
+/// Cargo's own commands, our aliases, and systemd units.
 #[test]
-fn what_is_built_and_enabled_is_there() {
+fn cargo_commands_and_systemd_units_in_documents_exist() {
     let config = std::fs::read_to_string(root().join(".cargo/config.toml")).unwrap();
     let mut seen = 0;
     for (path, text) in documents() {
@@ -299,8 +299,7 @@ fn what_is_built_and_enabled_is_there() {
     assert!(seen >= 5, "{seen}");
 }
 
-/// Each difference to the Go binary that the document on swapping tells of has a test that shows it: its name
-/// stands behind the difference, in a comment.
+/// Each documented difference from the Go binary names, in a comment, a test that shows it.
 #[test]
 fn every_difference_has_its_test() {
     let document = std::fs::read_to_string(root().join("docs/migration.md")).unwrap();
@@ -314,9 +313,9 @@ fn every_difference_has_its_test() {
     let comment = regex::Regex::new("<!-- ([a-z0-9_ ]+) -->").unwrap();
     for item in items {
         let named = comment.captures(item);
-        let named = named.unwrap_or_else(|| panic!("no test is named: {item}"));
+        let named = named.unwrap_or_else(|| panic!("missing test name: {item}"));
         for test in named[1].split(' ') {
-            assert!(tests.contains(test), "{test} is no test: {item}");
+            assert!(tests.contains(test), "there is no test {test}: {item}");
         }
     }
 }
@@ -348,7 +347,7 @@ fn first(line: &str) -> &str {
 }
 
 #[test]
-fn what_is_pointed_at_is_there() {
+fn links_packages_and_programs_in_documents_exist() {
     let link = regex::Regex::new(r"\]\(([^)#:]+)(#[^)]*)?\)").unwrap();
     let package = regex::Regex::new(r"(?:-p|--package) ([a-z0-9-]+)").unwrap();
     let target = regex::Regex::new(r"--test ([a-z0-9_]+)").unwrap();
@@ -382,7 +381,7 @@ fn what_is_pointed_at_is_there() {
                 seen += 1;
             }
         }
-        // Programs of this repository that a block begins with.
+        // Programs of this repository at the start of a line.
         for line in code(&text) {
             let program = first(line);
             if ["tests/", "contrib/", ".ci/"]

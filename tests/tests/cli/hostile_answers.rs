@@ -1,5 +1,5 @@
-//! What EC2 or something on the way to it may answer: never a panic, never more memory than an answer
-//! can need, never a machine that is forgotten.
+//! Hostile answers of EC2 or of a system between: they cause no panic, no excessive memory use, and no forgotten
+//! machine.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,14 +14,14 @@ use machine_tests::{built, tell};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// How much memory a run may have mapped: several times what it needs, and far less than the answers here.
+/// The limit of a run's mapped memory: several times its need, and far less than the size of the answers here.
 const MEMORY_KIB: u64 = 1024 * 1024;
 
-/// The largest: more than the memory that a run may have.
+/// The largest answer: more than the memory limit of a run.
 const HUGE: u64 = 4 << 30;
 
-/// The answers that nobody hopes for.
-fn what_may_come() -> [Effect; 6] {
+/// The hostile answers.
+fn hostile_answers() -> [Effect; 6] {
     [
         Effect::Huge(HUGE),
         Effect::Garble(String::new()),
@@ -33,11 +33,11 @@ fn what_may_come() -> [Effect; 6] {
 }
 
 #[tokio::test]
-async fn no_answer_to_a_question_brings_a_command_down() {
+async fn no_answer_to_a_read_crashes_a_command() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let binary = machine_tests::binary();
-    for effect in what_may_come() {
+    for effect in hostile_answers() {
         flow.lab
             .inject(Fault::on("DescribeInstances", effect.clone()).always());
         let line = format!("ulimit -v {MEMORY_KIB}; {} ls", binary.display());
@@ -47,7 +47,7 @@ async fn no_answer_to_a_question_brings_a_command_down() {
         assert!(listed.out.contains("m1"), "{effect:?}: {listed}");
         let said = format!("{}{}", listed.out, listed.err);
         assert!(!said.contains('\u{1b}'), "{effect:?}: {said:?}");
-        // What answers by itself is not taken for dead because EC2 talks nonsense.
+        // A machine that answers is reachable, even if EC2's answers are invalid.
         flow.home.run(["config", "m1"]).await.ok();
         flow.lab.heal();
     }
@@ -56,9 +56,9 @@ async fn no_answer_to_a_question_brings_a_command_down() {
 }
 
 #[tokio::test]
-async fn no_answer_to_a_termination_makes_a_machine_forgotten() {
+async fn no_answer_to_a_termination_forgets_a_machine() {
     let flow = Flow::start().await;
-    for effect in what_may_come() {
+    for effect in hostile_answers() {
         flow.create("m1", &[]).await.ok();
         flow.lab
             .inject(Fault::on("TerminateInstances", effect).always());
@@ -69,7 +69,7 @@ async fn no_answer_to_a_termination_makes_a_machine_forgotten() {
         let removed = flow.home.shell(&line).await;
         assert!(!removed.err.contains("this is a bug"), "{removed}");
         flow.lab.heal();
-        // EC2 has acted each time: whatever was made of the answer, a second rm finds it so.
+        // EC2 has terminated the instance each time. Whatever rm made of the answer, a second rm finds it gone.
         if flow.home.machine("m1").exists() {
             flow.home.run(["rm", "-y", "m1"]).await.ok();
         }
@@ -77,14 +77,14 @@ async fn no_answer_to_a_termination_makes_a_machine_forgotten() {
     }
 }
 
-/// How much memory a listing may take that does not end.
+/// The memory limit for an endless listing.
 const LISTING_KIB: u64 = 64 * 1024;
 
-/// How long it may take.
+/// Its time limit.
 const LISTING: Duration = Duration::from_secs(60);
 
-/// An EC2 whose listing of instances does not end: each page has so many instances and so much text, and the token of
-/// a further one. `cycle` pages have tokens of their own, then they come again.
+/// An EC2 with an endless listing of instances. Each page has this number of instances and this amount of text, and the
+/// token of another page. After `cycle` pages, the tokens repeat.
 async fn endless(instances: usize, text: usize, cycle: usize) -> Web {
     let (page, text) = (Arc::new(AtomicUsize::new(0)), "x".repeat(text));
     Web::serve(move |_| {
@@ -101,7 +101,7 @@ async fn endless(instances: usize, text: usize, cycle: usize) -> Web {
     .await
 }
 
-/// Runs a command to its end; returns what it said, its exit status, and the most memory it had, in KiB.
+/// Runs a command. Returns its output and exit status, and its peak memory in KiB.
 async fn measured(flow: &Flow, argv: &[&str]) -> (Ended, u64) {
     let mut measure = Command::new(built("benches"));
     measure.args(["measure", "1", "--"]);
@@ -112,7 +112,7 @@ async fn measured(flow: &Flow, argv: &[&str]) -> (Ended, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listing_that_does_not_end_is_an_error_within_bounds() {
+async fn an_endless_listing_is_an_error_within_limits() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let file = flow.home.machine("m1").join("config.json");
@@ -121,7 +121,7 @@ async fn a_listing_that_does_not_end_is_an_error_within_bounds() {
         ("many instances", 1000, 0, usize::MAX, "items"),
         ("empty pages", 0, 0, usize::MAX, "pages"),
         ("large pages", 1, 1 << 20, usize::MAX, "MiB"),
-        ("pages that come again", 1, 0, 3, "the same page again"),
+        ("repeated pages", 1, 0, 3, "the same page again"),
     ] {
         let ec2 = endless(instances, text, cycle).await;
         std::fs::write(&file, config.replace(&flow.lab.endpoint(), &ec2.url())).unwrap();

@@ -1,11 +1,11 @@
-//! `tests/check-model` finds what AWS's model of the API does not have.
+//! `tests/check-model` reports parameters and answers that AWS's model of the API does not define.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::json;
 
-/// Runs the check over one recorded call; `None` where Python has no botocore.
+/// Runs the check on one recorded call. Returns `None` if Python has no botocore.
 fn check(record: &serde_json::Value) -> Option<Output> {
     let python = std::env::var_os("EC2_LAB_PYTHON").unwrap_or_else(|| "python3".into());
     let has_botocore = Command::new(&python)
@@ -44,7 +44,7 @@ fn calls_that_follow_the_model_pass() {
 }
 
 #[test]
-fn calls_that_leave_the_model_are_named() {
+fn calls_that_violate_the_model_are_reported() {
     let run = |params: serde_json::Value| json!({ "action": "RunInstances", "params": params });
     let answer = |body: &str| json!({ "action": "DescribeSubnets", "params": {}, "body": body });
     for (record, fault) in [

@@ -1,5 +1,5 @@
-//! What a runner asks all day costs next to nothing: counted in system calls, which say whether there
-//! was a thread, a connection, a certificate or a child.
+//! Frequent commands of a runner have little cost. The tests count system calls, which reveal threads, connections,
+//! certificates and child processes.
 
 use std::path::Path;
 
@@ -7,11 +7,10 @@ use machine_tests::flows::{Ended, Flow};
 use machine_tests::left_out;
 use tokio::process::Command;
 
-/// How many system calls of a command that only reads. In a test's build some 60 are the dynamic
-/// linker's.
+/// The maximum number of system calls of a command that only reads. In a test build, some 60 are the dynamic linker's.
 const CALLS: usize = 200;
 
-/// What a command asked the kernel for, a line each.
+/// The system calls of a command, one per line.
 struct Asked(Vec<String>);
 
 impl Asked {
@@ -32,13 +31,13 @@ impl Asked {
     }
 }
 
-/// Runs a command under strace; `None` where there is none.
+/// Runs a command under strace. Returns `None` if strace is not installed.
 async fn strace(flow: &Flow, argv: &[&str]) -> Option<(Ended, Asked)> {
     if !["/usr/bin/strace", "/bin/strace"]
         .iter()
         .any(|path| Path::new(path).exists())
     {
-        left_out(&argv.join(" "), "there is no strace");
+        left_out(&argv.join(" "), "strace is not installed");
         return None;
     }
     let file = flow.home.path().join("strace");
@@ -47,7 +46,7 @@ async fn strace(flow: &Flow, argv: &[&str]) -> Option<(Ended, Asked)> {
     command.arg(flow.home.binary()).args(argv);
     let ended = flow.home.end(command, b"").await.ok();
     let text = std::fs::read_to_string(&file).unwrap();
-    // Each line begins with the thread's number.
+    // Each line begins with the thread's id.
     let calls = text.lines().filter_map(|line| line.split_once(' '));
     let calls = calls.map(|(_, call)| call.trim_start().to_owned());
     Some((ended, Asked(calls.collect())))
@@ -66,7 +65,7 @@ async fn with_a_machine() -> Flow {
 const THREADS: &[&str] = &["clone", "clone3", "fork", "vfork"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_on_the_disk_is_read_there_and_nothing_else_is_touched() {
+async fn commands_on_saved_values_only_read_the_store() {
     let flow = with_a_machine().await;
     for argv in [
         &["--version"][..],
@@ -124,10 +123,9 @@ async fn url_connects_once_without_tls_and_config_once_with_it() {
     assert_eq!(flow.lab.calls().len(), 0);
 }
 
-/// A machine costs `ls -q` a look at its directory and its `config.json`, which is opened, looked at,
-/// read to its end and closed.
+/// For each machine, `ls -q` checks its directory, and opens, stats, reads to the end and closes its `config.json`.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_costs_six_system_calls() {
+async fn ls_q_makes_six_system_calls_per_machine() {
     let flow = with_a_machine().await;
     let Some((_, one)) = strace(&flow, &["ls", "-q"]).await else {
         return;
@@ -141,12 +139,12 @@ async fn a_name_costs_six_system_calls() {
     }
     let (ended, many) = strace(&flow, &["ls", "-q"]).await.unwrap();
     assert_eq!(ended.out.lines().count(), 41, "{ended}");
-    // Besides, the heap grows a few times.
+    // In addition, the heap grows a few times.
     let each = (many.0.len() - one.0.len()) as f64 / 40.0;
     assert!(each < 6.5, "{each} system calls for each machine");
 }
 
-/// One thread listens for signals, since there is something to roll back; all else is on one.
+/// One thread waits for signals, because a create can be rolled back. Everything else runs on one thread.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_has_two_threads_and_starts_no_program() {
     let flow = Flow::start().await;

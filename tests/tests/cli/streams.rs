@@ -1,4 +1,4 @@
-//! Nobody listens: full disks, closed pipes, a terminal that vanishes. Nothing panics, no machine is lost.
+//! Broken standard streams: full disks, closed pipes, a terminal that disappears. No command panics or loses a machine.
 
 use std::process::Stdio;
 
@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 const WAITS: &str = "Waiting for SSH to be available...";
 
-/// Hosts that nobody can log in to until the test says so: a create waits there.
+/// Hosts that accept logins only when the test says so: a create waits for them.
 async fn hosts_that_wait() -> Flow {
     Flow::with_hosts(HostOptions {
         listens: Moment::WhenTold,
@@ -25,7 +25,7 @@ fn create(flow: &Flow) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_whose_output_nobody_can_write_makes_its_machine() {
+async fn a_create_without_writable_output_creates_its_machine() {
     let flow = Flow::start().await;
     let line = create(&flow).join(" ");
     for streams in [">/dev/full 2>/dev/full", ">&- 2>&- <&-"] {
@@ -40,7 +40,7 @@ async fn a_create_whose_output_nobody_can_write_makes_its_machine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_whose_log_pipes_close_half_way_makes_its_machine() {
+async fn a_create_whose_pipes_close_midway_creates_its_machine() {
     let flow = hosts_that_wait().await;
     let mut command = Command::new(machine_tests::binary());
     flow.home
@@ -59,7 +59,7 @@ async fn a_create_whose_log_pipes_close_half_way_makes_its_machine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_whose_terminal_vanishes_leaves_nothing() {
+async fn a_create_whose_terminal_disappears_leaves_nothing() {
     let flow = hosts_that_wait().await;
     let mut terminal = Terminal::start(&flow.home, create(&flow), (80, 24));
     terminal.expect(WAITS).await;
@@ -69,12 +69,12 @@ async fn a_create_whose_terminal_vanishes_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_nohup_it_goes_on() {
+async fn a_create_continues_under_nohup() {
     let flow = hosts_that_wait().await;
     let binary = machine_tests::binary().display().to_string();
     let argv = std::iter::once(binary).chain(create(&flow));
     let terminal = Terminal::run(&flow.home, "nohup", argv, (80, 24));
-    // nohup(1) has sent the output there; while it waits, it looks after its instance.
+    // nohup(1) has redirected the output to this file. While the create waits, it polls its instance.
     let log = flow.home.path().join("nohup.out");
     let waits = || {
         let said = std::fs::read_to_string(&log).unwrap_or_default();
@@ -88,7 +88,7 @@ async fn under_nohup_it_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_asked_for_and_cannot_be_written_is_an_error() {
+async fn a_result_that_cannot_be_written_is_an_error() {
     let flow = Flow::start().await;
     let none = ["create", "-d=none", "--url=tcp://127.0.0.1:1", "n1"];
     flow.home.run(none).await.ok();
@@ -110,12 +110,12 @@ async fn what_was_asked_for_and_cannot_be_written_is_an_error() {
         let full = flow.home.shell(&full).await;
         let full = full.failed(1, &["standard output", "No space left on device"]);
         assert!(!full.err.contains("os error"), "{full}");
-        // Whoever has read enough closes the pipe: that is no error.
+        // A reader that has read enough closes the pipe: this is no error.
         let line = format!("set -o pipefail; docker-machine {asked} | true");
         let ended = flow.home.shell(&line).await.ok();
         assert_eq!(ended.err, "", "{ended}");
     }
-    // Nobody asked for what a removal says.
+    // The output of a removal is not its result.
     flow.home
         .shell("docker-machine rm -y n1 >/dev/full")
         .await
@@ -123,8 +123,8 @@ async fn what_was_asked_for_and_cannot_be_written_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_of_ssh_that_has_read_enough_is_not_told_so() {
-    let Some(sshd) = Sshd::start("a closed pipe behind ssh") else {
+async fn a_closed_pipe_after_ssh_causes_no_message() {
+    let Some(sshd) = Sshd::start("a closed pipe after ssh") else {
         return;
     };
     let home = Home::new();

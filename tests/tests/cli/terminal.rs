@@ -1,4 +1,4 @@
-//! What a person at a terminal sees: a live line, colours, help that fits.
+//! Output at a terminal: a progress line, colours, wrapped help.
 
 use ec2_lab::hosts::{HostOptions, Moment};
 use machine_tests::flows::{Flow, Home};
@@ -7,7 +7,7 @@ use machine_tests::terminal::Terminal;
 const CLEAR: &str = "\r\x1b[K";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_shows_what_it_waits_for_and_for_how_long() {
+async fn a_create_shows_what_it_waits_for_and_the_elapsed_time() {
     let flow = Flow::with_hosts(HostOptions {
         listens: Moment::WhenTold,
         ..HostOptions::default()
@@ -20,21 +20,24 @@ async fn a_create_shows_what_it_waits_for_and_for_how_long() {
     terminal
         .expect("Waiting for SSH to be available...\r\n")
         .await;
-    // The line below the others turns and counts.
+    // The progress line below the others has a spinner and a counter.
     terminal.expect("Waiting for SSH to be available 1s").await;
     terminal.expect(CLEAR).await;
     flow.let_listen().await;
     let left = terminal.end().await;
     assert!(left.status.success(), "{left:?}");
     for line in left.shown.split(CLEAR) {
-        // No wider than the terminal, or it would be two.
+        // The progress line fits the terminal, so that it is not wrapped.
         let live = line.rsplit('\n').next().unwrap();
         assert!(live.chars().count() < 80, "{live:?}");
     }
     let (_, last) = left.shown.rsplit_once(CLEAR).unwrap();
-    assert!(!last.contains(['|', '\\']), "a live line is left: {last:?}");
+    assert!(
+        !last.contains(['|', '\\']),
+        "a progress line remains: {last:?}"
+    );
 
-    // In a pipe there are lines, and nothing else.
+    // In a pipe there are only lines.
     let removed = flow.home.run(["rm", "-y", "m1"]).await.ok();
     assert!(!removed.out.contains(['\r', '\x1b']), "{removed}");
     assert_eq!(removed.err, "", "{removed}");
@@ -78,7 +81,7 @@ async fn help_fits_the_terminal() {
         let left = Terminal::start(&home, &argv, (72, 24)).end().await;
         assert!(left.status.success(), "{left:?}");
         for line in left.shown.lines() {
-            // Prose and tables are wrapped; how a command is called stays one line.
+            // Prose and tables are wrapped; a usage line is not.
             let fits = line.chars().count() <= 72 || line.starts_with("Usage: ");
             assert!(fits, "{argv:?}: {line:?}");
             assert_eq!(line.trim_end(), line, "{argv:?}");
@@ -87,7 +90,7 @@ async fn help_fits_the_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_nearest_of_what_there_is_is_named() {
+async fn the_most_similar_name_is_suggested() {
     let home = Home::new();
     for (line, said, hint) in [
         (

@@ -1,4 +1,4 @@
-//! Where keys come from: every provider of AWS's chain, and a metadata service under pressure.
+//! Sources of credentials: every provider of AWS's chain, and a metadata service under load.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,12 +15,14 @@ const JSON: &str = "Content-Type: application/json";
 const TEXT: &str = "Content-Type: text/plain";
 const XML: &str = "Content-Type: text/xml";
 
-/// Creates and removes a machine with what the provider chain finds, and asserts whose keys signed.
+/// Creates and removes a machine with credentials of the provider chain. Asserts that they signed every call and are
+/// not
+/// saved.
 async fn lives_with_the_chain(flow: &Flow) {
     flow.create("m1", &[]).await.ok();
     let store = all_files(&flow.home.store());
     for never in [FOUND, SECRET, TOKEN] {
-        assert!(!store.contains(never), "{never} is on the disk");
+        assert!(!store.contains(never), "{never} is in the store");
     }
     flow.home.run(["rm", "-y", "m1"]).await.ok();
     flow.assert_clean();
@@ -29,7 +31,7 @@ async fn lives_with_the_chain(flow: &Flow) {
     }
 }
 
-/// What a metadata or container service answers when it is asked for credentials.
+/// The answer of a metadata or container service to a request for credentials.
 fn credentials_json() -> Answer {
     let body = format!(
         r#"{{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"{FOUND}","SecretAccessKey":"{SECRET}","Token":"{TOKEN}","Expiration":"2099-01-01T00:00:00Z"}}"#
@@ -37,7 +39,7 @@ fn credentials_json() -> Answer {
     (200, JSON, body)
 }
 
-/// What a well instance metadata service (IMDSv2) answers.
+/// The answers of a working instance metadata service (IMDSv2).
 fn metadata(request: &Request) -> Answer {
     let text = |text: &str| (200, TEXT, text.to_owned());
     let roles = "/latest/meta-data/iam/security-credentials/";
@@ -56,7 +58,7 @@ fn metadata(request: &Request) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_profile() {
+async fn a_profile_supplies_credentials() {
     let mut flow = flow().await;
     std::fs::create_dir(flow.home.path().join(".aws")).unwrap();
     let profiles = format!(
@@ -74,7 +76,7 @@ async fn a_profile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_variables_of_older_sdks() {
+async fn variables_of_older_sdks_supply_credentials() {
     let mut flow = flow().await;
     flow.home.set("AWS_ACCESS_KEY", FOUND);
     flow.home.set("AWS_SECRET_KEY", SECRET);
@@ -82,7 +84,7 @@ async fn the_variables_of_older_sdks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process() {
+async fn a_credential_process_supplies_credentials() {
     let flow = flow().await;
     std::fs::create_dir(flow.home.path().join(".aws")).unwrap();
     let (_, _, json) = credentials_json();
@@ -96,7 +98,7 @@ async fn a_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_container_role() {
+async fn a_container_role_supplies_credentials() {
     let mut flow = flow().await;
     let service = Web::serve(|request: Request| async move {
         match request.header("authorization") {
@@ -115,21 +117,21 @@ async fn a_container_role() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_role() {
+async fn an_instance_role_supplies_credentials() {
     let mut flow = flow().await;
     let service = Web::serve(|request| async move { metadata(&request) }).await;
-    // A proxy does not know this machine's metadata, and must not be told its credentials.
+    // A proxy cannot reach this computer's metadata service, and must not receive its credentials.
     let proxy = Proxy::to(service.address(), service.address()).await;
     flow.home
         .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url());
     flow.home.set("HTTP_PROXY", proxy.url());
     lives_with_the_chain(&flow).await;
     assert_eq!(proxy.targets(), Vec::<String>::new());
-    // Each process asks once: token, role, credentials.
+    // Each process sends three requests: token, role, credentials.
     assert_eq!(service.requests().len(), 2 * 3);
 }
 
-/// An STS and an SSO portal, behind TLS and a proxy: the binary knows them by AWS's own names only.
+/// An STS and an SSO portal, behind TLS and a proxy, under AWS's own names.
 async fn aws(flow: &mut Flow) -> (Web, TlsFront, Proxy) {
     let services = Web::serve(|request: Request| async move {
         if request.path.starts_with("/federation/credentials") {
@@ -165,7 +167,7 @@ async fn aws(flow: &mut Flow) -> (Web, TlsFront, Proxy) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_web_identity() {
+async fn a_web_identity_supplies_credentials() {
     let mut flow = flow().await;
     let (services, _front, proxy) = aws(&mut flow).await;
     let token = flow.home.file("token", "a.web.identity");
@@ -188,7 +190,7 @@ async fn a_web_identity() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_assumed_role() {
+async fn an_assumed_role_supplies_credentials() {
     let mut flow = flow().await;
     let (services, _front, _proxy) = aws(&mut flow).await;
     std::fs::create_dir(flow.home.path().join(".aws")).unwrap();
@@ -205,7 +207,7 @@ async fn an_assumed_role() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_sso_session() {
+async fn an_sso_session_supplies_credentials() {
     let mut flow = flow().await;
     let (services, _front, _proxy) = aws(&mut flow).await;
     std::fs::create_dir_all(flow.home.path().join(".aws/sso/cache")).unwrap();
@@ -214,7 +216,7 @@ async fn an_sso_session() {
         "[default]\nsso_session = lab\nsso_account_id = 123456789012\nsso_role_name = manager\n\
          [sso-session lab]\nsso_region = eu-west-1\nsso_start_url = https://lab.example/start\n",
     );
-    // The name is the SHA-1 of the session's.
+    // The file name is the SHA-1 of the session's name.
     flow.home.file(
         ".aws/sso/cache/3953f9ddf975ab5097ee468d99555c5b441169bf.json",
         r#"{"accessToken":"sso-token","expiresAt":"2099-01-01T00:00:00Z","region":"eu-west-1","startUrl":"https://lab.example/start"}"#,
@@ -228,7 +230,7 @@ async fn an_sso_session() {
 async fn two_hundred_processes_survive_a_slow_and_throttled_metadata_service() {
     const PROCESSES: usize = 200;
     let mut flow = flow().await;
-    // It answers 66 requests a second, late, refuses every third of them, and drops some.
+    // The service answers 66 requests a second with a delay, refuses every third of them, and drops some.
     let turns = Arc::new(Mutex::new((0_u32, tokio::time::Instant::now())));
     let service = Web::serve(move |request: Request| {
         let turns = turns.clone();
@@ -239,7 +241,7 @@ async fn two_hundred_processes_survive_a_slow_and_throttled_metadata_service() {
                 turns.1 = turns.1.max(tokio::time::Instant::now()) + Duration::from_millis(15);
                 *turns
             };
-            // Being late is what this service is for.
+            // The delay is the purpose of this service.
             let mut late = tokio::time::interval_at(at, Duration::from_secs(1));
             late.tick().await;
             match n % 3 {
@@ -253,7 +255,7 @@ async fn two_hundred_processes_survive_a_slow_and_throttled_metadata_service() {
     flow.home.set("AWS_ACCESS_KEY_ID", ACCESS_KEY);
     flow.home.set("AWS_SECRET_ACCESS_KEY", "SECRETEXAMPLE");
     flow.create("m1", &[]).await.ok();
-    // It becomes one that was created with the provider chain.
+    // Makes the machine one that was created with the provider chain.
     change_keys(&flow.home, "m1", "", "");
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
         flow.home.unset(name);
@@ -271,14 +273,14 @@ async fn two_hundred_processes_survive_a_slow_and_throttled_metadata_service() {
         assert_eq!(ended.unwrap().ok().out, "Running\n");
     }
     tell(&format!(
-        "{PROCESSES} processes had credentials after {:.1} s and {} questions of the metadata service",
+        "{PROCESSES} processes had credentials after {:.1} s and {} requests to the metadata service",
         begun.elapsed().as_secs_f64(),
         service.requests().len()
     ));
     assert!(flow.lab.calls().iter().all(|call| call.access_key == FOUND));
 }
 
-/// Creates a machine beside such a metadata service, and asserts how soon it is said that there are no credentials.
+/// Creates a machine with this metadata service. Asserts how soon the missing credentials are reported.
 async fn fails_within(seconds: u64, endpoint: String, says: &[&str]) {
     let mut flow = flow().await;
     flow.home.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint);
@@ -287,7 +289,7 @@ async fn fails_within(seconds: u64, endpoint: String, says: &[&str]) {
     let took = begun.elapsed();
     let ended = ended.failed(1, &["no AWS credentials"]);
     ended.failed(1, says);
-    // A loaded computer needs time for a create that does nothing, too.
+    // A busy computer needs time even for a create that fails early.
     assert!(
         took < Duration::from_secs(seconds + 1),
         "{took:?}: {says:?}"
@@ -296,7 +298,7 @@ async fn fails_within(seconds: u64, endpoint: String, says: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_does_not_change_ends_the_look_up_at_once() {
+async fn a_permanent_error_ends_the_lookup_at_once() {
     let page = || "<html>\n<body>please log in</body></html>".to_owned();
     let with_lifetime = "X-aws-ec2-metadata-token-ttl-seconds: 21600";
     for (answer, says) in [
@@ -320,10 +322,10 @@ async fn an_answer_that_does_not_change_ends_the_look_up_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_metadata_service_that_is_broken_or_silent_ends_it_within_seconds() {
+async fn a_broken_or_silent_metadata_service_ends_the_lookup_within_seconds() {
     let broken = Web::serve(|_| std::future::ready((502, TEXT, String::new()))).await;
     let hanging = Web::serve(|_| std::future::pending()).await;
-    // Who has more connections waiting than it may have drops the next one's packets.
+    // With a full backlog, the kernel drops the packets of the next connection.
     let full = tokio::net::TcpSocket::new_v4().unwrap();
     full.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let full = full.listen(1).unwrap();
@@ -340,7 +342,7 @@ async fn a_metadata_service_that_is_broken_or_silent_ends_it_within_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_session_tokens_do_not_arrive_imdsv1_answers() {
+async fn imdsv1_is_used_if_session_tokens_do_not_arrive() {
     let mut flow = flow().await;
     let service = Web::serve(|mut request: Request| async move {
         if request.method == "PUT" {
@@ -360,7 +362,7 @@ async fn where_session_tokens_do_not_arrive_imdsv1_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_profile_is_named() {
+async fn an_invalid_profile_is_reported() {
     let mut flow = flow().await;
     let directory = flow.home.path().join(".aws");
     std::fs::create_dir(&directory).unwrap();
@@ -378,7 +380,7 @@ async fn what_is_wrong_with_a_profile_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_metadata_service_it_is_said_soon_that_there_are_no_credentials() {
+async fn missing_credentials_are_reported_without_a_metadata_service() {
     let flow = flow().await;
     let ended = flow.create("m1", &[]).await;
     ended.failed(1, &["no AWS credentials", "AWS_PROFILE", "instance role"]);

@@ -1,4 +1,4 @@
-//! SSH keys of the user's: what becomes of them in the machine's directory, as the Go binary leaves them.
+//! SSH keys that the user supplies: their copies in the machine's directory, as with the Go binary.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// A key pair in the home directory, under a name that a user might choose.
+/// A key pair in the home directory, under a user-defined name.
 async fn own_key(flow: &Flow, private: u32, public: u32) -> PathBuf {
     let line = "ssh-keygen -q -t ed25519 -N '' -C me -f \"$HOME/work_key\"";
     flow.home.shell(line).await.ok();
@@ -21,7 +21,7 @@ async fn own_key(flow: &Flow, private: u32, public: u32) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn amazonec2_copies_it_with_its_permissions_as_far_as_they_are_the_owners() {
+async fn amazonec2_copies_the_key_with_the_owners_permissions_only() {
     for (private, public, copied) in [
         (0o600, 0o644, 0o600),
         (0o400, 0o640, 0o400),
@@ -43,7 +43,7 @@ async fn amazonec2_copies_it_with_its_permissions_as_far_as_they_are_the_owners(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn generic_copies_it_under_its_own_name_and_says_where() {
+async fn generic_copies_the_key_under_its_own_name_and_saves_the_path() {
     let flow = Flow::start().await;
     let key = own_key(&flow, 0o600, 0o644).await;
     let flag = format!("--amazonec2-ssh-keypath={}", key.display());
@@ -71,7 +71,7 @@ async fn generic_copies_it_under_its_own_name_and_says_where() {
         (0o600, 0o600)
     );
     assert!(!home.machine("g1").join("id_rsa").exists());
-    // The copy is what counts from now on.
+    // From now on, the driver uses the copy.
     fs::remove_file(&key).unwrap();
     assert_eq!(home.run(["ssh", "g1", "hostname"]).await.ok().out, "g1\n");
     home.run(["rm", "-y", "g1"]).await.ok();

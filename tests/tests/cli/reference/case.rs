@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// What was done, and what came of it. Texts hold placeholders: `$STORE`, `$VPC`…
+/// The steps of a case, and their results. Texts contain placeholders: `$STORE`, `$VPC`…
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) id: String,
@@ -17,7 +17,7 @@ pub(crate) struct Case {
     pub(crate) files: BTreeMap<String, String>,
     pub(crate) files_after: BTreeMap<String, String>,
     pub(crate) setup: Vec<Vec<String>>,
-    /// `None`: it was still waiting for SSH when it was killed.
+    /// `None`: the command was killed while it waited for SSH.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -26,14 +26,14 @@ pub(crate) struct Case {
     pub(crate) wire: Vec<Call>,
 }
 
-/// A call of EC2.
+/// A call to EC2.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) action: String,
     pub(crate) params: BTreeMap<String, String>,
 }
 
-/// Reads a file of cases, named as it lies in `tests/data`.
+/// Reads a file of cases, by its name in `tests/data`.
 pub(crate) fn read(file: &str) -> Vec<Case> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("data")

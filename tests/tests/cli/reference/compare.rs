@@ -1,4 +1,4 @@
-//! How far a run must equal its recording.
+//! The rules for comparing a run with its recording.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,12 @@ use crate::reference::case::{Call, Case};
 use crate::reference::differences::{self, Part};
 use crate::reference::home::Replayed;
 
-/// The commands whose standard output is read by programs: byte for byte.
+/// The commands whose standard output programs read: it must be equal byte for byte.
 const EXACT: [&str; 10] = [
     "url", "ip", "status", "config", "env", "ls", "inspect", "active", "version", "ssh",
 ];
 
-/// Sentences that scripts look for: where the recording has one, it stands word for word on the
-/// same stream.
+/// Sentences that scripts match. If the recording contains one, the same stream must contain it word for word.
 const WELL_KNOWN: [&str; 22] = [
     r"Docker machine .* does not exist\. Use",
     r"Docker machine .* already exists",
@@ -40,7 +39,7 @@ const WELL_KNOWN: [&str; 22] = [
     r"^To see how to connect your Docker Client .*",
 ];
 
-/// The calls whose parameters must be the recording's.
+/// The calls whose parameters must equal the recording's.
 const CALLS: [&str; 9] = [
     "RunInstances",
     "ImportKeyPair",
@@ -53,12 +52,12 @@ const CALLS: [&str; 9] = [
     "DeleteKeyPair",
 ];
 
-/// Compares everything; returns what differs.
+/// Compares everything. Returns the differences.
 pub(crate) fn all(case: &Case, replayed: &Replayed) -> Option<String> {
     let parts = differences::of(&case.id);
     let mut differ = Vec::new();
     let expected = parts.iter().find_map(|part| match part {
-        // Not even whether it succeeds is given.
+        // The exit status is not specified.
         Part::Code(-1) => Some(replayed.code),
         Part::Code(code) => Some(Some(*code)),
         _ => None,
@@ -101,7 +100,7 @@ pub(crate) fn all(case: &Case, replayed: &Replayed) -> Option<String> {
     })
 }
 
-/// The recording's addresses, private, public and of the second machine, as one placeholder.
+/// Replaces the recording's addresses, private, public and of the second machine, with one placeholder.
 fn placed(text: &str) -> String {
     let addresses = regex::Regex::new(r"172\.31\.\d+\.\d+|54\.214\.\d+\.\d+|\$IP3").unwrap();
     addresses.replace_all(text, "$$IP").into_owned()
@@ -112,7 +111,7 @@ fn output(case: &Case, stream: &str, recorded: &str, said: &str) -> Option<Strin
         return (!said.contains("Usage: docker-machine")).then(|| format!("{stream}: no help"));
     }
     let command = case.argv.iter().find(|word| EXACT.contains(&word.as_str()));
-    // The program's own version is another one; that of a machine's Docker is not.
+    // This program's version differs from the recording's; the version of a machine's Docker does not.
     let own_version = recorded.starts_with("docker-machine version");
     if own_version {
         let form =
@@ -128,8 +127,8 @@ fn output(case: &Case, stream: &str, recorded: &str, said: &str) -> Option<Strin
     }
 }
 
-/// Columns are as wide as what is in them, and an address here is not as wide as there. The reason
-/// for an error is told in our words.
+/// Column widths depend on the contents, and addresses here have other lengths than recorded ones. The cause of an
+/// error has other wording.
 fn table(text: &str) -> String {
     if !text.starts_with("NAME ") {
         return random(text);
@@ -146,13 +145,13 @@ fn table(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The driver's own identifier of a machine is drawn by lot.
+/// The driver's identifier of a machine is random.
 fn random(text: &str) -> String {
     let id = regex::Regex::new(r#""Id": "[0-9a-f]{32}""#).unwrap();
     id.replace_all(text, r#""Id": "$$ID""#).into_owned()
 }
 
-/// Nothing where there was nothing, something where there was something, and the well-known sentences.
+/// Both are empty or both are not, and the well-known sentences are equal.
 fn meaning(stream: &str, recorded: &str, said: &str) -> Option<String> {
     if recorded.is_empty() != said.is_empty() {
         return Some(format!("{stream}: {said:?}\n  instead of {recorded:?}"));
@@ -172,7 +171,7 @@ fn meaning(stream: &str, recorded: &str, said: &str) -> Option<String> {
     None
 }
 
-/// Every recorded field, with its value; more may be there.
+/// Compares every recorded field and its value. Additional fields are allowed.
 fn configuration(recorded: &Value, left: Option<&Value>) -> Vec<String> {
     let recorded: Value = serde_json::from_str(&placed(&recorded.to_string())).unwrap();
     let mut differ = Vec::new();
@@ -193,7 +192,7 @@ fn fields(path: &str, recorded: &Value, left: &Value, differ: &mut Vec<String>) 
     }
 }
 
-/// The same calls with the same parameters, in whatever order.
+/// Compares calls and their parameters, in any order.
 fn wire(recorded: &[Call], made: &[Call]) -> Vec<String> {
     let mut differ = Vec::new();
     for action in CALLS {
@@ -214,7 +213,7 @@ fn wire(recorded: &[Call], made: &[Call]) -> Vec<String> {
     differ
 }
 
-/// A call's parameters as a set: tags and rules without their places in a list.
+/// A call's parameters as a set: tags and rules without their positions in a list.
 fn facts(params: &BTreeMap<String, String>) -> BTreeSet<String> {
     let tag = regex::Regex::new(r"^TagSpecification\.(\d+)\.Tag\.\d+\.Key$").unwrap();
     let rule = regex::Regex::new(r"^IpPermissions\.(\d+)\.IpProtocol$").unwrap();

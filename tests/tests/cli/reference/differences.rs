@@ -1,17 +1,17 @@
-//! Where this program differs on purpose, one by one, and why.
+//! Intentional differences from the Go program, with the reason for each.
 
-/// What of a case is not compared.
+/// The parts of a case that are not compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// The exit code: another one is expected.
+    /// The exit code: this one is expected instead.
     Code(i32),
     /// Standard output.
     Out,
     /// Standard error.
     Err,
-    /// The files left, and `config.json`.
+    /// The remaining files, and `config.json`.
     Files,
-    /// The calls of EC2.
+    /// The calls to EC2.
     Wire,
 }
 
@@ -23,17 +23,17 @@ const TABLE: &[(&str, &[Part], &str)] = &[
     (
         "ec2.create.err.ami",
         &[Code(3), Out, Err, Files, Wire],
-        "the image is asked for first: nothing is made of one that is not there",
+        "the image is checked first: nothing is created from a missing one",
     ),
     (
         "ec2.create.userdata_missing",
         &[Out, Files, Wire],
-        "the file is looked for before anything is made",
+        "the file is read before anything is created",
     ),
     (
         "ec2.create.err.novpc",
         &[Code(-1), Out, Err, Files, Wire],
-        "a default VPC that only DescribeVpcs knows is found",
+        "a default VPC that only DescribeVpcs returns is found",
     ),
     (
         "ec2.create.profile",
@@ -43,21 +43,21 @@ const TABLE: &[(&str, &[Part], &str)] = &[
     (
         "ls.natural",
         &[Out],
-        "what answers at /var/run/docker.sock is the recording host's",
+        "the recording host had a Docker at /var/run/docker.sock",
     ),
     (
         "scp.none",
         &[Err],
-        "SFTP in process: no scp whose connection could close",
+        "SFTP in process: no scp program whose connection could close",
     ),
     (
         "live.scp.missing",
         &[Err],
-        "SFTP in process: the path and the reason, and no status of a program that did not run",
+        "SFTP in process: path and cause, without the exit status of an scp program",
     ),
 ];
 
-/// Returns what of a case is not compared.
+/// Returns the parts of a case that are not compared.
 pub(crate) fn of(id: &str) -> &'static [Part] {
     TABLE
         .iter()

@@ -1,8 +1,8 @@
-//! Where a case runs: a home, a store and an EC2 that nobody else uses.
+//! The environment of a case: a separate home, store and EC2.
 //!
-//! The recording host had nothing but loopback, so nothing answered at 172.31.0.4. Here the
-//! endpoint hands out loopback addresses with nothing behind them: refused as surely, and nobody
-//! else is called.
+//! The recording host had only loopback, so that nothing answered at 172.31.0.4. Here the endpoint assigns loopback
+//! addresses
+//! without a listener: connections are refused likewise, and no other host is contacted.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt as _;
@@ -18,17 +18,17 @@ use tokio::process::Command;
 
 use crate::reference::case::{Call, Case};
 
-/// What a `create` says when it has launched its instance and waits to be let in: where the
-/// recording was stopped.
+/// The output of a `create` that has launched its instance and waits for a login. The recording was stopped at this
+/// point.
 const WAITS: &str = "Waiting for SSH to be available...";
 
-/// No case takes that long; one that does has hung.
+/// A case that runs this long hangs.
 const TOO_LONG: Duration = Duration::from_secs(60);
 
-/// What came of a case, in the recording's placeholders.
+/// The result of a case, with the recording's placeholders.
 #[derive(Debug)]
 pub(crate) struct Replayed {
-    /// `None`: it waited for SSH, and was killed.
+    /// `None`: the command waited for SSH, and was killed.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -96,7 +96,7 @@ impl Home {
         self.root.join("store")
     }
 
-    /// What each placeholder stands for; longer texts first, where one begins with another.
+    /// The value of each placeholder. If one value begins with another, the longer one comes first.
     fn placeholders(&self) -> Vec<(String, String)> {
         let mut all = vec![
             ("$STORE".to_owned(), self.store().display().to_string()),
@@ -111,7 +111,7 @@ impl Home {
         all
     }
 
-    /// Puts values where a recording has placeholders.
+    /// Replaces a recording's placeholders with values.
     fn filled(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (name, value) in self.placeholders() {
@@ -120,7 +120,7 @@ impl Home {
         text
     }
 
-    /// Puts placeholders where a run has values.
+    /// Replaces a run's values with placeholders.
     pub(crate) fn placed(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (name, value) in self.placeholders() {
@@ -144,7 +144,7 @@ impl Home {
         }
     }
 
-    /// Runs the binary under the name of the recording, until it ends or waits for SSH.
+    /// Runs the binary under its recorded name, until it ends or waits for SSH.
     async fn run(
         &self,
         argv: &[String],
@@ -175,7 +175,7 @@ impl Home {
         }
         let mut child = Command::from(command).kill_on_drop(true).spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
-        // Whoever does not want it closes it.
+        // A command that does not read its input closes it.
         let _ = input.write_all(stdin.as_bytes()).await;
         drop(input);
         let mut errors = child.stderr.take().unwrap();
@@ -207,7 +207,7 @@ impl Home {
         )
     }
 
-    /// The files under the store, but for those of our own, whose names or directories begin with a dot.
+    /// The files of the store, except those of this program alone, whose names or directories begin with a dot.
     fn files_left(&self) -> Vec<String> {
         let mut files = Vec::new();
         let mut directories = vec![self.store()];
@@ -227,7 +227,7 @@ impl Home {
         files
     }
 
-    /// The `config.json` of the one machine there is.
+    /// The `config.json` of the only machine.
     fn config(&self) -> Option<Value> {
         let machines = std::fs::read_dir(self.store().join("machines")).ok()?;
         let mut machines = machines.map(|entry| entry.unwrap().path());

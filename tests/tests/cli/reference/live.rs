@@ -1,4 +1,4 @@
-//! The cases against machines that answer: two of them, made once, with a Docker of the recording's version.
+//! The cases with machines that answer: two machines, created once, with a Docker of the recording's version.
 
 use std::os::unix::process::CommandExt as _;
 
@@ -10,10 +10,10 @@ use crate::reference::case::Case;
 use crate::reference::compare;
 use crate::reference::home::Replayed;
 
-/// What the recorded machine had in its `/tmp/f1`.
+/// The content of the recorded machine's `/tmp/f1`.
 const FILE: &str = "here it is\n";
 
-/// Runs all cases against the same machines, in their order.
+/// Runs all cases on the same machines, in order.
 pub(crate) async fn replay(cases: &[Case]) {
     let mut flow = Flow::with_hosts(HostOptions {
         docker_version: "20.10.24+dfsg1".to_owned(),
@@ -60,7 +60,7 @@ async fn run(flow: &mut Flow, case: &Case) -> Replayed {
             text.replace(name, value)
         })
     };
-    // All addresses are one placeholder, as in the comparison.
+    // All addresses become one placeholder, as in the comparison.
     let placed = |text: &str| {
         let text = values.iter().fold(text.to_owned(), |text, (name, value)| {
             text.replace(value, name)

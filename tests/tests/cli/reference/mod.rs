@@ -1,12 +1,14 @@
-//! What the Go docker-machine did, case by case, over the real binary.
+//! Recorded behaviour of the Go docker-machine, case by case, checked with the real binary.
 //!
-//! The cases (`tests/data/reference/*.json`) are recordings: argv, environment, files, standard input,
-//! and what came of them; those of `tests/data/own_cases`, in the same form, hold what else the Go
-//! program was seen to do. Each runs in a home of its own against an EC2 of its own, on loopback.
-//! [`compare`] holds the rules of what must be equal and how far; [`differences`] names, one by one and
-//! with the reason, the cases in which this program does better on purpose.
+//! The cases (`tests/data/reference/*.json`) are recordings: arguments, environment, files, standard input, and the
+//! results.
+//! `tests/data/own_cases`, in the same format, contains further observed behaviour of the Go program. Each case runs in
+//! a
+//! separate home with a separate EC2, on loopback. [`compare`] contains the rules of comparison; [`differences`] lists,
+//! with
+//! the reason, each case in which this program intentionally differs.
 //!
-//! One case alone: `REFERENCE_CASE=ls.two cargo test -p machine-tests --test cli reference`.
+//! Runs one case: `REFERENCE_CASE=ls.two cargo test -p machine-tests --test cli reference`.
 
 mod case;
 mod compare;
@@ -19,10 +21,10 @@ use std::sync::Arc;
 use case::Case;
 use tokio::sync::Semaphore;
 
-/// How many cases run at once: each waits more than it computes.
+/// The number of concurrent cases: each waits more than it computes.
 const AT_ONCE: usize = 8;
 
-/// Runs all cases of a recording and reports every one that differs.
+/// Runs all cases of a recording, and reports every difference.
 async fn replay(cases: Vec<Case>) {
     let only = std::env::var("REFERENCE_CASE").ok();
     let places = Arc::new(Semaphore::new(AT_ONCE));
@@ -57,16 +59,16 @@ async fn the_command_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_command_line_at_its_edges() {
+async fn the_command_line_in_edge_cases() {
     replay(case::read("own_cases/command_line.json")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn machines_of_ec2() {
+async fn machines_of_ec2_equal_the_recording() {
     replay(case::read("reference/ec2.json")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_machine_that_lives() {
+async fn a_running_machine_equals_the_recording() {
     live::replay(&case::read("reference/live.json")).await;
 }
