@@ -1,8 +1,8 @@
-//! `ec2-lab demo`: the first machine of somebody who has neither an AWS account nor root.
+//! `ec2-lab demo`: creates a machine without an AWS account and without root.
 //!
-//! Owns a transcript: it builds the real `docker-machine`, starts an endpoint with simulated hosts
-//! on loopback, and runs one shell line after the other against them, each printed with what it
-//! prints. Everything lies in a temporary directory and ends with the demo, however it ends.
+//! Runs a transcript: builds the real `docker-machine`, starts an endpoint with simulated hosts on loopback, and runs
+//! one shell line after the other against them, each printed with its output. All files are in a temporary directory,
+//! which is removed with the demo, however it ends.
 
 use std::ffi::OsString;
 use std::os::unix::fs::symlink;
@@ -16,53 +16,53 @@ use ec2_lab::hosts::{HostOptions, SimulatedHosts};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Why the demo ended early.
+/// The cause of a failed demo.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
-    /// A temporary file or directory.
+    /// A temporary file or directory could not be created.
     #[error("no place for the demo at {}", path.display())]
     Place {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
-    /// A program does not start.
+    /// A program could not be started.
     #[error("cannot run {program}")]
     Run {
         /// Its name.
         program: String,
-        /// What the system says.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The build of the binary.
+    /// The build of the binary failed.
     #[error("docker-machine does not build ({0})")]
     Build(ExitStatus),
-    /// Cargo built something, but not the binary.
+    /// Cargo's output has no path of the binary.
     #[error("cargo names no docker-machine among what it built")]
     NotBuilt,
-    /// The endpoint.
+    /// The endpoint could not be started.
     #[error("the lab does not start")]
     Lab(#[source] StartError),
-    /// A line of the transcript.
+    /// A line of the transcript failed.
     #[error("'{line}' failed ({status})")]
     Line {
-        /// As it was printed.
+        /// The line as printed.
         line: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
     },
-    /// The account is not as it was before.
+    /// Resources are left in the account.
     #[error("after rm there is still: {}", .0.join(", "))]
     Left(Vec<String>),
-    /// Ctrl-C.
+    /// Interrupted by Ctrl-C.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// The command line of `demo`.
+/// Returns the command line of `demo`.
 pub(crate) fn command() -> Command {
     Command::new("demo")
         .about("Runs docker-machine through the life of a machine, without AWS and without root")
@@ -85,7 +85,7 @@ pub(crate) fn command() -> Command {
 /// Runs the demo to its end, or until Ctrl-C.
 ///
 /// # Errors
-/// The first line that fails ends it. Nothing is left behind in either case.
+/// The first failing line ends the demo. In either case no files or processes are left behind.
 pub(crate) async fn run(options: &ArgMatches) -> Result<(), DemoError> {
     tokio::select! {
         ended = show(options) => ended,
@@ -164,9 +164,9 @@ async fn show(options: &ArgMatches) -> Result<(), DemoError> {
     Ok(())
 }
 
-/// Builds the binary, and returns where cargo says that it is.
+/// Builds the binary, and returns its path from cargo's output.
 async fn build(profile: &str) -> Result<PathBuf, DemoError> {
-    // Set by `cargo run`; else whatever the PATH has.
+    // Set by `cargo run`; otherwise cargo from the PATH.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let argv = [
         "build",
@@ -194,7 +194,7 @@ async fn build(profile: &str) -> Result<PathBuf, DemoError> {
     if !built.status.success() {
         return Err(DemoError::Build(built.status));
     }
-    // One JSON object a line; the one of a program names it (Cargo book, "External tools").
+    // One JSON object per line; the object of a program has its path (Cargo book, "External tools").
     let text = String::from_utf8_lossy(&built.stdout);
     text.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -203,14 +203,14 @@ async fn build(profile: &str) -> Result<PathBuf, DemoError> {
         .ok_or(DemoError::NotBuilt)
 }
 
-/// Somebody at a shell, with a home of their own.
+/// A user at a shell, with a separate home directory.
 struct Visitor {
     path: OsString,
     home: TempDir,
 }
 
 impl Visitor {
-    /// Makes a home, and a directory for the `PATH` with `docker-machine` in it.
+    /// Makes the home directory, and a directory for the `PATH` with `docker-machine` in it.
     fn new(binary: &Path) -> Result<Self, DemoError> {
         let made = tempfile::Builder::new().prefix("demo-").tempdir();
         let home = made.map_err(|source| DemoError::Place {
@@ -230,12 +230,12 @@ impl Visitor {
         Ok(Self { path, home })
     }
 
-    /// Whether the `PATH` has a program.
+    /// Returns whether the `PATH` has a program.
     fn has(&self, program: &str) -> bool {
         std::env::split_paths(&self.path).any(|directory| directory.join(program).is_file())
     }
 
-    /// Prints a line, and runs it in a shell that prints to the same place.
+    /// Prints a line, and runs it in a shell with the same output.
     async fn show(&self, line: &str) -> Result<(), DemoError> {
         println!("\n$ {line}");
         let home = self.home.path();

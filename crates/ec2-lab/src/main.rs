@@ -1,4 +1,4 @@
-//! The lab's command line: an EC2 endpoint to try things against, and a demo.
+//! The lab's command line: an EC2 endpoint for experiments, and a demo.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -1,4 +1,4 @@
-//! `ec2-lab serve`: the endpoint for people and scripts, with nothing behind it or with simulated hosts.
+//! `ec2-lab serve`: the endpoint for people and scripts, without hosts or with simulated ones.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use ec2_lab::ec2::{ACCESS_KEY, Cidr, Lab, OTHER_ACCESS_KEY, Throttling};
 use ec2_lab::hosts::{HostOptions, SimulatedHosts};
 
-/// The command line of `serve`.
+/// Returns the command line of `serve`.
 pub(crate) fn command() -> Command {
     let option =
         |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
@@ -56,7 +56,7 @@ pub(crate) fn command() -> Command {
 /// Serves until Ctrl-C.
 ///
 /// # Errors
-/// The endpoint does not start, or its hosts have nowhere to be.
+/// The endpoint cannot be started, or there is no address for its hosts.
 pub(crate) async fn run(options: &ArgMatches) -> Result<(), Box<dyn std::error::Error>> {
     let mut lab = Lab::builder();
     if let Some(address) = options.get_one::<SocketAddr>("listen") {
@@ -81,7 +81,7 @@ pub(crate) async fn run(options: &ArgMatches) -> Result<(), Box<dyn std::error::
     let lab = lab.start().await?;
     println!("EC2 at {}", lab.endpoint());
     println!("access keys {ACCESS_KEY} and {OTHER_ACCESS_KEY}, any secret key");
-    // Without a handler for the signal its default action ends the process just as well.
+    // If the handler for the signal cannot be installed, the default action ends the process as well.
     let _ = tokio::signal::ctrl_c().await;
     Ok(())
 }

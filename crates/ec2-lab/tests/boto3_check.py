@@ -369,7 +369,7 @@ def spot(image):
     refused(
         "SpotMaxPriceTooLow", 400, ec2.run_instances, **dict(request, InstanceMarketOptions=cheap)
     )
-    # The request of such a launch stays open.
+    # The spot request of such a launch stays open.
     still = [{"Name": "state", "Values": ["open"]}]
     still = ec2.describe_spot_instance_requests(Filters=still)["SpotInstanceRequests"]
     ec2.cancel_spot_instance_requests(

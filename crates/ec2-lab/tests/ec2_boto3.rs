@@ -1,10 +1,10 @@
-//! The lab as boto3 sees it.
+//! Checks the lab with boto3.
 
 use std::process::Command;
 
 use ec2_lab::ec2::Lab;
 
-/// The interpreter to use: `EC2_LAB_PYTHON` must have boto3, `python3` may.
+/// Returns the interpreter: `EC2_LAB_PYTHON` must have boto3, `python3` may.
 fn python() -> Option<String> {
     if let Ok(python) = std::env::var("EC2_LAB_PYTHON") {
         return Some(python);
@@ -18,9 +18,9 @@ fn python() -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn boto3_finds_nothing_wrong() {
+async fn boto3_check_passes() {
     let Some(python) = python() else {
-        eprintln!("left out: no python3 with boto3; set EC2_LAB_PYTHON to one that has it");
+        eprintln!("skipped: no python3 with boto3; set EC2_LAB_PYTHON to one that has it");
         return;
     };
     let lab = Lab::builder().start().await.unwrap();

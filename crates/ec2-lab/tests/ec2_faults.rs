@@ -1,9 +1,9 @@
-//! The faults that a test can inject, as a caller meets them.
+//! The injectable faults, from a caller's point of view.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that cannot go on fails"
+    reason = "test helpers may panic"
 )]
 
 mod ec2_raw;
@@ -21,7 +21,7 @@ async fn lab() -> (Lab, Caller) {
 }
 
 #[tokio::test]
-async fn an_error_meets_the_nth_call_and_nothing_happens() {
+async fn an_error_on_the_nth_call_has_no_effect() {
     let (lab, caller) = lab().await;
     let fault = lab.inject(Fault::error("RunInstances", "InternalError").after(1));
     caller.launch().await;
@@ -34,7 +34,7 @@ async fn an_error_meets_the_nth_call_and_nothing_happens() {
 }
 
 #[tokio::test]
-async fn a_fault_chooses_calls_by_parameter_and_predicate() {
+async fn a_fault_selects_calls_by_parameter_and_predicate() {
     let (lab, caller) = lab().await;
     let fault = Fault::error("Describe*", "Unavailable").always();
     lab.inject(
@@ -57,7 +57,7 @@ async fn a_fault_chooses_calls_by_parameter_and_predicate() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_delivered_twice_is_answered_for_the_second_time() {
+async fn a_call_delivered_twice_gets_the_second_answer() {
     let (lab, caller) = lab().await;
     lab.inject(Fault::on("*", Effect::Twice).times(2));
     let group = [("GroupName", "twice"), ("GroupDescription", "d")];
@@ -81,7 +81,7 @@ async fn a_lost_answer_has_acted_and_a_dropped_call_has_not() {
 }
 
 #[tokio::test]
-async fn an_act_can_be_answered_by_an_error_or_by_garbage() {
+async fn an_executed_call_can_return_an_error_or_garbage() {
     let (lab, caller) = lab().await;
     let code = "InternalError".to_owned();
     for effect in [
@@ -105,7 +105,7 @@ async fn an_act_can_be_answered_by_an_error_or_by_garbage() {
 }
 
 #[tokio::test]
-async fn a_held_call_acts_when_the_gate_opens_even_if_its_caller_is_gone() {
+async fn a_held_call_executes_when_the_gate_opens_even_without_its_caller() {
     let (lab, caller) = lab().await;
     let gate = lab.hold("RunInstances");
     let calling = tokio::spawn(async move { caller.try_call("RunInstances", &LAUNCH).await });
@@ -130,7 +130,7 @@ async fn a_held_answer_has_acted_before_the_gate() {
 }
 
 #[tokio::test]
-async fn shortages_meet_their_type_zone_and_market() {
+async fn shortages_apply_to_their_type_zone_and_market() {
     let (lab, caller) = lab().await;
     lab.shortage(
         Shortage::new("InsufficientInstanceCapacity")
@@ -239,7 +239,7 @@ async fn denials_name_the_action_and_carry_an_encoded_message() {
 }
 
 #[tokio::test]
-async fn credentials_expire_and_are_revoked() {
+async fn credentials_can_expire_and_be_revoked() {
     let (lab, caller) = lab().await;
     lab.set_key_state(ACCESS_KEY, KeyState::Expired);
     assert_eq!(
@@ -285,7 +285,7 @@ async fn a_fresh_instance_flickers_by_reads_in_lists_and_by_id() {
 }
 
 #[tokio::test]
-async fn tags_are_blind_for_the_whole_window_of_the_labs_clock_but_not_in_the_launch() {
+async fn tags_are_invisible_for_the_whole_window_except_in_the_launch() {
     let (lab, caller) = lab().await;
     lab.blind(Kind::Tags, Blindness::whole_window());
     let spec = [
@@ -306,7 +306,7 @@ async fn tags_are_blind_for_the_whole_window_of_the_labs_clock_but_not_in_the_la
 }
 
 #[tokio::test]
-async fn the_control_endpoint_does_what_tests_do() {
+async fn the_control_endpoint_offers_the_functions_of_tests() {
     let (lab, caller) = lab().await;
     let fault = r#"{"action":"RunInstances","effect":{"error":{"code":"VcpuLimitExceeded"}}}"#;
     assert_eq!(caller.control("fault", fault).await.body, r#"{"fault":1}"#);
@@ -339,7 +339,7 @@ async fn a_client_token_whose_instance_has_ended_is_refused() {
     for _ in 0..2 {
         let refused = caller.call("RunInstances", &launch).await;
         assert_eq!(refused.error(), ("IdempotentInstanceTerminated", 400));
-        // EC2 has forgotten the instance, and remembers the token.
+        // EC2 has forgotten the instance, but not the token.
         lab.clock().advance(seconds(2 * 3600));
     }
     assert_eq!(lab.live_instances().len(), 0);

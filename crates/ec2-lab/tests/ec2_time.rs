@@ -3,7 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that cannot go on fails"
+    reason = "test helpers may panic"
 )]
 
 mod ec2_raw;
@@ -17,7 +17,7 @@ use ec2_lab::ec2::{
 use ec2_lab::hosts::{HostError, HostSpec, Hosts};
 use ec2_raw::{Caller, LAUNCH, seconds};
 
-/// Writes down what it is told.
+/// Records its calls.
 #[derive(Debug, Default)]
 struct Diary(Mutex<Vec<String>>);
 
@@ -68,7 +68,7 @@ async fn state(caller: &Caller, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn states_take_their_time_on_a_manual_clock() {
+async fn states_change_with_a_manual_clock() {
     let durations = Durations {
         pending: seconds(6),
         stopping: seconds(30),
@@ -111,7 +111,7 @@ async fn states_take_their_time_on_a_manual_clock() {
 }
 
 #[tokio::test]
-async fn hosts_are_told_in_order_without_anyone_looking() {
+async fn hosts_receive_orders_without_any_call() {
     let diary = Arc::new(Diary::default());
     let lab = Lab::builder()
         .hosts(diary.clone())
@@ -147,7 +147,7 @@ async fn hosts_are_told_in_order_without_anyone_looking() {
     );
 }
 
-/// Hosts that take until they are let to stop and to go away.
+/// Hosts that take until a test releases them to stop and to terminate.
 #[derive(Debug, Default)]
 struct Slow(tokio::sync::Notify);
 
@@ -231,7 +231,7 @@ async fn a_shutdown_from_inside_stops_or_terminates_as_launched() {
 }
 
 #[tokio::test]
-async fn a_reclaimed_spot_instance_says_so() {
+async fn a_reclaimed_spot_instance_has_its_state_reason() {
     let lab = Lab::builder().start().await.unwrap();
     let caller = Caller::new(&lab);
     let spot = [("InstanceMarketOptions.MarketType", "spot")];
@@ -250,7 +250,7 @@ async fn a_reclaimed_spot_instance_says_so() {
 }
 
 #[tokio::test]
-async fn documented_buckets_refuse_and_refill_per_account() {
+async fn documented_buckets_throttle_and_refill_per_account() {
     let lab = Lab::builder()
         .clock(Clock::manual())
         .throttling(Throttling::documented());
@@ -277,7 +277,7 @@ async fn documented_buckets_refuse_and_refill_per_account() {
     let forget = [("KeyName", "x")];
     assert_eq!(passes(&caller, "RunInstances", &LAUNCH).await, 5);
     assert_eq!(passes(&caller, "DeleteKeyPair", &forget).await, 50);
-    // Each action has a bucket of its own.
+    // Each action has a separate bucket.
     let delete = [("GroupName", "x")];
     let gone = caller.call("DeleteSecurityGroup", &delete).await;
     assert_ne!(gone.error().0, "RequestLimitExceeded");

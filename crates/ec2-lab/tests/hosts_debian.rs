@@ -1,12 +1,12 @@
-//! Real Debian hosts in containers. They need root and a minute for the first image, so they run
-//! only where `LAB_REAL_HOSTS=1` asks for them; then what is missing is a failure.
+//! Real Debian hosts in containers. They require root and a minute for the first image, so they run only with
+//! `LAB_REAL_HOSTS=1`; then a missing prerequisite is a failure.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test's own functions fail and speak like the test itself"
+    reason = "test helpers may panic and print"
 )]
 
 mod hosts_client;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use ec2_lab::hosts::{DebianHosts, DebianImage, DebianOptions, HostSpec, Hosts};
 use hosts_client::{Client, Output, key, login};
 
-/// The lab's options, or none where the tests are left out.
+/// Returns the lab's options, or none if the tests are skipped.
 fn options() -> Option<DebianOptions> {
     if std::env::var_os("LAB_REAL_HOSTS").is_none_or(|value| value != "1") {
         eprintln!("left out: real hosts, without LAB_REAL_HOSTS=1");
@@ -28,9 +28,10 @@ fn options() -> Option<DebianOptions> {
         variable("XDG_CACHE_HOME").as_deref(),
         variable("HOME").as_deref(),
     );
-    let options = DebianOptions::in_directory(directory.expect("neither XDG_CACHE_HOME nor HOME"));
+    let options =
+        DebianOptions::in_directory(directory.expect("neither XDG_CACHE_HOME nor HOME is set"));
     if let Err(reason) = DebianHosts::possible(&options) {
-        panic!("real hosts were asked for, but {reason}");
+        panic!("real hosts were requested, but {reason}");
     }
     Some(options)
 }
@@ -45,7 +46,7 @@ fn spec(instance_id: &str, last: u8) -> HostSpec {
     }
 }
 
-/// Logs in as soon as sshd lets us: a real boot takes its time.
+/// Logs in as soon as sshd accepts the login: a real boot takes time.
 async fn reach(spec: &HostSpec) -> Client {
     let address = SocketAddr::new(spec.address, 22);
     let mut tick = tokio::time::interval(Duration::from_millis(100));
@@ -55,10 +56,10 @@ async fn reach(spec: &HostSpec) -> Client {
             return client;
         }
     }
-    panic!("nobody lets us in at {address}");
+    panic!("login refused at {address}");
 }
 
-/// Whether anything listens; a host that is off may leave a connect without any answer, as on EC2.
+/// Returns whether a process listens; a connection to a host that is off may time out, as on EC2.
 async fn answers(spec: &HostSpec) -> bool {
     let connect = tokio::net::TcpStream::connect((spec.address, 22));
     matches!(
@@ -95,7 +96,7 @@ async fn debian_hosts_boot_run_containers_and_survive_a_stop() {
     );
     assert_ok(&client.run("sudo hostnamectl set-hostname m1 && test \"$(cat /etc/hostname)\" = m1 && sudo sed -i '$a 127.0.1.1 m1' /etc/hosts", b"").await);
 
-    // An image needs no registry: a program with what it links is one.
+    // An image needs no registry: a program with its libraries is an image.
     let import = "cd / && sudo tar -c bin lib lib64 usr/lib64 usr/bin/echo usr/lib/*/libc.so.6 usr/lib/*/ld-linux*.so.* | sudo docker import - echo";
     assert_ok(&client.run(import, b"").await);
     let inside = client
@@ -113,7 +114,7 @@ async fn debian_hosts_boot_run_containers_and_survive_a_stop() {
     let seen = String::from_utf8_lossy(&seen.stdout).into_owned();
     assert!(seen.starts_with("/usr/sbin/dockerd -H fd://"), "{seen}");
 
-    // The disk survives, the key and the name with it; another address is another address.
+    // The disk survives, with the key and the name; the address is a new one.
     hosts.stop("i-1").await;
     assert!(!answers(&one).await);
     let moved = HostSpec {
@@ -131,7 +132,7 @@ async fn debian_hosts_boot_run_containers_and_survive_a_stop() {
             .contains("OpenBSD Secure Shell server")
     );
 
-    // Docker installed from the packages that lie on the image, without a network.
+    // Docker installed from the packages on the image, without a network.
     let two = spec("i-2", 2);
     hosts
         .boot_image(two.clone(), DebianImage::WithoutDocker)
@@ -152,7 +153,7 @@ async fn debian_hosts_boot_run_containers_and_survive_a_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_key_may_come_after_sshd_as_with_cloud_init() {
+async fn the_key_can_come_after_sshd_as_with_cloud_init() {
     let Some(options) = options() else { return };
     let options = DebianOptions {
         key_after: Some(Duration::from_secs(2)),
@@ -169,7 +170,7 @@ async fn the_key_may_come_after_sshd_as_with_cloud_init() {
         tick.tick().await;
         match login(address, "admin", key(1)).await {
             Ok(None) => refused += 1,
-            Ok(Some(_)) => panic!("the key was there before it came"),
+            Ok(Some(_)) => panic!("the key was accepted before its delay"),
             Err(_) => {}
         }
     }

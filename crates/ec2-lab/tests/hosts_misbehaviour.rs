@@ -1,11 +1,11 @@
-//! Simulated hosts that boot slowly, greet strangely, and fail in the middle.
+//! Simulated hosts that boot slowly, send unusual greetings, or fail half-way.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test's own functions fail and speak like the test itself"
+    reason = "test helpers may panic and print"
 )]
 
 mod hosts_client;
@@ -42,7 +42,7 @@ async fn a_booting_host_refuses_connections_until_it_listens() {
     let mut tries = 0;
     while TcpStream::connect(sshd(&spec)).await.is_err() {
         tries += 1;
-        assert!(tries < 10_000, "it was told to listen");
+        assert!(tries < 10_000, "the host does not listen");
         tokio::task::yield_now().await;
     }
     assert_eq!(
@@ -52,7 +52,7 @@ async fn a_booting_host_refuses_connections_until_it_listens() {
 }
 
 #[tokio::test]
-async fn a_host_may_listen_some_time_after_its_boot() {
+async fn a_host_can_listen_some_time_after_its_boot() {
     let later = Moment::After(Duration::from_millis(150));
     let (_hosts, spec, _) = booted(HostOptions {
         listens: later,
@@ -67,7 +67,7 @@ async fn a_host_may_listen_some_time_after_its_boot() {
 }
 
 #[tokio::test]
-async fn a_silent_sshd_accepts_and_says_nothing_until_it_greets() {
+async fn a_silent_sshd_accepts_and_sends_nothing_until_it_greets() {
     let (_hosts, spec, view) = booted(HostOptions {
         greets: Moment::WhenTold,
         ..HostOptions::default()
@@ -94,13 +94,13 @@ async fn the_key_is_refused_until_cloud_init_has_put_it_there() {
     let mut tries = 0;
     while login(sshd(&spec), "admin", key(1)).await.unwrap().is_none() {
         tries += 1;
-        assert!(tries < 100, "the key was put there");
+        assert!(tries < 100, "the key is still refused");
     }
     assert!(view.counts().auth_attempts >= 2);
 }
 
 #[tokio::test]
-async fn what_comes_before_and_with_the_login_is_sent_as_it_stands() {
+async fn preamble_and_banner_are_sent_unchanged() {
     let (_hosts, spec, _) = booted(HostOptions {
         before_identification: b"\x1b]0;owned\x07 hello\r\n".to_vec(),
         login_banner: Some("\u{1b}[2J authorised people only\r\n".to_owned()),
@@ -119,7 +119,7 @@ async fn what_comes_before_and_with_the_login_is_sent_as_it_stands() {
 }
 
 #[tokio::test]
-async fn the_host_key_is_kept_across_boots_unless_a_test_says_otherwise() {
+async fn the_host_key_is_kept_across_boots_by_default() {
     let (hosts, spec, view) = booted(HostOptions::default()).await;
     let first = connect(&spec, 2222).await.host_key;
     assert_eq!(first.to_openssh().unwrap(), view.host_key());
@@ -131,7 +131,7 @@ async fn the_host_key_is_kept_across_boots_unless_a_test_says_otherwise() {
     hosts.boot(elsewhere.clone()).await.unwrap();
     assert!(
         TcpStream::connect(sshd(&spec)).await.is_err(),
-        "the old address is free"
+        "the old address is still in use"
     );
     assert_eq!(connect(&elsewhere, 2222).await.host_key, first);
     view.change(|options| options.new_host_key_at_reboot = true);
@@ -140,7 +140,7 @@ async fn the_host_key_is_kept_across_boots_unless_a_test_says_otherwise() {
 }
 
 #[tokio::test]
-async fn the_nth_exec_hangs_breaks_is_refused_or_fails_as_asked() {
+async fn exec_faults_apply_to_the_nth_request() {
     let (_hosts, spec, view) = booted(HostOptions::default()).await;
     view.change(|options| {
         options.exec_faults = [
@@ -166,7 +166,7 @@ async fn the_nth_exec_hangs_breaks_is_refused_or_fails_as_asked() {
         (failed.status, failed.err().as_str()),
         (Some(100), "E: broken\n")
     );
-    // Given up only after the host has counted the request: otherwise the next one would be the third.
+    // Abort only after the host has counted the request: otherwise the next one would be the third.
     let counted = async {
         let mut tick = tokio::time::interval(Duration::from_millis(5));
         while view.counts().execs.len() < 3 {
@@ -180,7 +180,7 @@ async fn the_nth_exec_hangs_breaks_is_refused_or_fails_as_asked() {
     }
     let silence = tokio::time::timeout(Duration::from_millis(100), request).await;
     assert!(silence.is_err(), "{silence:?}");
-    // The command ran; nobody learns of its end.
+    // The command ran; its end is not reported.
     let cut = client.try_run("echo done >done", b"").await;
     assert!(cut.is_err() || cut.is_ok_and(|output| output.status.is_none()));
     let client = connect(&spec, 2222).await;
@@ -199,7 +199,7 @@ async fn the_nth_exec_hangs_breaks_is_refused_or_fails_as_asked() {
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_what_is_written_and_the_stubs_still_answer() {
+async fn a_full_disk_fails_writes_and_the_stubs_still_answer() {
     let (_hosts, spec, view) = booted(HostOptions::default()).await;
     view.change(|options| options.file_size_limit = Some(8));
     let client = connect(&spec, 2222).await;
@@ -214,7 +214,7 @@ async fn a_full_disk_fails_what_is_written_and_the_stubs_still_answer() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_host_ends_its_connections_and_processes_and_removes_its_disk() {
+async fn termination_ends_connections_and_processes_and_removes_the_disk() {
     let (hosts, spec, view) = booted(HostOptions::default()).await;
     let client = connect(&spec, 2222).await;
     let running = client.try_run("echo $$ >pid; exec sleep 600", b"");
@@ -244,7 +244,7 @@ async fn the_end_of_a_host_ends_its_connections_and_processes_and_removes_its_di
 }
 
 #[tokio::test]
-async fn a_network_address_that_is_taken_is_an_error_of_the_boot() {
+async fn an_address_in_use_is_an_error_of_the_boot() {
     let (hosts, spec, _) = booted(HostOptions::default()).await;
     let second = HostSpec {
         instance_id: "i-2".to_owned(),

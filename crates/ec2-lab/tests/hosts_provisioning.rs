@@ -1,12 +1,12 @@
-//! A simulated host as a provisioning script sees it: files under `MACHINE_ROOT`, sudo,
-//! systemctl, installation, and Docker's endpoint on the certificates that arrived.
+//! A simulated host from a provisioning script's point of view: files under `MACHINE_ROOT`, sudo, systemctl,
+//! installation, and Docker's endpoint with the uploaded certificates.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test's own functions fail and speak like the test itself"
+    reason = "test helpers may panic and print"
 )]
 
 mod hosts_client;
@@ -52,7 +52,7 @@ fn certificates(address: &str) -> Certificates {
     }
 }
 
-/// Puts the server's files where the drop-in says, as root.
+/// Writes the server's files to the paths of the drop-in, as root.
 async fn upload(client: &Client, certificates: &Certificates) {
     for (name, text) in [
         ("ca.pem", &certificates.ca),
@@ -81,7 +81,7 @@ async fn drop_in(client: &Client, text: &str) {
     assert_eq!((output.status, output.err().as_str()), (Some(0), ""));
 }
 
-/// One GET over TLS with a client certificate, if there is one; the answer's text.
+/// Makes one GET over TLS with a client certificate, if there is one; returns the response's text.
 async fn get(
     address: SocketAddr,
     path: &str,
@@ -177,15 +177,15 @@ async fn docker_answers_with_the_uploaded_certificates_and_only_to_their_authori
         "{info}"
     );
 
-    let stranger = certificates("127.0.0.1");
+    let other = certificates("127.0.0.1");
     assert!(get(address, "/_ping", &ours.ca, None).await.is_err());
     assert!(
-        get(address, "/_ping", &ours.ca, Some(&stranger.client))
+        get(address, "/_ping", &ours.ca, Some(&other.client))
             .await
             .is_err()
     );
     assert!(
-        get(address, "/_ping", &stranger.ca, Some(&stranger.client))
+        get(address, "/_ping", &other.ca, Some(&other.client))
             .await
             .is_err()
     );
@@ -200,7 +200,7 @@ async fn docker_answers_with_the_uploaded_certificates_and_only_to_their_authori
         (2, 1, 4)
     );
 
-    // It comes back by itself, with the same files.
+    // It starts again by itself, with the same files.
     hosts.reboot("i-1").await;
     let client = connect(&spec, 2222).await;
     assert_eq!(
@@ -259,7 +259,7 @@ async fn a_wrong_unit_fails_the_restart_and_the_journal_says_why() {
         );
     }
 
-    // What the file of the image says too, dockerd refuses beside a flag.
+    // dockerd rejects an option that is both in the image's file and a flag.
     let output = client
         .run(
             "sudo tee \"$MACHINE_ROOT/etc/docker/daemon.json\" >/dev/null",
@@ -283,7 +283,7 @@ async fn a_wrong_unit_fails_the_restart_and_the_journal_says_why() {
 }
 
 #[tokio::test]
-async fn a_changed_unit_counts_only_after_daemon_reload() {
+async fn a_changed_unit_takes_effect_after_daemon_reload() {
     let hosts = SimulatedHosts::new(HostOptions::default()).unwrap();
     let spec = spec("i-1");
     hosts.boot(spec.clone()).await.unwrap();
@@ -327,7 +327,7 @@ async fn a_changed_unit_counts_only_after_daemon_reload() {
 }
 
 #[tokio::test]
-async fn docker_is_installed_by_the_script_behind_the_install_url() {
+async fn docker_is_installed_by_the_script_of_the_install_url() {
     let options = HostOptions {
         docker: DockerAtBoot::Missing,
         ..HostOptions::default()
@@ -358,7 +358,7 @@ async fn docker_is_installed_by_the_script_behind_the_install_url() {
     let root = hosts.host("i-1").unwrap().root().display().to_string();
     assert_eq!(found, format!("{root}/usr/bin/dockerd\nenabled\n28.0.4\n"));
     assert_eq!(hosts.host("i-1").unwrap().counts().installations, 1);
-    // The world is out of reach.
+    // The internet is unreachable.
     assert_eq!(
         client.run("curl -sS https://example.com", b"").await.status,
         Some(6)
@@ -366,7 +366,7 @@ async fn docker_is_installed_by_the_script_behind_the_install_url() {
 }
 
 #[tokio::test]
-async fn names_and_rights_are_those_of_a_host_with_sudo() {
+async fn names_and_permissions_match_a_host_with_sudo() {
     let hosts = SimulatedHosts::new(HostOptions::default()).unwrap();
     let spec = spec("i-1");
     hosts.boot(spec.clone()).await.unwrap();
@@ -419,7 +419,7 @@ async fn names_and_rights_are_those_of_a_host_with_sudo() {
 }
 
 #[tokio::test]
-async fn a_docker_that_does_not_come_up_is_told_in_each_of_its_ways() {
+async fn each_kind_of_failed_docker_start_is_reported() {
     let hosts = SimulatedHosts::new(HostOptions::default()).unwrap();
     let spec = spec("i-1");
     hosts.boot(spec.clone()).await.unwrap();

@@ -1,11 +1,11 @@
-//! Terminals, files and signals on a simulated host, by our own client and by OpenSSH's.
+//! Terminals, files and signals on a simulated host, with the tests' client and with OpenSSH's.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test's own functions fail and speak like the test itself"
+    reason = "test helpers may panic and print"
 )]
 
 mod hosts_client;
@@ -51,7 +51,7 @@ async fn a_shell_has_a_terminal_of_the_right_size_that_follows_the_window() {
         .unwrap();
     let seen = until(&mut channel, "second2\r\n").await;
     assert!(seen.contains("50 132\r\n"), "{seen:?}");
-    // Control-C ends what runs, not the shell.
+    // Control-C ends the running command, not the shell.
     channel
         .data(&b"sh -c 'echo begin$((1+1)); exec sleep 600'\n"[..])
         .await
@@ -68,7 +68,7 @@ async fn a_shell_has_a_terminal_of_the_right_size_that_follows_the_window() {
     assert_eq!(status, Some(9));
 }
 
-/// Reads until a text was seen; all that came.
+/// Reads until a text appears; returns all output.
 async fn until(channel: &mut russh::Channel<russh::client::Msg>, end: &str) -> String {
     let mut seen = String::new();
     while !seen.contains(end) {
@@ -82,7 +82,7 @@ async fn until(channel: &mut russh::Channel<russh::client::Msg>, end: &str) -> S
 }
 
 #[tokio::test]
-async fn a_client_may_signal_what_it_runs() {
+async fn a_client_can_signal_its_command() {
     let (_hosts, _, client) = booted().await;
     let mut channel = client.session.channel_open_session().await.unwrap();
     channel
@@ -98,7 +98,7 @@ async fn a_client_may_signal_what_it_runs() {
 }
 
 #[tokio::test]
-async fn only_the_locale_passes_into_the_environment() {
+async fn only_locale_variables_reach_the_environment() {
     let (_hosts, _, client) = booted().await;
     let mut channel = client.session.channel_open_session().await.unwrap();
     channel.set_env(true, "LC_ALL", "C.UTF-8").await.unwrap();
@@ -130,9 +130,9 @@ async fn many_channels_share_one_connection() {
 }
 
 #[tokio::test]
-async fn output_nobody_waits_for_does_not_stop_a_command_that_reads_nothing() {
+async fn unread_input_and_output_do_not_block_a_command() {
     let (_hosts, _, client) = booted().await;
-    // More input than any window or pipe holds, which nobody reads; and more output.
+    // More input than any window or pipe holds, which no process reads; and more output.
     let output = client
         .run(
             "head -c 8000000 /dev/zero; echo end >&2",
@@ -146,7 +146,7 @@ async fn output_nobody_waits_for_does_not_stop_a_command_that_reads_nothing() {
 }
 
 #[tokio::test]
-async fn files_go_both_ways_by_sftp_and_stay_below_the_root() {
+async fn sftp_transfers_files_and_stays_below_the_root() {
     let (hosts, _, client) = booted().await;
     let channel = client.session.channel_open_session().await.unwrap();
     channel.request_subsystem(true, "sftp").await.unwrap();
@@ -194,7 +194,7 @@ async fn files_go_both_ways_by_sftp_and_stay_below_the_root() {
     assert!(!root.join("etc/docker/sub").exists());
 }
 
-/// Runs a program of OpenSSH's client; none where it is not installed.
+/// Runs a program of OpenSSH's client; none if it is not installed.
 async fn openssh(
     program: &str,
     spec: &HostSpec,
@@ -255,7 +255,7 @@ async fn openssh(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn openssh_finds_a_server_like_any_other() {
+async fn openssh_clients_work_with_the_server() {
     let (hosts, spec, _) = booted().await;
     let view = hosts.host("i-1").unwrap();
     let directory = tempfile::tempdir().unwrap();

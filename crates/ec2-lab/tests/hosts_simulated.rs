@@ -5,7 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test's own functions fail and speak like the test itself"
+    reason = "test helpers may panic and print"
 )]
 
 mod hosts_client;
@@ -46,7 +46,7 @@ async fn a_command_gets_its_input_and_returns_both_streams_and_its_status() {
 }
 
 #[tokio::test]
-async fn only_the_key_of_the_key_pair_opens_and_only_for_the_login_user() {
+async fn only_the_key_pairs_key_is_accepted_and_only_for_the_login_user() {
     let hosts = SimulatedHosts::new(HostOptions::default()).unwrap();
     let spec = spec("i-1");
     hosts.boot(spec.clone()).await.unwrap();

@@ -1,11 +1,10 @@
 //! The EC2 Query endpoint: state, time, eventual consistency, faults.
 //!
-//! [`Lab`] is an EC2 on loopback, with two calls of STS beside it. One file per family
-//! of resources holds what they are and what the calls do to them; [`call`](self) leads each
-//! call past faults, throttling and policy to its row in the table of actions. Tests
-//! steer and observe it through [`Lab`]; `ec2-lab serve` offers the same over HTTP.
+//! [`Lab`] is an EC2 on loopback, plus two calls of STS. One file per family of resources holds their types and the
+//! calls on them; [`call`](self) passes each call through faults, throttling and policy to its row in the table of
+//! actions. Tests control and observe it through [`Lab`]; `ec2-lab serve` offers the same over HTTP.
 //!
-//! It refuses nothing on account of a signature, packs no packets and enforces no rules of
+//! Does not verify signatures, transfers no packets and does not enforce the rules of security groups.
 //! security groups.
 
 mod faults;

@@ -1,7 +1,7 @@
-//! What stands behind an instance's address.
+//! The hosts at the instances' addresses.
 //!
-//! The endpoint tells a [`Hosts`] when an instance boots, stops or goes away; how the host
-//! is made (in process, or a container with a real Debian) is its own business.
+//! The endpoint notifies a [`Hosts`] when an instance boots, stops or is terminated. The implementation decides how
+//! the host is made: in process, or as a container with a real Debian.
 
 mod debian;
 mod simulated;
@@ -17,54 +17,53 @@ pub use simulated::{
     SimulatedHosts,
 };
 
-/// What the endpoint knows about an instance when it boots.
+/// The endpoint's data about a booting instance.
 #[derive(Debug, Clone)]
 pub struct HostSpec {
     /// The instance's id, `i-…`.
     pub instance_id: String,
-    /// The private address that the endpoint reports, where sshd and Docker must answer.
+    /// The private address that the endpoint reports; sshd and Docker must answer there.
     pub address: IpAddr,
     /// The login name of the image (`ubuntu`, `admin`, `ec2-user`).
     pub user: String,
-    /// The key pair's public key in OpenSSH format; without one nobody can log in.
+    /// The key pair's public key in OpenSSH format; without it every login is refused.
     pub public_key: Option<String>,
-    /// The decoded user data, empty where none was given.
+    /// The decoded user data; empty if there is none.
     pub user_data: Vec<u8>,
 }
 
-/// A maker of hosts. A boot returns as soon as it has begun: a host that is still booting
-/// refuses connections, as on EC2. A stop and a termination return once nothing answers any more:
-/// the endpoint says `stopping` until then.
+/// Makes hosts. A boot returns as soon as it has begun: a host that is still booting refuses connections, as on EC2.
+/// A stop and a termination return once the host no longer answers; until then the endpoint reports `stopping`.
 #[async_trait]
 pub trait Hosts: Send + Sync + 'static {
-    /// Boots a new host, or an old one (same instance id) again, possibly on a new address.
+    /// Boots a new host, or an existing one (same instance id) again, possibly at a new address.
     ///
     /// # Errors
-    /// Says why the host cannot be made; the endpoint then moves the instance to `terminated`.
+    /// The host cannot be made; the endpoint then moves the instance to `terminated`.
     async fn boot(&self, host: HostSpec) -> Result<(), HostError>;
     /// Takes the host off the network and keeps its disk.
     async fn stop(&self, instance_id: &str);
     /// Restarts the host in place.
     async fn reboot(&self, instance_id: &str);
-    /// Removes the host and its disk. Unknown ids are fine.
+    /// Removes the host and its disk. Ignores unknown ids.
     async fn terminate(&self, instance_id: &str);
-    /// The tail of the serial console.
+    /// Returns the tail of the serial console.
     async fn console(&self, instance_id: &str) -> String;
 }
 
-/// Why a host could not be made.
+/// The cause of a failed boot.
 #[derive(Debug, thiserror::Error)]
 #[error("no host for {instance_id} at {address}: {reason}")]
 pub struct HostError {
     /// The instance's id.
     pub instance_id: String,
-    /// The address it should have had.
+    /// Its intended address.
     pub address: IpAddr,
-    /// What went wrong.
+    /// The error message.
     pub reason: String,
 }
 
-/// No hosts at all: nothing answers at the addresses.
+/// No hosts: no process answers at the addresses.
 #[derive(Debug, Default)]
 pub struct NoHosts;
 

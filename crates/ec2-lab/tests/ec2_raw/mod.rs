@@ -1,6 +1,6 @@
-//! A caller of the lab's endpoint that shows what a client library would hide.
+//! A raw client of the lab's endpoint that shows details which a client library would hide.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test file uses a different part")]
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 /// An image of the lab's own catalogue.
 pub(crate) const IMAGE: &str = "ami-1e749f67";
-/// A launch that needs nothing to be there first.
+/// The parameters of a launch without prerequisites.
 pub(crate) const LAUNCH: [(&str, &str); 4] = [
     ("ImageId", IMAGE),
     ("InstanceType", "t3.micro"),
@@ -20,7 +20,7 @@ pub(crate) const LAUNCH: [(&str, &str); 4] = [
     ("MaxCount", "1"),
 ];
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -28,25 +28,25 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The texts of all elements of this name.
+    /// Returns the texts of all elements of this name.
     pub(crate) fn all(&self, element: &str) -> Vec<&str> {
         let (open, close) = (format!("<{element}>"), format!("</{element}>"));
         let after = self.body.split(&open).skip(1);
         after.filter_map(|s| s.split(&close).next()).collect()
     }
 
-    /// The text of the first element of this name.
+    /// Returns the text of the first element of this name.
     pub(crate) fn one(&self, element: &str) -> &str {
         self.all(element).first().copied().unwrap_or_default()
     }
 
-    /// The error's code and HTTP status.
+    /// Returns the error's code and HTTP status.
     pub(crate) fn error(&self) -> (&str, u16) {
         (self.one("Code"), self.status)
     }
 }
 
-/// Someone who calls.
+/// A caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) address: String,
@@ -63,7 +63,7 @@ impl Caller {
         }
     }
 
-    /// Calls; `None` where the connection ended without a whole answer.
+    /// Makes a call; `None` if the connection ended without a complete answer.
     pub(crate) async fn try_call(&self, action: &str, params: &[(&str, &str)]) -> Option<Answer> {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("Action", action)
@@ -73,7 +73,7 @@ impl Caller {
         self.post("/", form).await
     }
 
-    /// Calls and gets an answer.
+    /// Makes a call that must be answered.
     pub(crate) async fn call(&self, action: &str, params: &[(&str, &str)]) -> Answer {
         self.try_call(action, params).await.expect("an answer")
     }
@@ -91,7 +91,7 @@ impl Caller {
         answer.one("instanceId").to_owned()
     }
 
-    /// Asks for one instance by id.
+    /// Describes one instance by id.
     pub(crate) async fn look(&self, id: &str) -> Answer {
         self.call("DescribeInstances", &[("InstanceId.1", id)])
             .await

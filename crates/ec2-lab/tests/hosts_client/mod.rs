@@ -1,5 +1,5 @@
 //! An SSH client for the tests of hosts, and keys for it.
-#![allow(dead_code, reason = "each test file uses its own part of it")]
+#![allow(dead_code, reason = "each test file uses a different part")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKey};
 use russh::{ChannelMsg, Sig};
 
-/// A key pair that only the tests know.
+/// A key pair for tests.
 pub(crate) fn key(seed: u8) -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
 }
 
-/// An address of loopback that no other test of this machine uses at the same time.
+/// Returns an address of loopback that no other test of this machine uses at the same time.
 pub(crate) fn address() -> IpAddr {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let [_, _, high, low] = std::process::id().to_be_bytes();
@@ -26,7 +26,7 @@ pub(crate) fn address() -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(u32::from_be_bytes([127, 64, 0, 0]) | host))
 }
 
-/// What the endpoint would say of an instance.
+/// Returns the data that the endpoint would send for an instance.
 pub(crate) fn spec(instance_id: &str) -> HostSpec {
     HostSpec {
         instance_id: instance_id.to_owned(),
@@ -37,7 +37,7 @@ pub(crate) fn spec(instance_id: &str) -> HostSpec {
     }
 }
 
-/// What came back from a command.
+/// The result of a command.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Output {
     pub(crate) stdout: Vec<u8>,
@@ -56,7 +56,7 @@ impl Output {
     }
 }
 
-/// Takes any host key and remembers it, and the banner.
+/// Accepts any host key and records it, and the banner.
 #[derive(Default)]
 pub(crate) struct Trusting {
     pub(crate) seen: Arc<std::sync::Mutex<Option<PublicKey>>>,
@@ -86,14 +86,14 @@ impl client::Handler for Trusting {
     }
 }
 
-/// A session that is logged in.
+/// An authenticated session.
 pub(crate) struct Client {
     pub(crate) session: Handle<Trusting>,
     pub(crate) host_key: PublicKey,
     pub(crate) banner: String,
 }
 
-/// Connects and logs in; `None` where the key or user is refused.
+/// Connects and logs in; `None` if the key or user is refused.
 pub(crate) async fn login(
     address: SocketAddr,
     user: &str,
@@ -156,7 +156,7 @@ impl Client {
                     ChannelMsg::ExitSignal { signal_name, .. } => {
                         output.signal = Some(name(&signal_name))
                     }
-                    // The channel stays open, and nothing will ever run on it.
+                    // The channel stays open, but no command will ever run on it.
                     ChannelMsg::Failure => {
                         output.stderr.extend_from_slice(b"request refused");
                         break;

@@ -1,20 +1,20 @@
-//! Shortages: launches that EC2 refuses, or gives up after they began.
+//! Capacity shortages: launches that EC2 refuses, or terminates after they began.
 
 use serde::Deserialize;
 
 use crate::ec2::protocol::error::ApiError;
 
-/// How an instance is paid for.
+/// The market of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Market {
-    /// At the list price.
+    /// On demand.
     OnDemand,
-    /// At the spot price.
+    /// Spot.
     Spot,
 }
 
-/// A lack of capacity or quota. Without further conditions it meets every launch.
+/// A lack of capacity or quota. Without further conditions it affects every launch.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Shortage {
     code: String,
@@ -25,12 +25,12 @@ pub struct Shortage {
     region: Option<String>,
     #[serde(default)]
     after_launch: bool,
-    /// How many launches it still meets; `None` for all.
+    /// The number of launches that it still affects; `None` for all.
     times: Option<u32>,
 }
 
 impl Shortage {
-    /// A shortage with this error code, `InsufficientInstanceCapacity` for example.
+    /// Makes a shortage with this error code, for example `InsufficientInstanceCapacity`.
     pub fn new(code: impl Into<String>) -> Self {
         Self {
             code: code.into(),
@@ -44,50 +44,50 @@ impl Shortage {
         }
     }
 
-    /// Only for an instance type.
+    /// Restricts it to an instance type.
     #[must_use]
     pub fn of_type(mut self, instance_type: impl Into<String>) -> Self {
         self.instance_type = Some(instance_type.into());
         self
     }
 
-    /// Only in a zone, `us-east-1a`.
+    /// Restricts it to a zone, `us-east-1a`.
     #[must_use]
     pub fn in_zone(mut self, zone: impl Into<String>) -> Self {
         self.zone = Some(zone.into());
         self
     }
 
-    /// Only in a region.
+    /// Restricts it to a region.
     #[must_use]
     pub fn in_region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
         self
     }
 
-    /// Only in a subnet.
+    /// Restricts it to a subnet.
     #[must_use]
     pub fn in_subnet(mut self, subnet: impl Into<String>) -> Self {
         self.subnet = Some(subnet.into());
         self
     }
 
-    /// Only in a market.
+    /// Restricts it to a market.
     #[must_use]
     pub fn on(mut self, market: Market) -> Self {
         self.market = Some(market);
         self
     }
 
-    /// The launch is accepted, and the instance goes from `pending` to `terminated` with the
-    /// state reason `Server.<code>`.
+    /// Accepts the launch; the instance then goes from `pending` to `terminated` with the state reason
+    /// `Server.<code>`.
     #[must_use]
     pub fn after_launch(mut self) -> Self {
         self.after_launch = true;
         self
     }
 
-    /// Only for so many launches.
+    /// Restricts it to a number of launches.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
@@ -95,7 +95,7 @@ impl Shortage {
     }
 }
 
-/// A launch, as far as shortages are concerned.
+/// The properties of a launch that shortages depend on.
 pub(crate) struct Wanted<'a> {
     pub(crate) instance_type: &'a str,
     pub(crate) region: &'a str,
@@ -109,7 +109,7 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Shortages(pub(crate) Vec<Shortage>);
 
 impl Shortages {
-    /// Refuses a launch, or tells the code with which its instances will end.
+    /// Refuses a launch, or returns the code with which its instances will end.
     pub(crate) fn meet(&mut self, wanted: &Wanted<'_>) -> Result<Option<String>, ApiError> {
         let fits = |want: &Option<String>, has: &str| want.as_deref().is_none_or(|w| w == has);
         let Some(shortage) = self.0.iter_mut().find(|s| {

@@ -1,8 +1,7 @@
 //! Eventual consistency: a fresh id may be unknown, then known, then unknown again.
 //!
-//! EC2 answers from replicas that lag behind ("Eventual consistency", EC2 API developer
-//! guide). A [`Blindness`] makes that certain instead of rare. Duplicate checks and client
-//! tokens are not affected: there, EC2 is consistent.
+//! EC2 answers from replicas that lag behind ("Eventual consistency", EC2 API developer guide). A [`Blindness`] makes
+//! that certain instead of rare. Duplicate checks and client tokens are not affected: there, EC2 is consistent.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -24,12 +23,12 @@ pub enum Kind {
     Tags,
 }
 
-/// When a fresh resource is unknown. The entries alternate, unknown first; after the last
-/// one it is known for good.
+/// The times at which a fresh resource is invisible. The entries alternate, invisible first; after the last one the
+/// resource stays visible.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Blindness {
-    /// By time since it was made.
+    /// By time since its creation.
     #[serde(
         rename = "seconds",
         deserialize_with = "crate::ec2::lab::control::seconds"
@@ -40,12 +39,12 @@ pub enum Blindness {
 }
 
 impl Blindness {
-    /// Unknown for a window, known for as long, unknown and known once more.
+    /// Invisible for a window, visible for as long, then both once more.
     pub fn flicker(window: Duration) -> Self {
         Self::Time(vec![window; 3])
     }
 
-    /// Unknown for the whole of EC2's consistency window of five minutes.
+    /// Invisible for the whole of EC2's consistency window of five minutes.
     pub fn whole_window() -> Self {
         Self::Time(vec![Duration::from_secs(300)])
     }
@@ -58,7 +57,7 @@ impl Blindness {
     }
 }
 
-/// Whether `at` falls into the first, third, … of consecutive spans.
+/// Returns whether `at` falls into the first, third, … of consecutive spans.
 fn within_odd<T: Copy + PartialOrd + std::ops::Sub<Output = T>>(spans: &[T], at: T) -> bool {
     let mut rest = at;
     for (n, span) in spans.iter().enumerate() {
@@ -80,7 +79,7 @@ pub(crate) struct Freshness {
 #[derive(Debug)]
 struct Fresh {
     born: SystemTime,
-    /// The call that made it, which always sees it.
+    /// The call that created it, which always sees it.
     born_in: u64,
     reads: u32,
     last_call: u64,
@@ -88,7 +87,7 @@ struct Fresh {
 }
 
 impl Freshness {
-    /// Sets the blindness of what is made from now on.
+    /// Sets the blindness of resources created from now on.
     pub(crate) fn set(&mut self, modes: BTreeMap<Kind, Blindness>) {
         self.modes = modes;
     }
@@ -106,7 +105,7 @@ impl Freshness {
         }
     }
 
-    /// Whether a call sees the resource. Counts as one read however often a call asks.
+    /// Returns whether a call sees the resource. Several checks by one call count as one read.
     pub(crate) fn sees(&self, kind: Kind, id: &str, now: SystemTime, call: u64) -> bool {
         let mut all = self.fresh.borrow_mut();
         let Some(fresh) = all.get_mut(&(kind, id.to_owned())) else {
@@ -129,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_alternate_from_unknown_to_known() {
+    fn spans_alternate_from_invisible_to_visible() {
         let mode = Blindness::Reads(vec![1, 2, 1]);
         let hidden: Vec<bool> = (0..6).map(|n| mode.hides(Duration::ZERO, n)).collect();
         assert_eq!(hidden, [true, false, false, true, false, false]);

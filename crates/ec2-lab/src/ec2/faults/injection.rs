@@ -1,4 +1,4 @@
-//! Injected faults: which call is met, and what befalls it.
+//! Fault injection: the affected calls, and the effect on them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,15 +14,15 @@ use crate::ec2::protocol::query::wildcard;
 
 type Predicate = Arc<dyn Fn(&Call) -> bool + Send + Sync>;
 
-/// A fault in waiting: it meets calls of an action, in order, until it is used up.
+/// A pending fault: it affects calls of an action, in order, until it is used up.
 #[derive(Clone, Deserialize)]
 pub struct Fault {
     /// A pattern such as `Describe*`.
     action: String,
-    /// How many matching calls pass first.
+    /// The number of matching calls that pass first.
     #[serde(default)]
     skip: u32,
-    /// How many it meets then; `None` for all.
+    /// The number of calls that it affects then; `None` for all.
     #[serde(default = "once")]
     times: Option<u32>,
     /// Patterns that parameters must match.
@@ -33,57 +33,58 @@ pub struct Fault {
     effect: Effect,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
+#[expect(clippy::unnecessary_wraps, reason = "serde requires the field's type")]
 fn once() -> Option<u32> {
     Some(1)
 }
 
-/// What befalls a call.
+/// The effect of a fault on a call.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// An error instead of the act.
+    /// Returns an error and does not execute the call.
     Error {
         /// The error's code.
         code: String,
-        /// Its text.
+        /// Its message.
         #[serde(default)]
         message: String,
-        /// The HTTP status, where it is not the one that EC2 gives to this code.
+        /// The HTTP status, if it differs from EC2's status for this code.
         status: Option<u16>,
     },
-    /// The act, and an error all the same.
+    /// Executes the call, and returns an error nevertheless.
     ErrorAfterAct {
         /// The error's code.
         code: String,
     },
-    /// No act: the connection is dropped.
+    /// Does not execute the call, and drops the connection.
     Drop,
-    /// The act, and then the connection is dropped without an answer.
+    /// Executes the call, and drops the connection without an answer.
     LoseAnswer,
-    /// The act on all that there is, whatever filters ask for: an emulator or a proxy that does not know them.
+    /// Executes the call on all resources and ignores its filters, like an emulator or a proxy that does not support
+    /// them.
     Unfiltered,
-    /// The act twice, as where a request is delivered twice; the answer is the second one's.
+    /// Executes the call twice, as if the request were delivered twice; the answer is the second one's.
     Twice,
-    /// The answer comes late by this much time on the lab's clock; the act is on time.
+    /// Executes the call on time, and delays the answer by this much time on the lab's clock.
     #[serde(deserialize_with = "crate::ec2::lab::control::milliseconds")]
     Delay(Duration),
-    /// The act, and then these bytes with status 200 instead of the answer.
+    /// Executes the call, and sends these bytes with status 200 instead of the answer.
     Garble(String),
-    /// The act, and then the first so many bytes of the answer before the connection ends.
+    /// Executes the call, and closes the connection after this many bytes of the answer.
     Truncate(usize),
-    /// The act, and then an answer of this many bytes of well-formed XML.
+    /// Executes the call, and sends an answer of this many bytes of well-formed XML.
     Huge(u64),
-    /// The call waits before the act until the gate opens.
+    /// Holds the call before its execution until the gate opens.
     #[serde(skip)]
     Hold(Gate),
-    /// The call waits after the act until the gate opens.
+    /// Holds the call after its execution until the gate opens.
     #[serde(skip)]
     HoldAnswer(Gate),
 }
 
 impl Fault {
-    /// Meets the next call of an action (a pattern: `*` for any) with an effect, once.
+    /// Affects the next call of an action (a pattern: `*` for any) once.
     pub fn on(action: impl Into<String>, effect: Effect) -> Self {
         Self {
             action: action.into(),
@@ -108,35 +109,35 @@ impl Fault {
         )
     }
 
-    /// Lets so many matching calls pass first.
+    /// Lets a number of matching calls pass first.
     #[must_use]
     pub fn after(mut self, calls: u32) -> Self {
         self.skip = calls;
         self
     }
 
-    /// Meets so many calls instead of one.
+    /// Affects a number of calls instead of one.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// Meets all calls until it is removed.
+    /// Affects all calls until it is removed.
     #[must_use]
     pub fn always(mut self) -> Self {
         self.times = None;
         self
     }
 
-    /// Meets only calls with this parameter; the value is a pattern.
+    /// Affects only calls with this parameter; the value is a pattern.
     #[must_use]
     pub fn with_param(mut self, name: impl Into<String>, pattern: impl Into<String>) -> Self {
         self.params.insert(name.into(), pattern.into());
         self
     }
 
-    /// Meets only calls that the predicate accepts.
+    /// Affects only calls that the predicate accepts.
     #[must_use]
     pub fn when(mut self, predicate: impl Fn(&Call) -> bool + Send + Sync + 'static) -> Self {
         self.predicate = Some(Arc::new(predicate));
@@ -164,7 +165,7 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// The faults in waiting, by number.
+/// The pending faults, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     next: u64,
@@ -186,12 +187,12 @@ impl Faults {
         self.all.clear();
     }
 
-    /// How many calls a fault has met.
+    /// Returns the number of calls that a fault has affected.
     pub(crate) fn hits(&self, id: u64) -> u32 {
         self.all.get(&id).map_or(0, |(_, hits)| *hits)
     }
 
-    /// All effects that meet this call, in the order in which they were set up.
+    /// Returns all effects on this call, in the order in which they were injected.
     pub(crate) fn meet(&mut self, call: &Call) -> Vec<Effect> {
         let mut effects = Vec::new();
         for (fault, hits) in self.all.values_mut() {
@@ -213,7 +214,7 @@ impl Faults {
 }
 
 impl Effect {
-    /// The error of an effect that is one.
+    /// Returns the error of an effect that is an error.
     pub(crate) fn as_error(&self) -> Option<ApiError> {
         match self {
             Self::Error {
@@ -230,7 +231,7 @@ impl Effect {
     }
 }
 
-/// Holds calls until it is opened, and tells when they have arrived. Clones are the same gate.
+/// Holds calls until it is opened, and notifies when they have arrived. Clones are the same gate.
 #[derive(Debug, Clone)]
 pub struct Gate {
     state: Arc<watch::Sender<(u32, bool)>>,
@@ -250,15 +251,15 @@ impl Gate {
         }
     }
 
-    /// Lets everything pass, now and from now on.
+    /// Lets all current and later calls pass.
     pub fn open(&self) {
         self.state.send_modify(|(_, open)| *open = true);
     }
 
-    /// Completes when so many calls have come to the gate.
+    /// Completes when this many calls have arrived at the gate.
     pub async fn arrived(&self, calls: u32) {
         let mut state = self.state.subscribe();
-        // The sender lives in `self`.
+        // `self` holds the sender.
         let _ = state.wait_for(|(n, _)| *n >= calls).await;
     }
 

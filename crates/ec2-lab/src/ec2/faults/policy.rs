@@ -1,4 +1,4 @@
-//! Who may do what: accounts by access key, and a small part of IAM.
+//! Permissions: accounts by access key, and a small part of IAM.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use crate::ec2::protocol::actions::is_of_sts;
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::query::{Params, wildcard};
 
-/// What EC2 makes of an access key.
+/// The state of an access key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
-    /// Good.
+    /// Valid.
     Active,
-    /// Temporary credentials whose time is over: `RequestExpired`, from STS `ExpiredToken`.
+    /// Expired temporary credentials: `RequestExpired`, from STS `ExpiredToken`.
     Expired,
-    /// Deactivated: as if unknown.
+    /// Deactivated: treated as unknown.
     Inactive,
 }
 
-/// A denial. Without further conditions it meets every access key.
+/// A denial. Without further conditions it affects every access key.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Denial {
     action: String,
@@ -47,29 +47,29 @@ impl Denial {
         }
     }
 
-    /// Only to one access key.
+    /// Restricts it to one access key.
     #[must_use]
     pub fn to_key(mut self, access_key: impl Into<String>) -> Self {
         self.access_key = Some(access_key.into());
         self
     }
 
-    /// Only for one type of resource, `volume`; for CreateTags on launch.
+    /// Restricts it to one type of resource, `volume`; for CreateTags on launch.
     #[must_use]
     pub fn on_resource(mut self, resource: impl Into<String>) -> Self {
         self.resource = Some(resource.into());
         self
     }
 
-    /// Only where a tag with such a key is given, as organisations restrict them.
+    /// Restricts it to calls with a tag of that key; organizations restrict tag keys this way.
     #[must_use]
     pub fn with_tag_key(mut self, tag_key: impl Into<String>) -> Self {
         self.tag_key = Some(tag_key.into());
         self
     }
 
-    /// Only where what is created is given no tag with such a key: a `Null` condition on
-    /// `aws:RequestTag/KEY`, as organizations demand tags (AWS Organizations User Guide, "Require a tag on
+    /// Restricts it to calls that create a resource without a tag of that key: a `Null` condition on
+    /// `aws:RequestTag/KEY`, with which organizations require tags (AWS Organizations User Guide, "Require a tag on
     /// specified created resources").
     #[must_use]
     pub fn without_tag_key(mut self, tag_key: impl Into<String>) -> Self {
@@ -77,7 +77,7 @@ impl Denial {
         self
     }
 
-    /// Only unless the call has a parameter with this value: `MetadataOptions.HttpTokens`, `required`, for a policy
+    /// Exempts calls that have a parameter with this value: `MetadataOptions.HttpTokens`, `required`, for a policy
     /// with `StringNotEquals` on `ec2:MetadataHttpTokens` (EC2 User Guide, "Example policies: work with instance
     /// metadata").
     #[must_use]
@@ -92,7 +92,7 @@ impl Denial {
 pub(crate) struct Policy {
     pub(crate) keys: BTreeMap<String, KeyState>,
     pub(crate) denials: Vec<Denial>,
-    /// By access key: all that it may do. Without an entry it may do everything.
+    /// The allowed actions by access key. A key without an entry may do everything.
     pub(crate) allowed: BTreeMap<String, Vec<String>>,
 }
 
@@ -104,7 +104,7 @@ struct Need<'a> {
 }
 
 impl Policy {
-    /// Refuses what the caller may not do.
+    /// Rejects a call that the caller has no permission for.
     pub(crate) fn authorize(
         &self,
         (access_key, account, region): (&str, &str, &str),
@@ -159,7 +159,7 @@ impl Policy {
         Ok(())
     }
 
-    /// Returns AWS's words for why it does not permit something.
+    /// Returns AWS's message for a missing permission.
     fn refuses(&self, access_key: &str, need: &Need<'_>, params: &Params) -> Option<String> {
         let is_tagged = |pattern: &String| need.tag_keys.iter().any(|key| wildcard(pattern, key));
         let has = |(name, value): &(String, String)| params.get(name) == Some(value);
@@ -195,9 +195,9 @@ fn tag_keys(params: &Params) -> Vec<&str> {
         .collect()
 }
 
-/// The types of resources on which a call is authorized: those that it creates, whose tags it may be judged by
-/// (Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2"), or the one that it
-/// is about.
+/// Returns the resource types on which a call is authorized: those that it creates, with their tags as conditions
+/// (Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2"), or the type that it
+/// operates on.
 fn created(action: &str, params: &Params) -> Vec<&'static str> {
     let launched = ["instance", "volume", "network-interface"];
     match action {
@@ -222,7 +222,7 @@ fn refusal(need: &Need<'_>, why: String, account: &str, region: &str) -> ApiErro
     } else {
         format!("arn:{aws}:ec2:{region}:{account}:{resource}/*")
     };
-    // Stands for the blob that sts:DecodeAuthorizationMessage would open.
+    // A placeholder for the blob that sts:DecodeAuthorizationMessage decodes.
     let encoded = URL_SAFE_NO_PAD.encode(format!("{action} on {on} is not allowed").repeat(6));
     ApiError::new(
         "UnauthorizedOperation",

@@ -1,9 +1,9 @@
 //! Request throttling by token buckets.
 //!
 //! Sizes and rates of [`Throttling::documented`] are those of "Request throttling for the Amazon EC2 API" (EC2
-//! Developer Guide), per account and region. "Each API is evaluated individually": each action has a bucket of
-//! its own. [`Throttling::shared_by_class`] is the reading of that page's older editions, where the actions of a
-//! class empty one bucket together. Resource rate limits (1000 instances at once) are not simulated.
+//! Developer Guide), per account and region. "Each API is evaluated individually": each action has a separate bucket.
+//! [`Throttling::shared_by_class`] follows that page's older editions, where the actions of a class share one bucket.
+//! Resource rate limits (1000 instances at once) are not simulated.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::ec2::protocol::actions::Class;
 use crate::ec2::protocol::query::Params;
 
-/// One bucket: how many calls it holds, and how many it gains per second.
+/// One bucket: its capacity, and its refill rate per second.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub struct Bucket {
     /// Its capacity in calls; it starts full.
@@ -23,7 +23,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Returns the bucket with size and rate multiplied; it holds one call at least.
+    /// Returns the bucket with size and rate multiplied; its capacity is at least one call.
     pub fn times(self, factor: f64) -> Self {
         Self {
             size: (self.size * factor).max(1.0),
@@ -47,7 +47,7 @@ pub struct Throttling {
     pub tags: Bucket,
     /// Calls that only read.
     pub describe: Bucket,
-    /// Those of them that list everything of a kind: with neither filter, id nor page size.
+    /// Read calls that list everything of a kind: with neither filter, id nor page size.
     pub describe_all: Bucket,
     /// Whether the actions of a class share one bucket: launches, other changes, reads.
     #[serde(default)]
@@ -80,7 +80,7 @@ impl Throttling {
         }
     }
 
-    /// The same, with one bucket for the actions of a class.
+    /// Returns the documented defaults, with one bucket for the actions of a class.
     pub fn shared_by_class() -> Self {
         Self {
             shared: true,
@@ -88,7 +88,7 @@ impl Throttling {
         }
     }
 
-    /// Returns the same with all buckets multiplied: a raised quota, or one that others use too.
+    /// Returns the same with all buckets multiplied: a raised quota, or one shared with other users.
     pub fn times(self, factor: f64) -> Self {
         Self {
             launch: self.launch.times(factor),
@@ -119,7 +119,7 @@ impl Throttling {
     }
 }
 
-/// A bucket and how full it is.
+/// A bucket and its fill level.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenBucket {
     bucket: Bucket,
@@ -137,7 +137,7 @@ impl TokenBucket {
         }
     }
 
-    /// Takes one call out; false where there is none left.
+    /// Takes one call out; false if the bucket is empty.
     pub fn take(&mut self, now: SystemTime) -> bool {
         let elapsed = now.duration_since(self.filled).unwrap_or_default();
         let gained = elapsed.as_secs_f64() * self.bucket.rate;
@@ -151,12 +151,12 @@ impl TokenBucket {
     }
 }
 
-/// How full the buckets are, by account, region, and action or class.
+/// The fill levels of the buckets, by account, region, and action or class.
 #[derive(Debug, Default)]
 pub(crate) struct Buckets(BTreeMap<(String, String, String), TokenBucket>);
 
 impl Buckets {
-    /// Takes one call out of its bucket; false where there is none left.
+    /// Takes one call out of its bucket; false if the bucket is empty.
     pub(crate) fn take(
         &mut self,
         limits: &Throttling,
@@ -183,7 +183,7 @@ impl Buckets {
     }
 }
 
-/// Whether a call is one of the "unfiltered and unpaginated non-mutating actions": any parameter narrows it.
+/// Returns whether a call is one of the "unfiltered and unpaginated non-mutating actions": any parameter narrows it.
 fn is_wide(action: &str, params: &Params) -> bool {
     let has_own_bucket = matches!(
         action,

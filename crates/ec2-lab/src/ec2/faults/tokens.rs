@@ -1,13 +1,13 @@
-//! Client tokens. Idempotency of a launch is zonal ("Ensuring idempotency", EC2 API
-//! developer guide): the same token in another zone is another request. A token is valid for at least 24 hours
-//! after the termination of its instance (the same page, version of 2016-11-15), longer than any lab lives.
+//! Client tokens. Idempotency of a launch is zonal ("Ensuring idempotency", EC2 API developer guide): the same token
+//! in another zone is another request. A token is valid for at least 24 hours after the termination of its instance
+//! (the same page, version of 2016-11-15), longer than the lifetime of a lab.
 
 use std::collections::BTreeMap;
 
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::query::Params;
 
-/// Which launch a token stood for.
+/// The launches of the tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens(BTreeMap<(String, String), Remembered>);
 
@@ -18,10 +18,10 @@ struct Remembered {
 }
 
 impl Tokens {
-    /// What the token made before (the reservation's or fleet's id), if anything.
+    /// Returns the earlier result of the token (the reservation's or fleet's id), if any.
     ///
     /// # Errors
-    /// `IdempotentParameterMismatch` where it came with other parameters.
+    /// `IdempotentParameterMismatch` if the earlier call had other parameters.
     pub(crate) fn find(&self, zone: &str, params: &Params) -> Result<Option<String>, ApiError> {
         let Some(token) = params.get("ClientToken") else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What a lab is made with, step by step.
+//! The builder of a lab.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::ec2::lab::hosting;
 use crate::ec2::protocol::server;
 use crate::ec2::resources::images::Image;
 
-/// The access key that a lab knows when it is not told of any.
+/// The access key of a lab without other access keys.
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
 /// The account of [`ACCESS_KEY`].
 pub const ACCOUNT: &str = "123456789012";
@@ -25,21 +25,21 @@ pub const OTHER_ACCESS_KEY: &str = "AKIDOTHER";
 /// The account of [`OTHER_ACCESS_KEY`].
 pub const OTHER_ACCOUNT: &str = "210987654321";
 
-/// The last sixteenth of a VPC: zones, at most fifteen of them then, have the ones before it.
+/// The last sixteenth of a VPC: zones, at most fifteen then, use the ones before it.
 const LAST_PART: u32 = 15;
 
-/// Where a lab that has claimed a loopback block keeps others off it, across processes.
+/// The port that a lab binds to claim its loopback block, across processes.
 const CLAIM_PORT: u16 = 20_222;
 
-/// Why a lab did not start.
+/// The cause of a failed start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The endpoint's address is taken or not allowed.
+    /// The endpoint's address is in use or not allowed.
     #[error("no endpoint on {address}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
@@ -48,7 +48,7 @@ pub enum StartError {
     Log {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
@@ -57,7 +57,7 @@ pub enum StartError {
     NoLoopback,
 }
 
-/// Describes a lab; see [`Lab::builder`].
+/// The builder of a lab; see [`Lab::builder`].
 #[derive(Default)]
 pub struct Builder {
     config: Config,
@@ -78,50 +78,50 @@ impl std::fmt::Debug for Builder {
 }
 
 impl Builder {
-    /// Puts hosts behind the instances; without any, nothing answers at their addresses.
+    /// Sets the hosts of the instances; without hosts, no process answers at their addresses.
     #[must_use]
     pub fn hosts(mut self, hosts: Arc<dyn Hosts>) -> Self {
         self.hosts = Some(hosts);
         self
     }
 
-    /// Sets the clock; by default it runs with real time.
+    /// Sets the clock; the default runs with real time.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Sets the endpoint's address; by default a free port of 127.0.0.1.
+    /// Sets the endpoint's address; the default is a free port of 127.0.0.1.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = Some(address);
         self
     }
 
-    /// Appends every call to a file, one JSON object a line.
+    /// Appends every call to a file, one JSON object per line.
     #[must_use]
     pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
         self.log = Some(path.into());
         self
     }
 
-    /// Adds an access key of an account (several may share one). Without any, the lab knows
-    /// [`ACCESS_KEY`] and [`OTHER_ACCESS_KEY`].
+    /// Adds an access key of an account (an account may have several). The default is [`ACCESS_KEY`] and
+    /// [`OTHER_ACCESS_KEY`].
     #[must_use]
     pub fn access_key(mut self, key: impl Into<String>, account: impl Into<String>) -> Self {
         self.config.access_keys.insert(key.into(), account.into());
         self
     }
 
-    /// Sets how long `pending` takes.
+    /// Sets the duration of `pending`.
     #[must_use]
     pub fn pending(mut self, time: Duration) -> Self {
         self.config.durations.pending = time;
         self
     }
 
-    /// Sets how long all states take.
+    /// Sets the durations of all states.
     #[must_use]
     pub fn durations(mut self, durations: Durations) -> Self {
         self.config.durations = durations;
@@ -135,7 +135,7 @@ impl Builder {
         self
     }
 
-    /// Takes a `/16` of loopback that no other lab on this machine has, for hosts in process.
+    /// Takes a `/16` of loopback that no other lab on this machine uses, for hosts in process.
     #[must_use]
     pub fn loopback(mut self) -> Self {
         self.loopback = true;
@@ -149,31 +149,30 @@ impl Builder {
         self
     }
 
-    /// Sets how many zones a region has: a, b, c…; six by default.
+    /// Sets the number of zones of a region: a, b, c…; six by default.
     #[must_use]
     pub fn zones(mut self, zones: u8) -> Self {
         self.config.zones = zones.clamp(1, 16);
         self
     }
 
-    /// Sets the regions that exist.
+    /// Sets the existing regions.
     #[must_use]
     pub fn regions<S: Into<String>>(mut self, regions: impl IntoIterator<Item = S>) -> Self {
         self.config.regions = regions.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets where public addresses come from; the documentation blocks of RFC 5737 by
-    /// default. Instances with a public address in 127.0.0.0/8 have their host there instead
-    /// of at the private one.
+    /// Sets the blocks of public addresses; the documentation blocks of RFC 5737 by default. Instances with a public
+    /// address in 127.0.0.0/8 have their host there instead of at the private address.
     #[must_use]
     pub fn public_addresses(mut self, blocks: impl IntoIterator<Item = Cidr>) -> Self {
         self.config.public = blocks.into_iter().collect();
         self
     }
 
-    /// Takes public addresses from the block of [`loopback`](Self::loopback) as well, from a part of
-    /// it that no subnet has.
+    /// Takes public addresses from the block of [`loopback`](Self::loopback) as well, from a part of it that no
+    /// subnet uses.
     #[must_use]
     pub fn public_loopback(mut self) -> Self {
         self.loopback = true;
@@ -181,14 +180,14 @@ impl Builder {
         self
     }
 
-    /// Gives out `::1` as IPv6 address, and puts the hosts of instances that have one there.
+    /// Assigns `::1` as IPv6 address, and puts the hosts of instances that have one there.
     #[must_use]
     pub fn ipv6_on_loopback(mut self) -> Self {
         self.config.ipv6_loopback = true;
         self
     }
 
-    /// Hands a released address out again as soon as it can be.
+    /// Reuses a released address as soon as possible.
     #[must_use]
     pub fn reuse_addresses(mut self) -> Self {
         self.config.reuse_addresses = true;
@@ -209,7 +208,7 @@ impl Builder {
         self
     }
 
-    /// Sets which instance profiles exist; by default every name does.
+    /// Sets the existing instance profiles; by default every name exists.
     #[must_use]
     pub fn instance_profiles<S: Into<String>>(
         mut self,
@@ -226,17 +225,17 @@ impl Builder {
         self
     }
 
-    /// Throttles from the start.
+    /// Enables throttling from the start.
     #[must_use]
     pub fn throttling(mut self, throttling: Throttling) -> Self {
         self.config.throttling = Some(throttling);
         self
     }
 
-    /// Starts the lab on the present tokio runtime.
+    /// Starts the lab on the current tokio runtime.
     ///
     /// # Errors
-    /// See [`StartError`]; nothing is left behind.
+    /// See [`StartError`]; no process or file is left behind.
     pub async fn start(mut self) -> Result<Lab, StartError> {
         if self.config.access_keys.is_empty() {
             for (key, account) in [(ACCESS_KEY, ACCOUNT), (OTHER_ACCESS_KEY, OTHER_ACCOUNT)] {
@@ -287,18 +286,18 @@ impl Builder {
     }
 }
 
-/// Finds a free `/16` of loopback. A listener within it is the claim: the system takes it
-/// back even from a process that was killed.
+/// Finds a free `/16` of loopback. A listener within it is the claim: the operating system releases it even if the
+/// process is killed.
 fn claim_loopback() -> Option<(Cidr, TcpListener)> {
     (64..=254).find_map(|n| {
         let block = Cidr::new(Ipv4Addr::new(127, n, 0, 0), 16);
-        // The first address of a subnet is EC2's own, so that no host wants it.
+        // The first address of a subnet is reserved for EC2, so no host uses it.
         let claim = TcpListener::bind((block.at(1), CLAIM_PORT)).ok()?;
         Some((block, claim))
     })
 }
 
-/// Differs between labs of a process and, with all likelihood, between processes.
+/// Returns a seed that differs between labs of a process and, with high probability, between processes.
 fn seed() -> u64 {
     static LABS: AtomicU64 = AtomicU64::new(1);
     let nanos = SystemTime::now()

@@ -1,8 +1,7 @@
 //! The lab's own clock.
 //!
-//! Instance states, consistency windows, token buckets and injected latency live on it. It
-//! runs with real time from the lab's start plus what a test adds, or stands still until
-//! it is advanced.
+//! Instance states, consistency windows, token buckets and injected latency use it. It runs with real time from the
+//! lab's start plus the time that a test adds, or stands still until it is advanced.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -29,7 +28,7 @@ impl Clock {
         Self::start(Some(Instant::now()))
     }
 
-    /// Makes a clock that shows the present time and moves only when it is advanced.
+    /// Makes a clock that starts at the present time and moves only when it is advanced.
     pub fn manual() -> Self {
         Self::start(None)
     }
@@ -45,7 +44,7 @@ impl Clock {
         }
     }
 
-    /// The time in the lab.
+    /// Returns the lab's time.
     pub fn now(&self) -> SystemTime {
         let added = *self
             .inner
@@ -59,7 +58,7 @@ impl Clock {
         self.inner.base + ran + added
     }
 
-    /// Moves the clock forward; whoever sleeps on it wakes up if it is time.
+    /// Moves the clock forward, and wakes the sleepers whose time has come.
     pub fn advance(&self, by: Duration) {
         *self
             .inner
@@ -77,7 +76,7 @@ impl Clock {
                 return;
             }
             if self.inner.running_since.is_some() {
-                // Elapsed or moved: the loop looks again either way.
+                // Elapsed or moved: the loop checks again either way.
                 let _ = tokio::time::timeout(rest, moved.changed()).await;
             } else if moved.changed().await.is_err() {
                 return;

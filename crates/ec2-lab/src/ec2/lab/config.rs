@@ -1,4 +1,4 @@
-//! What a lab is made with: accounts, addresses, durations, limits.
+//! The configuration of a lab: accounts, addresses, durations, limits.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -7,8 +7,7 @@ use std::time::Duration;
 use crate::ec2::faults::throttle::Throttling;
 use crate::ec2::resources::images::Image;
 
-/// How long an instance takes from state to state. All zero by default: a state is reached
-/// at the next look.
+/// The durations of an instance's states. All zero by default: the next call sees the next state.
 #[derive(Debug, Clone)]
 pub struct Durations {
     /// `pending` until `running`.
@@ -17,7 +16,7 @@ pub struct Durations {
     pub stopping: Duration,
     /// `shutting-down` until `terminated`.
     pub shutting_down: Duration,
-    /// `terminated` until EC2 no longer knows the id; an hour by default, as on EC2.
+    /// `terminated` until EC2 forgets the id; an hour by default, as on EC2.
     pub remembered: Duration,
 }
 
@@ -52,31 +51,31 @@ impl Cidr {
         }
     }
 
-    /// Reads `172.31.0.0/16`.
+    /// Parses `172.31.0.0/16`.
     pub fn parse(text: &str) -> Option<Self> {
         let (base, prefix) = text.split_once('/')?;
         let prefix = prefix.parse().ok().filter(|p| *p <= 32)?;
         Some(Self::new(base.parse().ok()?, prefix))
     }
 
-    /// How many addresses it holds.
+    /// Returns the number of its addresses.
     pub fn size(self) -> u32 {
         1u32.checked_shl(32 - u32::from(self.prefix))
             .unwrap_or(u32::MAX)
     }
 
-    /// The address at an offset from the first.
+    /// Returns the address at an offset from the first.
     pub fn at(self, offset: u32) -> Ipv4Addr {
         Ipv4Addr::from(u32::from(self.base).wrapping_add(offset))
     }
 
-    /// The `n`-th block of a longer prefix within this one.
+    /// Returns the `n`-th block of a longer prefix within this one.
     pub fn part(self, prefix: u8, n: u32) -> Self {
         let step = 1u32.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
         Self::new(self.at(step.wrapping_mul(n)), prefix)
     }
 
-    /// Whether the address lies within.
+    /// Returns whether the address lies within.
     pub fn contains(self, address: Ipv4Addr) -> bool {
         Self::new(address, self.prefix).base == self.base
     }
@@ -106,7 +105,7 @@ pub(crate) struct Config {
     pub(crate) throttling: Option<Throttling>,
 }
 
-/// The regions that the lab answers for.
+/// The regions that the lab supports.
 const REGIONS: [&str; 22] = [
     "us-east-1",
     "us-east-2",
@@ -162,7 +161,7 @@ impl Config {
     }
 }
 
-/// The ARN partition of a region.
+/// Returns the ARN partition of a region.
 pub(crate) fn partition(region: &str) -> &'static str {
     if region.starts_with("cn-") {
         "aws-cn"
@@ -178,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_divide() {
+    fn blocks_are_divided_into_parts() {
         let vpc = Cidr::parse("172.31.7.0/16").unwrap();
         assert_eq!(vpc.part(20, 2).to_string(), "172.31.32.0/20");
         assert_eq!(vpc.size(), 65536);

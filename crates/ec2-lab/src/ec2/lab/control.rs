@@ -1,5 +1,5 @@
-//! The control endpoint of `ec2-lab serve`: `POST /_lab/…` with JSON does what tests do
-//! through [`crate::ec2::Lab`].
+//! The control endpoint of `ec2-lab serve`: `POST /_lab/…` with JSON offers the functions that tests use through
+//! [`crate::ec2::Lab`].
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::ec2::faults::policy::{Denial, KeyState};
 use crate::ec2::faults::throttle::{Buckets, Throttling};
 use crate::ec2::lab::core::Core;
 
-/// Reads a list of numbers of seconds.
+/// Deserializes a list of numbers of seconds.
 pub(crate) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Duration>, D::Error> {
     let numbers = Vec::<u64>::deserialize(from)?;
     Ok(numbers.into_iter().map(Duration::from_secs).collect())
 }
 
-/// Reads a number of milliseconds.
+/// Deserializes a number of milliseconds.
 pub(crate) fn milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     u64::deserialize(from).map(Duration::from_millis)
 }
@@ -48,7 +48,7 @@ enum Throttle {
     Limits(Throttling),
 }
 
-/// Carries out one command; returns the HTTP status and a JSON text.
+/// Executes one command; returns the HTTP status and a JSON text.
 pub(crate) fn handle(core: &Core, path: &str, body: &[u8]) -> (u16, String) {
     let answer = command(core, path, body);
     core.notify();

@@ -1,4 +1,4 @@
-//! A running lab: how it is built, steered and looked at.
+//! A running lab: its construction, control and inspection.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -35,21 +35,21 @@ pub struct Lab {
     pub(crate) tasks: Vec<AbortHandle>,
 }
 
-/// What the server, the lab's own task and the test share.
+/// The state shared by the server, the lab's own task and the test.
 pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) config: Arc<Config>,
     pub(crate) hosts: Arc<dyn Hosts>,
     pub(crate) orders: mpsc::UnboundedSender<HostOrder>,
-    /// Changes whenever a call comes or ends, or the state moves.
+    /// Changes whenever a call arrives or ends, or the state changes.
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) log: Option<Mutex<std::fs::File>>,
     inner: Mutex<Inner>,
-    /// Keeps the claimed loopback block, where there is one: until the hosts on it are gone.
+    /// Keeps the claimed loopback block, if there is one, until its hosts are gone.
     _claim: Option<std::net::TcpListener>,
 }
 
-/// What the lock guards.
+/// The state behind the lock.
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) world: World,
@@ -104,18 +104,18 @@ impl Core {
         (Arc::new(core), to_hosts)
     }
 
-    /// Locks the state after letting time take effect.
+    /// Locks the state after applying the elapsed time.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        life::settle(&mut inner.world, self.clock.now());
+        life::apply_time(&mut inner.world, self.clock.now());
         self.send_orders(&mut inner);
         inner
     }
 
-    /// Passes on what a call or the clock has ordered, in the order in which it happened.
+    /// Sends the orders of a call or of the clock, in the order in which they happened.
     pub(crate) fn send_orders(&self, inner: &mut Inner) {
         for order in inner.world.shared.orders.drain(..) {
-            // Without its receiver the lab is shutting down.
+            // Without a receiver the lab is shutting down.
             let _ = self.orders.send(order);
         }
     }
@@ -143,67 +143,67 @@ impl Core {
 }
 
 impl Lab {
-    /// Starts to describe a lab.
+    /// Returns a builder of a lab.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// The URL of the endpoint, `http://127.0.0.1:PORT`.
+    /// Returns the URL of the endpoint, `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The lab's clock.
+    /// Returns the lab's clock.
     pub fn clock(&self) -> &Clock {
         &self.core.clock
     }
 
-    /// The block that private addresses come from.
+    /// Returns the block of the private addresses.
     pub fn vpc_cidr(&self) -> Cidr {
         self.core.config.vpc_cidr
     }
 
-    /// Sets a fault up; returns its number.
+    /// Injects a fault; returns its number.
     pub fn inject(&self, fault: Fault) -> u64 {
         self.core.lock().faults.add(fault)
     }
 
-    /// Holds the next call of an action before it acts, until the gate is opened.
+    /// Holds the next call of an action before its execution, until the gate is opened.
     pub fn hold(&self, action: &str) -> Gate {
         let gate = Gate::new();
         self.inject(Fault::on(action, Effect::Hold(gate.clone())));
         gate
     }
 
-    /// How many calls a fault has met.
+    /// Returns the number of calls that a fault has affected.
     pub fn hits(&self, fault: u64) -> u32 {
         self.core.lock().faults.hits(fault)
     }
 
-    /// Takes one fault away.
+    /// Removes one fault.
     pub fn remove_fault(&self, fault: u64) {
         self.core.lock().faults.remove(fault);
     }
 
-    /// Takes faults, denials, shortages, throttling and blindness away, and makes all access
-    /// keys good again. What is already blind stays so until its time is over.
+    /// Removes faults, denials, shortages, throttling and blindness, and makes all access keys valid again. Resources
+    /// that are already invisible stay so until their time is over.
     pub fn heal(&self) {
         self.core.heal();
     }
 
-    /// Sets a shortage up, after those already there.
+    /// Adds a shortage after the existing ones.
     pub fn shortage(&self, shortage: Shortage) {
         self.core.lock().world.shared.shortages.0.push(shortage);
     }
 
-    /// Ends all shortages. Spot requests that are open get what they ask for.
+    /// Ends all shortages, and fulfils open spot requests.
     pub fn end_shortages(&self) {
         let mut inner = self.core.lock();
         self.core.end_shortages(&mut inner);
     }
 
-    /// Sets the spot price of everything, in dollars an hour. Spot requests that are open and offer that much get
-    /// what they ask for.
+    /// Sets the spot price of all types, in dollars an hour. Fulfils open spot requests that offer at least that
+    /// much.
     pub fn set_spot_price(&self, price: f64) {
         let mut inner = self.core.lock();
         inner.world.shared.spot_price = price;
@@ -216,7 +216,7 @@ impl Lab {
         self.core.lock().policy.denials.push(denial);
     }
 
-    /// Restricts an access key to these actions (`ec2:Describe*`); everything else is denied.
+    /// Restricts an access key to these actions (`ec2:Describe*`); all others are denied.
     pub fn allow_only<S: Into<String>>(
         &self,
         access_key: &str,
@@ -227,7 +227,7 @@ impl Lab {
         inner.policy.allowed.insert(access_key.to_owned(), actions);
     }
 
-    /// Sets what EC2 makes of an access key.
+    /// Sets the state of an access key.
     pub fn set_key_state(&self, access_key: &str, state: KeyState) {
         self.core
             .lock()
@@ -236,19 +236,19 @@ impl Lab {
             .insert(access_key.to_owned(), state);
     }
 
-    /// Switches throttling on (with full buckets) or off.
+    /// Enables throttling (with full buckets) or disables it.
     pub fn throttle(&self, throttling: Option<Throttling>) {
         let mut inner = self.core.lock();
         inner.throttling = throttling;
         inner.buckets = Buckets::default();
     }
 
-    /// Hides resources of a kind that are made from now on while they are fresh.
+    /// Makes fresh resources of a kind invisible, for resources created from now on.
     pub fn blind(&self, kind: Kind, blindness: Blindness) {
         self.core.lock().blindness.insert(kind, blindness);
     }
 
-    /// Ends blindness for what is made from now on.
+    /// Ends blindness for resources created from now on.
     pub fn see_all(&self) {
         self.core.lock().blindness.clear();
     }
@@ -281,17 +281,17 @@ impl Lab {
         vpc::add_subnet(region, shared, vpc, zone, cidr)
     }
 
-    /// Shuts an instance down as its own `shutdown` would: it stops, or terminates where it
-    /// was launched so. False where no such instance is running.
+    /// Shuts an instance down like a `shutdown` on the host: it stops, or terminates if it was launched so. False if
+    /// no such instance is running.
     pub fn shut_down_from_inside(&self, instance: &str) -> bool {
         let shut = hosting::shut_down_from_inside(&self.core, instance);
         self.core.notify();
         shut
     }
 
-    /// Makes the next start of an instance lead from `pending` back to `stopped`, with this state reason, as the start of
-    /// one does whose volume's KMS key cannot be used (EC2 API Reference, StateReason: `Client.InternalError`). False
-    /// where there is no such instance.
+    /// Makes the next start of an instance end in `stopped` after `pending`, with this state reason, like the start
+    /// of an instance whose volume's KMS key cannot be used (EC2 API Reference, StateReason: `Client.InternalError`).
+    /// False if there is no such instance.
     pub fn fail_next_start(&self, instance: &str, code: &str, message: &str) -> bool {
         let mut inner = self.core.lock();
         let mut regions = inner.world.regions.values_mut();
@@ -302,31 +302,30 @@ impl Lab {
             .is_some()
     }
 
-    /// Takes a spot instance back, as EC2 does when the price rises. False where no such
-    /// instance is running.
+    /// Reclaims a spot instance, as EC2 does when the price rises. False if no such instance is running.
     pub fn reclaim(&self, instance: &str) -> bool {
         let reclaimed = hosting::reclaim(&self.core, instance);
         self.core.notify();
         reclaimed
     }
 
-    /// All calls so far, in order of arrival, those under way included.
+    /// Returns all calls so far, in order of arrival, including those in progress.
     pub fn calls(&self) -> Vec<Call> {
         self.core.lock().calls.clone()
     }
 
-    /// Forgets the calls so far; numbers go on.
+    /// Clears the recorded calls; their numbers continue.
     pub fn clear_calls(&self) {
         self.core.lock().calls.retain(|c| !c.finished);
     }
 
-    /// How many calls of an action have come.
+    /// Returns the number of calls of an action.
     pub fn count(&self, action: &str) -> usize {
         let inner = self.core.lock();
         inner.calls.iter().filter(|c| c.action == action).count()
     }
 
-    /// How many calls have come, by action.
+    /// Returns the number of calls by action.
     pub fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for call in &self.core.lock().calls {
@@ -335,7 +334,7 @@ impl Lab {
         counts
     }
 
-    /// Completes when the condition holds; it is tried again at every call and change.
+    /// Completes when the condition holds; checks it at every call and change.
     pub async fn until(&self, condition: impl Fn(&Self) -> bool) {
         let mut changed = self.core.changed.subscribe();
         loop {
@@ -349,7 +348,7 @@ impl Lab {
         }
     }
 
-    /// Opens a log file for the calls, one JSON object a line.
+    /// Opens a log file for the calls, one JSON object per line.
     pub(crate) fn open_log(path: &Path) -> std::io::Result<std::fs::File> {
         std::fs::OpenOptions::new()
             .create(true)
@@ -366,5 +365,5 @@ impl Drop for Lab {
     }
 }
 
-/// How long a lab waits for nothing in particular: state without a due time.
+/// The maximum sleep of the lab's task when no state has a due time.
 pub(crate) const IDLE: Duration = Duration::from_secs(3600);

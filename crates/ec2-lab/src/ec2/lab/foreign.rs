@@ -1,4 +1,4 @@
-//! What people and other services do in an account beside the client under test.
+//! Actions of people and other services in the account of the client under test.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,13 @@ use crate::ec2::resources::instances::InstanceState;
 use crate::ec2::resources::volumes::Volume;
 
 impl Lab {
-    /// Adds a running instance, with a root volume, like another one but for its launch and its tags; returns its id.
-    /// Nothing answers at it. Tags of the other one may be among these: AWS Backup copies them when it restores an instance (AWS Backup
-    /// Developer Guide, "Copy tags during a restore"), and so does the console's "Launch more like this". Those
-    /// that begin with `aws:` are set by AWS's services alone: `aws:autoscaling:groupName`, `aws:backup:…`.
+    /// Adds a running instance with a root volume, a copy of another one except for its launch and its tags; returns
+    /// its id. No host answers at its address. `tags` may include tags of the original: AWS Backup copies them when
+    /// it restores an instance (AWS Backup Developer Guide, "Copy tags during a restore"), and so does the console's
+    /// "Launch more like this". Only AWS's services set tags that begin with `aws:`: `aws:autoscaling:groupName`,
+    /// `aws:backup:…`.
     ///
-    /// `None` where there is no such instance.
+    /// Returns `None` if there is no such instance.
     pub fn launch_like(
         &self,
         instance: &str,
@@ -55,8 +56,8 @@ impl Lab {
     }
 
     /// Detaches the root volume of an instance, as DetachVolume does for a stopped one, and as
-    /// CreateReplaceRootVolumeTask leaves the old one behind ("the original volume is detached … not deleted", EC2 User Guide,
-    /// "Replace the root volume"). Returns the volume's id.
+    /// CreateReplaceRootVolumeTask leaves the old one behind ("the original volume is detached … not deleted", EC2
+    /// User Guide, "Replace the root volume"). Returns the volume's id.
     pub fn detach_root_volume(&self, instance: &str) -> Option<String> {
         self.within(instance, |region, _| {
             let instance = region.instances.get_mut(instance)?;
@@ -87,7 +88,7 @@ impl Lab {
         Some(())
     }
 
-    /// Does something in the region of an instance.
+    /// Executes a function on the region of an instance.
     fn within<T>(
         &self,
         instance: &str,

@@ -1,4 +1,4 @@
-//! The lab's own tasks: one lets time take effect when it is due, one tells the hosts.
+//! The lab's own tasks: one applies elapsed time when it is due, one sends orders to the hosts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use crate::ec2::lab::core::{Core, IDLE};
 use crate::ec2::resources::instances::{Instance, InstanceState, StateReason};
 use crate::ec2::resources::life::{self, HostOrder};
 
-/// Settles the state whenever something is due or has changed.
+/// Updates the state whenever it is due or has changed.
 pub(crate) async fn drive(core: Arc<Core>) {
     let mut changed = core.changed.subscribe();
     loop {
         let now = core.clock.now();
         let next = {
             let mut inner = core.lock();
-            life::settle(&mut inner.world, now)
+            life::apply_time(&mut inner.world, now)
         };
         let until = next.unwrap_or(now + IDLE);
         tokio::select! {
@@ -26,7 +26,7 @@ pub(crate) async fn drive(core: Arc<Core>) {
     }
 }
 
-/// Passes orders to the hosts: in order for one instance, side by side for several.
+/// Sends orders to the hosts: in order for each instance, concurrently between instances.
 pub(crate) async fn carry_out(core: Arc<Core>, mut orders: mpsc::UnboundedReceiver<HostOrder>) {
     let mut queues: HashMap<String, mpsc::UnboundedSender<HostOrder>> = HashMap::new();
     while let Some(order) = orders.recv().await {

@@ -1,5 +1,5 @@
-//! All that the lab's EC2 knows: per account and region the resources, and beside them what
-//! the whole lab shares (ids, addresses, the orders for the hosts).
+//! The complete state of the lab's EC2: the resources per account and region, and the state that the whole lab shares
+//! (ids, addresses, the orders for the hosts).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,21 +23,21 @@ use crate::ec2::resources::vpc::{Subnet, Vpc};
 
 pub(crate) type Tags = BTreeMap<String, String>;
 
-/// Everything, behind one lock.
+/// The whole state, behind one lock.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) regions: BTreeMap<(String, String), Region>,
     pub(crate) shared: Shared,
 }
 
-/// What accounts and regions have in common.
+/// The state that accounts and regions share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) ids: Ids,
     pub(crate) addresses: Addresses,
     pub(crate) orders: Vec<HostOrder>,
-    /// Whether anything stands behind the addresses.
+    /// Whether hosts answer at the addresses.
     pub(crate) has_hosts: bool,
     pub(crate) shortages: Shortages,
     /// Dollars an hour, for every type and zone.
@@ -52,7 +52,7 @@ pub(crate) struct Region {
     pub(crate) vpcs: BTreeMap<String, Vpc>,
     pub(crate) subnets: BTreeMap<String, Subnet>,
     pub(crate) groups: BTreeMap<String, SecurityGroup>,
-    /// The owners of what other accounts share with this one, by its id.
+    /// The owners of resources that other accounts share with this one, by resource id.
     pub(crate) owners: BTreeMap<String, String>,
     /// By name.
     pub(crate) keys: BTreeMap<String, KeyPair>,
@@ -62,19 +62,19 @@ pub(crate) struct Region {
     pub(crate) interfaces: BTreeMap<String, Interface>,
     pub(crate) spot_requests: BTreeMap<String, SpotRequest>,
     pub(crate) templates: BTreeMap<String, LaunchTemplate>,
-    /// By id: the client tokens of the fleets.
+    /// The client tokens of the fleets, by fleet id.
     pub(crate) fleets: BTreeMap<String, Option<String>>,
     pub(crate) tags: BTreeMap<String, Tags>,
     pub(crate) tokens: Tokens,
     pub(crate) fresh: Freshness,
 }
 
-/// What one call works with.
+/// The context of one call.
 pub(crate) struct Cx<'a> {
     pub(crate) region: &'a mut Region,
     pub(crate) shared: &'a mut Shared,
     pub(crate) now: SystemTime,
-    /// The call's sequence number, which tells reads apart.
+    /// The call's sequence number, which distinguishes reads.
     pub(crate) call: u64,
     pub(crate) access_key: &'a str,
 }
@@ -95,7 +95,7 @@ impl World {
         }
     }
 
-    /// The account's region, with its default VPC, made on first use.
+    /// Returns the account's region, with its default VPC; creates it on first use.
     pub(crate) fn region(&mut self, account: &str, name: &str) -> (&mut Region, &mut Shared) {
         let key = (account.to_owned(), name.to_owned());
         let shared = &mut self.shared;
@@ -109,7 +109,7 @@ impl World {
 }
 
 impl World {
-    /// Lets open spot requests have what there is by now.
+    /// Fulfils open spot requests as far as capacity allows now.
     pub(crate) fn fulfil_spot_requests(&mut self, now: SystemTime) {
         for region in self.regions.values_mut() {
             spot::fulfil(&mut Cx {
@@ -157,12 +157,12 @@ impl Region {
 }
 
 impl Cx<'_> {
-    /// Whether this call can see a resource: eventual consistency may hide a fresh one.
+    /// Returns whether this call can see a resource: eventual consistency may hide a fresh one.
     pub(crate) fn sees(&self, kind: Kind, id: &str) -> bool {
         self.region.fresh.sees(kind, id, self.now, self.call)
     }
 
-    /// The tags of a resource, as far as this call can see them.
+    /// Returns the tags of a resource, as far as this call can see them.
     pub(crate) fn tags(&self, id: &str) -> Tags {
         match self.region.tags.get(id) {
             Some(tags) if self.sees(Kind::Tags, id) => tags.clone(),
@@ -170,12 +170,12 @@ impl Cx<'_> {
         }
     }
 
-    /// Records that a resource was made just now.
+    /// Records the creation of a resource.
     pub(crate) fn born(&mut self, kind: Kind, id: &str) {
         self.region.fresh.born(kind, id, self.now, self.call);
     }
 
-    /// Sets the tags of a resource that was made just now.
+    /// Sets the tags of a new resource.
     pub(crate) fn tag_new(&mut self, id: &str, tags: Tags) {
         if !tags.is_empty() {
             self.born(Kind::Tags, id);
@@ -189,7 +189,7 @@ impl Cx<'_> {
 pub(crate) struct Ids(u64);
 
 impl Ids {
-    /// 64 bits that look random (splitmix64, Steele et al. 2014).
+    /// Returns 64 pseudo-random bits (splitmix64, Steele et al. 2014).
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -198,7 +198,7 @@ impl Ids {
         z ^ (z >> 31)
     }
 
-    /// An id of EC2's long form, 17 hexadecimal digits.
+    /// Returns an id of EC2's long form, 17 hexadecimal digits.
     pub(crate) fn id(&mut self, prefix: &str) -> String {
         format!("{prefix}0{:016x}", self.next())
     }
@@ -216,7 +216,7 @@ impl Ids {
     }
 }
 
-/// A time as EC2 writes it: `2026-01-31T12:00:00.000Z`.
+/// Formats a time as EC2 does: `2026-01-31T12:00:00.000Z`.
 pub(crate) fn iso(at: SystemTime) -> String {
     let t = time::OffsetDateTime::from(at);
     format!(

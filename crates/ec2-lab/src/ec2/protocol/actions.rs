@@ -10,22 +10,22 @@ use crate::ec2::resources::{
     templates, volumes, vpc,
 };
 
-/// How a call is throttled.
+/// The throttling class of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
     /// Starts instances.
     Launch,
-    /// Changes something.
+    /// Changes a resource.
     Mutating,
     /// Only reads.
     Describe,
-    /// Not EC2's: never throttled here.
+    /// Not an EC2 action: never throttled here.
     Free,
 }
 
 type Handler = fn(&mut Cx<'_>, &Params) -> Result<Xml, ApiError>;
 
-/// An action that the lab knows.
+/// A supported action.
 pub(crate) struct Action {
     pub(crate) name: &'static str,
     pub(crate) class: Class,
@@ -40,7 +40,7 @@ const fn action(name: &'static str, class: Class, handler: Handler) -> Action {
     }
 }
 
-/// GetConsoleOutput asks the host first and is called apart; this stands for a silent host.
+/// A placeholder for a host without output: GetConsoleOutput is called separately, because it asks the host first.
 fn silent_console(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     power::console(cx, params, "")
 }
@@ -151,12 +151,12 @@ fn access_key_info(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     Ok(xml)
 }
 
-/// Whether an action is one of STS, which the lab offers beside EC2.
+/// Returns whether an action belongs to STS, which the lab offers in addition to EC2.
 pub(crate) fn is_of_sts(action: &str) -> bool {
     matches!(action, "GetAccessKeyInfo" | "GetCallerIdentity")
 }
 
-/// Wraps an answer as EC2 does, or as STS where the action is one of STS.
+/// Wraps an answer in EC2's envelope, or in STS's for an action of STS.
 pub(crate) fn envelope(action: &str, request_id: &str, body: &Xml) -> String {
     let mut xml = Xml::new();
     if is_of_sts(action) {
@@ -175,7 +175,7 @@ pub(crate) fn envelope(action: &str, request_id: &str, body: &Xml) -> String {
     xml.into_document()
 }
 
-/// Wraps an error as EC2 does, or as STS where the action is one of STS.
+/// Wraps an error in EC2's envelope, or in STS's for an action of STS.
 pub(crate) fn error_envelope(action: &str, request_id: &str, error: &ApiError) -> String {
     let mut xml = Xml::new();
     let code_and_text = |xml: &mut Xml| {

@@ -1,4 +1,4 @@
-//! One call from its parameters to its answer: who calls, what befalls it, what it does.
+//! The processing of one call: the caller, faults, execution, answer.
 
 use std::sync::Arc;
 
@@ -13,29 +13,28 @@ use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::{server, wire};
 use crate::ec2::resources::power;
 
-/// What goes back over the connection.
+/// The response on the connection.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Whole {
         status: u16,
         body: String,
     },
-    /// Nothing: the connection ends.
+    /// None: the connection is closed.
     None,
-    /// A beginning, and then the connection ends.
+    /// The beginning of a response, after which the connection is closed.
     Cut(String),
     Huge(u64),
 }
 
-/// Who calls, by the signature's credential scope; the signature itself is not checked.
+/// The caller, from the signature's credential scope; the signature itself is not verified.
 struct Caller {
     access_key: String,
     account: String,
     region: String,
 }
 
-/// Carries out a call. `Action` and the API's `Version` are the protocol's: no handler
-/// sees them.
+/// Executes a call. The protocol uses `Action` and the API's `Version`; handlers do not see them.
 pub(crate) async fn carry_out(
     core: Arc<Core>,
     mut params: Params,
@@ -66,7 +65,7 @@ pub(crate) async fn carry_out(
             }
             let console = console(&core, &action, &params).await;
             if effects.iter().any(|effect| matches!(effect, Effect::Twice)) {
-                // Whoever sent it hears of the second delivery alone.
+                // The sender receives the answer of the second delivery only.
                 let _ = act(&core, seq, &action, &params, &caller, &request_id, &console);
             }
             act(&core, seq, &action, &params, &caller, &request_id, &console)
@@ -112,7 +111,7 @@ pub(crate) async fn carry_out(
 
 type Arrival = (u64, Vec<Effect>, Result<Caller, ApiError>, String);
 
-/// Logs a call and finds out who calls and what befalls it.
+/// Logs a call and determines the caller and the faults.
 fn arrive(core: &Core, action: &str, params: &Params, authorization: &str) -> Arrival {
     let mut inner = core.lock();
     let seq = inner.next_seq;
@@ -133,7 +132,7 @@ fn arrive(core: &Core, action: &str, params: &Params, authorization: &str) -> Ar
     (seq, effects, caller, request_id)
 }
 
-/// The access key and region of `Credential=KEY/DATE/REGION/SERVICE/aws4_request`.
+/// Returns the access key and region of `Credential=KEY/DATE/REGION/SERVICE/aws4_request`.
 fn scope(authorization: &str) -> Option<(String, String)> {
     let (_, credential) = authorization.split_once("Credential=")?;
     let credential = credential.split([',', ' ']).next()?;
@@ -190,7 +189,7 @@ fn identify(
     })
 }
 
-/// What the host says on its console, asked without the lab's lock.
+/// Returns the host's console output, requested without holding the lab's lock.
 async fn console(core: &Core, action: &str, params: &Params) -> String {
     match params.get("InstanceId") {
         Some(id) if action == "GetConsoleOutput" => core.hosts.console(id).await,

@@ -1,4 +1,4 @@
-//! The log of calls: what came in, and what it got.
+//! The log of calls and their results.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -8,11 +8,11 @@ use serde::Serialize;
 /// One call.
 #[derive(Debug, Clone, Serialize)]
 pub struct Call {
-    /// Counts from 1 in order of arrival.
+    /// The sequence number, from 1 in order of arrival.
     pub seq: u64,
     /// `RunInstances`.
     pub action: String,
-    /// The parameters as they came, without `Action` and `Version`.
+    /// The received parameters, without `Action` and `Version`.
     pub params: BTreeMap<String, String>,
     /// The access key of the signature.
     pub access_key: String,
@@ -20,17 +20,15 @@ pub struct Call {
     pub account: String,
     /// The region of the signature's scope.
     pub region: String,
-    /// The HTTP status that was sent; `None` while the call is under way and where the
-    /// connection was dropped.
+    /// The HTTP status that was sent; `None` while the call is in progress, and if the connection was dropped.
     pub status: Option<u16>,
     /// The error code that was sent.
     pub error: Option<String>,
-    /// Whether the call took effect, whatever answer it got: true where it was executed
-    /// without an error.
+    /// Whether the call took effect, whatever its answer: true if it was executed without an error.
     pub acted: bool,
-    /// When it came, on the lab's clock, in EC2's notation.
+    /// Its arrival time on the lab's clock, in EC2's notation.
     pub time: String,
-    /// Whether nothing is under way any more.
+    /// Whether the call is complete.
     pub finished: bool,
 }
 

@@ -4,19 +4,19 @@
 
 use std::fmt::Display;
 
-/// An error as EC2 answers it.
+/// An error in EC2's format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
     /// The HTTP status.
     pub status: u16,
     /// The code, such as `InvalidInstanceID.NotFound`.
     pub code: String,
-    /// The text for people.
+    /// The message.
     pub message: String,
 }
 
 impl ApiError {
-    /// Makes an error with the status that EC2 gives to this code.
+    /// Makes an error with EC2's status for this code.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         let code = code.into();
         Self {
@@ -45,7 +45,7 @@ impl ApiError {
     }
 }
 
-/// The HTTP status of an error code: 400 for the caller's errors, 5xx for EC2's own.
+/// Returns the HTTP status of an error code: 400 for the caller's errors, 5xx for EC2's own.
 fn status_of(code: &str) -> u16 {
     match code {
         "AuthFailure" => 401,

@@ -1,4 +1,4 @@
-//! `Filter.N`, ids and pages: how every Describe call narrows its answer.
+//! `Filter.N`, ids and pages: the ways in which Describe calls narrow their answers.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +15,11 @@ const MAX_FILTER_VALUES: usize = 200;
 pub(crate) struct Filters(Vec<(String, Vec<String>)>);
 
 impl Filters {
-    /// Reads `Filter.N.Name` and `Filter.N.Value.M`.
+    /// Parses `Filter.N.Name` and `Filter.N.Value.M`.
     ///
     /// # Errors
-    /// A filter that this call does not know, and more values than EC2 takes. Filters on
-    /// tags are known everywhere.
+    /// A filter that this call does not support, or more values than EC2 accepts. Every call supports filters on
+    /// tags.
     pub(crate) fn parse(params: &Params, known: &[&str]) -> Result<Self, ApiError> {
         let filters: Vec<_> = params
             .structs("Filter")
@@ -53,7 +53,7 @@ impl Filters {
         Ok(Self(filters))
     }
 
-    /// Whether a resource passes, given the values that it has for a filter's name.
+    /// Returns whether a resource passes, given its values for a filter's name.
     pub(crate) fn pass(
         &self,
         tags: &BTreeMap<String, String>,
@@ -72,7 +72,7 @@ impl Filters {
     }
 }
 
-/// How EC2 names a kind of id in its errors.
+/// EC2's name of a kind of id in error messages.
 pub(crate) struct IdKind {
     pub(crate) prefix: &'static str,
     pub(crate) code: &'static str,
@@ -90,7 +90,7 @@ impl IdKind {
         ApiError::new(format!("{}.NotFound", self.code), message)
     }
 
-    /// Checks the shape of ids and that all of them are known; one unknown id fails all.
+    /// Checks the syntax of ids and that all of them exist; one unknown id fails all.
     pub(crate) fn check<'a>(
         &self,
         ids: impl IntoIterator<Item = &'a str>,
@@ -117,7 +117,7 @@ impl IdKind {
     }
 }
 
-/// Cuts a sorted list by `MaxResults` and `NextToken`; returns the page and the next token.
+/// Pages a sorted list by `MaxResults` and `NextToken`; returns the page and the next token.
 pub(crate) fn page<T>(
     params: &Params,
     items: Vec<T>,

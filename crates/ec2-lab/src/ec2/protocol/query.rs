@@ -1,7 +1,6 @@
 //! The parameters of a Query-protocol call.
 //!
-//! EC2 flattens structures and lists into names such as `Filter.1.Value.2`; [`Params`] gives
-//! them back their shape.
+//! EC2 flattens structures and lists into names such as `Filter.1.Value.2`; [`Params`] restores the structure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -13,7 +12,7 @@ use crate::ec2::protocol::error::ApiError;
 pub(crate) struct Params(BTreeMap<String, String>);
 
 impl Params {
-    /// Reads `application/x-www-form-urlencoded` text; the last of equal names wins.
+    /// Parses `application/x-www-form-urlencoded` text; the last of equal names wins.
     pub(crate) fn parse(form: &[u8]) -> Self {
         Self(form_urlencoded::parse(form).into_owned().collect())
     }
@@ -36,7 +35,7 @@ impl Params {
         self.0.insert(name.into(), value.into());
     }
 
-    /// The value, where it is there and not empty: EC2 takes an empty one for none.
+    /// Returns the value if it is present and not empty: EC2 treats an empty value as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
@@ -67,7 +66,7 @@ impl Params {
             .transpose()
     }
 
-    /// The values of `name.1`, `name.2`, … in order.
+    /// Returns the values of `name.1`, `name.2`, … in order.
     pub(crate) fn list(&self, name: &str) -> Vec<&str> {
         self.numbers(name)
             .into_iter()
@@ -75,7 +74,7 @@ impl Params {
             .collect()
     }
 
-    /// The structures `name.1.…`, `name.2.…` in order.
+    /// Returns the structures `name.1.…`, `name.2.…` in order.
     pub(crate) fn structs(&self, name: &str) -> Vec<Self> {
         self.numbers(name)
             .into_iter()
@@ -84,7 +83,7 @@ impl Params {
             .collect()
     }
 
-    /// The structure `name.…`, empty where there is none.
+    /// Returns the structure `name.…`, empty if there is none.
     pub(crate) fn below(&self, name: &str) -> Self {
         let prefix = format!("{name}.");
         Self(
@@ -123,8 +122,8 @@ enum Part {
     Literal(char),
 }
 
-/// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one; behind a backslash
-/// a character stands for itself: "a filter value of `\\*amazon\\?\\\\` specifies the literal string `*amazon?\\`" (AWS SDK for
+/// Returns whether `text` matches `pattern`, in which `*` matches any characters and `?` one; a backslash escapes a
+/// character: "a filter value of `\\*amazon\\?\\\\` specifies the literal string `*amazon?\\`" (AWS SDK for
 /// .NET, Amazon.EC2.Model.Filter).
 pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
     let mut chars = pattern.chars();

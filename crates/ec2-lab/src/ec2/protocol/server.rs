@@ -1,7 +1,6 @@
-//! The HTTP side: HTTP/1.1 with keep-alive, one form-encoded call per request.
+//! The HTTP server: HTTP/1.1 with keep-alive, one form-encoded call per request.
 //!
-//! A call is carried out in a task of its own: as with EC2, it takes its course when the
-//! caller hangs up or dies half-way.
+//! Each call runs in a separate task: as with EC2, it continues if the caller disconnects or dies.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -23,12 +22,12 @@ use crate::ec2::protocol::call::{self, Answer};
 use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::wire;
 
-/// EC2 takes far less; a bound all the same.
+/// A safety limit; EC2 accepts far less.
 const MAX_REQUEST: usize = 4 << 20;
 
 type Body = BoxBody<Bytes, Dropped>;
 
-/// Ends a connection without an answer.
+/// Closes a connection without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is dropped on purpose")]
 pub(crate) struct Dropped;
@@ -38,7 +37,7 @@ pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // No descriptors left, perhaps: let those that hold them go on.
+            // Possibly out of file descriptors: yield to the tasks that hold them.
             tokio::task::yield_now().await;
             continue;
         };
@@ -48,7 +47,7 @@ pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener) {
             let service = service_fn(|request| answer(core.clone(), request));
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service);
-            // A dropped connection is an error here, and meant.
+            // A dropped connection is an intended error here.
             let _ = connection.await;
         });
     }
@@ -97,7 +96,7 @@ async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Result<Response<
     }
 }
 
-/// Reads the request's id out of an answer: EC2 sends it in a header, too, where the SDKs look for it.
+/// Returns the request's id from an answer: EC2 sends it in a header, too, where the SDKs look for it.
 fn request_id(body: &str) -> Option<&str> {
     ["requestId", "RequestID", "RequestId"]
         .iter()
@@ -121,7 +120,7 @@ fn response(status: u16, kind: &str, body: Body) -> Result<Response<Body>, Dropp
         .map_err(|_| Dropped)
 }
 
-/// Well-formed XML of about this size, made while it is read.
+/// Returns well-formed XML of about this size, generated while it is read.
 fn huge(bytes: u64) -> Body {
     const CHUNK: &str = "<item><key>k</key><value>v</value></item>\n";
     let per_frame = CHUNK.repeat(1000);
@@ -136,13 +135,13 @@ fn huge(bytes: u64) -> Body {
     BodyExt::boxed(StreamBody::new(futures_util::stream::iter(all)))
 }
 
-/// Writes a finished call to the log file, where there is one.
+/// Writes a finished call to the log file, if there is one.
 pub(crate) fn log(core: &Core, call: &crate::ec2::protocol::calls::Call) {
     if let Some(file) = &core.log
         && let Ok(line) = serde_json::to_string(call)
         && let Ok(mut file) = file.lock()
     {
-        // A full disk must not change what the endpoint answers.
+        // A full disk must not change the endpoint's answers.
         let _ = writeln!(file, "{line}");
     }
 }

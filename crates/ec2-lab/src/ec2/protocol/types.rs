@@ -1,4 +1,4 @@
-//! Instance types: which exist, and on what architecture they run.
+//! The existing instance types, and their architectures.
 
 use crate::ec2::lab::state::{Cx, Tags};
 use crate::ec2::protocol::error::ApiError;
@@ -28,7 +28,7 @@ const SIZES: [(&str, u32, u32); 10] = [
     ("16xlarge", 64, 262_144),
 ];
 
-/// The architecture of an instance type, if there is such a type.
+/// Returns the architecture of an instance type, if the type exists.
 pub(crate) fn architecture(name: &str) -> Option<&'static str> {
     let (family, size) = name.split_once('.')?;
     if !SIZES.iter().any(|(s, _, _)| *s == size) {
@@ -112,7 +112,7 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
     Ok(xml)
 }
 
-/// A list item that is a bare value.
+/// Writes a list item that is a bare value.
 fn raw_item(xml: &mut Xml, value: &str) {
     xml.text(value);
 }

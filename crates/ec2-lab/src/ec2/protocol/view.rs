@@ -1,5 +1,4 @@
-//! What a test sees of the lab's state: copies, over all accounts and regions, regardless
-//! of what eventual consistency hides from callers.
+//! Snapshots of the lab's state for tests: copies, over all accounts and regions, regardless of eventual consistency.
 
 use std::collections::BTreeMap;
 
@@ -24,49 +23,49 @@ impl Lab {
             .collect()
     }
 
-    /// All instances, terminated ones included while EC2 remembers them.
+    /// Returns all instances, including terminated ones while EC2 remembers them.
     pub fn instances(&self) -> Vec<Instance> {
         self.gather(|r| r.instances.values().cloned().collect())
     }
 
-    /// The instances that are neither terminated nor about to be.
+    /// Returns the instances that are neither terminated nor terminating.
     pub fn live_instances(&self) -> Vec<Instance> {
         let mut all = self.instances();
         all.retain(|i| !i.state.is_ending());
         all
     }
 
-    /// One instance.
+    /// Returns one instance.
     pub fn instance(&self, id: &str) -> Option<Instance> {
         self.instances().into_iter().find(|i| i.id == id)
     }
 
-    /// All key pairs.
+    /// Returns all key pairs.
     pub fn key_pairs(&self) -> Vec<KeyPair> {
         self.gather(|r| r.keys.values().cloned().collect())
     }
 
-    /// All security groups.
+    /// Returns all security groups.
     pub fn security_groups(&self) -> Vec<SecurityGroup> {
         self.gather(|r| r.groups.values().cloned().collect())
     }
 
-    /// All volumes.
+    /// Returns all volumes.
     pub fn volumes(&self) -> Vec<Volume> {
         self.gather(|r| r.volumes.values().cloned().collect())
     }
 
-    /// All network interfaces.
+    /// Returns all network interfaces.
     pub fn interfaces(&self) -> Vec<Interface> {
         self.gather(|r| r.interfaces.values().cloned().collect())
     }
 
-    /// All spot requests, closed ones included.
+    /// Returns all spot requests, including closed ones.
     pub fn spot_requests(&self) -> Vec<SpotRequest> {
         self.gather(|r| r.spot_requests.values().cloned().collect())
     }
 
-    /// An account's VPCs in a region, its default one first.
+    /// Returns an account's VPCs in a region, its default one first.
     pub fn vpcs(&self, account: &str, region: &str) -> Vec<Vpc> {
         let mut inner = self.core.lock();
         let (region, _) = inner.world.region(account, region);
@@ -75,7 +74,7 @@ impl Lab {
         all
     }
 
-    /// An account's subnets in a region, by zone.
+    /// Returns an account's subnets in a region, by zone.
     pub fn subnets(&self, account: &str, region: &str) -> Vec<Subnet> {
         let mut inner = self.core.lock();
         let (region, _) = inner.world.region(account, region);
@@ -84,7 +83,7 @@ impl Lab {
         all
     }
 
-    /// The tags of a resource.
+    /// Returns the tags of a resource.
     pub fn tags(&self, id: &str) -> BTreeMap<String, String> {
         let inner = self.core.lock();
         let mut all = inner.world.regions.values();
@@ -93,9 +92,8 @@ impl Lab {
             .unwrap_or_default()
     }
 
-    /// What is left of machines, in words: instances that are not ending, key pairs, volumes
-    /// and interfaces without them, open spot requests. VPCs, subnets, images, groups and
-    /// launch templates do not count.
+    /// Describes the remaining resources of machines: instances that are not ending, key pairs, volumes and
+    /// interfaces without them, open spot requests. VPCs, subnets, images, groups and launch templates do not count.
     pub fn left_over(&self) -> Vec<String> {
         let inner = self.core.lock();
         let mut left = Vec::new();
@@ -147,7 +145,7 @@ impl Lab {
         left
     }
 
-    /// Whether nothing is left over.
+    /// Returns whether no resource is left over.
     pub fn clean(&self) -> bool {
         self.left_over().is_empty()
     }

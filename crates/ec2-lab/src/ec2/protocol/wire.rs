@@ -1,8 +1,8 @@
 //! Records calls of the AWS SDK for Rust with their answers, for `tests/check-model`, which validates both against
 //! AWS's own API model.
 //!
-//! Where `EC2_LAB_WIRE` names a directory, each process that runs a lab appends to a file of its own there. Calls
-//! that differ in digits only, as ids do, are recorded once.
+//! If `EC2_LAB_WIRE` names a directory, each process that runs a lab appends to a separate file there. Calls that
+//! differ in digits only, as ids do, are recorded once.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -31,7 +31,7 @@ static RECORDER: LazyLock<Option<Mutex<Recorder>>> = LazyLock::new(|| {
     }))
 });
 
-/// Records one call. `body` is the answer of a call that succeeded.
+/// Records one call. `body` is the answer of a successful call.
 pub(crate) fn record(action: &str, params: &Params, body: Option<&str>) {
     let Some(recorder) = RECORDER.as_ref() else {
         return;
@@ -44,7 +44,7 @@ pub(crate) fn record(action: &str, params: &Params, body: Option<&str>) {
         .for_each(|c| c.hash(&mut hasher));
     let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
     if recorder.known.insert(hasher.finish()) {
-        // A full disk must not change what the endpoint answers.
+        // A full disk must not change the endpoint's answers.
         let _ = writeln!(recorder.file, "{line}");
     }
 }

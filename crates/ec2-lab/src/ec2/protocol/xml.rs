@@ -1,6 +1,6 @@
 //! Writes the XML of EC2's answers.
 //!
-//! Owns escaping and nesting, nothing else; every resource file of the endpoint calls it.
+//! Owns escaping and nesting only; every resource file of the endpoint calls it.
 
 use std::fmt::Display;
 
@@ -13,7 +13,7 @@ impl Xml {
         Self::default()
     }
 
-    /// An answer that holds nothing but `<return>true</return>`.
+    /// Makes an answer that contains only `<return>true</return>`.
     pub(crate) fn done() -> Self {
         let mut xml = Self::new();
         xml.leaf("return", true);
@@ -34,14 +34,14 @@ impl Xml {
         escape(&value.to_string(), &mut self.0);
     }
 
-    /// Adds the element where there is a value: EC2 leaves absent values out.
+    /// Adds the element if there is a value: EC2 omits absent values.
     pub(crate) fn leaf_if(&mut self, name: &str, value: Option<impl Display>) {
         if let Some(value) = value {
             self.leaf(name, value);
         }
     }
 
-    /// Adds `<name>…</name>` around what `fill` writes. `name` may carry attributes.
+    /// Adds `<name>…</name>` around the output of `fill`. `name` may include attributes.
     pub(crate) fn node(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
         self.0.push('<');
         self.0.push_str(name);
@@ -64,7 +64,7 @@ impl Xml {
         });
     }
 
-    /// Appends what another writer made.
+    /// Appends the output of another writer.
     pub(crate) fn append(&mut self, other: &Self) {
         self.0.push_str(&other.0);
     }

@@ -1,12 +1,12 @@
-//! Who has which address. One book for the whole lab: hosts of all accounts and regions
-//! share one loopback, so no two instances ever have the same address at the same time.
+//! Address allocation. One pool for the whole lab: hosts of all accounts and regions share one loopback, so no two
+//! instances ever have the same address at the same time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::ec2::lab::config::Cidr;
 
-/// EC2 keeps the first four addresses of a subnet, and the last, for itself.
+/// EC2 reserves the first four addresses of a subnet, and the last.
 const RESERVED_FIRST: u32 = 4;
 
 /// The addresses in use.
@@ -14,7 +14,7 @@ const RESERVED_FIRST: u32 = 4;
 pub(crate) struct Addresses {
     used: BTreeSet<Ipv4Addr>,
     cursors: BTreeMap<Cidr, u32>,
-    /// Hands out the lowest free address, so that a released one comes back at once.
+    /// Whether to assign the lowest free address, so that a released one is reused at once.
     reuse: bool,
     ipv6: u64,
 }
@@ -50,7 +50,7 @@ impl Addresses {
         self.used.remove(&address);
     }
 
-    /// How many addresses of the block are free.
+    /// Returns the number of free addresses of the block.
     pub(crate) fn free(&self, block: Cidr) -> u32 {
         let used = self.used.range(block.at(0)..=block.at(block.size() - 1));
         block
@@ -59,7 +59,7 @@ impl Addresses {
             .saturating_sub(u32::try_from(used.count()).unwrap_or(u32::MAX))
     }
 
-    /// A fresh address of the documentation prefix (RFC 3849).
+    /// Returns a new address of the documentation prefix (RFC 3849).
     pub(crate) fn ipv6(&mut self) -> Ipv6Addr {
         self.ipv6 += 1;
         Ipv6Addr::from((0x2001_0db8_u128 << 96) | u128::from(self.ipv6 + 0xf))

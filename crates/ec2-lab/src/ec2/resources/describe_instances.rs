@@ -1,5 +1,4 @@
-//! DescribeInstances: how an instance is shown, here and in the answers of other calls, and by what it
-//! is filtered.
+//! DescribeInstances: its filters, and the format of an instance, here and in the answers of other calls.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -1,4 +1,4 @@
-//! CreateFleet of type `instant`: one launch at once, tried over a list of overrides.
+//! CreateFleet of type `instant`: a single launch, tried with each of a list of overrides.
 
 use crate::ec2::lab::state::{Cx, Tags};
 use crate::ec2::protocol::error::ApiError;
@@ -9,7 +9,7 @@ use crate::ec2::resources::launch;
 use crate::ec2::resources::tags;
 use crate::ec2::resources::templates::{LaunchTemplate, find, over};
 
-/// A launch that a fleet tries.
+/// One launch attempt of a fleet.
 struct Candidate {
     template: LaunchTemplate,
     overrides: Params,
@@ -31,7 +31,7 @@ pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
     let count = target.number::<u32>("TotalTargetCapacity")?;
     let count = count.ok_or_else(|| ApiError::missing("TotalTargetCapacity"))?;
     let spot = target.get("DefaultTargetCapacityType") == Some("spot");
-    // An instant fleet tags itself and what it launches (API Reference, CreateFleet).
+    // An instant fleet tags itself and the resources that it launches (API Reference, CreateFleet).
     let taggable = [&launch::TAGGED[..3], &["fleet"]].concat();
     let tags = tags::of_new(params, "fleet", &taggable)?;
     let candidates = candidates(cx, params, spot)?;
@@ -163,7 +163,7 @@ fn answer(
     xml
 }
 
-/// The instances that a fleet has launched.
+/// Returns the instances that a fleet has launched.
 fn launched<'a>(cx: &'a Cx<'_>, fleet: &str) -> Vec<&'a Instance> {
     let of_fleet = |i: &&Instance| {
         let tags = cx.region.tags.get(&i.id);
@@ -187,8 +187,8 @@ fn of_fleet(xml: &mut Xml, i: &Instance) {
 }
 
 /// DescribeFleets: "If a fleet is of type `instant`, you must specify the fleet ID, otherwise it does not appear in
-/// the response" (EC2 API Reference), and all of the lab's are. The code for an unknown id is the one that the AWS
-/// provider of Terraform expects (`errCodeInvalidFleetIdNotFound`).
+/// the response" (EC2 API Reference), and all of the lab's fleets are. The code for an unknown id is the one that the
+/// AWS provider of Terraform expects (`errCodeInvalidFleetIdNotFound`).
 pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     let ids = params.list("FleetId");
     if let Some(unknown) = ids.iter().find(|id| !cx.region.fleets.contains_key(**id)) {

@@ -1,4 +1,4 @@
-//! Security groups. Nothing filters packets: their rules are what a client reads back.
+//! Security groups. No packets are filtered: clients only read the rules back.
 
 use crate::ec2::faults::consistency::Kind;
 use crate::ec2::lab::core::Lab;
@@ -27,11 +27,11 @@ pub struct SecurityGroup {
     pub id: String,
     /// Unique within its VPC.
     pub name: String,
-    /// What it is for.
+    /// Its description.
     pub description: String,
     /// Its VPC.
     pub vpc: String,
-    /// What it lets in.
+    /// Its ingress rules.
     pub ingress: Vec<Rule>,
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
     Ok(xml)
 }
 
-/// The id of the group that a call names by `GroupId`, or by `GroupName` in the default VPC.
+/// Returns the id of the group that a call names by `GroupId`, or by `GroupName` in the default VPC.
 fn named(cx: &Cx<'_>, params: &Params) -> Result<String, ApiError> {
     if let Some(id) = params.get("GroupId") {
         GROUP.check([id], |id| {
@@ -266,7 +266,7 @@ fn field(account: &str, g: &SecurityGroup, name: &str) -> Vec<String> {
     }
 }
 
-/// DeleteSecurityGroup: only one that no instance uses.
+/// DeleteSecurityGroup: rejects a group that an instance uses.
 pub(crate) fn delete(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     let id = named(cx, params)?;
     let used = |i: &&crate::ec2::resources::instances::Instance| {

@@ -1,4 +1,4 @@
-//! Images: a catalogue with what a driver asks about, and nothing inside.
+//! Images: a catalogue with the attributes that a driver queries, without disk contents.
 
 use std::collections::BTreeMap;
 
@@ -39,18 +39,18 @@ pub struct Image {
     pub architecture: String,
     /// `available`, `pending`, `failed`…
     pub state: String,
-    /// When it was published, as EC2 writes it.
+    /// Its publication time, in EC2's format.
     pub created: String,
     /// The device of the root volume.
     pub root_device: String,
     /// The size of its root snapshot in GiB.
     pub size: u32,
-    /// The name to log in with.
+    /// The login name.
     pub user: String,
 }
 
 impl Image {
-    /// An available image with a root device as most have it.
+    /// Makes an available image with the most common root device.
     pub fn new(id: &str, name: &str, owner: &str, architecture: &str, user: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -66,7 +66,7 @@ impl Image {
     }
 }
 
-/// The images of a lab that is not told otherwise.
+/// Returns the default images of a lab.
 pub(crate) fn catalogue() -> Vec<Image> {
     let mut images = Vec::new();
     let releases = [
@@ -127,7 +127,7 @@ pub(crate) fn catalogue() -> Vec<Image> {
     images
 }
 
-/// The catalogue as a region has it: Canonical's account differs by partition.
+/// Returns the catalogue of a region: Canonical's account differs by partition.
 pub(crate) fn of_region(catalogue: &[Image], region: &str) -> BTreeMap<String, Image> {
     let here = CANONICAL.iter().find(|(p, _)| *p == partition(region));
     let canonical = here.map_or(CANONICAL[0].1, |(_, account)| account);
@@ -142,7 +142,7 @@ pub(crate) fn of_region(catalogue: &[Image], region: &str) -> BTreeMap<String, I
     images
 }
 
-/// The image that a launch names.
+/// Returns the image of a launch.
 pub(crate) fn for_launch<'a>(cx: &'a Cx<'_>, id: &str) -> Result<&'a Image, ApiError> {
     IMAGE.check([id], |_| true)?;
     let image = cx.region.images.get(id).ok_or_else(|| missing(id))?;

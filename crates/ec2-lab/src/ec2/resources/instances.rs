@@ -1,4 +1,4 @@
-//! Instances: what one is.
+//! Instances.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -22,18 +22,18 @@ pub enum InstanceState {
     Pending,
     /// Has a host.
     Running,
-    /// On its way to stopped.
+    /// Stopping.
     Stopping,
     /// Has a disk and no host.
     Stopped,
-    /// On its way to terminated.
+    /// Terminating.
     ShuttingDown,
-    /// Gone, and still listed for a while.
+    /// Terminated, and still listed for a while.
     Terminated,
 }
 
 impl InstanceState {
-    /// EC2's name of the state.
+    /// Returns EC2's name of the state.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -45,7 +45,7 @@ impl InstanceState {
         }
     }
 
-    /// EC2's number of the state.
+    /// Returns EC2's number of the state.
     pub fn code(self) -> u16 {
         match self {
             Self::Pending => 0,
@@ -57,18 +57,18 @@ impl InstanceState {
         }
     }
 
-    /// Whether the instance is gone or going.
+    /// Returns whether the instance is terminated or terminating.
     pub fn is_ending(self) -> bool {
         matches!(self, Self::ShuttingDown | Self::Terminated)
     }
 }
 
-/// Why an instance is in its state.
+/// The reason for an instance's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateReason {
-    /// Such as `Client.UserInitiatedShutdown`.
+    /// The code, such as `Client.UserInitiatedShutdown`.
     pub code: String,
-    /// The text for people.
+    /// The message.
     pub message: String,
 }
 
@@ -86,7 +86,7 @@ impl StateReason {
 pub struct MetadataOptions {
     /// `optional` or `required`.
     pub http_tokens: String,
-    /// How many hops an answer may travel.
+    /// The maximum number of hops of a response.
     pub hop_limit: u32,
     /// `enabled` or `disabled`.
     pub http_endpoint: String,
@@ -101,13 +101,13 @@ pub struct MetadataOptions {
 pub struct Instance {
     /// `i-…`.
     pub id: String,
-    /// The launch that made it, `r-…`.
+    /// The id of its launch, `r-…`.
     pub reservation: String,
-    /// Its place among the instances of its launch.
+    /// Its index among the instances of its launch.
     pub index: u32,
     /// Its state.
     pub state: InstanceState,
-    /// Why, where EC2 says so.
+    /// The reason for the state, if EC2 gives one.
     pub reason: Option<StateReason>,
     /// Its image.
     pub image: String,
@@ -117,9 +117,9 @@ pub struct Instance {
     pub architecture: String,
     /// The name of its key pair.
     pub key_name: Option<String>,
-    /// The public key that its disk was made with; outlives the key pair.
+    /// The public key on its disk; outlives the key pair.
     pub public_key: Option<String>,
-    /// When it was launched, or last started.
+    /// The time of its launch, or of its last start.
     pub launched: SystemTime,
     /// Its zone.
     pub zone: String,
@@ -129,7 +129,7 @@ pub struct Instance {
     pub subnet: String,
     /// Its private address, until it is terminated.
     pub private_ip: Option<Ipv4Addr>,
-    /// Its public address while it runs, where it was to have one.
+    /// Its public address while it runs, if it has one.
     pub public_ip: Option<Ipv4Addr>,
     /// Its IPv6 addresses.
     pub ipv6: Vec<Ipv6Addr>,
@@ -145,7 +145,7 @@ pub struct Instance {
     pub interfaces: Vec<String>,
     /// The client token of its launch.
     pub client_token: Option<String>,
-    /// Its spot request, where it is a spot instance.
+    /// Its spot request, if it is a spot instance.
     pub spot_request: Option<String>,
     /// The name or ARN of its instance profile.
     pub profile: Option<String>,
@@ -159,19 +159,19 @@ pub struct Instance {
     pub user_data: Vec<u8>,
     /// Whether a shutdown from inside terminates it.
     pub terminates_on_shutdown: bool,
-    /// The name to log in with.
+    /// The login name.
     pub user: String,
-    /// When the present state ends by itself.
+    /// When the present state ends.
     pub(crate) due: Option<SystemTime>,
-    /// Whether its host may still answer; its stop and its termination last that long at least.
+    /// Whether its host may still answer; its stop and its termination last at least that long.
     pub(crate) host_on: bool,
-    /// With which code it will fail while it is pending.
+    /// The reason with which it will fail while it is pending.
     pub(crate) fate: Option<StateReason>,
-    /// Why its next start will lead back to `stopped`.
+    /// The reason with which its next start will end in `stopped`.
     pub(crate) fails_to_start: Option<StateReason>,
 }
 
-/// Checks that this call knows all of these instances.
+/// Checks that this call sees all of these instances.
 pub(crate) fn check(cx: &Cx<'_>, ids: &[&str]) -> Result<(), ApiError> {
     INSTANCE.check(ids.iter().copied(), |id| {
         cx.region.instances.contains_key(id) && cx.sees(Kind::Instance, id)

@@ -1,4 +1,4 @@
-//! Network interfaces: made by launches, gone with their instances.
+//! Network interfaces: created by launches, removed with their instances.
 
 use crate::ec2::lab::state::{Cx, iso, tag_set};
 use crate::ec2::protocol::error::ApiError;
@@ -23,9 +23,9 @@ pub struct Interface {
     pub instance: String,
     /// Whether its first IPv6 address is the primary one.
     pub primary_ipv6: bool,
-    /// What it is for.
+    /// Its description.
     pub description: String,
-    /// Whether it goes with its instance.
+    /// Whether it is removed with its instance.
     pub delete_on_termination: bool,
 }
 

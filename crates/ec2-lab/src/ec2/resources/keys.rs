@@ -1,4 +1,4 @@
-//! Key pairs: imported or made here. Public keys are kept: the hosts let them in.
+//! Key pairs, imported or generated. Keeps the public keys: the hosts authorize them.
 
 use std::time::SystemTime;
 
@@ -27,14 +27,14 @@ pub struct KeyPair {
     pub id: String,
     /// Unique in its region.
     pub name: String,
-    /// As EC2 shows it: SHA-256 in base64 for ed25519, MD5 of the public key in DER for an
-    /// imported RSA key.
+    /// The fingerprint in EC2's format: SHA-256 in base64 for ed25519, MD5 of the public key in DER for an imported
+    /// RSA key.
     pub fingerprint: String,
     /// `rsa` or `ed25519`.
     pub key_type: String,
     /// The public key in OpenSSH format.
     pub public_key: String,
-    /// When it was made.
+    /// Its creation time.
     pub created: SystemTime,
 }
 
@@ -78,8 +78,8 @@ pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
         return Err(ApiError::invalid("keyType", key_type));
     }
     tags::dry_run(params)?;
-    // RSA keys take seconds to make in a debug build, and nobody's test asks for one: both
-    // types get an ed25519 key, reported as such.
+    // Generating an RSA key takes seconds in a debug build, and no test requires one: both types get an ed25519 key,
+    // reported as the requested type.
     let private = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519)
         .map_err(|e| ApiError::new("InternalError", e.to_string()))?;
     let internal = |e: russh::keys::ssh_key::Error| ApiError::new("InternalError", e.to_string());
@@ -124,7 +124,7 @@ fn keep(cx: &mut Cx<'_>, pair: KeyPair, tags: crate::ec2::lab::state::Tags) -> X
     xml
 }
 
-/// Deletes by name or id. An unknown one is a success, as on EC2.
+/// Deletes by name or id. Succeeds for an unknown one, as on EC2.
 pub(crate) fn delete(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     let name = match (params.get("KeyName"), params.get("KeyPairId")) {
         (Some(name), _) => Some(name.to_owned()),
@@ -193,7 +193,7 @@ fn sha256(key: &PublicKey) -> String {
     STANDARD.encode(key.fingerprint(HashAlg::Sha256).as_bytes())
 }
 
-/// MD5 of the DER form (RFC 5280 SubjectPublicKeyInfo), in hexadecimal with colons.
+/// Returns the MD5 of the DER form (RFC 5280 SubjectPublicKeyInfo), in hexadecimal with colons.
 fn rsa_md5(key: &PublicKey) -> Option<String> {
     let rsa = key.key_data().rsa()?;
     let numbers = [der(2, rsa.n().as_bytes()), der(2, rsa.e().as_bytes())].concat();

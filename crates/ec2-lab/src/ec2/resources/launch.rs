@@ -1,4 +1,4 @@
-//! RunInstances: what a launch asks for, whether EC2 would take it, and what it makes.
+//! RunInstances: the parameters of a launch, their validation, and the created resources.
 
 use std::net::Ipv6Addr;
 
@@ -26,7 +26,7 @@ use crate::ec2::resources::volumes;
 /// EC2's limit of user data before encoding.
 const MAX_USER_DATA: usize = 16 * 1024;
 
-/// A launch that has passed every check but capacity.
+/// A launch that has passed every check except capacity.
 struct Launch {
     image: images::Image,
     architecture: &'static str,
@@ -42,7 +42,7 @@ struct Launch {
     tags: [Tags; 4],
 }
 
-/// The types of resources that a launch makes and tags (API Reference, RunInstances), in the order of
+/// The types of resources that a launch creates and tags (API Reference, RunInstances), in the order of
 /// [`Launch::tags`].
 pub(crate) const TAGGED: [&str; 4] = [
     "instance",
@@ -75,8 +75,8 @@ pub(crate) fn run(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
 }
 
 /// Refuses to repeat a launch whose instances have ended: "The request to launch an instance uses the same client
-/// token as a previous request for which the instance has been terminated" (EC2 API Reference, "Error codes").
-/// The text is that of boto/boto3#4406.
+/// token as a previous request for which the instance has been terminated" (EC2 API Reference, "Error codes"). The
+/// message is that of boto/boto3#4406.
 fn still_there(cx: &Cx<'_>, reservation: &str) -> Result<(), ApiError> {
     let mut all = cx.region.instances.values();
     if all.any(|i| i.reservation == reservation && i.state != InstanceState::Terminated) {
@@ -353,7 +353,7 @@ fn make(
     Ok(())
 }
 
-/// The state reason of a launch that EC2 gives up; a code with a dot stands as it is.
+/// Returns the state reason of a launch that EC2 aborts; a code with a dot is used unchanged.
 fn failure(code: &str, instance_type: &str) -> StateReason {
     let code = if code.contains('.') {
         code.to_owned()

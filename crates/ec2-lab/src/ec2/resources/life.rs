@@ -1,4 +1,4 @@
-//! The life of instances: what time does to their states, and what their hosts are told.
+//! State transitions of instances over time, and the orders to their hosts.
 
 use std::net::IpAddr;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use crate::ec2::lab::state::{Region, Shared, World};
 use crate::ec2::resources::instances::{Instance, InstanceState, StateReason};
 use crate::ec2::resources::spot;
 
-/// What a host is told, in the order in which it happens.
+/// The orders to a host, in the order in which they happen.
 #[derive(Debug)]
 pub(crate) enum HostOrder {
     Boot {
@@ -32,8 +32,8 @@ impl HostOrder {
     }
 }
 
-/// Lets time take effect everywhere; returns when something is due next.
-pub(crate) fn settle(world: &mut World, now: SystemTime) -> Option<SystemTime> {
+/// Applies elapsed time everywhere; returns when the next change is due.
+pub(crate) fn apply_time(world: &mut World, now: SystemTime) -> Option<SystemTime> {
     let World { regions, shared } = world;
     let mut next: Option<SystemTime> = None;
     for region in regions.values_mut() {
@@ -44,7 +44,7 @@ pub(crate) fn settle(world: &mut World, now: SystemTime) -> Option<SystemTime> {
             .map(|i| i.id.clone())
             .collect();
         for id in due {
-            // A state of no duration ends at the same look.
+            // A state with zero duration ends in the same update.
             while region.instances.get(&id).is_some_and(|i| is_due(i, now)) {
                 advance(region, shared, &id, now);
             }
@@ -63,13 +63,14 @@ fn is_due(instance: &Instance, now: SystemTime) -> bool {
     instance.due.is_some_and(|due| due <= now) && !waits_for_host(instance)
 }
 
-/// EC2 says `stopped` or `terminated` of what nobody can reach any more.
+/// Returns whether an instance waits for its host to end: EC2 reports `stopped` or `terminated` only once the
+/// instance is unreachable.
 fn waits_for_host(instance: &Instance) -> bool {
     let ends = [InstanceState::Stopping, InstanceState::ShuttingDown];
     instance.host_on && ends.contains(&instance.state)
 }
 
-/// Takes note that an instance's host is off the network.
+/// Records that an instance's host is off the network.
 pub(crate) fn host_is_off(world: &mut World, id: &str) {
     for region in world.regions.values_mut() {
         if let Some(instance) = region.instances.get_mut(id) {
@@ -141,8 +142,7 @@ fn boot(region: &mut Region, shared: &mut Shared, id: &str) {
     });
 }
 
-/// Where the host must answer: at the address whose range was set to loopback on purpose,
-/// else at the private one.
+/// Returns the address of the host: the public one if its range was set to loopback, else the private one.
 fn reachable(instance: &Instance, config: &Config) -> Option<IpAddr> {
     if config.ipv6_loopback && !instance.ipv6.is_empty() {
         return instance.ipv6.first().copied().map(IpAddr::V6);
@@ -202,7 +202,7 @@ pub(crate) fn begin_termination(
     shared.orders.push(HostOrder::Terminate(id.to_owned()));
 }
 
-/// Makes an instance terminated: its addresses, interfaces and volumes go.
+/// Terminates an instance: releases its addresses, interfaces and volumes.
 pub(crate) fn end(
     region: &mut Region,
     shared: &mut Shared,

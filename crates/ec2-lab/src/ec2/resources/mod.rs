@@ -1,4 +1,4 @@
-//! Resources of EC2 and what the calls do to them.
+//! Resources of EC2 and the calls on them.
 
 pub(crate) mod addresses;
 pub(crate) mod describe_instances;

@@ -1,4 +1,4 @@
-//! Where a launch goes: its subnet, its security groups, its addresses.
+//! The network placement of a launch: its subnet, its security groups, its addresses.
 
 use crate::ec2::faults::consistency::Kind;
 use crate::ec2::lab::state::Cx;
@@ -7,7 +7,7 @@ use crate::ec2::protocol::query::Params;
 use crate::ec2::resources::groups::GROUP;
 use crate::ec2::resources::vpc::{SUBNET, Subnet, bad_zone};
 
-/// The network side of a launch.
+/// The network parameters of a launch.
 pub(crate) struct Network {
     pub(crate) subnet: Subnet,
     pub(crate) groups: Vec<String>,
@@ -18,7 +18,7 @@ pub(crate) struct Network {
     pub(crate) description: String,
 }
 
-/// The subnet that a launch will use.
+/// Returns the subnet of a launch.
 pub(crate) fn place(cx: &Cx<'_>, params: &Params) -> Result<Subnet, ApiError> {
     let zone = params.get("Placement.AvailabilityZone");
     if let Some(zone) = zone
@@ -70,7 +70,7 @@ pub(crate) fn place(cx: &Cx<'_>, params: &Params) -> Result<Subnet, ApiError> {
         })
 }
 
-/// Reads the network side of a launch.
+/// Parses the network parameters of a launch.
 pub(crate) fn network(cx: &Cx<'_>, params: &Params) -> Result<Network, ApiError> {
     let subnet = place(cx, params)?;
     let interface = params.structs("NetworkInterface").into_iter().next();

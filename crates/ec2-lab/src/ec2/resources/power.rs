@@ -1,4 +1,4 @@
-//! Stop, start, reboot, terminate, and what goes with a state: status, console, profile.
+//! Stop, start, reboot, terminate, and the state-dependent calls: status, console, profile.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use crate::ec2::resources::instances::{self, Instance, InstanceState, StateReaso
 use crate::ec2::resources::life::{self, HostOrder};
 use crate::ec2::resources::tags;
 
-/// The instances that a call names; all of them must be known.
+/// Returns the instances that a call names; all of them must exist.
 fn named(cx: &Cx<'_>, params: &Params) -> Result<Vec<String>, ApiError> {
     let ids = params.list("InstanceId");
     if ids.is_empty() {
@@ -30,7 +30,7 @@ fn wrong_state(id: &str, verb: &str) -> ApiError {
     )
 }
 
-/// Lets `change` act on each instance and writes the states before and after.
+/// Applies `change` to each instance and writes the states before and after.
 fn change_all(cx: &mut Cx<'_>, ids: &[String], mut change: impl FnMut(&mut Cx<'_>, &str)) -> Xml {
     let mut xml = Xml::new();
     let state = |cx: &Cx<'_>, id: &str| cx.region.instances.get(id).map(|i| i.state);
@@ -165,7 +165,7 @@ pub(crate) fn status(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
     Ok(xml)
 }
 
-/// GetConsoleOutput. `text` comes from the host, which is asked without the lab's lock.
+/// GetConsoleOutput. `text` comes from the host, which is asked without holding the lab's lock.
 pub(crate) fn console(cx: &mut Cx<'_>, params: &Params, text: &str) -> Result<Xml, ApiError> {
     let id = params.need("InstanceId")?;
     instances::check(cx, &[id])?;

@@ -1,4 +1,4 @@
-//! The ingress rules of security groups: how a call spells them, and how they are shown.
+//! The ingress rules of security groups: their parameters and their output format.
 
 use crate::ec2::lab::config::Cidr;
 use crate::ec2::protocol::error::ApiError;
@@ -10,7 +10,7 @@ use crate::ec2::protocol::xml::Xml;
 pub struct Rule {
     /// `tcp`, `udp`, `icmp` or `-1` for all.
     pub protocol: String,
-    /// The first port; -1 where ports do not matter.
+    /// The first port; -1 for protocols without ports.
     pub from: i32,
     /// The last port.
     pub to: i32,
@@ -18,7 +18,7 @@ pub struct Rule {
     pub source: Source,
 }
 
-/// Whom a rule lets in.
+/// The source of allowed traffic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// An IPv4 block.
@@ -32,7 +32,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The block or the id.
+    /// Returns the block or the id.
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Ipv4(s) | Self::Ipv6(s) | Self::Group(s) | Self::PrefixList(s) => s,
@@ -40,7 +40,7 @@ impl Source {
     }
 }
 
-/// Reads `IpPermissions.N`, or the one rule that older clients spell out at the top.
+/// Parses `IpPermissions.N`, or the single top-level rule of older clients.
 pub(crate) fn read(params: &Params) -> Result<Vec<Rule>, ApiError> {
     let mut rules = Vec::new();
     let mut permissions = params.structs("IpPermissions");
@@ -118,7 +118,7 @@ pub(crate) fn read(params: &Params) -> Result<Vec<Rule>, ApiError> {
     Ok(rules)
 }
 
-/// Writes `ipPermissions`, sources of equal protocol and ports gathered as EC2 does.
+/// Writes `ipPermissions`; groups the sources of equal protocol and ports as EC2 does.
 pub(crate) fn permissions(xml: &mut Xml, account: &str, rules: &[Rule]) {
     let mut ports: Vec<(&str, i32, i32)> = Vec::new();
     for rule in rules {

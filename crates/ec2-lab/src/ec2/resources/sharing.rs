@@ -1,4 +1,4 @@
-//! What one account shares with another by AWS RAM: a VPC's subnets, and security groups in it.
+//! Resources that one account shares with another by AWS RAM: a VPC's subnets, and security groups in it.
 //!
 //! Sources, in the Amazon VPC User Guide:
 //! - "Share your VPC subnets with other accounts": the participant sees VPC and subnets with the owner's account
@@ -11,7 +11,7 @@ use crate::ec2::lab::core::Lab;
 use crate::ec2::lab::state::Region;
 
 impl Lab {
-    /// Shares all subnets of an account's VPC with another account. False where it is the default VPC.
+    /// Shares all subnets of an account's VPC with another account. False for the default VPC.
     pub fn share_vpc(&self, owner: &str, region: &str, vpc: &str, with: &str) -> bool {
         let mut inner = self.core.lock();
         let (from, _) = inner.world.region(owner, region);
@@ -29,7 +29,7 @@ impl Lab {
         true
     }
 
-    /// Shares a security group with another account. False where it is a VPC's default one.
+    /// Shares a security group with another account. False for a VPC's default one.
     pub fn share_security_group(&self, owner: &str, region: &str, id: &str, with: &str) -> bool {
         let mut inner = self.core.lock();
         let (from, _) = inner.world.region(owner, region);
@@ -45,7 +45,7 @@ impl Lab {
 }
 
 impl Region {
-    /// Returns the account that owns a VPC, subnet or security group which this account sees.
+    /// Returns the account that owns a VPC, subnet or security group that this account sees.
     pub(crate) fn owner(&self, id: &str) -> &str {
         self.owners.get(id).unwrap_or(&self.account)
     }

@@ -1,4 +1,4 @@
-//! Spot requests, as RunInstances makes them.
+//! Spot requests, as RunInstances creates them.
 
 use std::time::SystemTime;
 
@@ -20,21 +20,21 @@ const REQUEST: IdKind = IdKind {
 pub struct SpotRequest {
     /// `sir-…`.
     pub id: String,
-    /// Its instance, once it has one.
+    /// Its instance, if it has one.
     pub instance: Option<String>,
-    /// What to launch while it is open.
+    /// The launch parameters while it is open.
     pub(crate) launch: Option<Params>,
     /// `open`, `active`, `closed`, `cancelled`.
     pub state: String,
-    /// Such as `fulfilled`.
+    /// The status, such as `fulfilled`.
     pub status: String,
-    /// The most to pay in dollars an hour.
+    /// The maximum price in dollars an hour.
     pub max_price: Option<String>,
     /// Whether it outlives its instance, which can then be stopped.
     pub persistent: bool,
     /// The defined duration in minutes.
     pub block_duration: Option<u32>,
-    /// When it was made.
+    /// Its creation time.
     pub created: SystemTime,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads `InstanceMarketOptions`; `None` for an on-demand launch.
+    /// Parses `InstanceMarketOptions`; `None` for an on-demand launch.
     pub(crate) fn parse(params: &Params) -> Result<Option<Self>, ApiError> {
         let market = params.below("InstanceMarketOptions");
         match market.get("MarketType") {
@@ -76,7 +76,7 @@ impl Options {
         }))
     }
 
-    /// Refuses a price below that of EC2, in the words of aws/aws-parallelcluster-node#415.
+    /// Rejects a price below EC2's, with the message of aws/aws-parallelcluster-node#415.
     pub(crate) fn check_price(&self, price: f64) -> Result<(), ApiError> {
         match self
             .max_price
@@ -94,8 +94,8 @@ impl Options {
     }
 }
 
-/// Leaves the request of a launch open that a price was too low for: "In this case, no instance is launched and
-/// your request remains `open`" (EC2 API Reference, "Error codes", SpotMaxPriceTooLow).
+/// Leaves the request of a launch open whose price was too low: "In this case, no instance is launched and your
+/// request remains `open`" (EC2 API Reference, "Error codes", SpotMaxPriceTooLow).
 pub(crate) fn stay_open(cx: &mut Cx<'_>, params: &Params, error: &ApiError) {
     if error.code != "SpotMaxPriceTooLow" {
         return;
@@ -120,7 +120,7 @@ pub(crate) fn stay_open(cx: &mut Cx<'_>, params: &Params, error: &ApiError) {
     cx.tag_new(&id, tags.unwrap_or_default());
 }
 
-/// Launches from the open requests what can be launched by now: a one-time request "remains active until all
+/// Launches from the open requests those that can be fulfilled now: a one-time request "remains active until all
 /// instances launch or you cancel the request" (EC2 API Reference, SpotMarketOptions, ValidUntil).
 pub(crate) fn fulfil(cx: &mut Cx<'_>) {
     let requests = cx.region.spot_requests.values();
@@ -137,7 +137,7 @@ pub(crate) fn fulfil(cx: &mut Cx<'_>) {
         let Some(instance) = made.find(|i| i.reservation == reservation) else {
             continue;
         };
-        // The launch has made a request of its own, which stands for this one.
+        // The launch has made a new request; the original one replaces it.
         if let Some(own) = instance.spot_request.replace(id.clone()) {
             region.spot_requests.remove(&own);
             region.tags.remove(&own);
@@ -156,7 +156,7 @@ pub(crate) fn new_id(ids: &mut Ids) -> String {
     format!("sir-{:08x}", ids.next() >> 32)
 }
 
-/// What an instance's end means for its request.
+/// Updates the request of an ended instance.
 pub(crate) fn instance_ended(region: &mut Region, request: &str, status: &str) {
     if let Some(request) = region.spot_requests.get_mut(request)
         && request.state == "active"

@@ -1,4 +1,4 @@
-//! Tags on anything that has an id: at birth by `TagSpecification`, later by CreateTags.
+//! Tags of all resources with an id: at creation by `TagSpecification`, later by CreateTags.
 
 use crate::ec2::faults::consistency::Kind;
 use crate::ec2::lab::state::{Cx, Region, Tags};
@@ -10,7 +10,7 @@ use crate::ec2::protocol::xml::Xml;
 /// EC2's limit of tags on a resource.
 const MAX_TAGS: usize = 50;
 
-/// What can be tagged: the prefix of its ids, its name in answers, its name in errors.
+/// The resources that can be tagged: the prefix of their ids, their name in answers, their name in errors.
 const KINDS: [(&str, &str, &str); 10] = [
     ("i-", "instance", "InvalidInstanceID"),
     ("vol-", "volume", "InvalidVolume"),
@@ -28,7 +28,7 @@ const KINDS: [(&str, &str, &str); 10] = [
     ("ami-", "image", "InvalidAMIID"),
 ];
 
-/// Ends a call that asked for nothing but a check: all checks come before it.
+/// Ends a call that requested only a check: all checks come before it.
 pub(crate) fn dry_run(params: &Params) -> Result<(), ApiError> {
     if params.flag("DryRun")? == Some(true) {
         return Err(ApiError::new(
@@ -39,8 +39,8 @@ pub(crate) fn dry_run(params: &Params) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The tags that a creating call gives to one type of resource, among those that it can tag. The refusal is
-/// reported in github.com/aws/aws-sdk-go/issues/1815 and github.com/aws/aws-sdk-ruby/issues/1718.
+/// Returns the tags that a creating call gives to one type of resource, among those that it can tag. The error
+/// message is reported in github.com/aws/aws-sdk-go/issues/1815 and github.com/aws/aws-sdk-ruby/issues/1718.
 pub(crate) fn of_new(params: &Params, resource: &str, taggable: &[&str]) -> Result<Tags, ApiError> {
     let mut tags = Tags::new();
     for spec in params.structs("TagSpecification") {
@@ -60,7 +60,7 @@ pub(crate) fn of_new(params: &Params, resource: &str, taggable: &[&str]) -> Resu
     Ok(tags)
 }
 
-/// Reads `Tag.N.Key` and `Tag.N.Value`.
+/// Parses `Tag.N.Key` and `Tag.N.Value`.
 fn read(params: &Params) -> Result<Tags, ApiError> {
     let mut tags = Tags::new();
     for tag in params.structs("Tag") {
@@ -179,7 +179,7 @@ pub(crate) fn delete(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
         }
         for tag in &doomed {
             let key = tag.need("Key")?;
-            // A value, even an empty one, narrows the deletion to tags that have it.
+            // A value, even an empty one, restricts the deletion to tags with that value.
             let value = tag.map().get("Value");
             if tags.get(key).is_some_and(|v| value.is_none_or(|w| w == v)) {
                 tags.remove(key);

@@ -1,4 +1,4 @@
-//! Launch templates: parameters of RunInstances under a name.
+//! Launch templates: named parameters of RunInstances.
 
 use crate::ec2::lab::core::Lab;
 use crate::ec2::lab::state::{Cx, iso, tag_set};
@@ -26,7 +26,7 @@ pub struct LaunchTemplate {
     pub(crate) data: Params,
 }
 
-/// The template that a `LaunchTemplateSpecification` names.
+/// Returns the template of a `LaunchTemplateSpecification`.
 pub(crate) fn find<'a>(cx: &'a Cx<'_>, spec: &Params) -> Result<&'a LaunchTemplate, ApiError> {
     let found = if let Some(id) = spec.get("LaunchTemplateId") {
         TEMPLATE.check([id], |id| cx.region.templates.contains_key(id))?;
@@ -50,7 +50,7 @@ pub(crate) fn find<'a>(cx: &'a Cx<'_>, spec: &Params) -> Result<&'a LaunchTempla
     })
 }
 
-/// The parameters of a launch over those of its template, where it names one.
+/// Returns the parameters of a launch merged over those of its template, if it names one.
 pub(crate) fn with_template(cx: &Cx<'_>, params: &Params) -> Result<Params, ApiError> {
     let spec = params.below("LaunchTemplate");
     if spec.is_empty() {
@@ -59,7 +59,7 @@ pub(crate) fn with_template(cx: &Cx<'_>, params: &Params) -> Result<Params, ApiE
     Ok(over(&find(cx, &spec)?.data, params))
 }
 
-/// Lays parameters over a template's; a list given anew replaces the template's.
+/// Merges parameters over a template's; a list in the parameters replaces the template's.
 pub(crate) fn over(template: &Params, params: &Params) -> Params {
     let top = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
     let given: Vec<String> = params.map().keys().map(|k| top(k)).collect();
@@ -69,7 +69,7 @@ pub(crate) fn over(template: &Params, params: &Params) -> Params {
         if !given.contains(&top(name)) {
             merged.set(name, value);
         } else if tags {
-            // Tags of template and launch add up: keep both lists apart by number.
+            // Tags of template and launch are combined: different numbers keep the two lists apart.
             merged.set(
                 name.replacen("TagSpecification.", "TagSpecification.100", 1),
                 value,
@@ -157,7 +157,7 @@ pub(crate) fn delete(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> 
     Ok(xml)
 }
 
-/// Describes the one version of a template: of its data, what a driver asks about.
+/// Describes the one version of a template, with the part of its data that a driver queries.
 pub(crate) fn describe_versions(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     let mut spec = params.clone();
     if let [version, ..] = params.list("LaunchTemplateVersion")[..] {
@@ -181,7 +181,7 @@ pub(crate) fn describe_versions(cx: &mut Cx<'_>, params: &Params) -> Result<Xml,
 }
 
 impl Lab {
-    /// Adds a launch template out of parameters of RunInstances; returns its id.
+    /// Adds a launch template from parameters of RunInstances; returns its id.
     pub fn add_launch_template(
         &self,
         account: &str,

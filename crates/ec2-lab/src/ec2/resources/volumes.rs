@@ -1,4 +1,4 @@
-//! EBS volumes: made by launches, gone with their instances unless told to stay.
+//! EBS volumes: created by launches, removed with their instances unless they are set to persist.
 
 use std::time::SystemTime;
 
@@ -37,13 +37,13 @@ pub struct Volume {
     pub encrypted: bool,
     /// The key that it is encrypted with, as the launch named it.
     pub kms_key: Option<String>,
-    /// Whether it goes with its instance.
+    /// Whether it is removed with its instance.
     pub delete_on_termination: bool,
-    /// When it was made.
+    /// Its creation time.
     pub created: SystemTime,
 }
 
-/// A volume that a launch asks for.
+/// A volume of a launch.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub(crate) device: String,
@@ -57,7 +57,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads `BlockDeviceMapping.N` over the image's own mapping, root volume first.
+    /// Parses `BlockDeviceMapping.N` over the image's own mapping, root volume first.
     pub(crate) fn parse(params: &Params, image: &Image) -> Result<Vec<Self>, ApiError> {
         let bad = |text: String| ApiError::new("InvalidBlockDeviceMapping", text);
         let mut wanted = vec![Self {
@@ -219,7 +219,7 @@ fn field(v: &Volume, name: &str) -> Vec<String> {
     }
 }
 
-/// DeleteVolume: only a volume that no instance has.
+/// DeleteVolume: rejects a volume that is attached to an instance.
 pub(crate) fn delete(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     let id = params.need("VolumeId")?;
     VOLUME.check([id], |id| cx.region.volumes.contains_key(id))?;

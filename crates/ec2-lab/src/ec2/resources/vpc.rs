@@ -1,4 +1,4 @@
-//! VPCs and subnets, and what each region is furnished with.
+//! VPCs and subnets, and the defaults of each region.
 
 use std::collections::BTreeMap;
 
@@ -46,11 +46,11 @@ pub struct Subnet {
     pub cidr: Cidr,
     /// Whether it is its zone's default subnet.
     pub default: bool,
-    /// Whether instances get a public address where the launch does not say.
+    /// Whether instances get a public address if the launch does not specify it.
     pub public: bool,
 }
 
-/// Puts the default VPC with a `/20`-like subnet per zone into a new region.
+/// Adds the default VPC, with a `/20`-like subnet per zone, to a new region.
 pub(crate) fn furnish(region: &mut Region, shared: &mut Shared) {
     let config = shared.config.clone();
     if !config.default_vpc {
@@ -101,7 +101,7 @@ pub(crate) fn add_vpc(
     id
 }
 
-/// Adds a subnet that is nobody's default; returns its id.
+/// Adds a subnet that is not a default one; returns its id.
 pub(crate) fn add_subnet(
     region: &mut Region,
     shared: &mut Shared,

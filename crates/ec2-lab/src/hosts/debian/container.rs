@@ -1,4 +1,4 @@
-//! One real host: a container whose first process is systemd.
+//! One real host: a container whose init process is systemd.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use super::image::DebianImage;
 use super::{DebianError, DebianOptions};
 use crate::hosts::{HostSpec, pause};
 
-/// What the container runs before systemd.
+/// The commands that the container runs before systemd.
 ///
-/// Docker mounts the control groups read-only and three files of its own into `/etc`; systemd
-/// needs to write the former, and the latter are a host's own files unless the lab was asked for a system container. Then what cloud-init does at
-/// a first boot: host keys, the login user with sudo, its key.
+/// Docker mounts the control groups read-only and three of its own files into `/etc`. systemd needs to write the
+/// control groups; the files become the host's own unless the lab was asked for a system container. Then the steps of
+/// cloud-init at a first boot: host keys, the login user with sudo, its key.
 const BOOT: &str = r#"
 grep -E ' /sys/fs/cgroup' /proc/self/mounts | while read -r _ at _; do mount -o remount,bind,rw "$at"; done
 umount /etc/resolv.conf
@@ -40,7 +40,7 @@ unset LAB_NAME LAB_ADDRESS LAB_USER LAB_KEY LAB_LINK LAB_MOUNTS
 exec /sbin/init
 "#;
 
-/// Puts a key into the login user's `authorized_keys`: what cloud-init does, later than sshd.
+/// Adds a key to the login user's `authorized_keys`: the step of cloud-init that comes later than sshd.
 const PUT_KEY: &str = r#"
 file=$(getent passwd "$1" | cut -d: -f6)/.ssh/authorized_keys
 umask 077
@@ -48,7 +48,7 @@ printf '%s\n' "$2" >"$file"
 chown "$1" "$file"
 "#;
 
-/// sshd is there after a second or two; this is for a machine under load.
+/// sshd is up after a second or two; this allows for a machine under load.
 const BOOT_TIME: Duration = Duration::from_secs(60);
 
 /// A host's container.
@@ -58,13 +58,13 @@ pub(super) struct Container {
     spec: HostSpec,
 }
 
-/// The container of an instance.
+/// Returns the name of an instance's container.
 pub(super) fn name(instance_id: &str) -> String {
     format!("host-{instance_id}")
 }
 
 impl Container {
-    /// Makes and boots a new host.
+    /// Creates and boots a new host.
     pub(super) async fn create(
         dockerd: &Dockerd,
         options: &DebianOptions,
@@ -89,7 +89,7 @@ impl Container {
             format!("LAB_LINK={}", yes(options.dockerd_in_usr_bin)),
             format!("LAB_MOUNTS={}", yes(options.names_are_mounts)),
         ];
-        // Everything of --privileged that a root without CAP_SYS_RESOURCE can give away.
+        // All privileges of --privileged that a root without CAP_SYS_RESOURCE can pass on.
         let mut words = vec![
             "run",
             "--detach",
@@ -127,7 +127,7 @@ impl Container {
         }
         words.extend([image.tag(), "sh", "-c", BOOT]);
         if let Err(error) = dockerd.docker(&words).await {
-            // A container that was made and could not start must not take the name.
+            // A container that was created but could not be started must not keep the name.
             let _ = dockerd
                 .try_docker(&["rm", "--force", "--volumes", &name])
                 .await;
@@ -148,7 +148,7 @@ impl Container {
             tokio::spawn(async move {
                 if timeout(BOOT_TIME, answers(sshd)).await.is_ok() {
                     pause(after).await;
-                    // Without its key the host refuses everybody: what a test sees then.
+                    // If this fails, the host refuses all logins, which the test then sees.
                     let _ = put.output().await;
                 }
             });
@@ -156,7 +156,7 @@ impl Container {
         Ok(Self { name, spec })
     }
 
-    /// Boots the host again, from its own disk, on the address of `spec`.
+    /// Boots the host again, from its own disk, at the address of `spec`.
     pub(super) async fn boot_again(
         &mut self,
         dockerd: &Dockerd,
@@ -177,16 +177,16 @@ impl Container {
         Ok(())
     }
 
-    /// Takes the host's power; its disk stays.
+    /// Powers the host off; keeps its disk.
     pub(super) async fn stop(&self, dockerd: &Dockerd) {
-        // Fine where it is off.
+        // Succeeds also if it is off.
         let _ = dockerd.try_docker(&["kill", &self.name]).await;
         let _ = dockerd.try_docker(&["wait", &self.name]).await;
     }
 
     /// Removes the host and its disk.
     pub(super) async fn remove(&self, dockerd: &Dockerd) {
-        // What stays goes with the lab.
+        // A container that remains is removed with the lab.
         let _ = dockerd
             .try_docker(&["rm", "--force", "--volumes", &self.name])
             .await;
@@ -201,12 +201,12 @@ impl Container {
     }
 }
 
-/// A switch, as the shell tests it.
+/// Formats a boolean as the shell tests it.
 fn yes(on: bool) -> &'static str {
     if on { "yes" } else { "" }
 }
 
-/// Returns once something accepts connections there.
+/// Returns once a process accepts connections at the address.
 async fn answers(address: SocketAddr) {
     while TcpStream::connect(address).await.is_err() {
         pause(Duration::from_millis(50)).await;

@@ -1,4 +1,4 @@
-//! The dockerd that carries the real hosts: the lab's own, started by hand.
+//! The dockerd that runs the real hosts: a separate one, started by the lab.
 
 use std::fs::{self, File};
 use std::net::IpAddr;
@@ -14,13 +14,13 @@ use tokio::time::timeout;
 
 use super::{DebianError, PROGRAMS, last_lines, run};
 
-/// The docker network of the hosts.
+/// The Docker network of the hosts.
 pub(super) const NETWORK: &str = "ec2-lab";
 
-/// dockerd needs about a second; this is for a machine under load.
+/// dockerd needs about a second; this allows for a machine under load.
 const START: Duration = Duration::from_secs(60);
 
-/// A dockerd that runs. Dropping it ends its containers and itself.
+/// A running dockerd. Dropping it ends its containers and the dockerd itself.
 #[derive(Debug)]
 pub(super) struct Dockerd {
     socket: PathBuf,
@@ -28,8 +28,8 @@ pub(super) struct Dockerd {
 }
 
 impl Dockerd {
-    /// Starts it on a directory and waits until it is ready. One that an earlier, killed lab left
-    /// on the same directory is ended first.
+    /// Starts it on a directory and waits until it is ready. First ends a dockerd that an earlier, killed lab left
+    /// behind on the same directory.
     pub(super) async fn start(directory: &Path) -> Result<Self, DebianError> {
         let run = directory.join("run");
         let file = |path: &Path, source| DebianError::File {
@@ -47,11 +47,11 @@ impl Dockerd {
         for old in [&socket, &ready] {
             let _ = fs::remove_file(old);
         }
-        // dockerd tells systemd when it is ready (sd_notify(3)); we are systemd here.
+        // dockerd notifies systemd when it is ready (sd_notify(3)); the lab takes systemd's part here.
         let notified = UnixDatagram::bind(&ready).map_err(|source| file(&ready, source))?;
         let output = File::create(&log).map_err(|source| file(&log, source))?;
         let errors = output.try_clone().map_err(|source| file(&log, source))?;
-        // Whatever is configured for another dockerd of this machine is not for this one.
+        // Prevents dockerd from reading the configuration of another dockerd of this machine.
         let config = run.join("daemon.json");
         fs::write(&config, "{}").map_err(|source| file(&config, source))?;
         let host = format!("unix://{}", socket.display());
@@ -98,12 +98,12 @@ impl Dockerd {
         })
     }
 
-    /// Waits until dockerd says that it is ready, or is gone.
+    /// Waits until dockerd reports that it is ready; false if it has exited.
     async fn is_ready(&self, notified: &UnixDatagram) -> bool {
         let mut message = [0; 256];
         let ready = async {
             loop {
-                // A dockerd that exits says nothing: look after it now and then.
+                // A dockerd that exits sends no notification: check for it from time to time.
                 match timeout(Duration::from_millis(200), notified.recv(&mut message)).await {
                     Ok(Ok(length)) if message.get(..length).is_some_and(is_ready_message) => {
                         return true;
@@ -122,7 +122,7 @@ impl Dockerd {
         !matches!(process.try_wait(), Ok(None))
     }
 
-    /// Runs the docker client; an exit status other than 0 is an error.
+    /// Runs the docker client; a non-zero exit status is an error.
     pub(super) async fn docker(&self, words: &[&str]) -> Result<Output, DebianError> {
         run(
             &format!("docker {}", words.first().unwrap_or(&"")),
@@ -145,7 +145,7 @@ impl Dockerd {
         })
     }
 
-    /// The docker client on this dockerd's socket.
+    /// Returns a docker client command for this dockerd's socket.
     pub(super) fn client(&self, words: &[&str]) -> Command {
         let mut command = Command::new("docker");
         let host = format!("unix://{}", self.socket.display());
@@ -172,7 +172,7 @@ impl Dockerd {
             .map(|_| ())
     }
 
-    /// Makes the hosts' network.
+    /// Creates the hosts' network.
     pub(super) async fn network(&self, subnet: &str, gateway: IpAddr) -> Result<(), DebianError> {
         let gateway = gateway.to_string();
         let words = [
@@ -187,7 +187,7 @@ impl Dockerd {
         self.docker(&words).await.map(|_| ())
     }
 
-    /// Whether an image is loaded.
+    /// Returns whether an image is loaded.
     pub(super) async fn has_image(&self, name: &str) -> bool {
         let found = self.try_docker(&["image", "inspect", name]).await;
         found.is_ok_and(|output| output.status.success())
@@ -206,7 +206,7 @@ impl Drop for Dockerd {
                 .stdin(Stdio::null())
                 .output()
         };
-        // As far as it goes: the next start clears up what stays.
+        // Best effort: the next start removes the rest.
         if let Ok(listed) = client(&["ps", "--all", "--quiet"]) {
             let ids = String::from_utf8_lossy(&listed.stdout).into_owned();
             let ids: Vec<&str> = ids.split_whitespace().collect();
@@ -227,14 +227,14 @@ impl Drop for Dockerd {
     }
 }
 
-/// One message may carry several assignments, a line each.
+/// Returns whether a message reports readiness. A message may contain several assignments, one per line.
 fn is_ready_message(message: &[u8]) -> bool {
     message
         .split(|byte| *byte == b'\n')
         .any(|line| line == b"READY=1")
 }
 
-/// Ends a dockerd that a killed lab left behind on this directory, which we have locked.
+/// Ends a dockerd that a killed lab left behind on this directory, whose lock this process holds.
 async fn end_old(directory: &Path, pid_file: &Path) {
     let text = fs::read_to_string(pid_file).unwrap_or_default();
     let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else {
@@ -246,7 +246,7 @@ async fn end_old(directory: &Path, pid_file: &Path) {
         return;
     }
     let _ = kill_process(pid, Signal::TERM);
-    // It is no child of ours, so there is nothing to wait on but its disappearance.
+    // It is not a child process, so poll until it has disappeared.
     for _ in 0..300 {
         if test_kill_process(pid).is_err() {
             return;

@@ -1,8 +1,8 @@
-//! The Debian image of the real hosts: made once, cached as an archive, loaded as two images.
+//! The Debian image of the real hosts: built once, cached as an archive, loaded as two images.
 //!
-//! Owns what is in it: a minimal Debian 12 with systemd, sshd and sudo, and Docker's package with
-//! all it needs as a repository of files, so that a host can install it without the network. The
-//! second image is the first with that package installed.
+//! Owns its contents: a minimal Debian 12 with systemd, sshd and sudo, and Docker's package with all dependencies as
+//! a repository of files, so that a host can install it without the network. The second image is the first with that
+//! package installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use tokio::process::Command;
 use super::dockerd::Dockerd;
 use super::{DebianError, run};
 
-/// What a host boots.
+/// The image of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DebianImage {
     /// Debian's package docker.io is installed: `/usr/sbin/dockerd`.
     WithDocker,
-    /// It is not, but `apt-get install docker.io` works, without a network.
+    /// It is not installed, but `apt-get install docker.io` works, without a network.
     WithoutDocker,
 }
 
 impl DebianImage {
-    /// Its name at the lab's dockerd.
+    /// Its name in the lab's dockerd.
     pub(super) fn tag(self) -> &'static str {
         match self {
             Self::WithDocker => concat!("ec2-lab/debian-docker:", "1"),
@@ -31,14 +31,14 @@ impl DebianImage {
     }
 }
 
-/// The number counts up with every change of what is in the archive.
+/// Increment the number with every change of the archive's contents.
 const ARCHIVE: &str = "debian-12-v1.tar.gz";
 
-/// Beside Debian's minimal set: what a cloud image has and a provisioner uses.
+/// In addition to Debian's minimal set: the packages of a cloud image that a provisioner uses.
 const PACKAGES: &str =
     "systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,iptables,procps,curl,ca-certificates";
 
-/// What makes a cloud image of the debootstrapped tree. Runs inside it.
+/// Turns the debootstrapped tree into a cloud image. Runs inside it.
 const FINISH: &str = r#"
 set -eu
 export DEBIAN_FRONTEND=noninteractive
@@ -60,19 +60,19 @@ touch /etc/machine-id
 apt-get -q update
 "#;
 
-/// Whether the archive is there.
+/// Returns whether the archive exists.
 pub(super) fn is_cached(directory: &Path) -> bool {
     directory.join(ARCHIVE).is_file()
 }
 
-/// The archive, made where the cache has none. The caller holds the directory's lock.
+/// Returns the archive; builds it if it is not cached. The caller holds the directory's lock.
 pub(super) async fn cached(directory: &Path) -> Result<PathBuf, DebianError> {
     let archive = directory.join(ARCHIVE);
     if archive.is_file() {
         return Ok(archive);
     }
     let tree = directory.join("tree");
-    // What a killed build left.
+    // Remains of a killed build.
     run(
         "clearing an old tree",
         Command::new("rm")
@@ -87,7 +87,7 @@ pub(super) async fn cached(directory: &Path) -> Result<PathBuf, DebianError> {
             .arg(&tree),
     )
     .await?;
-    // debootstrap copies this machine's resolver, which the download needs.
+    // debootstrap copies this machine's resolver configuration, which the download needs.
     run(
         "finishing the image",
         Command::new("chroot").arg(&tree).args(["sh", "-c", FINISH]),
@@ -118,7 +118,7 @@ pub(super) async fn cached(directory: &Path) -> Result<PathBuf, DebianError> {
     Ok(archive)
 }
 
-/// Loads both images where dockerd lacks them.
+/// Loads those of the images that dockerd lacks.
 pub(super) async fn load(dockerd: &Dockerd, archive: &Path) -> Result<(), DebianError> {
     let (bare, full) = (
         DebianImage::WithoutDocker.tag(),

@@ -1,12 +1,12 @@
 //! Real hosts: Debian 12 with systemd, sshd and dockerd, each booted in a container.
 //!
-//! Owns a dockerd of the lab's own (data root, socket and network apart from any other), the
-//! image that it boots, and the containers. It needs root, and says so through
-//! [`DebianHosts::possible`]. The containers reach the lab and each other, nothing else. Used
-//! behind the lab's endpoint through [`Hosts`], and directly by tests that have another EC2.
+//! Owns a separate dockerd (data root, socket and network apart from any other), the image that it boots, and the
+//! containers. Requires root; [`DebianHosts::possible`] checks that. The containers can reach only the lab and each
+//! other. Used with the lab's endpoint through [`Hosts`], and directly by tests that use another EC2.
 //!
-//! What is left behind: the cached image, in the directory that the caller named. Everything
-//! that was started ends with the value, also in a panic; after a SIGKILL the next start in the
+//! Leaves behind the cached image, in the caller's directory. All processes end with the value, also in a panic;
+//! after a SIGKILL the next start in the same directory cleans up first. A directory is used by one process at a
+//! time; others wait.
 //! same directory clears up first. One process at a time uses a directory, others wait.
 
 mod container;
@@ -30,29 +30,29 @@ use dockerd::Dockerd;
 
 pub use image::DebianImage;
 
-/// Where the lab keeps its things, and what its hosts are like.
+/// The options of the lab and its hosts.
 #[derive(Debug, Clone)]
 pub struct DebianOptions {
-    /// The cache, and the state while the lab runs. Its path may have 60 bytes at most, since
-    /// sockets lie below it.
+    /// The cache, and the state while the lab runs. The path may have 60 bytes at most, because sockets are created
+    /// below it.
     pub directory: PathBuf,
     /// The subnet of the hosts, in CIDR notation.
     pub subnet: String,
-    /// This machine's own address in that subnet: a test that serves something binds it.
+    /// This machine's own address in that subnet: a test binds its servers to it.
     pub gateway: IpAddr,
-    /// What a host boots, unless [`DebianHosts::boot_image`] says otherwise.
+    /// The image of a host, unless [`DebianHosts::boot_image`] names another.
     pub image: DebianImage,
-    /// How long after sshd's start the key comes into `authorized_keys`; none: before it.
+    /// The delay between sshd's start and the key in `authorized_keys`; `None`: the key comes before sshd.
     pub key_after: Option<Duration>,
-    /// Whether `/etc/hostname` and `/etc/hosts` stay the bind mounts that Docker makes of them, as a system
-    /// container has them: they can be written to, and not be replaced.
+    /// Whether `/etc/hostname` and `/etc/hosts` stay Docker's bind mounts, as in a system container: they can be
+    /// written to, but not replaced.
     pub names_are_mounts: bool,
     /// Whether `/usr/bin/dockerd` is a link to Debian's `/usr/sbin/dockerd`.
     pub dockerd_in_usr_bin: bool,
 }
 
 impl DebianOptions {
-    /// The subnet 172.31.0.0/16, which EC2's default VPCs have, and Docker installed.
+    /// Returns options with the subnet 172.31.0.0/16, which EC2's default VPCs have, and Docker installed.
     #[must_use]
     pub fn in_directory(directory: PathBuf) -> Self {
         Self {
@@ -66,8 +66,8 @@ impl DebianOptions {
         }
     }
 
-    /// `$XDG_CACHE_HOME/docker-machine-lab`, else `$HOME/.cache/docker-machine-lab`, from the
-    /// values of those variables.
+    /// Returns `$XDG_CACHE_HOME/docker-machine-lab`, else `$HOME/.cache/docker-machine-lab`, from the values of those
+    /// variables.
     #[must_use]
     pub fn cache_directory(
         xdg_cache_home: Option<&OsStr>,
@@ -80,18 +80,18 @@ impl DebianOptions {
     }
 }
 
-/// Why the lab of real hosts cannot work.
+/// Errors of the lab of real hosts.
 #[derive(Debug, thiserror::Error)]
 pub enum DebianError {
-    /// This machine lacks something.
+    /// This machine lacks a requirement.
     #[error("real hosts are not possible here: {0}")]
     Impossible(String),
-    /// A file or directory of the lab.
+    /// A file or directory of the lab could not be used.
     #[error("{path}")]
     File {
-        /// Which one.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// A program could not be started.
@@ -99,15 +99,15 @@ pub enum DebianError {
     Run {
         /// Its name.
         program: String,
-        /// What the system says.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// A program ended badly.
+    /// A program failed.
     #[error("{what} failed: {output}")]
     Failed {
-        /// What it should have done.
+        /// Its task.
         what: String,
-        /// The last lines that it printed.
+        /// The last lines of its output.
         output: String,
     },
 }
@@ -118,18 +118,18 @@ pub struct DebianHosts {
     options: DebianOptions,
     dockerd: Dockerd,
     hosts: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<container::Container>>>>,
-    /// Held as long as the lab lives; the kernel gives it up with the process.
+    /// Held for the lab's lifetime; the kernel releases it with the process.
     _lock: File,
 }
 
-/// Where Debian keeps programs, without asking the environment.
+/// Debian's program directories; the environment is not read.
 const PROGRAMS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl DebianHosts {
-    /// Says whether this machine can have real hosts, without starting anything.
+    /// Checks whether this machine can run real hosts, without starting any process.
     ///
     /// # Errors
-    /// What is missing, for people.
+    /// A description of what is missing.
     pub fn possible(options: &DebianOptions) -> Result<(), String> {
         if !rustix::process::geteuid().is_root() {
             return Err("they need root".to_owned());
@@ -157,12 +157,12 @@ impl DebianHosts {
         Ok(())
     }
 
-    /// Starts the lab: waits for others that use the directory, clears up what they left, builds
-    /// the image where the cache has none (a minute or two, and the one moment that needs the
-    /// network), and starts a dockerd with the lab's network.
+    /// Starts the lab: waits for other processes that use the directory, removes their remains, builds the image if
+    /// it is not cached (a minute or two, and the only step that needs the network), and starts a dockerd with the
+    /// lab's network.
     ///
     /// # Errors
-    /// What is missing or failed. Nothing runs on then; a half-made image is not cached.
+    /// What is missing or has failed. No process remains; an incomplete image is not cached.
     pub async fn prepare(options: DebianOptions) -> Result<Self, DebianError> {
         Self::possible(&options).map_err(DebianError::Impossible)?;
         let directory = &options.directory;
@@ -193,11 +193,11 @@ impl DebianHosts {
         })
     }
 
-    /// Boots a host from an image other than the options'. As [`Hosts::boot`] for one that
-    /// exists: the image is its own disk then.
+    /// Boots a host from an image other than the options'. Same as [`Hosts::boot`] for a host that exists: it then
+    /// boots from its own disk.
     ///
     /// # Errors
-    /// Says why the container cannot be made or started.
+    /// The container cannot be created or started.
     pub async fn boot_image(&self, spec: HostSpec, image: DebianImage) -> Result<(), DebianError> {
         let id = spec.instance_id.clone();
         let known = self.find(&id);
@@ -210,10 +210,10 @@ impl DebianHosts {
         Ok(())
     }
 
-    /// Runs a program on a host as root, beside sshd, for a test that looks at the host.
+    /// Runs a program on a host as root, without sshd, for a test that inspects the host.
     ///
     /// # Errors
-    /// There is no such host, or docker cannot be run. The program's own status is in the output.
+    /// There is no such host, or docker cannot be run. The output contains the program's own status.
     pub async fn exec(&self, instance_id: &str, argv: &[&str]) -> Result<Output, DebianError> {
         let host = self.find(instance_id).ok_or_else(|| DebianError::Failed {
             what: format!("exec on {instance_id}"),
@@ -225,10 +225,10 @@ impl DebianHosts {
         self.dockerd.try_docker(&words).await
     }
 
-    /// What systemd and the services printed on the console.
+    /// Returns the console output of systemd and the services.
     ///
     /// # Errors
-    /// As [`exec`](Self::exec).
+    /// Same as [`exec`](Self::exec).
     pub async fn logs(&self, instance_id: &str) -> Result<String, DebianError> {
         let output = self
             .dockerd
@@ -238,13 +238,13 @@ impl DebianHosts {
             + &String::from_utf8_lossy(&output.stderr))
     }
 
-    /// This machine's address in the hosts' subnet.
+    /// Returns this machine's address in the hosts' subnet.
     #[must_use]
     pub fn gateway(&self) -> IpAddr {
         self.options.gateway
     }
 
-    /// Ends all hosts and the dockerd. Dropping does the same.
+    /// Ends all hosts and the dockerd. Dropping has the same effect.
     pub fn shutdown(self) {}
 
     fn hosts(
@@ -282,7 +282,7 @@ impl Hosts for DebianHosts {
         if let Some(host) = self.find(instance_id) {
             let mut host = host.lock().await;
             let spec = host.spec().clone();
-            // A host that does not come up again shows as one that nobody can reach.
+            // A host that fails to boot again appears as an unreachable one.
             let _ = host.boot_again(&self.dockerd, spec).await;
         }
     }
@@ -299,7 +299,7 @@ impl Hosts for DebianHosts {
     }
 }
 
-/// The error with its causes, on one line.
+/// Returns the error with its causes, on one line.
 fn reasons(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes
@@ -308,7 +308,7 @@ fn reasons(error: &dyn std::error::Error) -> String {
         .join(": ")
 }
 
-/// A program of this machine.
+/// Returns the path of a program of this machine.
 fn find(name: &str) -> Option<PathBuf> {
     PROGRAMS
         .split(':')
@@ -339,7 +339,7 @@ async fn run(what: &str, command: &mut Command) -> Result<Output, DebianError> {
     })
 }
 
-/// The end of what a program printed.
+/// Returns the last lines of a program's output.
 fn last_lines(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);

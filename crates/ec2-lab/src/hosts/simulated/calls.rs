@@ -1,10 +1,9 @@
-//! How a stub on a host's disk asks the host itself.
+//! The protocol between the stubs on a host's disk and the host.
 //!
-//! A FIFO per host, because plain `sh` can write to one: a stub leaves its arguments in a file,
-//! writes its process id as a line (atomic below PIPE_BUF), and reads its exit status from a
-//! FIFO of its own that it holds open for reading and writing, so that nothing is lost and
-//! nothing is polled. Owns that protocol; what the answers are is [`programs`](super::programs)'
-//! business. The other end is `stubs/host-call`.
+//! A FIFO per host, because plain `sh` can write to one: a stub writes its arguments to a file, writes its process id
+//! as a line (atomic below PIPE_BUF), and reads its exit status from a separate FIFO that it holds open for reading
+//! and writing, so that no message is lost and no polling is needed. Owns the protocol only;
+//! [`programs`](super::programs) computes the answers. The other end is `stubs/host-call`.
 
 use std::fs;
 use std::io;
@@ -19,12 +18,12 @@ use tokio::task::JoinSet;
 use super::host::Host;
 use super::programs;
 
-/// A program's question.
+/// A call of a program.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Call {
-    /// The name under which the stub ran.
+    /// The name of the called stub.
     pub(super) program: String,
-    /// Who ran it, as `sudo` has it.
+    /// The calling user, as `sudo` reports it.
     pub(super) user: String,
     /// The working directory.
     pub(super) directory: String,
@@ -33,13 +32,13 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Whether it may change the system.
+    /// Returns whether it may change the system.
     pub(super) fn is_root(&self) -> bool {
         self.user == "root"
     }
 }
 
-/// What the program prints and how it ends.
+/// The output and exit status of a program.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Answer {
     pub(super) status: u8,
@@ -48,7 +47,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Status 0 and this on standard output.
+    /// Makes an answer with status 0 and this standard output.
     pub(super) fn says(out: impl Into<Vec<u8>>) -> Self {
         Self {
             out: out.into(),
@@ -56,7 +55,7 @@ impl Answer {
         }
     }
 
-    /// That status and this line on standard error.
+    /// Makes an answer with that status and this line on standard error.
     pub(super) fn fails(status: u8, line: impl std::fmt::Display) -> Self {
         Self {
             status,
@@ -66,17 +65,17 @@ impl Answer {
     }
 }
 
-/// Makes the FIFO of a host that boots.
+/// Makes the FIFO of a booting host.
 pub(super) fn open(root: &Path) -> io::Result<pipe::Receiver> {
     let path = root.join("run/lab/calls");
     mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0)?;
-    // Open for writing too: the end of one writer is no end for us.
+    // Open for writing too: so the end of one writer is not an end of file.
     pipe::OpenOptions::new()
         .read_write(true)
         .open_receiver(path)
 }
 
-/// Answers until it is dropped.
+/// Answers calls until it is dropped.
 pub(super) async fn serve(host: Arc<Host>, calls: pipe::Receiver) {
     let mut lines = BufReader::new(calls).lines();
     let mut answers = JoinSet::new();
@@ -85,7 +84,7 @@ pub(super) async fn serve(host: Arc<Host>, calls: pipe::Receiver) {
         if let Ok(id) = line.parse::<u32>() {
             let host = Arc::clone(&host);
             answers.spawn(async move {
-                // A stub that was killed takes its FIFO along.
+                // A killed stub removes its FIFO.
                 let _ = answer(&host, id).await;
             });
         }
@@ -104,7 +103,7 @@ async fn answer(host: &Arc<Host>, id: u32) -> io::Result<()> {
         directory: words.next().unwrap_or_default(),
         args: {
             let mut rest: Vec<String> = words.collect();
-            // Each word ends with a zero byte, the last one too.
+            // Each word, including the last one, ends with a zero byte.
             rest.pop();
             rest
         },

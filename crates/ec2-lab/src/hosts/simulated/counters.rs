@@ -1,19 +1,19 @@
-//! What a simulated host counts, for budgets.
+//! The counters of a simulated host, for budgets.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::host::lock;
 
-/// Figures of one host since it was made, reboots included.
+/// Counters of one host since its creation, including reboots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// TCP connections that sshd accepted.
     pub ssh_connections: u64,
-    /// Authentication attempts, whatever their method and outcome. OpenSSH's client begins with
-    /// `none`, and offers a key before it signs: both count.
+    /// Authentication attempts of any method and outcome. OpenSSH's client begins with `none`, and offers a key
+    /// before it signs: both count.
     pub auth_attempts: u64,
-    /// The commands of all exec requests, in order, those that a fault ate included.
+    /// The commands of all exec requests, in order, including those affected by a fault.
     pub execs: Vec<String>,
     /// Shell requests.
     pub shells: u64,
@@ -23,17 +23,17 @@ pub struct Counts {
     pub ssh_bytes_in: u64,
     /// Bytes that sshd sent.
     pub ssh_bytes_out: u64,
-    /// Times that dockerd was started, at boot too, successful or not.
+    /// Starts of dockerd, including those at boot, successful or not.
     pub docker_starts: u64,
-    /// Those of them that stopped a running dockerd first.
+    /// Starts that stopped a running dockerd first.
     pub docker_restarts: u64,
     /// Requests that the Docker endpoint answered.
     pub docker_requests: u64,
-    /// Packages installations that succeeded.
+    /// Successful package installations.
     pub installations: u64,
 }
 
-/// The living figures.
+/// The current counters.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) ssh_connections: AtomicU64,
@@ -49,7 +49,7 @@ pub(super) struct Counters {
     pub(super) installations: AtomicU64,
 }
 
-/// Adds one.
+/// Increments a counter.
 pub(super) fn count(figure: &AtomicU64) {
     figure.fetch_add(1, Ordering::Relaxed);
 }

@@ -1,8 +1,8 @@
-//! The root prefix of a simulated host, and the programs found there.
+//! The root prefix of a simulated host, and its programs.
 //!
-//! Owns what lies on disk: one [`Shelf`] of stubs and links to this machine's own tools for all
-//! hosts, and per host a tree that a few directories, files and symbolic links make, so that
-//! hundreds of hosts cost milliseconds each. Refuses to decide anything about a running host.
+//! Owns the files on disk: one [`Shelf`] of stubs and links to this machine's own tools for all hosts, and per host a
+//! tree of a few directories, files and symbolic links, so that hundreds of hosts cost milliseconds each. Does not
+//! control running hosts.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::options::{DockerAtBoot, HostOptions, Packages};
 use crate::hosts::HostSpec;
 
-/// Stubs by file name. `@TOOLS@` stands for the directory of the real tools.
+/// Stubs by file name. `@TOOLS@` is the placeholder for the directory of the real tools.
 const STUBS: &[(&str, &str)] = &[
     ("host-call", include_str!("stubs/host-call")),
     ("nothing", include_str!("stubs/nothing")),
@@ -26,7 +26,7 @@ const STUBS: &[(&str, &str)] = &[
     ("install", include_str!("stubs/install")),
 ];
 
-/// Found on every host: name, and the stub that it is.
+/// Programs of every host: name, and its stub.
 const EVERYWHERE: &[(&str, &str)] = &[
     ("id", "id"),
     ("whoami", "whoami"),
@@ -43,7 +43,7 @@ const EVERYWHERE: &[(&str, &str)] = &[
     ("sync", "nothing"),
 ];
 
-/// Found on a host unless [`HostOptions::without`] names them.
+/// Programs of a host unless [`HostOptions::without`] names them.
 const USUALLY: &[(&str, &str)] = &[
     ("sudo", "sudo"),
     ("systemctl", "host-call"),
@@ -54,8 +54,8 @@ const USUALLY: &[(&str, &str)] = &[
     ("wget", "host-call"),
 ];
 
-/// The programs of this machine that a host may use as they are: those that read and write only
-/// what they are told to. Anything else of this machine is out of reach of a command on a host.
+/// The programs of this machine that a host may use unchanged: those that read and write only the given paths.
+/// Commands on a host cannot reach any other program of this machine.
 const TOOLS: &[&str] = &[
     "[",
     "awk",
@@ -158,7 +158,7 @@ const TOOLS: &[&str] = &[
     "zcat",
 ];
 
-/// Where this machine keeps programs, without asking the environment.
+/// This machine's program directories; the environment is not read.
 const PROGRAMS: &[&str] = &[
     "/usr/local/bin",
     "/usr/bin",
@@ -186,7 +186,7 @@ const DIRECTORIES: &[&str] = &[
     "var/log",
 ];
 
-/// What all hosts of a lab share: stubs and links to tools.
+/// The files that all hosts of a lab share: stubs and links to tools.
 #[derive(Debug)]
 pub(super) struct Shelf {
     stubs: PathBuf,
@@ -196,7 +196,7 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    /// Lays the shelf out under a directory, which exists.
+    /// Creates the shelf below an existing directory.
     pub(super) fn new(directory: &Path) -> io::Result<Self> {
         let shelf = Self {
             stubs: directory.join("stubs"),
@@ -222,7 +222,7 @@ impl Shelf {
         Ok(shelf)
     }
 
-    /// Puts a program of this machine within reach of the hosts, if there is one of that name.
+    /// Makes a program of this machine available to the hosts, if it exists.
     fn offer(&self, name: &str) -> io::Result<()> {
         let real = PROGRAMS
             .iter()
@@ -237,12 +237,12 @@ impl Shelf {
         link(&self.stubs.join(stub), name)
     }
 
-    /// The root prefix of an instance.
+    /// Returns the root prefix of an instance.
     pub(super) fn root(&self, instance_id: &str) -> PathBuf {
         self.hosts.join(instance_id)
     }
 
-    /// `PATH` of commands on the host with that root.
+    /// Returns the `PATH` of commands on the host with that root.
     pub(super) fn search_path(&self, root: &Path) -> String {
         let root = root.display();
         format!(
@@ -252,7 +252,7 @@ impl Shelf {
         )
     }
 
-    /// Makes the tree of a host that never booted before.
+    /// Creates the tree of a new host.
     pub(super) fn make_root(&self, host: &HostSpec, options: &HostOptions) -> io::Result<PathBuf> {
         let root = self.root(&host.instance_id);
         for directory in DIRECTORIES {
@@ -292,7 +292,7 @@ impl Shelf {
         Ok(root)
     }
 
-    /// What a boot does to the tree: runtime files of the host's name, address and sudo.
+    /// Updates the tree for a boot: runtime files of the host's name, address and sudo.
     pub(super) fn boot(root: &Path, host: &HostSpec, options: &HostOptions) -> io::Result<()> {
         let run = root.join("run/lab");
         fs::remove_dir_all(root.join("run")).or_else(absent_is_fine)?;
@@ -309,7 +309,7 @@ impl Shelf {
         Ok(())
     }
 
-    /// Puts Docker's programs and unit into a tree.
+    /// Installs Docker's programs and unit into a tree.
     pub(super) fn install_docker(&self, root: &Path, package: DockerAtBoot) -> io::Result<()> {
         let (directory, command) = match package {
             DockerAtBoot::Missing => return Ok(()),
@@ -332,7 +332,7 @@ impl Shelf {
     }
 }
 
-/// The home directory of a user under a root.
+/// Returns the home directory of a user under a root.
 pub(super) fn home(root: &Path, user: &str) -> PathBuf {
     match user {
         "root" => root.join("root"),
@@ -340,7 +340,7 @@ pub(super) fn home(root: &Path, user: &str) -> PathBuf {
     }
 }
 
-/// The name that EC2 gives a host: its private address.
+/// Returns EC2's name of a host: its private address.
 fn host_name(host: &HostSpec) -> String {
     format!("ip-{}", host.address.to_string().replace(['.', ':'], "-"))
 }

@@ -1,9 +1,8 @@
-//! The Docker endpoint of a simulated host: a TCP socket, TLS, and the few answers that tell a
-//! client which Docker it found.
+//! The Docker endpoint of a simulated host: a TCP socket, TLS, and the few responses that identify the Docker release
+//! to a client.
 //!
-//! Owns the server's certificates as they lie on the host's disk, the check of the client's, and
-//! the shape of `/_ping`, `/version`, `/info`. Refuses everything about containers. Called by the
-//! Docker service of the host.
+//! Owns the server's certificates on the host's disk, the verification of the client's, and the format of `/_ping`,
+//! `/version`, `/info`. Does not support containers. Called by the Docker service of the host.
 
 use std::convert::Infallible;
 use std::io;
@@ -29,7 +28,7 @@ use super::dockerd_flags::DockerdFlags;
 use super::listening::Listening;
 use super::systemd_unit::within;
 
-/// What the daemon says of itself.
+/// The daemon's description of itself.
 #[derive(Debug, Clone)]
 pub(super) struct Daemon {
     pub(super) version: String,
@@ -40,16 +39,16 @@ pub(super) struct Daemon {
     pub(super) flags: DockerdFlags,
 }
 
-/// Reads the TLS material that the flags name; none where they ask for no TLS.
+/// Reads the TLS files that the flags name; none if the flags do not enable TLS.
 ///
 /// # Errors
-/// What dockerd writes to the journal.
+/// The message that dockerd writes to the journal.
 pub(super) fn tls(flags: &DockerdFlags, root: &Path) -> Result<Option<TlsAcceptor>, String> {
     let verify = flags.on("tlsverify");
     if !verify && !flags.on("tls") {
         return Ok(None);
     }
-    // The defaults are those of the CLI's certificates, ~/.docker of root.
+    // The defaults are the CLI's certificates in ~/.docker of root.
     let path = |flag: &str, default: &str| {
         let path = flags.last(flag).unwrap_or(default).to_owned();
         (within(root, &path), path)
@@ -109,7 +108,7 @@ pub(super) fn listen(address: SocketAddr) -> Result<Listening, String> {
     })
 }
 
-/// Serves until it is dropped or its socket closed, connections included. `seen` is told of every request.
+/// Serves until it is dropped or its socket closed, connections included. Calls `seen` for every request.
 pub(super) async fn serve(
     listener: Listening,
     tls: Option<TlsAcceptor>,
@@ -146,7 +145,7 @@ where
         let response = daemon.answer(&request);
         async move { Ok::<_, Infallible>(response) }
     });
-    // A client that goes away in the middle is its own business.
+    // Errors of a client that disconnects are ignored.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -203,7 +202,7 @@ impl Daemon {
         }
     }
 
-    /// The body of `/version`.
+    /// Returns the body of `/version`.
     pub(super) fn version(&self) -> Value {
         json!({
             "Platform": { "Name": "Docker Engine - Community" },
@@ -224,7 +223,7 @@ impl Daemon {
         })
     }
 
-    /// The body of `/info`, as far as the daemon's flags decide it.
+    /// Returns the body of `/info`, as far as it depends on the daemon's flags.
     pub(super) fn info(&self) -> Value {
         let flags = &self.flags;
         json!({
@@ -267,7 +266,7 @@ impl Daemon {
     }
 }
 
-/// An API version as numbers, to compare: 1.5 is older than 1.44.
+/// Parses an API version into numbers, for comparison: 1.5 is older than 1.44.
 fn number(version: &str) -> (u32, u32) {
     let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
     (major.parse().unwrap_or(0), minor.parse().unwrap_or(0))

@@ -1,8 +1,7 @@
 //! `docker.service` of a simulated host, as systemd sees it.
 //!
-//! Owns the loaded unit (which a change on disk does not touch before `daemon-reload`), the
-//! state, and the endpoint that a started dockerd serves. Called by the host at boot and by its
-//! `systemctl`.
+//! Owns the loaded unit (which ignores changes on disk until `daemon-reload`), the state, and the endpoint of a
+//! started dockerd. Called by the host at boot and by its `systemctl`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -52,25 +51,25 @@ impl State {
     }
 }
 
-/// Why a start failed, as systemctl tells it apart.
+/// The cause of a failed start, as systemctl distinguishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StartError {
     /// There is no such unit.
     NotFound,
-    /// systemd refuses the unit's settings.
+    /// systemd rejects the unit's settings.
     BadSetting,
     /// The process exited.
     Exited,
-    /// The process lives and never says that it is ready.
+    /// The process runs but never reports that it is ready.
     Hangs,
 }
 
-/// What `systemctl show` and `status` print.
+/// The data of `systemctl show` and `status`.
 #[derive(Debug, Clone)]
 pub(super) struct Status {
     pub(super) state: State,
     pub(super) unit: Option<Unit>,
-    /// Whether the files changed since they were loaded.
+    /// Whether the files have changed since they were loaded.
     pub(super) stale: bool,
 }
 
@@ -83,7 +82,7 @@ impl DockerService {
     pub(super) async fn status(&self, host: &Host) -> Status {
         let mut service = self.0.lock().await;
         let on_disk = Unit::load(&host.root, UNIT);
-        // systemd loads a unit when it is first asked about.
+        // systemd loads a unit on the first query for it.
         if service.loaded.is_none() {
             service.loaded.clone_from(&on_disk);
         }
@@ -94,7 +93,7 @@ impl DockerService {
         }
     }
 
-    /// The running daemon.
+    /// Returns the running daemon.
     pub(super) async fn daemon(&self) -> Option<Daemon> {
         self.0.lock().await.daemon.clone()
     }
@@ -102,7 +101,7 @@ impl DockerService {
     /// Starts dockerd unless it runs.
     ///
     /// # Errors
-    /// The reason is in the journal; the state is then `failed`.
+    /// The start failed. The cause is in the journal, and the state is `failed`.
     pub(super) async fn start(&self, host: &Arc<Host>) -> Result<(), StartError> {
         let mut service = self.0.lock().await;
         let started = match service.state {
@@ -114,13 +113,13 @@ impl DockerService {
         wait_where_it_hangs(started).await
     }
 
-    /// Stops dockerd where it runs, and starts it.
+    /// Stops dockerd if it runs, and starts it.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// Same as [`start`](Self::start).
     pub(super) async fn restart(&self, host: &Arc<Host>) -> Result<(), StartError> {
         let mut service = self.0.lock().await;
-        // systemd refuses a unit that it could not run before it stops the one that runs.
+        // systemd rejects an invalid unit before it stops the running one.
         service.command_line(host)?;
         if service.state == State::Active {
             count(&host.counters.docker_restarts);
@@ -135,19 +134,19 @@ impl DockerService {
         wait_where_it_hangs(started).await
     }
 
-    /// Stops dockerd; fine where it does not run.
+    /// Stops dockerd; succeeds also if it does not run.
     pub(super) async fn stop(&self) {
         self.0.lock().await.stop().await;
     }
 
-    /// Forgets all that systemd keeps in memory.
+    /// Clears the state that systemd keeps in memory.
     pub(super) async fn power_off(&self) {
         let mut service = self.0.lock().await;
         service.stop().await;
         service.loaded = None;
     }
 
-    /// Forgets a failure.
+    /// Clears a failure.
     pub(super) async fn reset_failed(&self) {
         let mut service = self.0.lock().await;
         if service.state == State::Failed {
@@ -160,14 +159,14 @@ impl Service {
     async fn stop(&mut self) {
         for endpoint in self.endpoints.drain(..) {
             endpoint.abort();
-            // Its end frees the port.
+            // The port is free once the task has ended.
             let _ = endpoint.await;
         }
         self.daemon = None;
         self.state = State::Inactive;
     }
 
-    /// The loaded unit with the one command line that a service may have.
+    /// Returns the loaded unit with the single command line of a service.
     fn command_line(&mut self, host: &Host) -> Result<(Unit, String), StartError> {
         if self.loaded.is_none() {
             self.loaded = Unit::load(&host.root, UNIT);
@@ -239,7 +238,7 @@ impl Service {
         }
     }
 
-    /// Runs dockerd as the unit says, up to the moment when it reports that it is ready.
+    /// Runs dockerd according to the unit, until it reports that it is ready.
     async fn run(&mut self, host: &Arc<Host>, unit: &Unit, line: &str) -> Result<(), Exit> {
         let environment = unit.environment(&host.root).map_err(|file| {
             Exit::Systemd(format!(
@@ -253,7 +252,7 @@ impl Service {
                 "docker.service: ExecStart= has no program".to_owned(),
             ));
         };
-        // exists() follows the link: a dangling one is as good as none.
+        // exists() follows the link: a dangling link counts as missing.
         if !within(&host.root, program).exists() {
             return Err(Exit::Systemd(format!(
                 "docker.service: Failed to locate executable {program}: No such file or directory"
@@ -285,7 +284,7 @@ impl Service {
     }
 }
 
-/// `systemctl start` returns when the service is ready: then never (TimeoutStartSec=0).
+/// `systemctl start` returns when the service is ready; here that never happens (TimeoutStartSec=0).
 async fn wait_where_it_hangs(started: Result<(), StartError>) -> Result<(), StartError> {
     match started {
         Err(StartError::Hangs) => std::future::pending().await,
@@ -293,7 +292,7 @@ async fn wait_where_it_hangs(started: Result<(), StartError>) -> Result<(), Star
     }
 }
 
-/// Why a start did not end well.
+/// The cause of a failed start.
 enum Exit {
     Hangs,
     Systemd(String),
@@ -316,8 +315,8 @@ fn describe(host: &Host, flags: DockerdFlags) -> Daemon {
     }
 }
 
-/// The sockets to open on the host's own address. `0.0.0.0` is that address; the host's
-/// loopback cannot be seen from anywhere.
+/// Returns the sockets to open at the host's own address. `0.0.0.0` means that address; the host's loopback is not
+/// reachable from outside.
 fn addresses(host: &Host, flags: &DockerdFlags) -> Result<Vec<SocketAddr>, String> {
     let own = host.spec().address;
     let mut addresses = Vec::new();

@@ -1,7 +1,7 @@
-//! dockerd's command line and `daemon.json`: what they ask for, or why dockerd would not start.
+//! dockerd's command line and `daemon.json`: the resulting settings, or the error with which dockerd would exit.
 //!
-//! Owns the names of dockerd's flags and its rules about flags and file together. Refuses to
-//! touch the network. Called by the Docker service of a simulated host.
+//! Owns the names of dockerd's flags and its rules for combining flags and file. Does not use the network. Called by
+//! the Docker service of a simulated host.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,9 +11,8 @@ use serde_json::Value;
 
 use super::systemd_unit::within;
 
-/// Flags with a value, as `dockerd --help` of Docker 29 lists them, and those that
-/// Docker 18 to 28 had besides. The second word is the flag's key in `daemon.json`, where the
-/// two differ.
+/// Flags with a value, as `dockerd --help` of Docker 29 lists them, plus those of Docker 18 to 28. The second word is
+/// the flag's key in `daemon.json`, if it differs.
 const WITH_VALUE: &[(&str, &str)] = &[
     ("add-runtime", "runtimes"),
     ("allow-nondistributable-artifacts", ""),
@@ -89,7 +88,7 @@ const WITH_VALUE: &[(&str, &str)] = &[
     ("userns-remap", ""),
 ];
 
-/// Flags that take no value, or one after `=`.
+/// Flags without a value, or with a value after `=`.
 const SWITCHES: &[&str] = &[
     "allow-direct-routing",
     "bridge-accept-fwmark",
@@ -127,18 +126,18 @@ const SHORT: &[(char, &str)] = &[
     ('s', "storage-driver"),
 ];
 
-/// Keys of `daemon.json` that no flag has.
+/// Keys of `daemon.json` without a flag.
 const FILE_ONLY: &[&str] = &["builder", "proxies", "features", "labels"];
 
-/// What a dockerd was asked to do: the values of each long flag, `daemon.json` included.
+/// The settings of a dockerd: the values of each long flag, including those of `daemon.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct DockerdFlags(BTreeMap<String, Vec<String>>);
 
 impl DockerdFlags {
-    /// Reads a command line (without the program) and the `daemon.json` that it points at.
+    /// Parses a command line (without the program) and the `daemon.json` that it names.
     ///
     /// # Errors
-    /// What dockerd writes to the journal before it exits with status 1.
+    /// The message that dockerd writes to the journal before it exits with status 1.
     pub(super) fn read(argv: &[String], root: &Path) -> Result<Self, String> {
         let mut flags = Self::parse(argv)?;
         let file = flags
@@ -160,7 +159,7 @@ impl DockerdFlags {
         Ok(flags)
     }
 
-    /// Refuses what dockerd refuses of labels (moby's `opts.ValidateLabel`, `config.GetConflictFreeLabels`).
+    /// Rejects labels that dockerd rejects (moby's `opts.ValidateLabel`, `config.GetConflictFreeLabels`).
     fn check_labels(&self) -> Result<(), String> {
         let mut known = BTreeMap::new();
         for label in self.all("label") {
@@ -212,8 +211,7 @@ impl DockerdFlags {
         Ok(flags)
     }
 
-    /// Adds the settings of a `daemon.json`; one that is also a flag is refused, as dockerd does
-    /// even for lists.
+    /// Adds the settings of a `daemon.json`; rejects one that is also a flag, as dockerd does even for lists.
     fn merge(&mut self, text: &str) -> Result<(), String> {
         if text.trim().is_empty() {
             return Ok(());
@@ -262,17 +260,17 @@ impl DockerdFlags {
         ))
     }
 
-    /// All values of a flag.
+    /// Returns all values of a flag.
     pub(super) fn all(&self, name: &str) -> &[String] {
         self.0.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The value of a flag that counts.
+    /// Returns the effective value of a flag.
     pub(super) fn last(&self, name: &str) -> Option<&str> {
         self.all(name).last().map(String::as_str)
     }
 
-    /// Whether a switch is on.
+    /// Returns whether a switch is on.
     pub(super) fn on(&self, name: &str) -> bool {
         self.last(name)
             .is_some_and(|value| value == "true" || value == "1")

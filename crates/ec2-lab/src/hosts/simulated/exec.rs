@@ -1,8 +1,8 @@
 //! A command or a shell on a simulated host.
 //!
-//! Owns the process, its environment, its streams and how its end is told: standard input from
-//! the client, both output streams apart, the exit status or the signal. The command's text goes
-//! to `sh -c` as it came; nobody looks into it. Called by [`ssh_server`](super::ssh_server).
+//! Owns the process, its environment, its streams and the report of its end: standard input from the client, separate
+//! output streams, the exit status or the signal. Passes the command's text unchanged to `sh -c`. Called by
+//! [`ssh_server`](super::ssh_server).
 
 use std::ffi::OsString;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -25,7 +25,7 @@ use super::host::Host;
 use super::pty::{self, Size};
 use crate::hosts::pause;
 
-/// What the client says to something that runs.
+/// The client's messages to a running process.
 #[derive(Debug)]
 pub(super) enum Control {
     Input(Bytes),
@@ -34,7 +34,7 @@ pub(super) enum Control {
     Resize(Size),
 }
 
-/// What to run.
+/// The work to run.
 #[derive(Debug)]
 pub(super) enum Work {
     Shell,
@@ -50,7 +50,7 @@ pub(super) enum Work {
     },
 }
 
-/// A request with all that belongs to it.
+/// A request with its context.
 pub(super) struct Job {
     pub(super) host: Arc<Host>,
     pub(super) user: String,
@@ -62,15 +62,15 @@ pub(super) struct Job {
     pub(super) session: Handle,
 }
 
-/// Output that goes to one of a channel's streams.
+/// Output to one of a channel's streams.
 pub(super) type Output = ChannelWriteHalf<Msg>;
 
 /// SSH_EXTENDED_DATA_STDERR (RFC 4254, 5.2).
 const STDERR: u32 = 1;
 
-/// Runs a job to its end and tells the client.
+/// Runs a job to its end and reports the result to the client.
 pub(super) async fn run(job: Job, channel: Channel<Msg>, orders: UnboundedReceiver<Control>) {
-    // Requests, input and signals come by way of the handler.
+    // The handler forwards requests, input and signals.
     let (_, output) = channel.split();
     let delay = job.host.options().exec_delay;
     pause(delay).await;
@@ -91,12 +91,12 @@ pub(super) async fn run(job: Job, channel: Channel<Msg>, orders: UnboundedReceiv
         }
         Work::Shell => process(&job, &output, orders).await,
     }
-    // The client may be gone by now.
+    // The client may have disconnected by now.
     let _ = output.eof().await;
     let _ = output.close().await;
 }
 
-/// Waits until the client gives up.
+/// Waits until the client disconnects.
 async fn hang(mut orders: UnboundedReceiver<Control>) {
     while orders.recv().await.is_some() {}
 }
@@ -118,7 +118,7 @@ async fn process(job: &Job, output: &Output, orders: UnboundedReceiver<Control>)
     }
 }
 
-/// Runs with three pipes, as a request without a terminal does.
+/// Runs with three pipes, like a request without a terminal.
 async fn piped(
     job: &Job,
     command: &mut Command,
@@ -138,8 +138,8 @@ async fn piped(
     let end = async {
         let status = child.wait().await?;
         group.inspect(|group| job.host.ended(*group));
-        // As OpenSSH: the status is told when the process ends, the channel closes when nobody
-        // holds its output any more.
+        // Like OpenSSH: the status is sent when the process ends; the channel closes when no process holds its output
+        // any more.
         tell(job, output, status).await;
         std::io::Result::Ok(status)
     };
@@ -152,7 +152,7 @@ async fn piped(
     status
 }
 
-/// Tells how a process ended.
+/// Reports the end of a process.
 async fn tell(job: &Job, output: &Output, status: ExitStatus) {
     if matches!(
         job.work,
@@ -179,7 +179,7 @@ async fn tell(job: &Job, output: &Output, status: ExitStatus) {
     };
 }
 
-/// Carries one stream to the client until its last writer closes it.
+/// Copies one stream to the client until its last writer closes it.
 async fn drain(from: Option<impl AsyncRead + Unpin>, kind: Option<u32>, output: &Output) {
     let Some(mut from) = from else { return };
     let mut buffer = vec![0; 32 * 1024];
@@ -190,14 +190,14 @@ async fn drain(from: Option<impl AsyncRead + Unpin>, kind: Option<u32>, output: 
             Some(kind) => output.extended_data_bytes(kind, bytes).await,
         };
         if sent.is_err() {
-            // The client is gone; closing the pipe tells the process.
+            // The client has disconnected; closing the pipe notifies the process.
             return;
         }
     }
 }
 
-/// Gives the client's input and signals to a process. A client that goes away ends the input,
-/// and nothing else: without a terminal sshd leaves the process alone.
+/// Forwards the client's input and signals to a process. A disconnected client only ends the input: without a
+/// terminal sshd does not end the process.
 async fn feed(
     mut stdin: Option<ChildStdin>,
     group: Option<Pid>,
@@ -219,7 +219,7 @@ async fn feed(
     }
 }
 
-/// Sends a signal to a process group; an unknown one is ignored, as sshd does.
+/// Sends a signal to a process group; ignores an unknown signal, as sshd does.
 pub(super) fn send_signal(group: Option<Pid>, signal: &Sig) {
     let signal = match signal {
         Sig::ABRT => Signal::ABORT,
@@ -233,17 +233,17 @@ pub(super) fn send_signal(group: Option<Pid>, signal: &Sig) {
         _ => return,
     };
     if let Some(group) = group {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = kill_process_group(group, signal);
     }
 }
 
-/// The process group that a child leads.
+/// Returns the process group that a child leads.
 pub(super) fn process_id(id: Option<u32>) -> Option<Pid> {
     Pid::from_raw(i32::try_from(id?).ok()?)
 }
 
-/// The names of RFC 4254, 6.10; Linux's numbers of signals, signal(7).
+/// Returns the signal name of RFC 4254, 6.10, for Linux's signal number, signal(7).
 fn signal_name(number: i32) -> Sig {
     match number {
         1 => Sig::HUP,
@@ -262,8 +262,8 @@ fn signal_name(number: i32) -> Sig {
     }
 }
 
-/// The process as sshd would start it: `sh -c COMMAND`, or `sh` alone, in the user's home, with
-/// an environment of its own.
+/// Returns the command that sshd would start: `sh -c COMMAND`, or `sh` alone, in the user's home, with a separate
+/// environment.
 fn command(job: &Job) -> Command {
     let host = &job.host;
     let home = home(&host.root, &job.user);
@@ -271,7 +271,7 @@ fn command(job: &Job) -> Command {
     if let Work::Command { command: text, .. } = &job.work {
         let text = OsString::from_vec(text.clone());
         match host.options().file_size_limit {
-            // Ignored signals stay ignored in what sh runs: writing then fails with EFBIG.
+            // sh's children inherit ignored signals: writing then fails with EFBIG.
             Some(blocks) => command
                 .arg("-c")
                 .arg(format!(

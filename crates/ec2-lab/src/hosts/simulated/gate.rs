@@ -1,16 +1,16 @@
-//! A door that opens once: at once, after a while, or when a test says so.
+//! A gate that opens once: immediately, after a delay, or on a test's command.
 
 use tokio::sync::watch;
 
 use super::options::Moment;
 use crate::hosts::pause;
 
-/// A door that opens once. Clones are the same door.
+/// A gate that opens once. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Gate(watch::Sender<bool>);
 
 impl Gate {
-    /// Opens at that moment, counted from now.
+    /// Makes a gate that opens at that moment, counted from now.
     pub(super) fn at(moment: Moment) -> Self {
         let gate = Self(watch::Sender::new(moment == Moment::AtOnce));
         if let Moment::After(wait) = moment {
@@ -31,9 +31,9 @@ impl Gate {
         *self.0.borrow()
     }
 
-    /// Returns once the door is open.
+    /// Returns once the gate is open.
     pub(super) async fn opened(&self) {
-        // The sender lives in self, so the channel cannot close under us.
+        // `self` holds the sender, so the channel cannot close here.
         let _ = self.0.subscribe().wait_for(|open| *open).await;
     }
 }

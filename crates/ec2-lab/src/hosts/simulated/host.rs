@@ -1,8 +1,7 @@
 //! One simulated host: its power, its disk, its services.
 //!
-//! Owns the life cycle (boot, stop, reboot) and what must end with it: listeners, connections,
-//! processes. Called by [`SimulatedHosts`](super::SimulatedHosts); the files beside this one
-//! are the services that it runs.
+//! Owns the life cycle (boot, stop, reboot) and everything that ends with it: listeners, connections, processes.
+//! Called by [`SimulatedHosts`](super::SimulatedHosts); the sibling modules are the services that it runs.
 
 use std::collections::HashSet;
 use std::io;
@@ -26,7 +25,7 @@ use super::options::{DockerAtBoot, HostOptions};
 use super::{calls, ssh_server};
 use crate::hosts::HostSpec;
 
-/// A host and all that belongs to it.
+/// A host and its parts.
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) root: PathBuf,
@@ -46,7 +45,7 @@ pub(super) struct Host {
     processes: Mutex<HashSet<Pid>>,
 }
 
-/// What exists only while the host runs.
+/// The state that exists only while the host runs.
 #[derive(Debug)]
 struct Power {
     gates: Gates,
@@ -54,7 +53,7 @@ struct Power {
     connections: Vec<Arc<TcpStream>>,
 }
 
-/// The moments of a boot.
+/// The gates of a boot.
 #[derive(Debug, Clone)]
 pub(super) struct Gates {
     pub(super) listens: Gate,
@@ -63,13 +62,13 @@ pub(super) struct Gates {
     pub(super) cloud_init_done: Gate,
 }
 
-/// A lock that a panicking test cannot poison for the others.
+/// Locks a mutex; ignores poisoning by a panicking test.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Host {
-    /// Makes the host's disk and key. Nothing runs yet.
+    /// Makes the host's disk and key. Starts no process.
     pub(super) fn new(
         shelf: &Arc<Shelf>,
         spec: HostSpec,
@@ -106,21 +105,21 @@ impl Host {
         lock(&self.host_key).clone()
     }
 
-    /// The gates of the running boot; none while the host is off.
+    /// Returns the gates of the running boot; none while the host is off.
     pub(super) fn gates(&self) -> Option<Gates> {
         lock(&self.power).as_ref().map(|power| power.gates.clone())
     }
 
-    /// The running name, as `hostname` prints it.
+    /// Returns the running name, as `hostname` prints it.
     pub(super) fn name(&self) -> String {
         let name = std::fs::read_to_string(self.root.join("run/lab/hostname")).unwrap_or_default();
         name.trim().to_owned()
     }
 
-    /// Begins a boot on the address of `spec`; a host that runs is switched off first.
+    /// Begins a boot at the address of `spec`; powers a running host off first.
     ///
     /// # Errors
-    /// The disk, or the address where sshd should listen.
+    /// A disk error, or sshd's address is not available.
     pub(super) async fn boot(self: &Arc<Self>, spec: HostSpec) -> io::Result<()> {
         let first = lock(&self.console).is_empty();
         self.power_off().await;
@@ -149,12 +148,12 @@ impl Host {
             let moment = gates.accepts_key.clone();
             tasks.push(tokio::spawn(async move {
                 moment.opened().await;
-                // Without its key the host refuses everybody: what a test sees then.
+                // If this fails, the host refuses all logins, which the test then sees.
                 let _ = put_key();
             }));
         }
         let host = Arc::clone(self);
-        // A host that is ready at once says so with the call, and a bad address too.
+        // A host that is ready at once is ready when the call returns, and a bad address is an error of the call.
         let ready = match gates.listens.is_open() {
             true => Some(ssh_server::listen(sshd)?),
             false => None,
@@ -190,16 +189,16 @@ impl Host {
         Ok(())
     }
 
-    /// Takes everything down at once and keeps the disk. Fine on a host that is off.
+    /// Ends everything at once and keeps the disk. Succeeds also if the host is off.
     pub(super) async fn power_off(&self) {
         for task in self.cut_power() {
-            // Its end is what counts: the address is free then.
+            // Only the end of the task matters: the address is free then.
             let _ = task.await;
         }
         self.docker.power_off().await;
     }
 
-    /// The part of [`power_off`](Self::power_off) that needs no waiting.
+    /// The part of [`power_off`](Self::power_off) that does not wait.
     pub(super) fn cut_power(&self) -> Vec<JoinHandle<()>> {
         self.sockets.close();
         let Some(power) = lock(&self.power).take() else {
@@ -215,7 +214,7 @@ impl Host {
         power.tasks
     }
 
-    /// Remembers a connection, to cut it with the power. False where the power is off.
+    /// Registers a connection, to close it at power-off. False if the power is off.
     pub(super) fn connected(&self, connection: &Arc<TcpStream>) -> bool {
         let mut power = lock(&self.power);
         if let Some(power) = power.as_mut() {
@@ -224,7 +223,7 @@ impl Host {
         power.is_some()
     }
 
-    /// Cuts all connections of the moment.
+    /// Closes all current connections.
     pub(super) fn cut_connections(&self) {
         if let Some(power) = lock(&self.power).as_mut() {
             for connection in power.connections.drain(..) {
@@ -233,9 +232,9 @@ impl Host {
         }
     }
 
-    /// Closes a connection for good and forgets it.
+    /// Closes a connection and unregisters it.
     pub(super) fn disconnect(&self, connection: &Arc<TcpStream>) {
-        // Already closed by the other side is as good.
+        // Succeeds also if the other side has already closed it.
         let _ = connection.shutdown(Shutdown::Both);
         if let Some(power) = lock(&self.power).as_mut() {
             power
@@ -244,19 +243,19 @@ impl Host {
         }
     }
 
-    /// Remembers a process group, to kill it with the power.
+    /// Registers a process group, to kill it at power-off.
     pub(super) fn started(&self, process: Pid) {
         lock(&self.processes).insert(process);
     }
 
-    /// Forgets a process group whose leader was waited for and that has no member left.
+    /// Unregisters a process group whose leader was waited for and that has no other members.
     pub(super) fn ended(&self, process: Pid) {
         if rustix::process::test_kill_process_group(process).is_err() {
             lock(&self.processes).remove(&process);
         }
     }
 
-    /// What EC2's GetConsoleOutput shows of a Debian image.
+    /// Writes the console output of a Debian image for EC2's GetConsoleOutput.
     fn write_console(&self) {
         let key = self.host_key();
         let fingerprint = key.fingerprint(russh::keys::HashAlg::Sha256);
@@ -272,7 +271,7 @@ impl Host {
     }
 }
 
-/// What cloud-init does for the login user: the instance's key into `authorized_keys`.
+/// Returns the step of cloud-init for the login user: adds the instance's key to `authorized_keys`.
 fn authorized_keys(root: &Path, spec: &HostSpec) -> impl Fn() -> io::Result<()> + use<> {
     let file = home(root, &spec.user).join(".ssh/authorized_keys");
     let key = spec.public_key.clone();

@@ -1,4 +1,4 @@
-//! The journal of a simulated host, as far as journalctl and `systemctl status` read it.
+//! The journal of a simulated host, as far as journalctl and `systemctl status` use it.
 
 use std::sync::Mutex;
 
@@ -12,17 +12,17 @@ pub(super) struct Entry {
     pub(super) text: String,
 }
 
-/// All lines since the host was made.
+/// All lines since the creation of the host.
 #[derive(Debug, Default)]
 pub(super) struct Journal(Mutex<Vec<Entry>>);
 
 impl Journal {
-    /// Writes a line of systemd about a unit.
+    /// Writes a line from systemd about a unit.
     pub(super) fn systemd(&self, unit: &str, text: impl Into<String>) {
         self.write(unit, "systemd[1]", text.into());
     }
 
-    /// Writes a line of dockerd.
+    /// Writes a line from dockerd.
     pub(super) fn dockerd(&self, text: impl Into<String>) {
         self.write("docker.service", "dockerd[812]", text.into());
     }
@@ -35,7 +35,7 @@ impl Journal {
         });
     }
 
-    /// The last lines of a unit, or of all; `None` is no bound.
+    /// Returns the last lines of a unit, or of all units; `None` returns all lines.
     pub(super) fn tail(&self, unit: Option<&str>, lines: Option<usize>) -> Vec<Entry> {
         let all = lock(&self.0);
         let mut wanted: Vec<Entry> = all
@@ -50,7 +50,7 @@ impl Journal {
 }
 
 impl Entry {
-    /// The line in journalctl's short format. The time is that of no clock: tests compare text.
+    /// Formats the line in journalctl's short format. The time is a constant: tests compare text.
     pub(super) fn short(&self, host_name: &str) -> String {
         format!(
             "Jan 01 00:00:00 {host_name} {}: {}",

@@ -1,13 +1,12 @@
 //! Hosts in this process: sshd, a disk, systemd's view of Docker, and Docker's endpoint.
 //!
-//! Owns everything that a provisioning script can see of a host without root: each instance has a
-//! directory as its root, named to commands by `MACHINE_ROOT`, an SSH server on the instance's
-//! address that runs commands with this machine's `sh`, stubs for the programs that would need
-//! root, and a TLS endpoint on the certificates that were put on that disk. Everything stays on
-//! loopback. It recognises no script by its text, and offers no containers.
+//! Owns everything that a provisioning script can see of a host without root: each instance has a directory as its
+//! root, which commands find in `MACHINE_ROOT`, an SSH server at the instance's address that runs commands with this
+//! machine's `sh`, stubs for the programs that would need root, and a TLS endpoint with the certificates on that
+//! disk. All connections stay on loopback. Does not depend on the text of scripts, and does not support containers.
 //!
-//! What it cannot do: a command that ignores `MACHINE_ROOT` sees this machine's files, with the
-//! rights of whoever runs the lab. Called by the endpoint through [`Hosts`], and by tests.
+//! Limitation: a command that ignores `MACHINE_ROOT` sees this machine's files, with the permissions of the user who
+//! runs the lab. Called by the endpoint through [`Hosts`], and by tests.
 
 mod calls;
 mod counters;
@@ -49,16 +48,16 @@ pub use counters::Counts;
 pub use options::{DEBIAN_12, DockerAtBoot, DockerStart, ExecFault, HostOptions, Moment};
 pub use view::HostView;
 
-/// Decides what a host is like, before its first boot.
+/// Sets the options of a host before its first boot.
 type Plan = Box<dyn Fn(&HostSpec, &mut HostOptions) + Send + Sync>;
 
-/// A maker of simulated hosts. Dropping it ends them all.
+/// Makes simulated hosts. Dropping it ends all of them.
 pub struct SimulatedHosts {
     shelf: Arc<Shelf>,
     defaults: HostOptions,
     plan: Mutex<Option<Plan>>,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
-    /// The directory that goes with the lab, where it is ours.
+    /// The lab's temporary directory, if it has one.
     _directory: Option<TempDir>,
 }
 
@@ -71,10 +70,10 @@ impl fmt::Debug for SimulatedHosts {
 }
 
 impl SimulatedHosts {
-    /// Makes hosts in a temporary directory, which goes with them.
+    /// Makes hosts in a temporary directory, which is removed with them.
     ///
     /// # Errors
-    /// The directory cannot be made or filled.
+    /// The directory cannot be created or filled.
     pub fn new(defaults: HostOptions) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("ec2-lab-").tempdir()?;
         let mut hosts = Self::in_directory(directory.path(), defaults)?;
@@ -82,7 +81,7 @@ impl SimulatedHosts {
         Ok(hosts)
     }
 
-    /// Makes hosts in a directory of the caller's, which stays.
+    /// Makes hosts in a directory of the caller, which is kept.
     ///
     /// # Errors
     /// The directory cannot be filled.
@@ -96,13 +95,13 @@ impl SimulatedHosts {
         })
     }
 
-    /// Sets what becomes of the defaults for each host that boots for the first time from now on.
+    /// Sets the function that adjusts the options of each host before its first boot, for hosts that boot later.
     pub fn plan(&self, plan: impl Fn(&HostSpec, &mut HostOptions) + Send + Sync + 'static) {
         *lock(&self.plan) = Some(Box::new(plan));
     }
 
-    /// The host of an instance; none before its first boot and after its termination. A view that
-    /// was taken before goes on counting nothing new, but still answers.
+    /// Returns the host of an instance; none before its first boot and after its termination. A view that was taken
+    /// earlier still works, with unchanged counters.
     #[must_use]
     pub fn host(&self, instance_id: &str) -> Option<HostView> {
         lock(&self.hosts)
@@ -111,7 +110,7 @@ impl SimulatedHosts {
             .map(HostView::new)
     }
 
-    /// All hosts that were booted and not terminated, by instance id.
+    /// Returns all hosts that were booted and not terminated, by instance id.
     #[must_use]
     pub fn hosts(&self) -> Vec<HostView> {
         lock(&self.hosts)
@@ -173,7 +172,7 @@ impl Hosts for SimulatedHosts {
         if let Some(host) = self.find(instance_id) {
             host.power_off().await;
             lock(&self.hosts).remove(instance_id);
-            // What a process that ended just now has left open goes with the lab's directory.
+            // Files of a process that ended just now are removed with the lab's directory.
             let _ = fs::remove_dir_all(&host.root);
         }
     }

@@ -1,27 +1,27 @@
-//! What a simulated host is like and how it misbehaves.
+//! The options and faults of a simulated host.
 //!
-//! Owns the knobs alone: plain data that a test fills in. Nothing here acts. Called by tests
-//! through [`SimulatedHosts`](super::SimulatedHosts) and read by every other file of this room.
+//! Plain data that a test sets; this module has no behaviour. Tests set it through
+//! [`SimulatedHosts`](super::SimulatedHosts), and all sibling modules read it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// When something about a booting host comes true.
+/// The moment of an event during a boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Moment {
-    /// From the first instant.
+    /// Immediately.
     #[default]
     AtOnce,
-    /// That long after the boot began.
+    /// After this time since the start of the boot.
     After(Duration),
-    /// When a test says so through [`HostView`](super::HostView).
+    /// On a test's command through [`HostView`](super::HostView).
     WhenTold,
 }
 
-/// What the image brings along of Docker.
+/// The Docker installation of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DockerAtBoot {
-    /// Nothing: it has to be installed.
+    /// None: it has to be installed.
     Missing,
     /// Docker's own packages: `/usr/bin/dockerd`, the unit under `/usr/lib/systemd/system`.
     #[default]
@@ -30,92 +30,92 @@ pub enum DockerAtBoot {
     DockerIo,
 }
 
-/// What becomes of one exec request.
+/// A fault of one exec request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExecFault {
-    /// It is accepted and never ends; nothing runs.
+    /// The request is accepted and never ends; no command runs.
     Hang,
-    /// The connection ends without an answer; nothing runs.
+    /// The connection is closed without an answer; no command runs.
     DropConnection,
-    /// The command runs to its end, and the connection is cut before its exit status is told.
+    /// The command runs to its end, and the connection is closed before its exit status is sent.
     DropBeforeStatus,
     /// The request is refused (`SSH_MSG_CHANNEL_FAILURE`).
     Refuse,
-    /// It begins that much later.
+    /// The command starts after this delay.
     Delay(Duration),
-    /// Instead of the command this is what comes back.
+    /// Returns this result instead of running the command.
     Fail {
         /// The exit status.
         status: u8,
-        /// What it prints on standard error.
+        /// Its standard error.
         stderr: String,
     },
 }
 
-/// How dockerd takes a start.
+/// The result of starting dockerd.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DockerStart {
-    /// It comes up when its unit, flags and files are right.
+    /// It starts if its unit, flags and files are correct.
     #[default]
     Works,
     /// It exits with this line in the journal.
     Fails(String),
     /// It never reports that it is ready: `systemctl` waits until the host is gone.
     Hangs,
-    /// systemd believes that it is up, but nothing listens.
+    /// systemd considers it active, but it does not listen.
     NeverListens,
 }
 
-/// Everything about one host. `Default` is a Debian 12 with Docker, ready at once.
+/// The options of one host. The default is a Debian 12 with Docker, ready at once.
 #[derive(Debug, Clone)]
 pub struct HostOptions {
     /// The text of `/etc/os-release`.
     pub os_release: String,
-    /// The port of sshd. 22 would need root.
+    /// The port of sshd; 22 would require root.
     pub ssh_port: u16,
     /// sshd's identification string, without the line end.
     pub ssh_identification: String,
     /// Raw bytes sent before the identification string (RFC 4253, 4.2, allows lines there).
     pub before_identification: Vec<u8>,
-    /// The banner sent during authentication (RFC 4252, 5.4), as it stands.
+    /// The banner sent during authentication (RFC 4252, 5.4), unchanged.
     pub login_banner: Option<String>,
-    /// When sshd listens; before that, connections are refused.
+    /// When sshd begins to listen; before, connections are refused.
     pub listens: Moment,
-    /// When sshd says its identification string; before that, it accepts and is silent.
+    /// When sshd sends its identification string; before, it accepts connections and sends nothing.
     pub greets: Moment,
-    /// When the key pair's key is in `authorized_keys`; before that, it is refused.
+    /// When the key pair's key is added to `authorized_keys`; before, it is refused.
     pub accepts_key: Moment,
     /// When `cloud-init status --wait` returns.
     pub cloud_init_done: Moment,
-    /// Whether a reboot brings another host key. Else the first one is kept.
+    /// Whether a reboot generates a new host key. Otherwise the first one is kept.
     pub new_host_key_at_reboot: bool,
-    /// What sudo says instead of running anything, such as `sudo: a password is required`.
+    /// The message with which sudo refuses every command, such as `sudo: a password is required`.
     pub sudo_refuses: Option<String>,
-    /// Docker on the image.
+    /// The Docker installation of the image.
     pub docker: DockerAtBoot,
-    /// The Docker release that runs, or that an installation brings.
+    /// The running Docker release, or the one that an installation installs.
     pub docker_version: String,
     /// Its API version.
     pub docker_api_version: String,
-    /// The oldest API version it answers; Docker 29 has 1.44.
+    /// The minimum API version; Docker 29 has 1.44.
     pub docker_min_api_version: String,
-    /// How dockerd takes a start.
+    /// The result of starting dockerd.
     pub docker_start: DockerStart,
-    /// Whether an installation fails, and with which last line.
+    /// Whether an installation fails, and its last line of output.
     pub install_fails: Option<String>,
-    /// What `curl` and `wget` find outside loopback: body by URL. Nothing else is reachable.
+    /// The pages for `curl` and `wget` outside loopback: body by URL. No other page is reachable.
     pub web: BTreeMap<String, Vec<u8>>,
-    /// Time before each command begins.
+    /// A delay before each command.
     pub exec_delay: Duration,
-    /// Faults by the number of the exec request on this host, counted from 1.
+    /// Faults by the number of the exec request on this host, starting at 1.
     pub exec_faults: BTreeMap<u64, ExecFault>,
-    /// No file that a command writes can grow beyond so many 512-byte blocks: a full disk, but
-    /// for the error's name (EFBIG, "File too large", where a disk says ENOSPC).
+    /// The maximum size of a file that a command writes, in 512-byte blocks: simulates a full disk, except for the
+    /// error's name (EFBIG, "File too large", instead of ENOSPC).
     pub file_size_limit: Option<u64>,
-    /// Usual programs that this image lacks: of sudo, systemctl, journalctl, hostnamectl,
-    /// cloud-init, curl, wget and the package manager.
+    /// Common programs that this image lacks: of sudo, systemctl, journalctl, hostnamectl, cloud-init, curl, wget and
+    /// the package manager.
     pub without: Vec<String>,
-    /// Further programs of this machine that commands on the host may use, by name.
+    /// Additional programs of this machine that commands on the host may use, by name.
     pub more_tools: Vec<String>,
 }
 
@@ -153,7 +153,7 @@ impl Default for HostOptions {
     }
 }
 
-/// The package manager of a distribution, which decides what else a host has.
+/// The package manager of a distribution, which determines other properties of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Packages {
     Apt,
@@ -163,12 +163,12 @@ pub(super) enum Packages {
 }
 
 impl HostOptions {
-    /// Whether its packages start their services.
+    /// Returns whether its packages start their services.
     pub(super) fn starts_what_it_installs(&self) -> bool {
         self.packages() == Packages::Apt
     }
 
-    /// The package manager that `/etc/os-release` stands for, by ID, then ID_LIKE.
+    /// Returns the package manager for `/etc/os-release`, by ID, then ID_LIKE.
     pub(super) fn packages(&self) -> Packages {
         let field = |name: &str| {
             self.os_release

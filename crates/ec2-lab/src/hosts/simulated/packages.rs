@@ -1,4 +1,4 @@
-//! The package managers of a simulated host: installing Docker is all they can.
+//! The package managers of a simulated host: they support only the installation of Docker.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::host::Host;
 use super::options::DockerAtBoot;
 use super::programs::on_console;
 
-/// `apt-get update|install`, and the same of dnf, yum and zypper.
+/// Executes `apt-get update|install`, and the equivalents of dnf, yum and zypper.
 pub(super) async fn install(host: &Arc<Host>, call: &Call) -> Answer {
     let words: Vec<&str> = call
         .args
@@ -50,7 +50,7 @@ pub(super) async fn install(host: &Arc<Host>, call: &Call) -> Answer {
     Answer::default()
 }
 
-/// Installs one package: `docker-ce`, `docker.io`, `docker`, each with a version or without.
+/// Installs one package: `docker-ce`, `docker.io`, `docker`, each with or without a version.
 async fn one(host: &Arc<Host>, word: &str) -> Result<(), Answer> {
     // apt writes NAME=VERSION, rpm's tools NAME-VERSION with a digit first.
     let (name, version) = match word.split_once('=') {
@@ -83,16 +83,16 @@ async fn one(host: &Arc<Host>, word: &str) -> Result<(), Answer> {
         .map_err(|error| Answer::fails(100, format!("E: {error}")))?;
     count(&host.counters.installations);
     host.docker.reload_files(host).await;
-    // Debian's packages enable and start their services, the others' do not.
+    // Debian's packages enable and start their services; the others' do not.
     if host.options().starts_what_it_installs() {
         host.docker_enabled.store(true, Ordering::Relaxed);
-        // A package whose service does not start is installed nevertheless.
+        // A package is installed even if its service does not start.
         let _ = host.docker.start(host).await;
     }
     Ok(())
 }
 
-/// `dpkg-query -W NAME`, `rpm -q NAME`: whether a package is there.
+/// Executes `dpkg-query -W NAME` and `rpm -q NAME`: returns whether a package is installed.
 pub(super) fn query(host: &Host, call: &Call) -> Answer {
     let installed = fs::metadata(host.root.join("usr/bin/dockerd")).is_ok()
         || fs::metadata(host.root.join("usr/sbin/dockerd")).is_ok();

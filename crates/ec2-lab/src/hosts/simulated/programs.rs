@@ -1,7 +1,7 @@
-//! The programs of a simulated host that need to know the host: one function each.
+//! The programs of a simulated host that depend on the host: one function each.
 //!
-//! Called by [`calls`](super::calls) for every stub that is a link to `host-call`. The larger
-//! ones have files of their own.
+//! Called by [`calls`](super::calls) for every stub that is a link to `host-call`. The larger programs have separate
+//! modules.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::calls::{Answer, Call};
 use super::host::{Host, lock};
 use super::{packages, systemctl, web};
 
-/// Runs the program that a stub stands for.
+/// Runs the program of a stub.
 pub(super) async fn run(host: &Arc<Host>, call: &Call) -> Answer {
     match call.program.as_str() {
         "systemctl" => systemctl::run(host, call).await,
@@ -24,7 +24,7 @@ pub(super) async fn run(host: &Arc<Host>, call: &Call) -> Answer {
     }
 }
 
-/// `journalctl [-u UNIT] [-n LINES] [-o cat] …`: the last lines.
+/// Executes `journalctl [-u UNIT] [-n LINES] [-o cat] …`: the last lines.
 fn journalctl(host: &Host, call: &Call) -> Answer {
     let (mut unit, mut lines, mut cat) = (None, None, false);
     let mut words = call.args.iter();
@@ -76,7 +76,7 @@ fn journalctl(host: &Host, call: &Call) -> Answer {
     Answer::says(text.join("\n") + "\n")
 }
 
-/// `cloud-init status [--wait]`.
+/// Executes `cloud-init status [--wait]`.
 async fn cloud_init(host: &Host, call: &Call) -> Answer {
     if call.args.first().is_none_or(|verb| verb != "status") {
         return Answer::says("/usr/bin/cloud-init 22.4.2\n");
@@ -99,7 +99,7 @@ async fn cloud_init(host: &Host, call: &Call) -> Answer {
     Answer::says(format!("status: {state}\n"))
 }
 
-/// `dockerd --version`; nobody starts a daemon by hand here.
+/// Executes `dockerd --version`; starting a daemon by hand is not supported.
 fn dockerd(host: &Host, call: &Call) -> Answer {
     match call.args.first().map(String::as_str) {
         Some("--version" | "-v") => Answer::says(format!(
@@ -111,7 +111,7 @@ fn dockerd(host: &Host, call: &Call) -> Answer {
     }
 }
 
-/// `docker --version`, `version`, `info`, `ps`: the client with the daemon's socket.
+/// Executes `docker --version`, `version`, `info`, `ps`: the client with the daemon's socket.
 async fn docker(host: &Host, call: &Call) -> Answer {
     let words: Vec<&str> = call.args.iter().map(String::as_str).collect();
     let version = host.options().docker_version.clone();
@@ -151,7 +151,7 @@ async fn docker(host: &Host, call: &Call) -> Answer {
     }
 }
 
-/// Adds a line to the console, where a test looks for what happened.
+/// Adds a line to the console, where tests look for events.
 pub(super) fn on_console(host: &Host, line: &str) {
     let mut console = lock(&host.console);
     console.push_str(line);

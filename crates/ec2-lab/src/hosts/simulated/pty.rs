@@ -33,7 +33,7 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// A size as the protocol has it, cut down to what a kernel can hold.
+    /// Converts a size of the protocol, limited to the kernel's maximum.
     pub(super) fn new(columns: u32, rows: u32) -> Self {
         let fit = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
         Self {
@@ -53,7 +53,7 @@ impl Size {
     }
 }
 
-/// Runs a command on a new terminal until it ends or the client goes away, which hangs it up.
+/// Runs a command on a new terminal until it ends or the client disconnects, which hangs the terminal up.
 pub(super) async fn run(
     host: &Host,
     mut command: Command,
@@ -67,12 +67,12 @@ pub(super) async fn run(
         .stdin(Stdio::from(user_side.try_clone()?))
         .stdout(Stdio::from(user_side.try_clone()?))
         .stderr(Stdio::from(user_side));
-    // SAFETY: signal, setsid and ioctl are async-signal-safe, and nothing is allocated. Descriptor
-    // 0 is the terminal by then.
+    // SAFETY: signal, setsid and ioctl are async-signal-safe, and no memory is allocated. Descriptor 0 is the
+    // terminal by then.
     unsafe {
         command.pre_exec(|| {
-            // A host does not inherit what the lab's own shell ignores: of what is started in the
-            // background, shells ignore these two, and no program could trap them any more.
+            // Restores the signals that the lab's own shell ignores: shells ignore these two for background
+            // processes, and a program that inherits them ignored cannot trap them.
             libc::signal(libc::SIGINT, libc::SIG_DFL);
             libc::signal(libc::SIGQUIT, libc::SIG_DFL);
             if libc::setsid() == -1 || libc::ioctl(0, libc::TIOCSCTTY, 0) == -1 {
@@ -82,11 +82,11 @@ pub(super) async fn run(
         });
     }
     let mut child = command.spawn()?;
-    // Its copies of the user's side would keep the terminal open.
+    // Its copies of the slave side would keep the terminal open.
     drop(command);
     let group = process_id(child.id());
     group.inspect(|group| host.started(*group));
-    // SAFETY: the File owns its descriptor and stays inside the AsyncFd as long as that lives.
+    // SAFETY: the File owns its descriptor and stays inside the AsyncFd for the AsyncFd's lifetime.
     let master = unsafe { AsyncFd::register(master) }?;
     let mut connected = true;
     let status = loop {
@@ -101,7 +101,7 @@ pub(super) async fn run(
                 None => break child.wait().await?,
             },
             status = child.wait() => {
-                // What it printed at last is in the terminal still.
+                // The last output is still in the terminal.
                 while let Some(bytes) = read_now(&master) {
                     let _ = output.data_bytes(bytes).await;
                 }
@@ -123,8 +123,8 @@ pub(super) async fn run(
     Ok(status)
 }
 
-/// Opens a pair: our side, and the one for the process. Both close on exec, so that no other
-/// child that starts meanwhile keeps the terminal open.
+/// Opens a pair: the lab's side, and the side for the process. Both close on exec, so that no other child that starts
+/// meanwhile keeps the terminal open.
 fn open() -> io::Result<(File, File)> {
     let flags = libc::O_NOCTTY | libc::O_NONBLOCK;
     let master = OpenOptions::new()
@@ -143,12 +143,12 @@ fn open() -> io::Result<(File, File)> {
     if user_side == -1 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+    // SAFETY: the kernel has just created this descriptor, and it has no other owner.
     let user_side = unsafe { OwnedFd::from_raw_fd(user_side) };
     Ok((master, File::from(user_side)))
 }
 
-/// The next output; none once the terminal is closed (EIO on Linux).
+/// Returns the next output; none once the terminal is closed (EIO on Linux).
 async fn read(master: &AsyncFd<File>) -> Option<Bytes> {
     let mut buffer = vec![0; 16 * 1024];
     let count = master
@@ -162,7 +162,7 @@ async fn read(master: &AsyncFd<File>) -> Option<Bytes> {
     Some(Bytes::from(buffer))
 }
 
-/// What can be read without waiting.
+/// Returns the output that can be read without waiting.
 fn read_now(master: &AsyncFd<File>) -> Option<Bytes> {
     let mut buffer = vec![0; 16 * 1024];
     let mut file = master.get_ref();

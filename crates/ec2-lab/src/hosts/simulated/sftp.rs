@@ -1,8 +1,7 @@
 //! The SFTP subsystem of a simulated host (SFTP version 3).
 //!
-//! Owns files and directories under the root prefix: `/` is the prefix, a relative path starts at
-//! the user's home. Refuses nothing else; attributes that need root are ignored. Called by
-//! [`ssh_server`](super::ssh_server).
+//! Owns files and directories under the root prefix: `/` is the prefix, a relative path starts at the user's home.
+//! Ignores attributes that require root. Called by [`ssh_server`](super::ssh_server).
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -34,10 +33,10 @@ where
         open: HashMap::new(),
         next: 0,
     };
-    // The library serves in a task of its own; the end of this pipe is how we learn of its end.
+    // The library serves in a separate task; the end of this pipe signals its end.
     let (mut ours, theirs) = tokio::io::duplex(256 * 1024);
     russh_sftp::server::run(theirs, files).await;
-    // A connection that breaks ends both ways.
+    // A broken connection ends both directions.
     let _ = tokio::io::copy_bidirectional(&mut stream, &mut ours).await;
 }
 
@@ -50,12 +49,12 @@ struct Files {
 
 enum Open {
     File(File),
-    /// What of a directory was not read yet.
+    /// The unread entries of a directory.
     Directory(Vec<Entry>),
 }
 
 impl Files {
-    /// A client's path made absolute, without `.` and `..`, which cannot leave the root.
+    /// Returns a client's path as an absolute one, without `.` and `..`, so that it cannot leave the root.
     fn absolute(&self, path: &str) -> PathBuf {
         let mut absolute = PathBuf::from("/");
         for part in self.home.join(path).components() {
@@ -70,7 +69,7 @@ impl Files {
         absolute
     }
 
-    /// Where that path lies on this machine.
+    /// Returns the location of that path on this machine.
     fn real(&self, path: &str) -> PathBuf {
         let absolute = self.absolute(path);
         self.root
@@ -92,7 +91,7 @@ impl Files {
     }
 }
 
-/// The protocol's status for an error of the file system, with its text.
+/// Returns the protocol's status for an error of the file system, with its text.
 fn failed(error: io::Error) -> StatusReply {
     let code = match error.kind() {
         io::ErrorKind::NotFound => StatusCode::NoSuchFile,
@@ -170,7 +169,7 @@ impl Handler for Files {
         offset: u64,
         len: u32,
     ) -> Result<Data, Self::Error> {
-        // OpenSSH's server gives at most 256 KiB at once.
+        // OpenSSH's server returns at most 256 KiB at once.
         let mut data = vec![0; len.min(256 * 1024) as usize];
         let read = self
             .file(&handle)?

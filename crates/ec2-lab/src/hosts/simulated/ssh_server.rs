@@ -1,9 +1,8 @@
 //! sshd of a simulated host.
 //!
-//! Owns the listener, the connections and the protocol's requests: who may log in (the keys in
-//! the user's `authorized_keys` under the root prefix, nothing else), what a channel asks for, and
-//! the faults that hit a request. Running a command is [`exec`]'s, a terminal [`pty`](super::pty)'s and
-//! files are [`sftp`]'s business.
+//! Owns the listener, the connections and the protocol's requests: authentication (only keys in the user's
+//! `authorized_keys` under the root prefix), channel requests, and the faults of a request. [`exec`] runs commands,
+//! [`pty`](super::pty) provides terminals and [`sftp`] files.
 
 use std::collections::HashMap;
 use std::io;
@@ -33,12 +32,12 @@ use super::options::ExecFault;
 use super::pty::Size;
 use super::sftp;
 
-/// Binds sshd's address, which works at once or not at all.
+/// Binds sshd's address, without retries.
 pub(super) fn listen(address: SocketAddr) -> io::Result<Listening> {
     Listening::on(address)
 }
 
-/// Accepts until it is dropped or its socket closed, connections included.
+/// Accepts connections until it is dropped or its socket closed; ends its connections too.
 pub(super) async fn serve(host: Arc<Host>, listener: Listening, gates: Gates) {
     let mut connections = JoinSet::new();
     loop {
@@ -49,7 +48,7 @@ pub(super) async fn serve(host: Arc<Host>, listener: Listening, gates: Gates) {
         count(&host.counters.ssh_connections);
         let (host, gates) = (Arc::clone(&host), gates.clone());
         connections.spawn(async move {
-            // A connection that breaks is the client's to notice.
+            // The client notices a broken connection.
             let _ = connection(host, stream, peer, gates).await;
         });
     }
@@ -63,7 +62,7 @@ async fn connection(
 ) -> Result<(), russh::Error> {
     stream.set_nodelay(true)?;
     let stream = stream.into_std()?;
-    // A second handle, to end the connection from outside.
+    // A second handle, to close the connection from outside.
     let line = Arc::new(stream.try_clone()?);
     let stream = TcpStream::from_std(stream)?;
     if !host.connected(&line) {
@@ -98,15 +97,15 @@ fn config(host: &Host) -> Config {
     Config {
         server_id: SshId::Standard(host.options().ssh_identification.clone().into()),
         methods: MethodSet::from(&[MethodKind::PublicKey][..]),
-        // Nobody guesses keys here; tests wait for refusals.
+        // No protection against guessing is needed; tests wait for refusals.
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
         // OpenSSH's MaxAuthTries.
         max_auth_attempts: 6,
         keys: vec![host.host_key()],
         inactivity_timeout: None,
-        // Room for what a client may have under way, so that a channel that waits for its
-        // client's next word never stops the others.
+        // Sufficient for a client's pending messages, so that a channel that waits for its client's next message
+        // never blocks the others.
         channel_buffer_size: 4096,
         event_buffer_size: 1024,
         ..Config::default()
@@ -119,21 +118,21 @@ struct Login {
     peer: SocketAddr,
     user: String,
     line: Arc<std::net::TcpStream>,
-    channels: HashMap<ChannelId, Door>,
+    channels: HashMap<ChannelId, SessionChannel>,
 }
 
 /// A session channel.
-struct Door {
-    /// The channel, until a request starts something on it.
+struct SessionChannel {
+    /// The channel, until a request starts a process on it.
     channel: Option<Channel<Msg>>,
     environment: Vec<(String, String)>,
     terminal: Option<(String, Size)>,
-    /// Where the client's words go once something runs.
+    /// The receiver of the client's messages once a process runs.
     control: Option<mpsc::UnboundedSender<Control>>,
 }
 
 impl Login {
-    /// Whether `authorized_keys` of that user holds the key.
+    /// Returns whether the user's `authorized_keys` contains the key.
     fn knows(&self, user: &str, key: &PublicKey) -> bool {
         if user.is_empty() || user.contains('/') || user.starts_with('.') {
             return false;
@@ -159,22 +158,22 @@ impl Login {
         Auth::reject()
     }
 
-    /// Starts something on a channel; false where the channel is taken or unknown.
+    /// Starts a process on a channel; false if the channel is in use or unknown.
     fn start(&mut self, id: ChannelId, work: Work, session: &Session) -> bool {
-        let Some(door) = self.channels.get_mut(&id) else {
+        let Some(entry) = self.channels.get_mut(&id) else {
             return false;
         };
-        let Some(channel) = door.channel.take() else {
+        let Some(channel) = entry.channel.take() else {
             return false;
         };
         let (control, orders) = mpsc::unbounded_channel();
-        door.control = Some(control);
+        entry.control = Some(control);
         let job = Job {
             host: Arc::clone(&self.host),
             user: self.user.clone(),
             peer: self.peer,
-            environment: std::mem::take(&mut door.environment),
-            terminal: door.terminal.take(),
+            environment: std::mem::take(&mut entry.environment),
+            terminal: entry.terminal.take(),
             work,
             line: Arc::clone(&self.line),
             session: session.handle(),
@@ -187,9 +186,9 @@ impl Login {
         if let Some(orders) = self
             .channels
             .get(&id)
-            .and_then(|door| door.control.as_ref())
+            .and_then(|entry| entry.control.as_ref())
         {
-            // What ran has ended: nobody listens any more.
+            // The process has ended: there is no receiver any more.
             let _ = orders.send(control);
         }
     }
@@ -232,7 +231,7 @@ impl Handler for Login {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        // The offer of the same key was counted already.
+        // The offer of the same key was already counted.
         if !self.knows(user, key.public_key) {
             return Ok(Auth::reject());
         }
@@ -247,13 +246,13 @@ impl Handler for Login {
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
         let id = channel.id();
-        let door = Door {
+        let entry = SessionChannel {
             channel: Some(channel),
             environment: Vec::new(),
             terminal: None,
             control: None,
         };
-        self.channels.insert(id, door);
+        self.channels.insert(id, entry);
         reply.accept().await;
         Ok(())
     }
@@ -267,8 +266,8 @@ impl Handler for Login {
     ) -> Result<(), Self::Error> {
         // Debian's sshd_config: AcceptEnv LANG LC_*.
         let accepted = name == "LANG" || name.starts_with("LC_");
-        if let Some(door) = self.channels.get_mut(&id).filter(|_| accepted) {
-            door.environment.push((name.to_owned(), value.to_owned()));
+        if let Some(entry) = self.channels.get_mut(&id).filter(|_| accepted) {
+            entry.environment.push((name.to_owned(), value.to_owned()));
         }
         reply(session, id, accepted)
     }
@@ -285,12 +284,12 @@ impl Handler for Login {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         let size = Size::new(columns, rows);
-        let door = self
+        let entry = self
             .channels
             .get_mut(&id)
-            .filter(|door| door.channel.is_some());
-        let granted = door
-            .map(|door| door.terminal = Some((term.to_owned(), size)))
+            .filter(|entry| entry.channel.is_some());
+        let granted = entry
+            .map(|entry| entry.terminal = Some((term.to_owned(), size)))
             .is_some();
         reply(session, id, granted)
     }
@@ -362,8 +361,8 @@ impl Handler for Login {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let door = self.channels.get_mut(&id).filter(|_| name == "sftp");
-        let channel = door.and_then(|door| door.channel.take());
+        let entry = self.channels.get_mut(&id).filter(|_| name == "sftp");
+        let channel = entry.and_then(|entry| entry.channel.take());
         let granted = channel.is_some();
         reply(session, id, granted)?;
         if let Some(channel) = channel {
@@ -373,8 +372,8 @@ impl Handler for Login {
             tokio::spawn(async move {
                 let mut stream = channel.into_stream();
                 sftp::serve(&mut stream, root, user).await;
-                // OpenSSH's scp takes a subsystem without an exit status for a failure. The
-                // channel closes when the stream is dropped.
+                // OpenSSH's scp treats a subsystem without an exit status as a failure. The channel closes when the
+                // stream is dropped.
                 let _ = client.exit_status_request(id, 0).await;
             });
         }
@@ -415,13 +414,13 @@ impl Handler for Login {
         id: ChannelId,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        // The orders' sender goes with it: what runs learns that its client is gone.
+        // This drops the sender of the messages: the process learns that its client has disconnected.
         self.channels.remove(&id);
         Ok(())
     }
 }
 
-/// A socket whose bytes are counted.
+/// A socket that counts its bytes.
 struct Counted {
     stream: TcpStream,
     host: Arc<Host>,

@@ -1,7 +1,7 @@
 //! `systemctl` of a simulated host.
 //!
-//! Owns its verbs, its options and its wording, for Docker's service; the few other services
-//! that exist are simply active. Called by stubs through [`programs`](super::programs).
+//! Owns its verbs, its options and its messages, for Docker's service; the few other services are always active.
+//! Called by stubs through [`programs`](super::programs).
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,7 +21,7 @@ const ALWAYS_ACTIVE: &[&str] = &[
     "dbus.service",
 ];
 
-/// The name with its suffix.
+/// Returns the name with its suffix.
 pub(super) fn unit_name(name: &str) -> String {
     if name.contains('.') {
         name.to_owned()
@@ -158,7 +158,7 @@ async fn docker(host: &Arc<Host>, verb: &str, options: &Options) -> Answer {
     }
 }
 
-/// A unit that is not Docker's: one that always runs, or a part of Docker.
+/// Handles a unit other than Docker's: one that always runs, or a part of Docker.
 async fn other(host: &Arc<Host>, verb: &str, unit: &str, options: &Options) -> Answer {
     let part = matches!(unit, "docker.socket" | "containerd.service")
         && host.docker.status(host).await.unit.is_some();

@@ -1,15 +1,14 @@
-//! A unit file with its drop-ins, read as systemd reads them (systemd.syntax(7),
-//! systemd.unit(5), systemd.service(5)).
+//! A unit file with its drop-ins, read as systemd reads them (systemd.syntax(7), systemd.unit(5),
+//! systemd.service(5)).
 //!
-//! Owns which files count and in which order, continuation lines, resets by an empty value,
-//! the quoting of command lines, specifiers and environment. Refuses to run anything. Called by
-//! the Docker service of a simulated host.
+//! Owns the selection and order of the files, continuation lines, resets by an empty value, the quoting of command
+//! lines, specifiers and environment. Runs no programs. Called by the Docker service of a simulated host.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where units live, the first directory wins (systemd.unit(5), "system unit search path").
+/// The unit directories, in order of precedence (systemd.unit(5), "system unit search path").
 const UNIT_PATH: &[&str] = &[
     "etc/systemd/system",
     "run/systemd/system",
@@ -30,13 +29,13 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    /// Reads a unit under a root; none if there is no file of that name.
+    /// Loads a unit under a root; none if there is no file of that name.
     pub(super) fn load(root: &Path, name: &str) -> Option<Self> {
         let directories = || UNIT_PATH.iter().map(|directory| root.join(directory));
         let fragment = directories()
             .map(|directory| directory.join(name))
             .find(|path| path.is_file())?;
-        // A drop-in hides those of the same name in later directories; names decide the order.
+        // A drop-in hides those of the same name in later directories; the names determine the order.
         let mut by_name = BTreeMap::new();
         for directory in directories() {
             let entries = fs::read_dir(directory.join(format!("{name}.d"))).into_iter();
@@ -60,7 +59,7 @@ impl Unit {
         Some(unit)
     }
 
-    /// The values of a list setting of `[Service]`, after resets by an empty value.
+    /// Returns the values of a list setting of `[Service]`, after resets by an empty value.
     fn list(&self, key: &str) -> Vec<&str> {
         let mut values = Vec::new();
         for (section, name, value) in &self.settings {
@@ -75,15 +74,15 @@ impl Unit {
         values
     }
 
-    /// The command lines of `ExecStart=`, unexpanded.
+    /// Returns the command lines of `ExecStart=`, unexpanded.
     pub(super) fn exec_start(&self) -> Vec<&str> {
         self.list("ExecStart")
     }
 
-    /// The service's environment: `Environment=`, then files, which take precedence.
+    /// Returns the service's environment: `Environment=`, then files, which take precedence.
     ///
     /// # Errors
-    /// Names a file that `EnvironmentFile=` requires and that cannot be read.
+    /// `EnvironmentFile=` requires a file that cannot be read; the error names it.
     pub(super) fn environment(&self, root: &Path) -> Result<BTreeMap<String, String>, PathBuf> {
         let mut environment = BTreeMap::new();
         let pairs = self
@@ -106,7 +105,7 @@ impl Unit {
     }
 }
 
-/// A path as a process on the host sees it, seen from here.
+/// Returns the location on this machine of a path on the host.
 pub(super) fn within(root: &Path, path: &str) -> PathBuf {
     let path = Path::new(path);
     if path.starts_with(root) {
@@ -116,10 +115,9 @@ pub(super) fn within(root: &Path, path: &str) -> PathBuf {
     }
 }
 
-/// The words of a command line, `Err` where its quoting is broken.
+/// Returns the words of a command line; `Err` if its quoting is invalid.
 ///
-/// Specifiers are expanded, then variables: `$NAME` alone as several words, `${NAME}` within one;
-/// `$$` is a dollar sign.
+/// Expands specifiers, then variables: `$NAME` alone as several words, `${NAME}` within one; `$$` is a dollar sign.
 pub(super) fn command(
     line: &str,
     environment: &BTreeMap<String, String>,
@@ -174,7 +172,7 @@ fn variables(word: &str, environment: &BTreeMap<String, String>) -> String {
     result + rest
 }
 
-/// `%%` is a percent sign; of the other specifiers those that a service file of Docker may use.
+/// Expands `%%` to a percent sign, and those of the other specifiers that Docker's service file may use.
 fn specifiers(word: &str) -> String {
     let mut result = String::new();
     let mut letters = word.chars();
@@ -196,8 +194,8 @@ fn specifiers(word: &str) -> String {
     result
 }
 
-/// Splits at white space, with quotes and C escapes (systemd.syntax(7), "Quoting"; like systemd
-/// itself it takes a quote amid a word too).
+/// Splits at white space, with quotes and C escapes (systemd.syntax(7), "Quoting"; like systemd itself it accepts a
+/// quote inside a word too).
 pub(super) fn words(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -248,7 +246,7 @@ fn escape(letters: &mut std::str::Chars<'_>) -> Result<char, String> {
     decoded.ok_or_else(|| format!("Invalid escape sequence \\{escaped}"))
 }
 
-/// Section, key and value of each assignment in a file.
+/// Returns section, key and value of each assignment in a file.
 fn assignments(text: &str) -> Vec<(String, String, String)> {
     let mut section = String::new();
     let mut settings = Vec::new();
@@ -269,7 +267,7 @@ fn assignments(text: &str) -> Vec<(String, String, String)> {
     settings
 }
 
-/// Lines with continuations joined; comments and empty lines left out, also amid continuations.
+/// Returns lines with continuations joined; drops comments and empty lines, also between continuations.
 fn logical_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut begun = String::new();

@@ -1,4 +1,4 @@
-//! What a test sees of a simulated host, and the switches it may turn.
+//! A test's view of a simulated host, with its controls.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::host::{Host, lock};
 use super::options::HostOptions;
 use crate::hosts::HostSpec;
 
-/// A simulated host from outside. Clones see the same host.
+/// A simulated host from outside. Clones refer to the same host.
 #[derive(Debug, Clone)]
 pub struct HostView(Arc<Host>);
 
@@ -17,25 +17,25 @@ impl HostView {
         Self(host)
     }
 
-    /// What the host counted so far.
+    /// Returns the counters of the host.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.0.counters.read()
     }
 
-    /// The directory that is the host's root.
+    /// Returns the directory that is the host's root.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.0.root
     }
 
-    /// What the endpoint said of the instance at the last boot.
+    /// Returns the endpoint's data about the instance at the last boot.
     #[must_use]
     pub fn spec(&self) -> HostSpec {
         self.0.spec()
     }
 
-    /// sshd's public host key in OpenSSH format.
+    /// Returns sshd's public host key in OpenSSH format.
     #[must_use]
     pub fn host_key(&self) -> String {
         self.0
@@ -45,40 +45,40 @@ impl HostView {
             .unwrap_or_default()
     }
 
-    /// The console's text.
+    /// Returns the console's text.
     #[must_use]
     pub fn console(&self) -> String {
         lock(&self.0.console).clone()
     }
 
-    /// The lines of the journal of Docker's service.
+    /// Returns the lines of the journal of Docker's service.
     #[must_use]
     pub fn docker_journal(&self) -> Vec<String> {
         let entries = self.0.journal.tail(Some(super::docker_service::UNIT), None);
         entries.into_iter().map(|entry| entry.text).collect()
     }
 
-    /// Changes the host from now on. What is read at boot counts from the next boot.
+    /// Changes the host's options from now on. Options that are read at boot take effect at the next boot.
     pub fn change(&self, change: impl FnOnce(&mut HostOptions)) {
         change(&mut self.0.options());
     }
 
-    /// Tells whether the host is on.
+    /// Returns whether the host is on.
     pub fn is_on(&self) -> bool {
         self.0.gates().is_some()
     }
 
-    /// Lets sshd listen now. No effect on a host that is off, here and below.
+    /// Makes sshd listen now. No effect on a host that is off, here and below.
     pub fn let_listen(&self) {
         self.0.gates().inspect(|gates| gates.listens.open());
     }
 
-    /// Lets sshd say its identification string now.
+    /// Makes sshd send its identification string now.
     pub fn let_greet(&self) {
         self.0.gates().inspect(|gates| gates.greets.open());
     }
 
-    /// Puts the key into `authorized_keys` now.
+    /// Adds the key to `authorized_keys` now.
     pub fn let_in(&self) {
         self.0.gates().inspect(|gates| gates.accepts_key.open());
     }
@@ -88,7 +88,7 @@ impl HostView {
         self.0.gates().inspect(|gates| gates.cloud_init_done.open());
     }
 
-    /// Cuts all SSH connections of the moment; the host runs on.
+    /// Closes all current SSH connections; the host keeps running.
     pub fn cut_connections(&self) {
         self.0.cut_connections();
     }

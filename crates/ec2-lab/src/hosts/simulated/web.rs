@@ -1,7 +1,7 @@
 //! `curl` and `wget` of a simulated host.
 //!
-//! Owns what a host can fetch: the pages that a test gave it, and HTTP on loopback. Nothing else
-//! is ever asked, so that no test reaches the world by mistake.
+//! Owns the pages that a host can fetch: those that a test provides, and HTTP on loopback. No other server is
+//! contacted, so that no test reaches the internet by mistake.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -40,7 +40,7 @@ const WITH_VALUE: &[&str] = &[
     "--ciphers",
 ];
 
-/// Fetches the last URL that is named.
+/// Fetches the last URL of the command line.
 pub(super) async fn fetch(host: &Arc<Host>, call: &Call) -> Answer {
     let wget = call.program == "wget";
     let (mut url, mut output) = (None, None);
@@ -56,7 +56,7 @@ pub(super) async fn fetch(host: &Arc<Host>, call: &Call) -> Answer {
         } else if WITH_VALUE.contains(&word.as_str()) {
             words.next();
         } else if let Some(letters) = word.strip_prefix('-').filter(|rest| !rest.starts_with('-')) {
-            // -fsSLo FILE and -qO- alike: the letter that names the file ends the word.
+            // -fsSLo FILE and -qO- alike: the letter for the file ends the word.
             let letter = if wget { 'O' } else { 'o' };
             if let Some((_, rest)) = letters.split_once(letter) {
                 output = if rest.is_empty() {
@@ -92,7 +92,7 @@ pub(super) async fn fetch(host: &Arc<Host>, call: &Call) -> Answer {
                 Err(error) => Answer::fails(23, format!("{}: {name}: {error}", call.program)),
             }
         }
-        // wget without -O would write a file; with `-` and for curl it is the standard output.
+        // wget without -O would write a file; with `-`, and for curl, the output is standard output.
         None => Answer::says(body),
     }
 }
@@ -104,7 +104,7 @@ enum Failure {
 }
 
 impl Failure {
-    /// The exit status of curl (its EXIT CODES) and of wget (its Exit Status).
+    /// Returns the exit status of curl (its EXIT CODES) and of wget (its Exit Status).
     fn statuses(&self) -> (u8, u8) {
         match self {
             Self::Resolve => (6, 4),
