@@ -1,4 +1,4 @@
-//! Whose account the credentials are of: what EC2 says of it, and what is put on record.
+//! The account of the credentials: EC2's proof of it, and the account on record.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -9,7 +9,7 @@ use fixture::fleet::Fleet;
 use fixture::{Fixture, REGION};
 use machine_ops::{Journal as _, Phase};
 
-/// Returns every account that the journal names.
+/// Returns every account in the journal.
 fn on_record(fixture: &Fixture) -> Vec<String> {
     let entries = fixture.journal.entries().unwrap().into_iter();
     let named = entries.filter_map(|entry| match entry.phase {
@@ -21,12 +21,12 @@ fn on_record(fixture: &Fixture) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_fleets_instance_puts_its_account_on_record_when_it_is_described() {
-    // A key that this process has not used yet.
+async fn the_description_of_a_fleets_instance_puts_its_account_on_record() {
+    // An access key that this process has not used yet.
     let lab = Lab::builder().access_key(ACCESS_KEY, ACCOUNT);
     let fleet = Fleet::with(lab.access_key("AKIDSECOND", ACCOUNT)).await;
     let lab = &fleet.fixture.lab;
-    // Nothing before the launch tells the account.
+    // No call before the launch returns the account.
     for action in ["DescribeSecurityGroups", "DescribeInstances"] {
         lab.inject(Fault::error(action, "UnauthorizedOperation"));
     }
@@ -47,7 +47,7 @@ async fn a_fleets_instance_puts_its_account_on_record_when_it_is_described() {
 }
 
 #[tokio::test]
-async fn a_fleets_launch_has_the_account_on_record_before_it_is_answered() {
+async fn the_account_is_on_record_before_the_answer_to_a_fleet() {
     let fleet = Fleet::new().await;
     let before = on_record(&fleet.fixture).len();
     let lost = Fault::on("CreateFleet", Effect::Drop).always();
@@ -58,7 +58,7 @@ async fn a_fleets_launch_has_the_account_on_record_before_it_is_answered() {
 }
 
 #[tokio::test]
-async fn what_another_account_shares_does_not_name_the_account() {
+async fn shared_resources_of_another_account_do_not_prove_the_account() {
     let fixture = Fixture::with(Lab::builder()).await;
     let (lab, block) = (&fixture.lab, Cidr::parse("10.8.0.0/16").unwrap());
     let vpc = lab.add_vpc(OTHER_ACCOUNT, REGION, block);

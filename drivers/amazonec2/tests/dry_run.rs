@@ -1,4 +1,4 @@
-//! `create --dry-run`: everything is checked, the plan is told, and nothing is made.
+//! `create --dry-run` checks everything, returns the plan, and creates nothing.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -9,7 +9,7 @@ use fixture::{AMI, Fixture, REGION};
 use machine_driver::DriverErrorKind;
 use machine_ops::Journal;
 
-/// Rehearses a create, and asserts that it left nothing behind.
+/// Runs a dry run, and asserts that it left nothing behind.
 async fn rehearse(
     fixture: &Fixture,
     flags: &[(&str, &str)],
@@ -26,7 +26,7 @@ async fn rehearse(
     for call in fixture.lab.calls() {
         let asks = call.action.starts_with("Describe");
         let rehearsed = call.params.get("DryRun").map(String::as_str) == Some("true");
-        assert!(asks || rehearsed, "{} was meant", call.action);
+        assert!(asks || rehearsed, "{} is no dry run", call.action);
     }
     assert!(fixture.lab.live_instances().is_empty());
     assert_eq!(fixture.lab.key_pairs().len(), keys);
@@ -34,13 +34,13 @@ async fn rehearse(
     assert_eq!(
         fixture.journal.entries().unwrap(),
         record,
-        "nothing is on record"
+        "the journal must stay empty"
     );
     plan
 }
 
 #[tokio::test]
-async fn the_plan_names_all_that_would_be_made() {
+async fn the_plan_names_every_resource_of_the_create() {
     let fixture = Fixture::new().await;
     let flags = [
         ("instance-type", "t3.small"),
@@ -72,7 +72,7 @@ async fn the_plan_names_all_that_would_be_made() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_used_and_what_is_closed_would_be_opened() {
+async fn existing_groups_are_used_and_closed_ports_would_be_opened() {
     let fixture = Fixture::new().await;
     let other = fixture.created(&[]).await;
     fixture.undo(&*other).await;
@@ -92,7 +92,7 @@ async fn what_is_there_is_used_and_what_is_closed_would_be_opened() {
 }
 
 #[tokio::test]
-async fn what_would_be_refused_is_refused() {
+async fn a_dry_run_fails_if_ec2_would_refuse_the_create() {
     let fixture = Fixture::new().await;
     for (denied, kind) in [
         ("ec2:RunInstances", DriverErrorKind::Denied),
@@ -117,12 +117,12 @@ async fn what_would_be_refused_is_refused() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_is_told() {
+async fn a_name_in_use_is_reported() {
     let fixture = Fixture::new().await;
     let machine = fixture.created(&[]).await;
     let terminated = fixture.undo(&*machine).await;
     assert!(terminated.is_clean());
-    // A key pair of nobody's: imported by hand.
+    // A key pair without an owner: imported by hand.
     fixture.created(&[("no-owner-tags", "true")]).await;
     let id = fixture.lab.live_instances()[0].id.clone();
     let mut other = fixture.machine(&[]);
@@ -139,7 +139,7 @@ async fn a_name_that_is_taken_is_told() {
 }
 
 #[tokio::test]
-async fn candidates_without_capacity_are_left_out_of_the_plan() {
+async fn candidates_with_a_recorded_shortage_are_not_in_the_plan() {
     let fixture = Fixture::new().await;
     fixture.lab.inject(
         Fault::error("RunInstances", "Unsupported")
@@ -151,7 +151,7 @@ async fn candidates_without_capacity_are_left_out_of_the_plan() {
     assert!(plan[3].starts_with("launch t3.small"), "{plan:?}");
     let error = rehearse(&fixture, &types[1..]).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Capacity);
-    // Capacity itself is nothing that EC2 tells beforehand.
+    // EC2 does not report missing capacity in advance.
     fixture.lab.heal();
     fixture
         .lab
@@ -160,7 +160,7 @@ async fn candidates_without_capacity_are_left_out_of_the_plan() {
 }
 
 #[tokio::test]
-async fn fewer_tags_are_told_and_a_fleet_is_rehearsed_too() {
+async fn the_plan_reports_fewer_tags_and_covers_fleets() {
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -190,7 +190,7 @@ async fn fewer_tags_are_told_and_a_fleet_is_rehearsed_too() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_carries_a_rehearsal_out_is_found_out() {
+async fn an_endpoint_without_dry_run_is_detected() {
     let fixture = Fixture::new().await;
     let answer = r#"<ImportKeyPairResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><keyName>e1</keyName><keyPairId>key-1</keyPairId></ImportKeyPairResponse>"#;
     fixture.lab.inject(Fault::on(
@@ -210,7 +210,7 @@ async fn an_endpoint_that_carries_a_rehearsal_out_is_found_out() {
 }
 
 #[tokio::test]
-async fn what_a_rehearsal_launches_for_real_is_terminated() {
+async fn an_instance_that_a_dry_run_launches_is_terminated() {
     let fixture = Fixture::new().await;
     fixture.created(&[]).await;
     let id = fixture.lab.live_instances()[0].id.clone();

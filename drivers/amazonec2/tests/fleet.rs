@@ -1,4 +1,4 @@
-//! `--amazonec2-use-fleet`: what CreateFleet is asked for, what wins, and what becomes of a lost answer.
+//! `--amazonec2-use-fleet`: the CreateFleet request, the chosen override, and the outcome of a lost answer.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -14,7 +14,7 @@ use machine_driver::{DriverErrorKind, KeyPlan};
 use machine_ops::{Cx, MemoryJournal};
 
 #[tokio::test]
-async fn one_call_asks_for_every_type_in_every_subnet() {
+async fn one_call_requests_every_type_in_every_subnet() {
     let fleet = Fleet::new().await;
     let (a, b) = (&fleet.fixture.subnets[&'a'], &fleet.fixture.subnets[&'b']);
     let mut machine = fleet.machine(&[
@@ -72,7 +72,7 @@ async fn one_call_asks_for_every_type_in_every_subnet() {
     assert_eq!(saved["KeyName"], "e1");
     assert_eq!(
         saved["ExistingKey"], true,
-        "nobody deletes the template's key"
+        "the template's key must not be deleted"
     );
     assert_eq!(saved["AMI"], AMI);
     assert_eq!(saved["UseFleet"], true);
@@ -146,7 +146,7 @@ async fn a_spot_fleet_has_a_price_and_may_fall_back() {
 }
 
 #[tokio::test]
-async fn the_next_override_wins_and_nothing_at_all_is_told_for_each() {
+async fn the_next_override_is_used_and_a_failure_names_the_reason_for_each() {
     let fleet = Fleet::new().await;
     let lab = &fleet.fixture.lab;
     lab.shortage(Shortage::new("InsufficientInstanceCapacity").of_type("m5.large"));
@@ -177,7 +177,7 @@ async fn the_next_override_wins_and_nothing_at_all_is_told_for_each() {
 }
 
 #[tokio::test]
-async fn a_fleet_whose_answer_is_lost_is_one_instance() {
+async fn a_fleet_whose_answer_is_lost_has_one_instance() {
     for effect in [
         Effect::LoseAnswer,
         Effect::ErrorAfterAct {
@@ -186,7 +186,7 @@ async fn a_fleet_whose_answer_is_lost_is_one_instance() {
         Effect::Garble("<html>proxy</html>".into()),
     ] {
         let fleet = Fleet::new().await;
-        // More often than the SDK tries by itself, and than the look-up takes.
+        // More often than the SDK retries, and than the search takes.
         let fault = Fault::on("CreateFleet", effect.clone()).always();
         fleet.fixture.lab.inject(fault);
         let mut machine = fleet.machine(&[]);
@@ -201,7 +201,7 @@ async fn a_fleet_whose_answer_is_lost_is_one_instance() {
 }
 
 #[tokio::test]
-async fn a_fleet_that_nobody_answered_is_found_by_its_tag_and_undone() {
+async fn a_fleet_without_an_answer_is_found_by_its_tag_and_undone() {
     let fleet = Fleet::new().await;
     let lab = &fleet.fixture.lab;
     let lost = lab.inject(Fault::on("CreateFleet", Effect::LoseAnswer).always());
@@ -222,7 +222,7 @@ async fn an_untagged_fleet_whose_answer_is_lost_stays_on_record() {
     let lab = &fleet.fixture.lab;
     let refuse = |code: &str| Fault::error("CreateFleet", code);
     let lost = lab.inject(Fault::on("CreateFleet", Effect::LoseAnswer).times(1));
-    // What was lost is not answered by a refusal of somebody who may not ask any more.
+    // A refusal of the credentials says nothing about the lost request.
     let gone = lab.inject(refuse("AuthFailure").after(1).always());
     let flags = [("retries", "0"), ("no-owner-tags", "true")];
     let mut machine = fleet.machine(&flags);
@@ -237,7 +237,7 @@ async fn an_untagged_fleet_whose_answer_is_lost_stays_on_record() {
 }
 
 #[tokio::test]
-async fn where_tagging_is_denied_a_fleet_carries_fewer_tags() {
+async fn a_fleet_has_fewer_tags_if_tagging_is_denied() {
     let fleet = Fleet::new().await;
     fleet
         .fixture
@@ -253,7 +253,7 @@ async fn where_tagging_is_denied_a_fleet_carries_fewer_tags() {
 }
 
 #[tokio::test]
-async fn what_the_template_cannot_be_is_told_before_anything_is_made() {
+async fn an_unusable_template_is_reported_before_anything_is_created() {
     let fleet = Fleet::new().await;
     let error = fleet
         .fixture
@@ -275,7 +275,7 @@ async fn what_the_template_cannot_be_is_told_before_anything_is_made() {
     assert_eq!(error.kind, DriverErrorKind::PreCreate, "{error}");
     assert_eq!(fleet.fixture.lab.count("CreateFleet"), 0);
 
-    // Who may launch and not look, launches.
+    // Credentials that may launch but not describe can still launch.
     fleet.fixture.lab.allow_only(
         ACCESS_KEY,
         [
@@ -299,7 +299,7 @@ async fn a_slow_fleet_is_waited_for() {
     let mut machine = fleet.machine(&[]);
     let slowly = async {
         answer.arrived(1).await;
-        // Longer than any other call may take; time of ours, since the SDK's timeouts are.
+        // Longer than any other call may take. The wait is in real time, because the SDK's timeouts are.
         let clock = Cx::new(Arc::<MemoryJournal>::default()).ambient;
         clock.sleep(Duration::from_secs(13)).await;
         answer.open();

@@ -1,4 +1,4 @@
-//! Fleets where EC2 has no capacity: what they learn, what they know, where they go on.
+//! Fleets without capacity at EC2: recorded shortages, and further candidates.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -14,7 +14,7 @@ use machine_driver::{DriverErrorKind, DriverKind};
 /// The last one is tried first.
 const TYPES: [(&str, &str); 2] = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
 
-/// The types of each fleet, in the order of preference, and its market.
+/// The types of each fleet, in order of preference, and its market.
 fn asked(fleet: &Fleet) -> Vec<String> {
     let calls = fleet.fixture.lab.calls();
     let fleets = calls.iter().filter(|call| call.action == "CreateFleet");
@@ -30,7 +30,7 @@ fn asked(fleet: &Fleet) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn fleets_and_launches_share_what_they_learn() {
+async fn fleets_and_launches_share_recorded_shortages() {
     let fleet = Fleet::new().await;
     let fixture = &fleet.fixture;
     let shortage = Shortage::new("InsufficientInstanceCapacity");
@@ -44,7 +44,7 @@ async fn fleets_and_launches_share_what_they_learn() {
     }
     let expected = ["on-demand m5.large t3.small", "on-demand t3.small m5.large"];
     assert_eq!(asked(&fleet), expected);
-    // A launch of its own has read it, too; and a fleet reads what a launch has learnt.
+    // A launch without a fleet reads the record, too. A fleet reads the shortages that a launch recorded.
     let mut launch = AmazonEc2
         .configure(
             &fixture.base("e2"),
@@ -59,7 +59,7 @@ async fn fleets_and_launches_share_what_they_learn() {
     assert_eq!(
         fixture.lab.count("RunInstances"),
         3,
-        "it was forgotten, and learnt anew"
+        "the shortage expired and was recorded again"
     );
     fixture
         .create(&mut fleet.named("f3", &flags))
@@ -104,7 +104,7 @@ async fn a_price_that_is_too_low_falls_back_only_with_any() {
 }
 
 #[tokio::test]
-async fn on_demand_is_asked_for_the_types_that_had_no_spot_capacity_alone() {
+async fn on_demand_is_tried_only_for_types_without_spot_capacity() {
     let fleet = Fleet::new().await;
     let price = Shortage::new("SpotMaxPriceTooLow").of_type("m5.large");
     let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("t3.small");
@@ -125,7 +125,7 @@ async fn on_demand_is_asked_for_the_types_that_had_no_spot_capacity_alone() {
 }
 
 #[tokio::test]
-async fn a_fleet_that_comes_to_nothing_is_settled_and_repeated_without_what_ended() {
+async fn a_fleet_whose_instance_ends_is_undone_and_repeated_without_its_override() {
     let fleet = Fleet::with(Lab::builder().pending(Duration::from_secs(20))).await;
     let fixture = &fleet.fixture;
     let shortage = Shortage::new("InsufficientInstanceCapacity");
@@ -159,7 +159,7 @@ async fn a_fleet_that_comes_to_nothing_is_settled_and_repeated_without_what_ende
 }
 
 #[tokio::test]
-async fn where_the_template_decides_only_the_other_market_is_left() {
+async fn with_the_templates_type_only_the_other_market_is_tried() {
     let spot = [("request-spot-instance", "true"), ("spot-fallback", "true")];
     for (flags, goes_on) in [(&spot[..1], false), (&spot[..], true)] {
         let fleet = Fleet::with(Lab::builder().pending(Duration::from_secs(20))).await;
@@ -180,11 +180,12 @@ async fn where_the_template_decides_only_the_other_market_is_left() {
 }
 
 #[tokio::test]
-async fn a_fleet_that_may_not_be_tagged_is_found_by_its_client_token() {
+async fn an_untagged_fleet_is_found_by_its_client_token() {
     let fleet = Fleet::new().await;
     let lab = &fleet.fixture.lab;
     lab.deny(Denial::of("ec2:CreateTags"));
-    // With all tags, with the user's alone, without the instance's, with none: the fourth is obeyed, and its
+    // Calls with all tags, with the user's tags, without the instance's tags, and without tags: the fourth succeeds,
+    // and its
     // answer is lost.
     lab.inject(
         Fault::on("CreateFleet", Effect::LoseAnswer)

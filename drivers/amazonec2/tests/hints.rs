@@ -1,4 +1,4 @@
-//! What a refusal of AWS's advises.
+//! Hints of errors when AWS refuses a call.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -20,7 +20,7 @@ fn refusal(action: &str, code: &str, message: &str) -> Fault {
     )
 }
 
-/// The error of a create that meets this.
+/// The error of a create with this fault.
 async fn refused(fault: Fault) -> DriverError {
     let fixture = Fixture::new().await;
     fixture.lab.inject(fault.always());
@@ -28,7 +28,7 @@ async fn refused(fault: Fault) -> DriverError {
 }
 
 #[tokio::test]
-async fn a_refusal_advises_by_its_action_and_text() {
+async fn the_hint_follows_from_action_and_text_of_a_refusal() {
     // EC2 API Reference, "Error codes"; EC2 User Guide, "Allowed AMIs".
     let not_mine = format!("Not authorized for images: [{AMI}]");
     let not_validated = "AWS was not able to validate the provided access credentials";
@@ -66,7 +66,7 @@ async fn a_refusal_advises_by_its_action_and_text() {
 }
 
 #[tokio::test]
-async fn the_encoded_authorization_message_is_for_debug_alone() {
+async fn only_debug_shows_the_encoded_authorization_message() {
     let fixture = Fixture::new().await;
     fixture.lab.deny(Denial::of("ec2:RunInstances"));
     let error = fixture.create(&mut fixture.machine(&[])).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What is listed as left behind: what this program made, and nothing that only carries its tags.
+//! The inventory of orphaned resources: resources that this program created, and none that only carry its tags.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -28,7 +28,7 @@ fn kinds(items: &[LeftBehind]) -> Vec<&str> {
     kinds
 }
 
-/// The tags of an instance that people can copy.
+/// The tags of an instance that a user can copy.
 fn copied(fixture: &Fixture, instance: &Instance) -> BTreeMap<String, String> {
     let mut tags = fixture.lab.tags(&instance.id);
     tags.retain(|key, _| !key.starts_with("aws:"));
@@ -36,13 +36,13 @@ fn copied(fixture: &Fixture, instance: &Instance) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn an_instance_that_something_else_launched_is_none_of_ours() {
+async fn an_instance_that_another_program_launched_is_not_listed() {
     let fixture = Fixture::new().await;
     let machine = fixture.created(&[]).await;
     let own = fixture.lab.live_instances().remove(0);
     let tags = copied(&fixture, &own);
     let restored = fixture.lab.launch_like(&own.id, TOKEN, &tags).unwrap();
-    // Its token is ours, and Auto Scaling manages it now.
+    // Its client token is this program's, and Auto Scaling manages it now.
     let mut managed = tags.clone();
     managed.insert("aws:autoscaling:groupName".into(), "workers".into());
     let token = own.client_token.clone().unwrap();
@@ -62,7 +62,7 @@ async fn an_instance_that_something_else_launched_is_none_of_ours() {
 }
 
 #[tokio::test]
-async fn the_instance_of_a_fleet_is_ours_by_the_fleets_token() {
+async fn the_instance_of_a_fleet_is_listed_by_the_token_of_its_fleet() {
     let fleet = Fleet::new().await;
     let fixture = &fleet.fixture;
     let mut machine = fleet.machine(&[]);
@@ -78,11 +78,11 @@ async fn the_instance_of_a_fleet_is_ours_by_the_fleets_token() {
             .filter_map(|item| item.resource.id.clone())
             .collect()
     };
-    // Of the fleet's machine and the fixture's own.
+    // Those of the fleet's machine and of the fixture's own machine.
     let items = listed(fixture, &*machine).await;
     assert_eq!(ids(&items).len(), 2, "{items:?}");
     assert!(ids(&items).contains(&launched.id));
-    // Where nobody may ask for fleets, nobody can tell.
+    // Without permission for DescribeFleets, the origin is unknown.
     fixture.lab.deny(Denial::of("ec2:DescribeFleets"));
     let items = listed(fixture, &*machine).await;
     assert!(!ids(&items).contains(&launched.id), "{items:?}");
@@ -90,7 +90,7 @@ async fn the_instance_of_a_fleet_is_ours_by_the_fleets_token() {
 }
 
 #[tokio::test]
-async fn an_answer_without_what_was_asked_for_is_an_error() {
+async fn an_answer_without_the_requested_tags_is_an_error() {
     let fixture = Fixture::new().await;
     let spot = [("request-spot-instance", "true")];
     let machine = fixture.created(&spot).await;
@@ -127,7 +127,7 @@ async fn values_of_tags_are_literal() {
 }
 
 #[tokio::test]
-async fn what_was_stopped_or_detached_counts_from_then_on() {
+async fn the_last_use_is_the_last_stop_start_or_detachment() {
     let fixture = Fixture::new().await;
     let mut machine = fixture.created(&[]).await;
     let launched = fixture.lab.clock().now();
@@ -146,5 +146,9 @@ async fn what_was_stopped_or_detached_counts_from_then_on() {
     let volume = items
         .iter()
         .find(|item| item.resource.id.as_ref() == Some(&volume));
-    assert_eq!(volume.unwrap().used, None, "EC2 does not tell since when");
+    assert_eq!(
+        volume.unwrap().used,
+        None,
+        "EC2 does not report when it was detached"
+    );
 }

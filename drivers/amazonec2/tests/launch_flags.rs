@@ -1,4 +1,4 @@
-//! What RunInstances is asked for with each flag, in the spelling of every fork.
+//! The RunInstances parameters of each flag, in the spelling of every fork.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use ec2_lab::ec2::{Denial, Effect, Fault};
 use fixture::Fixture;
 
-/// The parameters of the only RunInstances of a create with these flags.
+/// The parameters of the only RunInstances call of a create with these flags.
 async fn launch(fixture: &Fixture, flags: &[(&str, &str)]) -> BTreeMap<String, String> {
     fixture.lab.clear_calls();
     let machine = fixture.created(flags).await;
@@ -30,7 +30,7 @@ const INTERFACE: &str = "NetworkInterface.1";
 const SPOT: &str = "InstanceMarketOptions.SpotOptions";
 
 #[tokio::test]
-async fn every_flag_is_one_parameter_or_a_few() {
+async fn every_flag_sets_its_parameters() {
     let fixture = Fixture::new().await;
     let plain = launch(&fixture, &[]).await;
     let volume = |field: &str| format!("{VOLUME}.{field}");
@@ -155,7 +155,7 @@ async fn every_flag_is_one_parameter_or_a_few() {
         ),
     ] {
         let sent = launch(&fixture, flags).await;
-        // User data, tokens and tags are looked at elsewhere.
+        // Other tests check user data, tokens and tags.
         let interesting = |params: &BTreeMap<String, String>| {
             let mut params = params.clone();
             params.retain(|name, _| {
@@ -172,7 +172,7 @@ async fn every_flag_is_one_parameter_or_a_few() {
 }
 
 #[tokio::test]
-async fn a_profile_may_be_an_arn() {
+async fn an_instance_profile_may_be_an_arn() {
     let fixture = Fixture::new().await;
     let arn = "arn:aws:iam::123456789012:instance-profile/worker";
     let sent = launch(&fixture, &[("iam-instance-profile", arn)]).await;
@@ -208,7 +208,7 @@ async fn groups_keep_their_order_and_ports_are_opened_in_each() {
     }
 }
 
-/// The tags of one kind of resource in a call.
+/// The tags of one resource type in a call.
 fn tags_of(params: &BTreeMap<String, String>, kind: &str) -> Vec<(String, String)> {
     let prefix = (1..=9)
         .map(|n| format!("TagSpecification.{n}"))
@@ -233,7 +233,7 @@ fn tags_of(params: &BTreeMap<String, String>, kind: &str) -> Vec<(String, String
 }
 
 #[tokio::test]
-async fn tags_are_there_at_birth_up_to_fifty_and_ours_yield() {
+async fn up_to_fifty_tags_are_set_at_creation_and_owner_tags_yield() {
     let fixture = Fixture::new().await;
     let tags = |n: usize| {
         let pairs: Vec<_> = (0..n).map(|i| format!("k{i},v{i}")).collect();
@@ -260,7 +260,7 @@ async fn tags_are_there_at_birth_up_to_fifty_and_ours_yield() {
 }
 
 #[tokio::test]
-async fn our_tags_have_a_prefix_and_can_be_switched_off() {
+async fn owner_tags_have_a_prefix_and_can_be_disabled() {
     let fixture = Fixture::new().await;
     let sent = launch(&fixture, &[("owner-tag-prefix", "acme:ci")]).await;
     let keys: Vec<_> = tags_of(&sent, "instance")
@@ -273,13 +273,13 @@ async fn our_tags_have_a_prefix_and_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn what_is_given_empty_means_the_default() {
+async fn an_empty_value_means_the_default() {
     let fixture = Fixture::new().await;
     let sent = launch(&fixture, &[("metadata-token", "")]).await;
     assert!(!sent.contains_key("MetadataOptions.HttpTokens"), "{sent:?}");
     let sent = launch(&fixture, &[("instance-type", "")]).await;
     assert_eq!(sent["InstanceType"], "t2.micro");
-    // Beside another one it says nothing.
+    // Beside another value, an empty one has no effect.
     let sent = launch(
         &fixture,
         &[("instance-type", "m5.large"), ("instance-type", "")],
@@ -289,7 +289,7 @@ async fn what_is_given_empty_means_the_default() {
 }
 
 #[tokio::test]
-async fn what_ec2_would_refuse_at_the_end_is_refused_at_once() {
+async fn values_that_ec2_would_refuse_later_are_refused_at_once() {
     let fixture = Fixture::new().await;
     let spot = ("request-spot-instance", "true");
     for (flags, words) in [
@@ -329,7 +329,7 @@ async fn what_ec2_would_refuse_at_the_end_is_refused_at_once() {
     assert!(fixture.lab.calls().is_empty());
 }
 
-/// What `HttpTokens` was in each launch.
+/// The `HttpTokens` of each launch.
 fn tokens(fixture: &Fixture) -> Vec<String> {
     let calls = fixture.lab.calls().into_iter();
     calls
@@ -339,7 +339,7 @@ fn tokens(fixture: &Fixture) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn where_session_tokens_are_demanded_they_are_required_with_a_note() {
+async fn demanded_session_tokens_are_required_with_a_note() {
     let text = "You can't launch instances with IMDSv1 because httpTokensEnforced is enabled for this account. Either \
                 launch the instance with httpTokens=required or contact your account owner to disable \
                 httpTokensEnforced using the ModifyInstanceMetadataDefaults API or the account settings in the EC2 \
@@ -368,7 +368,7 @@ async fn where_session_tokens_are_demanded_they_are_required_with_a_note() {
         let plan = machine.rehearse(&fixture.cx).await.unwrap();
         assert!(plan.last().unwrap().contains("session tokens"), "{plan:?}");
         fixture.lab.clear_calls();
-        // What else is refused is left out beside it.
+        // Other refused parameters are left out in addition.
         fixture
             .lab
             .deny(Denial::of("ec2:CreateTags").on_resource("volume"));
@@ -382,9 +382,9 @@ async fn where_session_tokens_are_demanded_they_are_required_with_a_note() {
 }
 
 #[tokio::test]
-async fn where_tags_are_the_reason_the_metadata_stay_as_they_were() {
+async fn a_refusal_of_tags_leaves_the_metadata_options_unchanged() {
     let fixture = Fixture::new().await;
-    // An organization that knows some tags alone.
+    // An organization that allows only certain tags.
     fixture
         .lab
         .deny(Denial::of("ec2:RunInstances").with_tag_key("docker-machine:*"));

@@ -1,4 +1,4 @@
-//! A machine's life: create, state, stop, start, undo, and what EC2 may throw in its way.
+//! The lifecycle of a machine: create, state, stop, start, undo, with faults of EC2.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -14,7 +14,7 @@ use machine_ops::{Journal, Phase};
 use machine_types::MachineState;
 
 #[tokio::test]
-async fn a_create_with_every_id_given_is_five_calls() {
+async fn a_create_with_every_id_given_makes_five_calls() {
     let fixture = Fixture::new().await;
     fixture.created(&[]).await;
     let group = fixture
@@ -47,12 +47,12 @@ async fn a_create_with_every_id_given_is_five_calls() {
     assert_eq!(
         fixture.lab.count("DescribeInstances"),
         0,
-        "the launch tells the private address"
+        "the launch must return the private address"
     );
 }
 
 #[tokio::test]
-async fn what_is_made_is_found_by_its_tags_and_on_the_disk_at_once() {
+async fn created_resources_are_tagged_and_on_record_at_once() {
     let fixture = Fixture::new().await;
     let machine = fixture
         .created(&[("request-spot-instance", "true"), ("tags", "a,b")])
@@ -77,7 +77,7 @@ async fn what_is_made_is_found_by_its_tags_and_on_the_disk_at_once() {
 }
 
 #[tokio::test]
-async fn a_machine_goes_down_and_up_and_away() {
+async fn a_machine_stops_starts_and_is_removed() {
     let times = Durations {
         pending: Duration::from_secs(6),
         stopping: Duration::from_secs(9),
@@ -115,7 +115,7 @@ async fn a_machine_goes_down_and_up_and_away() {
     assert_eq!(
         machine.saved_address().unwrap(),
         first,
-        "a stopped machine keeps its address on record"
+        "a stopped machine must keep its address on record"
     );
     machine.start(&fixture.cx).await.unwrap();
     machine.await_address(&fixture.cx).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_machine_goes_down_and_up_and_away() {
 }
 
 #[tokio::test]
-async fn a_spot_instance_that_cannot_be_stopped_is_told_at_once() {
+async fn stopping_a_spot_instance_fails_at_once() {
     let fixture = Fixture::new().await;
     let mut machine = fixture.created(&[("request-spot-instance", "true")]).await;
     assert_eq!(
@@ -140,7 +140,7 @@ async fn a_spot_instance_that_cannot_be_stopped_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_fresh_key_and_group_may_be_unknown_for_a_moment() {
+async fn eventual_consistency_of_a_new_key_and_group_is_tolerated() {
     let fixture = Fixture::new().await;
     for kind in [
         Kind::KeyPair,
@@ -159,7 +159,7 @@ async fn a_fresh_key_and_group_may_be_unknown_for_a_moment() {
 }
 
 #[tokio::test]
-async fn the_key_pairs_name_is_on_the_disk_before_there_is_one() {
+async fn the_key_pairs_name_is_on_record_before_its_import() {
     let fixture = Fixture::new().await;
     let import = fixture.lab.hold("ImportKeyPair");
     let mut machine = fixture.machine(&[]);
@@ -175,11 +175,11 @@ async fn the_key_pairs_name_is_on_the_disk_before_there_is_one() {
 }
 
 #[tokio::test]
-async fn a_key_pair_of_somebody_else_is_refused_and_a_left_over_replaced() {
+async fn a_foreign_key_pair_is_refused_and_an_orphaned_one_replaced() {
     let fixture = Fixture::new().await;
     let first = fixture.created(&[]).await;
     drop(first);
-    // The store lost the machine: its key pair is a left-over.
+    // The store lost the machine: its key pair is orphaned.
     let mut second = AmazonEc2
         .configure(&fixture.base("e1"), &fixture::options(&fixture.flags(&[])))
         .unwrap();
@@ -205,7 +205,7 @@ async fn a_key_pair_of_somebody_else_is_refused_and_a_left_over_replaced() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_capacity_the_next_candidate_is_tried() {
+async fn without_capacity_the_next_candidate_is_tried() {
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -218,7 +218,7 @@ async fn where_there_is_no_capacity_the_next_candidate_is_tried() {
     let machine = fixture.created(&types).await;
     assert_eq!(machine.save()["InstanceType"], "t3.small");
     assert_eq!(fixture.lab.count("RunInstances"), 2);
-    // The next create knows already.
+    // The next create uses the recorded shortage.
     let mut next = AmazonEc2
         .configure(
             &fixture.base("e2"),
@@ -230,7 +230,7 @@ async fn where_there_is_no_capacity_the_next_candidate_is_tried() {
 }
 
 #[tokio::test]
-async fn where_tagging_is_denied_the_launch_carries_fewer_tags() {
+async fn a_launch_has_fewer_tags_if_tagging_is_denied() {
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -252,7 +252,7 @@ async fn where_tagging_is_denied_the_launch_carries_fewer_tags() {
 }
 
 #[tokio::test]
-async fn throttling_is_waited_out() {
+async fn throttled_calls_are_retried() {
     let fixture = Fixture::new().await;
     fixture.lab.inject(
         Fault::error("*", "RequestLimitExceeded")
@@ -279,7 +279,7 @@ async fn throttling_is_waited_out() {
 }
 
 #[tokio::test]
-async fn the_states_of_many_machines_are_one_call() {
+async fn the_states_of_many_machines_take_one_call() {
     let fixture = Fixture::new().await;
     let mut machines = Vec::new();
     for name in ["a", "b", "c"] {
@@ -315,7 +315,7 @@ async fn the_states_of_many_machines_are_one_call() {
 }
 
 #[tokio::test]
-async fn what_no_machine_owns_is_listed_and_removed() {
+async fn orphaned_resources_are_listed_and_removed() {
     let fixture = Fixture::new().await;
     let machine = fixture.created(&[("request-spot-instance", "true")]).await;
     let left = machine
@@ -343,7 +343,7 @@ async fn what_no_machine_owns_is_listed_and_removed() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_what_would_allow_it_and_no_secret_is_told() {
+async fn a_refusal_names_the_missing_permission_and_no_secret() {
     let fixture = Fixture::new().await;
     fixture.lab.deny(Denial::of("ec2:RunInstances"));
     let error = fixture.create(&mut fixture.machine(&[])).await.unwrap_err();
@@ -372,7 +372,7 @@ async fn a_refusal_says_what_would_allow_it_and_no_secret_is_told() {
 }
 
 #[tokio::test]
-async fn an_instance_that_ends_while_starting_is_told_with_its_reason() {
+async fn an_instance_that_ends_while_starting_is_reported_with_its_reason() {
     let fixture = Fixture::with(Lab::builder().pending(Duration::from_secs(20))).await;
     fixture
         .lab

@@ -1,4 +1,4 @@
-//! A spot request that EC2 leaves open behind a refusal: cancelled, or on record until it is.
+//! A spot request that EC2 leaves open after a refusal is cancelled, or stays on record until it is.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -8,22 +8,22 @@ use ec2_lab::ec2::{Denial, Effect, Fault, Lab};
 use fixture::Fixture;
 use machine_driver::DriverErrorKind;
 
-/// A spot launch whose price is too low.
+/// A spot launch with a price that is too low.
 const TOO_LOW: [(&str, &str); 2] = [("request-spot-instance", "true"), ("spot-price", "0.02")];
 
-/// A fixture in which spot instances cost more than that.
+/// A fixture in which spot instances cost more than this price.
 async fn fixture() -> Fixture {
     Fixture::with(Lab::builder().spot_price(0.05)).await
 }
 
-/// Lets the price fall, and counts the instances that there are then.
+/// Lowers the price, and returns the number of instances after that.
 fn once_the_price_falls(fixture: &Fixture) -> usize {
     fixture.lab.set_spot_price(0.001);
     fixture.lab.live_instances().len()
 }
 
 #[tokio::test]
-async fn a_price_that_is_too_low_leaves_no_spot_request_open() {
+async fn a_refused_price_leaves_no_open_spot_request() {
     let fixture = fixture().await;
     let mut machine = fixture.machine(&TOO_LOW);
     fixture.create(&mut machine).await.unwrap_err();
@@ -34,7 +34,7 @@ async fn a_price_that_is_too_low_leaves_no_spot_request_open() {
 }
 
 #[tokio::test]
-async fn nor_where_the_machine_goes_on_demand() {
+async fn a_fallback_to_on_demand_leaves_no_open_spot_request() {
     let fixture = fixture().await;
     let mut flags = TOO_LOW.to_vec();
     flags.push(("spot-fallback", "any"));
@@ -46,7 +46,7 @@ async fn nor_where_the_machine_goes_on_demand() {
 }
 
 #[tokio::test]
-async fn nor_where_the_first_answer_was_lost() {
+async fn a_lost_first_answer_leaves_no_open_spot_request() {
     for effect in [Effect::Drop, Effect::LoseAnswer] {
         let fixture = fixture().await;
         fixture.lab.inject(Fault::on("RunInstances", effect));
@@ -62,7 +62,7 @@ async fn nor_where_the_first_answer_was_lost() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_fulfilled_before_it_is_cancelled_is_the_machines() {
+async fn a_request_that_is_fulfilled_before_its_cancellation_is_used() {
     let fixture = fixture().await;
     let gate = fixture.lab.hold("DescribeSpotInstanceRequests");
     let mut machine = fixture.machine(&TOO_LOW);
@@ -82,7 +82,7 @@ async fn a_request_that_is_fulfilled_before_it_is_cancelled_is_the_machines() {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_cancelled_now_stays_on_record() {
+async fn a_request_that_cannot_be_cancelled_stays_on_record() {
     for action in ["DescribeSpotInstanceRequests", "CancelSpotInstanceRequests"] {
         let fixture = fixture().await;
         fixture
@@ -107,7 +107,7 @@ async fn a_request_that_cannot_be_cancelled_now_stays_on_record() {
 }
 
 #[tokio::test]
-async fn where_the_policy_denies_it_the_user_is_told() {
+async fn a_cancellation_that_the_policy_denies_is_reported() {
     for action in [
         "ec2:DescribeSpotInstanceRequests",
         "ec2:CancelSpotInstanceRequests",
@@ -128,7 +128,7 @@ async fn where_the_policy_denies_it_the_user_is_told() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_tag_of_ours_is_told() {
+async fn a_request_without_owner_tags_is_reported() {
     let fixture = fixture().await;
     let mut flags = TOO_LOW.to_vec();
     flags.push(("no-owner-tags", "true"));

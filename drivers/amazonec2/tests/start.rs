@@ -1,4 +1,4 @@
-//! The start of a machine that was stopped, and the addresses that it comes up with.
+//! The start of a stopped machine, and its addresses afterwards.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -14,7 +14,7 @@ fn instance_id(machine: &dyn Driver) -> String {
     machine.save()["InstanceId"].as_str().unwrap().to_owned()
 }
 
-/// A machine that has been stopped, in a fixture where a start is `pending` for a while.
+/// A stopped machine, in a fixture where a start is `pending` for this number of seconds.
 async fn stopped(pending: u64) -> (Fixture, Box<dyn Driver>) {
     let fixture = Fixture::with(Lab::builder().pending(Duration::from_secs(pending))).await;
     let mut machine = fixture.created(&[]).await;
@@ -37,7 +37,7 @@ async fn a_start_waits_for_an_instance_that_is_still_stopping() {
 }
 
 #[tokio::test]
-async fn a_start_that_leads_back_to_stopped_ends_at_once_with_its_reason() {
+async fn a_start_that_leads_back_to_stopped_fails_at_once_with_the_reason() {
     for pending in [0, 20] {
         let (fixture, mut machine) = stopped(pending).await;
         let id = instance_id(&*machine);
@@ -57,13 +57,13 @@ async fn a_start_that_leads_back_to_stopped_ends_at_once_with_its_reason() {
             format!("the instance {id} is stopped: Client.InternalError: {text}")
         );
         assert!(error.hint.unwrap().contains("kms:CreateGrant"));
-        // Nothing keeps the next start from going well.
+        // The next start succeeds.
         machine.start(&fixture.cx).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn an_address_is_saved_only_if_it_is_one() {
+async fn only_a_valid_address_is_saved() {
     for bad in [
         "-oProxyCommand=reboot",
         "10.0.0.1;reboot",

@@ -16,7 +16,7 @@ use machine_ops::Ambient;
 
 const RECORD: &str = ".ec2-rate-limit.json";
 
-/// Buckets of which only that of launches is ever empty: it holds one, and gains one in two seconds.
+/// Buckets of which only the launches' bucket is ever empty: it holds one token, and gains one in two seconds.
 fn few_launches() -> Throttling {
     let launch = Bucket {
         size: 1.0,
@@ -42,7 +42,7 @@ fn refused(fixture: &Fixture) -> usize {
 }
 
 #[tokio::test]
-async fn a_create_alone_waits_for_nothing() {
+async fn a_single_create_does_not_wait() {
     let fixture = Fixture::new().await;
     fixture.lab.throttle(Some(Throttling::documented()));
     let begun = fixture.cx.ambient.monotonic();
@@ -67,7 +67,7 @@ async fn commands_that_only_read_write_nothing_unless_ec2_refuses() {
 }
 
 #[tokio::test]
-async fn the_record_of_older_versions_is_removed() {
+async fn the_record_file_of_older_versions_is_removed() {
     let fixture = Fixture::new().await;
     let old = fixture.store.path().join(".ec2-pace.json");
     std::fs::write(&old, "[]").unwrap();
@@ -76,14 +76,14 @@ async fn the_record_of_older_versions_is_removed() {
 }
 
 #[tokio::test]
-async fn who_comes_after_a_refusal_waits_instead_of_being_refused() {
+async fn creates_after_a_refusal_wait_instead_of_being_refused() {
     let fixture = Fixture::new().await;
     fixture.lab.throttle(Some(few_launches()));
     for name in ["m1", "m2", "m3"] {
         fixture.create(&mut machine(&fixture, name)).await.unwrap();
     }
     let found_out = refused(&fixture);
-    assert!(found_out > 0, "the second launch is one too many");
+    assert!(found_out > 0, "the second launch must exceed the limit");
     for name in ["m4", "m5", "m6", "m7", "m8", "m9"] {
         fixture.create(&mut machine(&fixture, name)).await.unwrap();
     }
@@ -91,7 +91,7 @@ async fn who_comes_after_a_refusal_waits_instead_of_being_refused() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_nobody_used_for_long_delays_nobody() {
+async fn a_bucket_that_was_unused_for_long_delays_no_create() {
     let fixture = Fixture::new().await;
     fixture.lab.throttle(Some(few_launches()));
     for name in ["m1", "m2", "m3"] {
@@ -116,13 +116,13 @@ fn spoil(fixture: &Fixture, pointer: &str, value: serde_json::Value) {
 }
 
 #[tokio::test]
-async fn a_record_that_is_of_no_use_is_none() {
+async fn an_unusable_record_is_ignored() {
     for spoiled in [
         |fixture: &Fixture| std::fs::write(fixture.store.path().join(RECORD), "{nonsense").unwrap(),
         |fixture: &Fixture| spoil(fixture, "/bucket", serde_json::json!(-1)),
         |fixture: &Fixture| spoil(fixture, "/bucket/scale", serde_json::json!(1e300)),
         |fixture: &Fixture| spoil(fixture, "/bucket/level", serde_json::json!(-1e300)),
-        // A clock that was set back since.
+        // The clock was set back in between.
         |fixture: &Fixture| spoil(fixture, "/bucket/at", serde_json::json!(u64::MAX)),
         |fixture: &Fixture| {
             let waiting = serde_json::json!([{"ticket": 0, "seen": u64::MAX}]);
@@ -143,7 +143,7 @@ async fn a_record_that_is_of_no_use_is_none() {
 }
 
 #[tokio::test]
-async fn where_no_record_can_be_kept_each_backs_off_by_itself() {
+async fn without_a_record_each_process_backs_off_on_its_own() {
     let fixture = Fixture::new().await;
     std::fs::create_dir(fixture.store.path().join(RECORD)).unwrap();
     fixture.lab.throttle(Some(few_launches()));
@@ -154,7 +154,7 @@ async fn where_no_record_can_be_kept_each_backs_off_by_itself() {
 }
 
 #[tokio::test]
-async fn patience_has_an_end_and_retries_can_be_switched_off() {
+async fn retries_are_limited_and_can_be_disabled() {
     for (retries, longest) in [("5", Duration::from_secs(700)), ("-1", Duration::ZERO)] {
         let fixture = Fixture::new().await;
         fixture
@@ -172,7 +172,7 @@ async fn patience_has_an_end_and_retries_can_be_switched_off() {
         );
         let waited = fixture.cx.ambient.monotonic().saturating_sub(begun);
         assert!(waited <= longest, "{retries}: {waited:?}");
-        // A long wait is no hang, and is told.
+        // A long wait is reported, so that it does not look like a hang.
         let told = fixture
             .told
             .lines()
@@ -181,7 +181,7 @@ async fn patience_has_an_end_and_retries_can_be_switched_off() {
     }
 }
 
-/// The time of a computer that has too much to do: a second goes by between any two steps.
+/// Time on an overloaded computer: a second passes between any two steps.
 struct Overloaded(Arc<dyn Ambient>, Clock);
 
 #[async_trait]
@@ -202,7 +202,7 @@ impl Ambient for Overloaded {
 }
 
 #[tokio::test]
-async fn who_comes_late_to_a_pause_does_not_give_up() {
+async fn a_process_that_is_late_for_its_pause_does_not_give_up() {
     let mut fixture = Fixture::new().await;
     let clock = fixture.lab.clock().clone();
     fixture.cx.ambient = Arc::new(Overloaded(fixture.cx.ambient.clone(), clock));

@@ -1,4 +1,4 @@
-//! What an undo removes, what it leaves on record, and where it looks.
+//! Undo: the resources that it removes, those that it leaves on record, and the places that it searches.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -14,7 +14,7 @@ use machine_driver::{DriverErrorKind, DriverKind as _};
 use machine_types::MachineState;
 
 #[tokio::test]
-async fn a_launch_that_nobody_answered_is_found_by_its_token_and_undone() {
+async fn a_launch_without_an_answer_is_found_by_its_token_and_undone() {
     let fixture = Fixture::new().await;
     let mut machine = fixture.machine(&[("retries", "0")]);
     let lost = fixture
@@ -35,7 +35,7 @@ async fn a_launch_that_nobody_answered_is_found_by_its_token_and_undone() {
 }
 
 #[tokio::test]
-async fn a_listing_that_does_not_end_makes_nothing_forgotten() {
+async fn an_endless_listing_forgets_nothing() {
     let fixture = Fixture::new().await;
     let mut machine = fixture.machine(&[("retries", "0")]);
     let lost = Fault::on("RunInstances", Effect::LoseAnswer).always();
@@ -56,7 +56,7 @@ async fn a_listing_that_does_not_end_makes_nothing_forgotten() {
 }
 
 #[tokio::test]
-async fn an_instance_that_ec2_does_not_know_yet_is_not_forgotten() {
+async fn an_instance_that_ec2_does_not_show_yet_is_not_forgotten() {
     let fixture = Fixture::new().await;
     fixture.lab.blind(Kind::Instance, Blindness::whole_window());
     let machine = fixture.created(&[]).await;
@@ -65,14 +65,14 @@ async fn an_instance_that_ec2_does_not_know_yet_is_not_forgotten() {
         MachineState::Starting
     );
     let report = fixture.undo(&*machine).await;
-    assert_eq!(report.left.len(), 1, "the instance stays on record");
+    assert_eq!(report.left.len(), 1, "the instance must stay on record");
     fixture.lab.clock().advance(Duration::from_secs(300));
     assert!(fixture.undo(&*machine).await.is_clean());
     assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
 #[tokio::test]
-async fn nor_is_one_that_ended_before_another_was_launched() {
+async fn an_instance_that_ended_before_a_relaunch_is_not_forgotten() {
     let fixture = Fixture::with(Lab::builder().pending(Duration::from_secs(20))).await;
     let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
     fixture.lab.shortage(shortage.after_launch());
@@ -97,14 +97,14 @@ async fn nor_is_one_that_ended_before_another_was_launched() {
 }
 
 #[tokio::test]
-async fn credentials_of_another_account_make_nothing_forgotten() {
+async fn credentials_of_another_account_forget_nothing() {
     let fixture = Fixture::new().await;
     fixture.created(&[]).await;
     fixture.lab.clock().advance(Duration::from_secs(600));
     let mut saved = fixture.journal.driver();
     saved["AccessKey"] = OTHER_ACCESS_KEY.into();
-    let stranger = AmazonEc2.load(&fixture.base("e1"), &saved).unwrap();
-    let report = fixture.undo(&*stranger).await;
+    let other_account = AmazonEc2.load(&fixture.base("e1"), &saved).unwrap();
+    let report = fixture.undo(&*other_account).await;
     let kinds = report
         .left
         .iter()
@@ -116,7 +116,7 @@ async fn credentials_of_another_account_make_nothing_forgotten() {
 }
 
 #[tokio::test]
-async fn nor_do_those_of_another_account_where_only_the_key_pair_was_made() {
+async fn credentials_of_another_account_do_not_forget_a_key_pair() {
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -126,15 +126,15 @@ async fn nor_do_those_of_another_account_where_only_the_key_pair_was_made() {
     fixture.lab.clock().advance(Duration::from_secs(600));
     let mut saved = fixture.journal.driver();
     saved["AccessKey"] = OTHER_ACCESS_KEY.into();
-    let stranger = AmazonEc2.load(&fixture.base("e1"), &saved).unwrap();
-    assert_eq!(fixture.undo(&*stranger).await.left.len(), 1);
+    let other_account = AmazonEc2.load(&fixture.base("e1"), &saved).unwrap();
+    assert_eq!(fixture.undo(&*other_account).await.left.len(), 1);
     assert_eq!(fixture.lab.key_pairs().len(), 1);
     assert!(fixture.undo(&*machine).await.is_clean());
     assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
 #[tokio::test]
-async fn what_was_made_is_looked_for_where_it_was_made() {
+async fn resources_are_searched_in_the_region_on_record() {
     let fixture = Fixture::with(Lab::builder().regions([REGION, "eu-west-1"])).await;
     fixture.created(&[]).await;
     fixture.lab.clock().advance(Duration::from_secs(600));
@@ -146,7 +146,7 @@ async fn what_was_made_is_looked_for_where_it_was_made() {
 }
 
 #[tokio::test]
-async fn what_is_gone_already_is_gone() {
+async fn missing_resources_are_gone() {
     let fixture = Fixture::new().await;
     let machine = fixture.created(&[]).await;
     fixture.lab.clock().advance(Duration::from_secs(600));
@@ -181,7 +181,7 @@ async fn an_undo_of_a_lost_launch_relies_on_no_answer_without_its_tag() {
         fixture.lab.remove_fault(lost);
         fixture.lab.remove_fault(blind);
         let before = fixture.lab.live_instances().len();
-        assert_eq!(before, 2, "the fixture's own, and the lost one");
+        assert_eq!(before, 2, "the fixture's own instance and the lost one");
         let ignores = fixture
             .lab
             .inject(Fault::on("Describe*", Effect::Unfiltered).always());
