@@ -14,3 +14,4 @@ pub(crate) mod metadata;
 pub(crate) mod rate_limit;
 pub(crate) mod retry;
 pub(crate) mod scope;
+pub(crate) mod shared_record;

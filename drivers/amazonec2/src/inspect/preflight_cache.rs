@@ -7,26 +7,25 @@
 
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::{Seek as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::Duration;
 
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup, UserIdGroupPair,
 };
-use machine_ops::files::{self, Links};
 use machine_ops::{Cancel, Cx, Look, WaitPolicy, wait_until_ready};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::client::Api;
+use crate::api::shared_record::{SharedRecord, millis};
 use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::candidates::Place;
 use crate::launch::image::ImageFacts;
 
-/// The record. Dot-named, like all in a store that is not the Go binary's.
+/// The record's name.
 const FILE: &str = ".ec2-preflight.json";
 
 /// How long what was found is believed, in milliseconds.
@@ -34,9 +33,6 @@ const BELIEVED: u64 = 15_000;
 
 /// How long a create waits for another one that asks the same: its calls have attempts of 12 s.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The largest record: an entry has one or two kilobytes.
-const LARGEST: u64 = 1 << 20;
 
 /// What the calls before a launch answer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -156,7 +152,7 @@ struct Entry {
 /// The store's record, as seen by a create.
 #[derive(Debug, Clone)]
 pub(crate) struct PreflightCache {
-    file: PathBuf,
+    record: SharedRecord,
     question: String,
 }
 
@@ -203,7 +199,7 @@ impl PreflightCache {
         // Nothing of credentials and passwords is written down.
         let digest = Sha256::digest(question.to_string());
         Some(Self {
-            file: store.join(FILE),
+            record: SharedRecord::new(store, FILE),
             question: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         })
     }
@@ -211,7 +207,7 @@ impl PreflightCache {
     /// Waits until another create has found what is `enough`, or it is this one's turn to ask.
     pub(crate) async fn turn(&self, cx: &Cx, enough: impl Fn(&Facts) -> bool) -> Turn {
         let known = || self.find(cx).filter(|facts| enough(facts));
-        let Some(file) = self.open() else {
+        let Some(file) = self.record.open() else {
             return Turn::Alone;
         };
         let look = || match known() {
@@ -239,7 +235,7 @@ impl PreflightCache {
     }
 
     /// Writes down what was found, for as long as it is believed.
-    pub(crate) fn keep(&self, cx: &Cx, mut file: &File, facts: Facts) {
+    pub(crate) fn keep(&self, cx: &Cx, file: &File, facts: Facts) {
         let at = millis(cx.ambient.now());
         let mut entries = self.load(at);
         entries.retain(|entry| entry.question != self.question);
@@ -248,15 +244,9 @@ impl PreflightCache {
             at,
             facts,
         });
-        let written = serde_json::to_vec(&entries)
-            .map_err(std::io::Error::from)
-            .and_then(|text| {
-                file.rewind()?;
-                file.write_all(&text)?;
-                file.set_len(text.len() as u64)
-            });
-        if let Err(error) = written {
-            cx.debug(format!("cannot write {}: {error}", self.file.display()));
+        if let Err(error) = SharedRecord::write(file, &entries) {
+            let path = self.record.path().display();
+            cx.debug(format!("cannot write {path}: {error}"));
         }
     }
 
@@ -266,24 +256,13 @@ impl PreflightCache {
         Some(found.facts)
     }
 
-    /// Reads what is still believed. Who sees half of the record sees nothing, and looks again.
+    /// Reads what is still believed.
     fn load(&self, now: u64) -> Vec<Entry> {
-        let text = files::read(&self.file, LARGEST, Links::Refuse).unwrap_or_default();
-        let mut entries: Vec<Entry> = serde_json::from_slice(&text).unwrap_or_default();
+        let mut entries: Vec<Entry> = self.record.read();
         // A clock that was set back must not make them last.
         entries.retain(|entry| entry.at <= now && now - entry.at < BELIEVED);
         entries
     }
-
-    fn open(&self) -> Option<File> {
-        let (file, metadata) = files::open_shared(&self.file, 0o600).ok()?;
-        files::has_one_name(&metadata).then_some(file)
-    }
-}
-
-pub(crate) fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Cancels spot requests that EC2 leaves open behind a refusal.
+//! Open spot requests: lists them, and cancels those that EC2 leaves behind a refusal.
 
 use std::time::Duration;
 
+use aws_sdk_ec2::types::{Filter, SpotInstanceRequest, SpotInstanceState};
 use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
 
 use crate::api::call::CallError;
@@ -70,6 +71,18 @@ async fn await_open(api: &Api, cx: &Cx, tag: &Tag) -> Result<Vec<String>, CallEr
 
 async fn open(api: &Api, cx: &Cx, (key, id): &Tag) -> Result<Vec<String>, CallError> {
     let by_tag = filter(format!("tag:{key}"), [id.clone()]);
+    let open = list_open(api, cx, &[by_tag]).await?.into_iter();
+    Ok(open
+        .filter_map(|request| request.spot_instance_request_id)
+        .collect())
+}
+
+/// Lists the open spot requests that pass the filters. An active one has an instance, is seen by it, and ends with it.
+pub(crate) async fn list_open(
+    api: &Api,
+    cx: &Cx,
+    filters: &[Filter],
+) -> Result<Vec<SpotInstanceRequest>, CallError> {
     let action = "DescribeSpotInstanceRequests";
     let mut open = Vec::new();
     let mut pages = Pages::begin(api, cx, action);
@@ -77,7 +90,7 @@ async fn open(api: &Api, cx: &Cx, (key, id): &Tag) -> Result<Vec<String>, CallEr
         let answer = api
             .ask(cx, action, |probe| {
                 let call = api.ec2.describe_spot_instance_requests();
-                call.filters(by_tag.clone())
+                call.set_filters(Some(filters.to_vec()))
                     .filters(filter("state", ["open".to_owned()]))
                     .set_next_token(pages.token.clone())
                     .customize()
@@ -86,12 +99,11 @@ async fn open(api: &Api, cx: &Cx, (key, id): &Tag) -> Result<Vec<String>, CallEr
             })
             .await?;
         for request in answer.spot_instance_requests.unwrap_or_default() {
-            let (asked, id) = (
-                std::slice::from_ref(&by_tag),
-                request.spot_instance_request_id(),
-            );
-            check(api, action, asked, id, request.tags(), None)?;
-            open.extend(request.spot_instance_request_id);
+            let id = request.spot_instance_request_id();
+            check(api, action, filters, id, request.tags(), None)?;
+            if request.state() == Some(&SpotInstanceState::Open) {
+                open.push(request);
+            }
         }
         if !pages.turn(answer.next_token, open.len())? {
             return Ok(open);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat as Format};
 use aws_sdk_ec2::types::{
-    Filter, Instance, KeyPairInfo, SpotInstanceRequest, SpotInstanceState, Tag, Volume, VolumeState,
+    Filter, Instance, KeyPairInfo, SpotInstanceRequest, Tag, Volume, VolumeState,
 };
 use machine_driver::{DriverError, DriverErrorKind, LeftBehind, OwnedBy};
 use machine_ops::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
@@ -16,7 +16,7 @@ use crate::api::lookup::{check, filter, instances, state_name, value_of};
 use crate::api::scope::{account as account_of, of_account, region};
 use crate::config::saved::Saved;
 use crate::launch::tags::owner_key;
-use crate::launch::{key_pair, run_instances};
+use crate::launch::{key_pair, run_instances, spot_requests};
 use crate::recovery::origin::{launched_by_us, manager};
 
 /// The kind of a spot request on record.
@@ -61,7 +61,7 @@ pub(crate) async fn left_behind(
     let (found, pairs, requests, volumes) = tokio::try_join!(
         instances(api, cx, filters.clone()),
         key_pairs(api, cx, of_owner),
-        spot_requests(api, cx, &filters),
+        spot_requests::list_open(api, cx, &filters),
         volumes(api, cx, &filters),
     )?;
     let accounts: HashMap<String, String> = found
@@ -131,39 +131,6 @@ async fn key_pairs(api: &Api, cx: &Cx, of_owner: Filter) -> Result<Vec<KeyPairIn
         let (asked, id) = (std::slice::from_ref(&of_owner), pair.key_pair_id());
         check(api, "DescribeKeyPairs", asked, id, pair.tags(), None)?;
     }
-    Ok(found)
-}
-
-async fn spot_requests(
-    api: &Api,
-    cx: &Cx,
-    filters: &[Filter],
-) -> Result<Vec<SpotInstanceRequest>, CallError> {
-    let answer = api
-        .ask(cx, "DescribeSpotInstanceRequests", |probe| {
-            let call = api.ec2.describe_spot_instance_requests();
-            // An active one has an instance, is seen by it, and ends with it.
-            let open = filter("state", ["open".to_owned()]);
-            call.set_filters(Some(filters.to_vec()))
-                .filters(open)
-                .customize()
-                .interceptor(probe)
-                .send()
-        })
-        .await?;
-    let mut found = answer.spot_instance_requests.unwrap_or_default();
-    for request in &found {
-        let id = request.spot_instance_request_id();
-        check(
-            api,
-            "DescribeSpotInstanceRequests",
-            filters,
-            id,
-            request.tags(),
-            None,
-        )?;
-    }
-    found.retain(|request| request.state() == Some(&SpotInstanceState::Open));
     Ok(found)
 }
 

@@ -11,24 +11,20 @@ mod bucket;
 mod tests;
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use machine_ops::files::{self, Links};
 use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
 use serde::{Deserialize, Serialize};
 
 use self::bucket::{Limit, Queued, TokenBucket, Turn};
+use crate::api::shared_record::{SharedRecord, millis};
 
-/// The record. Dot-named, like all in a store that is not the Go binary's.
+/// The record's name.
 const FILE: &str = ".ec2-rate-limit.json";
 
 /// The record of versions before 0.17.
 const OLD_FILE: &str = ".ec2-pace.json";
-
-/// The largest record: ten thousand waiting callers have less.
-const LARGEST: u64 = 1 << 20;
 
 /// How long a bucket is remembered that nobody uses: longer, and a load of others would outlive itself.
 const REMEMBERED: u64 = 600_000;
@@ -197,10 +193,18 @@ impl RateLimiter {
         })
     }
 
-    /// Reads the record without its lock. Who sees half of it sees nothing, and looks again with the lock.
+    fn record(&self) -> SharedRecord {
+        SharedRecord::new(&self.directory, FILE)
+    }
+
+    /// Reads what the record says of the present. Without its lock, who sees half of it looks again with the lock.
     fn read(&self, now: u64) -> Vec<Entry> {
-        let text = files::read(&self.directory.join(FILE), LARGEST, Links::Refuse);
-        text.map_or_else(|_| Vec::new(), |text| parse(&text, now))
+        let mut entries: Vec<Entry> = self.record().read();
+        entries.retain(|entry| {
+            let until = entry.bucket.changed().saturating_add(REMEMBERED);
+            entry.bucket.is_sane(now) && until > now
+        });
+        entries
     }
 
     /// Changes a bucket under the record's lock; `None` where that cannot be done.
@@ -210,13 +214,10 @@ impl RateLimiter {
         ticket: Ticket,
         change: impl FnOnce(&mut TokenBucket, u64) -> T,
     ) -> Option<T> {
-        let (mut file, metadata) = files::open_shared(&self.directory.join(FILE), 0o600).ok()?;
-        if !files::has_one_name(&metadata) {
-            return None;
-        }
+        let file = self.record().open()?;
         lock(cx, &file).await?;
         let now = millis(cx.ambient.now());
-        let mut entries = load(&file, now);
+        let mut entries = self.read(now);
         if entries.is_empty() {
             let _ = std::fs::remove_file(self.directory.join(OLD_FILE));
         }
@@ -238,10 +239,7 @@ impl RateLimiter {
                 value
             }
         };
-        let text = serde_json::to_vec(&entries).ok()?;
-        file.rewind().ok()?;
-        file.write_all(&text).ok()?;
-        file.set_len(text.len() as u64).ok()?;
+        SharedRecord::write(&file, &entries).ok()?;
         Some(value)
     }
 }
@@ -269,24 +267,6 @@ async fn lock(cx: &Cx, file: &File) -> Option<()> {
     locked.await.ok()
 }
 
-/// Reads what the record says of the present; nothing where it makes no sense.
-fn load(file: &File, now: u64) -> Vec<Entry> {
-    let mut text = Vec::new();
-    match file.take(LARGEST).read_to_end(&mut text) {
-        Ok(_) => parse(&text, now),
-        Err(_) => Vec::new(),
-    }
-}
-
-fn parse(text: &[u8], now: u64) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = serde_json::from_slice(text).unwrap_or_default();
-    entries.retain(|entry| {
-        let until = entry.bucket.changed().saturating_add(REMEMBERED);
-        entry.bucket.is_sane(now) && until > now
-    });
-    entries
-}
-
 /// Tells a user what a long wait is for: on a terminal at each look, else every half a minute.
 fn report(cx: &Cx, action: &str, queued: Queued, told: &std::sync::Mutex<Option<Duration>>) {
     if queued.due < WORTH_TELLING {
@@ -306,9 +286,4 @@ fn report(cx: &Cx, action: &str, queued: Queued, told: &std::sync::Mutex<Option<
         cx.say(line.clone());
     }
     cx.phase(line);
-}
-
-fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
