@@ -208,32 +208,64 @@ pub(crate) fn architecture(instance_type: &str) -> Option<&'static str> {
     Some(if arm { "arm64" } else { "x86_64" })
 }
 
-/// Returns who logs in, as the image's makers have it ("Default user name for AMI", EC2 User Guide).
+/// The login names of images, by how their names begin; the first that fits counts. [EC2] is the EC2 User Guide, "Default
+/// usernames".
+const LOGIN_NAMES: [(&str, &str); 16] = [
+    // [EC2]; bitnami.com, "SSH connection". Its images name Debian or Ubuntu further behind.
+    ("bitnami", "bitnami"),
+    // [EC2]; documentation.ubuntu.com/aws.
+    ("ubuntu", "ubuntu"),
+    // [EC2]; wiki.debian.org/Cloud/AmazonEC2Image.
+    ("debian", "admin"),
+    // [EC2].
+    ("amzn", "ec2-user"),
+    ("al2023", "ec2-user"),
+    ("amazon-linux", "ec2-user"),
+    // [EC2], which has `root` for those before 6.4.
+    ("rhel", "ec2-user"),
+    // [EC2], which has `root` besides; openSUSE's images are made like those of SLES.
+    ("suse", "ec2-user"),
+    ("opensuse", "ec2-user"),
+    // docs.fedoraproject.org/en-US/fedora-coreos/provisioning-aws: "the default user core".
+    ("fedora-coreos", "core"),
+    ("fcos", "core"),
+    // [EC2]; github.com/test-kitchen/kitchen-ec2, standard_platform/fedora.rb.
+    ("fedora", "fedora"),
+    // github.com/test-kitchen/kitchen-ec2, standard_platform/rocky.rb and alma.rb, which detect images by these names.
+    ("rocky", "rocky"),
+    ("almalinux", "ec2-user"),
+    // github.com/k0sproject/k0s, hack/ostests/modules/os/os_flatcar.tf.
+    ("flatcar", "core"),
+    // [EC2]: "centos or ec2-user"; see [`of_centos`].
+    (CENTOS, "centos"),
+];
+
+const CENTOS: &str = "centos";
+
+/// Returns who logs in, as the image's makers have it.
 fn login_name(image: &Image) -> Option<&'static str> {
     let name = image.name().unwrap_or_default().to_ascii_lowercase();
     let place = image
         .image_location()
         .unwrap_or_default()
         .to_ascii_lowercase();
-    let users = [
-        ("ubuntu", "ubuntu"),
-        ("debian", "admin"),
-        ("amzn", "ec2-user"),
-        ("al2023", "ec2-user"),
-        ("amazon-linux", "ec2-user"),
-        ("rhel", "ec2-user"),
-        ("suse", "ec2-user"),
-        ("fedora", "fedora"),
-        ("centos", "centos"),
-        ("rocky", "rocky"),
-        ("almalinux", "ec2-user"),
-        ("flatcar", "core"),
-        ("fcos", "core"),
-    ];
-    let known = users
-        .iter()
-        .find(|(mark, _)| name.starts_with(mark) || place.contains(&format!("/{mark}")));
-    known.map(|(_, user)| *user)
+    let is_of = |mark: &str| name.starts_with(mark) || place.contains(&format!("/{mark}"));
+    let (mark, user) = LOGIN_NAMES.iter().find(|(mark, _)| is_of(mark))?;
+    Some(match *mark {
+        CENTOS => of_centos(&name),
+        _ => user,
+    })
+}
+
+/// CentOS Stream has `ec2-user` since 9 (github.com/test-kitchen/kitchen-ec2, standard_platform/centos.rb): `CentOS Stream 9
+/// x86_64 20260101`, `CentOS-7-2111-20220825`.
+fn of_centos(name: &str) -> &'static str {
+    let mut numbers = name.split(|c: char| !c.is_ascii_digit());
+    let release = numbers.find_map(|digits| digits.parse::<u32>().ok());
+    match release {
+        Some(9..=99) => "ec2-user",
+        _ => "centos",
+    }
 }
 
 #[cfg(test)]
@@ -271,15 +303,46 @@ mod tests {
     #[test]
     fn users_and_releases_follow_from_the_name() {
         let image = |name: &str| Image::builder().name(name).build();
-        assert_eq!(
-            login_name(&image("debian-12-amd64-20240717-1811")),
-            Some("admin")
-        );
-        assert_eq!(
-            login_name(&image("al2023-ami-2023.5-x86_64")),
-            Some("ec2-user")
-        );
-        assert_eq!(login_name(&image("my own")), None);
+        for (name, user) in [
+            ("debian-12-amd64-20240717-1811", Some("admin")),
+            ("al2023-ami-2023.5-x86_64", Some("ec2-user")),
+            (
+                "amzn2-ami-kernel-5.10-hvm-2.0.20260101.0-x86_64-gp2",
+                Some("ec2-user"),
+            ),
+            (
+                "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20240927",
+                Some("ubuntu"),
+            ),
+            (
+                "RHEL-9.7.0_HVM_GA-20251031-x86_64-0-Hourly2-GP3",
+                Some("ec2-user"),
+            ),
+            (
+                "suse-sles-15-sp6-v20260101-hvm-ssd-x86_64",
+                Some("ec2-user"),
+            ),
+            (
+                "openSUSE-Leap-15-6-v20240606-hvm-ssd-x86_64",
+                Some("ec2-user"),
+            ),
+            ("fedora-coreos-42.20250803.3.0-x86_64", Some("core")),
+            ("Fedora-Cloud-Base-AmazonEC2.x86_64-42-1.1", Some("fedora")),
+            ("CentOS Stream 10 x86_64 20260101", Some("ec2-user")),
+            ("CentOS Stream 9 x86_64 20260101", Some("ec2-user")),
+            ("CentOS Stream 8 x86_64 20240101", Some("centos")),
+            ("CentOS-7-2111-20220825_1.x86_64", Some("centos")),
+            ("Rocky-9-EC2-Base-9.5-20241118.0.x86_64", Some("rocky")),
+            ("AlmaLinux OS 9.7.20260508 x86_64", Some("ec2-user")),
+            ("Flatcar-stable-4230.2.2-hvm", Some("core")),
+            (
+                "bitnami-wordpress-6.4-r03-linux-debian-12-x86_64-hvm-ebs",
+                Some("bitnami"),
+            ),
+            ("my own", None),
+        ] {
+            assert_eq!(login_name(&image(name)), user, "{name}");
+        }
         assert_eq!(
             release(&image(
                 "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20240927"
