@@ -119,6 +119,7 @@ impl Machine {
             saved.zone.clone_from(&asked.zone);
             saved.ami.clone_from(&asked.ami);
             saved.device_name.clone_from(&asked.device_name);
+            saved.root_size = asked.root_size;
             saved.base.ssh_user.clone_from(&asked.base.ssh_user);
         }
         self.check(api, cx, self.preflight_result.asked()).await

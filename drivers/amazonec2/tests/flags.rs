@@ -28,6 +28,34 @@ async fn bad_flags_are_configuration_errors_and_ask_nobody() {
         (&[("ssh-port", "70000")], "--amazonec2-ssh-port"),
         (&[("open-port", "80/icmp")], "--amazonec2-open-port"),
         (&[("root-size", "0")], "--amazonec2-root-size"),
+        (
+            &[("volume-type", "io1")],
+            "--amazonec2-volume-type io1 also requires --amazonec2-volume-iops",
+        ),
+        (
+            &[("volume-type", "io2"), ("volume-iops", "99")],
+            "--amazonec2-volume-iops is \"99\", and a number from 100 to 256000",
+        ),
+        (
+            &[("volume-type", "gp3"), ("volume-iops", "2999")],
+            "3000 to 80000",
+        ),
+        (
+            &[("volume-iops", "3000")],
+            "cannot be used with --amazonec2-volume-type gp2: expected gp3, io1 or io2",
+        ),
+        (
+            &[("volume-throughput", "250")],
+            "cannot be used with --amazonec2-volume-type gp2: expected gp3",
+        ),
+        (
+            &[("volume-type", "gp3"), ("volume-throughput", "2001")],
+            "a number from 125 to 2000",
+        ),
+        (
+            &[("volume-type", "gp3"), ("volume-throughput", "1000")],
+            "requires --amazonec2-volume-iops 4000 or more",
+        ),
         (&[("metadata-token", "maybe")], "--amazonec2-metadata-token"),
         (&[("max-lifetime", "soon")], "--amazonec2-max-lifetime"),
         (&[("tags", "a,b,,c,d")], "--amazonec2-tags"),

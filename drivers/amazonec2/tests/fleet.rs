@@ -309,3 +309,29 @@ async fn a_slow_fleet_is_waited_for() {
     let counts = fleet.fixture.lab.counts();
     assert_eq!((counts["CreateFleet"], counts["DescribeInstances"]), (1, 1));
 }
+
+#[tokio::test]
+async fn iops_and_throughput_of_a_fleet_override_the_templates_root_volume() {
+    let fleet = Fleet::new().await;
+    let mut machine = fleet.machine(&[
+        ("instance-type", "t3.small"),
+        ("volume-type", "gp3"),
+        ("volume-iops", "4000"),
+        ("volume-throughput", "500"),
+    ]);
+    fleet.fixture.create(&mut machine).await.unwrap();
+    let sent = fleet.sent();
+    let of = |name: &str| {
+        let mapping = "LaunchTemplateConfigs.1.Overrides.1.BlockDeviceMapping.1";
+        sent[&format!("{mapping}.{name}")].as_str()
+    };
+    assert_eq!(of("DeviceName"), "/dev/sda1");
+    assert_eq!(of("Ebs.VolumeType"), "gp3");
+    assert_eq!((of("Ebs.Iops"), of("Ebs.Throughput")), ("4000", "500"));
+    let instance = &fleet.live()[0];
+    let volumes = fleet.fixture.lab.volumes();
+    let is_its =
+        |volume: &&ec2_lab::ec2::Volume| instance.volumes.values().any(|v| *v == volume.id);
+    let volume = volumes.iter().find(is_its).unwrap();
+    assert_eq!((volume.iops, volume.throughput), (Some(4000), Some(500)));
+}

@@ -125,3 +125,47 @@ async fn an_image_that_is_missing_unfit_or_not_ready_is_told_before_anything_is_
     }
     assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
+
+/// A fixture with an image that needs 30 GB, and its id.
+async fn with_large_image() -> (Fixture, &'static str) {
+    let fixture = Fixture::new().await;
+    let id = "ami-0aaaaaaaaaaaaaaa3";
+    let mut image = Image::new(id, "mine", ACCOUNT, "x86_64", "ubuntu");
+    image.size = 30;
+    fixture.lab.add_image(ACCOUNT, REGION, image);
+    (fixture, id)
+}
+
+#[tokio::test]
+async fn a_root_volume_without_a_given_size_is_as_large_as_the_image_needs() {
+    let (fixture, ami) = with_large_image().await;
+    let machine = fixture.created(&[("ami", ami)]).await;
+    assert_eq!(machine.save()["RootSize"], 30);
+    assert_eq!(fixture.lab.volumes()[0].size, 30);
+    let told = fixture.told.lines();
+    assert!(told.contains("gets 30 GB, not the default of 16"), "{told}");
+}
+
+#[tokio::test]
+async fn a_root_volume_that_ec2_would_refuse_is_told_before_anything_is_made() {
+    let (fixture, ami) = with_large_image().await;
+    for (flags, words) in [
+        (
+            &[("ami", ami), ("root-size", "16")][..],
+            "--amazonec2-root-size is 16 GB, and the image ami-0aaaaaaaaaaaaaaa3 needs 30 GB",
+        ),
+        (
+            &[("volume-type", "gp3"), ("volume-iops", "16000")],
+            "--amazonec2-volume-iops is 16000, and EC2 takes 8000 at most for 16 GB of gp3",
+        ),
+    ] {
+        let mut machine = fixture.machine(flags);
+        let error = machine.preflight(&fixture.cx).await.unwrap_err();
+        assert_eq!(error.kind, DriverErrorKind::PreCreate, "{flags:?}");
+        assert!(error.to_string().contains(words), "{flags:?}: {error}");
+        let checks = fixture.machine(flags).examine_plan(&fixture.cx).await;
+        let found = checks.iter().find(|check| check.subject == "image");
+        assert!(found.unwrap().found.contains(words), "{checks:?}");
+    }
+    assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
+}

@@ -33,6 +33,12 @@ const SPOT: &str = "InstanceMarketOptions.SpotOptions";
 async fn every_flag_sets_its_parameters() {
     let fixture = Fixture::new().await;
     let plain = launch(&fixture, &[]).await;
+    for unasked in ["Encrypted", "KmsKeyId", "Iops", "Throughput"] {
+        assert!(
+            !plain.contains_key(&format!("{VOLUME}.{unasked}")),
+            "{unasked}"
+        );
+    }
     let volume = |field: &str| format!("{VOLUME}.{field}");
     let interface = |field: &str| format!("{INTERFACE}.{field}");
     let spot = |field: &str| format!("{SPOT}.{field}");
@@ -52,6 +58,22 @@ async fn every_flag_sets_its_parameters() {
         (
             &[("volume-type", "gp3")],
             vec![(volume("VolumeType"), "gp3")],
+        ),
+        (
+            &[
+                ("volume-type", "gp3"),
+                ("volume-iops", "4000"),
+                ("volume-throughput", "500"),
+            ],
+            vec![
+                (volume("VolumeType"), "gp3"),
+                (volume("Iops"), "4000"),
+                (volume("Throughput"), "500"),
+            ],
+        ),
+        (
+            &[("volume-type", "io1"), ("volume-iops", "800")],
+            vec![(volume("VolumeType"), "io1"), (volume("Iops"), "800")],
         ),
         (
             &[("device-name", "/dev/xvdb")],

@@ -9,6 +9,7 @@ use crate::config::flag_values::{Flags, duration, is_cidr, last_first, port_and_
 use crate::config::region::looks_like_a_region;
 use crate::config::saved::Saved;
 use crate::config::user_data;
+use crate::launch::root_volume;
 use crate::network::security_groups;
 
 /// Flags that do not make sense.
@@ -53,6 +54,20 @@ pub(crate) enum ConfigureError {
     TooManyTags { tags: usize },
     #[error("cannot use --amazonec2-tags {0:?}: a key is empty: expected KEY,VALUE,KEY,VALUE")]
     EmptyTagKey(String),
+    #[error("using --amazonec2-volume-type {0} also requires --amazonec2-volume-iops")]
+    VolumeWithoutIops(&'static str),
+    #[error(
+        "--amazonec2-{flag} cannot be used with --amazonec2-volume-type {kind}: expected {expected}"
+    )]
+    NotOfVolumeType {
+        flag: &'static str,
+        kind: String,
+        expected: &'static str,
+    },
+    #[error(
+        "--amazonec2-volume-throughput {throughput} requires --amazonec2-volume-iops {needed} or more"
+    )]
+    ThroughputWithoutIops { throughput: i64, needed: i64 },
     #[error("--swarm-host is {0:?}, and a master's needs a port, as in tcp://0.0.0.0:3376")]
     SwarmHost(String),
     #[error("using --amazonec2-use-fleet also requires --amazonec2-launch-template")]
@@ -97,6 +112,7 @@ pub(crate) struct CreateOptions {
     pub key_type: String,
     pub lease: bool,
     pub device_given: bool,
+    pub size_given: bool,
     pub user_given: bool,
     pub zone_given: bool,
 }
@@ -123,6 +139,7 @@ pub(crate) fn configure(
     let mut saved = save_flags(base, &flags)?;
     check_access(&saved)?;
     check_launch(&saved)?;
+    root_volume::check(&saved)?;
     saved.zone = short_zone(&saved);
     if saved.base.swarm_master && security_groups::swarm_port(&saved).is_none() {
         return Err(ConfigureError::SwarmHost(saved.base.swarm_host));
@@ -156,6 +173,7 @@ pub(crate) fn configure(
         key_type: flags.one_of("ssh-key-type", &["ed25519", "rsa"], "ed25519 or rsa")?,
         lease: !saved.max_lifetime.is_empty(),
         device_given: flags.given("device-name"),
+        size_given: flags.given("root-size"),
         user_given: flags.given("ssh-user"),
         zone_given: flags.given("zone"),
     };
@@ -197,6 +215,12 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
         device_name: flags.text("device-name"),
         root_size: flags.positive("root-size")?,
         volume_type: flags.text("volume-type"),
+        volume_iops: flags.within("volume-iops", 0..=i64::from(i32::MAX), "a number of IOPS")?,
+        volume_throughput: flags.within(
+            "volume-throughput",
+            0..=i64::from(i32::MAX),
+            "a number of MiB/s",
+        )?,
         // A key to encrypt with is a wish for encryption; EC2 refuses the one without the other.
         volume_encrypted: flags.bool("volume-encrypted")
             || flags.bool("encrypt-ebs-volume")

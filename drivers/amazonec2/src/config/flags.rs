@@ -84,6 +84,18 @@ fn launch() -> Vec<FlagSpec> {
             "Type of the root volume",
         )
         .default_text("gp2"),
+        FlagSpec::int(
+            "amazonec2-volume-iops",
+            0,
+            "IOPS of the root volume: gp3, io1, io2",
+        )
+        .env("AWS_VOLUME_IOPS"),
+        FlagSpec::int(
+            "amazonec2-volume-throughput",
+            0,
+            "Throughput of the root volume in MiB/s: gp3",
+        )
+        .env("AWS_VOLUME_THROUGHPUT"),
         FlagSpec::bool("amazonec2-volume-encrypted", "Encrypt the root volume"),
         FlagSpec::bool(
             "amazonec2-encrypt-ebs-volume",

@@ -76,6 +76,10 @@ pub(crate) struct Saved {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub http_protocol_ipv6: String,
     #[serde(skip_serializing_if = "is_zero")]
+    pub volume_iops: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub volume_throughput: i64,
+    #[serde(skip_serializing_if = "is_zero")]
     pub ipv6_address_count: i64,
     #[serde(skip_serializing_if = "is_false")]
     pub enable_primary_ipv6: bool,

@@ -10,7 +10,7 @@ use crate::api::client::Api;
 use crate::api::lookup::filter;
 use crate::api::{account, codes};
 use crate::config::saved::Saved;
-use crate::launch::{image, key_pair};
+use crate::launch::{image, key_pair, root_volume};
 use crate::machine::Machine;
 use crate::network::{security_groups, subnets};
 
@@ -38,13 +38,17 @@ pub(crate) async fn plan(machine: &Machine, cx: &Cx) -> Vec<Check> {
     );
     checks.extend(network);
     checks.push(match of_image {
-        Ok(facts) => {
-            let types = machine.create_options.instance_types.join(", ");
-            Check::right(
-                "image",
-                format!("{} is available, and fits {types}", facts.id),
-            )
-        }
+        Ok(facts) => match root_volume::size(saved, &machine.create_options, &facts) {
+            // A fleet's image is its launch template's.
+            Err(error) if !saved.use_fleet => {
+                Check::failed("image", &error.into(), "correct --amazonec2-root-size")
+            }
+            _ => {
+                let types = machine.create_options.instance_types.join(", ");
+                let found = format!("{} is available, and fits {types}", facts.id);
+                Check::right("image", found)
+            }
+        },
         Err(error) => Check::failed("image", &error, "correct --amazonec2-ami, or leave it out"),
     });
     checks.extend(of_pair);

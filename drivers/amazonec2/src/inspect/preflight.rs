@@ -16,7 +16,7 @@ use crate::config::saved::Saved;
 use crate::inspect::preflight_cache::{Facts, PreflightCache, Turn};
 use crate::launch::candidates::Place;
 use crate::launch::image::{self, ImageFacts};
-use crate::launch::{fleet, key_pair, tags};
+use crate::launch::{fleet, key_pair, root_volume, tags};
 use crate::network::{security_groups, subnets};
 
 /// What the answers were.
@@ -143,6 +143,7 @@ pub(crate) async fn check(
         place.save(saved);
     }
     apply(saved, create_options, &facts.image);
+    fit_root_volume(cx, saved, create_options, &facts.image)?;
     Ok(PreflightResult {
         places: facts.places.clone(),
         groups: facts.groups(),
@@ -226,6 +227,24 @@ async fn of_fleet(
     };
     let (places, image, ()) = tokio::try_join!(places, image, account)?;
     Ok(Facts::new(&asked.vpc_id, places, image, &[]))
+}
+
+/// Makes the root volume as large as the image needs, where no size was given: the Go program's default is the smaller one.
+fn fit_root_volume(
+    cx: &Cx,
+    saved: &mut Saved,
+    create_options: &CreateOptions,
+    image: &ImageFacts,
+) -> Result<(), DriverError> {
+    let size = root_volume::size(saved, create_options, image)?;
+    if size > saved.root_size && !saved.use_fleet {
+        cx.say(format!(
+            "({}) The root volume gets {size} GB, not the default of {}: the image {} needs them",
+            saved.base.machine_name, saved.root_size, image.id
+        ));
+    }
+    saved.root_size = size;
+    Ok(())
 }
 
 fn apply(saved: &mut Saved, create_options: &CreateOptions, image: &ImageFacts) {

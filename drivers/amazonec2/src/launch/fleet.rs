@@ -21,6 +21,7 @@ use crate::launch::candidates::{Candidate, Place};
 use crate::launch::error::{LaunchError, Refusal};
 use crate::launch::image::{self, ImageFacts};
 use crate::launch::outcome::Launched;
+use crate::launch::root_volume::{self, RootVolume};
 use crate::launch::tags::{self, LaunchTags, Tag};
 
 /// What CreateFleet is asked for; the journal keeps it.
@@ -36,6 +37,9 @@ pub(crate) struct FleetRequest {
     /// Dollars an hour; empty: the on-demand price.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub max_price: String,
+    /// The root volume, where it is not the template's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<RootVolume>,
     #[serde(flatten)]
     pub tags: LaunchTags,
 }
@@ -67,6 +71,8 @@ impl FleetRequest {
             choices: of_market.map(choice).collect(),
             spot,
             max_price: saved.spot_price.clone(),
+            volume: root_volume::is_of_fleet(saved)
+                .then(|| RootVolume::new(saved, &saved.device_name)),
             tags,
         }
     }
@@ -161,7 +167,8 @@ impl FleetRequest {
         let mut all = Vec::new();
         for choice in &self.choices {
             let (instance_type, subnet) = (given(&choice.instance_type), given(&choice.subnet));
-            if instance_type.is_none() && subnet.is_none() && price.is_none() {
+            let volume = self.volume.as_ref().map(|v| vec![v.fleet_mapping()]);
+            if instance_type.is_none() && subnet.is_none() && price.is_none() && volume.is_none() {
                 continue;
             }
             let priority = u32::try_from(all.len()).map(f64::from).ok();
@@ -170,6 +177,7 @@ impl FleetRequest {
                     .set_instance_type(instance_type.as_deref().map(InstanceType::from))
                     .set_subnet_id(subnet)
                     .set_max_price(price.clone())
+                    .set_block_device_mappings(volume)
                     .set_priority(priority.filter(|_| !self.spot))
                     .build(),
             );
@@ -248,7 +256,19 @@ pub(crate) async fn check_template(
         (types, _) => types.to_vec(),
     };
     match data.and_then(|data| data.image_id()) {
-        Some(ami) if ami.starts_with("ami-") => image::check(api, cx, ami, &types).await,
+        Some(ami) if ami.starts_with("ami-") => {
+            let facts = image::check(api, cx, ami, &types).await?;
+            let mut mappings = data
+                .map_or(&[][..], |data| data.block_device_mappings())
+                .iter();
+            let root =
+                mappings.find(|mapping| mapping.device_name() == facts.root_device.as_deref());
+            let template_size = root.and_then(|root| root.ebs()?.volume_size());
+            Ok(ImageFacts {
+                template_size,
+                ..facts
+            })
+        }
         // A parameter of the Systems Manager, which EC2 looks up at the launch.
         other => Ok(unknown(other.unwrap_or_default())),
     }

@@ -53,6 +53,12 @@ impl From<ImageError> for DriverError {
 pub(crate) struct ImageFacts {
     pub id: String,
     pub root_device: Option<String>,
+    /// The size of its root volume in GB: EC2 launches with no smaller one.
+    #[serde(default)]
+    pub root_size: Option<i32>,
+    /// The size that a launch template gives to the root volume.
+    #[serde(default)]
+    pub template_size: Option<i32>,
     pub user: Option<String>,
 }
 
@@ -96,11 +102,13 @@ pub(crate) async fn check(
             .into());
         }
     }
+    let root_device = image.root_device_name().filter(|name| !name.is_empty());
+    let mut mappings = image.block_device_mappings().iter();
+    let root = mappings.find(|mapping| mapping.device_name() == root_device);
     Ok(ImageFacts {
-        root_device: image
-            .root_device_name()
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned),
+        root_device: root_device.map(str::to_owned),
+        root_size: root.and_then(|root| root.ebs()?.volume_size()),
+        template_size: None,
         user: login_name(&image).map(str::to_owned),
         id,
     })

@@ -5,12 +5,11 @@
 
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
-    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
-    InstanceInterruptionBehavior, InstanceMarketOptionsRequest, InstanceMetadataEndpointState,
-    InstanceMetadataOptionsRequest, InstanceMetadataProtocolState,
-    InstanceNetworkInterfaceSpecification, InstanceType, MarketType, Placement, ResourceType,
-    RunInstancesMonitoringEnabled, ShutdownBehavior, SpotMarketOptions, TagSpecification,
-    VolumeType,
+    HttpTokensState, IamInstanceProfileSpecification, InstanceInterruptionBehavior,
+    InstanceMarketOptionsRequest, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
+    InstanceMetadataProtocolState, InstanceNetworkInterfaceSpecification, InstanceType, MarketType,
+    Placement, ResourceType, RunInstancesMonitoringEnabled, ShutdownBehavior, SpotMarketOptions,
+    TagSpecification,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +23,7 @@ use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::candidates::Candidate;
 use crate::launch::outcome::Launched;
+use crate::launch::root_volume::RootVolume;
 use crate::launch::tags::LaunchTags;
 
 /// The kind of a launch's journal entries.
@@ -97,7 +97,7 @@ impl LaunchRequest {
             .instance_type(InstanceType::from(self.instance_type.as_str()))
             .set_key_name(Some(self.key_name.clone()).filter(|name| !name.is_empty()))
             .placement(Placement::builder().availability_zone(&self.zone).build())
-            .block_device_mappings(self.root_volume(saved))
+            .block_device_mappings(RootVolume::new(saved, &self.device).mapping())
             .network_interfaces(self.interface(saved))
             .metadata_options(self.metadata(saved))
             .monitoring(
@@ -137,21 +137,6 @@ impl LaunchRequest {
         let instance = answer.instances.unwrap_or_default().into_iter().next();
         let launched = instance.and_then(|instance| Launched::found((instance, account)));
         launched.ok_or_else(|| api.no_answer("RunInstances", "the answer names no instance"))
-    }
-
-    fn root_volume(&self, saved: &Saved) -> BlockDeviceMapping {
-        let key = &saved.volume_kms_key_id;
-        let volume = EbsBlockDevice::builder()
-            .volume_size(i32::try_from(saved.root_size).unwrap_or(i32::MAX))
-            .volume_type(VolumeType::from(saved.volume_type.as_str()))
-            .encrypted(saved.volume_encrypted)
-            .set_kms_key_id((!key.is_empty()).then(|| key.clone()))
-            .delete_on_termination(true)
-            .build();
-        BlockDeviceMapping::builder()
-            .device_name(&self.device)
-            .ebs(volume)
-            .build()
     }
 
     fn interface(&self, saved: &Saved) -> InstanceNetworkInterfaceSpecification {

@@ -77,6 +77,11 @@ fn candidates(cx: &Cx<'_>, params: &Params, spot: bool) -> Result<Vec<Candidate>
                     p.set(name, value);
                 }
             }
+            for (name, value) in overrides.map() {
+                if name.starts_with("BlockDeviceMapping.") {
+                    p.set(name, value);
+                }
+            }
             if let Some(zone) = overrides.get("AvailabilityZone") {
                 p.set("Placement.AvailabilityZone", zone);
             }

@@ -175,6 +175,14 @@ pub(crate) fn describe_versions(cx: &mut Cx<'_>, params: &Params) -> Result<Xml,
             xml.leaf_if("imageId", t.data.get("ImageId"));
             xml.leaf_if("instanceType", t.data.get("InstanceType"));
             xml.leaf_if("keyName", t.data.get("KeyName"));
+            let mappings = t.data.structs("BlockDeviceMapping");
+            xml.list("blockDeviceMappingSet", &mappings, |xml, mapping| {
+                xml.leaf_if("deviceName", mapping.get("DeviceName"));
+                xml.node("ebs", |xml| {
+                    xml.leaf_if("volumeSize", mapping.get("Ebs.VolumeSize"));
+                    xml.leaf_if("volumeType", mapping.get("Ebs.VolumeType"));
+                });
+            });
         });
     });
     Ok(xml)

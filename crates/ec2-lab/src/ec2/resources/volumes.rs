@@ -100,11 +100,13 @@ impl Wanted {
                     "The parameter [KmsKeyId] requires the parameter Encrypted to be set.",
                 ));
             }
+            asked.check_performance(image.size)?;
             match wanted.iter_mut().find(|w| w.device == asked.device) {
                 Some(base) => {
+                    // As reported in github.com/scylladb/scylladb/issues/6999, with both blanks.
                     if asked.size.is_some_and(|size| size < image.size) {
                         return Err(bad(format!(
-                            "Volume of size {}GB is smaller than snapshot 'snap-{}', expect size >= {}GB",
+                            "Volume of size {}GB is smaller than  snapshot 'snap-{}', expect size >= {}GB",
                             asked.size.unwrap_or_default(),
                             image.id.trim_start_matches("ami-"),
                             image.size
@@ -127,6 +129,69 @@ impl Wanted {
             }
         }
         Ok(wanted)
+    }
+
+    /// Refuses IOPS and throughput that the volume type does not take. Ranges: EC2 API Reference, EbsBlockDevice; ratios:
+    /// Amazon EBS User Guide, "Amazon EBS volume types". EC2's texts: github.com/kubernetes-sigs/aws-ebs-csi-driver/issues/766,
+    /// boto/boto3/issues/2474, runs-on/runs-on/issues/426 and 260, rocicorp/mono/pull/4410.
+    fn check_performance(&self, size_of_image: u32) -> Result<(), ApiError> {
+        let bad = |text: String| Err(ApiError::new("InvalidParameterCombination", text));
+        let invalid = |text: String| Err(ApiError::new("InvalidParameterValue", text));
+        let kind = self.volume_type.as_deref().unwrap_or("gp2");
+        let limits = match kind {
+            "gp3" => Some((3_000, 80_000, 500)),
+            "io1" => Some((100, 64_000, 50)),
+            "io2" => Some((100, 256_000, 1_000)),
+            _ => None,
+        };
+        match (limits, self.iops) {
+            (None, Some(_)) => {
+                return bad(format!(
+                    "The parameter iops is not supported for {kind} volumes."
+                ));
+            }
+            (Some(_), None) if kind != "gp3" => {
+                return bad(format!(
+                    "The parameter iops must be specified for {kind} volumes."
+                ));
+            }
+            (Some((least, most, per_gb)), Some(iops)) => {
+                if iops < least {
+                    return invalid(format!(
+                        "Volume iops of {iops} is too low; minimum is {least}."
+                    ));
+                }
+                if iops > most {
+                    return invalid(format!(
+                        "Volume iops of {iops} is too high; maximum is {most}."
+                    ));
+                }
+                let size = self.size.unwrap_or(size_of_image);
+                if iops > least.max(per_gb * size) {
+                    let ratio = f64::from(iops) / f64::from(size);
+                    return invalid(format!(
+                        "Iops to volume size ratio of {ratio:.6} is too high; maximum is {per_gb}"
+                    ));
+                }
+            }
+            _ => {}
+        }
+        let Some(throughput) = self.throughput else {
+            return Ok(());
+        };
+        if kind != "gp3" {
+            return bad("throughput can only be specified for volumeType gp3.".to_owned());
+        }
+        if !(125..=2_000).contains(&throughput) {
+            return Err(ApiError::invalid("throughput", throughput));
+        }
+        let ratio = f64::from(throughput) / f64::from(self.iops.unwrap_or(3_000));
+        if ratio > 0.25 {
+            return invalid(format!(
+                "Throughput (MiBps) to iops ratio of {ratio:.6} is too high; maximum is 0.250000 MiBps per iops"
+            ));
+        }
+        Ok(())
     }
 
     pub(crate) fn make(&self, id: String, instance: &str, zone: &str, now: SystemTime) -> Volume {
