@@ -180,7 +180,7 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__create)
-            opts="-d -h --driver --engine-install-url --engine-version --engine-opt --engine-insecure-registry --engine-registry-mirror --engine-label --engine-storage-driver --engine-env --tls-san --open-firewall --custom-install-script --hostname-override --dry-run --swarm --swarm-master --swarm-image --swarm-discovery --swarm-strategy --swarm-opt --swarm-join-opt --swarm-host --swarm-addr --swarm-experimental --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-put-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url"
+            opts="-d -h --driver --engine-install-url --engine-version --engine-opt --engine-insecure-registry --engine-registry-mirror --engine-label --engine-storage-driver --engine-env --tls-san --open-firewall --custom-install-script --hostname-override --dry-run --swarm --swarm-master --swarm-image --swarm-discovery --swarm-strategy --swarm-opt --swarm-join-opt --swarm-host --swarm-addr --swarm-experimental --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-iops --amazonec2-volume-throughput --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-put-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -307,6 +307,14 @@ _docker__machine() {
                     return 0
                     ;;
                 --amazonec2-volume-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-throughput)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -458,7 +466,7 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__doctor)
-            opts="-d -h --driver --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-put-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url"
+            opts="-d -h --driver --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-iops --amazonec2-volume-throughput --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-put-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -513,6 +521,14 @@ _docker__machine() {
                     return 0
                     ;;
                 --amazonec2-volume-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-throughput)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -808,7 +824,7 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__prune)
-            opts="-f -d -h --force --older-than --all-stores --tag --driver --store-moved --store-copied --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-put-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url"
+            opts="-f -d -h --force --older-than --all-stores --tag --driver --store-moved --store-copied --help --amazonec2-access-key --amazonec2-secret-key --amazonec2-session-token --amazonec2-region --amazonec2-endpoint --amazonec2-insecure-transport --amazonec2-retries --amazonec2-ami --amazonec2-instance-type --amazonec2-device-name --amazonec2-root-size --amazonec2-volume-type --amazonec2-volume-iops --amazonec2-volume-throughput --amazonec2-volume-encrypted --amazonec2-encrypt-ebs-volume --amazonec2-volume-kms-key --amazonec2-kms-key --amazonec2-iam-instance-profile --amazonec2-ssh-user --amazonec2-ssh-port --amazonec2-ssh-keypath --amazonec2-keypair-name --amazonec2-request-spot-instance --amazonec2-spot-price --amazonec2-block-duration-minutes --amazonec2-monitoring --amazonec2-use-ebs-optimized-instance --amazonec2-tags --amazonec2-userdata --amazonec2-use-fleet --amazonec2-launch-template --amazonec2-vpc-id --amazonec2-zone --amazonec2-subnet-id --amazonec2-security-group --amazonec2-security-group-readonly --amazonec2-open-port --amazonec2-private-address-only --amazonec2-use-private-address --amazonec2-ipv6-address-count --amazonec2-enable-primary-ipv6 --amazonec2-ipv6-address-only --amazonec2-metadata-token --amazonec2-metadata-token-response-hop-limit --amazonec2-http-put-response-hop-limit --amazonec2-http-tokens --amazonec2-http-endpoint --amazonec2-http-protocol-ipv6 --amazonec2-ssh-key-type --amazonec2-spot-fallback --amazonec2-security-group-cidr --amazonec2-max-lifetime --amazonec2-owner-tag-prefix --amazonec2-no-owner-tags --generic-engine-port --generic-ip-address --generic-ssh-user --generic-ssh-key --generic-ssh-port --url"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -871,6 +887,14 @@ _docker__machine() {
                     return 0
                     ;;
                 --amazonec2-volume-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-iops)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --amazonec2-volume-throughput)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

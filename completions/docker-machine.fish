@@ -96,6 +96,8 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-device-name -d 'Root device; the default yields to the image\'s own [default: /dev/sda1] [$AWS_DEVICE_NAME]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-root-size -d 'Size of the root volume in GB [default: 16] [$AWS_ROOT_SIZE]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-volume-type -d 'Type of the root volume [default: gp2] [$AWS_VOLUME_TYPE]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-volume-iops -d 'IOPS of the root volume: gp3, io1, io2 [default: 0] [$AWS_VOLUME_IOPS]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-volume-throughput -d 'Throughput of the root volume in MiB/s: gp3 [default: 0] [$AWS_VOLUME_THROUGHPUT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-volume-kms-key -d 'KMS key that encrypts the root volume [$AWS_VOLUME_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-kms-key -d 'Same as --amazonec2-volume-kms-key [$AWS_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-iam-instance-profile -d 'IAM instance profile [$AWS_INSTANCE_PROFILE]' -r
@@ -104,7 +106,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-ssh-keypath -d 'Private key to log in with, instead of a new one [$AWS_SSH_KEYPATH]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-keypair-name -d 'Existing key pair; needs --amazonec2-ssh-keypath [$AWS_KEYPAIR_NAME]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-spot-price -d 'Highest spot price in dollars per hour; empty: the on-demand price [default: 0.50]' -r
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-block-duration-minutes -d 'Spot block duration: 60, 120, 180, 240, 300 or 360 [default: 0]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-block-duration-minutes -d 'Ended by AWS in 2022: spot block duration of 60 to 360 minutes [default: 0]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-tags -d 'Tags: key1,value1,key2,value2 [$AWS_TAGS]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-userdata -d 'File with cloud-init user data [$AWS_USERDATA]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand create" -l amazonec2-launch-template -d 'Name of the launch template of the fleet' -r
@@ -164,6 +166,8 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-device-name -d 'Root device; the default yields to the image\'s own [default: /dev/sda1] [$AWS_DEVICE_NAME]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-root-size -d 'Size of the root volume in GB [default: 16] [$AWS_ROOT_SIZE]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-volume-type -d 'Type of the root volume [default: gp2] [$AWS_VOLUME_TYPE]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-volume-iops -d 'IOPS of the root volume: gp3, io1, io2 [default: 0] [$AWS_VOLUME_IOPS]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-volume-throughput -d 'Throughput of the root volume in MiB/s: gp3 [default: 0] [$AWS_VOLUME_THROUGHPUT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-volume-kms-key -d 'KMS key that encrypts the root volume [$AWS_VOLUME_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-kms-key -d 'Same as --amazonec2-volume-kms-key [$AWS_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-iam-instance-profile -d 'IAM instance profile [$AWS_INSTANCE_PROFILE]' -r
@@ -172,7 +176,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-ssh-keypath -d 'Private key to log in with, instead of a new one [$AWS_SSH_KEYPATH]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-keypair-name -d 'Existing key pair; needs --amazonec2-ssh-keypath [$AWS_KEYPAIR_NAME]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-spot-price -d 'Highest spot price in dollars per hour; empty: the on-demand price [default: 0.50]' -r
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-block-duration-minutes -d 'Spot block duration: 60, 120, 180, 240, 300 or 360 [default: 0]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-block-duration-minutes -d 'Ended by AWS in 2022: spot block duration of 60 to 360 minutes [default: 0]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-tags -d 'Tags: key1,value1,key2,value2 [$AWS_TAGS]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-userdata -d 'File with cloud-init user data [$AWS_USERDATA]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand doctor" -l amazonec2-launch-template -d 'Name of the launch template of the fleet' -r
@@ -252,6 +256,8 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l 
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-device-name -d 'Root device; the default yields to the image\'s own [default: /dev/sda1] [$AWS_DEVICE_NAME]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-root-size -d 'Size of the root volume in GB [default: 16] [$AWS_ROOT_SIZE]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-volume-type -d 'Type of the root volume [default: gp2] [$AWS_VOLUME_TYPE]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-volume-iops -d 'IOPS of the root volume: gp3, io1, io2 [default: 0] [$AWS_VOLUME_IOPS]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-volume-throughput -d 'Throughput of the root volume in MiB/s: gp3 [default: 0] [$AWS_VOLUME_THROUGHPUT]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-volume-kms-key -d 'KMS key that encrypts the root volume [$AWS_VOLUME_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-kms-key -d 'Same as --amazonec2-volume-kms-key [$AWS_KMS_KEY]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-iam-instance-profile -d 'IAM instance profile [$AWS_INSTANCE_PROFILE]' -r
@@ -260,7 +266,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l 
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-ssh-keypath -d 'Private key to log in with, instead of a new one [$AWS_SSH_KEYPATH]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-keypair-name -d 'Existing key pair; needs --amazonec2-ssh-keypath [$AWS_KEYPAIR_NAME]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-spot-price -d 'Highest spot price in dollars per hour; empty: the on-demand price [default: 0.50]' -r
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-block-duration-minutes -d 'Spot block duration: 60, 120, 180, 240, 300 or 360 [default: 0]' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-block-duration-minutes -d 'Ended by AWS in 2022: spot block duration of 60 to 360 minutes [default: 0]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-tags -d 'Tags: key1,value1,key2,value2 [$AWS_TAGS]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-userdata -d 'File with cloud-init user data [$AWS_USERDATA]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-launch-template -d 'Name of the launch template of the fleet' -r

@@ -215,6 +215,13 @@ impl Driver for Machine {
         if self.saved.id.is_empty() {
             self.saved.id = format!("{:016x}{:016x}", cx.ambient.random(), cx.ambient.random());
         }
+        if self.saved.block_duration_minutes != 0 {
+            // EC2 User Guide, "Spot Instances": "Spot Instances with a defined duration", until December 31, 2022.
+            cx.warn(format!(
+                "({}) AWS ended spot instances with a defined duration in 2022: leave out --amazonec2-block-duration-minutes",
+                self.saved.base.machine_name
+            ));
+        }
         self.asked = Some(Box::new(self.saved.clone()));
         self.check(&api, cx, 0).await
     }

@@ -414,3 +414,19 @@ async fn a_refusal_of_tags_leaves_the_metadata_options_unchanged() {
     assert_eq!(tokens(&fixture), ["optional", "required", "optional"]);
     assert_eq!(machine.save()["MetadataTokenSetting"], "optional");
 }
+
+#[tokio::test]
+async fn a_block_duration_is_warned_of_once() {
+    let fixture = Fixture::new().await;
+    let flags = [
+        ("request-spot-instance", "true"),
+        ("block-duration-minutes", "120"),
+    ];
+    launch(&fixture, &flags).await;
+    let told = fixture.told.lines();
+    assert_eq!(
+        told.matches("--amazonec2-block-duration-minutes").count(),
+        1,
+        "{told}"
+    );
+}

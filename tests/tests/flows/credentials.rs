@@ -370,6 +370,13 @@ async fn an_invalid_profile_is_reported() {
     let ended = flow.create("m1", &[]).await;
     ended.failed(1, &["cannot find the AWS profile \"nope\"", "AWS_PROFILE"]);
     flow.home.unset("AWS_PROFILE");
+    let login = "[default]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = me\n\
+                 [profile me]\nlogin_session = arn:aws:iam::123456789012:user/me\n";
+    flow.home.file(".aws/config", login);
+    let ended = flow.create("m1", &[]).await;
+    let process = "credential_process = aws configure export-credentials --profile me";
+    ended.failed(1, &["the AWS profile \"me\"", "`aws login`", process]);
+    std::fs::remove_file(directory.join("config")).unwrap();
     let broken = format!("[default]\naws_access_key_id = {FOUND}\n{SECRET}\n");
     flow.home.file(".aws/credentials", broken);
     let path = directory.join("credentials").display().to_string();

@@ -34,14 +34,22 @@ pub(crate) const FLEET_ATTEMPT: Duration = Duration::from_secs(120);
 /// How long a call waits for EC2's rate limit: 1200 launches through EC2's bucket of 5 and 2/s.
 pub(crate) const THROTTLED: Duration = Duration::from_secs(600);
 
-/// The domains of AWS's endpoints (botocore's `endpoints.json`, `dnsSuffix`).
-const AWS: [&str; 6] = [
+/// The domains of AWS's endpoints, by partition (botocore's `partitions.json`, `dnsSuffix` and `dualStackDnsSuffix`).
+const AWS: [&str; 14] = [
     ".amazonaws.com",
-    ".amazonaws.com.cn",
-    ".amazonaws.eu",
     ".api.aws",
+    ".amazonaws.com.cn",
     ".api.amazonwebservices.com.cn",
+    ".amazonaws.eu",
     ".api.amazonwebservices.eu",
+    ".c2s.ic.gov",
+    ".api.aws.ic.gov",
+    ".sc2s.sgov.gov",
+    ".api.aws.scloud",
+    ".cloud.adc-e.uk",
+    ".api.cloud-aws.adc-e.uk",
+    ".csp.hci.ic.gov",
+    ".api.aws.hci.ic.gov",
 ];
 
 /// A connection to EC2, with what error messages and journals say about it.
@@ -302,9 +310,38 @@ mod tests {
             ("https://ec2.cloud.example:8773/services", true),
             ("https://vpce-0a-1b.ec2.eu-west-1.vpce.amazonaws.com", false),
             ("https://ec2.cn-north-1.amazonaws.com.cn:443", false),
+            (
+                "https://vpce-0a-1b.ec2.us-iso-east-1.vpce.c2s.ic.gov",
+                false,
+            ),
+            ("https://ec2.us-isob-east-1.sc2s.sgov.gov", false),
+            ("https://ec2.eu-isoe-west-1.cloud.adc-e.uk", false),
+            ("https://ec2.us-isof-south-1.csp.hci.ic.gov", false),
             ("", false),
         ] {
             assert_eq!(serves_sts(endpoint), expected, "{endpoint}");
+        }
+    }
+
+    /// The hosts are those of botocore's `partitions.json`; behind a private endpoint of EC2, STS is asked there.
+    #[tokio::test]
+    async fn sts_has_a_host_in_every_partition() {
+        use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+        for (region, host) in [
+            ("eu-central-1", "sts.eu-central-1.amazonaws.com"),
+            ("cn-north-1", "sts.cn-north-1.amazonaws.com.cn"),
+            ("us-gov-west-1", "sts.us-gov-west-1.amazonaws.com"),
+            ("eusc-de-east-1", "sts.eusc-de-east-1.amazonaws.eu"),
+            ("us-iso-east-1", "sts.us-iso-east-1.c2s.ic.gov"),
+            ("us-isob-east-1", "sts.us-isob-east-1.sc2s.sgov.gov"),
+            ("eu-isoe-west-1", "sts.eu-isoe-west-1.cloud.adc-e.uk"),
+            ("us-isof-south-1", "sts.us-isof-south-1.csp.hci.ic.gov"),
+        ] {
+            let params = Params::builder().region(region).build().unwrap();
+            let endpoint = DefaultResolver::new().resolve_endpoint(&params).await;
+            let url = format!("https://{host}");
+            assert_eq!(endpoint.unwrap().url(), url);
+            assert!(!serves_sts(&url), "{url}");
         }
     }
 

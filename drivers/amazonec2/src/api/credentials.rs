@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileFileLoadError};
+use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileFileLoadError, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
@@ -47,6 +47,10 @@ pub(crate) enum SourcesError {
     )]
     ContainerPath(String),
     #[error(
+        "cannot use the AWS profile {0:?}: its credentials are those of `aws login` (login_session)"
+    )]
+    LoginSession(String),
+    #[error(
         "cannot get AWS credentials from the environment, a profile, a web identity or a container"
     )]
     Source(#[source] CredentialsError),
@@ -56,9 +60,12 @@ pub(crate) enum SourcesError {
 
 impl SourcesError {
     /// Returns the way out, where there is one beside other credentials.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::None(error) => error.hint(),
+            Self::None(error) => error.hint().map(str::to_owned),
+            Self::LoginSession(profile) => Some(format!(
+                "name a profile in AWS_PROFILE that has `credential_process = aws configure export-credentials --profile {profile} --format process`"
+            )),
             _ => None,
         }
     }
@@ -176,6 +183,8 @@ struct Chain {
 struct Sources {
     chain: CredentialsProviderChain,
     metadata: Metadata,
+    /// The profile whose `login_session` the chain comes upon.
+    login_session: Option<String>,
 }
 
 impl Chain {
@@ -199,7 +208,12 @@ impl Chain {
         match sources.chain.provide_credentials().await {
             Ok(found) => return Ok(found),
             Err(none @ CredentialsError::CredentialsNotLoaded(_)) => cx.debug(one_line(none)),
-            Err(error) => return Err(SourcesError::Source(error)),
+            Err(error) => {
+                return Err(match &sources.login_session {
+                    Some(profile) => SourcesError::LoginSession(profile.clone()),
+                    None => SourcesError::Source(error),
+                });
+            }
         }
         sources
             .metadata
@@ -243,6 +257,25 @@ impl Chain {
             .or_else("Profile", profile)
             .or_else("WebIdentityToken", web_identity.build())
             .or_else("EcsContainer", container.build());
-        Ok(Sources { chain, metadata })
+        Ok(Sources {
+            chain,
+            metadata,
+            login_session: login_session(&profiles),
+        })
     }
+}
+
+/// Returns the profile that has the login session of `aws login`, where the chosen profile leads to one. The SDK reads such
+/// sessions with the feature `credentials-login` alone, which brings another service's client and its cryptography.
+fn login_session(profiles: &ProfileSet) -> Option<String> {
+    let mut name = profiles.selected_profile();
+    // Profiles may name each other in a circle.
+    for _ in 0..profiles.profiles().count() {
+        let profile = profiles.get_profile(name)?;
+        if profile.get("login_session").is_some() {
+            return Some(name.to_owned());
+        }
+        name = profile.get("source_profile")?;
+    }
+    None
 }

@@ -143,7 +143,7 @@ fn launch() -> Vec<FlagSpec> {
         FlagSpec::int(
             "amazonec2-block-duration-minutes",
             0,
-            "Spot block duration: 60, 120, 180, 240, 300 or 360",
+            "Ended by AWS in 2022: spot block duration of 60 to 360 minutes",
         ),
         FlagSpec::bool(
             "amazonec2-monitoring",
