@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::iter;
-use machine_driver::{Cloud, Route};
+use machine_driver::{Cloud, Route, Status};
 use machine_ops::Event;
 use machine_types::one_line;
 use machine_types::{EngineOptions, MachineName, MachineState, SwarmOptions};
@@ -111,13 +111,20 @@ impl Library {
             true => BTreeMap::new(),
             false => self.states(&opened, options.timeout).await,
         };
+        let cx = &self.context();
+        for (at, machine) in opened.iter_mut().enumerate() {
+            if let Some(Ok(status)) = states.get(&at) {
+                self.take_address(machine, status, cx);
+            }
+        }
         let looked_up = self.ambient.monotonic().saturating_sub(begun);
         let lines = opened
             .iter()
             .zip(places)
             .enumerate()
             .map(|(at, (machine, index))| {
-                let state = states.remove(&at).unwrap_or(Ok(MachineState::Timeout));
+                let state = states.remove(&at).map(|status| status.map(|is| is.state));
+                let state = state.unwrap_or(Ok(MachineState::Timeout));
                 let masters = &masters;
                 async move {
                     let item = self.item(machine, state, masters, options, looked_up).await;
@@ -155,7 +162,7 @@ impl Library {
         &self,
         machines: &[Machine],
         timeout: Duration,
-    ) -> BTreeMap<usize, Result<MachineState, String>> {
+    ) -> BTreeMap<usize, Result<Status, String>> {
         let cx = &self.context();
         let mut groups: Vec<Group<'_>> = Vec::new();
         let mut single = Vec::new();

@@ -109,7 +109,8 @@ impl Library {
         Ok(machine
             .driver
             .state(&self.context_about(&machine.name))
-            .await?)
+            .await?
+            .state)
     }
 
     pub(crate) fn open_record(

@@ -53,6 +53,35 @@ pub struct Route {
     pub credentials: Vec<Secret>,
 }
 
+/// The current addresses of a machine. Its configuration tells which of them to connect to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// The public IPv4 address.
+    pub public: Option<String>,
+    /// The private IPv4 address.
+    pub private: Option<String>,
+    /// The IPv6 addresses.
+    pub ipv6: Vec<String>,
+}
+
+/// The answer to one query of a machine's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The state.
+    pub state: MachineState,
+    /// The addresses; `None` if the answer holds none.
+    pub addresses: Option<Addresses>,
+}
+
+impl From<MachineState> for Status {
+    fn from(state: MachineState) -> Self {
+        Self {
+            state,
+            addresses: None,
+        }
+    }
+}
+
 /// The knowledge of a kind of driver about its cloud that does not depend on a machine.
 pub trait CloudKind: Send + Sync {
     /// Returns the names of the flags of which any one identifies a scope.
@@ -101,7 +130,14 @@ pub trait Cloud: Send + Sync {
 
     /// Queries the states of machines of the same [`Route`] by their ids, with as few calls as possible. The answers
     /// are in the order of `ids`.
-    async fn states(&self, ids: &[String], cx: &Cx) -> Vec<Result<MachineState, DriverError>>;
+    async fn states(&self, ids: &[String], cx: &Cx) -> Vec<Result<Status, DriverError>>;
+
+    /// Replaces the saved address to connect to if the machine has another one, for example after a stop and a start in
+    /// the cloud's console. Returns whether it replaced it. Makes no network call, and does not write the configuration.
+    /// By default, machines keep their addresses.
+    fn adopt(&mut self, _addresses: &Addresses) -> bool {
+        false
+    }
 
     /// Checks the machine's [`Route`] for `doctor`: credentials, account, region. Changes nothing.
     async fn examine_access(&self, cx: &Cx) -> Vec<Check>;

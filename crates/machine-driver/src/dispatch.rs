@@ -2,9 +2,9 @@
 //! the result of each call for a driver without a cloud.
 
 use machine_ops::{Cx, Entry, Resource, Undone};
-use machine_types::{DockerUrl, SshEndpoint};
+use machine_types::{DockerUrl, MachineState, SshEndpoint};
 
-use crate::{Driver, DriverError, DriverErrorKind, LeftBehind, OwnedBy, Power};
+use crate::{Driver, DriverError, DriverErrorKind, LeftBehind, OwnedBy, Power, Status};
 
 /// The text that GitLab Runner looks for on standard error to stop setting labels (`ErrLabelsNotSupported` in its
 /// `helpers/docker`).
@@ -96,6 +96,17 @@ impl dyn Driver + '_ {
         match self.cloud_mut() {
             Some(cloud) => cloud.await_address(cx).await,
             None => Ok(()),
+        }
+    }
+
+    /// Replaces the saved address of a running machine if the machine has another one. Returns whether it replaced it;
+    /// without a cloud, `false`.
+    pub fn adopt(&mut self, status: &Status) -> bool {
+        match (&status.addresses, self.cloud_mut()) {
+            (Some(addresses), Some(cloud)) if status.state == MachineState::Running => {
+                cloud.adopt(addresses)
+            }
+            _ => false,
         }
     }
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use machine_ops::Cx;
-use machine_types::{MachineName, MachineState, SshEndpoint};
+use machine_types::{MachineName, SshEndpoint};
 use serde_json::Value;
 
-use crate::{Check, Cloud, CloudKind, DriverError, FlagSpec, Options};
+use crate::{Check, Cloud, CloudKind, DriverError, FlagSpec, Options, Status};
 
 /// The information for a driver about the machine and its directory in the store. The driver opens none of these
 /// paths.
@@ -151,12 +151,12 @@ pub trait Driver: Send + Sync {
     /// The journal has every resource that was created, or may have been. The caller undoes them.
     async fn create(&mut self, key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError>;
 
-    /// Queries the state.
+    /// Queries the state, and the addresses if the same answer holds them.
     ///
     /// # Errors
-    /// The state cannot be queried. A machine that is gone is [`MachineState::Error`] or `NotFound`, depending on the
+    /// The state cannot be queried. A machine that is gone is [`MachineState::Error`](machine_types::MachineState::Error) or `NotFound`, depending on the
     /// driver.
-    async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError>;
+    async fn state(&self, cx: &Cx) -> Result<Status, DriverError>;
 
     /// Starts, stops, kills or restarts the machine.
     ///

@@ -11,14 +11,14 @@ use async_trait::async_trait;
 use machine_ops::{
     Cx, Entry, Intent, Made, Ownership, Phase, Resource, Scope, StepFailure, UndoOrder, Undone,
 };
-use machine_types::{MachineName, MachineState};
+use machine_types::{DockerUrl, MachineName, MachineState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Access, Base, Check, Cloud, CloudKind, Driver, DriverError, DriverErrorKind, DriverKind,
-    FlagSpec, KeyMaterial, KeyPlan, LeftBehind, Options, OwnedBy, Power, Route, SavedBase,
-    labels_not_supported, merge, read_saved,
+    Access, Addresses, Base, Check, Cloud, CloudKind, Driver, DriverError, DriverErrorKind,
+    DriverKind, FlagSpec, KeyMaterial, KeyPlan, LeftBehind, Options, OwnedBy, Power, Route,
+    SavedBase, Status, labels_not_supported, merge, read_saved,
 };
 
 /// The account that every resource is in.
@@ -86,6 +86,7 @@ struct World {
     calls: Vec<String>,
     faults: Vec<(String, FakeFault)>,
     made: usize,
+    addresses: BTreeMap<String, String>,
 }
 
 /// The cloud. Clones share it.
@@ -145,6 +146,14 @@ impl FakeCloud {
             .values_mut()
             .filter(own)
             .for_each(|r| r.state = state);
+    }
+
+    /// Gives a machine another address; without one it has none.
+    pub fn set_address(&self, machine: &str, address: &str) {
+        let mut world = self.world();
+        world
+            .addresses
+            .insert(machine.to_owned(), address.to_owned());
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -394,7 +403,15 @@ impl Driver for FakeDriver {
     }
 
     fn access(&self) -> Access {
-        Access::default()
+        let address = &self.saved.base.ip_address;
+        match address.is_empty() {
+            true => Access::default(),
+            false => Access {
+                address: Some(address.clone()),
+                docker_host: Some(DockerUrl::new(address).to_string()),
+                ..Access::default()
+            },
+        }
     }
 
     fn key_plan(&self) -> KeyPlan {
@@ -425,17 +442,23 @@ impl Driver for FakeDriver {
             self.make("key-pair", cx).await?;
             self.make("disk", cx).await?;
             self.saved.instance = self.make("instance", cx).await?;
+            let machine = &self.saved.base.machine_name;
+            let known = self.fake().world().addresses.get(machine).cloned();
+            self.saved.base.ip_address = known.unwrap_or_default();
         }
         Ok(cx.journal.save_driver(&self.save())?)
     }
 
-    async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError> {
+    async fn state(&self, cx: &Cx) -> Result<Status, DriverError> {
         match self.cloud() {
-            None => Ok(MachineState::Running),
+            None => Ok(MachineState::Running.into()),
             Some(cloud) => {
                 let ids: Vec<String> = cloud.id().into_iter().collect();
                 let states = cloud.states(&ids, cx).await;
-                states.into_iter().next().unwrap_or(Ok(MachineState::Error))
+                states
+                    .into_iter()
+                    .next()
+                    .unwrap_or(Ok(MachineState::Error.into()))
             }
         }
     }
@@ -520,16 +543,20 @@ impl Cloud for FakeDriver {
         (!id.is_empty()).then(|| id.clone())
     }
 
-    async fn states(&self, ids: &[String], _cx: &Cx) -> Vec<Result<MachineState, DriverError>> {
+    async fn states(&self, ids: &[String], _cx: &Cx) -> Vec<Result<Status, DriverError>> {
         let call = format!("states of {} in {}", ids.len(), self.saved.place);
         let asked = self.fake().call(call, |world| {
-            let state = |id| {
-                world
-                    .resources
-                    .get(id)
-                    .map_or(MachineState::Error, |r| r.state)
+            let status = |id| match world.resources.get(id) {
+                Some(resource) => Status {
+                    state: resource.state,
+                    addresses: Some(Addresses {
+                        public: world.addresses.get(&resource.machine).cloned(),
+                        ..Addresses::default()
+                    }),
+                },
+                None => MachineState::Error.into(),
             };
-            ids.iter().map(state).collect::<Vec<_>>()
+            ids.iter().map(status).collect::<Vec<_>>()
         });
         match asked.await {
             Ok(states) => states.into_iter().map(Ok).collect(),
@@ -538,6 +565,17 @@ impl Cloud for FakeDriver {
                 let each = |_| Err(DriverError::new(DriverErrorKind::Unavailable, text.clone()));
                 ids.iter().map(each).collect()
             }
+        }
+    }
+
+    fn adopt(&mut self, addresses: &Addresses) -> bool {
+        let saved = &mut self.saved.base.ip_address;
+        match &addresses.public {
+            Some(address) if address != saved => {
+                saved.clone_from(address);
+                true
+            }
+            _ => false,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_ec2::types::Instance;
-use machine_driver::{DriverError, DriverErrorKind};
+use machine_driver::{Addresses, DriverError, DriverErrorKind, Status};
 use machine_ops::{Cx, Look, Phase, WaitPolicy, open_resources, wait_until_ready};
 use machine_types::MachineState;
 
@@ -120,18 +120,68 @@ pub(crate) fn instance_id(saved: &Saved) -> Result<&str, DriverError> {
 
 /// Returns the address to connect to, where the instance has it yet.
 fn address(saved: &Saved, instance: &Instance) -> Result<Option<String>, DriverError> {
-    let found = if saved.ipv6_address_only {
-        let interfaces = instance.network_interfaces().iter();
-        let first = interfaces
-            .flat_map(|interface| interface.ipv6_addresses())
-            .find_map(|a| a.ipv6_address());
-        instance.ipv6_address().or(first)
+    parse(instance, to_connect_to(saved, &addresses(instance)))
+}
+
+/// Returns the addresses as EC2 tells them.
+fn addresses(instance: &Instance) -> Addresses {
+    let text = |address: Option<&str>| address.map(str::to_owned);
+    let interfaces = instance.network_interfaces().iter();
+    let ipv6 = interfaces.flat_map(|interface| interface.ipv6_addresses());
+    let first = instance.ipv6_address();
+    let others = ipv6.filter_map(|address| address.ipv6_address());
+    Addresses {
+        public: text(instance.public_ip_address()),
+        private: text(instance.private_ip_address()),
+        ipv6: first
+            .into_iter()
+            .chain(others.filter(|other| Some(*other) != first))
+            .map(str::to_owned)
+            .collect(),
+    }
+}
+
+/// Returns the address that the machine is connected to at, out of those that it has; of several IPv6 addresses the saved
+/// one.
+fn to_connect_to<'a>(saved: &Saved, addresses: &'a Addresses) -> Option<&'a str> {
+    let address = if saved.ipv6_address_only {
+        let mut all = addresses.ipv6.iter();
+        let saved = all.find(|address| **address == saved.base.ip_address);
+        saved.or(addresses.ipv6.first())
     } else if speaks_private(saved) {
-        instance.private_ip_address()
+        addresses.private.as_ref()
     } else {
-        instance.public_ip_address()
+        addresses.public.as_ref()
     };
-    parse(instance, found)
+    address.map(String::as_str)
+}
+
+/// Returns what an instance tells about its machine. What is no IP address is left out.
+pub(crate) fn status(instance: &Instance) -> Status {
+    let is_ip = |address: &String| address.parse::<IpAddr>().is_ok();
+    let told = addresses(instance);
+    Status {
+        state: machine_state(instance),
+        addresses: Some(Addresses {
+            public: told.public.filter(is_ip),
+            private: told.private.filter(is_ip),
+            ipv6: told.ipv6.into_iter().filter(is_ip).collect(),
+        }),
+    }
+}
+
+/// Takes over the address to connect to, where it is another one than the saved; tells whether it is.
+pub(crate) fn adopt(saved: &mut Saved, addresses: &Addresses) -> bool {
+    let parsed = |text: &str| text.parse::<IpAddr>().ok();
+    let found = to_connect_to(saved, addresses).and_then(parsed);
+    let Some(found) = found.filter(|found| parsed(&saved.base.ip_address) != Some(*found)) else {
+        return false;
+    };
+    saved.base.ip_address = found.to_string();
+    if let Some(private) = &addresses.private {
+        saved.private_ip_address.clone_from(private);
+    }
+    true
 }
 
 /// Parses what EC2 calls an address: it is stored, and becomes part of command lines and URLs.
@@ -296,11 +346,9 @@ pub(crate) async fn ended(api: &Api, cx: &Cx, saved: &Saved) -> Option<DriverErr
 }
 
 /// Asks for the machine's state.
-pub(crate) async fn state(api: &Api, cx: &Cx, saved: &Saved) -> Result<MachineState, DriverError> {
-    Ok(look(api, cx, saved)
-        .await?
-        .as_ref()
-        .map_or(MachineState::Starting, machine_state))
+pub(crate) async fn state(api: &Api, cx: &Cx, saved: &Saved) -> Result<Status, DriverError> {
+    let found = look(api, cx, saved).await?;
+    Ok(found.map_or(MachineState::Starting.into(), |found| status(&found)))
 }
 
 /// Tells the state of a machine that has no instance on record: on its way, where its journal says so.

@@ -5,11 +5,11 @@ use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use machine_driver::{
-    Access, Base, Check, Cloud, Driver, DriverError, KeyMaterial, KeyPlan, LeftBehind, OwnedBy,
-    Power, Route, merge,
+    Access, Addresses, Base, Check, Cloud, Driver, DriverError, KeyMaterial, KeyPlan, LeftBehind,
+    OwnedBy, Power, Route, Status, merge,
 };
 use machine_ops::{Cx, Entry, Intent, Ownership, Phase, Resource, Scope, UndoOrder, Undone};
-use machine_types::{DockerUrl, MachineState, Secret, SshEndpoint};
+use machine_types::{DockerUrl, Secret, SshEndpoint};
 use serde_json::{Map, Value};
 
 use crate::api::account;
@@ -279,9 +279,9 @@ impl Driver for Machine {
         }
     }
 
-    async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError> {
+    async fn state(&self, cx: &Cx) -> Result<Status, DriverError> {
         if self.saved.instance_id.is_empty() {
-            return Ok(lifecycle::state_without_instance(cx));
+            return Ok(lifecycle::state_without_instance(cx).into());
         }
         let ask = |api| async move { lifecycle::state(&api, cx, &self.saved).await };
         self.renewing(cx, None, ask).await
@@ -396,8 +396,12 @@ impl Cloud for Machine {
         (!id.is_empty()).then(|| id.clone())
     }
 
-    async fn states(&self, ids: &[String], cx: &Cx) -> Vec<Result<MachineState, DriverError>> {
+    async fn states(&self, ids: &[String], cx: &Cx) -> Vec<Result<Status, DriverError>> {
         states::states(self, ids, cx).await
+    }
+
+    fn adopt(&mut self, addresses: &Addresses) -> bool {
+        lifecycle::adopt(&mut self.saved, addresses)
     }
 
     async fn examine_access(&self, cx: &Cx) -> Vec<Check> {

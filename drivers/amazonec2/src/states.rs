@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use machine_driver::{DriverError, DriverErrorKind};
+use aws_sdk_ec2::types::Instance;
+use machine_driver::{DriverError, DriverErrorKind, Status};
 use machine_ops::Cx;
 use machine_types::MachineState;
 
 use crate::api::call::CallError;
 use crate::api::codes::is_bad_credentials;
-use crate::api::lookup::{MOST_VALUES, filter, instances, machine_state};
-use crate::lifecycle::{LifecycleError, is_young};
+use crate::api::lookup::{MOST_VALUES, filter, instances};
+use crate::lifecycle::{LifecycleError, is_young, status};
 use crate::machine::Machine;
 
 /// A call that failed for a whole group of machines.
@@ -23,7 +24,7 @@ pub(crate) async fn states(
     machine: &Machine,
     ids: &[String],
     cx: &Cx,
-) -> Vec<Result<MachineState, DriverError>> {
+) -> Vec<Result<Status, DriverError>> {
     let mut states = Vec::with_capacity(ids.len());
     for some in ids.chunks(MOST_VALUES) {
         let wanted = vec![filter("instance-id", some.to_vec())];
@@ -36,13 +37,13 @@ pub(crate) async fn states(
         }
         match answer {
             Ok(found) => {
-                let known: HashMap<&str, MachineState> = found
+                let known: HashMap<&str, &Instance> = found
                     .iter()
-                    .filter_map(|(found, _)| Some((found.instance_id()?, machine_state(found))))
+                    .filter_map(|(found, _)| Some((found.instance_id()?, found)))
                     .collect();
                 let state = |id: &String| match known.get(id.as_str()) {
-                    Some(state) => Ok(*state),
-                    None if is_young(cx) => Ok(MachineState::Starting),
+                    Some(found) => Ok(status(found)),
+                    None if is_young(cx) => Ok(MachineState::Starting.into()),
                     None => Err(DriverError::from(LifecycleError::Gone {
                         instance: id.clone(),
                         region: machine.api().region.clone(),

@@ -97,19 +97,19 @@ async fn a_machine_stops_starts_and_is_removed() {
         .unwrap();
     assert_eq!(machine.saved_address(), None);
     assert_eq!(
-        machine.state(&fixture.cx).await.unwrap(),
+        machine.state(&fixture.cx).await.unwrap().state,
         MachineState::Starting
     );
     machine.await_address(&fixture.cx).await.unwrap();
     let first = machine.saved_address().unwrap();
     fixture.lab.clock().advance(times.pending);
     assert_eq!(
-        machine.state(&fixture.cx).await.unwrap(),
+        machine.state(&fixture.cx).await.unwrap().state,
         MachineState::Running
     );
     machine.stop(&fixture.cx).await.unwrap();
     assert_eq!(
-        machine.state(&fixture.cx).await.unwrap(),
+        machine.state(&fixture.cx).await.unwrap().state,
         MachineState::Stopped
     );
     assert_eq!(
@@ -299,7 +299,7 @@ async fn the_states_of_many_machines_take_one_call() {
     );
     let ids: Vec<_> = clouds.iter().filter_map(|cloud| cloud.id()).collect();
     let states = clouds[0].states(&ids, &fixture.cx).await;
-    let states: Vec<_> = states.into_iter().map(Result::unwrap).collect();
+    let states: Vec<_> = states.into_iter().map(|is| is.unwrap().state).collect();
     assert_eq!(
         states,
         [

@@ -61,7 +61,7 @@ async fn an_instance_that_ec2_does_not_show_yet_is_not_forgotten() {
     fixture.lab.blind(Kind::Instance, Blindness::whole_window());
     let machine = fixture.created(&[]).await;
     assert_eq!(
-        machine.state(&fixture.cx).await.unwrap(),
+        machine.state(&fixture.cx).await.unwrap().state,
         MachineState::Starting
     );
     let report = fixture.undo(&*machine).await;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use machine_driver::{
     Access, Base, Check, Cloud, CloudKind, Driver, DriverError, DriverErrorKind, DriverKind,
-    FlagSpec, KeyMaterial, KeyPlan, Options, Power, merge,
+    FlagSpec, KeyMaterial, KeyPlan, Options, Power, Status, merge,
 };
 use machine_ops::Cx;
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
@@ -239,8 +239,11 @@ impl Driver for GenericDriver {
         Ok(())
     }
 
-    async fn state(&self, cx: &Cx) -> Result<MachineState, DriverError> {
-        Ok(sshd_state(&self.saved.base.ip_address, self.saved.base.ssh_port, cx).await)
+    async fn state(&self, cx: &Cx) -> Result<Status, DriverError> {
+        let saved = &self.saved.base;
+        Ok(sshd_state(&saved.ip_address, saved.ssh_port, cx)
+            .await
+            .into())
     }
 
     async fn power(&mut self, action: Power, _cx: &Cx) -> Result<(), DriverError> {

@@ -161,12 +161,12 @@ async fn the_state_follows_from_sshds_answer() {
     ];
     let driver = configured(&given).unwrap();
     assert_eq!(
-        driver.state(&context()).await.unwrap(),
+        driver.state(&context()).await.unwrap().state,
         MachineState::Running
     );
     drop(listener);
     assert_eq!(
-        driver.state(&context()).await.unwrap(),
+        driver.state(&context()).await.unwrap().state,
         MachineState::Stopped
     );
 }

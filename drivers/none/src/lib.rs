@@ -8,7 +8,7 @@ mod go_url;
 use async_trait::async_trait;
 use machine_driver::{
     Access, Base, Check, Cloud, CloudKind, Driver, DriverError, DriverErrorKind, DriverKind,
-    FlagSpec, KeyMaterial, KeyPlan, Options, Power, SavedBase, merge, read_saved,
+    FlagSpec, KeyMaterial, KeyPlan, Options, Power, SavedBase, Status, merge, read_saved,
 };
 use machine_ops::Cx;
 use machine_types::{DockerUrl, MachineState};
@@ -154,8 +154,8 @@ impl Driver for NoneDriver {
         Ok(())
     }
 
-    async fn state(&self, _cx: &Cx) -> Result<MachineState, DriverError> {
-        Ok(MachineState::Running)
+    async fn state(&self, _cx: &Cx) -> Result<Status, DriverError> {
+        Ok(MachineState::Running.into())
     }
 
     async fn power(&mut self, action: Power, _cx: &Cx) -> Result<(), DriverError> {

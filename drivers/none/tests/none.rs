@@ -83,7 +83,10 @@ fn fields_of_another_version_survive() {
 async fn the_state_is_running_and_power_actions_are_unsupported() {
     let cx = Cx::new(Arc::<MemoryJournal>::default());
     let mut driver = configured("tcp://h:1").unwrap();
-    assert_eq!(driver.state(&cx).await.unwrap(), MachineState::Running);
+    assert_eq!(
+        driver.state(&cx).await.unwrap().state,
+        MachineState::Running
+    );
     let error = driver.kill(&cx).await.unwrap_err();
     assert_eq!(error.to_string(), "hosts without a driver cannot be killed");
     assert_eq!(error.kind, DriverErrorKind::Unsupported);

@@ -207,8 +207,8 @@ impl Driver for Machine {
         Ok(cx.journal.save_driver(&self.save())?)
     }
 
-    async fn state(&self, _cx: &Cx) -> Result<MachineState, DriverError> {
-        Ok(self.state_of(&self.saved.token))
+    async fn state(&self, _cx: &Cx) -> Result<Status, DriverError> {
+        Ok(self.state_of(&self.saved.token).into())
     }
 
     async fn power(&mut self, action: Power, _cx: &Cx) -> Result<(), DriverError> {
@@ -261,8 +261,8 @@ impl Cloud for Machine {
         Some(self.saved.token.clone()).filter(|token| !token.is_empty())
     }
 
-    async fn states(&self, ids: &[String], _cx: &Cx) -> Vec<Result<MachineState, DriverError>> {
-        ids.iter().map(|id| Ok(self.state_of(id))).collect()
+    async fn states(&self, ids: &[String], _cx: &Cx) -> Vec<Result<Status, DriverError>> {
+        ids.iter().map(|id| Ok(self.state_of(id).into())).collect()
     }
 
     async fn examine_access(&self, _cx: &Cx) -> Vec<Check> {

@@ -1,5 +1,6 @@
 //! Flows over simulated hosts and the lab's EC2.
 
+mod addresses;
 mod bad_store;
 mod budgets;
 mod capacity;

@@ -6,7 +6,6 @@ use std::io::ErrorKind;
 use async_trait::async_trait;
 use libmachine::{Error, Login, Pty, RemoteExit};
 use machine_driver::DriverErrorKind;
-use machine_types::MachineState;
 use tokio::io::AsyncRead;
 
 use super::targets;
@@ -60,7 +59,7 @@ impl Command for Ssh {
         let (user, port) = (options.user.as_deref(), options.port);
         let login = match cx.library.log_in(&name, user, port).await {
             Ok(login) => login,
-            Err(error) => return Err(why(cx, &name, error).await),
+            Err(error) => return Err(why(&name, error)),
         };
         let somebody_types = terminal::is_interactive() && !options.no_input;
         let on_terminal = match options.terminal {
@@ -166,18 +165,14 @@ fn is_closed_pipe(error: &Error) -> bool {
 }
 
 /// Says so if the reason is that the machine does not run, or is not there any more.
-async fn why(cx: &Context, name: &str, error: Error) -> Failure {
-    let cancelled = cx.world.cancel.reason().is_some();
-    if cancelled || !matches!(error, Error::Login { .. }) {
-        return error.into();
-    }
-    match cx.library.state(name).await {
-        Ok(state) if state != MachineState::Running => Failure::new(format!(
+fn why(name: &str, error: Error) -> Failure {
+    match error {
+        Error::NotRunning => Failure::new(format!(
             "Error: Cannot run SSH command: Host {name:?} is not running"
         )),
-        Err(Error::Driver(gone)) if gone.kind == DriverErrorKind::NotFound => {
+        Error::Driver(gone) if gone.kind == DriverErrorKind::NotFound => {
             Failure::of("Error: Cannot run SSH command", &gone.into())
         }
-        _ => error.into(),
+        error => error.into(),
     }
 }

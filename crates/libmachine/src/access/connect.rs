@@ -7,12 +7,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use machine_driver::DriverErrorKind;
 use machine_ops::Cx;
 use machine_store::MachineFile;
 use machine_tls::{DialError, Dialer};
 use machine_types::{DockerUrl, MachineState};
 
+use crate::access::address::Down;
 use crate::machine::Machine;
 use crate::{Error, Library};
 use machine_types::one_line;
@@ -46,28 +46,39 @@ impl Library {
     /// [`Error::NotRunning`], the driver's where there is no such machine any more, else [`Error::Endpoint`] with
     /// what the connection ran into; [`Error::NotSwarmMaster`], [`Error::SwarmNotStarted`].
     pub async fn connection(&self, name: &str, swarm: bool) -> Result<Connection, Error> {
-        let machine = self.open(name).await?;
+        let mut machine = self.open(name).await?;
         let cx = self.context_about(&machine.name);
-        let engine = self.engine_url(&machine, &cx).await?;
-        let url = match (swarm, machine.swarm_url()) {
-            (false, _) => engine.clone(),
-            (true, Some(url)) => url,
-            (true, None) => return Err(Error::NotSwarmMaster(name.to_owned())),
+        let mut engine = self.engine_url(&mut machine, &cx).await?;
+        let wanted = |machine: &Machine, engine: &str| match (swarm, machine.swarm_url()) {
+            (false, _) => Ok(engine.to_owned()),
+            (true, Some(url)) => Ok(url),
+            (true, None) => Err(Error::NotSwarmMaster(name.to_owned())),
         };
+        let mut url = wanted(&machine, &engine)?;
         if let Err(error) = self.renew_own_client_certificate(&machine, &cx).await {
             // The dial tells whether it matters.
             cx.debug(one_line(error));
         }
-        if let Err(reason) = self.dial(&machine, &url, &cx).await {
-            if swarm && self.dial(&machine, &engine, &cx).await.is_ok() {
-                return Err(Error::SwarmNotStarted);
-            }
-            let silent = || Error::Endpoint {
-                host: authority(&url),
-                reason: one_line(reason),
-            };
-            return Err(self.why_down(&machine, &cx).await.unwrap_or_else(silent));
+        let mut dialled = self.dial(&machine, &url, &cx).await;
+        let is_engine_there = |dialled: &Result<(), Error>| swarm && dialled.is_err();
+        if is_engine_there(&dialled) && self.dial(&machine, &engine, &cx).await.is_ok() {
+            return Err(Error::SwarmNotStarted);
         }
+        if dialled.is_err() {
+            match self.why_down(&mut machine, ASK, &cx).await {
+                Down::Because(why) => return Err(why),
+                Down::Moved => {
+                    engine = self.engine_url(&mut machine, &cx).await?;
+                    url = wanted(&machine, &engine)?;
+                    dialled = self.dial(&machine, &url, &cx).await;
+                }
+                Down::Unknown => {}
+            }
+        }
+        dialled.map_err(|reason| Error::Endpoint {
+            host: authority(&url),
+            reason: one_line(reason),
+        })?;
         let file = |file| self.store.file(&machine.name, file);
         Ok(Connection {
             url,
@@ -84,9 +95,9 @@ impl Library {
     /// # Errors
     /// [`Error::NotRunning`]; the driver's where it cannot tell; [`Error::Dial`] where it does not in time.
     pub async fn url(&self, name: &str) -> Result<String, Error> {
-        let machine = self.open(name).await?;
+        let mut machine = self.open(name).await?;
         let cx = self.context_about(&machine.name);
-        let url = self.engine_url(&machine, &cx).await?;
+        let url = self.engine_url(&mut machine, &cx).await?;
         if machine.driver.ssh().is_none() {
             // Somebody else looks after it: the URL is what it is.
             return Ok(url);
@@ -97,11 +108,12 @@ impl Library {
         };
         let asked = tokio::time::timeout(ASK, machine.driver.state(&cx)).await;
         // Nobody says why within the time of a command that tells dead from alive.
-        let state = asked.map_err(|_| Error::Dial(silence))?;
-        match state? {
-            MachineState::Running => Ok(url),
-            _ => Err(Error::NotRunning),
+        let status = asked.map_err(|_| Error::Dial(silence))??;
+        if status.state != MachineState::Running {
+            return Err(Error::NotRunning);
         }
+        self.take_address(&mut machine, &status, &cx);
+        Ok(machine.driver.docker_host().unwrap_or(url))
     }
 
     /// Returns the version of a machine's engine.
@@ -110,7 +122,7 @@ impl Library {
     /// [`Error::EngineDown`]; [`Error::Engine`], [`Error::EngineRefused`] and [`Error::NoEngineToAsk`] of one that
     /// runs.
     pub async fn docker_version(&self, name: &str) -> Result<String, Error> {
-        let machine = self.open(name).await?;
+        let mut machine = self.open(name).await?;
         let error = match self.engine_version(&machine, DIAL).await {
             Err(error @ (Error::Engine(_) | Error::EngineRefused | Error::NoEngineToAsk(_))) => {
                 error
@@ -118,23 +130,27 @@ impl Library {
             told => return told,
         };
         let cx = self.context_about(&machine.name);
-        let down = self.why_down(&machine, &cx).await;
-        Err(down.map_or(error, |why| Error::EngineDown(Box::new(why))))
+        match self.why_down(&mut machine, ASK, &cx).await {
+            Down::Because(why) => Err(Error::EngineDown(Box::new(why))),
+            Down::Moved => self.engine_version(&machine, DIAL).await,
+            Down::Unknown => Err(error),
+        }
     }
 
-    /// Returns the saved URL. A machine that has none yet, or not any more, does not run.
-    async fn engine_url(&self, machine: &Machine, cx: &Cx) -> Result<String, Error> {
-        match machine.driver.docker_host() {
-            Some(url) => Ok(url),
-            None => {
-                let unknown = || Error::NoAddress(machine.name.to_string());
-                let asked = tokio::time::timeout(ASK, machine.driver.state(cx)).await;
-                match asked.map_err(|_| unknown())?? {
-                    MachineState::Running => Err(unknown()),
-                    _ => Err(Error::NotRunning),
-                }
-            }
+    /// Returns the saved URL; of a machine that runs and has none saved, the one of the address that its cloud knows.
+    async fn engine_url(&self, machine: &mut Machine, cx: &Cx) -> Result<String, Error> {
+        if let Some(url) = machine.driver.docker_host() {
+            return Ok(url);
         }
+        let unknown = || Error::NoAddress(machine.name.to_string());
+        let asked = tokio::time::timeout(ASK, machine.driver.state(cx)).await;
+        let status = asked.map_err(|_| unknown())??;
+        if status.state != MachineState::Running {
+            return Err(Error::NotRunning);
+        }
+        self.take_address(machine, &status, cx);
+        let unknown = || Error::NoAddress(machine.name.to_string());
+        machine.driver.docker_host().ok_or_else(unknown)
     }
 
     /// Connects, proves who we are, and checks who answers.
@@ -188,21 +204,6 @@ impl Library {
             Ok(said) => Ok(machine_types::printable(said.version.as_bytes())),
             Err(DialError::Refused { .. }) => Err(Error::EngineRefused),
             Err(error) => Err(Error::Engine(error)),
-        }
-    }
-
-    /// Asks the cloud why a machine does not answer. `None` where it says that the machine runs, or nothing.
-    async fn why_down(&self, machine: &Machine, cx: &Cx) -> Option<Error> {
-        let asked = tokio::time::timeout(ASK, machine.driver.state(cx)).await;
-        match asked {
-            Ok(Ok(MachineState::Running)) => None,
-            Ok(Ok(_)) => Some(Error::NotRunning),
-            Ok(Err(error)) if error.kind == DriverErrorKind::NotFound => Some(error.into()),
-            Ok(Err(error)) => {
-                cx.debug(one_line(error));
-                None
-            }
-            Err(_) => None,
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::access::address::Down;
 use crate::machine::Machine;
 use crate::{Error, Library};
 
@@ -105,18 +106,15 @@ impl Library {
     /// minute, and may be cancelled meanwhile.
     ///
     /// # Errors
-    /// Where nobody can log in.
+    /// Where nobody can log in; [`Error::NotRunning`] and the driver's where the cloud says why.
     pub async fn log_in(
         &self,
         name: &str,
         user: Option<&str>,
         port: Option<u16>,
     ) -> Result<Login, Error> {
-        let (machine, cx) = (self.open(name).await?, self.context());
-        let mut endpoint = self.ssh_endpoint(&machine)?;
-        endpoint.user = user.map_or(endpoint.user, str::to_owned);
-        endpoint.port = port.unwrap_or(endpoint.port);
-        let session = self.login_at(&endpoint, &machine, &cx).await?;
+        let (mut machine, cx) = (self.open(name).await?, self.context());
+        let session = self.find_login(&mut machine, user, port, &cx).await?;
         Ok(Login { session, cx })
     }
 
@@ -147,8 +145,9 @@ impl Library {
     /// # Errors
     /// Where nobody can log in.
     pub async fn ssh_details(&self, name: &str) -> Result<SshDetails, Error> {
-        let (machine, cx) = (self.open(name).await?, self.context());
-        self.login(&machine, &cx).await?.close().await;
+        let (mut machine, cx) = (self.open(name).await?, self.context());
+        let session = self.find_login(&mut machine, None, None, &cx).await?;
+        session.close().await;
         self.saved_ssh_details(name).await
     }
 
@@ -202,6 +201,39 @@ impl Library {
         self.login_at(&endpoint, machine, cx).await
     }
 
+    /// Logs in to a machine, as another user or at another port if told so. Where nobody lets us in, asks the cloud why, and
+    /// logs in at the machine's other address where it has one now.
+    async fn find_login(
+        &self,
+        machine: &mut Machine,
+        user: Option<&str>,
+        port: Option<u16>,
+        cx: &Cx,
+    ) -> Result<Session, Error> {
+        let endpoint = |machine: &Machine| {
+            let mut endpoint = self.ssh_endpoint(machine)?;
+            endpoint.user = user.map_or(endpoint.user, str::to_owned);
+            endpoint.port = port.unwrap_or(endpoint.port);
+            Ok(endpoint)
+        };
+        let error = match endpoint(machine) {
+            Ok(known) => match self.login_at(&known, machine, cx).await {
+                Err(error @ Error::Login { .. }) => error,
+                session => return session,
+            },
+            Err(error @ Error::NoAddress(_)) => error,
+            Err(error) => return Err(error),
+        };
+        if cx.cancel.reason().is_some() {
+            return Err(error);
+        }
+        match self.why_down(machine, DIAGNOSIS, cx).await {
+            Down::Because(why) => Err(why),
+            Down::Moved => self.login_at(&endpoint(machine)?, machine, cx).await,
+            Down::Unknown => Err(error),
+        }
+    }
+
     async fn login_at(
         &self,
         endpoint: &machine_types::SshEndpoint,
@@ -217,10 +249,12 @@ impl Library {
     }
 
     fn ssh_endpoint(&self, machine: &Machine) -> Result<machine_types::SshEndpoint, Error> {
-        machine
-            .driver
-            .ssh()
-            .ok_or_else(|| Error::NoSsh(machine.name.to_string(), machine.driver.name()))
+        let (name, driver) = (machine.name.to_string(), &machine.driver);
+        driver.ssh().ok_or_else(|| match driver.cloud() {
+            // A cloud's machine has SSH once it has an address.
+            Some(_) if driver.saved_address().is_none() => Error::NoAddress(name),
+            _ => Error::NoSsh(name, driver.name()),
+        })
     }
 
     async fn location_session(
@@ -231,12 +265,9 @@ impl Library {
         let Location::Machine { name, user, .. } = location else {
             return Ok(None);
         };
-        let machine = self.open(name).await?;
-        let mut endpoint = self.ssh_endpoint(&machine)?;
-        if let Some(user) = user {
-            endpoint.user.clone_from(user);
-        }
-        Ok(Some(self.login_at(&endpoint, &machine, cx).await?))
+        let mut machine = self.open(name).await?;
+        let session = self.find_login(&mut machine, user.as_deref(), None, cx);
+        Ok(Some(session.await?))
     }
 }
 

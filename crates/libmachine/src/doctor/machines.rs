@@ -21,7 +21,10 @@ impl Library {
     pub(super) async fn examine_machines(&self, machines: &[Machine]) -> Vec<Check> {
         let mut states = self.states(machines, TIMEOUT).await;
         let examined = machines.iter().enumerate().map(|(index, machine)| {
-            let state = states.remove(&index).unwrap_or(Ok(MachineState::Timeout));
+            let state = states
+                .remove(&index)
+                .map(|status| status.map(|is| is.state));
+            let state = state.unwrap_or(Ok(MachineState::Timeout));
             self.examine_machine(machine, state)
         });
         let checks: Vec<Vec<Check>> = iter(examined).buffered(AT_ONCE).collect().await;

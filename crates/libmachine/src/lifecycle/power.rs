@@ -28,7 +28,9 @@ impl Library {
         let mut work = self.open_for_work(name).await?;
         let cx = work.cx.clone();
         cx.say(format!("Starting {name:?}..."));
-        if work.machine.driver.state(&cx).await? == MachineState::Running {
+        let status = work.machine.driver.state(&cx).await?;
+        self.take_address_of(&mut work, &status)?;
+        if status.state == MachineState::Running {
             return Err(Error::AlreadyRunning(name.to_owned()));
         }
         work.machine.driver.start(&cx).await?;
@@ -56,7 +58,7 @@ impl Library {
         let mut work = self.open_for_work(name).await?;
         let cx = work.cx.clone();
         cx.say(format!("Stopping {name:?}..."));
-        if work.machine.driver.state(&cx).await? == MachineState::Stopped {
+        if work.machine.driver.state(&cx).await?.state == MachineState::Stopped {
             return Err(Error::AlreadyStopped(name.to_owned()));
         }
         work.machine.driver.stop(&cx).await?;
@@ -73,7 +75,7 @@ impl Library {
         let mut work = self.open_for_work(name).await?;
         let cx = work.cx.clone();
         cx.say(format!("Killing {name:?}..."));
-        if work.machine.driver.state(&cx).await? == MachineState::Stopped {
+        if work.machine.driver.state(&cx).await?.state == MachineState::Stopped {
             return Err(Error::AlreadyStopped(name.to_owned()));
         }
         work.machine.driver.kill(&cx).await?;
@@ -90,7 +92,9 @@ impl Library {
         let mut work = self.open_for_work(name).await?;
         let cx = work.cx.clone();
         cx.say(format!("Restarting {name:?}..."));
-        if work.machine.driver.state(&cx).await? == MachineState::Stopped {
+        let status = work.machine.driver.state(&cx).await?;
+        self.take_address_of(&mut work, &status)?;
+        if status.state == MachineState::Stopped {
             cx.say(format!("Starting {name:?}..."));
             work.machine.driver.start(&cx).await?;
             cx.say(format!("Machine {name:?} was started."));

@@ -49,10 +49,11 @@ impl Library {
     /// # Errors
     /// SSH, the machine's own failures, or an engine that does not answer.
     pub async fn provision(&self, name: &str, provisioning: Provisioning) -> Result<(), Error> {
-        let Work { machine, cx, .. } = &self.open_for_work(name).await?;
-        warn_of_options(machine, cx);
-        cx.say("Waiting for SSH to be available...");
-        let session = self.first_login(machine, cx).await?;
+        let mut work = self.open_for_work(name).await?;
+        warn_of_options(&work.machine, &work.cx);
+        work.cx.say("Waiting for SSH to be available...");
+        let session = self.reach(&mut work).await?;
+        let Work { machine, cx, .. } = &work;
         self.set_up(machine, &session, provisioning, cx).await
     }
 
@@ -66,14 +67,15 @@ impl Library {
         name: &str,
         client_certs: bool,
     ) -> Result<(), Error> {
-        let Work { machine, cx, .. } = &self.open_for_work(name).await?;
-        refuse_custom(machine)?;
+        let mut work = self.open_for_work(name).await?;
+        refuse_custom(&work.machine)?;
         if client_certs {
-            cx.say("Regenerating local certificates");
-            self.renew_client_certificate(cx).await?;
+            work.cx.say("Regenerating local certificates");
+            self.renew_client_certificate(&work.cx).await?;
         }
-        cx.say("Waiting for SSH to be available...");
-        let session = self.first_login(machine, cx).await?;
+        work.cx.say("Waiting for SSH to be available...");
+        let session = self.reach(&mut work).await?;
+        let Work { machine, cx, .. } = &work;
         self.prepare_certificates(machine, cx).await?;
         let provisioning = Provisioning {
             new_certificate: true,
@@ -97,10 +99,10 @@ impl Library {
         refuse_custom(&work.machine)?;
         let engine = &mut work.machine.record.host_options.engine_options;
         engine.engine_version = engine_version.unwrap_or_default();
+        warn_of_options(&work.machine, &work.cx);
+        work.cx.say("Waiting for SSH to be available...");
+        let session = self.reach(&mut work).await?;
         let Work { machine, cx, .. } = &work;
-        warn_of_options(machine, cx);
-        cx.say("Waiting for SSH to be available...");
-        let session = self.first_login(machine, cx).await?;
         self.prepare_certificates(machine, cx).await?;
         cx.say("Upgrading docker...");
         let Planned { plan, server } = self.plan(machine, Provisioning::default())?;

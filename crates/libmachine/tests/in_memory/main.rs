@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod addresses;
 mod create;
 mod fixture;
 mod listing;

@@ -1,0 +1,171 @@
+//! A machine whose address changed outside docker-machine: it was stopped and started in the cloud's console, or got an
+//! Elastic IP. The pinned host key and the machine's certificate decide whether it is the machine that answers there.
+
+use std::time::Duration;
+
+use machine_driver::{DriverErrorKind, Status};
+use machine_ops::Cx;
+use machine_ssh::Session;
+use machine_store::{MachineLock, StoreError};
+use machine_types::{MachineState, one_line};
+
+use crate::machine::{Machine, Work};
+use crate::{Error, Library};
+
+/// How long a first login may take before the cloud is asked for the address: a machine that is up lets us in sooner.
+const ASKED_AFTER: Duration = Duration::from_secs(5);
+
+/// How long the cloud may take to tell the address.
+const TELLS: Duration = Duration::from_secs(15);
+
+/// Why a machine does not answer, as its cloud sees it.
+pub(crate) enum Down {
+    /// It does not run, or is not there any more.
+    Because(Error),
+    /// It has another address now, which the machine has taken over.
+    Moved,
+    /// It runs where it always did, or the cloud does not tell.
+    Unknown,
+}
+
+impl Library {
+    /// Takes over the address of a machine that runs, where it is another one than the saved, and says so. Saves it, unless
+    /// somebody else works on the machine. Returns whether it is another one.
+    pub(crate) fn take_address(&self, machine: &mut Machine, status: &Status, cx: &Cx) -> bool {
+        let before = machine.address();
+        if !machine.driver.adopt(status) {
+            return false;
+        }
+        let lock = self.store.try_lock_machine(&machine.name);
+        let lock = lock.unwrap_or_else(|error| {
+            cx.debug(one_line(error));
+            None
+        });
+        if before.is_none() && lock.is_none() {
+            // It is being created, and its create learns the address.
+            if let Ok(unchanged) = self.open_record(machine.name.clone(), machine.record.clone()) {
+                *machine = unchanged;
+            }
+            return false;
+        }
+        tell(machine, before.as_deref(), cx);
+        if let Some(lock) = lock
+            && let Err(error) = self.keep_address(&lock, machine, before, status)
+        {
+            cx.warn(format!(
+                "({}) The address is not saved: {}",
+                machine.name,
+                one_line(error)
+            ));
+        }
+        true
+    }
+
+    /// The same for a machine that is being worked on.
+    pub(crate) fn take_address_of(&self, work: &mut Work, status: &Status) -> Result<bool, Error> {
+        let before = work.machine.address();
+        if !work.machine.driver.adopt(status) {
+            return Ok(false);
+        }
+        tell(&work.machine, before.as_deref(), &work.cx);
+        self.save(work)?;
+        Ok(true)
+    }
+
+    /// Saves the address, where the record is still the one that was read.
+    fn keep_address(
+        &self,
+        lock: &MachineLock,
+        machine: &Machine,
+        before: Option<String>,
+        status: &Status,
+    ) -> Result<(), Error> {
+        let record = self.store.try_load(&machine.name)?;
+        let mut current = self.open_record(machine.name.clone(), record)?;
+        let id = |machine: &Machine| machine.driver.cloud().and_then(|cloud| cloud.id());
+        if current.address() != before
+            || id(&current) != id(machine)
+            || !current.driver.adopt(status)
+        {
+            return Ok(());
+        }
+        current.record.driver = current.driver.save();
+        match self.store.save(lock, &current.record) {
+            // A later docker-machine wrote it; its file is left as it is.
+            Err(StoreError::Newer { .. }) => Ok(()),
+            saved => Ok(saved?),
+        }
+    }
+
+    /// Asks the cloud, `within` a time, why a machine does not answer.
+    pub(crate) async fn why_down(&self, machine: &mut Machine, within: Duration, cx: &Cx) -> Down {
+        match tokio::time::timeout(within, machine.driver.state(cx)).await {
+            Ok(Ok(status)) if status.state != MachineState::Running => {
+                Down::Because(Error::NotRunning)
+            }
+            Ok(Ok(status)) => match self.take_address(machine, &status, cx) {
+                true => Down::Moved,
+                false => Down::Unknown,
+            },
+            Ok(Err(error)) if error.kind == DriverErrorKind::NotFound => {
+                Down::Because(error.into())
+            }
+            Ok(Err(error)) => {
+                cx.debug(one_line(error));
+                Down::Unknown
+            }
+            Err(_) => Down::Unknown,
+        }
+    }
+
+    /// Logs in to a machine that is being worked on, and that may still be coming up. Where that takes long or fails, asks
+    /// once whether the machine has another address, and logs in there.
+    pub(crate) async fn reach(&self, work: &mut Work) -> Result<Session, Error> {
+        let cx = work.cx.clone();
+        let machine = &work.machine;
+        let is_nowhere = machine.driver.cloud().is_some() && machine.address().is_none();
+        let moved = if is_nowhere {
+            self.moved(machine, &cx).await
+        } else {
+            let later = async {
+                self.ambient.sleep(ASKED_AFTER).await;
+                match self.moved(machine, &cx).await {
+                    Some(status) => status,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                session = self.first_login(machine, &cx) => match session {
+                    Err(error) if !error.is_cancelled() => {
+                        let moved = self.moved(machine, &cx).await;
+                        Some(moved.ok_or(error)?)
+                    }
+                    session => return session,
+                },
+                status = later => Some(status),
+            }
+        };
+        if let Some(status) = moved {
+            self.take_address_of(work, &status)?;
+        }
+        self.first_login(&work.machine, &cx).await
+    }
+
+    /// Asks the cloud, and returns what it says where that is another address than the saved.
+    async fn moved(&self, machine: &Machine, cx: &Cx) -> Option<Status> {
+        let asked = tokio::time::timeout(TELLS, machine.driver.state(cx)).await;
+        let status = asked.ok()?.ok()?;
+        let copy = self.open_record(machine.name.clone(), machine.record.clone());
+        copy.ok()?.driver.adopt(&status).then_some(status)
+    }
+}
+
+fn tell(machine: &Machine, before: Option<&str>, cx: &Cx) {
+    let now = machine.address().unwrap_or_default();
+    let name = &machine.name;
+    cx.warn(match before {
+        Some(before) => format!("({name}) The machine's address is {now} now; it was {before}"),
+        None => format!("({name}) The machine's address is {now}"),
+    });
+}

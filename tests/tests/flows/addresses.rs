@@ -1,0 +1,96 @@
+//! A machine whose address changed outside docker-machine: it was stopped and started in the console, or got an Elastic IP.
+
+use machine_tests::flows::{Ended, Flow};
+
+const READS: &str = "DescribeInstances";
+
+/// An address of this computer at which nothing listens.
+const BEFORE: &str = "127.77.0.9";
+
+/// Gives the saved machine an address that it has no more.
+fn set_saved_address(flow: &Flow, address: &str) {
+    let config = flow.home.machine("m1").join("config.json");
+    let saved = std::fs::read_to_string(&config).unwrap();
+    let now = flow.host().spec().address.to_string();
+    let ours = format!("\"IPAddress\": \"{now}\"");
+    let other = saved.replace(&ours, &format!("\"IPAddress\": \"{address}\""));
+    assert_ne!(other, saved);
+    std::fs::write(&config, other).unwrap();
+}
+
+/// Asserts that a command said the new address once, and saved it.
+async fn assert_taken_over(flow: &Flow, ended: &Ended, before: &str) {
+    let now = flow.host().spec().address.to_string();
+    let line = match before {
+        "" => format!("(m1) The machine's address is {now}"),
+        before => format!("(m1) The machine's address is {now} now; it was {before}"),
+    };
+    let told = format!("{}{}", ended.out, ended.err);
+    assert_eq!(told.matches(&line).count(), 1, "{ended}");
+    let ip = flow.home.run(["ip", "m1"]).await.ok();
+    assert_eq!(ip.out.trim(), now, "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_ask_ec2_anyway_take_a_new_address_over() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let now = flow.host().spec().address.to_string();
+    for before in [BEFORE, ""] {
+        for argv in [
+            &["ls"][..],
+            &["url", "m1"],
+            &["config", "m1"],
+            &["env", "m1"],
+            &["version", "m1"],
+            &["ssh", "m1", "true"],
+            &["provision", "m1"],
+            &["regenerate-certs", "-f", "m1"],
+            &["restart", "m1"],
+        ] {
+            set_saved_address(&flow, before);
+            let reads = flow.lab.count(READS);
+            let ended = flow.home.run(argv).await.ok();
+            if matches!(argv[0], "ls" | "url" | "config" | "env") {
+                assert!(ended.out.contains(&now), "{ended}");
+                assert!(
+                    ended.err.contains("(m1) The machine's address is"),
+                    "{ended}"
+                );
+                assert_eq!(flow.lab.count(READS), reads + 1, "{ended}");
+            }
+            assert_taken_over(&flow, &ended, before).await;
+        }
+        set_saved_address(&flow, before);
+        let started = flow.home.run(["start", "m1"]).await;
+        assert!(
+            started.out.contains("is already running")
+                || started.err.contains("is already running"),
+            "{started}"
+        );
+        assert_taken_over(&flow, &started, before).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_host_at_the_new_address_is_not_the_machine() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    flow.create("m2", &[]).await.ok();
+    // The pins of m1 are those of m2 now: whoever answers at the address that EC2 tells is not the machine.
+    let home = &flow.home;
+    for file in [".known_hosts", "server.pem"] {
+        std::fs::copy(home.machine("m2").join(file), home.machine("m1").join(file)).unwrap();
+    }
+    let config = home.machine("m1").join("config.json");
+    let saved = std::fs::read_to_string(&config).unwrap();
+    let hosts = flow.hosts.hosts();
+    let saved = hosts.iter().fold(saved, |text, host| {
+        text.replace(&host.spec().address.to_string(), BEFORE)
+    });
+    std::fs::write(&config, saved).unwrap();
+    let ssh = home.run(["ssh", "m1", "true"]).await;
+    ssh.failed(1, &["(m1) The machine's address is", "host key"]);
+    let env = home.run(["config", "m1"]).await;
+    env.failed(1, &["error validating certificates"]);
+}
