@@ -1,4 +1,4 @@
-//! A `docker-machine` to measure, the lab that it runs against, and the runs.
+//! A `docker-machine` under measurement, its lab, and its runs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::measure::Sample;
 
-/// What goes wrong with a benchmark.
+/// The result of a benchmark.
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Starts a lab, and a home in which the given `docker-machine` runs.
+/// Starts a lab, and a home directory in which the given `docker-machine` runs.
 pub(crate) async fn flow(
     binary: &Path,
     options: HostOptions,
@@ -32,7 +32,7 @@ pub(crate) async fn flow(
     })
 }
 
-/// The arguments of a create with every id given.
+/// Returns the arguments of a create with all ids given.
 pub(crate) fn create(flow: &Flow, name: &str) -> Vec<String> {
     let mut argv = vec!["create".to_owned()];
     argv.extend(flow.flags_with_ids());
@@ -40,12 +40,12 @@ pub(crate) fn create(flow: &Flow, name: &str) -> Vec<String> {
     argv
 }
 
-/// Runs `docker-machine` so many times in a home, each of which must succeed.
+/// Runs `docker-machine` this many times in a home directory. Every run must succeed.
 pub(crate) async fn runs(home: &Home, argv: &[String], runs: u32) -> Result<Vec<Sample>> {
     of(home, home.binary(), argv, runs).await
 }
 
-/// As [`runs`], for any program.
+/// Same as [`runs`], for any program.
 pub(crate) async fn of(
     home: &Home,
     program: &Path,
@@ -64,7 +64,7 @@ pub(crate) async fn of(
     }
 }
 
-/// Runs that are under way.
+/// Runs in progress.
 pub(crate) struct Started {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -111,7 +111,7 @@ impl Started {
     }
 }
 
-/// Returns the middle one of some figures; the upper of two.
+/// Returns the median of the figures; the upper of two.
 pub(crate) fn median<T: Ord + Copy + Default>(figures: impl IntoIterator<Item = T>) -> T {
     let mut figures: Vec<T> = figures.into_iter().collect();
     figures.sort_unstable();
@@ -128,7 +128,7 @@ pub(crate) fn peak(samples: &[Sample]) -> f64 {
     median(samples.iter().map(|sample| sample.peak_kib)) as f64 / 1024.0
 }
 
-/// Returns the path of the executable that ships, where `cargo static` puts it.
+/// Returns the path of the release executable, where `cargo static` writes it.
 pub(crate) fn shipped() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),

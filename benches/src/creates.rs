@@ -1,4 +1,4 @@
-//! Creates: one whose host is ready, one whose instance is pending, fifty at once.
+//! Creates: one with a ready host, one with a pending instance, fifty at once.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -12,19 +12,19 @@ use crate::bench::{Result, Started, create, flow, median, runs};
 use crate::measure::Sample;
 use crate::table::{Row, time};
 
-/// How often a create is measured.
+/// The number of measured creates.
 const RUNS: u32 = 5;
 
-/// How long an instance is pending; its sshd answers when it runs.
+/// How long an instance is pending; its sshd answers once it runs.
 const PENDING: Duration = Duration::from_secs(6);
 
-/// How many creates at once.
+/// The number of concurrent creates.
 const MANY: usize = 50;
 
-/// A create, and what the host did for it.
+/// A create, and the host's work for it.
 struct Created {
     sample: Sample,
-    /// What its commands took.
+    /// The duration of its commands.
     host: Duration,
 }
 
@@ -101,7 +101,8 @@ pub(crate) async fn pending(binary: &Path) -> Result<Row> {
     })
 }
 
-/// The figures that matter here are the processes': hosts and endpoint share this machine with them.
+/// Measures concurrent creates. Only the figures of the processes matter here: hosts and endpoint share this machine
+/// with them.
 pub(crate) async fn at_once(binary: &Path) -> Result<Row> {
     let flow = flow(binary, HostOptions::default(), |lab| lab).await?;
     let ids = Arc::new(Mutex::new(Vec::new()));
@@ -140,9 +141,9 @@ pub(crate) async fn at_once(binary: &Path) -> Result<Row> {
     })
 }
 
-/// Watches processes until told to stop; returns the most memory that one of them had on average: what
-/// it has to itself and its part of what it shares (PSS), in KiB. Moments at which fewer than half of
-/// them live do not count: the last ones have nobody to share with.
+/// Samples processes until stopped; returns the maximum over time of their average memory: private memory plus the
+/// proportional share of shared memory (PSS), in KiB. Samples with fewer than half of the processes do not count: the
+/// last processes share with no others.
 fn most_memory(ids: &Mutex<Vec<u32>>, mut stop: tokio::sync::oneshot::Receiver<()>) -> u64 {
     let mut most = 0;
     while let Err(tokio::sync::oneshot::error::TryRecvError::Empty) = stop.try_recv() {

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::bench::{Result, Started, create, flow, peak, runs, wall};
 use crate::table::{Row, time};
 
-/// How many creates at a time: they are not what is measured.
+/// The number of creates at a time; they are not measured.
 const BATCH: usize = 10;
 
 pub(crate) async fn rows(binary: &Path) -> Result<Vec<Row>> {
@@ -67,8 +67,8 @@ async fn make(flow: &Flow, numbers: std::ops::Range<usize>) -> Result<()> {
     Ok(())
 }
 
-/// Takes every other host off its address, and leaves there what accepts connections and says
-/// nothing, for as long as the result lives.
+/// Takes every other host off its address, and replaces it by a listener that accepts connections and sends nothing,
+/// for the lifetime of the result.
 async fn silence(flow: &Flow) -> Result<Vec<TcpListener>> {
     let mut silent = Vec::new();
     for host in flow.hosts.hosts().into_iter().step_by(2) {
@@ -79,7 +79,7 @@ async fn silence(flow: &Flow) -> Result<Vec<TcpListener>> {
     Ok(silent)
 }
 
-/// Listens where a host has just gone; what it had accepted may take a moment to end.
+/// Listens at the address of a host that has just been removed; its accepted connections may take a moment to end.
 async fn listen(address: String) -> Result<TcpListener> {
     let ended = tokio::time::Instant::now() + Duration::from_secs(5);
     loop {

@@ -1,8 +1,7 @@
-//! How fast and how small `docker-machine` is, against the lab: medians, and ratios to another one.
+//! Speed and size of `docker-machine` against the lab: medians, and ratios to another executable.
 //!
-//! Everything runs on loopback and on this machine: the endpoint and the hosts take their part of
-//! the processor too, so figures of `create` are upper bounds. Nothing here is asserted; what can be
-//! counted is, in `tests/tests/flow_budgets.rs`.
+//! Everything runs on loopback and on this machine: the endpoint and the hosts use processor time too, so figures of
+//! `create` are upper bounds. Nothing is asserted here; `tests/tests/flow_budgets.rs` asserts the counts.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -84,7 +83,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What can be measured by itself.
+/// The parts that can be measured separately.
 const PARTS: [&str; 6] = ["short", "create", "pending", "creates", "ls", "size"];
 
 fn compare(binary: &Path, beside: Option<&Path>, only: &[&str]) -> Result<()> {
@@ -126,8 +125,7 @@ fn size(binary: &Path) -> Result<Row> {
     })
 }
 
-/// Runs a part in a runtime of its own: with it, all that its lab still listens on has gone when the
-/// next one begins.
+/// Runs a part in a separate runtime: all sockets of its lab are closed when the next part begins.
 fn alone<T>(part: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Runtime::new()?.block_on(part)
 }

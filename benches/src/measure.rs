@@ -1,7 +1,7 @@
-//! `benches measure`: runs a program and tells what it took, as `time` does.
+//! `benches measure`: runs a program and reports its resource usage, as `time` does.
 //!
-//! A process of its own, and a small one: what the kernel calls a child's peak memory begins with that
-//! of the copy of its parent that it was (getrusage(2), `ru_maxrss`), and the one with the lab in it is large.
+//! A separate small process: the kernel's peak memory of a child starts with the memory of its parent's copy
+//! (getrusage(2), `ru_maxrss`), and the process with the lab is large.
 
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -11,21 +11,21 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// What one run of a program took.
+/// The resource usage of one run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sample {
-    /// From its start to its end.
+    /// The wall-clock time.
     pub wall: Duration,
-    /// Of the processor, in user mode and in the kernel, of all its threads.
+    /// The processor time, in user mode and in the kernel, of all threads.
     pub cpu: Duration,
-    /// The most memory it had, in KiB.
+    /// The peak memory, in KiB.
     pub peak_kib: u64,
     /// Its exit status; 128 and more for a signal.
     pub status: i32,
 }
 
 impl Sample {
-    /// Reads a line that [`measure`] printed.
+    /// Parses a line of [`measure`].
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(line).ok()?;
         let micros = |name: &str| Some(Duration::from_micros(value.get(name)?.as_u64()?));
@@ -38,11 +38,11 @@ impl Sample {
     }
 }
 
-/// Runs a program so many times, one after the other; prints the process's id and then a [`Sample`]
-/// for each run, a line each. Its standard output goes nowhere, its standard error to ours.
+/// Runs a program this many times, one after the other; prints for each run the process's id and then a [`Sample`],
+/// one line each. Discards its standard output, and passes on its standard error.
 ///
 /// # Errors
-/// It cannot be started.
+/// The program cannot be started.
 pub(crate) fn measure(argv: &[String], runs: u32) -> io::Result<()> {
     let (program, args) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut out = io::stdout().lock();
@@ -53,8 +53,8 @@ pub(crate) fn measure(argv: &[String], runs: u32) -> io::Result<()> {
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            // What this changes is nothing; but it makes the standard library fork, instead of starting the child
-            // in our own memory, whose peak would then count as the child's.
+            // Sets the group to the current one, which makes the standard library fork instead of starting the child
+            // in the memory of this process, whose peak would then count as the child's.
             .gid(gid)
             .spawn()?;
         writeln!(out, "{}", child.id())?;
@@ -82,16 +82,15 @@ fn time(time: libc::timeval) -> Duration {
     Duration::from_secs(whole) + Duration::from_micros(time.tv_usec.unsigned_abs())
 }
 
-/// Waits for a child, and asks what it has used.
+/// Waits for a child, and returns its resource usage.
 #[allow(
     unsafe_code,
-    reason = "wait4(2) is the one way to ask about one child, and no library offers it"
+    reason = "only wait4(2) returns the resource usage of one child, and no library offers it"
 )]
 fn wait(id: u32) -> io::Result<(i32, libc::rusage)> {
     let id = libc::pid_t::try_from(id).map_err(io::Error::other)?;
     let mut status = 0;
-    // SAFETY: rusage is plain numbers, for which zero is a value; both pointers are to locals that
-    // outlive the call.
+    // SAFETY: rusage is plain numbers, for which zero is a value; both pointers are to locals that outlive the call.
     let (waited, usage) = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         (libc::wait4(id, &mut status, 0, &mut usage), usage)

@@ -1,4 +1,4 @@
-//! What the runner asks all day: commands of a few milliseconds.
+//! The commands that the runner executes most often, each a few milliseconds long.
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,7 +11,7 @@ use machine_types::{DockerUrl, Secret};
 use crate::bench::{Result, create, flow, median, of, peak, runs, wall};
 use crate::table::{Row, time};
 
-/// How often: the median of so many is steady to a few percent.
+/// The number of runs: their median is stable to a few percent.
 const RUNS: u32 = 60;
 
 pub(crate) async fn rows(binary: &Path) -> Result<Vec<Row>> {
@@ -39,7 +39,7 @@ pub(crate) async fn rows(binary: &Path) -> Result<Vec<Row>> {
 async fn version(home: &Home) -> Result<Row> {
     let mut floor = of(home, Path::new("/bin/true"), &[], RUNS).await?;
     let samples = runs(home, &["--version".to_owned()], RUNS * 2).await?;
-    // Before and after: the machine may have changed its pace meanwhile.
+    // Before and after: the machine's speed may have changed meanwhile.
     floor.extend(of(home, Path::new("/bin/true"), &[], RUNS).await?);
     let above = wall(&samples).saturating_sub(wall(&floor));
     Ok(Row {
@@ -50,8 +50,8 @@ async fn version(home: &Home) -> Result<Row> {
     })
 }
 
-/// `config` proves that the engine is there. What a handshake takes by itself is measured here, in a
-/// process that runs already.
+/// Measures `config`, which checks the connection to the engine. The duration of a handshake alone is measured in
+/// this process, which is already running.
 async fn config(flow: &Flow) -> Result<Row> {
     let directory = flow.home.machine("m1");
     let read = |name: &str| std::fs::read_to_string(directory.join(name));
@@ -102,7 +102,7 @@ async fn quiet_list(home: &Home) -> Result<Row> {
     })
 }
 
-/// Puts another machine like `m1` into another store.
+/// Copies `m1` to another store as another machine.
 fn copy(from: &Home, to: &Home, name: &str) -> Result<()> {
     let text = std::fs::read_to_string(from.machine("m1").join("config.json"))?;
     let mut record: serde_json::Value = serde_json::from_str(&text)?;

@@ -1,23 +1,22 @@
-//! The table: what was measured, what it should be, what it is.
+//! The table of results: the subject, the goal, the result.
 
 use std::time::Duration;
 
 /// A line of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// What was measured.
+    /// The subject of the measurement.
     pub what: &'static str,
-    /// What it should be.
+    /// The goal.
     pub goal: &'static str,
-    /// What it is, in words.
+    /// The result, in words.
     pub is: String,
-    /// The time in it that two programs can be compared by.
+    /// The duration by which two programs are compared.
     pub time: Duration,
 }
 
-/// Prints a table in Markdown; with a column for another program beside the first, and how many
-/// times as long it takes.
-#[allow(clippy::print_stdout, reason = "that is what it is for")]
+/// Prints a table in Markdown; with a column for another program, and the ratio of the times.
+#[allow(clippy::print_stdout, reason = "it prints the result")]
 pub(crate) fn print(rows: &[Row], others: Option<&[Row]>) {
     match others {
         None => println!("| what | goal | here |\n|---|---|---|"),
@@ -41,7 +40,7 @@ pub(crate) fn print(rows: &[Row], others: Option<&[Row]>) {
     }
 }
 
-/// Writes a time as people do: `840 µs`, `2.3 ms`, `1.25 s`.
+/// Formats a time for people: `840 µs`, `2.3 ms`, `1.25 s`.
 pub(crate) fn time(time: Duration) -> String {
     match time.as_secs_f64() {
         seconds if seconds < 0.001 => format!("{:.0} µs", seconds * 1e6),
