@@ -1,4 +1,4 @@
-//! The notices: whose work is linked in, and the licences it comes under, word for word.
+//! The notices: the authors of linked packages, and their licence texts, word for word.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,12 +8,12 @@ use std::path::Path;
 use crate::Result;
 use crate::materials::Materials;
 
-const HEAD: &str = "docker-machine is licensed under Apache-2.0 or MIT, as you like. Linked into it are the works\n\
+const HEAD: &str = "docker-machine is licensed under Apache-2.0 or MIT, at your option. Linked into it are the packages\n\
     below. Made by `cargo xtask dist` out of what each of them says about itself.\n\n\
     The GNU C library (LGPL-2.1-or-later) and the Rust standard library (MIT OR Apache-2.0) are linked\n\
-    statically; whoever wants to link another C library builds from the source with `cargo static`.\n";
+    statically; to link another C library, build from the source with `cargo static`.\n";
 
-/// Writes them: a list of the works, and each text once, under the names of those that carry it.
+/// Returns the text: a list of the packages, and each licence text once, with the names of the packages that use it.
 pub(crate) fn text(materials: &Materials) -> Result<String> {
     let mut text = HEAD.to_owned();
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -42,7 +42,7 @@ pub(crate) fn text(materials: &Materials) -> Result<String> {
     Ok(text)
 }
 
-/// Reads the files of a package that are about licences, in the order of their names.
+/// Reads the licence files of a package, in the order of their names.
 fn licences(directory: &Path) -> Result<Vec<String>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory)? {
