@@ -1,4 +1,4 @@
-//! Certificates as a store has them, of any age: what the binary itself would need years to make.
+//! Certificates of a store, of any age: the binary itself would need years to make them.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ impl Pair {
         }
     }
 
-    /// Puts a pair into a store's `certs`.
+    /// Writes a pair into a store's `certs`.
     pub fn write(&self, certs: &Path, certificate: &str, key: &str) {
         let put = |name: &str, text: &str| {
             std::fs::write(certs.join(format!("{name}.pem")), text).unwrap();
@@ -39,25 +39,25 @@ impl Pair {
 
 fn params(organization: &str, days_left: i64) -> CertificateParams {
     let mut params = CertificateParams::default();
-    // The name alone: rcgen's default has another one in it, and an aged CA is to be the same CA.
+    // Only the given name: rcgen's default adds another one, and an aged CA must be the same CA.
     params.distinguished_name = DistinguishedName::new();
     params
         .distinguished_name
         .push(DnType::OrganizationName, organization);
     let now = OffsetDateTime::now_utc();
-    // As old as they can be with 1080 days in all.
+    // The oldest possible for 1080 days in all.
     params.not_before = now - Duration::days(1080 - days_left);
     params.not_after = now + Duration::days(days_left);
     params
 }
 
-/// Makes a CA of which some days are left; it has ended where the number is negative.
+/// Makes a CA that is valid for this many more days; a negative number makes an expired one.
 pub fn authority(days_left: i64) -> Pair {
     aged_authority(&KeyPair::generate().unwrap().serialize_pem(), days_left)
 }
 
-/// Makes the certificate that a CA with this key would have with so many days left: what it has signed it has
-/// signed under either.
+/// Makes the certificate of a CA with this key that is valid for this many more days: certificates signed by the CA
+/// are valid under either.
 pub fn aged_authority(key: &str, days_left: i64) -> Pair {
     let key = KeyPair::from_pem(key).unwrap();
     let mut params = params("tester", days_left);
@@ -72,7 +72,7 @@ pub fn aged_authority(key: &str, days_left: i64) -> Pair {
     }
 }
 
-/// Issues a client certificate of which some days are left.
+/// Issues a client certificate that is valid for this many more days.
 pub fn client(authority: &Pair, days_left: i64) -> Pair {
     let key = KeyPair::generate().unwrap();
     let mut params = params("tester.<bootstrap>", days_left);

@@ -1,17 +1,17 @@
-//! Containers on a machine, with the stock docker clients of this one.
+//! Containers on a machine, with this machine's stock docker clients.
 
 use std::path::Path;
 
 use crate::flows::Home;
 
-/// Prints who it is, without any library: a container image needs no more than that.
+/// A program without shared libraries that prints a line: sufficient for a container image.
 const PROGRAM: &str = r#"
 #include <stdio.h>
 #include <unistd.h>
 int main(int argc, char **argv) { puts("hello from a container"); fflush(stdout); while (argc > 1) pause(); return 0; }
 "#;
 
-/// The docker clients that are here: Debian's, and another one where there is one.
+/// Returns the docker clients of this machine: Debian's, and another one if installed.
 fn clients() -> Vec<&'static str> {
     let clients = ["/usr/local/bin/docker", "/usr/bin/docker"];
     let here = |client: &&str| Path::new(client).is_file();
@@ -20,11 +20,10 @@ fn clients() -> Vec<&'static str> {
     found
 }
 
-/// Runs a container on a machine with every docker client that is here, from an image that no
-/// registry knows.
+/// Runs a container on a machine with every docker client of this machine, from an image that is in no registry.
 ///
 /// # Panics
-/// It does not run.
+/// The container does not run.
 pub async fn run(home: &Home, machine: &str) {
     import(home, machine).await;
     for client in clients() {
@@ -36,10 +35,10 @@ pub async fn run(home: &Home, machine: &str) {
     }
 }
 
-/// Starts a container that goes on running, under this name.
+/// Starts a container that keeps running, under this name.
 ///
 /// # Panics
-/// It does not start.
+/// The container does not start.
 pub async fn start(home: &Home, machine: &str, name: &str) {
     import(home, machine).await;
     docker(
@@ -53,7 +52,7 @@ pub async fn start(home: &Home, machine: &str, name: &str) {
 /// Runs a docker command on a machine, and returns what it prints.
 ///
 /// # Panics
-/// It fails.
+/// The command fails.
 pub async fn docker(home: &Home, machine: &str, words: &str) -> String {
     let client = clients()[0];
     let line = format!("eval $(docker-machine env {machine}); {client} {words}");

@@ -1,7 +1,7 @@
-//! What the whole-binary flows share: a lab with hosts, a home, and the binary run against both.
+//! The common parts of the whole-binary flows: a lab with hosts, a home directory, and runs of the binary with both.
 //!
-//! Owns the surroundings of a run (its environment is made here, nothing of the test's own gets
-//! in but `PATH`) and what can be asked afterwards. Asserts only what every flow asserts.
+//! Owns the environment of a run (built here; of the test's own environment only `PATH` is inherited) and the queries
+//! afterwards. Asserts only conditions that hold for every flow.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -21,13 +21,13 @@ use crate::suite::Suite;
 /// The region of the flows.
 pub const REGION: &str = "us-east-1";
 
-/// No run of a flow takes that long; one that does is killed, and its test fails.
+/// The timeout of a run; on expiry the run is killed, and its test fails.
 const TOO_LONG: Duration = Duration::from_secs(600);
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Ended {
-    /// What was run, for messages.
+    /// The command line, for messages.
     pub argv: String,
     /// The exit status; none after a signal.
     pub code: Option<i32>,
@@ -35,19 +35,19 @@ pub struct Ended {
     pub out: String,
     /// Standard error.
     pub err: String,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
 }
 
 impl Ended {
-    /// Asserts that it succeeded.
+    /// Asserts success.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{self}");
         self
     }
 
-    /// Asserts that it failed with this exit status, and said each of these on standard error.
+    /// Asserts this exit status, and that standard error contains each of these texts.
     #[track_caller]
     pub fn failed(self, code: i32, said: &[&str]) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
@@ -58,17 +58,17 @@ impl Ended {
         self
     }
 
-    /// Tells how long this `create` took, and what the binary says about it.
+    /// Prints the duration of this `create`, and the binary's own figure.
     ///
     /// # Panics
-    /// It says nothing.
+    /// The binary prints no figure.
     pub fn tell_time(&self, what: &str) {
         let line = self.out.lines().find(|line| line.starts_with("Created in"));
         let (seconds, line) = (self.took.as_secs_f64(), line.unwrap());
         crate::tell(&format!("create {what}: {seconds:.1} s ({line})"));
     }
 
-    /// The words of each line of standard output.
+    /// Returns the words of each line of standard output.
     pub fn table(&self) -> Vec<Vec<&str>> {
         let lines = self.out.lines();
         lines
@@ -93,7 +93,7 @@ impl std::fmt::Display for Ended {
     }
 }
 
-/// Somebody's home directory, with a store in it.
+/// A user's home directory with a store in it.
 #[derive(Debug)]
 pub struct Home {
     binary: PathBuf,
@@ -108,7 +108,7 @@ impl Default for Home {
 }
 
 impl Home {
-    /// Makes one, with no AWS credentials but the lab's, for the `docker-machine` under test.
+    /// Makes a home directory without AWS credentials except the lab's, for the `docker-machine` under test.
     pub fn new() -> Self {
         Self::of(crate::binary())
     }
@@ -139,18 +139,18 @@ impl Home {
         made
     }
 
-    /// Sets a variable for the runs to come.
+    /// Sets a variable for later runs.
     pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
         let value = value.as_ref().to_owned();
         self.environment.insert(name.into(), value);
     }
 
-    /// The variables of its runs.
+    /// Returns the variables of its runs.
     pub fn environment(&self) -> &BTreeMap<OsString, OsString> {
         &self.environment
     }
 
-    /// The `docker-machine` of its runs.
+    /// Returns the `docker-machine` of its runs.
     pub fn binary(&self) -> &Path {
         &self.binary
     }
@@ -160,17 +160,17 @@ impl Home {
         self.environment.remove(OsStr::new(name));
     }
 
-    /// The home directory.
+    /// Returns the home directory.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// The store's root.
+    /// Returns the store's root.
     pub fn store(&self) -> PathBuf {
         PathBuf::from(&self.environment[OsStr::new("MACHINE_STORAGE_PATH")])
     }
 
-    /// A machine's directory.
+    /// Returns a machine's directory.
     pub fn machine(&self, name: &str) -> PathBuf {
         self.store().join("machines").join(name)
     }
@@ -182,7 +182,7 @@ impl Home {
         path
     }
 
-    /// The machines' directories, those that are half made or half removed included.
+    /// Returns the machines' directories, including half-created and half-removed ones.
     pub fn directories(&self) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.store().join("machines")) else {
             return Vec::new();
@@ -193,8 +193,7 @@ impl Home {
             .collect()
     }
 
-    /// Makes all that a machine's journal tells ten minutes older: past the window in which EC2 may not know yet
-    /// what was just made.
+    /// Makes all times of a machine's journal ten minutes older: beyond EC2's consistency window for new resources.
     ///
     /// # Panics
     /// There is no journal.
@@ -209,7 +208,7 @@ impl Home {
         std::fs::write(&file, older.collect::<String>()).unwrap();
     }
 
-    /// What is on record of machines that the store forgot.
+    /// Returns the number of tombstones in the store.
     pub fn tombstones(&self) -> usize {
         std::fs::read_dir(self.store().join(".tombstones")).map_or(0, Iterator::count)
     }
@@ -219,7 +218,7 @@ impl Home {
         self.feed(argv, b"").await
     }
 
-    /// Runs `docker-machine` with this on its standard input.
+    /// Runs `docker-machine` with this standard input.
     pub async fn feed<S: AsRef<OsStr>>(
         &self,
         argv: impl IntoIterator<Item = S>,
@@ -237,13 +236,12 @@ impl Home {
         self.end(command, b"").await
     }
 
-    /// Starts `docker-machine`, for a test that does not let it come to its end. What it says goes
-    /// nowhere; dropping it kills it.
+    /// Starts `docker-machine`, for a test that does not wait for its end. Discards its output; dropping it kills it.
     pub fn start<S: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = S>) -> Child {
         self.command(argv).spawn().unwrap()
     }
 
-    /// A `docker-machine` that is about to be started, for a test that wants to hear it.
+    /// Returns a `docker-machine` command that is not started yet, for a test that reads its output.
     pub fn command<S: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.binary);
         self.surround(command.args(argv))
@@ -253,7 +251,7 @@ impl Home {
         command
     }
 
-    /// Gives a program these surroundings, and its end when it is dropped.
+    /// Sets the environment of a program, and kills it when it is dropped.
     pub fn surround<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env_clear()
@@ -262,7 +260,7 @@ impl Home {
             .kill_on_drop(true)
     }
 
-    /// Runs any program in these surroundings to its end.
+    /// Runs any program in this environment to its end.
     pub async fn end(&self, mut command: Command, input: &[u8]) -> Ended {
         let argv = command.as_std();
         let words = std::iter::once(argv.get_program()).chain(argv.get_args());
@@ -283,7 +281,7 @@ impl Home {
         let stdin = child.stdin.take();
         let fed = async {
             if let Some(mut stdin) = stdin {
-                // Whoever does not want it closes it.
+                // A program that does not read its input closes the pipe.
                 let _ = stdin.write_all(input).await;
             }
         };
@@ -301,29 +299,29 @@ impl Home {
     }
 }
 
-/// An EC2 with simulated hosts, and a home for the binary.
+/// An EC2 with simulated hosts, and a home directory for the binary.
 #[derive(Debug)]
 pub struct Flow {
-    /// The hosts behind the endpoint. They are let go first: the lab keeps their addresses until then.
+    /// The hosts of the endpoint. Dropped first: the lab keeps their addresses until then.
     pub hosts: Arc<SimulatedHosts>,
     /// The endpoint.
     pub lab: Lab,
-    /// Where the binary runs.
+    /// The home directory of the binary.
     pub home: Home,
 }
 
 impl Flow {
-    /// Starts one whose hosts are a Debian 12 with Docker.
+    /// Starts a flow whose hosts are a Debian 12 with Docker.
     pub async fn start() -> Self {
         Self::with(HostOptions::default(), |lab| lab).await
     }
 
-    /// Starts one with other hosts.
+    /// Starts a flow with other hosts.
     pub async fn with_hosts(options: HostOptions) -> Self {
         Self::with(options, |lab| lab).await
     }
 
-    /// Starts one with other hosts on another endpoint.
+    /// Starts a flow with other hosts and another endpoint.
     pub async fn with(options: HostOptions, change: impl FnOnce(Builder) -> Builder) -> Self {
         let hosts = Arc::new(SimulatedHosts::new(options).unwrap());
         let lab = change(Lab::builder().loopback().hosts(hosts.clone()));
@@ -334,21 +332,21 @@ impl Flow {
         }
     }
 
-    /// The flags of a create that reaches the lab, and leaves the rest to the defaults.
+    /// Returns the flags of a create with the lab's endpoint and defaults otherwise.
     pub fn flags(&self) -> Vec<String> {
         let mut flags = endpoint_flags(&self.lab.endpoint());
         flags.push("--amazonec2-ssh-port=2222".to_owned());
         flags
     }
 
-    /// Those, and every id that can be given.
+    /// Returns those flags, plus all ids.
     pub fn flags_with_ids(&self) -> Vec<String> {
         let mut flags = self.flags();
         flags.extend(ids(&self.lab));
         flags
     }
 
-    /// The flows that any EC2 has to carry, on this one.
+    /// Returns the suite of flows that must pass on any EC2, on this one.
     pub fn suite(&self) -> Suite<'_> {
         Suite {
             home: &self.home,
@@ -363,7 +361,7 @@ impl Flow {
         self.home.run(self.creating(name, more)).await
     }
 
-    /// The command line of [`create`](Self::create), for a test that does not let it come to its end.
+    /// Returns the command of [`create`](Self::create), for a test that does not wait for its end.
     pub fn creating(&self, name: &str, more: &[&str]) -> Vec<String> {
         let mut argv = vec!["create".to_owned()];
         argv.extend(self.flags());
@@ -372,7 +370,7 @@ impl Flow {
         argv
     }
 
-    /// The one host there is.
+    /// Returns the only host.
     #[track_caller]
     pub fn host(&self) -> HostView {
         let mut hosts = self.hosts.hosts();
@@ -380,14 +378,14 @@ impl Flow {
         hosts.remove(0)
     }
 
-    /// Waits until the one host there is is on, and lets its sshd listen.
+    /// Waits until the only host is on, and makes its sshd listen.
     pub async fn let_listen(&self) {
         let is_on = || self.hosts.hosts().iter().any(HostView::is_on);
         self.lab.until(|_| is_on()).await;
         self.host().let_listen();
     }
 
-    /// The calls that changed something at EC2, by name, in order.
+    /// Returns the names of the EC2 calls that changed something, in order.
     pub fn changes(&self) -> Vec<String> {
         let reads = ["Describe", "Get"];
         let calls = self.lab.calls().into_iter().map(|call| call.action);
@@ -396,7 +394,7 @@ impl Flow {
             .collect()
     }
 
-    /// Asserts that of all machines nothing is left, here and there.
+    /// Asserts that no machine has left resources at EC2 or files in the store.
     #[track_caller]
     pub fn assert_clean(&self) {
         assert_eq!(self.lab.left_over(), Vec::<String>::new());
@@ -405,7 +403,7 @@ impl Flow {
     }
 }
 
-/// The flags that lead to an endpoint, and to hosts by their private addresses alone.
+/// Returns the flags for an endpoint whose hosts are reachable only at their private addresses.
 pub fn endpoint_flags(endpoint: &str) -> Vec<String> {
     vec![
         "--driver=amazonec2".to_owned(),
@@ -416,7 +414,7 @@ pub fn endpoint_flags(endpoint: &str) -> Vec<String> {
     ]
 }
 
-/// The flags that give every id: nothing has to be looked up.
+/// Returns the flags that set every id: no lookup is needed.
 ///
 /// # Panics
 /// The lab has no subnet.

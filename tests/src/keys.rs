@@ -1,4 +1,4 @@
-//! Keys that a test knows, a lab that knows them, and a home without any.
+//! Access keys for tests, a lab that accepts them, and a home directory without keys.
 
 use std::path::Path;
 
@@ -9,12 +9,13 @@ use crate::flows::{Flow, Home};
 
 /// An access key of the lab's account.
 pub const FOUND: &str = "ASIAFOUNDBYTHECHAIN0";
-/// Its secret half, which must never be seen.
+/// Its secret half, which must never be shown.
 pub const SECRET: &str = "f0undSECRETaccessKEY/neverToBeSeen";
-/// Its session's token, neither.
+/// The token of its session, which must never be shown either.
 pub const TOKEN: &str = "f0undSESSIONtoken/neverToBeSeenEither";
 
-/// Starts a lab that knows [`FOUND`], its own key and `AKIDSTRANGER` of another account, and a home without any.
+/// Starts a lab that accepts [`FOUND`], its own key and `AKIDSTRANGER` of another account, and a home directory
+/// without keys.
 pub async fn flow() -> Flow {
     let mut flow = Flow::with(HostOptions::default(), |lab| {
         lab.access_key(ACCESS_KEY, ACCOUNT)
@@ -29,7 +30,7 @@ pub async fn flow() -> Flow {
     ] {
         flow.home.unset(name);
     }
-    // Nobody here looks for a metadata service at its real address.
+    // Prevents lookups of a metadata service at its real address.
     flow.home
         .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
     flow
@@ -38,7 +39,7 @@ pub async fn flow() -> Flow {
 /// Returns every file below a directory, as text.
 ///
 /// # Panics
-/// One cannot be read.
+/// A file cannot be read.
 pub fn all_files(directory: &Path) -> String {
     let mut text = String::new();
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -51,10 +52,10 @@ pub fn all_files(directory: &Path) -> String {
     text
 }
 
-/// Puts other keys into a machine's `config.json`.
+/// Writes other keys into a machine's `config.json`.
 ///
 /// # Panics
-/// There is none.
+/// There is no `config.json`.
 pub fn change_keys(home: &Home, name: &str, access_key: &str, secret_key: &str) {
     let file = home.machine(name).join("config.json");
     let text = std::fs::read_to_string(&file).unwrap();

@@ -1,10 +1,10 @@
-//! The harness of the whole-binary tests: where the binary is, and what it is run against.
+//! The harness of the whole-binary tests: the path of the binary, and the environments of its runs.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a harness that meets what it did not expect ends the test"
+    reason = "unexpected results in the harness fail the test"
 )]
 
 pub mod certificates;
@@ -23,12 +23,11 @@ pub mod wire;
 
 use std::path::PathBuf;
 
-/// Returns the `docker-machine` under test: `DOCKER_MACHINE_BIN`, a file of that name; else the one that
-/// was built along with the tests, in `target/debug` beside `target/debug/deps`, where a test's own
-/// program lies.
+/// Returns the `docker-machine` under test: the file named by `DOCKER_MACHINE_BIN`, or the one that was built with
+/// the tests, in `target/debug` next to `target/debug/deps`, which contains the test's own executable.
 ///
 /// # Panics
-/// There is none: the selection of packages did not include `docker-machine`.
+/// The file does not exist: the selection of packages did not include `docker-machine`.
 pub fn binary() -> PathBuf {
     if let Some(binary) = std::env::var_os("DOCKER_MACHINE_BIN") {
         return binary.into();
@@ -36,10 +35,10 @@ pub fn binary() -> PathBuf {
     built("docker-machine")
 }
 
-/// Returns a program of the workspace that was built along with the tests.
+/// Returns a program of the workspace that was built with the tests.
 ///
 /// # Panics
-/// There is none: the selection of packages did not include it.
+/// The program does not exist: the selection of packages did not include it.
 pub fn built(program: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let binary = test.ancestors().nth(2).unwrap().join(program);
@@ -51,12 +50,15 @@ pub fn built(program: &str) -> PathBuf {
     binary
 }
 
-/// Says that a test is left out for want of something, or fails where `tests/run` has promised
-/// that everything is there.
+/// Prints that a test is skipped because of a missing prerequisite; fails if `tests/run` guarantees all
+/// prerequisites.
 ///
 /// # Panics
 /// `TESTS_REQUIRE_TOOLS` is set.
-#[allow(clippy::print_stderr, reason = "whoever runs the tests is to know")]
+#[allow(
+    clippy::print_stderr,
+    reason = "the message is for the person who runs the tests"
+)]
 pub fn left_out(what: &str, why: &str) {
     assert!(
         std::env::var_os("TESTS_REQUIRE_TOOLS").is_none(),
@@ -65,8 +67,8 @@ pub fn left_out(what: &str, why: &str) {
     eprintln!("left out: {what}: {why}");
 }
 
-/// Tells whoever runs the tests a figure that no test asserts, since machines differ.
-#[allow(clippy::print_stderr, reason = "that is its purpose")]
+/// Prints a figure that no test asserts, because machines differ.
+#[allow(clippy::print_stderr, reason = "printing is its purpose")]
 pub fn tell(figure: &str) {
     eprintln!("{figure}");
 }

@@ -1,7 +1,7 @@
-//! moto, an EC2 that nobody here wrote, and hosts that follow what it says.
+//! moto, an independent EC2 implementation, and hosts that follow its state.
 //!
-//! moto has no hosts: its addresses lead nowhere. [`Moto::follow`] reads its instances and gives
-//! each one a host of the lab, at the address that moto has made up.
+//! moto has no hosts: nothing answers at its addresses. [`Moto::follow`] reads its instances and starts a host of the
+//! lab for each one, at the address that moto assigned.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -17,9 +17,9 @@ use tokio::process::{Child, Command};
 
 use crate::flows::Home;
 
-/// moto imports for seconds; this is for a machine under load.
+/// moto needs seconds to import; this allows for a machine under load.
 const START: Duration = Duration::from_secs(60);
-/// How often its state is read.
+/// The polling interval of its state.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A moto server. Dropping it ends it.
@@ -29,7 +29,7 @@ pub struct Moto {
     _server: Child,
 }
 
-/// An instance as moto describes it.
+/// An instance as described by moto.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
     /// `i-…`.
@@ -43,16 +43,16 @@ pub struct Instance {
 }
 
 impl Moto {
-    /// Starts the program that `MOTO_SERVER` names, or says that it is left out.
+    /// Starts the program that `MOTO_SERVER` names, or prints that the test is skipped.
     ///
     /// # Panics
-    /// It does not start.
+    /// The program does not start.
     pub async fn start(what: &str) -> Option<Self> {
         let Some(program) = std::env::var_os("MOTO_SERVER") else {
             crate::left_out(what, "MOTO_SERVER does not name moto's server");
             return None;
         };
-        // It takes a port, not a socket: one that was free a moment ago.
+        // It takes a port, not a socket: uses a port that was free a moment ago.
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
@@ -78,7 +78,7 @@ impl Moto {
         })
     }
 
-    /// The URL of the endpoint.
+    /// Returns the URL of the endpoint.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -100,7 +100,7 @@ impl Moto {
         for (name, value) in params {
             body += &format!("&{name}={value}");
         }
-        // moto takes the region and the service from the credential's scope, and checks nothing.
+        // moto takes the region and the service from the credential's scope, and verifies nothing.
         let scope = format!("20260101/{}/ec2/aws4_request", crate::flows::REGION);
         let request = format!(
             "POST / HTTP/1.0\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
@@ -118,7 +118,7 @@ impl Moto {
         answer
     }
 
-    /// Makes a VPC with a subnet in the flows' zone; returns the subnet's id.
+    /// Creates a VPC with a subnet in the flows' zone; returns the subnet's id.
     ///
     /// # Panics
     /// moto does not answer with status 200.
@@ -137,7 +137,7 @@ impl Moto {
         value(&subnet, "<subnetId>").unwrap_or_default().to_owned()
     }
 
-    /// All instances.
+    /// Returns all instances.
     pub async fn instances(&self) -> Vec<Instance> {
         let xml = self.call("DescribeInstances").await;
         let instances = xml.split("<instanceId>").skip(1);
@@ -155,8 +155,8 @@ impl Moto {
             .collect()
     }
 
-    /// Gives every instance a host, as long as it is polled. Its public key is the one that the
-    /// machine of the key pair's name has in this home.
+    /// Runs a host for every instance, as long as it is polled. The host's public key is that of the machine in this
+    /// home directory that has the key pair's name.
     ///
     /// # Panics
     /// A host cannot be made.
@@ -200,12 +200,12 @@ impl Instance {
     }
 }
 
-/// What follows a tag.
+/// Returns the text after a tag.
 fn within<'a>(xml: &'a str, tag: &str) -> Option<&'a str> {
     xml.split_once(tag).map(|(_, rest)| rest)
 }
 
-/// The text between a tag and the next one.
+/// Returns the text between a tag and the next one.
 fn value<'a>(xml: &'a str, tag: &str) -> Option<&'a str> {
     within(xml, tag)?.split('<').next()
 }

@@ -1,4 +1,4 @@
-//! Pages that a test serves, over HTTP and over TLS, and a proxy on the way to them.
+//! Pages that a test serves, over HTTP and over TLS, and a proxy in front of them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -11,12 +11,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// The path that leads to the page by a redirection.
+/// The path that redirects to the page.
 const ELSEWHERE: &str = "/elsewhere";
 
 type Requests = Arc<Mutex<Vec<String>>>;
 
-/// A page at every path. Dropping it ends the server.
+/// A server that returns the same page for every path. Dropping it ends the server.
 #[derive(Debug)]
 pub struct Served {
     address: SocketAddr,
@@ -31,12 +31,12 @@ impl Served {
         Self::serve("200 OK", page, None, String::new()).await
     }
 
-    /// Serves nothing but 404.
+    /// Serves status 404 for every path.
     pub async fn missing() -> Self {
         Self::serve("404 Not Found", b"no".to_vec(), None, String::new()).await
     }
 
-    /// Serves a page over TLS, with a certificate for this name of an authority of its own.
+    /// Serves a page over TLS, with a certificate for this name from a new authority.
     ///
     /// # Panics
     /// No certificate can be made.
@@ -80,7 +80,7 @@ impl Served {
                     match tls {
                         None => answer(stream, status, &page, &seen).await,
                         Some(tls) => {
-                            // Who does not trust the certificate hangs up.
+                            // A client that does not trust the certificate disconnects.
                             if let Ok(stream) = tls.accept(stream).await {
                                 answer(stream, status, &page, &seen).await;
                             }
@@ -97,28 +97,28 @@ impl Served {
         }
     }
 
-    /// Where the page is.
+    /// Returns the URL of the page.
     pub fn url(&self) -> String {
         format!("http://{}/page", self.address)
     }
 
-    /// Where one is sent there from.
+    /// Returns the URL that redirects to the page.
     pub fn redirecting(&self) -> String {
         format!("http://{}{ELSEWHERE}", self.address)
     }
 
-    /// The certificate that a client has to trust, in PEM.
+    /// Returns the certificate that a client has to trust, in PEM.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// The heads of all requests so far.
+    /// Returns the heads of all requests so far.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
 
-/// A proxy that leads to one server, whatever is asked for. Dropping it ends it.
+/// A proxy that forwards every request to one server. Dropping it ends it.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -162,13 +162,13 @@ impl Proxy {
         }
     }
 
-    /// Its URL, with `USER:PASSWORD` or without.
+    /// Returns its URL, with or without `USER:PASSWORD`.
     pub fn url(&self, user: &str) -> String {
         let at = if user.is_empty() { "" } else { "@" };
         format!("http://{user}{at}{}", self.address)
     }
 
-    /// The heads of all requests so far.
+    /// Returns the heads of all requests so far.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
@@ -188,13 +188,13 @@ where
     let length = page.len();
     let head =
         format!("HTTP/1.1 {status}\r\n{more}Content-Length: {length}\r\nConnection: close\r\n\r\n");
-    // A client that has gone is no concern of the server's.
+    // Errors of a client that has disconnected are ignored.
     let _ = stream.write_all(head.as_bytes()).await;
     let _ = stream.write_all(page).await;
     let _ = stream.shutdown().await;
 }
 
-/// Reads a request up to its empty line; none of these has a body.
+/// Reads a request up to its empty line; these requests have no body.
 async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).await.is_ok() {

@@ -1,4 +1,4 @@
-//! Real Debian hosts for the flows, where `LAB_REAL_HOSTS=1` asks for them, and what they fetch.
+//! Real Debian hosts for the flows, enabled by `LAB_REAL_HOSTS=1`, and a page server for them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// Hosts of which each boots the image that is chosen at that time.
+/// Real hosts; each boots the image that is selected at that time.
 #[derive(Debug)]
 pub struct RealHosts {
     hosts: DebianHosts,
@@ -17,18 +17,18 @@ pub struct RealHosts {
 }
 
 impl RealHosts {
-    /// Prepares them, or says that they are left out.
+    /// Prepares the hosts, or prints that the test is skipped.
     ///
     /// # Panics
-    /// They were asked for and are not possible.
+    /// The hosts were requested but cannot be started.
     pub async fn prepare(what: &str) -> Option<Self> {
         Self::prepare_with(what, |options| options).await
     }
 
-    /// Prepares them with other options.
+    /// Prepares the hosts with other options.
     ///
     /// # Panics
-    /// They were asked for and are not possible.
+    /// The hosts were requested but cannot be started.
     pub async fn prepare_with(
         what: &str,
         change: impl FnOnce(DebianOptions) -> DebianOptions,
@@ -51,20 +51,20 @@ impl RealHosts {
         })
     }
 
-    /// Chooses what hosts boot from now on.
+    /// Selects the image for later boots.
     pub fn choose(&self, image: DebianImage) {
         *self.next.lock().unwrap() = image;
     }
 
-    /// This machine's address among the hosts.
+    /// Returns this machine's address in the hosts' network.
     pub fn gateway(&self) -> IpAddr {
         self.hosts.gateway()
     }
 
-    /// Runs a line on a host as root, beside sshd; returns what it printed.
+    /// Runs a line on a host as root, without sshd; returns its output.
     ///
     /// # Panics
-    /// It failed.
+    /// The line fails.
     pub async fn look(&self, instance_id: &str, line: &str) -> String {
         let output = self.hosts.exec(instance_id, &["sh", "-ec", line]).await;
         let output = output.unwrap();
@@ -101,7 +101,7 @@ impl Hosts for RealHosts {
     }
 }
 
-/// One page, served over HTTP whatever path is asked for. Dropping it ends the server.
+/// One page, served over HTTP for every path. Dropping it ends the server.
 #[derive(Debug)]
 pub struct Page {
     address: SocketAddr,
@@ -109,7 +109,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// Serves it on an address of this machine.
+    /// Serves the page on an address of this machine.
     ///
     /// # Panics
     /// The address cannot be bound.
@@ -119,7 +119,7 @@ impl Page {
         let mut server = JoinSet::new();
         server.spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                // A request without a body is one read; who sends more gets the page all the same.
+                // One read is sufficient for a request without a body; larger requests get the page too.
                 let _ = stream.read(&mut [0; 4096]).await;
                 let length = body.len();
                 let head = format!(
@@ -136,7 +136,7 @@ impl Page {
         }
     }
 
-    /// Where it is.
+    /// Returns its URL.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }

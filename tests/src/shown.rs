@@ -1,4 +1,4 @@
-//! Tables that a document shows, as a test has seen them.
+//! Tables in documents, compared with the tables that a test produces.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -7,17 +7,17 @@ use regex::Regex;
 
 use crate::flows::Home;
 
-/// Between the columns of a table of ours.
+/// The separator between columns of a table.
 const GAP: &str = "   ";
 
-/// Asserts that `docs/doctor.md` shows this table below this heading, but for what differs from run to run; with
-/// `UPDATE=1` in the environment, writes it there.
+/// Asserts that `docs/doctor.md` shows this table below this heading, except for values that differ from run to run;
+/// with `UPDATE=1` in the environment, writes it there.
 ///
 /// # Panics
-/// It does not, or there is no such heading.
+/// The document differs, or has no such heading.
 #[track_caller]
 pub fn assert_shown(heading: &str, table: &str, home: &Home) {
-    // The tests of one file write to the same document.
+    // Serializes access: several tests of one file write to the same document.
     static DOCUMENT: Mutex<()> = Mutex::new(());
     let _one_at_a_time = DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner);
     let path = document();
@@ -57,7 +57,7 @@ fn document() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/doctor.md")
 }
 
-/// A table without what differs from run to run: ids, addresses, places. Its columns are set anew.
+/// Returns a table without the values that differ from run to run: ids, addresses, paths. Aligns its columns again.
 fn timeless(table: &str, home: &Home) -> Vec<String> {
     let store = home.store();
     let text = table.replace(store.to_str().unwrap(), "~/.docker/machine");

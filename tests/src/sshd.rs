@@ -1,4 +1,4 @@
-//! A real OpenSSH server, as a machine of a home's store.
+//! A real OpenSSH server, as a machine of a store.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -12,7 +12,7 @@ use crate::flows::Home;
 
 const PROGRAM: &str = "/usr/sbin/sshd";
 
-/// A server that lets one key in as whoever runs the test. Dropping it ends it; sessions go on.
+/// A server that accepts one key for the user who runs the test. Dropping it ends it; sessions continue.
 #[derive(Debug)]
 pub struct Sshd {
     directory: TempDir,
@@ -21,10 +21,10 @@ pub struct Sshd {
 }
 
 impl Sshd {
-    /// Starts one on loopback, or says that it is left out.
+    /// Starts a server on loopback, or prints that the test is skipped.
     ///
     /// # Panics
-    /// There is an OpenSSH, and it does not start.
+    /// OpenSSH is installed, and the server does not start.
     pub fn start(what: &str) -> Option<Self> {
         if !Path::new(PROGRAM).is_file() {
             crate::left_out(what, "no OpenSSH server");
@@ -34,7 +34,7 @@ impl Sshd {
         for key in ["host", "id"] {
             new_key(&directory.path().join(key));
         }
-        // The directory that sshd locks its unprivileged part into, where it runs as root.
+        // The directory to which sshd restricts its unprivileged process, if it runs as root.
         if rustix::process::geteuid().is_root() {
             std::fs::create_dir_all("/run/sshd").unwrap();
         }
@@ -60,7 +60,7 @@ impl Sshd {
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let listening = log.find(|line| line.as_ref().unwrap().contains("Server listening"));
         assert!(listening.is_some(), "sshd did not start");
-        // Its log must go on being read, or it would stop at a full pipe.
+        // The log must be read continuously, because sshd would block on a full pipe.
         std::thread::spawn(move || log.for_each(drop));
         Some(Self {
             directory,
@@ -69,13 +69,13 @@ impl Sshd {
         })
     }
 
-    /// Puts it into a store as a machine of driver `generic`.
+    /// Adds it to a store as a machine of driver `generic`.
     pub fn adopt(&self, home: &Home, name: &str) {
         let key = self.directory.path().join("id");
         adopt(home, name, self.address, &key);
     }
 
-    /// A directory on the machine, which is this computer.
+    /// Returns a directory on the machine, which is this computer.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -83,13 +83,13 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        // One that has ended by itself is no longer there to be killed.
+        // A server that has already ended cannot be killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Puts a host into a store as a machine of driver `generic`, as `create` would have saved it.
+/// Adds a host to a store as a machine of driver `generic`, as `create` would have saved it.
 pub fn adopt(home: &Home, name: &str, address: SocketAddr, key: &Path) {
     let machine = home.machine(name);
     std::fs::create_dir_all(&machine).unwrap();
@@ -131,7 +131,7 @@ pub fn new_key(path: &Path) {
     assert!(made.unwrap().success());
 }
 
-/// An address of loopback where nobody listens.
+/// Returns an address of loopback on which no process listens.
 pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()

@@ -1,19 +1,19 @@
-//! The flows that any EC2 has to carry, whoever wrote it: run against the lab and against moto.
+//! The flows that must pass on any EC2 implementation: run against the lab and against moto.
 
 use ec2_lab::hosts::{HostView, SimulatedHosts};
 
 use crate::flows::{Ended, Home};
 
-/// An EC2, the hosts behind it, and a home for the binary.
+/// An EC2, its hosts, and a home directory for the binary.
 #[derive(Debug)]
 pub struct Suite<'a> {
-    /// Where the binary runs.
+    /// The home directory of the binary.
     pub home: &'a Home,
     /// The hosts.
     pub hosts: &'a SimulatedHosts,
-    /// The flags of a create that reaches the EC2.
+    /// The flags of a create with the EC2's endpoint.
     pub flags: Vec<String>,
-    /// Whether a host learns that EC2 restarts its instance.
+    /// Whether a restart of an instance by EC2 reaches its host.
     pub restarts: bool,
 }
 
@@ -27,10 +27,10 @@ impl Suite<'_> {
         self.home.run(argv).await
     }
 
-    /// The one host there is.
+    /// Returns the only host.
     ///
     /// # Panics
-    /// There is none, or another one.
+    /// There is none, or more than one.
     #[track_caller]
     pub fn host(&self) -> HostView {
         let mut hosts = self.hosts.hosts();
@@ -38,10 +38,10 @@ impl Suite<'_> {
         hosts.remove(0)
     }
 
-    /// A machine from create to rm.
+    /// Runs a machine from create to rm.
     ///
     /// # Panics
-    /// Something is not as it should be; so below.
+    /// An assertion fails; the same applies to the functions below.
     pub async fn life(&self) {
         let home = self.home;
         let created = self.create("m1", &[]).await.ok();
@@ -50,7 +50,7 @@ impl Suite<'_> {
         let address = self.host().spec().address.to_string();
         let url = format!("tcp://{address}:2376");
 
-        // It runs, and says which Docker.
+        // It runs, and its Docker release is shown.
         let listed = home.run(["ls"]).await.ok();
         let table = listed.table();
         assert_eq!(
@@ -66,7 +66,7 @@ impl Suite<'_> {
         );
         assert_eq!(home.run(["ls", "-q"]).await.ok().out, "m1\n");
 
-        // Where it is, and how to get there.
+        // Its address, and the commands to reach it.
         assert_eq!(home.run(["url", "m1"]).await.ok().out, format!("{url}\n"));
         assert_eq!(
             home.run(["ip", "m1"]).await.ok().out,
@@ -95,7 +95,7 @@ impl Suite<'_> {
         let inspected = home.run(["inspect", "m1", "-f", store_path]).await.ok();
         assert_eq!(inspected.out, format!("{directory}\n"));
 
-        // Stop keeps the address, start brings it back.
+        // Stop keeps the address, start restores the machine.
         home.run(["stop", "m1"]).await.ok();
         assert_eq!(home.run(["status", "m1"]).await.ok().out, "Stopped\n");
         assert_eq!(
@@ -121,7 +121,7 @@ impl Suite<'_> {
         assert_eq!(home.run(["ls", "-q"]).await.ok().out, "");
     }
 
-    /// A command on a machine: its streams and its exit status.
+    /// Runs commands on a machine: checks streams and exit status.
     ///
     /// # Panics
     /// See above.
@@ -134,7 +134,7 @@ impl Suite<'_> {
         let seven = home.run(["ssh", "m1", "echo before; exit 7"]).await;
         let seven = seven.failed(1, &["exit status 7"]);
         assert_eq!(seven.out, "before\n");
-        // Words are joined, and what looks like a flag is not ours.
+        // Words are joined; words that look like flags belong to the command.
         assert_eq!(
             home.run(["ssh", "m1", "printf", "%s", "-l"]).await.ok().out,
             "-l"
@@ -146,13 +146,13 @@ impl Suite<'_> {
         here.kill_on_drop(true);
         assert_eq!(sum.out, home.end(here, &binary).await.ok().out);
 
-        // No word of ours on standard output, even when the name is wrong.
-        let nobody = home.run(["ssh", "nobody", "true"]).await;
-        assert_eq!(nobody.failed(1, &["nobody"]).out, "");
+        // Standard output stays empty, even for an unknown name.
+        let unknown = home.run(["ssh", "nobody", "true"]).await;
+        assert_eq!(unknown.failed(1, &["nobody"]).out, "");
         home.run(["rm", "-f", "m1"]).await.ok();
     }
 
-    /// Machines that differ in what they were created with.
+    /// Creates machines with different options.
     ///
     /// # Panics
     /// See above.
@@ -205,10 +205,10 @@ impl Suite<'_> {
         home.run(["rm", "-y", "tagged", "small", "open", "own-key", "spot"])
             .await
             .ok();
-        assert!(key.is_file(), "the user's own key stays");
+        assert!(key.is_file(), "the user's own key must stay");
     }
 
-    /// What cannot be created, and leaves nothing.
+    /// Runs creates that must fail and leave nothing behind.
     ///
     /// # Panics
     /// See above.

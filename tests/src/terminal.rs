@@ -1,4 +1,4 @@
-//! A person at a terminal: `docker-machine` on a real pseudo-terminal, seen and typed at from outside.
+//! A user at a terminal: `docker-machine` on a real pseudo-terminal.
 
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -18,39 +18,39 @@ use tokio::process::{Child, Command};
 
 use crate::flows::Home;
 
-/// More than anything at a terminal takes on a busy machine.
+/// Longer than any step at a terminal takes on a busy machine.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A terminal, with a program on it whose controlling terminal it is.
+/// A terminal and the program whose controlling terminal it is.
 #[derive(Debug)]
 pub struct Terminal {
     master: OwnedFd,
     screen: Receiver,
     keyboard: Sender,
     child: Child,
-    /// What was shown and not yet expected.
+    /// The unconsumed output.
     seen: String,
-    /// Everything that was shown.
+    /// The complete output.
     all: String,
 }
 
-/// What a terminal was set to: two that are equal treat keys and lines alike.
+/// The settings of a terminal: equal settings handle keys and lines in the same way.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Settings([u64; 4]);
 
-/// How a program at a terminal ended.
+/// The result of a program at a terminal.
 #[derive(Debug)]
 pub struct Left {
     /// Its status.
     pub status: ExitStatus,
-    /// Everything that the terminal was sent, control sequences included.
+    /// The complete output, including control sequences.
     pub shown: String,
-    /// What the terminal was set to afterwards.
+    /// The terminal's settings afterwards.
     pub settings: Settings,
 }
 
 impl Terminal {
-    /// Starts `docker-machine` on a terminal of that many columns and rows.
+    /// Starts `docker-machine` on a terminal with this number of columns and rows.
     pub fn start<S: AsRef<OsStr>>(
         home: &Home,
         argv: impl IntoIterator<Item = S>,
@@ -59,7 +59,7 @@ impl Terminal {
         Self::run(home, home.binary(), argv, window)
     }
 
-    /// Starts any program on a terminal of that many columns and rows.
+    /// Starts any program on a terminal with this number of columns and rows.
     pub fn run<S: AsRef<OsStr>>(
         home: &Home,
         program: impl AsRef<OsStr>,
@@ -78,8 +78,8 @@ impl Terminal {
         options.read(true).write(true).custom_flags(no_controlling);
         let end = options.open(OsStr::from_bytes(path.to_bytes())).unwrap();
         let stdio = || Stdio::from(end.try_clone().unwrap());
-        // setsid(1) becomes the program, in a session of its own whose terminal this is. What whoever
-        // runs the tests ignores, as nohup does, is not ignored at a terminal.
+        // setsid(1) becomes the program, in a new session with this controlling terminal. Restores the signals that
+        // the process which runs the tests ignores (nohup, for example).
         let mut command = Command::new("env");
         command.args(["--default-signal", "setsid", "--ctty"]);
         command.arg(program).args(argv);
@@ -99,11 +99,10 @@ impl Terminal {
         }
     }
 
-    /// Waits until a text is shown, and returns what was shown before it. What is behind it can be
-    /// expected next.
+    /// Waits until a text is shown, and returns the output before it. The output after it stays available.
     ///
     /// # Panics
-    /// It does not come, or the program ends first.
+    /// The text does not appear in time, or the program ends first.
     #[track_caller]
     pub fn expect<'a>(&'a mut self, text: &'a str) -> impl Future<Output = String> + 'a {
         let caller = std::panic::Location::caller();
@@ -133,17 +132,17 @@ impl Terminal {
     /// Types keys.
     ///
     /// # Panics
-    /// The terminal takes none.
+    /// The terminal accepts no input.
     pub async fn keys(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).await.unwrap();
     }
 
-    /// Gives the window another size, which the program is told by SIGWINCH.
+    /// Sets another window size; the program is notified by SIGWINCH.
     pub fn resize(&self, columns: u16, rows: u16) {
         set_window(&self.master, columns, rows);
     }
 
-    /// What it is set to.
+    /// Returns its settings.
     pub fn settings(&self) -> Settings {
         let set = tcgetattr(&self.master).unwrap();
         Settings([
@@ -154,14 +153,14 @@ impl Terminal {
         ])
     }
 
-    /// Whether every key goes to the program: no line editing, no echo, no signals.
+    /// Returns whether every key goes to the program: no line editing, no echo, no signals.
     pub fn is_raw(&self) -> bool {
         let cooked = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
         let set = tcgetattr(&self.master).unwrap();
         !set.local_modes.intersects(cooked)
     }
 
-    /// Sends the program a signal.
+    /// Sends a signal to the program.
     pub fn signal(&self, signal: Signal) {
         let id = self.child.id().unwrap().cast_signed();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
@@ -170,7 +169,7 @@ impl Terminal {
     /// Waits for the program's end.
     ///
     /// # Panics
-    /// It does not end.
+    /// The program does not end.
     pub async fn end(mut self) -> Left {
         let ending = async {
             while self.read().await {}
@@ -185,10 +184,10 @@ impl Terminal {
         }
     }
 
-    /// Takes the terminal away, as a closed window or a lost line does, and waits for the end of the program.
+    /// Closes the terminal, like a closed window or a lost connection, and waits for the end of the program.
     ///
     /// # Panics
-    /// It does not end.
+    /// The program does not end.
     pub async fn vanish(self) -> ExitStatus {
         let Self {
             master,
@@ -202,10 +201,10 @@ impl Terminal {
         ended.expect("still running without a terminal").unwrap()
     }
 
-    /// Reads some more; `false`: nobody has the terminal open any more.
+    /// Reads more output; `false` when no process has the terminal open any more.
     async fn read(&mut self) -> bool {
         let mut chunk = [0; 4096];
-        // Not at its end but with EIO: that is how Linux says that the last program has gone.
+        // Linux reports the end of the last process with EIO instead of end of file.
         let length = self.screen.read(&mut chunk).await.unwrap_or(0);
         let text = String::from_utf8_lossy(&chunk[..length]);
         self.seen.push_str(&text);

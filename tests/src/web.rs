@@ -1,4 +1,4 @@
-//! A web server of a test's own on loopback: a metadata service, an STS, whatever it answers as.
+//! A web server on loopback for a test: a metadata service, an STS, or any other.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// A request, as it came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// `GET`.
@@ -21,7 +21,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The value of a header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.headers.iter();
         lines
@@ -30,7 +30,7 @@ impl Request {
     }
 }
 
-/// An answer: status, a header line, body.
+/// A response: status, a header line, body.
 pub type Answer = (u16, &'static str, String);
 
 /// A web server. Dropping it ends it.
@@ -42,7 +42,7 @@ pub struct Web {
 }
 
 impl Web {
-    /// Serves what `answer` says, one request a connection.
+    /// Serves the responses of `answer`, one request per connection.
     ///
     /// # Panics
     /// Loopback has no free port.
@@ -70,7 +70,7 @@ impl Web {
                         "HTTP/1.1 {status} Lab\r\n{header}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                         body.len()
                     );
-                    // Who has gone does not want it.
+                    // Errors of a client that has disconnected are ignored.
                     let _ = stream.write_all((head + &body).as_bytes()).await;
                     let _ = stream.shutdown().await;
                 });
@@ -83,23 +83,23 @@ impl Web {
         }
     }
 
-    /// Where it listens.
+    /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its URL, without a path.
+    /// Returns its URL, without a path.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What has been asked so far.
+    /// Returns the requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 }
 
-/// Reads the head of a request or answer, up to the empty line; what follows it already is returned as well.
+/// Reads the head of a request or response, up to the empty line; also returns data that already follows it.
 pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     loop {

@@ -1,6 +1,6 @@
-//! What may stand between the binary and AWS: a proxy, and TLS with a certificate of a test's own CA.
+//! The network between the binary and AWS: a proxy, and TLS with a certificate of a test's own CA.
 //!
-//! Both lead to an address on loopback, whatever name is asked for: nothing of a test leaves this machine.
+//! Both forward to an address on loopback, for any host name: no request of a test leaves this machine.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ pub struct TlsFront {
 }
 
 impl TlsFront {
-    /// Answers as each of these names, with a certificate of a new CA, and passes on what it gets.
+    /// Accepts TLS for each of these names, with a certificate of a new CA, and forwards the data.
     ///
     /// # Panics
     /// Loopback has no free port.
@@ -45,12 +45,12 @@ impl TlsFront {
         }
     }
 
-    /// Where it listens.
+    /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The CA's certificate.
+    /// Returns the CA's certificate.
     pub fn ca(&self) -> &str {
         &self.ca
     }
@@ -80,8 +80,7 @@ fn certificates(names: &[&str]) -> (String, ServerConfig) {
     (ca_certificate.pem(), config)
 }
 
-/// An HTTP proxy that leads everybody to one place, and remembers where they wanted to go. Dropping it
-/// ends it.
+/// An HTTP proxy that forwards all requests to one address, and records their targets. Dropping it ends it.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -90,7 +89,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Tunnels (`CONNECT`) lead to `tls`, requests for plain URLs to `plain`.
+    /// Forwards tunnels (`CONNECT`) to `tls`, and requests for plain URLs to `plain`.
     ///
     /// # Panics
     /// Loopback has no free port.
@@ -122,22 +121,22 @@ impl Proxy {
         }
     }
 
-    /// Its URL.
+    /// Returns its URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Where it listens.
+    /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The heads of all requests to it.
+    /// Returns the heads of all requests to it.
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
 
-    /// Where each request to it wanted to go: `CONNECT host:port`, `POST http://…`.
+    /// Returns the target of each request to it: `CONNECT host:port`, `POST http://…`.
     pub fn targets(&self) -> Vec<String> {
         let target = |head: String| {
             let mut words = head.split(' ');
