@@ -1,4 +1,5 @@
-//! What is gone can be forgotten: the account of the credentials is proven by EC2 itself, with STS or without.
+//! Machines that are gone can be removed from the store: EC2 itself proves the account of the credentials, with or
+//! without STS.
 
 use std::ffi::OsStr;
 use std::net::TcpListener;
@@ -8,19 +9,19 @@ use ec2_lab::ec2::{ACCOUNT, Denial, Effect, Fault, Instance, InstanceState};
 use machine_tests::flows::{Flow, REGION};
 use machine_tests::keys;
 
-/// Two hours: EC2 no longer knows what has ended.
+/// Two hours: EC2 has forgotten ended instances.
 const FORGOTTEN: Duration = Duration::from_secs(7200);
 
-/// A command that waits for no STS: its timeout for one attempt alone is longer.
+/// A command that does not wait for STS: its timeout for a single attempt is longer.
 const IMMEDIATE: Duration = Duration::from_secs(10);
 
-/// What `rm` says of an instance that EC2 does not know any more.
+/// The message of `rm` for an instance that EC2 does not know any more.
 const IS_GONE: &str = "Remote instance does not exist";
 
-/// Where STS is, instead of beside the lab's EC2.
+/// The endpoint of STS, if it differs from the lab's EC2.
 const STS: &str = "AWS_ENDPOINT_URL_STS";
 
-/// A lab, and a home whose credentials come from the provider chain: none are in `config.json`.
+/// Makes a lab, and a home directory whose credentials come from the provider chain: none are in `config.json`.
 async fn flow() -> Flow {
     let mut flow = keys::flow().await;
     flow.home.set("AWS_ACCESS_KEY", keys::FOUND);
@@ -28,7 +29,7 @@ async fn flow() -> Flow {
     flow
 }
 
-/// Creates a spot machine that EC2 then takes back and forgets.
+/// Creates a spot machine that EC2 then reclaims and forgets.
 async fn create_and_lose(flow: &Flow, name: &str, more: &[&str]) {
     let before = flow.lab.live_instances();
     let mut flags = vec!["--amazonec2-request-spot-instance"];
@@ -39,7 +40,7 @@ async fn create_and_lose(flow: &Flow, name: &str, more: &[&str]) {
     for instance in live.filter(|instance| is_new(&instance.id)) {
         assert!(flow.lab.reclaim(&instance.id));
     }
-    // Once its host is off.
+    // After its host is off.
     let has_ended = |i: &Instance| i.state != InstanceState::ShuttingDown;
     flow.lab
         .until(|lab| lab.instances().iter().all(has_ended))
@@ -47,7 +48,7 @@ async fn create_and_lose(flow: &Flow, name: &str, more: &[&str]) {
     flow.lab.clock().advance(FORGOTTEN);
 }
 
-/// Leads STS to a port of loopback that accepts connections and never answers, as long as the listener lives.
+/// Directs STS to a port of loopback that accepts connections and never answers, for the lifetime of the listener.
 fn silence_sts(flow: &mut Flow) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -55,14 +56,14 @@ fn silence_sts(flow: &mut Flow) -> TcpListener {
     listener
 }
 
-/// Denies everything that proves an account.
+/// Denies every call that proves an account.
 fn prove_nothing(flow: &Flow) {
     for action in ["DescribeSecurityGroups", "DescribeInstances"] {
         flow.lab.deny(Denial::of(format!("ec2:{action}")));
     }
 }
 
-/// Makes tombstones: of machines whose instances are gone, removed while nothing tells whose the credentials are.
+/// Makes tombstones: of machines whose instances are gone, removed while the account of the credentials is unknown.
 async fn bury(flow: &mut Flow, names: &[&str]) {
     for name in names {
         create_and_lose(flow, name, &[]).await;
@@ -83,7 +84,7 @@ async fn bury(flow: &mut Flow, names: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fleet_machine_whose_instance_is_gone_is_forgotten() {
+async fn a_fleet_machine_without_its_instance_is_removed() {
     let flow = flow().await;
     flow.create("m1", &[]).await.ok();
     let key = std::fs::read(flow.home.machine("m1").join("id_rsa")).unwrap();
@@ -96,7 +97,7 @@ async fn a_fleet_machine_whose_instance_is_gone_is_forgotten() {
     ];
     flow.lab
         .add_launch_template(ACCOUNT, REGION, "workers", &template);
-    // So that nothing but the description of the instance names the account.
+    // Only the description of the instance names the account then.
     flow.lab.deny(Denial::of("ec2:DescribeSecurityGroups"));
     let key = format!("--amazonec2-ssh-keypath={}", key.display());
     let subnet = flow.lab.subnets(ACCOUNT, REGION)[0].id.clone();
@@ -118,7 +119,7 @@ async fn a_fleet_machine_whose_instance_is_gone_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_sts_rm_forgets_what_is_gone() {
+async fn without_sts_rm_removes_a_machine_that_is_gone() {
     let mut flow = flow().await;
     let _sts = silence_sts(&mut flow);
     create_and_lose(&flow, "m1", &[]).await;
@@ -130,7 +131,7 @@ async fn without_sts_rm_forgets_what_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_sts_prune_and_create_settle_tombstones() {
+async fn without_sts_prune_and_create_resolve_tombstones() {
     let mut flow = flow().await;
     let _sts = silence_sts(&mut flow);
     bury(&mut flow, &["m1"]).await;
@@ -148,7 +149,7 @@ async fn without_sts_prune_and_create_settle_tombstones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_sts_doctor_names_the_account_that_ec2_proves() {
+async fn without_sts_doctor_shows_the_account_proven_by_ec2() {
     let mut flow = flow().await;
     flow.home.set(STS, "http://127.0.0.1:1");
     flow.create("m1", &[]).await.ok();
@@ -160,7 +161,7 @@ async fn without_sts_doctor_names_the_account_that_ec2_proves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_sts_that_does_not_answer_is_named_and_asked_once() {
+async fn a_silent_sts_is_reported_and_called_once() {
     let mut flow = flow().await;
     bury(&mut flow, &["m1", "m2", "m3"]).await;
     prove_nothing(&flow);
@@ -171,7 +172,7 @@ async fn an_sts_that_does_not_answer_is_named_and_asked_once() {
         .run(["prune", "--force"])
         .await
         .failed(1, &["left behind"]);
-    // With its one retry.
+    // Including one retry.
     assert_eq!(flow.lab.count("GetCallerIdentity") - asked, 2);
     flow.lab.remove_fault(fault);
 
@@ -180,7 +181,7 @@ async fn an_sts_that_does_not_answer_is_named_and_asked_once() {
     let pruned = pruned.failed(1, &["from http://127.0.0.1:1"]);
     assert!(!pruned.err.contains(&flow.lab.endpoint()), "{pruned}");
 
-    // What EC2 does not prove, STS says.
+    // Without proof from EC2, STS names the account.
     flow.home.unset(STS);
     flow.home.run(["prune", "--force"]).await.ok();
     assert_eq!(flow.home.tombstones(), 0);

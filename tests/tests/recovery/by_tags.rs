@@ -1,4 +1,4 @@
-//! `rm` of a machine of which nothing on the disk tells: the tags do, or it stays.
+//! `rm` of a machine without readable records: its tags identify its resources, or it stays.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use machine_tests::flows::{Flow, REGION};
 
 use crate::fixture::{Command, Ended, Fixture, NAME};
 
-/// What is left of a file after an accident.
+/// The remaining contents of a file after an accident.
 const ACCIDENTS: [(Option<&str>, Option<&str>); 4] = [
     (Some(""), None),
     (Some("{\"ConfigVersion\": 3, \"Dri"), Some("")),
@@ -25,21 +25,21 @@ fn spoil(file: &Path, contents: Option<&str>) {
     }
 }
 
-/// Takes a machine's configuration and journal away.
+/// Removes a machine's configuration and journal.
 fn spoil_both(flow: &Flow, name: &str) {
     let machine = flow.home.machine(name);
     spoil(&machine.join("config.json"), Some(""));
     spoil(&machine.join(".journal"), None);
 }
 
-/// The environment says where the machines are.
+/// Sets the region of the machines in the environment.
 fn point(flow: &mut Flow) {
     flow.home.set("AWS_ENDPOINT", flow.lab.endpoint());
     flow.home.set("AWS_DEFAULT_REGION", REGION);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_goes_by_its_tags_where_the_environment_points() {
+async fn a_machine_is_removed_by_its_tags_in_the_environments_region() {
     for (config, journal) in ACCIDENTS {
         let mut flow = Flow::start().await;
         flow.create("m1", &[]).await.ok();
@@ -54,7 +54,7 @@ async fn a_machine_goes_by_its_tags_where_the_environment_points() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_looked_for_where_the_others_are_and_with_their_keys() {
+async fn lookups_use_the_scopes_and_keys_of_other_machines() {
     let mut flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     flow.create("m2", &[]).await.ok();
@@ -70,14 +70,14 @@ async fn it_is_looked_for_where_the_others_are_and_with_their_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_users_set_takes_no_other_machine_away() {
+async fn a_users_name_tag_removes_no_other_machine() {
     let mut flow = Flow::start().await;
     flow.create("m1", &["--amazonec2-tags=Name,worker"])
         .await
         .ok();
-    // Its instance says that it is called as the first machine is.
+    // Its instance has the first machine's name in its tag `Name`.
     flow.create("m2", &["--amazonec2-tags=Name,m1"]).await.ok();
-    // And so does one of another store.
+    // So has one of another store.
     let store = flow.home.path().join("other");
     let store = format!("--storage-path={}", store.display());
     let mut argv = vec![store, "create".to_owned()];
@@ -94,7 +94,7 @@ async fn a_name_that_users_set_takes_no_other_machine_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_forgotten_where_no_tag_tells() {
+async fn without_tags_the_machine_stays() {
     let mut flow = Flow::with(HostOptions::default(), |lab| {
         lab.regions([REGION, "eu-west-1"])
     })
@@ -130,7 +130,7 @@ async fn nothing_is_forgotten_where_no_tag_tells() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_tags_told_is_on_record_where_ec2_refuses() {
+async fn resources_found_by_tags_are_recorded_if_ec2_refuses() {
     let mut flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     spoil_both(&flow, "m1");
@@ -140,7 +140,7 @@ async fn what_the_tags_told_is_on_record_where_ec2_refuses() {
         .run(["rm", "-y", "m1"])
         .await
         .failed(1, &["TerminateInstances", "(refused)"]);
-    // What was not answered was not refused.
+    // A missing answer does not count as a refusal.
     flow.lab.heal();
     let silent = flow
         .lab
@@ -161,7 +161,7 @@ async fn what_the_tags_told_is_on_record_where_ec2_refuses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_pair_of_a_moment_ago_may_have_an_instance() {
+async fn a_recent_key_pair_may_have_an_invisible_instance() {
     let mut flow = Flow::start().await;
     let gate = flow.lab.hold("RunInstances");
     let mut argv = vec!["create".to_owned()];
@@ -180,7 +180,7 @@ async fn a_key_pair_of_a_moment_ago_may_have_an_instance() {
     assert_eq!(flow.lab.key_pairs().len(), 1);
 }
 
-/// A pair of machines of one name and store, each in its own region, and files of the later one only.
+/// Makes two machines of one name and store, each in its own region, with files of the later one only.
 async fn in_two_regions() -> Flow {
     let mut flow = Flow::with(HostOptions::default(), |lab| {
         lab.regions([REGION, "eu-west-1"])
@@ -201,13 +201,13 @@ async fn in_two_regions() -> Flow {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_place_that_cannot_be_asked_may_have_the_rest() {
+async fn an_unreachable_region_may_have_more_resources() {
     let flow = in_two_regions().await;
     let denied = Fault::error("DescribeInstances", "UnauthorizedOperation")
         .when(|call| call.region == REGION)
         .always();
     flow.lab.inject(denied);
-    // As often as one likes: what was found elsewhere is not the machine.
+    // Repetitions do not change the result: the resources found elsewhere are not the whole machine.
     for _ in 0..2 {
         flow.home
             .run(["rm", "-y", "m1"])
@@ -224,7 +224,7 @@ async fn a_place_that_cannot_be_asked_may_have_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn force_removes_what_the_tags_told_and_keeps_the_rest_on_record() {
+async fn force_removes_tagged_resources_and_records_the_rest() {
     let flow = in_two_regions().await;
     let denied = Fault::error("DescribeInstances", "UnauthorizedOperation")
         .when(|call| call.region == REGION)
@@ -236,7 +236,7 @@ async fn force_removes_what_the_tags_told_and_keeps_the_rest_on_record() {
     assert!(!flow.home.machine("m1").exists());
     assert_eq!(flow.lab.live_instances().len(), 2);
     assert_eq!(flow.home.tombstones(), 1);
-    // Nobody takes it for settled.
+    // The machine does not count as removed.
     flow.lab.heal();
     let listed = flow
         .home
@@ -247,7 +247,7 @@ async fn force_removes_what_the_tags_told_and_keeps_the_rest_on_record() {
     assert_eq!(flow.lab.live_instances().len(), 1, "{listed}");
 }
 
-/// Machines whose `Name` says that they are others, and whose key pairs say nothing.
+/// Makes machines whose `Name` names others, and whose key pairs contain no name.
 async fn with_misleading_name(flow: &Flow, name: &str) {
     let tagging = Denial::of("ec2:CreateTags").on_resource("key-pair");
     flow.lab.deny(tagging);
@@ -256,7 +256,7 @@ async fn with_misleading_name(flow: &Flow, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_users_set_proves_nothing_beside_a_machine_that_cannot_be_read() {
+async fn a_users_name_tag_proves_nothing_next_to_an_unreadable_machine() {
     let mut flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     with_misleading_name(&flow, "m2").await;
@@ -270,7 +270,7 @@ async fn a_name_that_users_set_proves_nothing_beside_a_machine_that_cannot_be_re
         .await
         .failed(1, &["config.json", "its tag Name", "m2"]);
     assert_eq!(flow.lab.live_instances().len(), 2);
-    // Once the other one can be read, it is known whose is whose.
+    // Once the other one is readable, the owners are known.
     fs::write(&second, whole).unwrap();
     flow.home.run(["rm", "-y", "m1"]).await.ok();
     assert_eq!(flow.lab.live_instances().len(), 1);
@@ -279,7 +279,7 @@ async fn a_name_that_users_set_proves_nothing_beside_a_machine_that_cannot_be_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_that_is_made_meanwhile_is_its_own() {
+async fn a_machine_created_meanwhile_is_kept() {
     let mut flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     spoil_both(&flow, "m1");
@@ -299,17 +299,17 @@ async fn a_machine_that_is_made_meanwhile_is_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_undo_by_tags_ends_in_time_though_ec2_throttles_for_ever() {
+async fn an_undo_by_tags_times_out_under_permanent_throttling() {
     let mut fixture = Fixture::new().await;
     fixture.run(Command::Create).await.ok();
     spoil_both(&fixture.flow, NAME);
-    fixture.hurry(200);
+    fixture.set_speedup(200);
     fixture
         .lab()
         .inject(Fault::error("TerminateInstances", "RequestLimitExceeded").always());
     let begun = fixture.lab().clock().now();
-    let Ended::Badly(why) = fixture.run(Command::Remove).await else {
-        panic!("it cannot be gone")
+    let Ended::Failed(why) = fixture.run(Command::Remove).await else {
+        panic!("the machine must not be gone")
     };
     let took = fixture.lab().clock().now().duration_since(begun).unwrap();
     // Throttled calls are repeated for ten minutes; an undo has forty.
@@ -319,10 +319,10 @@ async fn an_undo_by_tags_ends_in_time_though_ec2_throttles_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removal_ends_when_ec2_has_answered_however_long_that_takes() {
+async fn a_removal_waits_for_slow_answers_of_ec2() {
     let mut fixture = Fixture::new().await;
     fixture.run(Command::Create).await.ok();
-    fixture.hurry(200);
+    fixture.set_speedup(200);
     for action in ["DeleteKeyPair", "TerminateInstances"] {
         let fault = Fault::error(action, "RequestLimitExceeded");
         fixture.lab().inject(fault.times(25));

@@ -1,4 +1,4 @@
-//! The real process cut at every call of EC2: killed, interrupted, refused, unheard.
+//! Fault injection at every EC2 call of the real process: kill, signal, refusal, lost answer.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use tokio::process::Child;
 use crate::conditions::Conditions;
 use crate::sweep::Sweep;
 
-/// A way to be cut at a call.
+/// A fault at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cut {
-    /// Killed before EC2 acts.
+    /// Killed before EC2 executes the call.
     KilledBefore,
-    /// Killed after EC2 has acted, before it answers.
+    /// Killed after EC2 has executed the call, before it answers.
     KilledAfter,
-    /// The connection is dropped before EC2 acts, once.
+    /// The connection is dropped before EC2 executes the call, once.
     Dropped,
-    /// EC2 acts, and the answer is lost, once.
+    /// EC2 executes the call, and the answer is lost, once.
     AnswerLost,
-    /// EC2 refuses, for good.
+    /// EC2 refuses permanently.
     Refused,
-    /// SIGTERM while the call is on its way; then EC2 acts and answers.
+    /// SIGTERM during the call; then EC2 executes it and answers.
     Terminated,
 }
 
@@ -35,7 +35,7 @@ const CUTS: [Cut; 6] = [
     Cut::Terminated,
 ];
 
-/// A command that is cut, on a machine in the state that it wants.
+/// A command under fault injection, and the machine state that it requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Command {
     Create,
@@ -62,7 +62,7 @@ impl Command {
         words.into_iter().map(str::to_owned).collect()
     }
 
-    /// A lab with the machine that the command wants to find.
+    /// Starts a lab with the machine that the command requires.
     async fn prepared(self) -> Flow {
         let flow = Flow::start().await;
         if self != Self::Create {
@@ -75,7 +75,7 @@ impl Command {
         flow
     }
 
-    /// Learns the calls that the command makes, in order.
+    /// Records the command's calls, in order.
     async fn calls(self) -> Vec<String> {
         let flow = self.prepared().await;
         flow.home.run(self.argv(&flow)).await.ok();
@@ -95,7 +95,7 @@ fn terminate(child: &Child) {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
 }
 
-/// Cuts a command at its n-th call, then removes the machine, and looks at what is left.
+/// Injects a fault at the n-th call of a command, then removes the machine, and checks for leftovers.
 async fn cut(command: Command, call: usize, cut: Cut, conditions: Conditions) {
     let flow = command.prepared().await;
     conditions.over(&flow.lab);
@@ -128,25 +128,29 @@ async fn cut(command: Command, call: usize, cut: Cut, conditions: Conditions) {
             gate.open();
             let status = child.wait().await.unwrap();
             if command == Command::Create {
-                assert!(!status.success(), "a create that was told to end says so");
-                // It has rolled back by itself, unless it cannot see what it has launched.
+                assert!(!status.success(), "a terminated create must fail");
+                // It has rolled back by itself, unless it cannot see its launched instance.
                 if conditions != Conditions::Blind {
                     flow.assert_clean();
                 }
             }
         }
-        // Once need not be enough to fail it: a call is made again, or its outcome is found.
+        // One fault may not make it fail: a call is retried, or its outcome is found.
         Cut::Dropped | Cut::AnswerLost | Cut::Refused => {
             flow.home.run(argv).await;
         }
     }
-    assert_eq!(flow.lab.hits(fault), 1, "it was cut where it should be");
+    assert_eq!(
+        flow.lab.hits(fault),
+        1,
+        "the fault must hit exactly one call"
+    );
     if flow.home.machine("m1").exists() {
         let removed = flow.home.run(["rm", "-y", "m1"]).await.ok();
         assert!(removed.out.contains("Successfully removed m1"), "{removed}");
     }
-    // What nobody could be certain of at once is on record, and is settled once it can be seen. A launch that
-    // never happened stays there until the process's own clock, which nobody moves, says that it is old.
+    // Resources of unknown outcome are in the journal, and are resolved once EC2 shows them. A launch that never
+    // happened stays there until it is old by the process's own clock, which the test cannot advance.
     if flow.home.tombstones() > 0 {
         flow.lab.clock().advance(Duration::from_secs(6 * 60));
         flow.lab.heal();
@@ -160,7 +164,7 @@ async fn matrix(commands: &[Command], conditions: Conditions) {
     let mut sweep = Sweep::default();
     for command in commands {
         let calls = command.calls().await;
-        // What was not launched cannot be looked for in vain.
+        // Without a launched instance, no lookup can fail.
         let first = match conditions {
             Conditions::Blind => calls.iter().position(|call| call == "RunInstances"),
             _ => Some(0),
@@ -180,35 +184,35 @@ async fn matrix(commands: &[Command], conditions: Conditions) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_cut_at_any_call_leaves_nothing_behind() {
+async fn a_create_interrupted_at_any_call_leaves_nothing_behind() {
     matrix(&[Command::Create], Conditions::Fair).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_where_what_is_fresh_cannot_be_seen() {
+async fn nor_with_flickering_fresh_resources() {
     matrix(&[Command::Create], Conditions::Flickering).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_where_ec2_shows_no_fresh_instance_for_its_whole_window() {
+async fn nor_with_invisible_fresh_instances() {
     matrix(&[Command::Create], Conditions::Blind).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_where_ec2_is_throttled() {
+async fn nor_with_throttling() {
     matrix(&[Command::Create], Conditions::Throttled).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_where_every_call_is_delivered_twice() {
+async fn nor_with_every_call_delivered_twice() {
     matrix(&[Command::Create], Conditions::Twice).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_or_a_removal_cut_at_any_call_leaves_nothing_behind() {
+async fn a_start_or_removal_interrupted_at_any_call_leaves_nothing_behind() {
     matrix(&[Command::Start, Command::Remove], Conditions::Fair).await;
     for command in [Command::Provision, Command::RegenerateCerts] {
-        // Where EC2 is not asked, it cannot cut anything off.
+        // A command without calls to EC2 cannot fail at one.
         assert_eq!(command.calls().await, Vec::<String>::new());
     }
 }

@@ -1,21 +1,21 @@
-//! How EC2 behaves around a cut.
+//! The behaviour of EC2 around a fault.
 
 use std::time::Duration;
 
 use ec2_lab::ec2::{Blindness, Effect, Fault, Kind, Lab};
 
-/// More calls than any command makes here.
+/// More than the calls of any command here.
 const MANY: u32 = 60;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Conditions {
-    /// As one would wish.
+    /// Ideal.
     Fair,
-    /// What is fresh is unknown, known, unknown again for a moment, then known.
+    /// A fresh resource is invisible, visible, invisible again for a moment, then visible.
     Flickering,
-    /// A fresh instance is unknown for the whole of EC2's consistency window.
+    /// A fresh instance is invisible for the whole of EC2's consistency window.
     Blind,
-    /// Throttled: every second call is told to come back later.
+    /// Throttled: every second call gets a throttling error.
     Throttled,
     /// Every call is delivered twice.
     Twice,
@@ -30,7 +30,7 @@ impl Conditions {
         Self::Twice,
     ];
 
-    /// Lets it come over a lab.
+    /// Applies the condition to a lab.
     pub(crate) fn over(self, lab: &Lab) {
         match self {
             Self::Fair => {}

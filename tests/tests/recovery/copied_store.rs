@@ -1,5 +1,5 @@
-//! A store that was copied: neither manager takes the other one's machines, whatever runs in either, and
-//! wherever it is cut.
+//! A copied store: neither manager removes the other one's machines, whatever commands run on either, and wherever
+//! they are interrupted.
 
 use std::path::{Path, PathBuf};
 use std::process::Command as Program;
@@ -17,14 +17,14 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.unwrap().success());
 }
 
-/// Two managers, of which the second one began as a copy of the first one.
+/// Two managers; the second one's store began as a copy of the first one's.
 struct Managers {
     flow: Flow,
     stores: [PathBuf; 2],
 }
 
 impl Managers {
-    /// Both know the machine `both`; `first` was made after the copy.
+    /// Both know the machine `both`; `first` was created after the copy.
     async fn start() -> Self {
         let flow = Flow::start().await;
         flow.create("both", &[]).await.ok();
@@ -51,7 +51,7 @@ impl Managers {
         self.run(manager, &argv).await.ok();
     }
 
-    /// A create that is killed once EC2 has launched the machine, and whose record is lost.
+    /// Runs a create that is killed after EC2 has launched the machine, and deletes its record.
     async fn lose(&self, manager: usize, name: &str) {
         let gate = Gate::new();
         let held = Fault::on("RunInstances", Effect::HoldAnswer(gate.clone()));
@@ -66,7 +66,7 @@ impl Managers {
         std::fs::remove_dir_all(machine).unwrap();
     }
 
-    /// Asserts that a forced prune is refused, names both places and says what to do.
+    /// Asserts that a forced prune is refused, names both paths and the remedy.
     async fn assert_refused(&self, manager: usize) {
         let before = self.flow.lab.left_over();
         let [there, here] = &self.stores;
@@ -82,10 +82,10 @@ impl Managers {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_removes_nothing_of_the_other_manager_and_says_so() {
+async fn a_copy_refuses_to_remove_the_other_managers_resources() {
     let managers = Managers::start().await;
     managers.assert_refused(1).await;
-    // A list does no harm, and does not pass for what would be removed.
+    // A list changes nothing, and is not presented as a list of removals.
     let listed = managers.prune(1, &[]).await.ok();
     assert!(listed.out.contains("first"), "{listed}");
     for said in ["Nothing would be removed", "--store-moved"] {
@@ -102,7 +102,7 @@ async fn a_copy_removes_nothing_of_the_other_manager_and_says_so() {
         line.is_some_and(|line| line.contains("WRONG")),
         "{examined}"
     );
-    // The first manager goes on.
+    // The first manager still works.
     let pruned = managers.prune(0, &["--force"]).await.ok();
     assert!(pruned.out.contains("Removed 0"), "{pruned}");
     let examined = managers.run(0, &["doctor"]).await;
@@ -110,7 +110,7 @@ async fn a_copy_removes_nothing_of_the_other_manager_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_copy_creates_is_not_the_other_managers() {
+async fn machines_created_in_a_copy_are_not_the_other_managers() {
     let managers = Managers::start().await;
     managers.create(1, "second").await;
     managers.lose(1, "lost").await;
@@ -141,7 +141,7 @@ async fn a_moved_store_prunes_again_once_that_is_confirmed() {
     copy(&managers.stores[0], &managers.stores[1]);
     std::fs::remove_dir_all(&managers.stores[0]).unwrap();
     managers.assert_refused(1).await;
-    // Whoever creates before the answer gets another id; both are the store's afterwards.
+    // A create before the confirmation gets another id; both belong to the store afterwards.
     managers.create(1, "second").await;
     managers.lose(1, "gone").await;
     managers.assert_refused(1).await;
@@ -161,9 +161,9 @@ async fn a_moved_store_prunes_again_once_that_is_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_without_records_is_not_looked_for_by_an_id_that_may_be_anothers() {
+async fn a_shared_store_id_is_not_used_to_look_up_a_machine_without_records() {
     let managers = Managers::start().await;
-    // Made anew under its name since the copy was made.
+    // It was created again under its name after the copy.
     managers.run(0, &["rm", "-y", "both"]).await.ok();
     managers.create(0, "both").await;
     let machine = managers.stores[1].join("machines/both");
@@ -186,7 +186,7 @@ async fn a_machine_without_records_is_not_looked_for_by_an_id_that_may_be_anothe
     assert_eq!(managers.flow.lab.left_over(), before);
 }
 
-/// A fixture whose store is a copy; and the store that it was copied from.
+/// Makes a fixture with a copied store; returns the original store too.
 async fn copied() -> (Fixture, PathBuf) {
     let fixture = Fixture::new().await;
     fixture.run(Command::Create).await.ok();
@@ -195,7 +195,7 @@ async fn copied() -> (Fixture, PathBuf) {
     let original = fixture.flow.home.path().join("original");
     std::fs::rename(&store, &original).unwrap();
     copy(&original, &store);
-    // What has an owner in the original keeps a place for its prune to look in.
+    // A resource with an owner in the original keeps a scope in which its prune looks.
     let store = format!("--storage-path={}", original.display());
     let argv = std::iter::once(store).chain(fixture.flow.creating("other", &[]));
     fixture.flow.home.run(argv).await.ok();
@@ -225,20 +225,20 @@ async fn cut_create(nth: usize, way: Way) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_in_a_copy_that_is_cut_at_the_ids_files_is_nobody_elses() {
+async fn a_create_in_a_copy_interrupted_at_the_ids_files_stays_the_copys() {
     let (fixture, _) = copied().await;
     let fault_injection = Arc::new(FaultInjector::counting(Places::Files));
     fixture.cut(Command::Create, &fault_injection).await.ok();
     let places = fault_injection.seen();
     let last = places.iter().rposition(|place| place.contains("store-id"));
     let mut sweep = Sweep::default();
-    // Up to the first file behind the id's; behind that a create is cut in any store.
+    // Up to the first file after the id's; faults after it are the same as for a create in any store.
     for nth in 0..=last.unwrap() + 1 {
         for way in [Way::Crashes, Way::Fails(5), Way::IsBroken(28)] {
             sweep.add(format!("{way:?} at file {nth}"), cut_create(nth, way));
         }
     }
     sweep
-        .make("create in a copied store at the id's files")
+        .make("create in a copied store at the files of its id")
         .await;
 }

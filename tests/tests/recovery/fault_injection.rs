@@ -1,4 +1,4 @@
-//! Where a command can be cut, and the fault injector that cuts it.
+//! Fault injection: the places of a command, and the injector.
 
 use std::io;
 use std::path::Path;
@@ -8,34 +8,34 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use machine_ops::{Cancel, Cut, Event, Events, Hook, Injected, SpanKind};
 use machine_store::{FileHook, FileOp};
 
-/// What kind of places a fault injector counts.
+/// The kind of places that a fault injector counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Places {
     /// The moments of every journalled step.
     Moments,
-    /// Every operation of the store on a file, before it happens.
+    /// Every file operation of the store, before it happens.
     Files,
-    /// Every call of EC2 and every command over SSH, when it has ended.
+    /// Every EC2 call and every SSH command, after its end.
     Work,
 }
 
-/// How a command is cut.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// What is tried there fails, once, with this errno where it has one.
+    /// The operation fails once, with this errno if it has one.
     Fails(i32),
-    /// It fails, and so does everything of its kind that comes later.
+    /// The operation fails, and so does every later one of its kind.
     IsBroken(i32),
-    /// The process is gone from one instruction to the next.
+    /// The process ends immediately.
     Crashes,
     /// The operation is cancelled, as by a signal.
     IsCancelled,
 }
 
-/// The payload of a crash: no panic, and nobody prints it.
+/// The payload of a simulated crash: not a panic, and not printed.
 pub(crate) struct Crash;
 
-/// Counts places, and cuts at one of them.
+/// Counts places, and injects a fault at one of them.
 pub(crate) struct FaultInjector {
     places: Places,
     cut: Option<(usize, Way)>,
@@ -46,12 +46,12 @@ pub(crate) struct FaultInjector {
 }
 
 impl FaultInjector {
-    /// Counts places, and cuts nothing.
+    /// Counts places, and injects no fault.
     pub(crate) fn counting(places: Places) -> Self {
         Self::new(places, None)
     }
 
-    /// Cuts at the n-th place, counted from 0.
+    /// Injects a fault at the n-th place, counted from 0.
     pub(crate) fn at(places: Places, nth: usize, way: Way) -> Self {
         Self::new(places, Some((nth, way)))
     }
@@ -67,22 +67,22 @@ impl FaultInjector {
         }
     }
 
-    /// The flag that a cancellation sets.
+    /// Returns the flag that a cancellation sets.
     pub(crate) fn cancel(&self) -> Cancel {
         self.cancel.clone()
     }
 
-    /// The places that were passed, the one of the cut included.
+    /// Returns the places so far, including that of the fault.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.names().clone()
     }
 
-    /// What the user was warned of.
+    /// Returns the warnings for the user.
     pub(crate) fn warnings(&self) -> String {
         lock(&self.warnings).join("\n")
     }
 
-    /// Whether it has cut.
+    /// Returns whether the fault was injected.
     pub(crate) fn has_cut(&self) -> bool {
         self.cut.is_some_and(|(nth, _)| self.names().len() > nth)
     }
@@ -91,7 +91,7 @@ impl FaultInjector {
         lock(&self.seen)
     }
 
-    /// Passes a place; the errno of what fails there.
+    /// Passes a place; returns the errno of a failing operation.
     fn pass(&self, places: Places, name: impl FnOnce() -> String) -> Option<i32> {
         if places != self.places || self.crashed.load(Ordering::SeqCst) {
             return None;
@@ -145,7 +145,7 @@ impl Events for FaultInjector {
     fn emit(&self, event: Event) {
         match event {
             Event::Ended(span) if matches!(span.kind, SpanKind::Api | SpanKind::Ssh) => {
-                // What has ended cannot fail any more.
+                // A completed operation cannot fail any more.
                 let _ = self.pass(Places::Work, || format!("{:?} {}", span.kind, span.name));
             }
             Event::Warn(line) => lock(&self.warnings).push(line),

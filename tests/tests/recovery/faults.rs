@@ -5,7 +5,7 @@ use ec2_lab::hosts::HostOptions;
 use machine_tests::flows::Flow;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_healthy_machine_stays_healthy_whatever_becomes_of_ec2() {
+async fn failures_of_ec2_do_not_affect_a_healthy_machine() {
     let mut flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     flow.lab.clear_calls();
@@ -38,16 +38,16 @@ async fn a_healthy_machine_stays_healthy_whatever_becomes_of_ec2() {
         assert!(url.out.ends_with(":2376\n"), "{faults}: {url}");
         flow.lab.heal();
     }
-    assert_eq!(flow.lab.calls().len(), 0, "nobody asked EC2");
+    assert_eq!(flow.lab.calls().len(), 0, "EC2 was called");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_machine_is_told_although_ec2_never_answers() {
+async fn a_dead_machine_is_reported_without_an_answer_of_ec2() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let instance = flow.lab.live_instances().remove(0).id;
     assert!(flow.lab.shut_down_from_inside(&instance));
-    // EC2 says why.
+    // EC2 returns the state.
     flow.home
         .run(["config", "m1"])
         .await
@@ -56,7 +56,7 @@ async fn a_dead_machine_is_told_although_ec2_never_answers() {
         .run(["url", "m1"])
         .await
         .failed(1, &["Host is not running"]);
-    // EC2 is silent: they end all the same, long before the gate opens, which it never does.
+    // EC2 does not answer: the commands time out. The gate never opens.
     flow.lab
         .inject(Fault::on("*", Effect::Hold(Gate::new())).always());
     let address = "2376";
@@ -65,11 +65,11 @@ async fn a_dead_machine_is_told_although_ec2_never_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reused_address_is_not_taken_for_the_machine_that_had_it() {
+async fn a_reused_address_is_not_mistaken_for_its_former_machine() {
     let flow = Flow::with(HostOptions::default(), |lab| lab.reuse_addresses()).await;
     flow.create("m1", &[]).await.ok();
     let first = flow.home.run(["url", "m1"]).await.ok();
-    // The machine goes behind the store's back, and the next one gets its address.
+    // The machine is removed without the store, and the next one gets its address.
     let kept = flow.home.path().join("m1");
     let machine = flow.home.machine("m1");
     let mut cp = tokio::process::Command::new("cp");
@@ -88,7 +88,7 @@ async fn a_reused_address_is_not_taken_for_the_machine_that_had_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spot_instance_that_cannot_be_stopped_is_told() {
+async fn stopping_a_spot_instance_is_an_error() {
     let flow = Flow::start().await;
     flow.create("m1", &["--amazonec2-request-spot-instance"])
         .await

@@ -1,5 +1,4 @@
-//! Commands cut at every operation of the store on a file: by an error, by a disk that is full or
-//! read-only from then on, by a crash.
+//! Fault injection at every file operation of the store: an error, a disk that stays full or read-only, a crash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,35 +9,38 @@ use crate::fixture::{Command, Ended, Fixture};
 use crate::store;
 use crate::sweep::Sweep;
 
-/// The ways of the n-th place. A single error is `EIO` or `EACCES`, a broken disk full (`ENOSPC`) or
-/// read-only (`EROFS`): each is met at every other place.
+/// The faults of the n-th place. A single error is `EIO` or `EACCES`, a broken disk is full (`ENOSPC`) or read-only
+/// (`EROFS`): each alternates between places.
 fn ways(nth: usize) -> [Way; 3] {
     let [once, for_good] = [[5, 28], [13, 30]][nth % 2];
     [Way::Fails(once), Way::IsBroken(for_good), Way::Crashes]
 }
 
-/// Runs a command under the fault injector, and looks at the store afterwards.
+/// Runs a command under the fault injector, and checks the store afterwards.
 async fn cut(fixture: &Fixture, command: Command, nth: usize, way: Way) -> Ended {
     let fault_injection = Arc::new(FaultInjector::at(Places::Files, nth, way));
     let ended = fixture.cut(command, &fault_injection).await;
-    assert!(fault_injection.has_cut(), "it never came there: {ended:?}");
+    assert!(
+        fault_injection.has_cut(),
+        "the place was not reached: {ended:?}"
+    );
     store::assert_sound(&fixture.flow.home);
     match (way, &ended) {
         (Way::Crashes, ended) => assert_eq!(*ended, Ended::Crashed),
-        (Way::Fails(errno) | Way::IsBroken(errno), Ended::Badly(why)) => {
-            // The system's words, without Rust's number behind them.
+        (Way::Fails(errno) | Way::IsBroken(errno), Ended::Failed(why)) => {
+            // The operating system's message, without Rust's error number.
             let reason = std::io::Error::from_raw_os_error(errno).to_string();
             let reason = reason.split(" (os error").next().unwrap();
             let said = format!("{why}\n{}", fault_injection.warnings());
             assert!(said.contains(reason), "{reason:?} is not said: {said}");
         }
-        // Not every file is needed.
+        // Not every file is required.
         _ => {}
     }
     ended
 }
 
-/// What was never finished and never removed is gone after the commands of the next hours.
+/// Checks that incomplete files and directories are gone after the commands of the next hours.
 async fn sweep_up(fixture: &Fixture) {
     if store::half_made(&fixture.flow.home).is_empty() {
         return;
@@ -53,7 +55,7 @@ async fn cut_create(nth: usize, way: Way, conditions: Conditions) {
     let fixture = Fixture::new().await;
     conditions.over(fixture.lab());
     let ended = cut(&fixture, Command::Create, nth, way).await;
-    if ended == Ended::Well {
+    if ended == Ended::Succeeded {
         fixture.run(Command::Config).await.ok();
     }
     fixture.leave().await;
@@ -69,8 +71,9 @@ async fn cut_remove(nth: usize, way: Way, conditions: Conditions) {
     sweep_up(&fixture).await;
 }
 
-/// Every way in fair conditions; in any other one of them at each place, since it is EC2 that is different there.
-fn ways_and_weathers(nth: usize) -> Vec<(Way, Conditions)> {
+/// All faults in fair conditions; in any other condition one of them at each place, because only EC2's behaviour
+/// differs.
+fn ways_and_conditions(nth: usize) -> Vec<(Way, Conditions)> {
     let fair = ways(nth).map(|way| (way, Conditions::Fair));
     let foul = [Conditions::Throttled, Conditions::Flickering];
     let foul = foul.into_iter().enumerate();
@@ -79,10 +82,10 @@ fn ways_and_weathers(nth: usize) -> Vec<(Way, Conditions)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_cut_at_any_file_leaves_nothing_behind() {
+async fn a_create_failing_at_any_file_leaves_nothing_behind() {
     let mut sweep = Sweep::default();
     for nth in 0..Fixture::places(Places::Files, Command::Create).await.len() {
-        for (way, conditions) in ways_and_weathers(nth) {
+        for (way, conditions) in ways_and_conditions(nth) {
             let name = format!("{way:?} at file {nth}, {conditions:?}");
             sweep.add(name, cut_create(nth, way, conditions));
         }
@@ -91,10 +94,10 @@ async fn a_create_cut_at_any_file_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_does_a_removal() {
+async fn a_removal_failing_at_any_file_leaves_nothing_behind() {
     let mut sweep = Sweep::default();
     for nth in 0..Fixture::places(Places::Files, Command::Remove).await.len() {
-        for (way, conditions) in ways_and_weathers(nth) {
+        for (way, conditions) in ways_and_conditions(nth) {
             let name = format!("{way:?} at file {nth}, {conditions:?}");
             sweep.add(name, cut_remove(nth, way, conditions));
         }
@@ -102,8 +105,8 @@ async fn nor_does_a_removal() {
     sweep.make("rm at every file").await;
 }
 
-/// Cuts a command on a machine at every file, in one way; after each cut the machine is as good as new,
-/// and at last it goes.
+/// Injects one fault at every file operation of a command on a machine; after each fault the machine still works, and
+/// at the end it is removed.
 async fn cut_change(command: Command, places: usize, which: usize) {
     let fixture = Fixture::new().await;
     fixture.run(Command::Create).await.ok();
@@ -117,7 +120,7 @@ async fn cut_change(command: Command, places: usize, which: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_survives_every_command_that_is_cut_at_a_file() {
+async fn a_machine_survives_commands_failing_at_any_file() {
     let mut sweep = Sweep::default();
     for command in Command::CHANGES {
         let places = Fixture::places(Places::Files, command).await.len();

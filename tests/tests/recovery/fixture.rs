@@ -1,5 +1,5 @@
-//! Commands without their process: the library, the store and the real driver, each run on a thread and
-//! a runtime of its own, which a crash takes away whole. Their time is the lab's, and it flies.
+//! Commands without their process: the library, the store and the real driver. Each command runs on its own thread
+//! and runtime, which a simulated crash discards. They use the lab's time, which runs faster than real time.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -24,19 +24,19 @@ use tokio::task::JoinHandle;
 use crate::fault_injection::{Crash, FaultInjector, Places};
 use crate::store;
 
-/// By how much the lab's time is faster than ours.
-const HASTE: u32 = 10;
+/// The ratio of the lab's time to real time.
+const SPEEDUP: u32 = 10;
 
-/// How often the lab's clock is moved.
+/// The interval at which the lab's clock is advanced.
 const TICK: Duration = Duration::from_millis(5);
 
-/// A process's main thread has that much (`ulimit -s`), other threads a quarter.
+/// The stack size of a process's main thread (`ulimit -s`); other threads have a quarter.
 const STACK: usize = 8 << 20;
 
 /// The machine of every fixture.
 pub(crate) const NAME: &str = "m1";
 
-/// A command that works on the machine.
+/// A command on the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     Create,
@@ -47,46 +47,46 @@ pub(crate) enum Command {
     Config,
     Remove,
     /// `prune --force`, for the tombstones.
-    Settle,
-    /// What the timer runs: `prune --force`, of what has been unused for two hours.
+    PruneTombstones,
+    /// The timer's command: `prune --force` of resources that have been unused for two hours.
     Prune,
 }
 
 impl Command {
-    /// The commands that change a machine which is there already.
+    /// The commands that change an existing machine.
     pub(crate) const CHANGES: [Self; 3] = [Self::Start, Self::Provision, Self::RegenerateCerts];
 }
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// As it should.
-    Well,
-    /// With an error: its chain.
-    Badly(String),
-    /// It was cut off by a crash.
+    /// Success.
+    Succeeded,
+    /// Failure, with the error chain.
+    Failed(String),
+    /// Interrupted by a simulated crash.
     Crashed,
 }
 
 impl Ended {
     #[track_caller]
     pub(crate) fn ok(self) {
-        assert_eq!(self, Self::Well);
+        assert_eq!(self, Self::Succeeded);
     }
 }
 
-/// A lab in a hurry, and a store.
+/// A lab with fast time, and a store.
 pub(crate) struct Fixture {
     pub(crate) flow: Arc<Flow>,
     ticker: JoinHandle<()>,
 }
 
-fn tick(clock: Clock, haste: u32) -> JoinHandle<()> {
+fn tick(clock: Clock, speedup: u32) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut interval = tokio::time::interval(TICK);
         loop {
             interval.tick().await;
-            clock.advance(TICK * (haste - 1));
+            clock.advance(TICK * (speedup - 1));
         }
     })
 }
@@ -100,21 +100,21 @@ impl Drop for Fixture {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let flow = Arc::new(Flow::start().await);
-        let ticker = tick(flow.lab.clock().clone(), HASTE);
+        let ticker = tick(flow.lab.clock().clone(), SPEEDUP);
         Self { flow, ticker }
     }
 
-    /// Makes the lab's time so many times as fast as ours.
-    pub(crate) fn hurry(&mut self, haste: u32) {
+    /// Sets the ratio of the lab's time to real time.
+    pub(crate) fn set_speedup(&mut self, speedup: u32) {
         self.ticker.abort();
-        self.ticker = tick(self.flow.lab.clock().clone(), haste);
+        self.ticker = tick(self.flow.lab.clock().clone(), speedup);
     }
 
     pub(crate) fn lab(&self) -> &Lab {
         &self.flow.lab
     }
 
-    /// Where a command can be cut: it is run once, to its end.
+    /// Returns the places of a command, from one complete run.
     pub(crate) async fn places(places: Places, command: Command) -> Vec<String> {
         let fixture = Self::new().await;
         if command != Command::Create {
@@ -127,26 +127,26 @@ impl Fixture {
         fault_injection.seen()
     }
 
-    /// Brings the machine into the state that a command finds.
+    /// Brings the machine into the state that a command requires.
     pub(crate) async fn prepare(&self, command: Command) {
         if command == Command::Start {
             self.run(Command::Stop).await.ok();
         }
     }
 
-    /// Looks at a machine at which a command was cut. It can be reached at once, unless it was down; and
-    /// the command, run again, comes to its end.
+    /// Checks a machine after an injected fault. It is reachable at once, unless it was down; and the command
+    /// succeeds when it is run again.
     pub(crate) async fn assert_usable(&self, command: Command, ended: &Ended) {
         if command != Command::Start {
             self.until_reached().await;
         }
-        if *ended != Ended::Well {
+        if *ended != Ended::Succeeded {
             let repair = match command {
                 Command::Start => Command::Provision,
                 other => other,
             };
             if command == Command::Start {
-                // It may run already, and then says so.
+                // If the machine runs already, the command returns an error.
                 self.run(Command::Start).await;
             }
             self.run(repair).await.ok();
@@ -154,14 +154,14 @@ impl Fixture {
         self.run(Command::Config).await.ok();
     }
 
-    /// Waits until the engine answers, with a certificate that this machine was given: it may be
-    /// restarting just now, and then answers nobody, or nobody whole.
+    /// Waits until the engine answers with a certificate that was issued to this machine: it may be restarting just
+    /// now, and then gives no answer or an incomplete one.
     pub(crate) async fn until_reached(&self) {
         let cx = Cx::new(Arc::<MemoryJournal>::default());
         let policy = WaitPolicy::every(Duration::from_millis(20), Duration::from_secs(20));
         let reached = wait_until_ready(&cx, "the engine", policy, || async {
             Ok::<_, Infallible>(match self.run(Command::Config).await {
-                Ended::Well => Look::Ready(()),
+                Ended::Succeeded => Look::Ready(()),
                 ended => Look::Pending(format!("{ended:?}")),
             })
         });
@@ -191,21 +191,21 @@ impl Fixture {
                 runtime.block_on(perform(command, &library, &flow))
             }));
             match done {
-                Ok(Ok(())) => Ended::Well,
-                Ok(Err(error)) => Ended::Badly(chain(&error)),
+                Ok(Ok(())) => Ended::Succeeded,
+                Ok(Err(error)) => Ended::Failed(chain(&error)),
                 Err(payload) if payload.is::<Crash>() => Ended::Crashed,
                 Err(payload) => std::panic::resume_unwind(payload),
             }
         };
         let (tell, told) = tokio::sync::oneshot::channel();
         let thread = std::thread::Builder::new().stack_size(STACK);
-        // Nobody listens any more where the test has failed meanwhile.
+        // The receiver may be gone if the test has failed meanwhile.
         thread.spawn(move || tell.send(process()).ok()).unwrap();
         told.await.unwrap()
     }
 
-    /// Removes what is there and looks that nothing is left: first what a `rm` can see, then, when EC2
-    /// shows all that it has, what it had to leave on record.
+    /// Removes the machine and checks that nothing is left: first the resources that `rm` can see, then, when EC2
+    /// shows everything, those that it had to leave in the journal.
     pub(crate) async fn leave(&self) {
         if self.flow.home.machine(NAME).exists() {
             self.run(Command::Remove).await.ok();
@@ -213,8 +213,8 @@ impl Fixture {
         if self.flow.home.tombstones() > 0 {
             self.lab().clock().advance(Duration::from_secs(6 * 60));
             self.lab().heal();
-            // With the last tombstone gone it finds no place to ask any more, and says so.
-            self.run(Command::Settle).await;
+            // After the last tombstone, prune finds no scope to query, and reports it.
+            self.run(Command::PruneTombstones).await;
         }
         assert_eq!(self.lab().left_over(), Vec::<String>::new());
         assert_eq!(store::machines(&self.flow.home), Vec::<String>::new());
@@ -234,7 +234,7 @@ fn library(flow: &Flow, fault_injection: &Arc<FaultInjector>) -> Library {
     let ambient = Arc::new(LabTime {
         clock: flow.lab.clock().clone(),
         begun: flow.lab.clock().now(),
-        dice: SystemAmbient::new(),
+        random: SystemAmbient::new(),
     });
     let store = Store::new(base, ambient.clone()).with_hook(fault_injection.clone());
     let kinds: Vec<Arc<dyn DriverKind>> = vec![Arc::new(AmazonEc2)];
@@ -268,11 +268,11 @@ async fn perform(
             };
             library.remove(NAME, &options).await.map(|_| ())
         }
-        Command::Settle | Command::Prune => {
+        Command::PruneTombstones | Command::Prune => {
             let options = PruneOptions {
                 force: true,
                 older_than: match command {
-                    Command::Settle => Duration::ZERO,
+                    Command::PruneTombstones => Duration::ZERO,
                     _ => Duration::from_secs(2 * 3600),
                 },
                 all_stores: false,
@@ -284,7 +284,7 @@ async fn perform(
     }
 }
 
-/// What the binary makes of the flags of a flow.
+/// Returns the request that the binary makes from the flags of a flow.
 fn request(flow: &Flow) -> CreateRequest {
     CreateRequest {
         name: NAME.to_owned(),
@@ -341,7 +341,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 struct LabTime {
     clock: Clock,
     begun: SystemTime,
-    dice: SystemAmbient,
+    random: SystemAmbient,
 }
 
 #[async_trait]
@@ -362,6 +362,6 @@ impl Ambient for LabTime {
     }
 
     fn random(&self) -> u64 {
-        self.dice.random()
+        self.random.random()
     }
 }

@@ -1,4 +1,4 @@
-//! A real disk that is full: a store on a file system of its own, with space for less and less of a create.
+//! A full real disk: a store on a separate file system, with decreasing free space for a create.
 
 use std::path::Path;
 
@@ -25,12 +25,12 @@ async fn mount(flow: &Flow, options: &str, at: &Path) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_costs_the_machine_and_nothing_else() {
+async fn a_full_disk_fails_the_create_and_leaves_nothing_behind() {
     let flow = Flow::start().await;
     let base = flow.home.store();
     std::fs::create_dir(&base).unwrap();
     if !mount(&flow, "size=4k,mode=700", &base).await {
-        left_out("a full disk", "only root may mount one");
+        left_out("a full disk", "mounting a file system requires root");
         return;
     }
     let _mounted = Mounted(&base);

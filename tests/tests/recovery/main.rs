@@ -1,13 +1,9 @@
-//! Never lose a machine: whatever cuts a command off, and wherever, a later `rm` leaves nothing behind.
+//! A machine is never lost: wherever and however a command is interrupted, a later `rm` leaves nothing behind.
 //!
-//! Each cut is a run of its own, with its own EC2, hosts and store. A command is run once to learn where
-//! it can be cut; then once for each place and each way to be cut there. Under all conditions: see
-//! [`conditions::Conditions`].
+//! Each fault is a separate run, with its own EC2, hosts and store. A command first runs once to record its places;
+//! then once for each place and each fault. Under all conditions: see [`conditions::Conditions`].
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that meets what it did not expect ends there"
-)]
+#![allow(clippy::unwrap_used, reason = "unexpected results fail the test")]
 
 mod account;
 mod by_tags;

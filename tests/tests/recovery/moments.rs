@@ -1,5 +1,5 @@
-//! A create cut at every moment of every step: before the intent, after it, after the call, after the
-//! record; by an error, a crash, a cancellation.
+//! Fault injection at every moment of every step of a create: before the intent, after it, after the call, after the
+//! record; an error, a crash, a cancellation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::fault_injection::{FaultInjector, Places, Way};
 use crate::fixture::{Command, Ended, Fixture};
 use crate::sweep::Sweep;
 
-/// The errno is not looked at: a step that fails here fails with an error of its own.
+/// The errno is ignored: a step that fails here returns a separate error.
 const WAYS: [Way; 3] = [Way::Fails(0), Way::Crashes, Way::IsCancelled];
 
 async fn cut_create(nth: usize, name: String, way: Way, conditions: Conditions) {
@@ -21,14 +21,17 @@ async fn cut_create(nth: usize, name: String, way: Way, conditions: Conditions) 
     conditions.over(fixture.lab());
     let fault_injection = Arc::new(FaultInjector::at(Places::Moments, nth, way));
     let ended = fixture.cut(Command::Create, &fault_injection).await;
-    assert!(fault_injection.has_cut(), "it never came there: {ended:?}");
+    assert!(
+        fault_injection.has_cut(),
+        "the place was not reached: {ended:?}"
+    );
     assert_eq!(fault_injection.seen()[nth], name);
     match way {
         Way::Crashes => assert_eq!(ended, Ended::Crashed),
-        _ => assert!(matches!(ended, Ended::Badly(_)), "{ended:?}"),
+        _ => assert!(matches!(ended, Ended::Failed(_)), "{ended:?}"),
     }
     if way != Way::Crashes && conditions != Conditions::Blind {
-        // It has rolled back by itself: only what nobody could see yet may still be on record.
+        // It has rolled back by itself: only resources that were not visible yet may still be in the journal.
         assert_eq!(fixture.lab().left_over(), Vec::<String>::new());
     }
     fixture.leave().await;
@@ -49,14 +52,14 @@ async fn matrix(conditions: Conditions) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_cut_at_any_moment_of_a_step_leaves_nothing_behind() {
+async fn a_create_interrupted_at_any_moment_of_a_step_leaves_nothing_behind() {
     for conditions in Conditions::ALL {
         matrix(conditions).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unfinished_launch_is_looked_for_kept_on_record_and_settled_in_passing() {
+async fn a_launch_of_unknown_outcome_stays_on_record_until_it_is_resolved() {
     let moments = Fixture::places(Places::Moments, Command::Create).await;
     let intended = moments
         .iter()
@@ -79,7 +82,7 @@ async fn an_unfinished_launch_is_looked_for_kept_on_record_and_settled_in_passin
         .into_iter()
         .map(|call| call.action)
         .collect();
-    assert_eq!(calls[0], "DeleteKeyPair", "a launch on its way then fails");
+    assert_eq!(calls[0], "DeleteKeyPair", "a pending launch must fail");
     let looks = calls
         .iter()
         .filter(|call| *call == "DescribeInstances")
@@ -94,7 +97,7 @@ async fn an_unfinished_launch_is_looked_for_kept_on_record_and_settled_in_passin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_launch_on_its_way_fails_when_its_key_pair_is_gone() {
+async fn a_pending_launch_fails_without_its_key_pair() {
     let flow = Flow::start().await;
     let gate = flow.lab.hold("RunInstances");
     let mut argv = vec!["create".to_owned()];

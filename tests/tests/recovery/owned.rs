@@ -1,5 +1,5 @@
-//! What is somebody's is never taken: whatever carries the id of a living machine is that machine's, and a copy is its
-//! maker's. Wherever `prune` and `rm` are cut, too.
+//! Owned resources are never removed: a resource with the id of an existing machine belongs to that machine, and a
+//! copy belongs to the user who made it. This also holds wherever `prune` and `rm` are interrupted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::sweep::Sweep;
 /// The client token of a restore job: a UUID (AWS Backup API Reference, RestoreJobId).
 const RESTORE: &str = "1323657e-2aa4-1d94-2c48-5d7a423e7394";
 
-/// The machine that names the place where the other one was, once that is gone.
+/// The machine that keeps the scope of the other one on record after its removal.
 const NEIGHBOUR: &str = "m2";
 
 const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
@@ -67,8 +67,11 @@ impl Owned {
 async fn cut_prune(nth: usize, way: Way) {
     let owned = Owned::new().await;
     let fault_injection = Arc::new(FaultInjector::at(Places::Work, nth, way));
-    owned.fixture.cut(Command::Settle, &fault_injection).await;
-    owned.fixture.run(Command::Settle).await.ok();
+    owned
+        .fixture
+        .cut(Command::PruneTombstones, &fault_injection)
+        .await;
+    owned.fixture.run(Command::PruneTombstones).await.ok();
     owned.assert_nothing_taken();
 }
 
@@ -79,20 +82,23 @@ async fn cut_remove(nth: usize, way: Way) {
     if owned.fixture.flow.home.machine("m1").exists() {
         owned.fixture.run(Command::Remove).await.ok();
     }
-    owned.fixture.run(Command::Settle).await.ok();
+    owned.fixture.run(Command::PruneTombstones).await.ok();
     assert!(!owned.lives(&owned.machine.id));
     assert!(
         !owned.has_volume(),
-        "it went with its machine's rm and prune"
+        "rm and prune removed an owned resource"
     );
-    assert!(owned.lives(&owned.restored), "whoever restored it has it");
+    assert!(
+        owned.lives(&owned.restored),
+        "the restored instance was removed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_carries_a_living_machines_id_is_its_own_wherever_prune_and_rm_are_cut() {
+async fn resources_with_an_existing_machines_id_survive_interrupted_prune_and_rm() {
     let mut sweep = Sweep::default();
     let counted = Owned::new().await;
-    for (command, is_prune) in [(Command::Settle, true), (Command::Remove, false)] {
+    for (command, is_prune) in [(Command::PruneTombstones, true), (Command::Remove, false)] {
         let fault_injection = Arc::new(FaultInjector::counting(Places::Work));
         counted.fixture.cut(command, &fault_injection).await.ok();
         for (nth, name) in fault_injection.seen().iter().enumerate() {
@@ -105,22 +111,22 @@ async fn what_carries_a_living_machines_id_is_its_own_wherever_prune_and_rm_are_
             }
         }
     }
-    sweep.make("around what is somebody's").await;
+    sweep.make("around owned resources").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_volume_counts_from_when_it_was_first_seen_detached() {
+async fn a_volumes_age_starts_when_it_is_first_seen_detached() {
     let owned = Owned::new().await;
     let (fixture, lab) = (&owned.fixture, owned.fixture.lab());
     fixture.run(Command::Remove).await.ok();
     lab.clock().advance(24 * TWO_HOURS);
-    // However old it is: somebody may have detached it a minute ago.
+    // Its age does not matter: it may have been detached a minute ago.
     fixture.run(Command::Prune).await.ok();
     assert!(owned.has_volume());
     lab.clock().advance(TWO_HOURS / 2);
     fixture.run(Command::Prune).await.ok();
     assert!(owned.has_volume());
-    // A rescue: it is attached for a while, and begins anew.
+    // A rescue: it is attached for a while, and its time starts again.
     lab.attach_volume(&owned.volume, &owned.restored, "/dev/sdf")
         .unwrap();
     lab.clock().advance(TWO_HOURS);
@@ -136,10 +142,10 @@ async fn a_volume_counts_from_when_it_was_first_seen_detached() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_volume_without_a_machines_id_may_be_a_living_ones() {
+async fn a_volume_without_a_machine_id_may_belong_to_an_existing_machine() {
     let owned = Owned::new().await;
     let fixture = &owned.fixture;
-    // 48 tags of the user's leave space for one of ours.
+    // 48 tags of the user leave space for one of this program's.
     let crowd: Vec<String> = (0..48).map(|n| format!("k{n},v")).collect();
     let crowd = format!("--amazonec2-tags={}", crowd.join(","));
     fixture.flow.create("m3", &[&crowd]).await.ok();
@@ -154,6 +160,6 @@ async fn a_volume_without_a_machines_id_may_be_a_living_ones() {
         .unwrap();
     let tags: BTreeMap<_, _> = fixture.lab().tags(&volume);
     assert!(!tags.contains_key("docker-machine:id"), "{tags:?}");
-    fixture.run(Command::Settle).await.ok();
+    fixture.run(Command::PruneTombstones).await.ok();
     assert!(fixture.lab().volumes().iter().any(|v| v.id == volume));
 }

@@ -1,4 +1,4 @@
-//! Commands that meet: creates on an empty store, a create and a `rm`, two `rm`, a writer and readers.
+//! Concurrent commands: creates on an empty store, a create and a `rm`, two `rm`, a writer and readers.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -62,7 +62,7 @@ async fn a_hundred_first_creates_share_one_authority_and_one_group() {
     assert_eq!((flow.lab.live_instances().len(), stores.len()), (100, 1));
 }
 
-/// Where a call of the first command is held while the second one runs.
+/// The point at which a call of the first command is held while the second one runs.
 #[derive(Debug, Clone, Copy)]
 enum Held {
     BeforeTheAct,
@@ -82,7 +82,7 @@ async fn until_there(file: &Path) {
     there.await.unwrap();
 }
 
-/// Holds a command at its n-th call, lets `rm` run into it, and lets both go on.
+/// Holds a command at its n-th call, runs `rm` meanwhile, and lets both continue.
 async fn meet(first: Vec<String>, flow: Flow, call: u32, held: Held) {
     let gate = Gate::new();
     let effect = match held {
@@ -96,13 +96,13 @@ async fn meet(first: Vec<String>, flow: Flow, call: u32, held: Held) {
     assert_eq!(flow.lab.hits(fault), 1);
     let request = flow.home.machine("m1").join(".removal-requested");
     let asked = async {
-        // The other one knows that it is wanted; before that, the rm has nothing to wait for.
+        // The first command has been notified of the request; before that, the rm has nothing to wait for.
         until_there(&request).await;
         gate.open();
     };
     let removed = tokio::select! {
         removed = flow.home.run(["rm", "-y", "m1"]) => removed,
-        // Both go on.
+        // Both continue.
         removed = async { asked.await; std::future::pending().await } => removed,
     };
     gate.open();
@@ -110,7 +110,7 @@ async fn meet(first: Vec<String>, flow: Flow, call: u32, held: Held) {
     let knew = removed.code == Some(0);
     assert!(knew || removed.err.contains("does not exist"), "{removed}");
     if flow.home.machine("m1").exists() {
-        // The rm came before there was anything to remove, and the create went through.
+        // The rm came before there was anything to remove, and the create succeeded.
         assert!(status.success() && !knew, "{status} {removed}");
         flow.home.run(["config", "m1"]).await.ok();
         flow.home.run(["rm", "-y", "m1"]).await.ok();
@@ -119,7 +119,7 @@ async fn meet(first: Vec<String>, flow: Flow, call: u32, held: Held) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_wins_between_create_and_rm_nothing_is_left_behind() {
+async fn a_race_of_create_and_rm_leaves_nothing_behind() {
     let flow = Flow::start().await;
     flow.home.run(create(&flow)).await.ok();
     let of_create = flow.lab.calls().len();
@@ -149,12 +149,12 @@ async fn whoever_wins_between_create_and_rm_nothing_is_left_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_whose_holder_was_killed_is_free_at_once() {
+async fn a_killed_holders_lock_is_free_at_once() {
     let flow = Flow::start().await;
     let gate = flow.lab.hold("RunInstances");
     let mut holder = flow.home.start(create(&flow));
     gate.arrived(1).await;
-    // It is held, and waited for.
+    // It is held, and another command waits for it.
     let stopped = flow.home.run(["stop", "m1"]).await;
     stopped.failed(1, &["m1"]);
     holder.kill().await.unwrap();
@@ -169,13 +169,13 @@ async fn a_lock_whose_holder_was_killed_is_free_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn readers_wait_for_no_writer_and_see_whole_files() {
+async fn readers_never_wait_and_see_complete_files() {
     let flow = Flow::start().await;
     flow.create("m0", &[]).await.ok();
     let gate = flow.lab.hold("RunInstances");
     let mut writer = flow.home.start(create(&flow));
     gate.arrived(1).await;
-    // The writer goes on only when all of these have ended.
+    // The writer continues only when all of these have ended.
     let names = flow.home.run(["ls", "-q"]).await.ok();
     assert_eq!(names.out, "m0\nm1\n");
     let shown = flow
@@ -188,7 +188,7 @@ async fn readers_wait_for_no_writer_and_see_whole_files() {
     flow.home.run(["url", "m0"]).await.ok();
     flow.home.run(["status", "m1"]).await.ok();
     gate.open();
-    // Until it ends, every look finds a whole configuration.
+    // Until it ends, every read finds a complete configuration.
     loop {
         flow.home.run(["inspect", "m1"]).await.ok();
         if let Some(status) = writer.try_wait().unwrap() {

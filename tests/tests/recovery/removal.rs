@@ -1,4 +1,4 @@
-//! `rm` in any state, and what it must never forget.
+//! `rm` in every state, and the resources that it must keep on record.
 
 use std::fs;
 use std::time::Duration;
@@ -13,13 +13,13 @@ async fn created() -> Flow {
     flow
 }
 
-/// Past EC2's consistency window, for EC2; the process's own clock stands where it is.
+/// Advances beyond EC2's consistency window, for EC2; the process's own clock does not change.
 fn later(lab: &Lab) {
     lab.clock().advance(Duration::from_secs(6 * 60));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_goes_with_a_broken_an_empty_and_a_missing_configuration() {
+async fn a_machine_with_a_broken_empty_or_missing_configuration_is_removed() {
     for contents in [Some("{\"ConfigVersion\": 3, \"Dri"), Some(""), None] {
         let flow = created().await;
         let config = flow.home.machine("m1").join("config.json");
@@ -35,7 +35,7 @@ async fn a_machine_goes_with_a_broken_an_empty_and_a_missing_configuration() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_that_cannot_be_opened_is_kept_on_record_by_force() {
+async fn force_keeps_an_unreadable_configuration_on_record() {
     let flow = created().await;
     let machine = flow.home.machine("m1");
     let config = machine.join("config.json");
@@ -59,7 +59,7 @@ async fn a_configuration_that_cannot_be_opened_is_kept_on_record_by_force() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_holds_nothing_goes_by_force_without_a_trace() {
+async fn force_removes_a_machine_without_resources_completely() {
     for contents in [Some(""), None] {
         let flow = Flow::start().await;
         let machine = flow.home.store().join("machines/m1");
@@ -73,7 +73,7 @@ async fn what_holds_nothing_goes_by_force_without_a_trace() {
     }
 }
 
-/// Breaks a journal, and says what it was.
+/// Breaks a journal, and returns its original contents.
 fn break_journal(flow: &Flow, name: &str) {
     let file = flow.home.machine(name).join(".journal");
     let journal = fs::read_to_string(&file).unwrap();
@@ -81,7 +81,7 @@ fn break_journal(flow: &Flow, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_with_an_unreadable_journal_goes_by_its_configuration_and_its_tags() {
+async fn an_unreadable_journal_is_replaced_by_configuration_and_tags() {
     for force in ["-y", "-f"] {
         let flow = created().await;
         break_journal(&flow, "m1");
@@ -95,7 +95,7 @@ async fn a_machine_with_an_unreadable_journal_goes_by_its_configuration_and_its_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unreadable_journal_stays_on_record_where_there_may_be_more() {
+async fn an_unreadable_journal_stays_if_there_may_be_more_resources() {
     let flow = created().await;
     break_journal(&flow, "m1");
     flow.lab.deny(Denial::of("ec2:TerminateInstances"));
@@ -105,7 +105,7 @@ async fn an_unreadable_journal_stays_on_record_where_there_may_be_more() {
         .failed(1, &["TerminateInstances"]);
     assert!(flow.home.machine("m1").exists());
     flow.lab.heal();
-    // What the tags tell cannot be asked for: the instance that the configuration names is gone, and no more is certain.
+    // Lookups by tags are denied: the instance in the configuration is gone, and nothing more is certain.
     flow.lab.deny(Denial::of("ec2:DescribeVolumes"));
     let removed = flow.home.run(["rm", "-y", "m1"]).await.ok();
     assert!(
@@ -114,7 +114,7 @@ async fn an_unreadable_journal_stays_on_record_where_there_may_be_more() {
     );
     assert_eq!(flow.lab.live_instances().len(), 0);
     assert_eq!(flow.home.tombstones(), 1);
-    // It is settled once they can, and takes no other machine of that name with it.
+    // It is resolved once lookups are allowed, and removes no other machine of that name.
     flow.create("m1", &[]).await.ok();
     flow.lab.heal();
     let settled = flow.home.run(["prune", "--force"]).await.ok();
@@ -129,7 +129,7 @@ async fn an_unreadable_journal_stays_on_record_where_there_may_be_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_whose_driver_cannot_be_read_yields_to_the_journal_and_the_tags() {
+async fn an_unreadable_driver_section_is_replaced_by_journal_and_tags() {
     for journal in [true, false] {
         let mut flow = created().await;
         let machine = flow.home.machine("m1");
@@ -156,8 +156,8 @@ async fn a_configuration_whose_driver_cannot_be_read_yields_to_the_journal_and_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_gone_already_is_gone() {
-    // Stopped; terminated by somebody else; and so long ago that EC2 has forgotten it, key pair included.
+async fn removing_a_machine_that_is_already_gone_succeeds() {
+    // Stopped; terminated by another user; and so long ago that EC2 has forgotten it, including the key pair.
     let flow = created().await;
     flow.home.run(["stop", "m1"]).await.ok();
     flow.home.run(["rm", "-y", "m1"]).await.ok();
@@ -181,7 +181,7 @@ async fn what_is_gone_already_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_termination_keeps_the_machine_and_force_keeps_a_tombstone() {
+async fn after_a_refused_termination_the_machine_or_a_tombstone_stays() {
     let flow = created().await;
     flow.lab.deny(Denial::of("ec2:TerminateInstances"));
     flow.home
@@ -200,7 +200,7 @@ async fn a_refused_termination_keeps_the_machine_and_force_keeps_a_tombstone() {
     assert!(!flow.home.machine("m1").exists());
     assert_eq!(flow.home.tombstones(), 1);
 
-    // Whoever only reads leaves it alone.
+    // Reading commands do not change it.
     flow.lab.heal();
     flow.lab.clear_calls();
     for argv in [
@@ -214,7 +214,7 @@ async fn a_refused_termination_keeps_the_machine_and_force_keeps_a_tombstone() {
     assert_eq!(flow.changes(), Vec::<String>::new());
     assert_eq!(flow.home.tombstones(), 1);
 
-    // A create settles it in passing.
+    // A create also resolves it.
     flow.create("m2", &[]).await.ok();
     assert_eq!(flow.home.tombstones(), 0);
     flow.home.run(["rm", "-y", "m2"]).await.ok();
@@ -222,12 +222,12 @@ async fn a_refused_termination_keeps_the_machine_and_force_keeps_a_tombstone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_tombstones_hold_nobody_up() {
+async fn old_tombstones_do_not_delay_commands() {
     let flow = created().await;
     flow.lab.deny(Denial::of("ec2:TerminateInstances"));
     flow.home.run(["rm", "-f", "m1"]).await.ok();
     flow.lab.heal();
-    // EC2 never answers to what the tombstone needs: the create goes on all the same.
+    // EC2 never answers the tombstone's call: the create continues nevertheless.
     let gate = flow.lab.hold("TerminateInstances");
     flow.create("m2", &[]).await.ok();
     gate.open();
@@ -236,9 +236,9 @@ async fn old_tombstones_hold_nobody_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_credentials_of_another_account_make_nothing_forgotten() {
+async fn credentials_of_another_account_forget_no_machine() {
     let mut flow = Flow::start().await;
-    // Out of the provider chain: what comes from there is not saved, and may be another the next day.
+    // From the provider chain: these credentials are not saved, and may be different the next day.
     flow.home.unset("AWS_ACCESS_KEY_ID");
     flow.home.unset("AWS_SECRET_ACCESS_KEY");
     let credentials = flow.home.path().join("credentials");
@@ -270,7 +270,7 @@ async fn the_credentials_of_another_account_make_nothing_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_do_those_that_have_expired() {
+async fn expired_credentials_forget_no_machine() {
     let flow = created().await;
     flow.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
     flow.home
@@ -288,7 +288,7 @@ async fn nor_do_those_that_have_expired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_does_a_configuration_that_names_another_region() {
+async fn a_changed_region_forgets_no_machine() {
     let flow = Flow::with(HostOptions::default(), |lab| {
         lab.regions(["us-east-1", "eu-west-1"])
     })

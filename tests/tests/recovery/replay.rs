@@ -1,10 +1,10 @@
-//! A launch whose answer is lost, and whose instance has ended when the same request is sent again.
+//! A launch with a lost answer whose instance has ended before the request is sent again.
 
 use ec2_lab::ec2::{Effect, Fault, Market, Shortage};
 use machine_tests::flows::Flow;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_launch_that_has_ended_is_replayed_for_its_reason_and_made_elsewhere() {
+async fn an_ended_lost_launch_is_replayed_for_its_reason_and_retried_elsewhere() {
     let flow = Flow::start().await;
     let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
     flow.lab.shortage(shortage.after_launch());
@@ -24,7 +24,7 @@ async fn a_lost_launch_that_has_ended_is_replayed_for_its_reason_and_made_elsewh
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_launch_that_has_ended_for_good_ends_the_create_with_its_reason() {
+async fn a_permanently_failed_lost_launch_fails_the_create_with_its_reason() {
     let flow = Flow::start().await;
     flow.lab
         .shortage(Shortage::new("Client.VolumeLimitExceeded").after_launch());
@@ -36,7 +36,7 @@ async fn a_lost_launch_that_has_ended_for_good_ends_the_create_with_its_reason()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_price_that_is_too_low_leaves_no_request_that_launches_later() {
+async fn too_low_a_price_leaves_no_open_spot_request() {
     let flow = Flow::start().await;
     let price = Shortage::new("SpotMaxPriceTooLow").on(Market::Spot);
     flow.lab.shortage(price);

@@ -1,5 +1,5 @@
-//! Server certificates on their way to a machine: old and new count until it is over, however often the
-//! rotation is cut off. And the end of a stop.
+//! Rotation of server certificates: the old and the new one are accepted until it is complete, however often it is
+//! interrupted. Also the timeout of a stop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ async fn crash_at(fixture: &Fixture, places: &[String], index: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotation_that_is_cut_off_again_and_again_cuts_nobody_off() {
+async fn an_interrupted_rotation_never_locks_clients_out() {
     let places = Fixture::places(Places::Files, Command::RegenerateCerts).await;
     let at = |what: &str| {
         places
@@ -26,7 +26,7 @@ async fn a_rotation_that_is_cut_off_again_and_again_cuts_nobody_off() {
             .position(|place| place.contains(what))
             .unwrap()
     };
-    // The new certificate is written down, and not on the machine; on the machine, and not written down.
+    // The new certificate is in the store and not on the machine; then on the machine and not in the store.
     let on_its_way = at("/.server-next.pem") + 1;
     let unrecorded = at(".writing-server-key.pem-");
     assert!(on_its_way < unrecorded);
@@ -45,12 +45,12 @@ async fn a_rotation_that_is_cut_off_again_and_again_cuts_nobody_off() {
         .home
         .machine(crate::fixture::NAME)
         .join(".server-next.pem");
-    assert!(!pending.exists(), "the rotation is over");
+    assert!(!pending.exists(), "the rotation is incomplete");
     fixture.leave().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_ends_in_time_though_ec2_never_answers() {
+async fn a_stop_times_out_without_an_answer_of_ec2() {
     let fixture = Fixture::new().await;
     fixture.run(Command::Create).await.ok();
     let held = Gate::new();
@@ -58,8 +58,8 @@ async fn a_stop_ends_in_time_though_ec2_never_answers() {
         .lab()
         .inject(Fault::on("StopInstances", Effect::Hold(held.clone())).always());
     let begun = fixture.lab().clock().now();
-    let Ended::Badly(why) = fixture.run(Command::Stop).await else {
-        panic!("it cannot have stopped")
+    let Ended::Failed(why) = fixture.run(Command::Stop).await else {
+        panic!("the machine must not have stopped")
     };
     assert!(why.contains("did not stop within 44 s"), "{why}");
     let took = fixture.lab().clock().now().duration_since(begun).unwrap();

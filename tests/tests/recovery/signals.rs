@@ -1,4 +1,4 @@
-//! SIGTERM, SIGINT, SIGQUIT while a machine is being created, and pipes that nobody reads.
+//! SIGTERM, SIGINT, SIGQUIT during a create, and pipes without readers.
 
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 const SIGNALS: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
 
-/// Longer than a rollback may take: a call that was sent, and 90 s.
+/// The upper bound of a rollback: a call that was sent, and 90 s.
 const BOUND: Duration = Duration::from_secs(180);
 
 fn create(flow: &Flow) -> Command {
@@ -33,7 +33,7 @@ async fn end(child: &mut Child) -> ExitStatus {
         .unwrap()
 }
 
-/// A create whose launch is held at the gate.
+/// Starts a create whose launch is held at the gate.
 async fn launching(flow: &Flow, command: &mut Command) -> (Child, Gate) {
     let gate = flow.lab.hold("RunInstances");
     let child = command.spawn().unwrap();
@@ -59,7 +59,7 @@ async fn a_signal_rolls_a_create_back() {
     }
 }
 
-/// A shell starts `docker-machine create … &` with these ignored, so that Ctrl-C is for the script alone.
+/// A shell starts `docker-machine create … &` with these signals ignored, so that Ctrl-C interrupts the script only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     let flow = Flow::start().await;
@@ -83,12 +83,12 @@ async fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_ends_it_at_once_and_what_is_left_is_on_disk() {
+async fn a_second_signal_ends_the_process_at_once_and_keeps_the_record() {
     let flow = Flow::start().await;
     let (mut child, gate) = launching(&flow, &mut create(&flow)).await;
     send(&child, Signal::TERM);
-    // The first one is obeyed when the call is answered, which it is not yet: both are heard meanwhile.
-    // Two of one kind may become one (signal(7)).
+    // The first signal takes effect when the call is answered, which has not happened yet: both are received
+    // meanwhile. Two of one kind may become one (signal(7)).
     send(&child, Signal::INT);
     assert_eq!(end(&mut child).await.code(), Some(130));
     gate.open();
@@ -105,7 +105,7 @@ async fn a_second_signal_ends_it_at_once_and_what_is_left_is_on_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_rollback_cannot_remove_is_printed_and_stays_on_record() {
+async fn resources_that_a_rollback_cannot_remove_are_printed_and_recorded() {
     let flow = Flow::start().await;
     flow.lab.deny(Denial::of("ec2:TerminateInstances"));
     let mut command = create(&flow);
@@ -140,7 +140,7 @@ async fn what_a_rollback_cannot_remove_is_printed_and_stays_on_record() {
     flow.assert_clean();
 }
 
-/// Both pipes, with nobody at their other ends.
+/// Connects both output streams to pipes without readers.
 fn deaf(command: &mut Command) -> &mut Command {
     let closed = || {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -151,7 +151,7 @@ fn deaf(command: &mut Command) -> &mut Command {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pipes_that_nobody_reads_change_nothing() {
+async fn pipes_without_readers_change_nothing() {
     let flow = Flow::start().await;
     let mut child = deaf(&mut create(&flow)).spawn().unwrap();
     assert_eq!(end(&mut child).await.code(), Some(0));

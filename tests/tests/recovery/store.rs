@@ -1,4 +1,4 @@
-//! What a store on the disk has to look like at any moment.
+//! Invariants of a store on disk, at any moment.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use machine_tests::flows::Home;
 
-/// Files that everybody may read who gets into the directory: certificates.
+/// Files that every user who can enter the directory may read: certificates.
 const PUBLIC: [&str; 4] = ["ca.pem", "cert.pem", "server.pem", ".server-next.pem"];
 
-/// Everything in the store.
+/// Returns all files and directories of the store.
 fn entries(home: &Home) -> Vec<PathBuf> {
     let mut entries = Vec::new();
     let mut directories = vec![home.store()];
@@ -29,8 +29,8 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// Asserts that every `config.json` is whole, every machine has one, and that nobody else can read what
-/// is secret.
+/// Asserts that every `config.json` is complete, every machine has one, and that other users cannot read secret
+/// files.
 #[track_caller]
 pub(crate) fn assert_sound(home: &Home) {
     for path in entries(home) {
@@ -60,7 +60,7 @@ pub(crate) fn assert_sound(home: &Home) {
     }
 }
 
-/// Files and directories that somebody has not finished.
+/// Returns incomplete files and directories.
 pub(crate) fn half_made(home: &Home) -> Vec<String> {
     let beginnings = [".writing-", ".creating-", ".removing-"];
     let names = entries(home);
@@ -72,7 +72,7 @@ pub(crate) fn half_made(home: &Home) -> Vec<String> {
         .collect()
 }
 
-/// Whatever counts as a machine: the runner, the Go binary and `ls` look past dots.
+/// Returns the machines as the runner, the Go binary and `ls` count them: names that begin with a dot are ignored.
 pub(crate) fn machines(home: &Home) -> Vec<String> {
     let mut names = home.directories();
     names.retain(|name| !name.starts_with('.'));

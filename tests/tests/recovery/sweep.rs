@@ -1,4 +1,4 @@
-//! Many cuts at once, and what came of them.
+//! Runs many faults concurrently, and collects the failures.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// How many cuts are made at once: the machine has few cores, and a cut is mostly waiting.
+/// The number of concurrent runs: the machine has few cores, and a run mostly waits.
 const AT_ONCE: usize = 6;
 
-/// A cut that is still to be made; it panics where something is lost.
+/// A pending run with a fault; panics if a resource is lost.
 pub(crate) type Cut = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Cuts by name, to be made together.
+/// Runs by name.
 #[derive(Default)]
 pub(crate) struct Sweep {
     cuts: Vec<(String, Cut)>,
@@ -25,7 +25,7 @@ impl Sweep {
         self.add_many(1, name, cut);
     }
 
-    /// Adds what makes so many cuts one after the other.
+    /// Adds a closure that makes several runs one after the other.
     pub(crate) fn add_many(
         &mut self,
         count: usize,
@@ -36,7 +36,7 @@ impl Sweep {
         self.cuts.push((name, Box::pin(cuts)));
     }
 
-    /// Makes all cuts. Fails with the names of those that lost something; else tells how many there were.
+    /// Makes all runs. Fails with the names of those that lost a resource; otherwise prints their number.
     pub(crate) async fn make(self, title: &str) {
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let count = self.count;

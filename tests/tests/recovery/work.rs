@@ -1,4 +1,4 @@
-//! Commands cut when a call of EC2 or a command over SSH has just ended: by a crash, or by a cancellation.
+//! Fault injection after each EC2 call and each SSH command: a crash or a cancellation.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use crate::sweep::Sweep;
 
 const WAYS: [Way; 2] = [Way::Crashes, Way::IsCancelled];
 
-/// Cuts a command at a place. Under fair conditions every place is reached; under others EC2 may be asked less (what it
-/// does not show is not asked about again), and a command that ends well before the place was not cut.
+/// Injects a fault into a command at a place. Under fair conditions every place is reached; under others EC2 may
+/// receive fewer calls (invisible resources are not queried again), and a command that succeeds before the place had
+/// no fault.
 async fn cut(
     fixture: &Fixture,
     command: Command,
@@ -20,7 +21,7 @@ async fn cut(
 ) -> Ended {
     let fault_injection = Arc::new(FaultInjector::at(Places::Work, nth, way));
     let ended = fixture.cut(command, &fault_injection).await;
-    let spared = conditions != Conditions::Fair && ended == Ended::Well;
+    let spared = conditions != Conditions::Fair && ended == Ended::Succeeded;
     assert!(
         fault_injection.has_cut() || spared,
         "the place was not reached: {ended:?}"
@@ -35,7 +36,7 @@ async fn cut_create(nth: usize, way: Way, conditions: Conditions) {
     let fixture = Fixture::new().await;
     conditions.over(fixture.lab());
     let ended = cut(&fixture, Command::Create, nth, way, conditions).await;
-    if matches!(ended, Ended::Badly(_)) && conditions != Conditions::Blind {
+    if matches!(ended, Ended::Failed(_)) && conditions != Conditions::Blind {
         fixture.flow.assert_clean();
     }
     fixture.leave().await;
@@ -62,7 +63,7 @@ async fn cut_change(command: Command, places: usize, way: Way, conditions: Condi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_cut_after_any_call_or_remote_command_loses_nothing() {
+async fn a_command_interrupted_after_any_call_or_remote_command_loses_nothing() {
     let mut sweep = Sweep::default();
     let create = Fixture::places(Places::Work, Command::Create).await;
     let remove = Fixture::places(Places::Work, Command::Remove).await;
@@ -79,7 +80,7 @@ async fn a_command_cut_after_any_call_or_remote_command_loses_nothing() {
         }
         for command in Command::CHANGES {
             let places = Fixture::places(Places::Work, command).await.len();
-            // What is there already is seen: no blindness.
+            // Existing resources are visible: no blindness.
             for conditions in [Conditions::Fair, Conditions::Throttled, Conditions::Twice] {
                 let name =
                     format!("{command:?}, {way:?} at each of {places} places, {conditions:?}");
