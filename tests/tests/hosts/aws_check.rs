@@ -10,7 +10,7 @@ use machine_tests::moto::Moto;
 
 const WHAT: &str = "aws-check";
 
-/// Runs the check at an endpoint; `None` where Python has no boto3.
+/// Runs the check at an endpoint; `None` if Python has no boto3.
 async fn run(endpoint: &str, options: &[&str]) -> Option<Output> {
     let Some(python) = std::env::var_os("EC2_LAB_PYTHON") else {
         machine_tests::left_out(WHAT, "no python with boto3: EC2_LAB_PYTHON");
@@ -31,7 +31,7 @@ async fn run(endpoint: &str, options: &[&str]) -> Option<Output> {
     Some(output.unwrap())
 }
 
-/// The rows of the table: kind and result.
+/// Returns the rows of the table: kind and result.
 fn rows(output: &Output) -> Vec<(String, String)> {
     String::from_utf8_lossy(&output.stdout)
         .lines()
@@ -72,7 +72,7 @@ async fn every_kind_of_machine_works_at_the_lab() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_region_in_use_is_left_alone() {
+async fn a_region_in_use_is_not_changed() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let Some(output) = run(&flow.lab.endpoint(), &["--kinds=on-demand"]).await else {
@@ -101,7 +101,7 @@ async fn machines_work_at_moto() {
     let hosts = SimulatedHosts::new(HostOptions::default()).unwrap();
     let home = Home::new();
     let store = home.store().display().to_string();
-    // moto has no hosts of its own: of stops and starts nothing would be seen.
+    // moto has no hosts: stops and starts would have no visible effect.
     let mut options = vec![
         "--kinds=on-demand,arm64,private",
         "--ami=ami-1e749f67",
@@ -113,7 +113,7 @@ async fn machines_work_at_moto() {
     options.extend(HOSTS_ON_LOOPBACK);
     let endpoint = moto.endpoint();
     let output = tokio::select! {
-        () = moto.follow(&hosts, &home) => unreachable!("it follows for ever"),
+        () = moto.follow(&hosts, &home) => unreachable!("following never ends"),
         output = run(&endpoint, &options) => output,
     };
     let Some(output) = output else { return };

@@ -10,7 +10,7 @@ use machine_tests::real_hosts::{Page, RealHosts};
 
 const WHAT: &str = "the flow on real Debian hosts";
 
-/// An EC2 whose instances are Debian hosts, and a home for the binary.
+/// An EC2 whose instances are Debian hosts, and a home directory for the binary.
 struct Debian {
     lab: Lab,
     hosts: Arc<RealHosts>,
@@ -40,7 +40,7 @@ impl Debian {
         self.home.run(argv).await.ok()
     }
 
-    /// Looks at the one host that there is.
+    /// Runs a line on the only host.
     async fn look(&self, line: &str) -> String {
         let instances = self.lab.live_instances();
         assert_eq!(instances.len(), 1);
@@ -59,7 +59,7 @@ async fn a_machine_lives_from_create_to_rm_and_runs_containers() {
         .await
         .ok();
     created.tell_time("at the lab on a real host with Docker, its boot included");
-    // What it cost, in things that can be counted.
+    // Its cost, in countable operations.
     let calls = debian.lab.counts();
     assert!(calls.values().sum::<usize>() <= 5, "{calls:?}");
     assert_eq!(calls["RunInstances"], 1);
@@ -67,7 +67,7 @@ async fn a_machine_lives_from_create_to_rm_and_runs_containers() {
         .look("journalctl -u ssh | grep -c 'Accepted publickey'")
         .await;
     assert_eq!(logins, "1\n");
-    // The host's own boot started it once; ours is at most one more.
+    // The host's own boot started it once; provisioning adds at most one start.
     let starts = debian.look("journalctl -u docker | grep -c 'Starting docker.service'");
     let starts: usize = starts.await.trim().parse().unwrap();
     assert!(starts <= 2, "{starts} starts of dockerd");
@@ -82,7 +82,7 @@ async fn a_machine_lives_from_create_to_rm_and_runs_containers() {
     assert_eq!(hello.out, "m1\n0\n");
     containers::run(home, "m1").await;
 
-    // Nothing differs: nothing restarts. New certificates: dockerd restarts, containers do not.
+    // Without differences nothing restarts. With new certificates dockerd restarts, and containers keep running.
     containers::start(home, "m1", "stays").await;
     let inside = "inspect --format '{{.State.Pid}} {{.State.StartedAt}}' stays";
     let (dockerd, container) = (
@@ -97,7 +97,7 @@ async fn a_machine_lives_from_create_to_rm_and_runs_containers() {
     assert_eq!(containers::docker(home, "m1", inside).await, container);
     containers::docker(home, "m1", "rm --force stays").await;
 
-    // The disk survives a stop, and what it holds.
+    // The disk and its contents survive a stop.
     debian.run(&["stop", "m1"]).await;
     assert_eq!(debian.run(&["status", "m1"]).await.out, "Stopped\n");
     let config = home.run(["config", "m1"]).await;
@@ -113,7 +113,7 @@ async fn a_machine_lives_from_create_to_rm_and_runs_containers() {
     assert_eq!(home.tombstones(), 0);
 }
 
-/// What the script of get.docker.com does, as far as these hosts have packages.
+/// The steps of the script of get.docker.com, as far as these hosts have packages.
 const INSTALL: &str = "set -e\nexport DEBIAN_FRONTEND=noninteractive\napt-get -qq update\n\
                        apt-get -y -qq --no-install-recommends install docker.io >/dev/null\n";
 
@@ -166,7 +166,7 @@ async fn an_install_script_and_every_engine_option() {
         false
     );
 
-    // In the process, and where systemd has it from.
+    // Checks the process, and the files from which systemd starts it.
     let words = async |file: &str| {
         let text = debian
             .look(&format!("cat /proc/$(pidof dockerd)/{file}"))
@@ -196,7 +196,7 @@ async fn an_install_script_and_every_engine_option() {
         "{unit}"
     );
 
-    // With the file of an image in the way of nearly everything.
+    // With a file of an image that conflicts with nearly every option.
     let file = r#"{"tlsverify":true,"hosts":["fd://"],"labels":["image=1"],"mtu":1450,"log-opts":{"max-file":"3"}}"#;
     debian
         .look(&format!("echo '{file}' >/etc/docker/daemon.json"))
@@ -223,13 +223,13 @@ async fn an_install_script_and_every_engine_option() {
     assert_eq!(debian.lab.left_over(), Vec::<String>::new());
 }
 
-/// Has a MIME parser that nobody here wrote print the parts of a mail: type, and what it holds.
+/// Prints the parts of a mail with an independent MIME parser: type and content.
 const PARTS: &str = "import email, json, sys
 mail = email.message_from_bytes(sys.stdin.buffer.read())
 print(json.dumps([[p.get_content_type(), p.get_payload(decode=True).decode()] for p in mail.get_payload()]))";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lease_ends_the_instance_by_a_timer_beside_the_users_data() {
+async fn a_lease_ends_the_instance_by_a_timer_and_keeps_the_users_data() {
     let Some(debian) = Debian::start().await else {
         return;
     };
@@ -241,7 +241,10 @@ async fn a_lease_ends_the_instance_by_a_timer_beside_the_users_data() {
         .await
         .ok();
     let instance = debian.lab.live_instances().remove(0);
-    assert!(instance.terminates_on_shutdown, "a power-off ends the bill");
+    assert!(
+        instance.terminates_on_shutdown,
+        "a power-off must terminate the instance"
+    );
 
     let mut python = tokio::process::Command::new("python3");
     python.args(["-c", PARTS]);
@@ -253,7 +256,7 @@ async fn a_lease_ends_the_instance_by_a_timer_beside_the_users_data() {
     assert_eq!(lease[0], "text/cloud-boothook");
     assert_eq!(*own, ["text/x-shellscript", users]);
 
-    // What cloud-init does at every boot with such a part.
+    // The step of cloud-init at every boot with such a part.
     let boot = ["ssh", "m1", "sudo", "sh"];
     debian.home.feed(boot, lease[1].as_bytes()).await.ok();
     let timer = "systemctl show docker-machine-lease.timer -p ActiveState -p TimersMonotonic";

@@ -1,5 +1,5 @@
-//! The driver `generic`, through the binary, on real Debian hosts: any host that answers to SSH
-//! becomes a machine, or the error says what is wrong with it.
+//! The driver `generic`, through the binary, on real Debian hosts: any host that is reachable by SSH becomes a
+//! machine, or the error says what is wrong with it.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use machine_tests::real_hosts::{Page, RealHosts};
 
 const WHAT: &str = "generic on real Debian hosts";
 
-/// Hosts that somebody else has set up, and a home with a key for them.
+/// Existing hosts, and a home directory with a key for them.
 struct Hosts {
     hosts: RealHosts,
     home: Home,
@@ -37,7 +37,7 @@ impl Hosts {
         self.hosts.look(id, up).await;
     }
 
-    /// Boots a host, and waits until it lets somebody in.
+    /// Boots a host, and waits until it accepts the login.
     async fn boot(&self, last: u8, user: &str, image: DebianImage) -> Host<'_> {
         let address = IpAddr::from([172, 31, 8, last]);
         let id = format!("i-g{last}");
@@ -87,7 +87,7 @@ impl Host<'_> {
         self.all.home.run(argv).await
     }
 
-    /// Creates a machine that cannot be one; what failed leaves no machine.
+    /// Creates a machine that must fail; a failed create leaves no machine.
     async fn refused(&self, more: &[&str], said: &[&str]) -> Ended {
         let ended = self.create("m1", more).await.failed(1, said);
         assert_eq!(self.all.home.directories(), Vec::<String>::new(), "{ended}");
@@ -102,7 +102,7 @@ async fn a_host_with_docker_becomes_a_machine_in_seconds() {
     };
     let home = &hosts.home;
     let host = hosts.boot(1, "admin", DebianImage::WithDocker).await;
-    // Half of the hosts in the world have a sudo that wants a terminal.
+    // Many hosts have a sudo that requires a terminal.
     host.look("echo 'Defaults requiretty' >/etc/sudoers.d/tty")
         .await;
     let created = host.create("m1", &[]).await.ok();
@@ -116,7 +116,7 @@ async fn a_host_with_docker_becomes_a_machine_in_seconds() {
     );
     containers::run(home, "m1").await;
 
-    // Twice: nothing. What somebody changed: put right.
+    // A second run changes nothing. A change by another person is corrected.
     let dockerd = host.look("pidof dockerd").await;
     home.run(["provision", "m1"]).await.ok();
     assert_eq!(host.look("pidof dockerd").await, dockerd);
@@ -129,7 +129,7 @@ async fn a_host_with_docker_becomes_a_machine_in_seconds() {
         "600\n"
     );
 
-    // There is nothing newer: Docker stays, and answers.
+    // There is no newer release: Docker stays, and answers.
     let upgraded = home.run(["upgrade", "m1"]).await.ok();
     assert!(
         upgraded.out.contains("Docker is up and running!"),
@@ -144,24 +144,24 @@ async fn a_host_with_docker_becomes_a_machine_in_seconds() {
         ],
     );
 
-    // A boot of its own changes nothing.
+    // A reboot of the host changes nothing.
     hosts.hosts.reboot(&host.id).await;
     hosts.await_up(&host.id).await;
     containers::run(home, "m1").await;
     home.run(["rm", "-y", "m1"]).await.ok();
     assert_eq!(home.directories(), Vec::<String>::new());
-    // It is not ours to remove.
+    // The host does not belong to docker-machine and must not be removed.
     host.look("systemctl is-active docker").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_without_docker_gets_it_or_the_error_says_why_not() {
+async fn docker_is_installed_or_the_error_names_the_cause() {
     let Some(mut hosts) = Hosts::prepare().await else {
         return;
     };
-    // Nothing is fetched from here: nobody listens there.
+    // Nothing can be fetched from this machine: no process listens at the proxy's address.
     hosts.home.set("HTTPS_PROXY", "http://127.0.0.1:9");
-    // The docker client would take that way, too.
+    // The docker client would use that proxy, too.
     hosts.home.set("NO_PROXY", "172.31.8.2");
     // A root login, on a host without sudo.
     let host = hosts.boot(2, "root", DebianImage::WithoutDocker).await;
@@ -179,10 +179,10 @@ async fn a_host_without_docker_gets_it_or_the_error_says_why_not() {
     ];
     host.refused(&[&broken], &said).await;
 
-    // A disk that is full: what was there stays, nothing is half there.
+    // A full disk: existing files stay, and no partial files are left.
     let full = "mkdir -p /etc/docker; mount -t tmpfs -o size=8k lab /etc/docker; dd if=/dev/zero of=/etc/docker/x bs=4k count=2 2>/dev/null";
     host.look(full).await;
-    // The default script is out of reach, from the host and from here: Debian's package it is.
+    // The default script is unreachable, from the host and from this machine: Debian's package is used.
     let said = [
         "configuring Docker failed",
         "write /etc/docker/ca.pem",
@@ -193,10 +193,10 @@ async fn a_host_without_docker_gets_it_or_the_error_says_why_not() {
     let instead = "the distribution's package is installed";
     assert!(ended.out.contains(instead), "{ended}");
     assert_eq!(host.look("ls -A /etc/docker").await, "x\n");
-    // dockerd, which the package has started, may just be looking at it.
+    // dockerd, which the package has started, may be using it just now.
     host.look("umount -l /etc/docker").await;
 
-    // A daemon that does not come up: its own words, and what to do.
+    // A daemon that does not start: its own message, and the remedy.
     let said = [
         "docker.service does not start",
         "unknown flag: --no-such-flag",
@@ -211,7 +211,7 @@ async fn a_host_without_docker_gets_it_or_the_error_says_why_not() {
     host.refused(&[], &said).await;
     host.look("systemctl stop occupied").await;
 
-    // A name that no Linux host can have.
+    // A name that is not a valid Linux host name.
     let name = format!("runner-{}-0a1b2c3d", "x".repeat(80));
     let created = host.create(&name, &[]).await.ok();
     assert!(

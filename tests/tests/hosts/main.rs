@@ -1,4 +1,4 @@
-//! Flows over real Debian hosts, moto, and stores that go back and forth between this program and Go's.
+//! Flows with real Debian hosts, with moto, and with stores that this program and the Go program use alternately.
 
 mod aws_check;
 mod debian;

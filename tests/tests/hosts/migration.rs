@@ -1,6 +1,6 @@
-//! There and back: the binary swapped for the Go one's, and the Go one put back.
+//! Migration from the Go binary and back.
 //!
-//! The Go binary's side is its recorded `config.json`, and a Go program that reads a store by its rules
+//! The Go binary is represented by its recorded `config.json`, and by a Go program that reads a store by its rules
 //! (`tests/go/read_store.go`).
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use machine_tests::flows::{Ended, Flow};
 use serde_json::{Map, Value};
 use tokio::process::Command;
 
-/// The `config.json` that the Go binary left after a plain create, as it was recorded.
+/// Returns the recorded `config.json` of the Go binary after a plain create.
 fn recorded() -> Map<String, Value> {
     let cases: Vec<Value> =
         serde_json::from_str(include_str!("../../data/reference/ec2.json")).unwrap();
@@ -22,7 +22,7 @@ fn recorded() -> Map<String, Value> {
     plain["config"].as_object().unwrap().clone()
 }
 
-/// Keeps the form of what was recorded, every field of it and no other, and puts this machine's values in.
+/// Returns the recorded structure, with every field of it and no other, filled with this machine's values.
 fn dress(recorded: &Map<String, Value>, ours: &Value) -> Map<String, Value> {
     let fields = recorded.iter().map(|(field, was)| {
         let now = match (was, &ours[field]) {
@@ -35,19 +35,19 @@ fn dress(recorded: &Map<String, Value>, ours: &Value) -> Map<String, Value> {
     fields.collect()
 }
 
-/// Makes a machine one that the Go binary would have left: its fields, its files, and nothing of ours.
+/// Turns a machine into one of the Go binary: its fields, its files, and no files of this program.
 fn make_it_gos(flow: &Flow, name: &str) {
     let directory = flow.home.machine(name);
     let path = directory.join("config.json");
     let ours: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     let mut config = dress(&recorded(), &ours);
-    // With an endpoint it saves no region.
+    // With an endpoint the Go binary saves no region.
     config["Driver"]["Region"] = "".into();
     std::fs::write(&path, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
     remove_what_is_ours(&directory);
 }
 
-/// Removes every dot-named file: the Go binary has none.
+/// Removes every file whose name begins with a dot: the Go binary has none.
 fn remove_what_is_ours(directory: &Path) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
@@ -60,7 +60,7 @@ fn remove_what_is_ours(directory: &Path) {
     }
 }
 
-/// A flow with a machine of the Go binary in a store that no other binary has touched.
+/// Starts a flow with a machine of the Go binary in a store that no other binary has used.
 async fn with_gos_machine() -> Flow {
     let flow = Flow::start().await;
     let gos = ["--amazonec2-no-owner-tags", "--amazonec2-ssh-key-type=rsa"];
@@ -71,11 +71,11 @@ async fn with_gos_machine() -> Flow {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn machines_of_the_go_binary_go_on() {
+async fn machines_of_the_go_binary_keep_working() {
     let flow = with_gos_machine().await;
     let home = &flow.home;
     let address = flow.host().spec().address.to_string();
-    // What the runner asks.
+    // The commands of the runner.
     home.run(["config", "m1"]).await.ok();
     let url = home.run(["url", "m1"]).await.ok();
     assert_eq!(url.out, format!("tcp://{address}:2376\n"));
@@ -85,7 +85,7 @@ async fn machines_of_the_go_binary_go_on() {
         inspected.out.trim_end(),
         home.machine("m1").to_str().unwrap()
     );
-    // Reading made nothing of it ours.
+    // Reading does not add files of this program.
     assert!(!home.machine("m1").join(".journal").exists());
     let listed = home.run(["ls"]).await.ok();
     assert_eq!(listed.table()[1][3], "Running", "{listed}");
@@ -103,7 +103,7 @@ async fn machines_of_the_go_binary_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_go_binary_reads_what_we_wrote() {
+async fn the_go_binary_reads_our_store() {
     let flow = Flow::start().await;
     let ours = [
         "--engine-label=a=b",
@@ -149,10 +149,10 @@ async fn by_go(flow: &Flow) -> Option<Ended> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path);
     let Some(go) = directories.map(|d| d.join("go")).find(|go| go.is_file()) else {
-        machine_tests::left_out("the Go binary's rules of reading", "there is no go");
+        machine_tests::left_out("the Go binary's rules of reading", "go is not installed");
         return None;
     };
-    // Its own cache: Go's library need not be compiled anew for every home.
+    // A shared cache: Go's library need not be compiled again for every home directory.
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     let cache = cache
@@ -169,7 +169,7 @@ async fn by_go(flow: &Flow) -> Option<Ended> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_binary_is_replaced_under_a_create() {
+async fn the_binary_can_be_replaced_during_a_create() {
     let flow = Flow::start().await;
     let installed = flow.home.path().join("docker-machine");
     let copy = |to: &Path| {
@@ -199,13 +199,13 @@ async fn the_binary_is_replaced_under_a_create() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_of_the_go_binary_that_still_runs_loses_nothing() {
+async fn a_running_create_of_the_go_binary_loses_nothing() {
     let flow = with_gos_machine().await;
     let home = &flow.home;
     let config = home.machine("m1").join("config.json");
     let whole = std::fs::read_to_string(&config).unwrap();
-    // It knows nothing of locks: its directory is there before its configuration, and without the instance's
-    // id, while the instance starts.
+    // It uses no locks: while the instance starts, its directory exists before its configuration, and the
+    // configuration has no instance id.
     std::fs::remove_file(&config).unwrap();
     flow.create("m2", &[]).await.ok();
     home.run(["ls"]).await.ok();
@@ -225,10 +225,10 @@ async fn a_create_of_the_go_binary_that_still_runs_loses_nothing() {
     assert_eq!(
         flow.lab.live_instances().len(),
         1,
-        "prune touched what has no tags"
+        "prune changed resources without tags"
     );
 
-    // It replaces its configuration by removing the old one first. Whoever reads meanwhile waits for a moment.
+    // It replaces its configuration by removing the old one first. Readers wait for a moment meanwhile.
     let done = AtomicBool::new(false);
     std::thread::scope(|threads| {
         threads.spawn(|| {

@@ -1,14 +1,15 @@
-//! The same flows at moto, an EC2 that nobody here wrote: on simulated hosts, and a whole life on a real
-//! Debian host with stock docker clients.
+//! The same flows with moto, an independent EC2 implementation: on simulated hosts, and a whole life on a real Debian
+//! host with stock docker clients.
 //!
-//! Where moto cannot follow, and so the lab alone is asked:
+//! moto does not support the following, so only the lab tests it:
 //!
 //! - time: its instances run and stop at once, it forgets and hides nothing, and no spot instance is reclaimed;
-//! - refusals: no throttling, no want of capacity, no quotas, no prices; every key is good for everything, so
-//!   neither policies nor expired credentials show;
-//! - lost answers: it drops no connections, and a client token does not keep it from launching twice;
-//! - hosts: it has none, so nothing learns of RebootInstances, and GetConsoleOutput has nothing to show;
-//! - addresses: it draws them where it likes. Private ones in a subnet of loopback have a host here; public
+//! - refusals: no throttling, no capacity shortage, no quotas, no prices; every key is valid for everything, so
+//!   neither policies nor expired credentials have an effect;
+//! - lost answers: it drops no connections, and a client token does not prevent a second launch;
+//! - hosts: it has none, so RebootInstances reaches no host, and GetConsoleOutput has no output;
+//! - addresses: it chooses them freely. Private ones in a subnet of loopback have a host here; public and IPv6 ones
+//!   belong to other hosts and are not connected to.
 //!   and IPv6 ones lead elsewhere and are not connected to.
 
 use ec2_lab::ec2::Lab;
@@ -21,7 +22,7 @@ use machine_tests::suite::Suite;
 
 const WHAT: &str = "the flow at moto";
 
-/// moto with simulated hosts behind it, in a block of loopback that a lab keeps for us.
+/// Runs flows on moto with simulated hosts, in a block of loopback that a lab reserves.
 async fn at_moto(suite: impl AsyncFn(Suite<'_>)) {
     let Some(moto) = Moto::start(WHAT).await else {
         return;
@@ -66,22 +67,22 @@ async fn a_machine_lives_from_create_to_rm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ssh_hands_streams_and_exit_status_through() {
+async fn ssh_passes_streams_and_exit_status_through() {
     at_moto(async |suite: Suite<'_>| suite.streams().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn machines_of_many_kinds_live_side_by_side() {
+async fn machines_with_different_options_can_coexist() {
     at_moto(async |suite: Suite<'_>| suite.variety().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_created_leaves_nothing() {
+async fn a_failed_create_leaves_nothing() {
     at_moto(async |suite: Suite<'_>| suite.refusals().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_of_another_ec2_runs_containers() {
+async fn a_machine_at_moto_runs_containers() {
     let Some(moto) = Moto::start(WHAT).await else {
         return;
     };
@@ -111,14 +112,14 @@ async fn life(moto: &Moto, home: &Home) {
 
     containers::run(home, "m1").await;
 
-    // The instance's own stop and start: its disk survives.
+    // A stop and start of the instance: its disk survives.
     home.run(["stop", "m1"]).await.ok();
     assert_eq!(home.run(["status", "m1"]).await.ok().out, "Stopped\n");
-    // The host goes off when the watcher has seen what moto says; then nobody answers any more.
+    // The host goes off when the follower has seen moto's state; then the host no longer answers.
     let mut looks = 0;
     while home.run(["config", "m1"]).await.code == Some(0) {
         looks += 1;
-        assert!(looks < 200, "a stopped machine goes on answering");
+        assert!(looks < 200, "a stopped machine still answers");
     }
     home.run(["config", "m1"])
         .await

@@ -1,5 +1,4 @@
-//! What is released: the executable alone in a root directory, the package on a clean Debian, and the same
-//! bytes every time.
+//! The release: the executable alone in a root directory, the package on a clean Debian, and reproducible bytes.
 //!
 //! `DOCKER_MACHINE_STATIC` names an executable that `cargo static` has built; `tests/run` sets it.
 
@@ -10,7 +9,7 @@ use machine_tests::flows::{Ended, Home};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// The static executable, and whether this user may make root directories of it.
+/// Returns the static executable, if this user can create root directories for it.
 fn executable(what: &str) -> Option<PathBuf> {
     let Some(path) = std::env::var_os("DOCKER_MACHINE_STATIC") else {
         machine_tests::left_out(what, "DOCKER_MACHINE_STATIC names no executable");
@@ -27,7 +26,7 @@ fn is_root(what: &str) -> bool {
     is_root
 }
 
-/// Runs `cargo xtask dist` on an executable that is there.
+/// Runs `cargo xtask dist` on an existing executable.
 async fn dist(home: &Home, executable: &Path, out: &Path) -> Ended {
     let mut xtask = Command::new(machine_tests::built("xtask"));
     xtask
@@ -57,7 +56,7 @@ fn home() -> Home {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_is_whole_and_the_same_bytes_every_time() {
+async fn a_release_is_complete_and_reproducible() {
     let Some(executable) = executable("a release") else {
         return;
     };
@@ -106,7 +105,7 @@ async fn a_release_is_whole_and_the_same_bytes_every_time() {
     ] {
         assert!(components.contains(linked), "{linked}");
     }
-    // What only builds or tests it is not in it.
+    // It does not contain packages that are used only for builds or tests.
     for absent in [
         "ec2-lab",
         "machine-tests",
@@ -131,7 +130,7 @@ async fn a_release_is_whole_and_the_same_bytes_every_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_package_comes_and_goes_on_a_clean_debian() {
+async fn the_package_installs_and_uninstalls_on_a_clean_debian() {
     let what = "the package on a clean Debian";
     let Some(executable) = executable(what).filter(|_| is_root(what)) else {
         return;
@@ -141,7 +140,7 @@ async fn the_package_comes_and_goes_on_a_clean_debian() {
     dist(&home, &executable, &out).await;
     let root = home.path().join("debian");
     std::fs::create_dir(&root).unwrap();
-    // The lab's image, where it has been made, is such a root; else one is made.
+    // Uses the lab's image as such a root if it exists; else makes one.
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     let archive = cache
@@ -204,7 +203,7 @@ async fn the_package_comes_and_goes_on_a_clean_debian() {
     assert_eq!(after.out, before.out);
 }
 
-/// Answers every question about an IPv4 address with 127.0.0.9, on the name server's port of loopback.
+/// Answers every query for an IPv4 address with 127.0.0.9, on the DNS port of loopback.
 const NAME_SERVER: &str = r#"
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -220,7 +219,7 @@ while True:
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn alone_in_a_root_directory_with_a_resolv_conf() {
+async fn the_executable_runs_alone_in_a_root_directory() {
     let what = "the executable alone in a root directory";
     let Some(executable) = executable(what).filter(|_| is_root(what)) else {
         return;
@@ -231,7 +230,7 @@ async fn alone_in_a_root_directory_with_a_resolv_conf() {
     std::fs::write(root.join("etc/resolv.conf"), "nameserver 127.0.0.53\n").unwrap();
     std::fs::copy(&executable, root.join("docker-machine")).unwrap();
     home.file("names.py", NAME_SERVER);
-    // A network of its own, in which there is loopback and nothing else.
+    // A separate network that contains only loopback.
     let script = r#"
         ip link set lo up
         python3 names.py & server=$!
@@ -249,10 +248,10 @@ async fn alone_in_a_root_directory_with_a_resolv_conf() {
     unshare.args(["--net", "bash", "-euc", script]);
     let ended = home.end(unshare, b"").await.ok();
     assert!(ended.out.contains("docker-machine version 0."), "{ended}");
-    // The name was found: it is the address behind it where nobody listens.
+    // The name was resolved: the connection to its address was refused.
     assert!(ended.err.contains("connection refused"), "{ended}");
     assert!(!ended.err.contains("no such host"), "{ended}");
-    // All that there is: the executable, what we put there, and the store.
+    // The complete contents: the executable, the test's files, and the store.
     let is_known = |path: &&str| {
         [
             "root",

@@ -1,3 +1,3 @@
-//! What is released: packages, checksums, notices.
+//! The release: packages, checksums, notices.
 
 mod dist;

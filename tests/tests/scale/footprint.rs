@@ -1,7 +1,6 @@
-//! How much of a runner manager the executable that ships takes: memory, instructions, stack, disk.
+//! The resource usage of the release executable: memory, instructions, stack, disk.
 //!
-//! `DOCKER_MACHINE_STATIC` names it, as `cargo static` has built it; `tests/run` sets it. What is built for tests is
-//! larger.
+//! `DOCKER_MACHINE_STATIC` names it, as `cargo static` has built it; `tests/run` sets it. Test builds are larger.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +12,7 @@ use machine_tests::{built, left_out, tell};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// A flow of the executable that ships; `None` where there is none.
+/// Starts a flow with the release executable; `None` if there is none.
 async fn flow(what: &str, options: HostOptions) -> Option<Flow> {
     let Some(binary) = std::env::var_os("DOCKER_MACHINE_STATIC") else {
         left_out(what, "DOCKER_MACHINE_STATIC names no executable");
@@ -31,8 +30,8 @@ fn create(flow: &Flow, name: &str) -> Vec<String> {
     argv
 }
 
-/// Runs a command to its end; returns the most memory it had, in KiB. The process that starts it is a small one,
-/// since the kernel's figure begins with the memory of that (getrusage(2)).
+/// Runs a command to its end; returns its peak memory, in KiB. A small process starts it, because the kernel's figure
+/// begins with that process's memory (getrusage(2)).
 async fn peak(flow: &Flow, argv: &[String]) -> u64 {
     let mut measure = Command::new(built("benches"));
     measure.args(["measure", "1", "--"]);
@@ -45,8 +44,8 @@ async fn peak(flow: &Flow, argv: &[String]) -> u64 {
     peak
 }
 
-/// All but 0.2 to 2 MiB of this are pages of the executable itself, which all processes share. How many of them are
-/// mapped beside those that are needed is the page cache's affair, and differs by 1 MiB between two copies.
+/// All except 0.2 to 2 MiB of this are pages of the executable itself, which all processes share. How many additional
+/// pages are mapped depends on the page cache, and differs by 1 MiB between two copies.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_command_at_a_time() {
     let Some(flow) = flow("memory of one command", HostOptions::default()).await else {
@@ -69,7 +68,7 @@ async fn one_command_at_a_time() {
     assert!(most <= 12 * 1024, "config: {most} KiB");
 }
 
-/// The stack of its main thread is what the system gives it: RUST_MIN_STACK is for builds without optimisation.
+/// The system determines the stack of the main thread: RUST_MIN_STACK is for builds without optimisation.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_stack_is_enough() {
     let Some(flow) = flow("a small stack", HostOptions::default()).await else {
@@ -88,14 +87,15 @@ async fn a_small_stack_is_enough() {
 async fn on_disk() {
     if let Some(flow) = flow("the executable's size", HostOptions::default()).await {
         let bytes = flow.home.binary().metadata().unwrap().len();
-        // What checks ownership and cancels spot requests at EC2 took half a megabyte more than the first goal of 14 MB.
+        // Ownership checks and the cancellation of spot requests at EC2 exceed the first goal of 14 MB by half a
+        // megabyte.
         assert!(bytes <= 14_500_000, "{bytes} bytes");
     }
 }
 
 const CREATES: usize = 20;
 
-/// Creates that all have launched, are logged in, and wait for their host's work.
+/// Creates that have all launched and logged in, and wait for their hosts.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_creates_at_once() {
     let options = HostOptions {
@@ -127,10 +127,7 @@ async fn many_creates_at_once() {
         }
     };
     let in_time = tokio::time::timeout(Duration::from_secs(120), all_at_work).await;
-    assert!(
-        in_time.is_ok(),
-        "the creates do not all come to their hosts"
-    );
+    assert!(in_time.is_ok(), "not all creates reach their hosts");
     let sizes = creates
         .iter()
         .map(|create| proportional(create.id().unwrap()));
@@ -142,7 +139,7 @@ async fn many_creates_at_once() {
     assert!(each <= 12_000_000, "{each} bytes each");
 }
 
-/// What a process has to itself, and its part of what it shares, in KiB (proc(5), `smaps_rollup`).
+/// Returns a process's private memory plus its share of shared memory, in KiB (proc(5), `smaps_rollup`).
 fn proportional(id: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap();
     let size = text.lines().find_map(|line| line.strip_prefix("Pss:"));
@@ -150,8 +147,8 @@ fn proportional(id: u32) -> u64 {
     size.parse().unwrap()
 }
 
-/// Runs a command under callgrind; returns how many instructions it took. That number hardly depends on what else the
-/// machine does (Valgrind Manual, "Callgrind").
+/// Runs a command under callgrind; returns the number of instructions. The number hardly depends on other load on the
+/// machine (Valgrind Manual, "Callgrind").
 async fn instructions(flow: &Flow, argv: &[&str]) -> u64 {
     let mut count = Command::new("valgrind");
     count.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
@@ -173,12 +170,15 @@ async fn short_commands_take_few_instructions() {
     };
     let probe = Command::new("valgrind").arg("--version").output().await;
     if probe.is_err() {
-        left_out("instructions of short commands", "valgrind is not there");
+        left_out(
+            "instructions of short commands",
+            "valgrind is not installed",
+        );
         return;
     }
     let none = ["create", "-d", "none", "--url=tcp://127.0.0.1:1", "n"];
     flow.home.run(none).await.ok();
-    // A third to a half above what they took when this was written.
+    // A third to a half above the figures at the time of writing.
     for (argv, most) in [
         (&["--version"][..], 450_000),
         (&["inspect", "n"], 1_800_000),

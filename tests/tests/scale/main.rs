@@ -1,4 +1,4 @@
-//! Hundreds of machines: listing, creates and removals at once, memory of what ships.
+//! Hundreds of machines: concurrent listing, creates and removals, and the memory of the release executable.
 
 mod footprint;
 mod many_creates;

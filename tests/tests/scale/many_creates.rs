@@ -1,10 +1,10 @@
-//! Two hundred creates and removals at once, on one manager and one store, against an EC2 that throttles as the real
-//! one.
+//! Two hundred concurrent creates and removals, on one manager and one store, against an EC2 that throttles like the
+//! real one.
 //!
-//! The buckets alone allow two launches a second once the first five are through: 200 take 98 s, whoever makes
-//! them; and of 200 deleted key pairs all but 50 go at five a second, which takes 30 s. What is asserted is that
-//! nobody fails and that few calls are made and refused; how much time and memory it took is told, since machines
-//! differ, and bounded with room to spare.
+//! The token buckets alone allow two launches a second after the first five: 200 take 98 s for any client; and of 200
+//! deletions of key pairs all except 50 are limited to five a second, which takes 30 s. Asserts that no command fails
+//! and that few calls are made and throttled. Prints the time and memory, because machines differ, and asserts
+//! generous limits for them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 const MACHINES: usize = 200;
 
-/// How often memory and processor time of the commands are read.
+/// The sampling interval of the commands' memory and processor time.
 const SAMPLE: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +39,7 @@ async fn two_hundred_creates_and_removals_at_once_all_succeed() {
     removed.assert(3, 60.0);
 }
 
-/// What two hundred commands took.
+/// The resource usage of two hundred commands.
 #[derive(Debug)]
 struct Taken {
     seconds: f64,
@@ -48,7 +48,7 @@ struct Taken {
 }
 
 impl Taken {
-    /// Checks the calls of each command, that few of them were refused, and, roughly, the time.
+    /// Checks the number of calls per command, that few of them were throttled, and, roughly, the time.
     fn assert(&self, calls: usize, seconds: f64) {
         assert!(self.calls <= calls * MACHINES, "{self:?}");
         assert!(self.refused <= MACHINES / 2, "{self:?}");
@@ -56,7 +56,7 @@ impl Taken {
     }
 }
 
-/// Runs a command for each machine, all at once, and tells what they took.
+/// Runs a command for each machine, all at once, and prints their resource usage.
 async fn at_once<F>(flow: &Arc<Flow>, what: &str, command: impl Fn(Arc<Flow>, String) -> F) -> Taken
 where
     F: Future<Output = Ended> + Send + 'static,
@@ -112,12 +112,12 @@ where
     taken
 }
 
-/// What the processes of `docker-machine` that this one has started take, by `/proc`.
+/// The resource usage of the `docker-machine` processes that this process has started, from `/proc`.
 #[derive(Default)]
 struct Usage {
-    /// At the moment with the most of it: processes, and their own memory in MiB.
+    /// At the time of maximum memory: the number of processes, and their own memory in MiB.
     peak: (usize, f64),
-    /// The processor time of each when it was last seen, in ticks.
+    /// The last known processor time of each, in ticks.
     ticks: BTreeMap<u32, u64>,
 }
 

@@ -1,5 +1,5 @@
-//! `ls` of hundreds of machines: EC2 is asked for 200 with one call, and the machines all at once, as far as there are
-//! descriptors.
+//! `ls` of hundreds of machines: one EC2 call for 200 of them, and queries of all machines at once, as far as file
+//! descriptors allow.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const MACHINES: usize = 600;
 
-/// A store of machines that are all this engine's, and the engine's socket.
+/// Makes a store of machines that all use this engine, and the engine's socket.
 async fn machines() -> (Home, TcpListener) {
     let id = std::process::id();
     let address = format!("127.{}.{}.9:0", 160 + id / 250 % 60, id % 250);
@@ -30,7 +30,7 @@ async fn machines() -> (Home, TcpListener) {
     (home, engine)
 }
 
-/// Keeps connections open until so many of them are, and says nothing.
+/// Keeps connections open until there are this many, and sends nothing.
 async fn hold(engine: &TcpListener, connections: usize) -> Vec<TcpStream> {
     let mut held = Vec::new();
     while held.len() < connections {
@@ -39,10 +39,10 @@ async fn hold(engine: &TcpListener, connections: usize) -> Vec<TcpStream> {
     held
 }
 
-/// An engine that lets go of nobody before all are there: whoever asked them in turns would wait for the
-/// timeout of the first ones.
+/// The engine releases no connection before all are open: a client that queried machines one after the other would
+/// run into the timeout of the first ones.
 #[tokio::test(flavor = "multi_thread")]
-async fn all_machines_are_asked_at_once() {
+async fn all_machines_are_queried_at_once() {
     let (home, engine) = machines().await;
     let listing = home.run(["ls", "--timeout", "120"]);
     let letting_go = async { drop(hold(&engine, MACHINES).await) };
@@ -52,9 +52,9 @@ async fn all_machines_are_asked_at_once() {
     assert!(!listed.out.contains("Timeout"), "{listed}");
 }
 
-/// Where there is no room for all, some wait for their turn, and none fails for it.
+/// If there are too few descriptors, some queries wait, and none fails for it.
 #[tokio::test(flavor = "multi_thread")]
-async fn few_descriptors_are_enough() {
+async fn few_descriptors_are_sufficient() {
     let (home, engine) = machines().await;
     let closing = tokio::spawn(async move {
         loop {
@@ -70,12 +70,12 @@ async fn few_descriptors_are_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_call_tells_the_states_of_two_hundred_machines() {
+async fn one_call_returns_the_states_of_two_hundred_machines() {
     let flow = Flow::start().await;
     flow.create("m0", &[]).await.ok();
     let config = |name: &str| flow.home.machine(name).join("config.json");
     let text = std::fs::read_to_string(config("m0")).unwrap();
-    // Instances that are not there are asked for like any others.
+    // Instances that do not exist are queried like any others.
     for number in 1..450 {
         let name = format!("m{number}");
         let mut record: Value = serde_json::from_str(&text).unwrap();
@@ -93,9 +93,9 @@ async fn one_call_tells_the_states_of_two_hundred_machines() {
     assert_eq!(flow.lab.counts(), calls);
 }
 
-/// What a machine that is waited for costs: its connection, its keys, and the line of the table.
+/// The cost of a pending machine: its connection, its keys, and the line of the table.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_that_is_waited_for_costs_little_memory() {
+async fn a_pending_machine_costs_little_memory() {
     let (home, engine) = machines().await;
     let mut waiting = home.start(["ls", "--timeout", "120"]);
     let held = hold(&engine, MACHINES).await;
@@ -114,7 +114,7 @@ async fn a_machine_that_is_waited_for_costs_little_memory() {
     assert!(each <= 64, "{each} KiB for each machine");
 }
 
-/// The most memory that a process has had, in KiB (proc(5), `VmHWM`).
+/// Returns the peak memory of a process, in KiB (proc(5), `VmHWM`).
 fn peak(id: u32) -> u64 {
     let status = Path::new("/proc").join(id.to_string()).join("status");
     let text = std::fs::read_to_string(status).unwrap();
