@@ -1,4 +1,5 @@
-//! Where EC2 has no capacity: which candidate wins, what is settled before it, and what others learn.
+//! Missing capacity at EC2: the chosen candidate, the undo of ended launches before it, and the record for other
+//! creates.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -18,7 +19,7 @@ const TYPES: [(&str, &str); 3] = [
     ("instance-type", "m5.large"),
 ];
 
-/// Which types were asked for, in their order, and in which market.
+/// The attempted types in order, with their zone and market.
 fn tried(fixture: &Fixture) -> Vec<String> {
     let calls = fixture.lab.calls();
     let runs = calls.iter().filter(|call| call.action == "RunInstances");
@@ -38,7 +39,7 @@ fn tried(fixture: &Fixture) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_last_value_is_first_and_the_others_follow_as_given() {
+async fn the_last_value_is_tried_first_and_the_others_in_order() {
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -71,14 +72,14 @@ async fn the_last_value_is_first_and_the_others_follow_as_given() {
         .into_iter()
         .filter_map(|call| call.params.get("ClientToken").cloned())
         .collect();
-    assert_eq!(tokens.len(), 9, "each candidate has a token of its own");
+    assert_eq!(tokens.len(), 9, "each candidate needs a separate token");
     let journal = fixture.journal.entries().unwrap();
     let refused = journal.iter().filter(|e| e.phase == Phase::NotMade);
     assert_eq!(refused.count(), 9);
 }
 
 #[tokio::test]
-async fn each_want_of_capacity_has_a_winner() {
+async fn each_capacity_error_leads_to_another_candidate() {
     for code in [
         "InsufficientInstanceCapacity",
         "InsufficientHostCapacity",
@@ -113,7 +114,10 @@ async fn each_want_of_capacity_has_a_winner() {
         let saved = machine.save();
         assert_eq!(saved["InstanceType"], "m5.large", "{code}");
         assert_eq!(saved["SubnetId"], subnets[0].as_str(), "{code}");
-        assert_eq!(saved["Zone"], "us-east-1a", "{code}: it follows the subnet");
+        assert_eq!(
+            saved["Zone"], "us-east-1a",
+            "{code}: the subnet determines the zone"
+        );
         assert_eq!(tried(&fixture), ["m5.large c", "m5.large a"], "{code}");
         let told = fixture.told.lines();
         assert!(
@@ -129,7 +133,7 @@ async fn each_want_of_capacity_has_a_winner() {
 }
 
 #[tokio::test]
-async fn other_refusals_are_final() {
+async fn other_errors_are_final() {
     for code in [
         "AuthFailure",
         "InvalidParameterValue",
@@ -158,7 +162,7 @@ async fn other_refusals_are_final() {
 }
 
 #[tokio::test]
-async fn spot_is_exhausted_before_on_demand() {
+async fn all_spot_candidates_precede_on_demand() {
     let spot = ("request-spot-instance", "true");
     for (fallback, code, expected) in [
         (
@@ -234,7 +238,8 @@ async fn a_price_that_is_too_low_for_one_type_may_be_enough_for_another() {
             "{fallback:?}"
         );
     }
-    // On demand only what had no capacity: for the other, no higher price was agreed to.
+    // Only the type without capacity is launched on demand. The fallback does not cover a higher price for the other
+    // type.
     let fixture = Fixture::new().await;
     let shortage = Shortage::new("InsufficientInstanceCapacity").on(Market::Spot);
     too_low(&fixture, "m5.large");
@@ -252,7 +257,7 @@ async fn a_price_that_is_too_low_for_one_type_may_be_enough_for_another() {
 }
 
 #[tokio::test]
-async fn a_quota_of_one_type_says_nothing_about_another() {
+async fn a_quota_of_one_type_does_not_exclude_another() {
     for (kind, code, market) in [
         ("g4dn.xlarge", "MaxSpotInstanceCountExceeded", Market::Spot),
         ("c5.large", "MaxSpotInstanceCountExceeded", Market::Spot),
@@ -292,7 +297,7 @@ async fn a_quota_of_one_type_says_nothing_about_another() {
 }
 
 #[tokio::test]
-async fn a_launch_that_comes_to_nothing_is_settled_and_repeated_elsewhere() {
+async fn an_instance_that_ends_for_lack_of_capacity_is_undone_before_the_next_candidate() {
     for (code, market) in [
         ("InsufficientInstanceCapacity", "false"),
         ("SpotInstanceTermination", "true"),
@@ -328,7 +333,7 @@ async fn a_launch_that_comes_to_nothing_is_settled_and_repeated_elsewhere() {
             "{open:?}"
         );
         assert!(open.contains(&instance.id), "{open:?}");
-        // The next create knows where not to look.
+        // The next create skips the recorded shortage.
         let mut next = AmazonEc2
             .configure(
                 &fixture.base("e2"),
@@ -344,7 +349,7 @@ async fn a_launch_that_comes_to_nothing_is_settled_and_repeated_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_public_machine_that_comes_to_nothing_says_so_while_it_waits_for_its_address() {
+async fn an_instance_that_ends_during_the_wait_for_its_address_is_reported() {
     let fixture = Fixture::with(
         Lab::builder()
             .pending(Duration::from_secs(20))
@@ -366,7 +371,7 @@ async fn a_public_machine_that_comes_to_nothing_says_so_while_it_waits_for_its_a
 }
 
 #[tokio::test]
-async fn what_ended_for_another_reason_is_not_repeated() {
+async fn an_instance_that_ended_for_another_reason_is_not_relaunched() {
     let fixture = Fixture::with(Lab::builder().pending(Duration::from_secs(20))).await;
     fixture
         .lab
@@ -379,7 +384,7 @@ async fn what_ended_for_another_reason_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_settled_is_not_left_for_another() {
+async fn without_a_successful_undo_no_other_candidate_is_launched() {
     let fixture = Fixture::with(Lab::builder().pending(Duration::from_secs(20))).await;
     fixture.lab.shortage(
         Shortage::new("InsufficientInstanceCapacity")
@@ -395,12 +400,16 @@ async fn what_cannot_be_settled_is_not_left_for_another() {
     let error = machine.relaunch(&ended, &fixture.cx).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Denied);
     assert_eq!(fixture.lab.count("RunInstances"), 1);
-    assert_eq!(machine.save()["InstanceId"], first, "it stays on record");
+    assert_eq!(
+        machine.save()["InstanceId"],
+        first,
+        "the instance must stay on record"
+    );
     fixture.lab.remove_fault(denied);
     assert!(fixture.undo(&*machine).await.is_clean());
 }
 
-/// The client tokens of all launches, in their order.
+/// The client tokens of all launches, in order.
 fn tokens(fixture: &Fixture) -> Vec<String> {
     let calls = fixture.lab.calls();
     let runs = calls.iter().filter(|call| call.action == "RunInstances");
@@ -409,10 +418,10 @@ fn tokens(fixture: &Fixture) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_settled_before_the_next_candidate() {
+async fn a_lost_answer_is_resolved_before_the_next_candidate() {
     let mut flags = TYPES.to_vec();
     flags.push(("retries", "0"));
-    // It was launched: the same request says so.
+    // The first request launched an instance: the repeated request returns it.
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -422,7 +431,9 @@ async fn a_lost_answer_is_settled_before_the_next_candidate() {
     assert_eq!(fixture.lab.live_instances().len(), 1);
     let all = tokens(&fixture);
     assert_eq!(all, vec![all[0].clone(); 4]);
-    // It was not, and there is no capacity: the same request says that, and the next one is another.
+    // The first request did not arrive, and there is no capacity: the repeated request reports that, and the next
+    // request is
+    // another candidate's.
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -441,7 +452,7 @@ async fn a_lost_answer_is_settled_before_the_next_candidate() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_who_may_not_ask_any_more_is_no_answer_to_what_was_lost() {
+async fn refused_credentials_do_not_disprove_a_lost_launch() {
     for code in ["AuthFailure", "UnauthorizedOperation"] {
         let fixture = Fixture::new().await;
         fixture
@@ -460,7 +471,7 @@ async fn a_refusal_of_who_may_not_ask_any_more_is_no_answer_to_what_was_lost() {
             .resources()
             .into_iter()
             .find(|r| r.intent.kind == "instance");
-        assert!(launch.is_some(), "{code}: it is still on record");
+        assert!(launch.is_some(), "{code}: the launch must stay on record");
         fixture.lab.remove_fault(expired);
         fixture.lab.remove_fault(blind);
         assert!(fixture.undo(&*machine).await.is_clean());
@@ -469,7 +480,7 @@ async fn a_refusal_of_who_may_not_ask_any_more_is_no_answer_to_what_was_lost() {
 }
 
 #[tokio::test]
-async fn the_record_of_shortages_is_the_owners_alone() {
+async fn the_record_of_shortages_is_private() {
     use std::os::unix::fs::PermissionsExt as _;
     let fixture = Fixture::new().await;
     fixture
@@ -482,9 +493,9 @@ async fn the_record_of_shortages_is_the_owners_alone() {
 }
 
 #[tokio::test]
-async fn a_record_of_shortages_that_cannot_be_kept_stops_nobody() {
+async fn an_unusable_record_of_shortages_does_not_stop_a_create() {
     let fixture = Fixture::new().await;
-    // A directory in its place can be neither read nor written.
+    // A directory in its place can be neither read nor written as a file.
     std::fs::create_dir(fixture.store.path().join(".ec2-shortages.json")).unwrap();
     fixture
         .lab
@@ -499,5 +510,5 @@ async fn a_record_of_shortages_that_cannot_be_kept_stops_nobody() {
         ".ec2-rate-limit.json",
         ".ec2-shortages.json",
     ];
-    assert_eq!(left, expected, "no temporary file stays");
+    assert_eq!(left, expected, "no temporary file may remain");
 }

@@ -1,7 +1,7 @@
-//! Saved keys that EC2 refuses, and what the environment has instead.
+//! Saved keys that EC2 refuses, and the keys of the environment that replace them.
 //!
-//! The provider chain reads the environment, which a test must not change in its own process: each
-//! case runs in a child with an environment of its own, in which nothing leads to a metadata service.
+//! The provider chain reads the environment, which a test must not change in its own process. Each case runs in a child
+//! process with a separate environment, without a route to a metadata service.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -13,7 +13,7 @@ use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, KeyState, Lab, OTHER_ACCOUNT};
 use fixture::Fixture;
 use machine_driver::DriverErrorKind;
 
-/// Runs a test of this file in a child with these keys in its environment. True in the child.
+/// Runs a test of this file in a child process with these keys in its environment. Returns true in the child.
 fn in_a_child(test: &str, access_key: Option<&str>) -> bool {
     if std::env::var_os("IN_A_CHILD").is_some() {
         return true;
@@ -39,7 +39,7 @@ fn in_a_child(test: &str, access_key: Option<&str>) -> bool {
     false
 }
 
-/// Creates a machine, lets its keys expire, and undoes it.
+/// Creates a machine, expires its keys, and undoes it.
 async fn undo_with_expired_keys() -> (
     Fixture,
     machine_ops::UndoReport<machine_driver::DriverError>,
@@ -47,7 +47,7 @@ async fn undo_with_expired_keys() -> (
     let builder = Lab::builder()
         .access_key(ACCESS_KEY, ACCOUNT)
         .access_key("AKIDFRESH", ACCOUNT)
-        .access_key("AKIDSTRANGER", OTHER_ACCOUNT);
+        .access_key("AKIDOTHER", OTHER_ACCOUNT);
     let fixture = Fixture::with(builder).await;
     let machine = fixture.created(&[]).await;
     fixture.lab.set_key_state(ACCESS_KEY, KeyState::Expired);
@@ -56,8 +56,11 @@ async fn undo_with_expired_keys() -> (
 }
 
 #[tokio::test]
-async fn fresh_keys_of_the_same_account_win() {
-    if in_a_child("fresh_keys_of_the_same_account_win", Some("AKIDFRESH")) {
+async fn valid_keys_of_the_same_account_replace_expired_ones() {
+    if in_a_child(
+        "valid_keys_of_the_same_account_replace_expired_ones",
+        Some("AKIDFRESH"),
+    ) {
         let (fixture, report) = undo_with_expired_keys().await;
         assert!(report.is_clean(), "{:?}", report.left);
         assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
@@ -72,8 +75,8 @@ async fn fresh_keys_of_the_same_account_win() {
 }
 
 #[tokio::test]
-async fn keys_of_another_account_do_not() {
-    if in_a_child("keys_of_another_account_do_not", Some("AKIDSTRANGER")) {
+async fn keys_of_another_account_replace_nothing() {
+    if in_a_child("keys_of_another_account_replace_nothing", Some("AKIDOTHER")) {
         let (fixture, report) = undo_with_expired_keys().await;
         assert_eq!(report.left.len(), 2, "key pair and instance stay on record");
         assert_eq!(fixture.lab.live_instances().len(), 1);
@@ -81,8 +84,8 @@ async fn keys_of_another_account_do_not() {
 }
 
 #[tokio::test]
-async fn without_others_the_refusal_is_told() {
-    if in_a_child("without_others_the_refusal_is_told", None) {
+async fn without_other_keys_the_refusal_is_reported() {
+    if in_a_child("without_other_keys_the_refusal_is_reported", None) {
         let (_, report) = undo_with_expired_keys().await;
         for left in &report.left {
             assert_eq!(
@@ -95,9 +98,9 @@ async fn without_others_the_refusal_is_told() {
 }
 
 #[tokio::test]
-async fn what_the_provider_chain_finds_is_used_and_never_saved() {
+async fn keys_of_the_provider_chain_are_used_and_never_saved() {
     if in_a_child(
-        "what_the_provider_chain_finds_is_used_and_never_saved",
+        "keys_of_the_provider_chain_are_used_and_never_saved",
         Some(ACCESS_KEY),
     ) {
         let fixture = Fixture::new().await;
@@ -115,8 +118,8 @@ async fn what_the_provider_chain_finds_is_used_and_never_saved() {
 }
 
 #[tokio::test]
-async fn without_any_credentials_it_says_how_to_give_some() {
-    if in_a_child("without_any_credentials_it_says_how_to_give_some", None) {
+async fn missing_credentials_are_reported_with_a_hint() {
+    if in_a_child("missing_credentials_are_reported_with_a_hint", None) {
         let fixture = Fixture::new().await;
         let mut machine = fixture.machine(&[("access-key", ""), ("secret-key", "")]);
         let error = fixture.create(&mut machine).await.unwrap_err();
@@ -127,9 +130,9 @@ async fn without_any_credentials_it_says_how_to_give_some() {
 }
 
 #[tokio::test]
-async fn what_is_left_behind_is_found_with_fresh_keys() {
+async fn orphaned_resources_are_found_with_valid_keys() {
     if in_a_child(
-        "what_is_left_behind_is_found_with_fresh_keys",
+        "orphaned_resources_are_found_with_valid_keys",
         Some("AKIDFRESH"),
     ) {
         let builder = Lab::builder()

@@ -1,4 +1,4 @@
-//! Flags that make no sense, and answers of EC2 that rule a machine out.
+//! Invalid flags, and answers of EC2 that rule out a machine.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -9,7 +9,7 @@ use fixture::Fixture;
 use machine_driver::{DriverErrorKind, DriverKind as _, FlagKind, KeyPlan};
 
 #[tokio::test]
-async fn bad_flags_are_configuration_errors_and_ask_nobody() {
+async fn invalid_flags_are_configuration_errors_without_a_call() {
     let fixture = Fixture::new().await;
     let missing = fixture.store.path().join("none").display().to_string();
     for (flags, words) in [
@@ -89,7 +89,7 @@ async fn bad_flags_are_configuration_errors_and_ask_nobody() {
 }
 
 #[tokio::test]
-async fn answers_that_rule_a_machine_out_make_nothing() {
+async fn answers_that_rule_out_a_machine_create_nothing() {
     let fixture = Fixture::new().await;
     let key = fixture.store.path().join("k");
     std::fs::write(&key, "private").unwrap();
@@ -155,7 +155,7 @@ async fn answers_that_rule_a_machine_out_make_nothing() {
 }
 
 #[tokio::test]
-async fn the_key_follows_from_the_flags() {
+async fn the_flags_determine_the_key_pair() {
     let fixture = Fixture::new().await;
     assert_eq!(
         fixture.machine(&[]).key_plan(),
@@ -192,7 +192,7 @@ async fn the_key_follows_from_the_flags() {
 }
 
 #[test]
-fn every_flag_is_declared_once_and_helps() {
+fn every_flag_is_declared_once_with_a_help_text() {
     let specs = machine_driver::DriverKind::flags(&driver_amazonec2::AmazonEc2);
     let mut names: Vec<_> = specs.iter().map(|spec| spec.name).collect();
     names.sort_unstable();

@@ -1,4 +1,4 @@
-//! Security groups: what is enough, what is opened, and to whom.
+//! Security groups: sufficient rules, opened ports, and allowed networks.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -22,7 +22,7 @@ fn v4(block: &str) -> Source {
     Source::Ipv4(block.into())
 }
 
-/// Adds the group that the driver looks for by default.
+/// Adds the driver's default group.
 fn group(fixture: &Fixture, rules: Vec<Rule>) -> String {
     let vpc = &fixture.vpc;
     fixture
@@ -30,7 +30,7 @@ fn group(fixture: &Fixture, rules: Vec<Rule>) -> String {
         .add_security_group(ACCOUNT, REGION, vpc, "docker-machine", rules)
 }
 
-/// What a group of this name lets in, as `tcp 22 10.0.0.0/8`.
+/// The permitted sources of the group with this name, as `tcp 22 10.0.0.0/8`.
 fn opened(fixture: &Fixture, name: &str) -> Vec<String> {
     let groups = fixture.lab.security_groups();
     let group = groups
@@ -51,7 +51,7 @@ fn opened(fixture: &Fixture, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_rule_that_covers_the_port_is_enough_whomever_it_lets_in() {
+async fn a_rule_that_covers_the_port_is_sufficient_for_any_source() {
     let somebody = || Source::Group("sg-0a1b2c3d".into());
     for rules in [
         vec![rule("-1", -1, -1, v4("10.0.0.0/8"))],
@@ -79,7 +79,7 @@ async fn a_rule_that_covers_the_port_is_enough_whomever_it_lets_in() {
 }
 
 #[tokio::test]
-async fn the_default_group_lets_in_its_members_alone_and_is_opened() {
+async fn the_default_group_admits_only_its_members_and_is_opened() {
     let fixture = Fixture::new().await;
     fixture
         .created(&[
@@ -94,7 +94,7 @@ async fn the_default_group_lets_in_its_members_alone_and_is_opened() {
 }
 
 #[tokio::test]
-async fn a_group_of_another_vpc_is_not_touched() {
+async fn a_group_of_another_vpc_is_not_changed() {
     let fixture = Fixture::new().await;
     let block = ec2_lab::ec2::Cidr::parse("10.77.0.0/16").unwrap();
     let other = fixture.lab.add_vpc(ACCOUNT, REGION, block);
@@ -125,7 +125,7 @@ async fn a_group_of_another_vpc_is_not_touched() {
 }
 
 #[tokio::test]
-async fn only_what_no_rule_covers_is_opened() {
+async fn only_ports_without_a_rule_are_opened() {
     let fixture = Fixture::new().await;
     let rules = vec![
         rule("udp", 0, 65_535, v4("0.0.0.0/0")),
@@ -138,12 +138,12 @@ async fn only_what_no_rule_covers_is_opened() {
     assert_eq!(
         opened(&fixture, "docker-machine")[2..],
         ["tcp 22 0.0.0.0/0"],
-        "80 lies in the range, and all of UDP is open"
+        "80 is in the range, and all of UDP is open"
     );
 }
 
 #[tokio::test]
-async fn ports_are_opened_to_everybody_with_a_warning_or_to_whom_the_flag_names() {
+async fn ports_are_opened_to_the_flags_networks_or_to_all_with_a_warning() {
     let fixture = Fixture::new().await;
     fixture.created(&[]).await;
     assert_eq!(
@@ -177,11 +177,11 @@ async fn ports_are_opened_to_everybody_with_a_warning_or_to_whom_the_flag_names(
 }
 
 #[tokio::test]
-async fn ids_stand_beside_names_in_their_order() {
+async fn ids_and_names_of_groups_keep_their_order() {
     let fixture = Fixture::new().await;
     let known = fixture
         .lab
-        .add_security_group(ACCOUNT, REGION, &fixture.vpc, "of-somebody", []);
+        .add_security_group(ACCOUNT, REGION, &fixture.vpc, "existing", []);
     fixture
         .created(&[
             ("security-group", "made-here"),
@@ -200,13 +200,13 @@ async fn ids_stand_beside_names_in_their_order() {
     };
     let launched = fixture.lab.live_instances()[0].groups.clone();
     assert_eq!(launched, [id("made-here"), known, id("made-there")]);
-    for name in ["made-here", "of-somebody", "made-there"] {
+    for name in ["made-here", "existing", "made-there"] {
         assert_eq!(opened(&fixture, name).len(), 2, "{name}");
     }
 }
 
 #[tokio::test]
-async fn readonly_groups_stay_as_they_are() {
+async fn readonly_groups_are_not_changed() {
     let fixture = Fixture::new().await;
     let id = group(&fixture, Vec::new());
     fixture
@@ -222,10 +222,10 @@ async fn readonly_groups_stay_as_they_are() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_made_meanwhile_is_there() {
+async fn groups_and_rules_that_were_created_concurrently_are_used() {
     let fixture = Fixture::new().await;
     let other = tempfile::tempdir().unwrap();
-    // Creates of one store tell each other what they have made.
+    // Creates of one store share the groups that they created.
     let machine = |name: &str, store: &std::path::Path| {
         let flags = fixture::options(&fixture.flags(&[]));
         let mut base = fixture.base(name);
@@ -240,7 +240,7 @@ async fn what_somebody_else_made_meanwhile_is_there() {
     first.preflight(&fixture.cx).await.unwrap();
     second.preflight(&fixture.cx).await.unwrap();
     first.create(&key, &fixture.cx).await.unwrap();
-    // It has not seen the group that is there now.
+    // The second create has not seen the first one's group.
     second.create(&key, &fixture.cx).await.unwrap();
     let calls = fixture.lab.calls();
     assert!(
@@ -250,7 +250,7 @@ async fn what_somebody_else_made_meanwhile_is_there() {
     );
     assert_eq!(opened(&fixture, "docker-machine").len(), 2);
 
-    // One rule that is there fails the whole call: the others are opened all the same.
+    // One existing rule makes the whole call fail. The other rules are added anyway.
     let fixture = Fixture::new().await;
     fixture.lab.inject(
         Fault::error(
@@ -265,7 +265,7 @@ async fn what_somebody_else_made_meanwhile_is_there() {
 }
 
 #[tokio::test]
-async fn who_may_not_open_ports_is_told_and_goes_on() {
+async fn a_denied_rule_causes_a_warning_and_the_create_continues() {
     let fixture = Fixture::new().await;
     group(&fixture, Vec::new());
     fixture
@@ -277,7 +277,7 @@ async fn who_may_not_open_ports_is_told_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_machine_that_is_spoken_to_over_ipv6_alone_is_reached_over_it() {
+async fn ports_are_opened_over_ipv6_for_an_ipv6_only_machine() {
     let fixture = Fixture::new().await;
     let flags = [
         ("ipv6-address-only", "true"),
@@ -289,7 +289,7 @@ async fn a_machine_that_is_spoken_to_over_ipv6_alone_is_reached_over_it() {
     let key = KeyMaterial {
         public: fixture::PUBLIC.into(),
     };
-    // Whether this lab has IPv6 to give is another matter: the groups come first.
+    // The create may fail, because the lab may have no IPv6. The groups are created before that.
     let _ = machine.create(&key, &fixture.cx).await;
     assert_eq!(
         opened(&fixture, "docker-machine"),

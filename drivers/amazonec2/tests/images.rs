@@ -1,4 +1,4 @@
-//! The image: which one, is it there, does it fit, and what follows from it.
+//! The image: selection, existence, suitability, and the values that follow from it.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -37,7 +37,7 @@ async fn the_default_is_the_newest_ubuntu_lts_of_the_architecture_in_every_parti
             let instance = &fixture.lab.live_instances()[0];
             assert_eq!(instance.image, ami);
             assert_eq!(instance.architecture, architecture, "{region}");
-            // 24.04 of January 2026: 25.04 is no LTS, and the daily one no release.
+            // 24.04 of January 2026: 25.04 is not an LTS, and the daily image is not a release.
             let expected = match architecture {
                 "arm64" => "ami-0b000000000000004",
                 _ => "ami-0a000000000000004",
@@ -48,9 +48,9 @@ async fn the_default_is_the_newest_ubuntu_lts_of_the_architecture_in_every_parti
 }
 
 #[tokio::test]
-async fn root_device_and_user_follow_from_the_image_unless_they_are_given() {
+async fn the_image_determines_root_device_and_user_unless_they_are_given() {
     let fixture = Fixture::new().await;
-    // Of the lab's catalogue.
+    // From the lab's catalogue.
     let debian = "ami-0ad0000000000000c".to_owned();
     let amazon = "ami-0ae000000000007e7".to_owned();
     for (ami, more, device, user) in [
@@ -63,7 +63,7 @@ async fn root_device_and_user_follow_from_the_image_unless_they_are_given() {
             "/dev/sdb",
             "me",
         ),
-        // A user who says what is the default elsewhere says it all the same.
+        // An explicit user counts, even if it is the default of another image.
         (&debian, &[("ssh-user", "ubuntu")], "/dev/xvda", "ubuntu"),
     ] {
         fixture.lab.clear_calls();
@@ -82,7 +82,7 @@ async fn root_device_and_user_follow_from_the_image_unless_they_are_given() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_missing_unfit_or_not_ready_is_told_before_anything_is_made() {
+async fn a_missing_unsuitable_or_pending_image_is_reported_before_anything_is_created() {
     let fixture = Fixture::new().await;
     for (id, state) in [
         ("ami-0aaaaaaaaaaaaaaa1", "pending"),

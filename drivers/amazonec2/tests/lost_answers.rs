@@ -1,4 +1,4 @@
-//! Answers lost after the act: what a call has made is found, or stays on record.
+//! Answers that are lost after EC2 acted: the created resource is found, or stays on record.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -13,7 +13,7 @@ use fixture::fleet::Fleet;
 use machine_driver::{Driver, DriverErrorKind, DriverKind as _, KeyMaterial};
 
 #[tokio::test]
-async fn a_launch_whose_answer_is_lost_is_one_instance() {
+async fn a_launch_whose_answer_is_lost_has_one_instance() {
     for effect in [
         Effect::LoseAnswer,
         Effect::ErrorAfterAct {
@@ -23,7 +23,7 @@ async fn a_launch_whose_answer_is_lost_is_one_instance() {
         Effect::Truncate(200),
     ] {
         let fixture = Fixture::new().await;
-        // More often than the SDK tries by itself.
+        // More often than the SDK retries.
         fixture
             .lab
             .inject(Fault::on("RunInstances", effect.clone()).times(8));
@@ -43,7 +43,7 @@ async fn a_launch_whose_answer_is_lost_is_one_instance() {
 }
 
 #[tokio::test]
-async fn a_launch_that_is_repeated_when_the_create_is_cancelled_is_no_launch_not_made() {
+async fn a_repeated_launch_stays_on_record_if_the_create_is_cancelled() {
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -71,7 +71,7 @@ async fn a_launch_that_is_repeated_when_the_create_is_cancelled_is_no_launch_not
 }
 
 #[tokio::test]
-async fn a_refusal_says_nothing_about_the_launch_whose_answer_was_lost_before_it() {
+async fn a_refused_repetition_does_not_disprove_the_lost_launch() {
     for code in [
         "RequestLimitExceeded",
         "UnauthorizedOperation",
@@ -96,7 +96,7 @@ async fn a_refusal_says_nothing_about_the_launch_whose_answer_was_lost_before_it
 }
 
 #[tokio::test]
-async fn a_key_pair_whose_import_may_be_ours_stays_on_record() {
+async fn a_key_pair_that_may_have_been_imported_stays_on_record() {
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -115,7 +115,7 @@ async fn a_key_pair_whose_import_may_be_ours_stays_on_record() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_nothing_about_the_import_whose_answer_was_lost_before_it() {
+async fn a_refused_repetition_does_not_disprove_the_lost_import() {
     for code in [
         "RequestLimitExceeded",
         "UnauthorizedOperation",
@@ -137,7 +137,7 @@ async fn a_refusal_says_nothing_about_the_import_whose_answer_was_lost_before_it
 }
 
 #[tokio::test]
-async fn an_import_whose_outcome_nobody_tells_stays_on_record() {
+async fn an_import_with_an_unknown_outcome_stays_on_record() {
     for (imports, looks) in [
         ("UnauthorizedOperation", "UnauthorizedOperation"),
         ("InternalError", "InternalError"),
@@ -165,7 +165,7 @@ async fn an_import_whose_outcome_nobody_tells_stays_on_record() {
 }
 
 #[tokio::test]
-async fn an_import_that_never_arrived_is_sent_again() {
+async fn an_import_that_never_arrived_is_retried() {
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -176,7 +176,7 @@ async fn an_import_that_never_arrived_is_sent_again() {
     assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
-/// Loses every answer to an action, has EC2 blind to what it makes, and has the machine launch elsewhere.
+/// Relaunches the machine, loses every answer to the action, and hides new instances in EC2's reads.
 async fn relaunch_without_an_answer(
     fixture: &Fixture,
     machine: &mut Box<dyn Driver>,
@@ -192,8 +192,8 @@ async fn relaunch_without_an_answer(
     fixture.lab.heal();
 }
 
-/// The machine as it is known where its configuration is broken: what else there is to know, the journal tells.
-fn of_its_place(fixture: &Fixture, machine: &dyn Driver) -> Box<dyn Driver> {
+/// The machine without its configuration except for its place. The rest is in the journal.
+fn with_place_only(fixture: &Fixture, machine: &dyn Driver) -> Box<dyn Driver> {
     let saved = machine.save();
     let place = [
         "MachineName",
@@ -210,19 +210,19 @@ fn of_its_place(fixture: &Fixture, machine: &dyn Driver) -> Box<dyn Driver> {
     AmazonEc2.load(&fixture.base(name), &place.into()).unwrap()
 }
 
-/// Asserts that what is lost stays on record as long as EC2 does not show it, and is ended then.
-async fn assert_found_in_the_end(fixture: &Fixture, machine: &dyn Driver) {
-    for machine in [machine, &*of_its_place(fixture, machine)] {
+/// Asserts that a lost launch stays on record while EC2 does not show it, and is terminated after that.
+async fn assert_found_later(fixture: &Fixture, machine: &dyn Driver) {
+    for machine in [machine, &*with_place_only(fixture, machine)] {
         let report = fixture.undo(machine).await;
         assert_eq!(report.left.len(), 1, "{:?}", report.left);
     }
     fixture.lab.clock().advance(Duration::from_secs(301));
-    let report = fixture.undo(&*of_its_place(fixture, machine)).await;
+    let report = fixture.undo(&*with_place_only(fixture, machine)).await;
     assert!(report.is_clean(), "{:?}", report.left);
 }
 
 #[tokio::test]
-async fn a_lost_launch_is_not_taken_for_the_one_that_ended_before_it() {
+async fn a_lost_launch_is_not_confused_with_an_ended_one() {
     let fixture = Fixture::with(Lab::builder().pending(Duration::from_secs(20))).await;
     let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
     fixture.lab.shortage(shortage.after_launch());
@@ -230,12 +230,12 @@ async fn a_lost_launch_is_not_taken_for_the_one_that_ended_before_it() {
     let mut machine = fixture.created(&types).await;
     relaunch_without_an_answer(&fixture, &mut machine, "RunInstances").await;
     assert_eq!(fixture.lab.instances().len(), 2);
-    assert_found_in_the_end(&fixture, &*machine).await;
+    assert_found_later(&fixture, &*machine).await;
     assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
 #[tokio::test]
-async fn a_lost_fleet_is_not_taken_for_the_one_that_ended_before_it() {
+async fn a_lost_fleet_is_not_confused_with_an_ended_one() {
     let fleet = Fleet::with(Lab::builder().pending(Duration::from_secs(20))).await;
     let fixture = &fleet.fixture;
     let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
@@ -245,14 +245,14 @@ async fn a_lost_fleet_is_not_taken_for_the_one_that_ended_before_it() {
     fixture.create(&mut machine).await.unwrap();
     relaunch_without_an_answer(fixture, &mut machine, "CreateFleet").await;
     assert_eq!(fleet.live().len(), 1);
-    assert_found_in_the_end(fixture, &*machine).await;
+    assert_found_later(fixture, &*machine).await;
     assert_eq!(fleet.live().len(), 0);
 }
 
 const TYPES: [(&str, &str); 2] = [("instance-type", "t3.small"), ("instance-type", "m5.large")];
 
 #[tokio::test]
-async fn what_a_replay_is_refused_for_may_be_the_lost_launchs_own_doing() {
+async fn the_lost_launch_may_be_the_cause_of_a_refused_repetition() {
     for code in [
         "VcpuLimitExceeded",
         "InstanceLimitExceeded",
@@ -282,7 +282,7 @@ async fn what_a_replay_is_refused_for_may_be_the_lost_launchs_own_doing() {
 }
 
 #[tokio::test]
-async fn a_lost_launch_that_ec2_does_not_show_stays_on_record_while_another_is_made() {
+async fn a_hidden_lost_launch_stays_on_record_while_another_is_created() {
     let fixture = Fixture::new().await;
     fixture.lab.blind(Kind::Instance, Blindness::whole_window());
     fixture
@@ -301,11 +301,11 @@ async fn a_lost_launch_that_ec2_does_not_show_stays_on_record_while_another_is_m
 }
 
 #[tokio::test]
-async fn what_a_fleets_replay_is_refused_for_may_be_the_lost_fleets_own_doing() {
+async fn the_lost_fleet_may_be_the_cause_of_a_refused_repetition() {
     for code in ["VcpuLimitExceeded", "InvalidParameterValue"] {
         let fleet = Fleet::new().await;
         let lab = &fleet.fixture.lab;
-        // The first look sees nothing yet.
+        // The first read does not show the instance yet.
         lab.blind(Kind::Instance, Blindness::Reads(vec![1]));
         lab.inject(Fault::on("CreateFleet", Effect::LoseAnswer));
         lab.inject(Fault::error("CreateFleet", code).after(1).always());
@@ -321,7 +321,7 @@ async fn what_a_fleets_replay_is_refused_for_may_be_the_lost_fleets_own_doing() 
 }
 
 #[tokio::test]
-async fn a_launch_that_ended_before_its_answer_was_heard_goes_on_elsewhere() {
+async fn a_lost_launch_that_ended_for_lack_of_capacity_leads_to_the_next_candidate() {
     let fixture = Fixture::new().await;
     let shortage = Shortage::new("InsufficientInstanceCapacity").of_type("m5.large");
     fixture.lab.shortage(shortage.after_launch());
@@ -348,7 +348,7 @@ async fn a_launch_that_ended_before_its_answer_was_heard_goes_on_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_launch_that_ended_unheard_for_another_reason_ends_the_create_with_it() {
+async fn a_lost_launch_that_ended_for_another_reason_ends_the_create_with_it() {
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -366,14 +366,14 @@ async fn a_launch_that_ended_unheard_for_another_reason_ends_the_create_with_it(
     assert_eq!(
         fixture.lab.count("RunInstances"),
         2,
-        "the launch and its replay"
+        "the launch and its repetition"
     );
     assert!(fixture.undo(&*machine).await.is_clean());
     assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
 
 #[tokio::test]
-async fn an_ended_launch_that_nobody_shows_stays_on_record() {
+async fn an_ended_launch_that_ec2_does_not_show_stays_on_record() {
     let fixture = Fixture::new().await;
     fixture
         .lab

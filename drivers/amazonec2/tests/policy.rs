@@ -1,4 +1,4 @@
-//! What the driver may do: the policy file, and the narrow policy that is out in the wild.
+//! The driver's permissions: the policy file, and the narrower policy that runners commonly have.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -10,7 +10,7 @@ use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Lab};
 use fixture::{AMI, Fixture, REGION};
 use machine_driver::Driver;
 
-/// The actions of the policy that ships with the driver.
+/// The actions of the driver's policy file.
 fn shipped() -> BTreeSet<String> {
     let policy: serde_json::Value =
         serde_json::from_str(include_str!("../iam-policy.json")).unwrap();
@@ -23,7 +23,7 @@ fn shipped() -> BTreeSet<String> {
         .collect()
 }
 
-/// Makes a machine by fleet.
+/// Creates a machine by a fleet.
 async fn by_fleet(fixture: &Fixture) -> Box<dyn Driver> {
     let key = fixture.store.path().join("key");
     std::fs::write(&key, "private").unwrap();
@@ -42,7 +42,7 @@ async fn by_fleet(fixture: &Fixture) -> Box<dyn Driver> {
     fixture.created(&flags).await
 }
 
-/// Makes every call that the driver knows, and returns their actions.
+/// Makes every call of the driver, and returns their actions.
 async fn everything(fixture: &Fixture) -> BTreeSet<String> {
     let mut machine = fixture
         .created(&[
@@ -89,20 +89,20 @@ async fn everything(fixture: &Fixture) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn the_shipped_policy_allows_all_calls_and_hardly_more() {
+async fn the_policy_file_allows_exactly_the_calls_of_the_driver() {
     let fixture = Fixture::new().await;
     fixture.lab.allow_only(ACCESS_KEY, shipped());
     let mut seen = everything(&fixture).await;
-    // It needs no permission.
+    // This call requires no permission.
     seen.remove("ec2:GetCallerIdentity");
-    // Tags at birth are authorised as CreateTags; a default VPC by its attribute spares DescribeVpcs.
+    // Tags at creation are authorised as CreateTags. The default VPC from an account attribute saves DescribeVpcs.
     seen.insert("ec2:CreateTags".into());
     seen.insert("ec2:DescribeVpcs".into());
     assert_eq!(seen, shipped());
 }
 
 #[tokio::test]
-async fn the_policy_in_the_wild_is_enough_where_the_group_is_there() {
+async fn the_common_policy_is_sufficient_with_an_existing_group() {
     let fixture = Fixture::with(Lab::builder()).await;
     fixture.created(&[]).await;
     let wild = [
@@ -122,7 +122,7 @@ async fn the_policy_in_the_wild_is_enough_where_the_group_is_there() {
         "ec2:CreateFleet",
     ];
     fixture.lab.allow_only(ACCESS_KEY, wild);
-    // Another port than the group has open: it cannot be opened, and that is not the end.
+    // A port that the group does not open: it cannot be opened, but the create continues.
     let mut machine = fixture
         .created(&[("request-spot-instance", "true"), ("open-port", "80")])
         .await;

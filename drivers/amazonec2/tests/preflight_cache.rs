@@ -1,4 +1,4 @@
-//! What pre-flight checks found a moment ago is shared by the creates of a store, and by nobody else.
+//! Creates of one store share recent results of pre-flight checks. Other accounts and stores do not.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -14,7 +14,7 @@ use machine_driver::{Driver, DriverKind};
 
 const RECORD: &str = ".ec2-preflight.json";
 
-/// The calls of a create that makes nothing but its own key pair and instance.
+/// The calls of a create that creates only its key pair and instance.
 fn two_calls() -> BTreeMap<String, usize> {
     let calls = ["ImportKeyPair", "RunInstances"];
     calls.map(|call| (call.to_owned(), 1)).into()
@@ -26,7 +26,7 @@ fn machine(fixture: &Fixture, name: &str, more: &[(&str, &str)]) -> Box<dyn Driv
 }
 
 #[tokio::test]
-async fn a_create_after_another_makes_two_calls() {
+async fn a_create_soon_after_another_makes_two_calls() {
     let fixture = Fixture::new().await;
     fixture.created(&[]).await;
     fixture.lab.clear_calls();
@@ -39,7 +39,7 @@ async fn a_create_after_another_makes_two_calls() {
 }
 
 #[tokio::test]
-async fn creates_at_once_read_once_and_make_the_group_once() {
+async fn concurrent_creates_read_once_and_create_the_group_once() {
     let fixture = Fixture::new().await;
     let gate = Gate::new();
     fixture
@@ -70,7 +70,7 @@ async fn creates_at_once_read_once_and_make_the_group_once() {
 }
 
 #[tokio::test]
-async fn it_is_believed_for_seconds() {
+async fn cached_results_expire_after_seconds() {
     let fixture = Fixture::new().await;
     fixture.created(&[]).await;
     fixture.lab.clock().advance(Duration::from_secs(20));
@@ -83,7 +83,7 @@ async fn it_is_believed_for_seconds() {
 }
 
 #[tokio::test]
-async fn other_parameters_are_asked_about() {
+async fn other_parameters_are_read_from_ec2() {
     for more in [
         ("instance-type", "m5.large"),
         ("security-group", "other"),
@@ -104,18 +104,18 @@ async fn other_parameters_are_asked_about() {
 }
 
 #[tokio::test]
-async fn another_account_never_sees_it() {
+async fn another_account_does_not_use_the_cache() {
     let fixture = Fixture::new().await;
     fixture.created(&[]).await;
     fixture.lab.clear_calls();
     let mut other = machine(&fixture, "e2", &[("access-key", OTHER_ACCESS_KEY)]);
-    // The VPC is the first account's.
+    // The VPC belongs to the first account.
     assert!(other.preflight(&fixture.cx).await.is_err());
     assert_eq!(fixture.lab.count("DescribeSubnets"), 1);
 }
 
 #[tokio::test]
-async fn what_it_says_of_the_account_proves_nothing() {
+async fn the_account_in_the_cache_proves_nothing() {
     let fixture = Fixture::new().await;
     fixture.created(&[]).await;
     let record = fixture.store.path().join(RECORD);
@@ -134,7 +134,7 @@ async fn what_it_says_of_the_account_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_launch_that_fails_for_want_of_something_in_it_reads_afresh() {
+async fn a_launch_that_fails_on_a_cached_result_reads_again() {
     for (code, ami) in [
         ("InvalidSubnetID.NotFound", true),
         ("InvalidAMIID.NotFound", false),
@@ -155,7 +155,7 @@ async fn a_launch_that_fails_for_want_of_something_in_it_reads_afresh() {
             .unwrap();
         assert_eq!(fixture.lab.count("DescribeImages"), 1, "{code}");
         assert_eq!(fixture.lab.count("RunInstances"), 2, "{code}");
-        // What was read afresh is shared as well; and where nothing was shared, once is enough.
+        // The new results are shared, too. Without cached results, the launch is not repeated.
         fixture.lab.clear_calls();
         fixture
             .lab
@@ -167,7 +167,7 @@ async fn a_launch_that_fails_for_want_of_something_in_it_reads_afresh() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_of_no_use_is_none() {
+async fn an_unusable_cache_is_ignored() {
     for text in [
         "{nonsense",
         "[{\"at\":-1}]",
@@ -195,7 +195,7 @@ async fn a_record_that_is_of_no_use_is_none() {
 }
 
 #[tokio::test]
-async fn a_create_that_hangs_with_the_record_holds_nobody_up_for_long() {
+async fn a_hanging_create_with_the_cache_locked_delays_others_only_briefly() {
     let fixture = Fixture::new().await;
     let path = fixture.store.path().join(RECORD);
     let held = std::fs::File::create(&path).unwrap();
@@ -207,7 +207,7 @@ async fn a_create_that_hangs_with_the_record_holds_nobody_up_for_long() {
 }
 
 #[tokio::test]
-async fn it_is_the_owners_alone_and_holds_no_secret() {
+async fn the_cache_is_private_and_contains_no_secret() {
     use std::os::unix::fs::PermissionsExt as _;
     let fixture = Fixture::new().await;
     fixture.created(&[]).await;

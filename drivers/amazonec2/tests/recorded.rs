@@ -1,4 +1,4 @@
-//! What the Go binary sent and saved for each flag, and what this driver does with the same flags.
+//! The Go binary's recorded requests and saved fields for each flag, compared with those of this driver.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -28,7 +28,7 @@ fn recorded() -> Vec<Recorded> {
     serde_json::from_str(include_str!("data/recorded.json")).unwrap()
 }
 
-/// Replaces what differs from run to run by the placeholders of the record.
+/// Replaces values that differ from run to run with the record's placeholders.
 fn placeholders(fixture: &Fixture, text: &str) -> String {
     let mut text = text.replace(&fixture.vpc, "$VPC");
     for (zone, subnet) in &fixture.subnets {
@@ -56,7 +56,7 @@ fn real(fixture: &Fixture, text: &str) -> String {
     text.replace("http://127.0.0.1:5001", &fixture.lab.endpoint())
 }
 
-/// Takes out what may differ: our own tags, a fresh token, what is empty.
+/// Removes parameters that may differ: owner tags, the client token, empty values.
 fn comparable(params: &BTreeMap<String, String>, fixture: &Fixture) -> BTreeMap<String, String> {
     let ours: Vec<String> = params
         .iter()
@@ -89,7 +89,7 @@ async fn replay(case: &Recorded) {
     }
     let mut flags = case.flags.clone();
     for spec in driver_amazonec2::AmazonEc2.flags() {
-        // A list flag's variable is not read: the recorded case proves it.
+        // List flags have no variable: the recorded case proves it.
         let list = matches!(spec.kind, machine_driver::FlagKind::List { .. });
         if let Some(value) = spec.env.filter(|_| !list).and_then(|env| case.env.get(env)) {
             flags.push((spec.name.to_owned(), value.clone()));
@@ -124,7 +124,7 @@ async fn replay(case: &Recorded) {
     expected.retain(|name, value| !value.is_empty() && !is_unasked(name, value));
     let mut sent = comparable(&call("RunInstances").params, &fixture);
     if case.case.contains("spot") {
-        // The Go fork tags spot instances afterwards, and we at birth.
+        // The Go fork tags spot instances after the launch, this driver at creation.
         sent.retain(|name, _| !name.starts_with("TagSpecification"));
     }
     assert_eq!(sent, expected, "{}: RunInstances", case.case);
@@ -145,7 +145,7 @@ async fn replay(case: &Recorded) {
         case.case
     );
     for (name, value) in &case.driver {
-        // Addresses and the machine's id are each run's own; one recorded launch was refused.
+        // Addresses and the machine's id differ in each run. One recorded launch was refused.
         if matches!(name.as_str(), "IPAddress" | "PrivateIPAddress" | "Id")
             || (name == "InstanceId" && value == "")
         {
@@ -167,7 +167,7 @@ async fn every_recorded_create_is_sent_and_saved_as_recorded() {
 }
 
 #[tokio::test]
-async fn a_configuration_of_the_go_binary_comes_back_as_it_was() {
+async fn a_configuration_of_the_go_binary_is_saved_unchanged() {
     let fixture = Fixture::new().await;
     for case in recorded() {
         let mut saved = case.driver.clone();
@@ -185,7 +185,7 @@ async fn a_configuration_of_the_go_binary_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn old_and_thin_configurations_load() {
+async fn old_and_partial_configurations_load() {
     let fixture = Fixture::new().await;
     let old = serde_json::json!({"IPAddress": "10.0.0.1", "InstanceId": "i-1", "SecurityGroupName": "g", "OpenPorts": null});
     let machine = driver_amazonec2::AmazonEc2

@@ -1,4 +1,4 @@
-//! Which tags are given at creation, which are left out where AWS refuses them, and which follow afterwards.
+//! Tags at creation, tags that are left out because AWS refuses them, and tags that are written afterwards.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -22,7 +22,7 @@ fn error(code: &str, message: impl Into<String>) -> Effect {
     }
 }
 
-/// EC2's words about a type of resource that a call cannot tag (github.com/aws/aws-sdk-ruby/issues/1718).
+/// EC2's error text for a resource type that a call cannot tag (github.com/aws/aws-sdk-ruby/issues/1718).
 fn not_taggable(action: &str, kind: &'static str) -> Fault {
     let text = format!("'{kind}' is not a valid taggable resource type for this operation.");
     Fault::on(action, error("InvalidParameterValue", text))
@@ -34,7 +34,7 @@ fn has_value(call: &Call, is: impl Fn(&str) -> bool) -> bool {
     call.params.values().any(|value| is(value))
 }
 
-fn bears_ours(call: &Call) -> bool {
+fn has_owner_tags(call: &Call) -> bool {
     has_value(call, |value| value.starts_with("docker-machine:"))
 }
 
@@ -47,7 +47,7 @@ fn keys(lab: &Lab, id: &str) -> Vec<String> {
 
 const ALL: [&str; 4] = ["Name", "docker-machine:id", "docker-machine:store", "team"];
 
-/// The keys of the tags on what the only machine consists of, by its type.
+/// The tag keys of each resource of the only machine, by resource type.
 fn tagged(lab: &Lab) -> BTreeMap<&'static str, Vec<String>> {
     let [instance] = &lab.live_instances()[..] else {
         panic!("one instance")
@@ -65,7 +65,7 @@ fn tagged(lab: &Lab) -> BTreeMap<&'static str, Vec<String>> {
     found
 }
 
-/// How many instances prune would find.
+/// The number of instances that prune would find.
 async fn found_by_prune(fixture: &Fixture, machine: &dyn Driver) -> usize {
     let found = machine
         .left_behind(owner("store-1"), &fixture.cx)
@@ -76,7 +76,7 @@ async fn found_by_prune(fixture: &Fixture, machine: &dyn Driver) -> usize {
 }
 
 #[tokio::test]
-async fn a_type_that_may_not_be_tagged_is_left_out_alone() {
+async fn only_the_untaggable_resource_type_goes_untagged() {
     for kind in ["volume", "network-interface", "spot-instances-request"] {
         for denied in [true, false] {
             let fixture = Fixture::new().await;
@@ -103,7 +103,7 @@ async fn a_type_that_may_not_be_tagged_is_left_out_alone() {
 }
 
 #[tokio::test]
-async fn an_instance_that_may_not_be_tagged_at_creation_is_tagged_afterwards() {
+async fn an_untaggable_instance_is_tagged_after_the_launch() {
     let fixture = Fixture::new().await;
     fixture.lab.inject(not_taggable("RunInstances", "instance"));
     let machine = fixture.created(&[TAGS, SPOT]).await;
@@ -115,7 +115,7 @@ async fn an_instance_that_may_not_be_tagged_at_creation_is_tagged_afterwards() {
 }
 
 #[tokio::test]
-async fn owner_tags_that_a_launch_was_refused_are_written_afterwards() {
+async fn owner_tags_that_a_launch_refuses_are_written_afterwards() {
     let fixture = Fixture::new().await;
     fixture.lab.inject(
         Fault::on(
@@ -125,7 +125,7 @@ async fn owner_tags_that_a_launch_was_refused_are_written_afterwards() {
                 "The tag policy does not allow the specified value for the following tag key: 'docker-machine:id'.",
             ),
         )
-        .when(bears_ours)
+        .when(has_owner_tags)
         .always(),
     );
     let machine = fixture.created(&[TAGS]).await;
@@ -136,7 +136,7 @@ async fn owner_tags_that_a_launch_was_refused_are_written_afterwards() {
 }
 
 #[tokio::test]
-async fn where_owner_tags_may_not_be_written_the_users_are() {
+async fn refused_owner_tags_leave_the_users_tags() {
     let fixture = Fixture::new().await;
     fixture
         .lab
@@ -152,7 +152,7 @@ async fn where_owner_tags_may_not_be_written_the_users_are() {
 }
 
 #[tokio::test]
-async fn a_fleet_and_its_instance_are_tagged_but_for_a_type_that_may_not_be() {
+async fn a_fleet_and_its_instance_are_tagged_except_for_an_untaggable_type() {
     for kind in ["fleet", "volume", "network-interface"] {
         let fleet = Fleet::new().await;
         let lab = &fleet.fixture.lab;
@@ -169,7 +169,7 @@ async fn a_fleet_and_its_instance_are_tagged_but_for_a_type_that_may_not_be() {
 }
 
 #[tokio::test]
-async fn where_nothing_may_be_tagged_a_lost_launch_is_found_by_its_token() {
+async fn without_any_tags_a_lost_launch_is_found_by_its_token() {
     let fixture = Fixture::new().await;
     fixture.lab.deny(Denial::of("ec2:CreateTags"));
     let machine = fixture.created(&[TAGS]).await;
@@ -196,7 +196,7 @@ async fn where_nothing_may_be_tagged_a_lost_launch_is_found_by_its_token() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_hides_its_action_is_tried_with_fewer_tags_and_then_final() {
+async fn a_refusal_without_an_action_is_retried_with_fewer_tags_and_then_final() {
     let fixture = Fixture::new().await;
     let refusal = error(
         "UnauthorizedOperation",
@@ -210,12 +210,12 @@ async fn a_refusal_that_hides_its_action_is_tried_with_fewer_tags_and_then_final
     assert_eq!(
         fixture.lab.count("RunInstances"),
         6,
-        "all tags, the user's, none; with session tokens and without"
+        "all tags, the user's tags, none, each with and without session tokens"
     );
 }
 
 #[tokio::test]
-async fn a_users_tag_that_breaks_a_tag_policy_is_told_and_not_left_out() {
+async fn a_users_tag_that_violates_a_tag_policy_ends_the_create() {
     let fixture = Fixture::new().await;
     fixture.lab.inject(
         Fault::on(
@@ -236,7 +236,7 @@ async fn a_users_tag_that_breaks_a_tag_policy_is_told_and_not_left_out() {
 }
 
 #[tokio::test]
-async fn a_refused_parameter_whose_value_has_these_letters_is_no_refused_tag() {
+async fn a_refused_value_that_contains_tag_is_no_refused_tag() {
     let fixture = Fixture::with(Lab::builder().instance_profiles(["worker"])).await;
     let flags = [("iam-instance-profile", "staging-runner"), TAGS];
     let error = fixture
@@ -249,7 +249,7 @@ async fn a_refused_parameter_whose_value_has_these_letters_is_no_refused_tag() {
 }
 
 #[tokio::test]
-async fn tags_are_written_though_the_instance_is_not_yet_known_or_tagged_by_another() {
+async fn writing_tags_is_retried_for_an_unknown_instance_and_concurrent_tagging() {
     let fixture = Fixture::new().await;
     fixture.lab.inject(not_taggable("RunInstances", "instance"));
     fixture
@@ -272,7 +272,7 @@ async fn tags_are_written_though_the_instance_is_not_yet_known_or_tagged_by_anot
 }
 
 #[tokio::test]
-async fn labels_of_a_fresh_instance_wait_and_those_of_a_gone_one_do_not() {
+async fn set_labels_retries_for_a_new_instance_and_fails_for_a_missing_one() {
     let fixture = Fixture::new().await;
     fixture.lab.blind(Kind::Instance, Blindness::Reads(vec![3]));
     let mut machine = fixture.machine(&[]);
@@ -297,7 +297,7 @@ async fn labels_of_a_fresh_instance_wait_and_those_of_a_gone_one_do_not() {
 }
 
 #[tokio::test]
-async fn key_pair_and_security_group_bear_tags_too() {
+async fn key_pair_and_security_group_carry_tags_too() {
     let fixture = Fixture::new().await;
     fixture
         .created(&[TAGS, ("security-group", "workers")])
@@ -308,7 +308,7 @@ async fn key_pair_and_security_group_bear_tags_too() {
     let group = groups.iter().find(|group| group.name == "workers").unwrap();
     let tags = fixture.lab.tags(&group.id);
     let tags: Vec<_> = tags.iter().map(|(key, value)| (&**key, &**value)).collect();
-    // It is there for other machines, too, when this one is gone.
+    // The group remains for other machines when this machine is removed.
     let expected = [
         ("Name", "workers"),
         ("docker-machine:store", "store-1"),
@@ -318,7 +318,7 @@ async fn key_pair_and_security_group_bear_tags_too() {
 }
 
 #[tokio::test]
-async fn an_organization_that_demands_a_tag_on_all_that_is_created_gets_it() {
+async fn every_created_resource_has_the_tag_that_an_organization_demands() {
     let demands = |lab: &Lab| {
         for action in [
             "ec2:RunInstances",
@@ -336,7 +336,7 @@ async fn an_organization_that_demands_a_tag_on_all_that_is_created_gets_it() {
     assert!(!fixture.told.lines().contains("fewer"));
     assert!(fixture.undo(&*machine).await.is_clean());
 
-    // Though it leaves out what may not be tagged.
+    // Even though refused tags are left out.
     fixture
         .lab
         .deny(Denial::of("ec2:CreateTags").with_tag_key("docker-machine:*"));
@@ -360,7 +360,7 @@ async fn an_organization_that_demands_a_tag_on_all_that_is_created_gets_it() {
 }
 
 #[tokio::test]
-async fn a_key_pair_or_group_that_may_not_be_tagged_is_made_without() {
+async fn an_untaggable_key_pair_or_group_is_created_without_tags() {
     let fixture = Fixture::new().await;
     for kind in ["key-pair", "security-group"] {
         fixture
