@@ -68,7 +68,7 @@ async fn a_call_delivered_twice_gets_the_second_answer() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_has_acted_and_a_dropped_call_has_not() {
+async fn a_lost_answer_was_executed_and_a_dropped_call_was_not() {
     let (lab, caller) = lab().await;
     lab.inject(Fault::on("RunInstances", Effect::LoseAnswer));
     lab.inject(Fault::on("RunInstances", Effect::Drop).after(1));
@@ -118,7 +118,7 @@ async fn a_held_call_executes_when_the_gate_opens_even_without_its_caller() {
 }
 
 #[tokio::test]
-async fn a_held_answer_has_acted_before_the_gate() {
+async fn a_held_answer_follows_the_execution() {
     let (lab, caller) = lab().await;
     let gate = Gate::new();
     lab.inject(Fault::on("RunInstances", Effect::HoldAnswer(gate.clone())));

@@ -12,7 +12,7 @@ use ec2_lab::ec2::Lab;
 use ec2_raw::{Caller, LAUNCH};
 
 #[tokio::test]
-async fn volumes_are_refused_in_ec2s_words() {
+async fn invalid_volumes_get_ec2s_error_messages() {
     let lab = Lab::builder().start().await.unwrap();
     let caller = Caller::new(&lab);
     let combination = "InvalidParameterCombination";
