@@ -189,22 +189,22 @@ async fn a_create_interrupted_at_any_call_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_with_flickering_fresh_resources() {
+async fn a_create_with_flickering_resources_leaves_nothing_behind() {
     matrix(&[Command::Create], Conditions::Flickering).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_with_invisible_fresh_instances() {
+async fn a_create_with_invisible_instances_leaves_nothing_behind() {
     matrix(&[Command::Create], Conditions::Blind).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_with_throttling() {
+async fn a_create_under_throttling_leaves_nothing_behind() {
     matrix(&[Command::Create], Conditions::Throttled).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_with_every_call_delivered_twice() {
+async fn a_create_with_duplicated_calls_leaves_nothing_behind() {
     matrix(&[Command::Create], Conditions::Twice).await;
 }
 

@@ -47,7 +47,7 @@ async fn peak(flow: &Flow, argv: &[String]) -> u64 {
 /// All except 0.2 to 2 MiB of this are pages of the executable itself, which all processes share. How many additional
 /// pages are mapped depends on the page cache, and differs by 1 MiB between two copies.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_command_at_a_time() {
+async fn a_command_stays_within_its_memory_limit() {
     let Some(flow) = flow("memory of one command", HostOptions::default()).await else {
         return;
     };
@@ -84,7 +84,7 @@ async fn a_small_stack_is_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_disk() {
+async fn the_executable_stays_within_its_size_limit() {
     if let Some(flow) = flow("the executable's size", HostOptions::default()).await {
         let bytes = flow.home.binary().metadata().unwrap().len();
         // Ownership checks and the cancellation of spot requests at EC2 exceed the first goal of 14 MB by half a
@@ -97,7 +97,7 @@ const CREATES: usize = 20;
 
 /// Creates that have all launched and logged in, and wait for their hosts.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_creates_at_once() {
+async fn concurrent_creates_stay_within_their_memory_limit() {
     let options = HostOptions {
         exec_faults: BTreeMap::from([(1, ExecFault::Hang)]),
         ..HostOptions::default()
