@@ -257,14 +257,14 @@ async fn an_unusable_template_is_reported_before_anything_is_created() {
     let fleet = Fleet::new().await;
     let error = fleet
         .fixture
-        .create(&mut fleet.machine(&[("launch-template", "nobodys")]))
+        .create(&mut fleet.machine(&[("launch-template", "missing")]))
         .await
         .unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::PreCreate);
     assert!(
         error
             .to_string()
-            .contains("there is no launch template nobodys in region us-east-1"),
+            .contains("there is no launch template missing in region us-east-1"),
         "{error}"
     );
     let error = fleet

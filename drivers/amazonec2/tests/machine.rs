@@ -185,10 +185,10 @@ async fn a_foreign_key_pair_is_refused_and_an_orphaned_one_replaced() {
         .unwrap();
     fixture.create(&mut second).await.unwrap();
     assert_eq!(fixture.lab.key_pairs().len(), 1);
-    let mut stranger = fixture.base("e1");
-    stranger.store_id = "store-2".into();
+    let mut other_store = fixture.base("e1");
+    other_store.store_id = "store-2".into();
     let mut third = AmazonEc2
-        .configure(&stranger, &fixture::options(&fixture.flags(&[])))
+        .configure(&other_store, &fixture::options(&fixture.flags(&[])))
         .unwrap();
     third.preflight(&fixture.cx).await.unwrap();
     let other_key = KeyMaterial {

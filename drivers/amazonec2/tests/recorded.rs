@@ -119,7 +119,7 @@ async fn replay(case: &Recorded) {
     let calls = fixture.lab.calls();
     let call = |action: &str| calls.iter().find(|call| call.action == action).unwrap();
     let mut expected: BTreeMap<_, _> = case.run.clone();
-    // The Go program asks for `Encrypted=false`; what nobody asked for is not sent.
+    // The Go program sends `Encrypted=false`. This driver sends only what the flags request.
     let is_unasked = |name: &str, value: &str| name.ends_with(".Ebs.Encrypted") && value == "false";
     expected.retain(|name, value| !value.is_empty() && !is_unasked(name, value));
     let mut sent = comparable(&call("RunInstances").params, &fixture);

@@ -79,7 +79,7 @@ async fn messages_ignore_the_locale_and_variables_may_be_invalid_utf8() {
     for locale in ["C", "de_DE.UTF-8", "xx_YY"] {
         flow.home.set("LANG", locale);
         flow.home.set("LC_ALL", locale);
-        let ended = flow.home.run(["inspect", "nobody"]).await;
+        let ended = flow.home.run(["inspect", "missing"]).await;
         said.push(ended.failed(1, &["does not exist"]).err);
     }
     assert_eq!((&said[0], &said[0]), (&said[1], &said[2]));

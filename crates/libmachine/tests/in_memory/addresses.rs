@@ -8,11 +8,11 @@ use crate::fixture::Fixture;
 
 const LONG: Duration = Duration::from_secs(20);
 
-// Connections to them are refused at once.
+// Connections to these addresses are refused at once.
 const BEFORE: &str = "127.0.0.2";
 const NOW: &str = "127.0.0.3";
 
-/// A machine, and its other address since then.
+/// A machine whose address has changed since its creation.
 async fn moved() -> Fixture {
     let fixture = Fixture::new();
     fixture.cloud.set_address("m1", BEFORE);
@@ -27,7 +27,7 @@ async fn saved(fixture: &Fixture) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_listing_takes_a_new_address_over_and_saves_it() {
+async fn a_listing_uses_a_new_address_and_saves_it() {
     let fixture = moved().await;
     assert_eq!(saved(&fixture).await.as_deref(), Some(BEFORE));
     let items = fixture.list(LONG).await;
@@ -42,7 +42,7 @@ async fn a_listing_takes_a_new_address_over_and_saves_it() {
 }
 
 #[tokio::test]
-async fn while_somebody_works_on_the_machine_its_new_address_is_used_and_not_saved() {
+async fn the_new_address_of_a_locked_machine_is_used_and_not_saved() {
     let fixture = moved().await;
     let store = Store::new(
         fixture.directory.path(),

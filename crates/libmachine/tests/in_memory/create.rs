@@ -1,4 +1,4 @@
-//! `create`: what is on record when, and the rollback's order.
+//! `create`: the record at each step, and the order of the rollback.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::fixture::{BARE, FAKE, Fixture, phase};
 const MADE: [&str; 3] = ["make key-pair", "make disk", "make instance"];
 
 #[tokio::test]
-async fn each_resource_is_on_record_with_its_driver_before_and_after_it_is_made() {
+async fn each_resource_is_on_record_with_its_driver_before_and_after_its_creation() {
     let fixture = Fixture::new();
     fixture.create("m1").await.unwrap();
     let entries = fixture.entries("m1");
@@ -65,7 +65,7 @@ async fn a_launch_whose_answer_was_lost_is_found_by_its_token_and_undone() {
 }
 
 #[tokio::test]
-async fn an_undo_that_is_refused_goes_on_with_the_rest_and_keeps_the_machine_for_rm() {
+async fn after_a_refused_undo_the_rest_is_undone_and_the_machine_is_kept_for_rm() {
     let fixture = Fixture::new();
     fixture.cloud.fail("make instance", FakeFault::Refused);
     fixture.cloud.fail("remove key-pair", FakeFault::Refused);
@@ -75,14 +75,14 @@ async fn an_undo_that_is_refused_goes_on_with_the_rest_and_keeps_the_machine_for
     assert_eq!(fixture.cloud.kinds_of("m1"), ["key-pair"]);
     assert_eq!(fixture.names(), ["m1"]);
 
-    // What is undone already is not undone again.
+    // Undone resources are not undone again.
     fixture.cloud.clear_calls();
     fixture.remove("m1").await.unwrap();
     assert_eq!(fixture.cloud.calls(), ["remove key-pair"]);
     assert!(fixture.names().is_empty());
 }
 
-/// Cancels the operation once a step's intent is on record.
+/// Cancels the operation as soon as a step's intent is on record.
 struct CancelAt(&'static str, Cancel);
 
 impl Hook for CancelAt {
@@ -95,7 +95,7 @@ impl Hook for CancelAt {
 }
 
 #[tokio::test]
-async fn a_cancelled_create_makes_no_further_call_and_is_undone_all_the_same() {
+async fn a_cancelled_create_makes_no_further_call_and_is_undone() {
     let fixture = Fixture::new();
     let hook = CancelAt("make instance", fixture.cancel.clone());
     let fixture = fixture.with_hook(Arc::new(hook));
@@ -107,7 +107,7 @@ async fn a_cancelled_create_makes_no_further_call_and_is_undone_all_the_same() {
 }
 
 #[tokio::test]
-async fn flags_that_make_no_sense_make_neither_a_resource_nor_a_store() {
+async fn invalid_flags_create_neither_a_resource_nor_a_store() {
     let fixture = Fixture::new();
     let flaw = [("fake-flaw", "flags")];
     let error = fixture.create_with("m1", FAKE, &flaw).await.unwrap_err();
@@ -120,7 +120,7 @@ async fn flags_that_make_no_sense_make_neither_a_resource_nor_a_store() {
 }
 
 #[tokio::test]
-async fn a_failed_check_before_the_create_makes_nothing() {
+async fn a_failed_pre_create_check_creates_nothing() {
     let fixture = Fixture::new();
     let flaw = [("fake-flaw", "preflight")];
     let error = fixture.create_with("m1", FAKE, &flaw).await.unwrap_err();
@@ -130,7 +130,7 @@ async fn a_failed_check_before_the_create_makes_nothing() {
 }
 
 #[tokio::test]
-async fn a_second_create_of_a_name_touches_nothing_of_the_first() {
+async fn a_second_create_of_a_name_changes_nothing_of_the_first() {
     let fixture = Fixture::new();
     fixture.create("m1").await.unwrap();
     let before = (fixture.cloud.resources(), fixture.entries("m1").len());

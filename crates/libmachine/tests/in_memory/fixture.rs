@@ -1,4 +1,4 @@
-//! A store in a temporary directory, two kinds of driver, and a clock that a test can put forward.
+//! A store in a temporary directory, two kinds of driver, and a clock that a test can advance.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,10 +20,10 @@ use machine_types::{EngineOptions, SwarmOptions};
 
 /// A driver with a cloud.
 pub(crate) const FAKE: &str = "fake";
-/// A driver without one.
+/// A driver without a cloud.
 pub(crate) const BARE: &str = "bare";
 
-/// The system's clock, put forward.
+/// The system's clock, with an offset.
 pub(crate) struct Clock {
     real: SystemAmbient,
     ahead: Mutex<Duration>,
@@ -48,7 +48,7 @@ impl Ambient for Clock {
     }
 }
 
-/// Keeps every line that was told.
+/// Collects every line of the output.
 #[derive(Default)]
 struct Told(Mutex<Vec<String>>);
 
@@ -100,7 +100,7 @@ impl Fixture {
         }
     }
 
-    /// Returns a library as each process makes it.
+    /// Returns a library as each process creates it.
     pub(crate) fn library(&self) -> Library {
         let store = self.directory.path().to_owned();
         let settings = Settings {
@@ -233,7 +233,7 @@ impl Fixture {
             .collect()
     }
 
-    /// Makes a file one that nobody can read as what it should be.
+    /// Replaces a file's contents with invalid ones.
     pub(crate) fn spoil(&self, path: &Path) {
         fs::write(path, "no JSON\n").unwrap();
     }
@@ -243,13 +243,13 @@ impl Fixture {
         fs::write(path, change(fs::read_to_string(path).unwrap())).unwrap();
     }
 
-    /// Takes a machine out of the store, behind everybody's back.
+    /// Deletes a machine's directory from the store.
     pub(crate) fn lose(&self, name: &str) {
         fs::remove_dir_all(self.machine(name)).unwrap();
     }
 }
 
-/// Puts an entry into a word and its kind.
+/// Formats an entry as its phase and its kind.
 pub(crate) fn phase(entry: &Entry) -> String {
     match &entry.phase {
         Phase::Intent { intent } => format!("intent {}", intent.kind),

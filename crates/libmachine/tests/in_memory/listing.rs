@@ -1,4 +1,4 @@
-//! `ls`: one call for each route, and to each machine its own state.
+//! `ls`: one call for each route, and the state of each machine.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::fixture::{BARE, FAKE, Fixture};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// Machines of two drivers in two places: the names tell.
+/// Machines of two drivers in two places; the names contain both.
 async fn mixed() -> Fixture {
     let fixture = Fixture::new();
     for (name, driver, place) in [
@@ -46,7 +46,7 @@ fn expected(far: MachineState) -> Vec<(String, MachineState)> {
 }
 
 #[tokio::test]
-async fn each_route_is_asked_once_and_each_machine_has_its_own_state() {
+async fn each_route_takes_one_call_and_each_machine_has_its_own_state() {
     let fixture = mixed().await;
     assert_eq!(
         states(&fixture, LONG).await,
@@ -58,7 +58,7 @@ async fn each_route_is_asked_once_and_each_machine_has_its_own_state() {
 }
 
 #[tokio::test]
-async fn a_place_that_is_silent_times_out_its_own_machines_alone() {
+async fn a_silent_place_times_out_only_its_own_machines() {
     let fixture = mixed().await;
     fixture.cloud.fail("states of 1 in far", FakeFault::Silent);
     let states = states(&fixture, Duration::from_millis(300)).await;
@@ -66,7 +66,7 @@ async fn a_place_that_is_silent_times_out_its_own_machines_alone() {
 }
 
 #[tokio::test]
-async fn a_place_that_refuses_is_an_error_of_its_own_machines_alone() {
+async fn a_refusal_of_a_place_is_an_error_of_its_own_machines_only() {
     let fixture = mixed().await;
     fixture.cloud.fail("states of 1 in far", FakeFault::Refused);
     let items = fixture.list(LONG).await;
@@ -75,7 +75,7 @@ async fn a_place_that_refuses_is_an_error_of_its_own_machines_alone() {
 }
 
 #[tokio::test]
-async fn a_broken_machine_and_an_unknown_driver_are_lines_of_their_own() {
+async fn a_broken_machine_and_an_unknown_driver_have_separate_lines() {
     let fixture = mixed().await;
     fixture.spoil(&fixture.config("a-here"));
     fixture.edit(&fixture.config("b-bare"), |text| {

@@ -1,4 +1,4 @@
-//! The use-cases over a driver whose cloud is in memory: what is made, undone, decided by tags, renewed and listed.
+//! The use cases with a driver whose cloud is in memory: creation, undo, removal by tags, renewal and listings.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

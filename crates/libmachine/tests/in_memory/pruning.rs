@@ -1,4 +1,4 @@
-//! `prune`: what no machine owns, where the store's machines are.
+//! `prune`: orphaned resources in the places of the store's machines.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use crate::fixture::{FAKE, Fixture};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A store with a sound machine, and one whose directory somebody has deleted.
+/// A store with an intact machine, and one whose directory was deleted.
 async fn with_a_lost_machine() -> Fixture {
     let fixture = Fixture::new();
     fixture.create("m1").await.unwrap();
@@ -20,7 +20,7 @@ async fn with_a_lost_machine() -> Fixture {
 }
 
 #[tokio::test]
-async fn what_no_machine_owns_is_listed_and_removed_with_force_alone() {
+async fn orphans_are_listed_and_removed_only_with_force() {
     let fixture = with_a_lost_machine().await;
     let pruned = fixture.prune(false).await.unwrap();
     let mut found: Vec<&str> = pruned
@@ -46,7 +46,7 @@ async fn what_no_machine_owns_is_listed_and_removed_with_force_alone() {
 }
 
 #[tokio::test]
-async fn what_is_young_may_be_a_create_that_is_running() {
+async fn recent_resources_may_belong_to_a_running_create() {
     let fixture = Fixture::new();
     fixture.create("m1").await.unwrap();
     fixture.create("lost").await.unwrap();
@@ -56,7 +56,7 @@ async fn what_is_young_may_be_a_create_that_is_running() {
 }
 
 #[tokio::test]
-async fn what_carries_another_stores_tag_or_none_is_somebody_elses() {
+async fn resources_without_this_stores_tag_are_kept() {
     let fixture = with_a_lost_machine().await;
     let now = fixture.now().duration_since(UNIX_EPOCH).unwrap();
     let foreign = |store: Option<&str>| FakeResource {
@@ -78,7 +78,7 @@ async fn what_carries_another_stores_tag_or_none_is_somebody_elses() {
 }
 
 #[tokio::test]
-async fn a_place_that_cannot_be_asked_is_reported_and_keeps_no_other_from_being_pruned() {
+async fn a_failed_place_is_reported_and_the_others_are_pruned() {
     let fixture = with_a_lost_machine().await;
     fixture
         .create_with("m2", FAKE, &[("fake-place", "far")])
@@ -94,7 +94,7 @@ async fn a_place_that_cannot_be_asked_is_reported_and_keeps_no_other_from_being_
 }
 
 #[tokio::test]
-async fn each_place_is_asked_once() {
+async fn each_place_is_listed_once() {
     let fixture = with_a_lost_machine().await;
     fixture.create("m2").await.unwrap();
     fixture

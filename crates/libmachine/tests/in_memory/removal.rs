@@ -1,4 +1,4 @@
-//! `rm`: by the journal, by the configuration, by tags; and what it keeps where nobody can be certain.
+//! `rm`: by the journal, by the configuration, by tags. It keeps a machine if the result is uncertain.
 
 use libmachine::RemoveOptions;
 use machine_driver::fake::{FAKE_WINDOW, FakeFault};
@@ -6,7 +6,7 @@ use machine_driver::fake::{FAKE_WINDOW, FakeFault};
 use crate::fixture::Fixture;
 
 #[tokio::test]
-async fn rm_undoes_what_create_made_and_forgets_the_machine() {
+async fn rm_undoes_a_create_and_forgets_the_machine() {
     let fixture = Fixture::new();
     fixture.create("m1").await.unwrap();
     fixture.cloud.clear_calls();
@@ -18,7 +18,7 @@ async fn rm_undoes_what_create_made_and_forgets_the_machine() {
 }
 
 #[tokio::test]
-async fn a_broken_configuration_is_made_up_for_by_the_journal() {
+async fn the_journal_replaces_a_broken_configuration() {
     let fixture = Fixture::new();
     fixture.create("m1").await.unwrap();
     fixture.spoil(&fixture.config("m1"));
@@ -29,7 +29,7 @@ async fn a_broken_configuration_is_made_up_for_by_the_journal() {
 }
 
 #[tokio::test]
-async fn a_journal_from_before_entries_named_a_driver_is_gone_by() {
+async fn rm_uses_a_journal_of_a_version_that_did_not_record_drivers() {
     let fixture = Fixture::new();
     fixture.create("m1").await.unwrap();
     fixture.edit(&fixture.journal("m1"), |text| {
@@ -47,7 +47,7 @@ async fn a_journal_from_before_entries_named_a_driver_is_gone_by() {
 }
 
 #[tokio::test]
-async fn what_another_driver_made_is_left_alone_and_stays_on_record() {
+async fn resources_of_another_driver_are_kept_and_stay_on_record() {
     let fixture = Fixture::new();
     fixture.create("m1").await.unwrap();
     fixture.edit(&fixture.journal("m1"), |text| {
@@ -75,7 +75,7 @@ async fn what_another_driver_made_is_left_alone_and_stays_on_record() {
 }
 
 #[tokio::test]
-async fn a_machine_of_a_driver_that_is_not_here_is_not_removed_by_another() {
+async fn a_machine_of_an_unknown_driver_is_not_removed_by_another() {
     let fixture = Fixture::new();
     fixture.create("m1").await.unwrap();
     fixture.edit(&fixture.journal("m1"), |text| text.replace("fake", "alien"));
@@ -85,7 +85,7 @@ async fn a_machine_of_a_driver_that_is_not_here_is_not_removed_by_another() {
     assert_eq!(fixture.names(), ["m1"]);
 }
 
-/// A machine of which neither configuration nor journal can be read, beside one that is sound.
+/// A machine with unreadable configuration and journal, and an intact one.
 async fn unreadable() -> Fixture {
     let fixture = Fixture::new();
     fixture.create("m1").await.unwrap();
@@ -96,7 +96,7 @@ async fn unreadable() -> Fixture {
 }
 
 #[tokio::test]
-async fn where_nothing_on_the_disk_tells_the_tags_do_and_no_other_machine_is_touched() {
+async fn without_records_the_tags_identify_the_resources_of_the_machine_only() {
     let fixture = unreadable().await;
     let removed = fixture.remove("m1").await.unwrap();
     assert!(removed.left.is_empty(), "{:?}", removed.left);
@@ -114,7 +114,7 @@ async fn a_place_that_refuses_to_list_keeps_everything() {
 }
 
 #[tokio::test]
-async fn a_young_key_pair_alone_does_not_prove_that_there_is_no_instance() {
+async fn a_recent_key_pair_does_not_prove_that_there_is_no_instance() {
     let fixture = Fixture::new();
     fixture.create("m2").await.unwrap();
     fixture.cloud.fail("make disk", FakeFault::Refused);
@@ -134,11 +134,11 @@ async fn a_young_key_pair_alone_does_not_prove_that_there_is_no_instance() {
 }
 
 #[tokio::test]
-async fn what_force_leaves_behind_is_undone_by_a_later_command() {
+async fn a_later_command_undoes_what_rm_with_force_left() {
     let fixture = Fixture::new();
     fixture.create("m1").await.unwrap();
     fixture.cloud.fail("remove instance", FakeFault::Refused);
-    // Once by rm, once when it settles the tombstones in passing.
+    // Once for rm, once for its processing of tombstones.
     fixture.cloud.fail("remove instance", FakeFault::Refused);
     fixture.remove("m1").await.unwrap_err();
     assert_eq!(fixture.names(), ["m1"]);

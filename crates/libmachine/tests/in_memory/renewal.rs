@@ -1,4 +1,4 @@
-//! The shared certificates: made once, renewed in time, and never where they are the user's own.
+//! The shared certificates are created once and renewed in time. The user's own certificates are never replaced.
 
 use std::fs;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::fixture::{BARE, Fixture};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a CA is valid.
+/// The validity of a CA.
 const VALID: Duration = Duration::from_secs(1080 * 24 * 3600);
 
 fn texts(paths: &CertificatePaths) -> [String; 4] {
@@ -22,7 +22,7 @@ async fn create(fixture: &Fixture, name: &str) {
 }
 
 #[tokio::test]
-async fn certificates_are_made_once_and_stay_until_their_last_month() {
+async fn certificates_are_created_once_and_kept_until_their_last_month() {
     let fixture = Fixture::new();
     create(&fixture, "m1").await;
     let first = texts(&fixture.certificates);
@@ -32,7 +32,7 @@ async fn certificates_are_made_once_and_stay_until_their_last_month() {
 }
 
 #[tokio::test]
-async fn a_ca_in_its_last_month_is_replaced_and_goes_on_being_trusted() {
+async fn a_ca_in_its_last_month_is_replaced_and_stays_trusted() {
     let fixture = Fixture::new();
     create(&fixture, "m1").await;
     let [ca, ca_key, client, _] = texts(&fixture.certificates);
@@ -49,7 +49,7 @@ async fn a_ca_in_its_last_month_is_replaced_and_goes_on_being_trusted() {
 }
 
 #[tokio::test]
-async fn a_ca_that_the_user_brought_is_never_replaced() {
+async fn a_ca_that_the_user_supplied_is_never_replaced() {
     let theirs = Fixture::new();
     create(&theirs, "m1").await;
     let mut fixture = Fixture::new();

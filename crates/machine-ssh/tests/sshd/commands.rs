@@ -1,4 +1,4 @@
-//! Commands: streams, statuses, bounds, and ends before the end.
+//! Commands: streams, exit statuses, limits, cancellation and lost connections.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use crate::need_openssh;
 use crate::server::{Server, TIMEOUT, cx, mode};
 
-/// 5 MB in which every byte occurs, and no two places look alike.
+/// 5 MB that contain every byte, without repeated sequences.
 fn noise() -> Vec<u8> {
     let mut state = 1u32;
     let next = || {
@@ -22,7 +22,7 @@ fn noise() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn streams_are_apart_and_codes_are_kept() {
+async fn streams_are_separate_and_exit_codes_are_returned() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
@@ -43,7 +43,7 @@ async fn streams_are_apart_and_codes_are_kept() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_with_what_was_said() {
+async fn the_error_of_a_failed_command_quotes_its_output() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
@@ -67,7 +67,7 @@ async fn a_failure_is_told_with_what_was_said() {
 }
 
 #[tokio::test]
-async fn five_megabytes_go_both_ways() {
+async fn five_megabytes_pass_in_both_directions() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
@@ -79,14 +79,14 @@ async fn five_megabytes_go_both_ways() {
         .unwrap();
     assert!(
         output.stdout == sent,
-        "{} bytes came back",
+        "received {} bytes",
         output.stdout.len()
     );
     assert!(output.stderr.is_empty() && !output.truncated);
 }
 
 #[tokio::test]
-async fn output_is_bounded_and_the_command_still_ends() {
+async fn output_beyond_the_limit_is_dropped_and_the_command_still_ends() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
@@ -98,7 +98,7 @@ async fn output_is_bounded_and_the_command_still_ends() {
 }
 
 #[tokio::test]
-async fn input_that_is_not_read_does_not_hang() {
+async fn unread_input_does_not_block() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
@@ -109,7 +109,7 @@ async fn input_that_is_not_read_does_not_hang() {
         .unwrap();
     assert_eq!((output.stdout.len(), output.status.code()), (3, Some(4)));
 
-    // Input that never ends: the command's end is the end.
+    // Endless input: the call returns when the command ends.
     let (_open, never) = tokio::io::duplex(1);
     let command = Command::new("true", "true");
     let output = session
@@ -120,7 +120,7 @@ async fn input_that_is_not_read_does_not_hang() {
 }
 
 #[tokio::test]
-async fn a_dialogue_is_copied_as_it_goes() {
+async fn a_dialogue_is_copied_without_delay() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
@@ -145,7 +145,7 @@ async fn a_dialogue_is_copied_as_it_goes() {
 }
 
 #[tokio::test]
-async fn a_closed_pipe_of_ours_ends_the_command() {
+async fn a_closed_local_pipe_ends_the_command() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
@@ -176,7 +176,7 @@ async fn many_commands_share_a_session() {
     let server = Server::started();
     let session = server.session().await;
     let cx = cx();
-    // Ten is OpenSSH's own bound for sessions of one connection (MaxSessions).
+    // Ten is OpenSSH's default limit of sessions per connection (MaxSessions).
     let runs = (0..10).map(|number| {
         let command = Command::new(
             "echo",
@@ -198,7 +198,7 @@ async fn many_commands_share_a_session() {
 }
 
 #[tokio::test]
-async fn variables_and_words_arrive_as_they_are() {
+async fn variables_and_arguments_arrive_unchanged() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
@@ -219,12 +219,12 @@ async fn variables_and_words_arrive_as_they_are() {
 }
 
 #[tokio::test]
-async fn time_is_bounded_and_the_process_ends() {
+async fn a_command_times_out_and_its_process_ends() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
-    // Its output has nowhere to go once the channel is closed. (The signal that goes with it is
-    // heard by OpenSSH for all users but root.)
+    // The process ends because its output fails once the channel is closed. (OpenSSH delivers the signal that goes with
+    // it for all users except root.)
     let mark = server.path("ended");
     let text = format!("(while echo; do sleep 0.1; done); touch {}", mark.display());
     let command = Command::new("wait", text).within(Duration::from_millis(700));
@@ -264,11 +264,11 @@ async fn a_cancellation_ends_a_command_and_not_the_session() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_is_told() {
+async fn a_lost_connection_is_an_error() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
-    // The parent of the shell is the server's process for this very connection.
+    // The parent of the shell is the server's process for this connection.
     let command = Command::new("suicide", "kill -9 $PPID; sleep 600");
     let error = session.run(&command, &cx()).await.unwrap_err();
     assert!(matches!(error, SshError::Lost { .. }), "{error}");
@@ -325,7 +325,7 @@ async fn each_command_is_a_span() {
 }
 
 #[tokio::test]
-async fn uploads_are_whole_and_have_their_mode() {
+async fn uploads_are_complete_and_have_their_mode() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;

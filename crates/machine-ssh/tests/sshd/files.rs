@@ -1,4 +1,4 @@
-//! Files, by SFTP.
+//! File transfers by SFTP.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -39,7 +39,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[tokio::test]
-async fn a_hundred_megabytes_both_ways() {
+async fn a_hundred_megabytes_are_copied_in_both_directions() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
@@ -87,7 +87,7 @@ async fn a_hundred_megabytes_both_ways() {
 }
 
 #[tokio::test]
-async fn trees_keep_their_modes_on_every_way() {
+async fn trees_keep_their_modes_in_every_direction() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
@@ -119,7 +119,7 @@ async fn trees_keep_their_modes_on_every_way() {
         Place::Remote(&sftp, text(&across)),
     );
     transfer(from, to, true, &cx).await.unwrap();
-    // Into a directory that is there.
+    // Into an existing directory.
     fs::create_dir(&back).unwrap();
     transfer(
         Place::Remote(&sftp, text(&across)),
@@ -194,7 +194,7 @@ async fn errors_name_the_path() {
 }
 
 #[tokio::test]
-async fn paths_start_at_the_login() {
+async fn relative_paths_start_at_the_login_directory() {
     need_openssh!();
     let mut server = Server::prepared();
     let directory = server.directory.path().display().to_string();
@@ -226,7 +226,7 @@ async fn paths_start_at_the_login() {
 }
 
 #[tokio::test]
-async fn a_machine_without_sftp() {
+async fn a_machine_without_sftp_is_an_error() {
     need_openssh!();
     let mut server = Server::prepared();
     server.start_with_own_sftp();

@@ -1,4 +1,4 @@
-//! Servers that are none: refused, silent, chatty, gone. No OpenSSH is needed here.
+//! Peers that are not SSH servers: closed, silent, flooding or disconnecting. These tests need no OpenSSH.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ async fn attempt(host: &str, port: u16, within: Duration) -> ConnectError {
         .unwrap()
 }
 
-/// Lets a connection be treated by `server`, and returns the client's error.
+/// Runs `server` on one connection, and returns the client's error.
 async fn against<F: Future<Output = ()> + Send + 'static>(
     within: Duration,
     server: impl FnOnce(TcpStream) -> F + Send + 'static,
@@ -54,15 +54,15 @@ const SOON: Duration = Duration::from_millis(600);
 const LATE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn names_without_an_address() {
-    // RFC 6761 keeps this name from ever having one.
+async fn a_name_without_an_address_is_an_error() {
+    // RFC 6761 guarantees that this name has no address.
     let error = attempt("machine.invalid", 22, LATE).await;
     assert_eq!(error.layer(), Some(Layer::Address), "{}", told(&error));
     assert!(error.to_string().contains("machine.invalid"));
 }
 
 #[tokio::test]
-async fn a_refused_port_is_told_at_once() {
+async fn a_refused_connection_is_reported_at_once() {
     let port = free_port();
     let begun = Instant::now();
     let error = attempt("127.0.0.1", port, LATE).await;
@@ -75,15 +75,15 @@ async fn a_refused_port_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_full_queue_does_not_answer() {
-    // Nobody accepts, and the queue of connections is full: as silent as a black hole.
+async fn a_full_backlog_times_out() {
+    // No process accepts, and the backlog is full: packets are dropped, as by a firewall.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(0).unwrap();
     let address = listener.local_addr().unwrap();
     let _first = TcpStream::connect(address).await.unwrap();
     let second = tokio::time::timeout(SOON, TcpStream::connect(address)).await;
-    assert!(second.is_err(), "the queue is longer than it should be");
+    assert!(second.is_err(), "the backlog is longer than requested");
     let error = attempt("127.0.0.1", address.port(), SOON).await;
     assert_eq!(error.layer(), Some(Layer::Route), "{}", told(&error));
     assert!(error.to_string().contains("does not answer"), "{error}");
@@ -101,7 +101,7 @@ async fn a_silent_server_times_out() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_up() {
+async fn a_server_that_disconnects_is_reported_with_its_text() {
     let error = against(LATE, async |mut stream| {
         let mut hello = [0; 8];
         stream.read_exact(&mut hello).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_server_that_hangs_up() {
             .write_all(b"Not allowed at this time\r\n")
             .await
             .unwrap();
-        // The client's greeting is taken, else the system would answer it with a reset.
+        // Reads the client's greeting. Otherwise the kernel would answer it with a reset.
         let mut hello = [0; 8];
         stream.read_exact(&mut hello).await.unwrap();
         stream.shutdown().await.unwrap();
@@ -128,7 +128,7 @@ async fn a_server_that_hangs_up() {
 }
 
 #[tokio::test]
-async fn floods_are_bounded_and_made_printable() {
+async fn flooding_banners_are_limited_and_sanitized() {
     for line in [
         "\u{1b}]0;owned\u{7}",
         "HTTP/1.1 400 Bad Request\r\n\u{1b}[2J\r\n",
@@ -150,7 +150,7 @@ async fn floods_are_bounded_and_made_printable() {
 }
 
 #[tokio::test]
-async fn a_server_that_drips() {
+async fn a_slow_banner_times_out() {
     let error = against(SOON, async |mut stream| {
         let mut pace = tokio::time::interval(Duration::from_millis(50));
         while stream.write_all(b"x").await.is_ok() {
@@ -166,7 +166,7 @@ async fn a_server_that_drips() {
 }
 
 #[tokio::test]
-async fn key_exchanges_that_fail() {
+async fn failed_key_exchanges_are_reported() {
     let error = against(SOON, async |mut stream| {
         stream.write_all(b"SSH-2.0-x\r\n").await.unwrap();
         std::future::pending::<()>().await;
@@ -197,14 +197,14 @@ async fn key_exchanges_that_fail() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_failed_leaves_nothing_open() {
+async fn a_failed_attempt_closes_its_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let served = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"SSH-2.0-x\r\n").await.unwrap();
         let mut all = Vec::new();
-        // Ends only when the client hangs up.
+        // Ends only when the client disconnects.
         let _ = stream.read_to_end(&mut all).await;
     });
     attempt("127.0.0.1", port, SOON).await;

@@ -1,4 +1,4 @@
-//! Key pairs as OpenSSH sees them.
+//! Key pairs, checked with OpenSSH.
 
 use machine_ssh::{
     Credentials, HostKeys, KeyError, KeyType, connect, generate_key_pair, public_key_line,
@@ -8,7 +8,7 @@ use crate::need_openssh;
 use crate::server::{Server, TIMEOUT, cx, keygen, told, tool};
 
 #[tokio::test]
-async fn new_keys_are_read_by_openssh_and_log_in() {
+async fn openssh_reads_new_keys_and_accepts_them() {
     need_openssh!();
     let server = Server::started();
     for (kind, name, header, algorithm) in [
@@ -60,7 +60,7 @@ async fn new_keys_are_read_by_openssh_and_log_in() {
 }
 
 #[test]
-fn a_generated_rsa_key_is_sound() {
+fn a_generated_rsa_key_is_valid() {
     need_openssh!();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("rsa");
@@ -74,7 +74,7 @@ fn a_generated_rsa_key_is_sound() {
 }
 
 #[test]
-fn the_public_half_of_any_key() {
+fn the_public_half_of_any_key_is_returned() {
     need_openssh!();
     let directory = tempfile::tempdir().unwrap();
     for (name, options) in [
@@ -92,13 +92,13 @@ fn the_public_half_of_any_key() {
     }
     let error = public_key_line(&directory.path().join("none")).unwrap_err();
     assert!(matches!(error, KeyError::Read { .. }), "{error}");
-    // No regular file: it is not even read.
+    // Not a regular file: it is not read.
     let error = public_key_line(std::path::Path::new("/dev/zero")).unwrap_err();
     assert!(matches!(error, KeyError::Read { .. }), "{error}");
 }
 
 #[test]
-fn weak_keys_are_not_made() {
+fn weak_keys_are_not_generated() {
     for bits in [0, 1024, 2047, 8193, usize::MAX] {
         let error = generate_key_pair(KeyType::Rsa { bits }).err().unwrap();
         assert!(matches!(error, KeyError::Length { .. }), "{error}");

@@ -1,4 +1,4 @@
-//! Logging in: keys of all kinds, the agent, and refusals.
+//! Logins: keys of all kinds, the agent, and refusals.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -47,8 +47,8 @@ async fn keys_of_all_kinds_and_formats_log_in() {
 async fn refusals_name_user_and_key() {
     need_openssh!();
     let server = Server::started();
-    let stranger = keygen(server.directory.path(), "stranger", &["-t", "ed25519"]);
-    let credentials = Credentials::KeyFile(stranger.clone());
+    let other = keygen(server.directory.path(), "other", &["-t", "ed25519"]);
+    let credentials = Credentials::KeyFile(other.clone());
     let error = connect(
         &server.endpoint,
         &credentials,
@@ -68,14 +68,14 @@ async fn refusals_name_user_and_key() {
         error.to_string(),
         format!(
             "{host} refuses to log in {user} with the key {}",
-            stranger.display()
+            other.display()
         )
     );
 
-    let mut nobody = server.endpoint.clone();
-    nobody.user = "no-such-user".into();
+    let mut unknown_user = server.endpoint.clone();
+    unknown_user.user = "no-such-user".into();
     let error = connect(
-        &nobody,
+        &unknown_user,
         &server.credentials(),
         &HostKeys::AcceptAny,
         &cx(),
@@ -92,7 +92,7 @@ async fn refusals_name_user_and_key() {
 }
 
 #[tokio::test]
-async fn keys_of_no_use_are_told_without_waiting() {
+async fn unusable_keys_are_reported_without_waiting() {
     need_openssh!();
     let server = Server::prepared();
     let locked = server.path("locked");
@@ -120,7 +120,7 @@ async fn keys_of_no_use_are_told_without_waiting() {
     for (name, words) in cases {
         let key = server.path(name);
         let credentials = Credentials::KeyFile(key.clone());
-        // Nobody listens: a wait would go on for as long as it may.
+        // Without a listener, a wait would last until its timeout.
         let error = wait_for_ssh(
             &server.endpoint,
             &credentials,
@@ -141,7 +141,7 @@ async fn keys_of_no_use_are_told_without_waiting() {
 }
 
 #[tokio::test]
-async fn the_agent_logs_in_then_key_files() {
+async fn the_agent_is_tried_before_key_files() {
     need_openssh!();
     let server = Server::started();
     let socket = server.path("agent");
@@ -151,7 +151,7 @@ async fn the_agent_logs_in_then_key_files() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // The agent says where it listens once it does.
+    // The agent prints its socket as soon as it listens.
     let mut line = String::new();
     let stdout = agent.stdout.take().unwrap();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
@@ -183,14 +183,14 @@ async fn the_agent_logs_in_then_key_files() {
 
     let empty = log_in(of_agent(vec![])).await.unwrap_err();
     assert!(empty.to_string().contains("the agent has none"), "{empty}");
-    let stranger = keygen(server.directory.path(), "stranger", &["-t", "ed25519"]);
-    add(&stranger);
+    let other = keygen(server.directory.path(), "other", &["-t", "ed25519"]);
+    add(&other);
     let refused = log_in(of_agent(vec![])).await.unwrap_err();
     assert!(
         refused.to_string().ends_with("with 1 key of the agent"),
         "{refused}"
     );
-    // Files are next, and what is not there is passed over.
+    // Key files are next, and missing ones are skipped.
     log_in(of_agent(vec![server.path("none"), server.path("id")]))
         .await
         .unwrap();
@@ -200,7 +200,7 @@ async fn the_agent_logs_in_then_key_files() {
     log_in(of_agent(vec![])).await.unwrap();
     agent.kill().unwrap();
     agent.wait().unwrap();
-    // An agent that is gone is like none.
+    // A stopped agent is treated as no agent.
     server.authorize(&server.path("id.pub"));
     log_in(of_agent(vec![server.path("id")])).await.unwrap();
 }

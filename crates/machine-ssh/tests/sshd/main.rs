@@ -1,8 +1,7 @@
-//! The crate against a real OpenSSH server, its tools and its agent, all on loopback and in a
-//! directory of their own; and against servers that are none.
+//! The crate against a real OpenSSH server, its tools and its agent, all on loopback and in a separate directory, and
+//! against peers that are not SSH servers.
 //!
-//! Where OpenSSH is not installed the tests that need it say so and leave themselves out, unless
-//! `LAB_REAL_SSHD=1` asks for them.
+//! Without OpenSSH, the tests that need it are skipped with a message, unless `LAB_REAL_SSHD=1` requires them.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Host keys: pinned at first contact, checked ever after.
+//! Host keys are pinned on first contact and checked on every later connection.
 
 use machine_ssh::{
     ConnectError, HostKeyError, HostKeys, Layer, WaitForSshError, connect, wait_for_ssh,
@@ -38,7 +38,7 @@ async fn a_pin_is_written_once_and_read_by_openssh() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), line);
     assert_eq!(mode(&file), 0o600);
 
-    // The stock client, told to trust this file alone.
+    // The stock client, with this file as the only trusted one.
     let port = server.endpoint.port.to_string();
     let said = tool(
         "ssh",
@@ -100,7 +100,7 @@ async fn a_changed_key_is_refused_and_the_pin_stays() {
         assert!(text.contains(file.to_str().unwrap()), "{text}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), pinned);
     }
-    // Waiting does not mend it.
+    // A retry cannot help, so the wait ends.
     let waited = wait_for_ssh(
         &server.endpoint,
         &server.credentials(),
@@ -139,7 +139,7 @@ async fn a_new_address_keeps_the_pin() {
 }
 
 #[tokio::test]
-async fn the_pinned_type_is_asked_for() {
+async fn the_pinned_key_type_is_requested() {
     need_openssh!();
     let mut server = Server::prepared();
     keygen(server.directory.path(), "host-rsa", &["-t", "rsa"]);
@@ -160,7 +160,7 @@ async fn the_pinned_type_is_asked_for() {
 }
 
 #[tokio::test]
-async fn no_login_no_pin() {
+async fn a_failed_login_writes_no_pin() {
     need_openssh!();
     let server = Server::started();
     let file = server.path(".known_hosts");
@@ -173,7 +173,7 @@ async fn no_login_no_pin() {
 }
 
 #[tokio::test]
-async fn files_that_hold_no_pin() {
+async fn damaged_and_unreadable_pins_are_errors() {
     need_openssh!();
     let server = Server::started();
     let file = server.path(".known_hosts");
@@ -186,7 +186,7 @@ async fn files_that_hold_no_pin() {
         matches!(missing, HostKeyError::NotPinned { .. }),
         "{missing}"
     );
-    // Damage must not look like a first contact.
+    // A damaged file must not count as a first contact.
     for damage in [
         "[127.0.0.1]:22 ssh-ed25519 AAAA!\n",
         "\u{0}\u{0}\u{0}",

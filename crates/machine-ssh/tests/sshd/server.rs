@@ -1,4 +1,4 @@
-//! An OpenSSH server of the test's own.
+//! An OpenSSH server for the tests.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 
 const SSHD: &str = "/usr/sbin/sshd";
 
-/// More than anything here takes on a busy machine.
+/// Longer than any test takes on a busy machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Tells whether there is an OpenSSH to test with.
+/// Returns whether OpenSSH is installed.
 pub(crate) fn available() -> bool {
     let there = Path::new(SSHD).exists() && Path::new("/usr/bin/ssh-keygen").exists();
     let wanted = std::env::var_os("LAB_REAL_SSHD").is_some_and(|value| value == "1");
@@ -32,7 +32,7 @@ pub(crate) fn available() -> bool {
     there
 }
 
-/// Leaves the test where there is no OpenSSH.
+/// Skips the test if OpenSSH is not installed.
 #[macro_export]
 macro_rules! need_openssh {
     () => {
@@ -46,7 +46,7 @@ pub(crate) fn cx() -> Cx {
     Cx::new(Arc::new(MemoryJournal::default()))
 }
 
-/// A port that nobody listens at.
+/// A port without a listener.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
@@ -57,7 +57,7 @@ pub(crate) fn me() -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Runs a tool that must succeed, and returns what it wrote.
+/// Runs a tool that must succeed, and returns its output.
 pub(crate) fn tool(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
@@ -69,7 +69,7 @@ pub(crate) fn tool(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Makes a key pair with ssh-keygen, and returns the private key's path.
+/// Creates a key pair with ssh-keygen, and returns the private key's path.
 pub(crate) fn keygen(directory: &Path, name: &str, options: &[&str]) -> PathBuf {
     let path = directory.join(name);
     let mut arguments = vec!["-q", "-N", "", "-C", "", "-f", path.to_str().unwrap()];
@@ -78,7 +78,7 @@ pub(crate) fn keygen(directory: &Path, name: &str, options: &[&str]) -> PathBuf 
     path
 }
 
-/// The server's directory, keys and address; and the server, while it runs.
+/// The server's directory, keys and address, and the running server.
 pub(crate) struct Server {
     pub(crate) directory: TempDir,
     pub(crate) endpoint: SshEndpoint,
@@ -88,7 +88,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Sets a server up that accepts one Ed25519 key, and does not start it.
+    /// Sets up a server that accepts one Ed25519 key. Does not start it.
     pub(crate) fn prepared() -> Self {
         let directory = tempfile::tempdir().unwrap();
         keygen(directory.path(), "host", &["-t", "ed25519"]);
@@ -126,14 +126,14 @@ impl Server {
         self.directory.path().join(name)
     }
 
-    /// Lets a public key in.
+    /// Authorizes a public key.
     pub(crate) fn authorize(&self, public: &Path) {
         std::fs::copy(public, self.path("authorized")).unwrap();
     }
 
-    /// Starts it, and returns when it listens.
+    /// Starts the server, and returns when it listens.
     pub(crate) fn start(&mut self) {
-        // The directory that sshd locks its unprivileged part into, where it runs as root.
+        // The privilege separation directory of sshd, which it needs when it runs as root.
         if me() == "root" {
             std::fs::create_dir_all("/run/sshd").unwrap();
         }
@@ -163,18 +163,18 @@ impl Server {
                 _ => panic!("sshd did not start: {said:?}"),
             }
         }
-        // Its log must go on being read, or it would stop at a full pipe.
+        // Reads the log continuously: sshd would block on a full pipe.
         std::thread::spawn(move || log.for_each(drop));
         self.child = Some(child);
     }
 
-    /// Starts it without SFTP, unless the options have one.
+    /// Starts the server without SFTP, unless the options configure it.
     pub(crate) fn start_with_own_sftp(&mut self) {
         self.sftp = "";
         self.start();
     }
 
-    /// Ends the listener. Sessions that are open go on.
+    /// Stops the listener. Open sessions continue.
     pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
@@ -205,12 +205,12 @@ impl Drop for Server {
     }
 }
 
-/// The mode of a file.
+/// Returns the mode of a file.
 pub(crate) fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// An error with all its causes, as the binary would print it.
+/// Formats an error with all its causes, as the binary prints it.
 pub(crate) fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -7,14 +7,14 @@ use tokio::sync::mpsc;
 use crate::need_openssh;
 use crate::server::{Server, TIMEOUT, cx};
 
-/// What the terminal shows.
+/// The output of the terminal.
 struct Screen {
     from: DuplexStream,
     seen: String,
 }
 
 impl Screen {
-    /// Reads until the text is there, and takes it and what was before it away.
+    /// Reads until the text appears, then discards it and everything before it.
     async fn expect(&mut self, wanted: &str) {
         let mut chunk = [0; 1024];
         loop {
@@ -52,7 +52,7 @@ async fn a_terminal_has_a_type_a_size_and_a_status() {
     };
     let shell = session.on_terminal(&pty, None, stdin, stdout, resizes, &cx);
     let person = async {
-        // The quotes keep the terminal's echo from looking like the answer.
+        // The quotes distinguish the terminal's echo from the output.
         keyboard
             .write_all(b"echo \"$TERM\"'-term'; stty size\n")
             .await
@@ -71,7 +71,7 @@ async fn a_terminal_has_a_type_a_size_and_a_status() {
             .await
             .unwrap();
         screen.expect("50 120").await;
-        // Control-C reaches the remote side as the byte that it is.
+        // Control-C is sent to the remote side as a byte.
         keyboard
             .write_all(b"sleep 600; echo \"still\"-here\n")
             .await

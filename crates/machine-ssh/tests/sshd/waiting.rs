@@ -1,4 +1,4 @@
-//! Waiting for a machine that is not there yet.
+//! Waiting for a machine that is not ready yet.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::need_openssh;
 use crate::server::{Server, TIMEOUT, cx, keygen, told};
 
 #[tokio::test]
-async fn a_server_that_comes_up_later() {
+async fn a_server_that_starts_later_is_reached() {
     need_openssh!();
     let mut server = Server::prepared();
     let (endpoint, credentials) = (server.endpoint.clone(), server.credentials());
@@ -33,11 +33,11 @@ async fn a_server_that_comes_up_later() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_put_there_later() {
+async fn a_key_that_is_authorized_later_logs_in() {
     need_openssh!();
     let server = Server::started();
-    let stranger = keygen(server.directory.path(), "stranger", &["-t", "ed25519"]);
-    server.authorize(&stranger.with_extension("pub"));
+    let other = keygen(server.directory.path(), "other", &["-t", "ed25519"]);
+    server.authorize(&other.with_extension("pub"));
     let cx = cx();
     let credentials = server.credentials();
     let begun = Instant::now();
@@ -49,7 +49,7 @@ async fn a_key_that_is_put_there_later() {
         TIMEOUT,
     );
     let put = async {
-        // The first attempt comes at once and is refused; the next one comes 2 s later.
+        // The first attempt is made at once and refused; the next one follows 2 s later.
         tokio::time::timeout(Duration::from_millis(1200), std::future::pending::<()>())
             .await
             .unwrap_err();
@@ -65,7 +65,7 @@ async fn a_key_that_is_put_there_later() {
 }
 
 #[tokio::test]
-async fn the_error_says_how_far_it_got() {
+async fn the_error_names_the_layer_that_was_reached() {
     need_openssh!();
     let server = Server::prepared();
     let within = Duration::from_millis(700);
@@ -138,7 +138,7 @@ async fn a_wait_is_a_span_and_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_wait_can_be_sent_to_another_task() {
+async fn a_wait_is_send() {
     need_openssh!();
     let server = Server::started();
     let (endpoint, credentials) = (server.endpoint.clone(), server.credentials());
