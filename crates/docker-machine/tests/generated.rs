@@ -1,9 +1,9 @@
-//! The completions and the man page: made here out of the table of commands, compared with what is
-//! committed. `UPDATE=1 cargo test -p docker-machine -p ec2-lab --test generated` writes them.
+//! Generates the completions and the man page from the table of commands, and compares them with the committed files.
+//! `UPDATE=1 cargo test -p docker-machine -p ec2-lab --test generated` writes them.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a generator that meets what it did not expect ends the test"
+    reason = "unexpected input of a generator fails the test"
 )]
 
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ fn declared() -> clap::Command {
         environment: &environment,
         columns: 100,
     };
-    // The version changes with every commit; what is generated must not.
+    // The version changes with every commit, but the generated files must not.
     cli.clap_whole().version(env!("CARGO_PKG_VERSION"))
 }
 
@@ -33,7 +33,7 @@ fn script(shell: Shell) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The commands whose words are machines' names.
+/// The commands that take names of machines.
 fn with_names() -> Vec<&'static str> {
     let takes_names = |arguments: &str| arguments.contains("NAME") || arguments.contains("MACHINE");
     let commands = TABLE.iter().map(|command| command.about());
@@ -41,9 +41,9 @@ fn with_names() -> Vec<&'static str> {
     commands.map(|about| about.name).collect()
 }
 
-/// bash: behind the generated function, names are added where a command takes them.
+/// bash: after the generated function, adds names where a command takes them.
 fn bash() -> String {
-    // clap_complete 4.6 spells a program's name with a dash in two ways, which never meet.
+    // clap_complete 4.6 spells a program name with a dash in two ways, which do not match.
     let generated = script(Shell::Bash).replace("docker__subcmd__machine", "docker__machine");
     let (function, _) = generated.split_once("\nif [[ \"${BASH_VERSINFO").unwrap();
     let commands = with_names().join("|");
@@ -70,14 +70,14 @@ complete -F _docker-machine_with_names -o bashdefault -o default docker-machine
     )
 }
 
-/// zsh: the positionals of the commands that take names are completed by a function of ours.
+/// zsh: a function completes the positional arguments of commands that take names.
 fn zsh() -> String {
     let mut text = script(Shell::Zsh);
     for command in with_names() {
         let begin = text.find(&format!("({command})\n")).unwrap();
         let end = begin + text[begin..].find("&& ret=0").unwrap();
         let block = text[begin..end].replace(":_default' \\\n", ":_docker-machine_names' \\\n");
-        // Values of options keep what they had: only the positional, which begins with `*`, changes.
+        // Option values keep their completion. Only the positional, which begins with `*`, changes.
         let block: String = text[begin..end]
             .lines()
             .zip(block.lines())
@@ -100,7 +100,7 @@ if [ "$funcstack[1]"{tail}"#
     )
 }
 
-/// fish: one more rule for the commands that take names.
+/// fish: adds a rule for the commands that take names.
 fn fish() -> String {
     let generated = script(Shell::Fish);
     let commands = with_names().join(" ");
@@ -109,7 +109,7 @@ fn fish() -> String {
     )
 }
 
-/// What the man page says besides commands and options.
+/// The sections of the man page besides commands and options.
 const MORE: &str = include_str!("more.roff");
 
 /// The man page: the program, then each command with its options.
@@ -145,7 +145,7 @@ fn man() -> String {
 }
 
 #[test]
-fn what_is_generated_is_what_is_committed() {
+fn generated_files_equal_the_committed_ones() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../completions");
     let files: [(&str, String); 4] = [
         ("docker-machine.bash", bash()),
