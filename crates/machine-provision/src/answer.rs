@@ -29,12 +29,12 @@ pub(crate) async fn install_script(
         InstallSource::Shell(_) => return Ok(()),
         InstallSource::Url(url) => match fetch(plan, url, cx).await? {
             Ok(text) => {
-                cx.debug("the host cannot fetch the install script: it is sent from here");
+                cx.debug("the host cannot fetch the install script: sending it from this machine");
                 text
             }
             Err(reason) if is_default_install_url(url) => {
                 cx.warn(format!(
-                    "the install script {} cannot be fetched by the host{why}\nnor from here ({reason}): the distribution's package is installed",
+                    "the install script {} cannot be fetched by the host{why}\nnor by this machine ({reason}): the distribution's package is installed",
                     shown(url)
                 ));
                 parameters.set("p_install", "package");

@@ -70,10 +70,10 @@ pub(crate) fn reconcile(texts: &Texts<'_>, flags: Vec<Flag>) -> Result<Reconcile
             match merge_flag(value, &flag) {
                 Merged::Same => {}
                 Merged::FileWins => warnings.push(format!(
-                    "{PATH} on the host sets {key}: {said} gives way to it"
+                    "{PATH} on the host sets {key}: it overrides {said}"
                 )),
                 Merged::Replaced(entry) => warnings.push(format!(
-                    "{PATH} on the host has {} in {key}: {said} counts instead",
+                    "{PATH} on the host has {} in {key}: {said} is used instead",
                     masked(&entry)
                 )),
             }
@@ -297,7 +297,7 @@ mod tests {
         );
         assert_eq!(
             done.warnings,
-            ["/etc/docker/daemon.json on the host sets mtu: --mtu=1400 gives way to it"]
+            ["/etc/docker/daemon.json on the host sets mtu: it overrides --mtu=1400"]
         );
         assert!(done.flags.is_empty());
     }
@@ -419,8 +419,8 @@ mod tests {
         assert_eq!(
             done.warnings,
             [
-                "/etc/docker/daemon.json on the host has tcp://127.0.0.1:2376 in hosts: -H t counts instead",
-                "/etc/docker/daemon.json on the host has env=image in labels: --label env=a counts instead",
+                "/etc/docker/daemon.json on the host has tcp://127.0.0.1:2376 in hosts: -H t is used instead",
+                "/etc/docker/daemon.json on the host has env=image in labels: --label env=a is used instead",
             ]
         );
     }

@@ -62,7 +62,7 @@ impl Engine {
                 Ok(_) => engine.environment.push(assignment),
                 // systemd ignores it as well.
                 Err(reason) => engine.warnings.push(format!(
-                    "--engine-env {} {reason}: it is left out",
+                    "--engine-env {} {reason}: it is ignored",
                     shown_name(&assignment)
                 )),
             }
@@ -123,7 +123,7 @@ fn bare(option: &str, value: &str, warnings: &mut Vec<String>) -> String {
     let bare = unquoted(value);
     if bare != value {
         warnings.push(format!(
-            "--{option} {}: the quotes around the value are taken off, as a shell would have",
+            "--{option} {}: the quotes around the value are removed, as a shell would",
             shown_name(&bare)
         ));
     }

@@ -25,7 +25,7 @@ pub enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Detect => "looking at the host",
+            Self::Detect => "detecting the host's system",
             Self::Boot => "waiting for the host's first boot",
             Self::HostName => "setting the host's name",
             Self::Install => "installing Docker",
@@ -55,7 +55,7 @@ pub enum ProvisionError {
         hint: Option<String>,
     },
     /// The outcome of the script is unknown.
-    #[error("{stage} did not come to its end on {machine:?}")]
+    #[error("{stage} did not complete on {machine:?}")]
     Remote {
         /// The machine's name.
         machine: String,
@@ -120,7 +120,7 @@ pub enum ProvisionError {
         reason: String,
     },
     /// The host sends more output than provisioning allows.
-    #[error("{stage} was given up on {machine:?}: the host sends {what} without end")]
+    #[error("{stage} was aborted on {machine:?}: the host sends {what} without end")]
     Flood {
         /// The machine's name.
         machine: String,
@@ -140,7 +140,7 @@ pub enum ProvisionError {
         said: String,
     },
     /// The script ended without reporting a result.
-    #[error("{machine:?} ended the provisioning script without a word about how it went{said}")]
+    #[error("{machine:?} ended the provisioning script without reporting a result{said}")]
     NoWord {
         /// The machine's name.
         machine: String,

@@ -4,42 +4,42 @@
 const KNOWN: &[(&str, &str)] = &[
     (
         "No space left on device",
-        "make room on the host's disk, or use a larger root volume",
+        "free space on the host's disk, or use a larger root volume",
     ),
-    ("I/O error", "look at the host's disk: it is full or broken"),
-    ("File too large", "make room on the host's disk"),
+    ("I/O error", "check the host's disk: it is full or broken"),
+    ("File too large", "free space on the host's disk"),
     (
         "Read-only file system",
         "the host's root file system cannot be written to",
     ),
     (
         "unknown flag",
-        "this release of Docker does not know an --engine-opt: leave it out",
+        "this release of Docker does not support an --engine-opt: remove it",
     ),
     (
         "specified both as a flag and in the configuration file",
-        "take the key out of /etc/docker/daemon.json, or leave the flag out",
+        "remove the key from /etc/docker/daemon.json, or omit the flag",
     ),
     (
         "address already in use",
-        "something else on the host listens on the engine's port",
+        "another process on the host listens on the engine's port",
     ),
     (
         "Could not resolve",
-        "the host cannot resolve names: look at its resolver and its routes",
+        "the host cannot resolve names: check its resolver and its routes",
     ),
     (
         "nsupported distribution",
-        "use an image with Docker, or give an --engine-install-url that knows this system",
+        "use an image with Docker, or set an --engine-install-url that supports this system",
     ),
     (
         // dockerd logs the driver that it found ("using prior storage driver") at every start.
         "prior storage driver * failed",
-        "the host has images of another storage driver: leave --engine-storage-driver out",
+        "the host has images of another storage driver: omit --engine-storage-driver",
     ),
     (
         "contains several valid graphdrivers",
-        "the host has images of several storage drivers: name the one to use, --engine-storage-driver",
+        "the host has images of several storage drivers: set the one to use with --engine-storage-driver",
     ),
     (
         "is masked",
@@ -73,7 +73,7 @@ mod tests {
         assert!(
             way_out(failed)
                 .unwrap()
-                .contains("leave --engine-storage-driver out")
+                .contains("omit --engine-storage-driver")
         );
     }
 }

@@ -254,7 +254,7 @@ impl Arguments {
             let said = words.get(found.words.clone()).unwrap_or_default().join(" ");
             if let Verdict::GivesWay(flag) = &verdict {
                 warnings.push(format!(
-                    "docker.service on the host passes {said}: {} counts instead",
+                    "docker.service on the host passes {said}: {} is used instead",
                     flag.words.join(" ")
                 ));
             }

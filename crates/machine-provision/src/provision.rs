@@ -300,7 +300,7 @@ fn judge(
     let hint = progress.hint.clone().or_else(|| {
         // Not every shell reports a failed write, or its cause.
         let full = progress.running.starts_with("write ") && said.is_empty();
-        let full = full.then_some("look at the host's disk: it is full or broken");
+        let full = full.then_some("check the host's disk: it is full or broken");
         progress.way_out().or(full).map(str::to_owned)
     });
     if exit != Exit::Code(0) {

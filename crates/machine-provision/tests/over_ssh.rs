@@ -208,7 +208,7 @@ async fn a_lost_connection_names_the_stage() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "starting Docker did not come to its end on \"m1\""
+        "starting Docker did not complete on \"m1\""
     );
 }
 

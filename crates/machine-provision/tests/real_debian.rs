@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 /// Returns the lab's options, or none if the test is skipped.
 fn options() -> Option<DebianOptions> {
     if std::env::var_os("LAB_REAL_HOSTS").is_none_or(|value| value != "1") {
-        eprintln!("left out: real hosts, without LAB_REAL_HOSTS=1");
+        eprintln!("skipped: real hosts, without LAB_REAL_HOSTS=1");
         return None;
     }
     let variable = std::env::var_os;

@@ -291,7 +291,7 @@ async fn options_of_the_image_stay_in_effect() {
     assert!(
         ended
             .to_string()
-            .contains("passes --label provider=x: --label provider=amazonec2 counts instead"),
+            .contains("passes --label provider=x: --label provider=amazonec2 is used instead"),
         "{ended}"
     );
     assert!(text().contains(" --data-root=/mnt/docker\n"), "{}", text());

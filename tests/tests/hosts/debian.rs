@@ -203,7 +203,7 @@ async fn an_install_script_and_every_engine_option() {
         .await;
     let again = debian.run(&["provision", "m1"]).await;
     assert!(
-        again.out.contains("sets mtu: --mtu=1400 gives way to it"),
+        again.out.contains("sets mtu: it overrides --mtu=1400"),
         "{again}"
     );
     let labels = containers::docker(home, "m1", "info --format '{{json .Labels}}'").await;

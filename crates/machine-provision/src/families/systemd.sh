@@ -6,6 +6,6 @@ systemd_busy() { return 1; }
 systemd_is_known_to_default_script() { return 0; }
 
 systemd_install() {
-    fail "no way is known to install Docker on ${os_id:-this system}${1:+ in release $1}" \
-        "use an image with Docker, or give an --engine-install-url that knows this system"
+    fail "cannot install Docker${1:+ $1} on ${os_id:-this system}: unsupported system" \
+        "use an image with Docker, or set an --engine-install-url that supports this system"
 }

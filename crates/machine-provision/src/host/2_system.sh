@@ -29,7 +29,7 @@ await_cloud_init() { # for at most ten minutes
     timeout 600 cloud-init status --wait >/dev/null 2>&1 || status=$?
     case $status in
     0 | 2) ;; # 2: done, with recoverable errors
-    124) tell "warn cloud-init is still at work after ten minutes: going on without it" ;;
+    124) tell "warn cloud-init is still running after ten minutes: continuing without it" ;;
     *) tell "warn cloud-init ended with an error: see 'cloud-init status --long' on the host" ;;
     esac
 }

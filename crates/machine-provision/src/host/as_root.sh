@@ -16,8 +16,8 @@ if refusal=$(LC_ALL=C sudo -n true 2>&1); then
 fi
 case $refusal in *"must have a tty"*)
     if ! command -v script >/dev/null 2>&1; then
-        echo "@machine fail sudo wants a terminal (requiretty), and there is no script(1) to make one"
-        echo "@machine hint take requiretty out of sudoers, or log in as root"
+        echo "@machine fail sudo requires a terminal (requiretty), and script(1) is not installed"
+        echo "@machine hint remove requiretty from sudoers, or log in as root"
         exit 1
     fi
     # script(1) runs its command by $SHELL, which may not be a POSIX shell.

@@ -45,7 +45,7 @@ async fn user_data_is_awaited_even_if_docker_is_installed() {
 async fn a_failed_or_hanging_cloud_init_is_only_a_warning() {
     for (status, warning) in [
         (1, "ended with an error"),
-        (124, "still at work after ten minutes"),
+        (124, "still running after ten minutes"),
     ] {
         let host = Host::bare();
         host.program("cloud-init", &format!("exit {status}"));

@@ -47,7 +47,7 @@ async fn what_collides_moves_into_the_file_and_the_original_is_kept() {
         assert!(drop_in.contains("--tlsverify --tlscacert"));
         assert_eq!(heard.warnings().len(), 1);
         assert!(
-            heard.warnings()[0].contains("mtu: --mtu=1400 gives way"),
+            heard.warnings()[0].contains("mtu: it overrides --mtu=1400"),
             "{:?}",
             heard.warnings()
         );

@@ -209,7 +209,7 @@ async fn any_system_with_systemd_and_docker_is_supported() {
     assert!(
         error
             .to_string()
-            .contains("no way is known to install Docker on flatcar"),
+            .contains("cannot install Docker on flatcar"),
         "{error}"
     );
 }

@@ -151,8 +151,8 @@ async fn earlier_and_later_drop_ins_are_both_read() {
     assert_eq!(
         heard.warnings(),
         [
-            "docker.service on the host passes --data-root=/mnt/docker: --data-root=/mine counts instead",
-            "docker.service on the host passes --mtu 1450: --mtu=1400 counts instead",
+            "docker.service on the host passes --data-root=/mnt/docker: --data-root=/mine is used instead",
+            "docker.service on the host passes --mtu 1450: --mtu=1400 is used instead",
         ]
     );
 }
@@ -179,9 +179,9 @@ async fn options_that_the_plan_also_sets_are_overridden() {
     assert_eq!(
         named,
         [
-            "-H tcp://127.0.0.1:2376: -H tcp://0.0.0.0:2376 counts instead",
-            "--tlscert=/x: --tlscert /etc/docker/server.pem counts instead",
-            "--label provider=x: --label provider=amazonec2 counts instead",
+            "-H tcp://127.0.0.1:2376: -H tcp://0.0.0.0:2376 is used instead",
+            "--tlscert=/x: --tlscert /etc/docker/server.pem is used instead",
+            "--label provider=x: --label provider=amazonec2 is used instead",
         ]
     );
 }
