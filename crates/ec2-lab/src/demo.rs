@@ -20,7 +20,7 @@ use tempfile::TempDir;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
     /// A temporary file or directory could not be created.
-    #[error("no place for the demo at {}", path.display())]
+    #[error("cannot create {}", path.display())]
     Place {
         /// The path.
         path: PathBuf,
@@ -38,13 +38,13 @@ pub(crate) enum DemoError {
         source: std::io::Error,
     },
     /// The build of the binary failed.
-    #[error("docker-machine does not build ({0})")]
+    #[error("cannot build docker-machine ({0})")]
     Build(ExitStatus),
     /// Cargo's output has no path of the binary.
-    #[error("cargo names no docker-machine among what it built")]
+    #[error("cargo reported no docker-machine executable")]
     NotBuilt,
     /// The endpoint could not be started.
-    #[error("the lab does not start")]
+    #[error("cannot start the lab")]
     Lab(#[source] StartError),
     /// A line of the transcript failed.
     #[error("'{line}' failed ({status})")]
@@ -55,7 +55,7 @@ pub(crate) enum DemoError {
         status: ExitStatus,
     },
     /// Resources are left in the account.
-    #[error("after rm there is still: {}", .0.join(", "))]
+    #[error("resources left after rm: {}", .0.join(", "))]
     Left(Vec<String>),
     /// Interrupted by Ctrl-C.
     #[error("interrupted")]
@@ -65,20 +65,20 @@ pub(crate) enum DemoError {
 /// Returns the command line of `demo`.
 pub(crate) fn command() -> Command {
     Command::new("demo")
-        .about("Runs docker-machine through the life of a machine, without AWS and without root")
+        .about("Run docker-machine through the life of a machine, without AWS and without root")
         .arg(
             Arg::new("bin")
                 .long("bin")
                 .value_name("PATH")
                 .value_parser(value_parser!(PathBuf))
-                .help("Which docker-machine to show, instead of building it"),
+                .help("Path of a docker-machine to use instead of building one"),
         )
         .arg(
             Arg::new("profile")
                 .long("profile")
                 .value_name("NAME")
                 .default_value("release")
-                .help("Which of cargo's profiles it is built with"),
+                .help("Cargo profile for the build"),
         )
 }
 
@@ -122,7 +122,7 @@ async fn show(options: &ArgMatches) -> Result<(), DemoError> {
         lab.endpoint(),
         lab.vpc_cidr()
     );
-    println!("# The store, and all else, is in a temporary directory.");
+    println!("# The store and all other files are in a temporary directory.");
     visitor.show("docker-machine --version").await?;
     let create = format!(
         "docker-machine create --driver amazonec2 --amazonec2-endpoint {} \
@@ -144,7 +144,7 @@ async fn show(options: &ArgMatches) -> Result<(), DemoError> {
         let line = "eval $(docker-machine env m1) && docker version";
         visitor.show(line).await?;
     } else {
-        println!("\n# There is no docker client in the PATH: 'docker version' is left out.");
+        println!("\n# There is no docker client in the PATH: skipping 'docker version'.");
     }
     for line in [
         "docker-machine inspect m1 -f '{{.Driver.InstanceId}} {{.HostOptions.EngineOptions.Labels}}'",
@@ -250,7 +250,7 @@ impl Visitor {
             .env("TERM", "dumb")
             .env("MACHINE_STORAGE_PATH", home.join("machine"))
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-            .env("AWS_SECRET_ACCESS_KEY", "the lab takes any")
+            .env("AWS_SECRET_ACCESS_KEY", "any-secret-is-accepted")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .stdin(Stdio::null())
             .kill_on_drop(true)

@@ -2,7 +2,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "the binary speaks to people"
+    reason = "the binary prints for people"
 )]
 
 mod demo;

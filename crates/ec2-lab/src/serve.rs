@@ -14,7 +14,7 @@ pub(crate) fn command() -> Command {
     let option =
         |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
     Command::new("serve")
-        .about("Answers EC2's Query protocol until it is interrupted")
+        .about("Serve EC2's Query protocol until interrupted")
         .arg(
             option("listen", "ADDRESS")
                 .value_parser(value_parser!(SocketAddr))
@@ -25,7 +25,7 @@ pub(crate) fn command() -> Command {
             option("pending", "TIME")
                 .value_parser(duration)
                 .default_value("0s")
-                .help("How long an instance is pending: 6s, 500ms"),
+                .help("Duration of the state pending: 6s, 500ms"),
         )
         .arg(
             option("vpc-cidr", "BLOCK")
@@ -35,12 +35,12 @@ pub(crate) fn command() -> Command {
         .arg(
             option("log", "FILE")
                 .value_parser(value_parser!(PathBuf))
-                .help("Appends every call as a line of JSON"),
+                .help("Append every call as a line of JSON"),
         )
         .arg(
             option("throttle", "BUCKETS")
                 .value_parser(["documented"])
-                .help("Throttles by EC2's documented token buckets"),
+                .help("Throttle by EC2's documented token buckets"),
         )
         .arg(
             Arg::new("hosts")
@@ -48,7 +48,7 @@ pub(crate) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .conflicts_with("vpc-cidr")
                 .help(
-                    "Boots a simulated host for each instance, on loopback, with sshd on port 2222",
+                    "Boot a simulated host for each instance, on loopback, with sshd on port 2222",
                 ),
         )
 }
@@ -100,5 +100,5 @@ fn duration(text: &str) -> Result<Duration, String> {
 fn cidr(text: &str) -> Result<Cidr, String> {
     Cidr::parse(text)
         .filter(|c| c.prefix <= 24)
-        .ok_or_else(|| format!("'{text}' is no block of at least a /24"))
+        .ok_or_else(|| format!("'{text}' is not a block of at least a /24"))
 }

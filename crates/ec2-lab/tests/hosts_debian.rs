@@ -20,7 +20,7 @@ use hosts_client::{Client, Output, key, login};
 /// Returns the lab's options, or none if the tests are skipped.
 fn options() -> Option<DebianOptions> {
     if std::env::var_os("LAB_REAL_HOSTS").is_none_or(|value| value != "1") {
-        eprintln!("left out: real hosts, without LAB_REAL_HOSTS=1");
+        eprintln!("skipped: real hosts, without LAB_REAL_HOSTS=1");
         return None;
     }
     let variable = std::env::var_os;

@@ -239,7 +239,7 @@ async fn openssh(
     let mut child = match child {
         Ok(child) => child,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("left out: {program} is not installed");
+            eprintln!("skipped: {program} is not installed");
             return None;
         }
         Err(error) => panic!("{program}: {error}"),

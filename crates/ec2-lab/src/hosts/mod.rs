@@ -83,7 +83,7 @@ impl Hosts for NoHosts {
 /// Lets the lab's time pass.
 #[allow(
     clippy::disallowed_methods,
-    reason = "the lab keeps its own time: what takes some here is what a test is about"
+    reason = "the delays of hosts are part of the tests and use real time"
 )]
 async fn pause(wait: Duration) {
     if !wait.is_zero() {

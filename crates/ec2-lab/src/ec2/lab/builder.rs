@@ -35,7 +35,7 @@ const CLAIM_PORT: u16 = 20_222;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The endpoint's address is in use or not allowed.
-    #[error("no endpoint on {address}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -44,7 +44,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The log cannot be written.
-    #[error("no log at {}", path.display())]
+    #[error("cannot open the log {}", path.display())]
     Log {
         /// The file.
         path: PathBuf,
