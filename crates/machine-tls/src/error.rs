@@ -138,7 +138,7 @@ pub enum DialError {
         alert: String,
     },
     /// The server does not speak TLS, supports only TLS versions below 1.2, or does not speak HTTP.
-    #[error("{address} does not speak as a Docker Engine does")]
+    #[error("{address} is not a Docker Engine")]
     Protocol {
         /// `HOST:PORT`.
         address: String,

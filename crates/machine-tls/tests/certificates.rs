@@ -39,7 +39,7 @@ fn has(program: &str, version: &str) -> bool {
         "{program} is missing"
     );
     if !found {
-        eprintln!("left out: {program} is not installed");
+        eprintln!("skipped: {program} is not installed");
     }
     found
 }
