@@ -256,7 +256,7 @@ impl DriverKind for FakeKind {
     fn configure(&self, base: &Base, options: &Options) -> Result<Box<dyn Driver>, DriverError> {
         let flaw = options.string("fake-flaw");
         if flaw == "flags" {
-            let error = "the flags make no sense";
+            let error = "invalid flags";
             return Err(DriverError::new(DriverErrorKind::Configuration, error));
         }
         let saved = Saved {

@@ -15,7 +15,7 @@ pub struct OptionValue {
 
 /// A value of the wrong type for its flag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid value {value:?} for flag --{flag}: {wanted} is wanted")]
+#[error("invalid value {value:?} for flag --{flag}: expected {wanted}")]
 pub struct OptionError {
     /// The flag's name without dashes.
     pub flag: &'static str,
@@ -244,7 +244,7 @@ mod tests {
         let error = options(&[("b", &["maybe"])]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#"invalid value "maybe" for flag --b: true or false is wanted"#
+            r#"invalid value "maybe" for flag --b: expected true or false"#
         );
     }
 }
