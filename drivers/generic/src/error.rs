@@ -6,7 +6,7 @@ use machine_driver::{DriverError, DriverErrorKind};
 pub(crate) enum GenericError {
     #[error("generic driver requires the --generic-ip-address option")]
     AddressMissing,
-    #[error("--{flag} is {value}, and a port is a number from 1 to 65535")]
+    #[error("invalid value {value} for flag --{flag}: expected a port from 1 to 65535")]
     BadPort { flag: &'static str, value: i64 },
     #[error("SSH key does not exist: {0:?}")]
     KeyMissing(String),
