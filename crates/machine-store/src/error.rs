@@ -78,7 +78,7 @@ pub enum StoreError {
         version: i64,
     },
     /// An invalid store id: not 32 hexadecimal digits.
-    #[error("{} holds no store id (32 hexadecimal digits)", path.display())]
+    #[error("{} does not contain a store id (32 hexadecimal digits)", path.display())]
     BadStoreId {
         /// The file.
         path: PathBuf,
