@@ -5,7 +5,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "it speaks to people"
+    reason = "the benches print their results"
 )]
 
 mod bench;

@@ -64,7 +64,7 @@ pub fn left_out(what: &str, why: &str) {
         std::env::var_os("TESTS_REQUIRE_TOOLS").is_none(),
         "{what}: {why}"
     );
-    eprintln!("left out: {what}: {why}");
+    eprintln!("skipped: {what}: {why}");
 }
 
 /// Prints a figure that no test asserts, because machines differ.

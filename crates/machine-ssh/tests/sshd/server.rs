@@ -27,7 +27,7 @@ pub(crate) fn available() -> bool {
         "LAB_REAL_SSHD=1, and no OpenSSH at {SSHD}"
     );
     if !there {
-        eprintln!("left out: no OpenSSH at {SSHD}");
+        eprintln!("skipped: no OpenSSH at {SSHD}");
     }
     there
 }
