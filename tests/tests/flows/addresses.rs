@@ -1,13 +1,13 @@
-//! A machine whose address changed outside docker-machine: it was stopped and started in the console, or got an Elastic IP.
+//! A machine whose address changed outside docker-machine: by a stop and start in the console, or by an Elastic IP.
 
 use machine_tests::flows::{Ended, Flow};
 
 const READS: &str = "DescribeInstances";
 
-/// An address of this computer at which nothing listens.
+/// An address of this computer without a listener.
 const BEFORE: &str = "127.77.0.9";
 
-/// Gives the saved machine an address that it has no more.
+/// Replaces the saved machine's address with an old one.
 fn set_saved_address(flow: &Flow, address: &str) {
     let config = flow.home.machine("m1").join("config.json");
     let saved = std::fs::read_to_string(&config).unwrap();
@@ -18,8 +18,8 @@ fn set_saved_address(flow: &Flow, address: &str) {
     std::fs::write(&config, other).unwrap();
 }
 
-/// Asserts that a command said the new address once, and saved it.
-async fn assert_taken_over(flow: &Flow, ended: &Ended, before: &str) {
+/// Asserts that a command reported the new address once, and saved it.
+async fn assert_reported_and_saved(flow: &Flow, ended: &Ended, before: &str) {
     let now = flow.host().spec().address.to_string();
     let line = match before {
         "" => format!("(m1) The machine's address is {now}"),
@@ -32,7 +32,7 @@ async fn assert_taken_over(flow: &Flow, ended: &Ended, before: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_that_ask_ec2_anyway_take_a_new_address_over() {
+async fn commands_that_call_ec2_save_a_new_address() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     let now = flow.host().spec().address.to_string();
@@ -59,7 +59,7 @@ async fn commands_that_ask_ec2_anyway_take_a_new_address_over() {
                 );
                 assert_eq!(flow.lab.count(READS), reads + 1, "{ended}");
             }
-            assert_taken_over(&flow, &ended, before).await;
+            assert_reported_and_saved(&flow, &ended, before).await;
         }
         set_saved_address(&flow, before);
         let started = flow.home.run(["start", "m1"]).await;
@@ -68,7 +68,7 @@ async fn commands_that_ask_ec2_anyway_take_a_new_address_over() {
                 || started.err.contains("is already running"),
             "{started}"
         );
-        assert_taken_over(&flow, &started, before).await;
+        assert_reported_and_saved(&flow, &started, before).await;
     }
 }
 
@@ -77,7 +77,7 @@ async fn another_host_at_the_new_address_is_not_the_machine() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
     flow.create("m2", &[]).await.ok();
-    // The pins of m1 are those of m2 now: whoever answers at the address that EC2 tells is not the machine.
+    // The pins of m1 are now those of m2: the host at the address that EC2 reports is not the machine.
     let home = &flow.home;
     for file in [".known_hosts", "server.pem"] {
         std::fs::copy(home.machine("m2").join(file), home.machine("m1").join(file)).unwrap();
