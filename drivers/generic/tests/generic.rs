@@ -57,7 +57,9 @@ fn an_address_and_valid_ports_are_required() {
         .unwrap();
     assert_eq!(error.kind, DriverErrorKind::Configuration);
     assert!(
-        error.to_string().contains("--generic-ssh-port is 70000"),
+        error
+            .to_string()
+            .contains("invalid value 70000 for flag --generic-ssh-port"),
         "{error}"
     );
 }
