@@ -51,7 +51,10 @@ async fn the_script_is_fetched_through_proxies_and_over_tls() {
     let url = "--engine-install-url=https://install.test/docker";
     flow.home.set("MACHINE_DEBUG", "true");
     let created = flow.create("m1", &[url]).await.ok();
-    assert!(created.err.contains("it is sent from here"), "{created}");
+    assert!(
+        created.err.contains("sending it from this machine"),
+        "{created}"
+    );
     assert!(!created.err.contains("user:pass"), "{created}");
     let asked = proxy.requests();
     assert!(
