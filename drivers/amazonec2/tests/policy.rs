@@ -43,7 +43,7 @@ async fn by_fleet(fixture: &Fixture) -> Box<dyn Driver> {
 }
 
 /// Makes every call of the driver, and returns their actions.
-async fn everything(fixture: &Fixture) -> BTreeSet<String> {
+async fn all_calls(fixture: &Fixture) -> BTreeSet<String> {
     let mut machine = fixture
         .created(&[
             ("vpc-id", ""),
@@ -92,7 +92,7 @@ async fn everything(fixture: &Fixture) -> BTreeSet<String> {
 async fn the_policy_file_allows_exactly_the_calls_of_the_driver() {
     let fixture = Fixture::new().await;
     fixture.lab.allow_only(ACCESS_KEY, shipped());
-    let mut seen = everything(&fixture).await;
+    let mut seen = all_calls(&fixture).await;
     // This call requires no permission.
     seen.remove("ec2:GetCallerIdentity");
     // Tags at creation are authorised as CreateTags. The default VPC from an account attribute saves DescribeVpcs.

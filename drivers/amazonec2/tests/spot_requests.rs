@@ -17,7 +17,7 @@ async fn fixture() -> Fixture {
 }
 
 /// Lowers the price, and returns the number of instances after that.
-fn once_the_price_falls(fixture: &Fixture) -> usize {
+fn instances_after_price_drop(fixture: &Fixture) -> usize {
     fixture.lab.set_spot_price(0.001);
     fixture.lab.live_instances().len()
 }
@@ -28,7 +28,7 @@ async fn a_refused_price_leaves_no_open_spot_request() {
     let mut machine = fixture.machine(&TOO_LOW);
     fixture.create(&mut machine).await.unwrap_err();
     assert_eq!(fixture.lab.spot_requests()[0].state, "cancelled");
-    assert_eq!(once_the_price_falls(&fixture), 0);
+    assert_eq!(instances_after_price_drop(&fixture), 0);
     assert!(fixture.undo(&*machine).await.is_clean());
     assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
@@ -40,7 +40,7 @@ async fn a_fallback_to_on_demand_leaves_no_open_spot_request() {
     flags.push(("spot-fallback", "any"));
     let machine = fixture.created(&flags).await;
     assert_eq!(machine.save()["RequestSpotInstance"], false);
-    assert_eq!(once_the_price_falls(&fixture), 1);
+    assert_eq!(instances_after_price_drop(&fixture), 1);
     assert!(fixture.undo(&*machine).await.is_clean());
     assert!(fixture.lab.clean(), "{:?}", fixture.lab.left_over());
 }
@@ -52,7 +52,7 @@ async fn a_lost_first_answer_leaves_no_open_spot_request() {
         fixture.lab.inject(Fault::on("RunInstances", effect));
         let mut machine = fixture.machine(&TOO_LOW);
         fixture.create(&mut machine).await.unwrap_err();
-        assert_eq!(once_the_price_falls(&fixture), 0);
+        assert_eq!(instances_after_price_drop(&fixture), 0);
         let open = fixture.lab.spot_requests();
         assert!(
             open.iter().all(|request| request.state == "cancelled"),
@@ -68,7 +68,7 @@ async fn a_request_that_is_fulfilled_before_its_cancellation_is_used() {
     let mut machine = fixture.machine(&TOO_LOW);
     let meanwhile = async {
         gate.arrived(1).await;
-        assert_eq!(once_the_price_falls(&fixture), 1);
+        assert_eq!(instances_after_price_drop(&fixture), 1);
         gate.open();
     };
     let (created, ()) = tokio::join!(fixture.create(&mut machine), meanwhile);

@@ -18,7 +18,7 @@ const XML: &str = "Content-Type: text/xml";
 /// Creates and removes a machine with credentials of the provider chain. Asserts that they signed every call and are
 /// not
 /// saved.
-async fn lives_with_the_chain(flow: &Flow) {
+async fn assert_chain_works(flow: &Flow) {
     flow.create("m1", &[]).await.ok();
     let store = all_files(&flow.home.store());
     for never in [FOUND, SECRET, TOKEN] {
@@ -67,7 +67,7 @@ async fn a_profile_supplies_credentials() {
     );
     flow.home.file(".aws/credentials", profiles);
     flow.home.set("AWS_PROFILE", "ci");
-    lives_with_the_chain(&flow).await;
+    assert_chain_works(&flow).await;
     flow.home.set("AWS_PROFILE", "no-such-profile");
     flow.create("m2", &[])
         .await
@@ -80,7 +80,7 @@ async fn variables_of_older_sdks_supply_credentials() {
     let mut flow = flow().await;
     flow.home.set("AWS_ACCESS_KEY", FOUND);
     flow.home.set("AWS_SECRET_KEY", SECRET);
-    lives_with_the_chain(&flow).await;
+    assert_chain_works(&flow).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +94,7 @@ async fn a_credential_process_supplies_credentials() {
     let file = flow.home.file("answer.json", json);
     let profile = format!("[default]\ncredential_process = cat {}\n", file.display());
     flow.home.file(".aws/config", profile);
-    lives_with_the_chain(&flow).await;
+    assert_chain_works(&flow).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +112,7 @@ async fn a_container_role_supplies_credentials() {
         format!("{}/role", service.url()),
     );
     flow.home.set("AWS_CONTAINER_AUTHORIZATION_TOKEN", "lab");
-    lives_with_the_chain(&flow).await;
+    assert_chain_works(&flow).await;
     assert!(!service.requests().is_empty());
 }
 
@@ -125,7 +125,7 @@ async fn an_instance_role_supplies_credentials() {
     flow.home
         .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url());
     flow.home.set("HTTP_PROXY", proxy.url());
-    lives_with_the_chain(&flow).await;
+    assert_chain_works(&flow).await;
     assert_eq!(proxy.targets(), Vec::<String>::new());
     // Each process sends three requests: token, role, credentials.
     assert_eq!(service.requests().len(), 2 * 3);
@@ -174,7 +174,7 @@ async fn a_web_identity_supplies_credentials() {
     flow.home.set("AWS_WEB_IDENTITY_TOKEN_FILE", token);
     flow.home
         .set("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/manager");
-    lives_with_the_chain(&flow).await;
+    assert_chain_works(&flow).await;
     assert!(
         services.requests()[0]
             .body
@@ -199,7 +199,7 @@ async fn an_assumed_role_supplies_credentials() {
         "[profile base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = x\n\
          [default]\nsource_profile = base\nrole_arn = arn:aws:iam::123456789012:role/manager\n",
     );
-    lives_with_the_chain(&flow).await;
+    assert_chain_works(&flow).await;
     let signed = services.requests()[0]
         .header("authorization")
         .map(str::to_owned);
@@ -221,7 +221,7 @@ async fn an_sso_session_supplies_credentials() {
         ".aws/sso/cache/3953f9ddf975ab5097ee468d99555c5b441169bf.json",
         r#"{"accessToken":"sso-token","expiresAt":"2099-01-01T00:00:00Z","region":"eu-west-1","startUrl":"https://lab.example/start"}"#,
     );
-    lives_with_the_chain(&flow).await;
+    assert_chain_works(&flow).await;
     let asked = &services.requests()[0];
     assert_eq!(asked.header("x-amz-sso_bearer_token"), Some("sso-token"));
 }
@@ -356,7 +356,7 @@ async fn imdsv1_is_used_if_session_tokens_do_not_arrive() {
     .await;
     flow.home
         .set("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url());
-    lives_with_the_chain(&flow).await;
+    assert_chain_works(&flow).await;
     flow.home.set("AWS_EC2_METADATA_V1_DISABLED", "true");
     flow.create("m2", &[]).await.failed(1, &["hop limit"]);
 }

@@ -25,7 +25,7 @@ async fn in_namespace(home: &Home, script: &str) -> Option<Ended> {
 }
 
 /// The lifecycle of a machine, as commands for `sh`.
-fn life(flow: &Flow) -> String {
+fn lifecycle(flow: &Flow) -> String {
     format!(
         "docker-machine create {} m1; docker-machine config m1; docker-machine ls; docker-machine rm -y m1",
         flow.flags().join(" ")
@@ -126,7 +126,7 @@ async fn a_machine_works_without_a_home_and_a_password_file() {
     // Neither users nor name services, as in an image with a single program.
     let script = format!(
         "for file in /etc/passwd /etc/group /etc/nsswitch.conf; do [ ! -e $file ] || mount --bind {none} $file; done; {}",
-        life(&flow)
+        lifecycle(&flow)
     );
     let Some(ended) = in_namespace(&flow.home, &script).await else {
         return;
@@ -141,7 +141,10 @@ async fn a_machine_works_with_a_read_only_home() {
     let mut flow = Flow::start().await;
     let store = tempfile::TempDir::with_prefix("store-").unwrap();
     flow.home.set("MACHINE_STORAGE_PATH", store.path());
-    let script = format!("mount -t tmpfs -o ro none \"$HOME\"; cd /; {}", life(&flow));
+    let script = format!(
+        "mount -t tmpfs -o ro none \"$HOME\"; cd /; {}",
+        lifecycle(&flow)
+    );
     let Some(ended) = in_namespace(&flow.home, &script).await else {
         return;
     };
@@ -157,7 +160,7 @@ async fn a_store_and_its_machines_may_be_on_different_disks() {
         "mkdir -p \"$MACHINE_STORAGE_PATH\"; mount -t tmpfs -o mode=700 none \"$MACHINE_STORAGE_PATH\"; \
          mkdir \"$MACHINE_STORAGE_PATH/machines\"; mount -t tmpfs -o mode=700 none \"$MACHINE_STORAGE_PATH/machines\"; {}; \
          docker-machine doctor; ls -A \"$MACHINE_STORAGE_PATH/machines\" | sed s/^/left:/",
-        life(&flow)
+        lifecycle(&flow)
     );
     let Some(ended) = in_namespace(&flow.home, &script).await else {
         return;

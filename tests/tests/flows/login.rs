@@ -20,7 +20,7 @@ async fn log_in(home: &Home) -> Terminal {
 }
 
 /// Checks that apply to every interactive login, independent of the server.
-async fn a_whole_session(home: &Home) {
+async fn assert_session_works(home: &Home) {
     let mut terminal = log_in(home).await;
     assert!(terminal.is_raw());
 
@@ -56,7 +56,7 @@ async fn a_whole_session(home: &Home) {
 async fn a_session_works_with_a_machine_of_the_lab() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
-    a_whole_session(&flow.home).await;
+    assert_session_works(&flow.home).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +66,7 @@ async fn a_session_works_with_openssh() {
     };
     let home = Home::new();
     sshd.adopt(&home, "m1");
-    a_whole_session(&home).await;
+    assert_session_works(&home).await;
 }
 
 /// The Go binary passes these options to ssh(1).
