@@ -14,13 +14,13 @@ pub const SECRET: &str = "f0undSECRETaccessKEY/neverToBeSeen";
 /// The token of its session, which must never be shown either.
 pub const TOKEN: &str = "f0undSESSIONtoken/neverToBeSeenEither";
 
-/// Starts a lab that accepts [`FOUND`], its own key and `AKIDSTRANGER` of another account, and a home directory
+/// Starts a lab that accepts [`FOUND`], its own key and `AKIDOTHER` of another account, and a home directory
 /// without keys.
 pub async fn flow() -> Flow {
     let mut flow = Flow::with(HostOptions::default(), |lab| {
         lab.access_key(ACCESS_KEY, ACCOUNT)
             .access_key(FOUND, ACCOUNT)
-            .access_key("AKIDSTRANGER", OTHER_ACCOUNT)
+            .access_key("AKIDOTHER", OTHER_ACCOUNT)
     })
     .await;
     for name in [

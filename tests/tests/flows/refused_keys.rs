@@ -33,7 +33,7 @@ async fn environment_keys_of_the_same_account_replace_refused_saved_keys() {
     assert_eq!(home.directories(), ["m1"]);
 
     // Keys of another account: the same result.
-    flow.home.set("AWS_ACCESS_KEY_ID", "AKIDUNKNOWN");
+    flow.home.set("AWS_ACCESS_KEY_ID", "AKIDOTHER");
     flow.home.set("AWS_SECRET_ACCESS_KEY", "x");
     let home = &flow.home;
     home.run(["stop", "m1"])
