@@ -1,7 +1,7 @@
 //! Speed and size of `docker-machine` against the lab: medians, and ratios to another executable.
 //!
 //! Everything runs on loopback and on this machine: the endpoint and the hosts use processor time too, so figures of
-//! `create` are upper bounds. Nothing is asserted here; `tests/tests/flow_budgets.rs` asserts the counts.
+//! `create` are upper bounds. Nothing is asserted here; `tests/tests/flows/budgets.rs` asserts the counts.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

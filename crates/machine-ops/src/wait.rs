@@ -108,7 +108,7 @@ where
     }
 }
 
-/// Waits as [`wait_until`] does, for a look that returns a future of its own.
+/// Waits as [`wait_until`] does, with a closure that returns a future instead of an async closure.
 ///
 /// For methods of traits whose futures must be `Send`: the compiler cannot prove that yet for an async closure that
 /// borrows (rust-lang/rust#110338).
