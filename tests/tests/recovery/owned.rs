@@ -86,7 +86,7 @@ async fn cut_remove(nth: usize, way: Way) {
     assert!(!owned.lives(&owned.machine.id));
     assert!(
         !owned.has_volume(),
-        "rm and prune removed an owned resource"
+        "rm and prune left the machine's volume"
     );
     assert!(
         owned.lives(&owned.restored),
