@@ -1,9 +1,9 @@
-//! Root volumes that EC2 refuses.
+//! Invalid root volumes and EC2's error messages for them.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that cannot go on fails"
+    reason = "test helpers may panic"
 )]
 
 mod ec2_raw;

@@ -131,9 +131,10 @@ impl Wanted {
         Ok(wanted)
     }
 
-    /// Refuses IOPS and throughput that the volume type does not take. Ranges: EC2 API Reference, EbsBlockDevice; ratios:
-    /// Amazon EBS User Guide, "Amazon EBS volume types". EC2's texts: github.com/kubernetes-sigs/aws-ebs-csi-driver/issues/766,
-    /// boto/boto3/issues/2474, runs-on/runs-on/issues/426 and 260, rocicorp/mono/pull/4410.
+    /// Rejects IOPS and throughput that the volume type does not support. Ranges: EC2 API Reference, EbsBlockDevice;
+    /// ratios: Amazon EBS User Guide, "Amazon EBS volume types". EC2's messages:
+    /// github.com/kubernetes-sigs/aws-ebs-csi-driver/issues/766, boto/boto3/issues/2474, runs-on/runs-on/issues/426 and
+    /// 260, rocicorp/mono/pull/4410.
     fn check_performance(&self, size_of_image: u32) -> Result<(), ApiError> {
         let bad = |text: String| Err(ApiError::new("InvalidParameterCombination", text));
         let invalid = |text: String| Err(ApiError::new("InvalidParameterValue", text));
