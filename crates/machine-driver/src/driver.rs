@@ -154,8 +154,8 @@ pub trait Driver: Send + Sync {
     /// Queries the state, and the addresses if the same answer holds them.
     ///
     /// # Errors
-    /// The state cannot be queried. A machine that is gone is [`MachineState::Error`](machine_types::MachineState::Error) or `NotFound`, depending on the
-    /// driver.
+    /// The state cannot be queried. A machine that is gone is
+    /// [`MachineState::Error`](machine_types::MachineState::Error) or `NotFound`, depending on the driver.
     async fn state(&self, cx: &Cx) -> Result<Status, DriverError>;
 
     /// Starts, stops, kills or restarts the machine.
