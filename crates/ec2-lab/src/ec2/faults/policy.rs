@@ -6,7 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
+use crate::ec2::faults::iam::{self, Document};
 use crate::ec2::lab::config::partition;
+use crate::ec2::lab::state::Region;
 use crate::ec2::protocol::actions::is_of_sts;
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::query::{Params, wildcard};
@@ -94,6 +96,8 @@ pub(crate) struct Policy {
     pub(crate) denials: Vec<Denial>,
     /// The allowed actions by access key. A key without an entry may do everything.
     pub(crate) allowed: BTreeMap<String, Vec<String>>,
+    /// The policy documents by access key, in addition to `allowed`.
+    pub(crate) documents: BTreeMap<String, Document>,
 }
 
 /// One permission that a call needs.
@@ -157,6 +161,33 @@ impl Policy {
             }
         }
         Ok(())
+    }
+
+    /// Rejects a call that the caller's policy document does not allow on one of its resources.
+    pub(crate) fn judge(
+        &self,
+        access_key: &str,
+        action: &str,
+        params: &Params,
+        region: &Region,
+    ) -> Result<(), ApiError> {
+        let Some(document) = self.documents.get(access_key) else {
+            return Ok(());
+        };
+        let mut all = iam::permissions(action, params, region).into_iter();
+        let Some(missing) = all.find(|asked| !document.allows(asked)) else {
+            return Ok(());
+        };
+        let need = Need {
+            action: &missing.action,
+            resource: &missing.resource,
+            tag_keys: Vec::new(),
+        };
+        let why = format!(
+            "because no identity-based policy allows the {} action.",
+            missing.action
+        );
+        Err(refusal(&need, why, &region.account, &region.name))
     }
 
     /// Returns AWS's message for a missing permission.

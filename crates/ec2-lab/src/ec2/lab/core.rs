@@ -216,6 +216,20 @@ impl Lab {
         self.core.lock().policy.denials.push(denial);
     }
 
+    /// Restricts an access key to an IAM policy document with its conditions on tags.
+    ///
+    /// # Errors
+    /// The document has an element that the lab cannot evaluate.
+    pub fn allow_policy(&self, access_key: &str, document: &str) -> Result<(), serde_json::Error> {
+        let document = serde_json::from_str(document)?;
+        let mut inner = self.core.lock();
+        inner
+            .policy
+            .documents
+            .insert(access_key.to_owned(), document);
+        Ok(())
+    }
+
     /// Restricts an access key to these actions (`ec2:Describe*`); all others are denied.
     pub fn allow_only<S: Into<String>>(
         &self,

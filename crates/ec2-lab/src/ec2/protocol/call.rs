@@ -229,6 +229,7 @@ fn act(
     let who = (caller.access_key.as_str(), place.0, place.1);
     inner.policy.authorize(who, action, params)?;
     let (region, shared) = inner.world.region(place.0, place.1);
+    inner.policy.judge(who.0, action, params, region)?;
     region.fresh.set(inner.blindness.clone());
     let mut cx = Cx {
         region,
