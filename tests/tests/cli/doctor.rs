@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use ec2_lab::ec2::{ACCESS_KEY, KeyState};
+use ec2_lab::ec2::{ACCESS_KEY, Fault, KeyState};
 use machine_tests::certificates::{Pair, client};
 use machine_tests::flows::{Ended, Flow};
 use machine_tests::shown::assert_shown;
@@ -351,4 +351,17 @@ async fn locks_tombstones_and_newer_versions_are_notes() {
     }
     let unknown = flow.home.run(["doctor", "missing"]).await;
     unknown.failed(1, &["\"missing\" does not exist"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_is_not_enabled_is_told_apart_from_bad_credentials() {
+    let flow = Flow::start().await;
+    // EC2 answers so in a Region that is not enabled for the account; STS accepts the credentials.
+    flow.lab
+        .inject(Fault::error("Describe*", "AuthFailure").always());
+    let ended = doctor(&flow, &flow.flags_with_ids()).await;
+    let credentials = line(&ended, "credentials", "of account 123456789012");
+    assert!(!credentials.starts_with("WRONG "), "{ended}");
+    assert_wrong(&ended, "region", "AuthFailure", "enable us-east-1");
+    assert_eq!(wrong(&ended), 1, "{ended}");
 }
