@@ -10,7 +10,7 @@ use machine_ops::{
 use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
-use crate::api::lookup::state_name;
+use crate::api::lookup::{self, state_name};
 use crate::api::retry::CONSISTENCY_WINDOW;
 use crate::config::saved::Saved;
 use crate::launch::lost::{LOOK_UP, Lost};
@@ -93,10 +93,18 @@ async fn key_pair(
             }
         }
     }
-    let deleted = match &resource.id {
+    let delete = match &resource.id {
         // Of what `prune` has found: a create may be replacing it right now.
-        Some(id) if resource.step.is_none() => key_pair::delete_by_id(api, cx, id).await?,
-        _ => key_pair::delete(api, cx, name).await?,
+        Some(id) if resource.step.is_none() => key_pair::delete_by_id(api, cx, id).await,
+        _ => key_pair::delete(api, cx, name).await,
+    };
+    let deleted = match delete {
+        // A policy with conditions on tags denies it for a key pair that does not exist.
+        Err(error) if error.is_denied() => match key_pair::find(api, cx, name).await {
+            Ok(None) => None,
+            _ => return Err(error.into()),
+        },
+        deleted => deleted?,
     };
     match deleted {
         Some(_) => Ok(Undone::Gone),
@@ -130,7 +138,7 @@ async fn instance(
 /// Terminates an instance; `None` where EC2 does not know it, after a while where that is to be expected.
 async fn end(api: &Api, cx: &Cx, id: &str, patiently: bool) -> Result<Option<()>, DriverError> {
     let ended = look_up(cx, "the instance to be known", patiently, || async {
-        known(terminate(api, cx, id).await)
+        known(api, cx, id, terminate(api, cx, id).await).await
     });
     ended.await.map_err(|error| {
         if error.code() != "OperationNotPermitted" {
@@ -151,11 +159,26 @@ fn known_id(saved: &Saved, resource: &Resource) -> Option<String> {
         .or_else(|| of_this_launch.then(|| saved.instance_id.clone()))
 }
 
-fn known(result: Result<(), CallError>) -> Result<Option<()>, CallError> {
-    match result {
-        Ok(()) => Ok(Some(())),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
+/// Returns `None` if there is no such instance. A policy with conditions on tags denies the call for an instance that does
+/// not exist, and for one that has ended and lost its tags.
+async fn known(
+    api: &Api,
+    cx: &Cx,
+    id: &str,
+    ended: Result<(), CallError>,
+) -> Result<Option<()>, CallError> {
+    let error = match ended {
+        Ok(()) => return Ok(Some(())),
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => error,
+    };
+    if error.code() != "UnauthorizedOperation" {
+        return Err(error);
+    }
+    match lookup::instance(api, cx, id).await {
+        Ok(None) => Ok(None),
+        Ok(Some(instance)) if state_name(&instance) == "terminated" => Ok(Some(())),
+        _ => Err(error),
     }
 }
 
