@@ -762,7 +762,7 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__ls)
-            opts="-q -t -f -h --quiet --filter --timeout --format --help"
+            opts="-q -t -f -h --quiet --filter --timeout --format --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1074,7 +1074,7 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__rm)
-            opts="-f -y -h --force --help"
+            opts="-f -y -h --force --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1231,7 +1231,7 @@ _docker-machine_with_names() {
     [[ $current == -* ]] && return 0
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $word in
-            config|doctor|env|inspect|ip|kill|mount|provision|regenerate-certs|restart|rm|scp|ssh|start|status|stop|update-labels|upgrade|url|version)
+            config|doctor|env|inspect|ip|kill|ls|mount|provision|regenerate-certs|restart|rm|scp|ssh|start|status|stop|update-labels|upgrade|url|version)
                 COMPREPLY+=($(compgen -W "$(docker-machine ls -q 2>/dev/null)" -- "$current"))
                 return 0
                 ;;

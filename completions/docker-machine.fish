@@ -237,6 +237,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand ls" -l fil
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand ls" -s t -l timeout -d 'How many seconds a machine may take to answer [default: 10]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand ls" -s f -l format -d 'How to show them' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand ls" -s q -l quiet -d 'Print names only, and ask nobody'
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand ls" -l json -d 'The same as --format json'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand ls" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand mount" -s u -l unmount -d 'Unmount it'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand mount" -s h -l help -d 'Print help'
@@ -316,7 +317,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand regenerate
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand regenerate-certs" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand restart" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand rm" -s f -l force -d 'Forget machines even where something of them is left; implies -y'
-complete -c docker-machine -n "__fish_docker_machine_using_subcommand rm" -s y -d 'Do not ask'
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand rm" -s y -l yes -d 'Do not ask'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand rm" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand scp" -s r -l recursive -d 'Copy directories with all that is in them'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand scp" -s d -l delta -d 'Send differences only, by rsync'
@@ -333,4 +334,4 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand upgrade" -
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand url" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand version" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand help" -s h -l help -d 'Print help'
-complete -c docker-machine -n "__fish_seen_subcommand_from config doctor env inspect ip kill mount provision regenerate-certs restart rm scp ssh start status stop update-labels upgrade url version" -a "(docker-machine ls -q 2>/dev/null)" -d "Machine"
+complete -c docker-machine -n "__fish_seen_subcommand_from config doctor env inspect ip kill ls mount provision regenerate-certs restart rm scp ssh start status stop update-labels upgrade url version" -a "(docker-machine ls -q 2>/dev/null)" -d "Machine"

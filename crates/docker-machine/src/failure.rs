@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 use libmachine::{Error, Left};
 use machine_types::{ExitStatus, without_error_numbers};
 
+use crate::cli::usage::Help;
+
 /// A command that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(Box<Parts>);
@@ -20,7 +22,9 @@ struct Parts {
     causes: Vec<String>,
     left: Vec<Left>,
     hint: Option<String>,
-    help: Option<String>,
+    help: Option<Help>,
+    /// Help is not printed: the command line that prints it is.
+    short: bool,
     status: ExitStatus,
     cause: &'static str,
 }
@@ -34,13 +38,14 @@ impl Failure {
             left: Vec::new(),
             hint: None,
             help: None,
+            short: false,
             status: ExitStatus::Failure,
             cause: "other",
         }))
     }
 
     /// Makes the failure of a command line: the message, the way out, and help for standard output.
-    pub fn usage(message: impl Into<String>, hint: Option<String>, help: Option<String>) -> Self {
+    pub fn usage(message: impl Into<String>, hint: Option<String>, help: Option<Help>) -> Self {
         let mut failure = Self::new(message);
         failure.0.hint = hint;
         failure.0.help = help;
@@ -98,12 +103,31 @@ impl Failure {
         if let Some(hint) = &parts.hint {
             add("hint:", hint);
         }
+        if let (true, Some(help)) = (parts.short, &parts.help) {
+            add("help:", &format!("run '{}'", help.command_line));
+        }
         text
+    }
+
+    /// Adds the way out.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the command line that prints help instead of printing it: at a terminal, where help would move
+    /// the error out of sight.
+    #[must_use]
+    pub fn short(mut self, short: bool) -> Self {
+        self.0.short = short;
+        self
     }
 
     /// Returns the help for standard output.
     pub fn help(&self) -> Option<&str> {
-        self.0.help.as_deref()
+        let help = self.0.help.as_ref().filter(|_| !self.0.short)?;
+        Some(&help.text)
     }
 
     /// Returns one word for what failed, for metrics and logs.

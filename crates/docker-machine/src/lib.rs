@@ -89,7 +89,8 @@ async fn execute(
     if command.is_evaluated() && ended.is_ok() {
         ended = all_written(&console);
     }
-    let failure = ended.err();
+    let at_terminal = console.terminals().out;
+    let failure = ended.err().map(|failure| failure.short(at_terminal));
     if let Some(help) = failure.as_ref().and_then(Failure::help) {
         console.line(Stream::Out, help);
     }
@@ -110,6 +111,7 @@ fn all_written(console: &Console) -> Result<(), Failure> {
 }
 
 async fn end(world: &World, failure: Failure) -> ExitStatus {
+    let failure = failure.short(world.console.terminals().out);
     if let Some(help) = failure.help() {
         world.console.line(Stream::Out, help);
     }

@@ -8,7 +8,9 @@ use machine_provision::ProvisionError;
 use machine_ssh::{ConnectError, KeyError, SshError, TransferError, WaitForSshError};
 use machine_store::{StoreError, Unconfirmed};
 use machine_tls::{CertificateError, DialError};
-use machine_types::{ExitStatus, InvalidName};
+use machine_types::{ExitStatus, InvalidName, MachineState};
+
+use crate::machine::Machine;
 
 /// The error of a use-case. Its own text is its layer's only; the chain of sources tells the rest.
 ///
@@ -64,6 +66,8 @@ pub enum Error {
         /// Why.
         #[source]
         source: Box<Error>,
+        /// What the rollback has removed.
+        removed: Vec<String>,
         /// What the rollback could not remove.
         left: Vec<Left>,
     },
@@ -95,7 +99,12 @@ pub enum Error {
     Journal(#[from] JournalError),
     /// The machine does not run.
     #[error("Host is not running")]
-    NotRunning,
+    NotRunning {
+        /// The machine.
+        name: String,
+        /// What it is doing instead.
+        state: MachineState,
+    },
     /// It runs already.
     #[error("Machine \"{0}\" is already running.")]
     AlreadyRunning(String),
@@ -123,6 +132,8 @@ pub enum Error {
     Endpoint {
         /// `HOST:PORT`.
         host: String,
+        /// Whether nothing answered there at all.
+        silence: Option<Silence>,
         /// What the dial said: part of a sentence that scripts read, hence no source.
         reason: String,
     },
@@ -245,6 +256,26 @@ pub enum Error {
 pub const CONFIRM_ORIGIN: &str = "if it was moved, and is at no other place any more: docker-machine prune --store-moved; \
     if it is a copy: docker-machine prune --store-copied gives it an id of its own";
 
+/// How an engine does not answer, where the certificates have nothing to do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// Nothing listens at the port.
+    Refused,
+    /// No answer, no route or no address.
+    Unreachable,
+}
+
+impl Silence {
+    /// Returns how nothing answered; `None` where something did.
+    pub(crate) fn of(error: &Error) -> Option<Self> {
+        match error {
+            Error::Dial(DialError::Refused { .. }) => Some(Self::Refused),
+            Error::Dial(dial) if dial.is_silence() => Some(Self::Unreachable),
+            _ => None,
+        }
+    }
+}
+
 /// Something that is still there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
@@ -312,13 +343,27 @@ impl Error {
                     "'docker-machine rm -f {name}' forgets the machine all the same, and keeps on record what may be left of it"
                 ))
             }
+            Self::Create {
+                source,
+                removed,
+                left,
+            } if source.is_cancelled() && left.is_empty() => Some(match removed.as_slice() {
+                [] => "nothing was made".to_owned(),
+                removed => format!("removed: {}; nothing is left", removed.join(", ")),
+            }),
             Self::Create { source, .. } | Self::Remove { source, .. } => source.hint(),
             Self::Provision(error) | Self::Options(error) => error.hint(),
             Self::UnknownDriver { known, .. } => {
-                Some(format!("choose one with --driver: {}", known.join(", ")))
+                Some(format!(
+                    "choose one with --driver: {}. Plugin drivers are not loaded",
+                    known.join(", ")
+                ))
             }
+            Self::InvalidName(invalid) => Some(invalid.hint()),
+            Self::NotRunning { name, state } => Some(not_running_hint(name, *state)),
+            Self::EngineDown(source) => source.hint(),
             Self::StoredDriver { known, .. } => Some(format!(
-                "the drivers of this binary are {}",
+                "the drivers of this binary are {}. Plugin drivers are not loaded",
                 known.join(", ")
             )),
             Self::StoreMadeElsewhere(_) => Some(CONFIRM_ORIGIN.to_owned()),
@@ -329,6 +374,17 @@ impl Error {
             Self::SwarmNotStarted => Some(
                 "docker-machine records a classic swarm and starts none: start its containers by hand, or use Docker's swarm mode".to_owned(),
             ),
+            Self::Copy(TransferError::NotAFile { .. }) => {
+                Some("a directory is copied with -r".to_owned())
+            }
+            Self::Endpoint { host, silence: Some(silence), .. } => Some(match silence {
+                Silence::Refused => format!(
+                    "nothing listens at {host}: check that Docker runs on the machine; new certificates do not help"
+                ),
+                Silence::Unreachable => format!(
+                    "nothing answers at {host}: check the network, security groups and firewalls on the way; new certificates do not help"
+                ),
+            }),
             Self::EngineSilent {
                 firewall: Some(firewall),
                 ..
@@ -391,6 +447,30 @@ fn driver_cause(kind: DriverErrorKind) -> &'static str {
         DriverErrorKind::Cancelled => "cancelled",
         DriverErrorKind::Store => "store",
         DriverErrorKind::Other => "other",
+    }
+}
+
+/// Makes the error of a machine that does not run.
+pub(crate) fn not_running(machine: &Machine, state: MachineState) -> Error {
+    Error::NotRunning {
+        name: machine.name.to_string(),
+        state,
+    }
+}
+
+/// Says what a machine that does not run is doing, and how to go on.
+fn not_running_hint(name: &str, state: MachineState) -> String {
+    match state {
+        MachineState::Starting => {
+            format!("{name} is starting: wait until 'docker-machine status {name}' prints Running")
+        }
+        MachineState::Stopping => {
+            format!("{name} is stopping: docker-machine start {name} waits for it")
+        }
+        MachineState::Stopped | MachineState::Saved | MachineState::Paused => {
+            format!("{name} is stopped: docker-machine start {name}")
+        }
+        _ => format!("'docker-machine doctor {name}' says what is wrong with it"),
     }
 }
 

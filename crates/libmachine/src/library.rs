@@ -122,6 +122,19 @@ impl Library {
         self
     }
 
+    /// Returns the directory of the store, which need not be there.
+    pub fn store_root(&self) -> &Path {
+        &self.settings.store
+    }
+
+    /// Tells whether the store has no machine by a name, not even a broken one.
+    pub fn is_unknown(&self, name: &str) -> bool {
+        match name.parse::<MachineName>() {
+            Ok(name) => !self.store.exists(&name),
+            Err(_) => true,
+        }
+    }
+
     /// Returns the names of all machines, sorted by byte. No store is no machines.
     ///
     /// # Errors

@@ -9,13 +9,14 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::iter;
-use machine_driver::{Cloud, Route, Status};
+use machine_driver::{Cloud, DriverError, Route, Status};
 use machine_ops::Event;
 use machine_types::one_line;
 use machine_types::{EngineOptions, MachineName, MachineState, SwarmOptions};
 
 use crate::Library;
-use crate::machine::Machine;
+use crate::half_made::HalfMade;
+use crate::machine::{Machine, is_gone};
 
 /// What `ls` wants to know.
 #[derive(Debug, Clone)]
@@ -80,6 +81,23 @@ struct Group<'a> {
     cloud: &'a dyn Cloud,
     /// Their indices and their ids.
     members: Vec<(usize, String)>,
+}
+
+/// Why a machine's state is not known, or that it is no more.
+pub(crate) struct NoState {
+    /// One line.
+    pub(crate) text: String,
+    /// Whether the machine has ended, or is not there.
+    pub(crate) is_gone: bool,
+}
+
+impl From<DriverError> for NoState {
+    fn from(error: DriverError) -> Self {
+        Self {
+            is_gone: is_gone(&error),
+            text: one_line(error),
+        }
+    }
 }
 
 impl Library {
@@ -162,7 +180,7 @@ impl Library {
         &self,
         machines: &[Machine],
         timeout: Duration,
-    ) -> BTreeMap<usize, Result<Status, String>> {
+    ) -> BTreeMap<usize, Result<Status, NoState>> {
         let cx = &self.context();
         let mut groups: Vec<Group<'_>> = Vec::new();
         let mut single = Vec::new();
@@ -200,14 +218,14 @@ impl Library {
         let states = together.into_iter().flatten();
         states
             .chain(apart.into_iter().flatten())
-            .map(|(index, state)| (index, state.map_err(one_line)))
+            .map(|(index, state)| (index, state.map_err(NoState::from)))
             .collect()
     }
 
     async fn item(
         &self,
         machine: &Machine,
-        state: Result<MachineState, String>,
+        state: Result<MachineState, NoState>,
         masters: &BTreeMap<String, String>,
         options: &ListOptions,
         looked_up: Duration,
@@ -230,14 +248,31 @@ impl Library {
         };
         match state {
             Ok(state) => item.state = state,
-            Err(error) => item.error = error,
+            Err(why) if why.is_gone => {
+                item.error = format!("{}: docker-machine rm {}", why.text, machine.name);
+            }
+            Err(why) => item.error = why.text,
         }
         if item.state == MachineState::Timeout {
             return timed_out(item, options.timeout);
         }
+        let half_made = match item.state {
+            MachineState::Running | MachineState::Starting => self.half_made(machine),
+            _ => None,
+        };
+        // A machine that is starting is young, and nothing is wrong with it.
+        let is_young =
+            item.state == MachineState::Starting && half_made != Some(HalfMade::Interrupted);
+        if let Some(half_made) = half_made.as_ref().filter(|_| !is_young) {
+            // The sentence is the Go binary's, which asks an engine that is not there yet.
+            let text = half_made.text(machine.name.as_str());
+            item.error = format!("Unable to query docker version: {text}");
+        }
         if item.state == MachineState::Running {
             item.url = machine.driver.docker_host().unwrap_or_default();
             item.active = active(machine, &item.url, options.docker_host.as_deref());
+        }
+        if item.state == MachineState::Running && half_made.is_none() {
             let left = options.timeout.saturating_sub(looked_up);
             // The connection's own limit must not end it first: that would be another story.
             let asked = self.engine_version(machine, left.saturating_mul(2));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use machine_driver::Driver;
+use machine_driver::{Driver, DriverError, DriverErrorKind};
 use machine_ops::Cx;
 use machine_ssh::{Credentials, HostKeys};
 use machine_store::{MachineFile, MachineLock, MachineRecord, StoreError};
@@ -22,6 +22,24 @@ pub struct Machine {
     pub(crate) name: MachineName,
     pub(crate) record: MachineRecord,
     pub(crate) driver: Box<dyn Driver>,
+}
+
+/// Tells whether an error says that a machine is no more.
+pub(crate) fn is_gone(error: &DriverError) -> bool {
+    matches!(
+        error.kind,
+        DriverErrorKind::NotFound | DriverErrorKind::Ended | DriverErrorKind::Capacity
+    )
+}
+
+/// Adds the way out to the error of a machine that is no more.
+pub(crate) fn with_removal(name: &MachineName, error: DriverError) -> DriverError {
+    match is_gone(&error) && error.hint.is_none() {
+        true => error.with_hint(format!(
+            "docker-machine rm {name} removes what is left of it"
+        )),
+        false => error,
+    }
 }
 
 /// A machine that is being worked on: opened, locked, and with its journal.
@@ -45,6 +63,11 @@ impl Machine {
     /// Returns the saved address, which a stopped machine keeps.
     pub fn address(&self) -> Option<String> {
         self.driver.saved_address()
+    }
+
+    /// Tells whether the machine is a server that the user made: its driver logs in there and makes none.
+    pub fn is_of_the_user(&self) -> bool {
+        self.driver.cloud().is_none() && self.driver.ssh().is_some()
     }
 
     /// Returns the URL of the swarm whose master this is.

@@ -227,6 +227,11 @@ impl Store {
         })
     }
 
+    /// Tells whether a process is at work on a machine, and its id where that is known. Changes nothing.
+    pub fn holder(&self, name: &MachineName) -> Option<Option<u32>> {
+        LockedFile::holder(&self.layout.lock(name.as_str()))
+    }
+
     /// Waits for the right to change the shared certificates.
     ///
     /// # Errors

@@ -25,14 +25,23 @@ impl FromStr for MachineName {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        let goes_on_well = text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.');
-        if begins_well && goes_on_well && text.len() <= LONGEST {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidName(text.escape_default().take(LONGEST).collect()))
+        let fault = match text.chars().next() {
+            None => Some(NameFault::Empty),
+            Some(first) if is_allowed(first) && !first.is_ascii_alphanumeric() => {
+                Some(NameFault::First(first))
+            }
+            Some(_) => {
+                let other = text.chars().find(|c| !is_allowed(*c));
+                let too_long = || (text.len() > LONGEST).then_some(NameFault::Length(text.len()));
+                other.map(NameFault::Character).or_else(too_long)
+            }
+        };
+        match fault {
+            None => Ok(Self(text.to_owned())),
+            Some(fault) => Err(InvalidName(
+                text.escape_default().take(LONGEST).collect(),
+                fault,
+            )),
         }
     }
 }
@@ -52,7 +61,51 @@ impl AsRef<str> for MachineName {
 /// An invalid machine name; holds the name, escaped for a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Invalid hostname specified. Allowed hostname chars are: 0-9a-zA-Z . -")]
-pub struct InvalidName(pub String);
+pub struct InvalidName(pub String, NameFault);
+
+/// What is wrong with a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum NameFault {
+    Empty,
+    First(char),
+    Character(char),
+    Length(usize),
+}
+
+impl InvalidName {
+    /// Returns what is wrong with the name, and what a name may be.
+    pub fn hint(&self) -> String {
+        match self.1 {
+            NameFault::Empty => "the name is empty".to_owned(),
+            NameFault::First(first) => {
+                format!("the name begins with {first:?}: expected a letter or a digit")
+            }
+            NameFault::Character(other) => {
+                let example = self.suggestion().map(|name| format!(", as in {name:?}"));
+                format!(
+                    "the name contains {other:?}: expected letters, digits, dots and dashes{}",
+                    example.unwrap_or_default()
+                )
+            }
+            NameFault::Length(length) => {
+                format!("the name has {length} characters: {LONGEST} is the limit")
+            }
+        }
+    }
+
+    /// Returns the name with dashes for what is not allowed, where that is a name.
+    fn suggestion(&self) -> Option<String> {
+        let allowed = |c: char| if is_allowed(c) { c } else { '-' };
+        let name: String = self.0.chars().map(allowed).collect();
+        let name = name.trim_matches(['-', '.']).to_owned();
+        // An escape sequence is longer than what it stands for.
+        Some(name).filter(|name| !name.is_empty() && !self.0.contains('\\'))
+    }
+}
+
+fn is_allowed(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '.'
+}
 
 #[cfg(test)]
 mod tests {
@@ -86,6 +139,23 @@ mod tests {
             &long,
         ] {
             assert!(name.parse::<MachineName>().is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_name_is_named() {
+        let long = "x".repeat(300);
+        for (name, hint) in [
+            (
+                "my_server",
+                "contains '_': expected letters, digits, dots and dashes, as in \"my-server\"",
+            ),
+            ("-m", "begins with '-'"),
+            ("", "is empty"),
+            (&long, "has 300 characters: 200 is the limit"),
+        ] {
+            let said = name.parse::<MachineName>().unwrap_err().hint();
+            assert!(said.contains(hint), "{name:?}: {said}");
         }
     }
 }

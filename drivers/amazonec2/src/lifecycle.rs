@@ -259,7 +259,7 @@ fn end_of(instance: &Instance) -> Option<DriverError> {
     .then(|| ended_as(instance))
 }
 
-fn ended_as(instance: &Instance) -> DriverError {
+pub(crate) fn ended_as(instance: &Instance) -> DriverError {
     let error = LifecycleError::Ended {
         instance: instance.instance_id().unwrap_or_default().to_owned(),
         state: state_name(instance).to_owned(),

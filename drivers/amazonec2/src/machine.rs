@@ -9,11 +9,12 @@ use machine_driver::{
     OwnedBy, Power, Route, Status, merge,
 };
 use machine_ops::{Cx, Entry, Intent, Ownership, Phase, Resource, Scope, UndoOrder, Undone};
-use machine_types::{DockerUrl, Secret, SshEndpoint};
+use machine_types::{DockerUrl, Secret, SshEndpoint, printable};
 use serde_json::{Map, Value};
 
 use crate::api::account;
 use crate::api::client::{self, Api};
+use crate::api::environment::region_of_the_cli;
 use crate::api::scope;
 use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
@@ -108,6 +109,20 @@ impl Machine {
             preflight::check(api, cx, store, &mut self.saved, &self.create_options, after);
         self.preflight_result = checked.await.map_err(preflight::without_credentials)?;
         Ok(())
+    }
+
+    /// Warns where no flag gives the region and the AWS CLI would use another one.
+    fn warn_of_other_region(&self, cx: &Cx) {
+        if self.create_options.region_given {
+            return;
+        }
+        let ours = &self.saved.region;
+        if let Some((named_by, region)) = region_of_the_cli().filter(|(_, region)| region != ours) {
+            let region = printable(region.as_bytes());
+            cx.warn(format!(
+                "WARNING: the region is {ours}: {named_by} is {region}, and is not read, as ever; give --amazonec2-region={region} or set $AWS_DEFAULT_REGION"
+            ));
+        }
     }
 
     /// Checks again, beginning with what the flags asked for.
@@ -223,6 +238,7 @@ impl Driver for Machine {
             ));
         }
         self.asked = Some(Box::new(self.saved.clone()));
+        self.warn_of_other_region(cx);
         self.check(&api, cx, 0).await
     }
 

@@ -10,8 +10,8 @@ use machine_types::MachineState;
 
 use crate::api::call::CallError;
 use crate::api::codes::is_bad_credentials;
-use crate::api::lookup::{MOST_VALUES, filter, instances};
-use crate::lifecycle::{LifecycleError, is_young, status};
+use crate::api::lookup::{MOST_VALUES, filter, instances, state_name};
+use crate::lifecycle::{LifecycleError, ended_as, is_young, status};
 use crate::machine::Machine;
 
 /// A call that failed for a whole group of machines.
@@ -42,6 +42,8 @@ pub(crate) async fn states(
                     .filter_map(|(found, _)| Some((found.instance_id()?, found)))
                     .collect();
                 let state = |id: &String| match known.get(id.as_str()) {
+                    // Shown with the reason, as long as EC2 knows it.
+                    Some(found) if state_name(found) == "terminated" => Err(ended_as(found)),
                     Some(found) => Ok(status(found)),
                     None if is_young(cx) => Ok(MachineState::Starting.into()),
                     None => Err(DriverError::from(LifecycleError::Gone {

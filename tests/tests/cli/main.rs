@@ -6,6 +6,7 @@ mod completions;
 mod doctor;
 mod documents;
 mod hostile_answers;
+mod mistakes;
 mod model;
 mod reference;
 mod short_commands;

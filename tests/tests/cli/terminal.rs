@@ -136,8 +136,8 @@ async fn the_most_similar_name_is_suggested() {
         ),
         (
             "create n",
-            "not found",
-            "choose one with --driver: amazonec2, generic, none",
+            "no driver given",
+            "choose one: --driver amazonec2, --driver generic, --driver none",
         ),
     ] {
         let ended = home.run(line.split(' ')).await.failed(1, &[said]);

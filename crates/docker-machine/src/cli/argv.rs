@@ -46,7 +46,7 @@ impl Flag {
         self
     }
 
-    fn is_called(&self, name: &str) -> bool {
+    pub(crate) fn is_called(&self, name: &str) -> bool {
         self.spec.name == name || self.short == Some(name)
     }
 }
@@ -101,6 +101,8 @@ pub enum SyntaxError {
     /// A number that is none.
     #[error("invalid value {value:?} for flag -{name}: parse error")]
     NotANumber {
+        /// The flag.
+        flag: Box<FlagSpec>,
         /// The flag's name, as typed.
         name: String,
         /// What was given.
@@ -259,7 +261,11 @@ impl<'a> Scan<'a> {
             let name = name.to_owned();
             return Err(match known.spec.kind {
                 machine_driver::FlagKind::Bool => SyntaxError::NotABoolean { name, value },
-                _ => SyntaxError::NotANumber { name, value },
+                _ => SyntaxError::NotANumber {
+                    flag: Box::new(known.spec.clone()),
+                    name,
+                    value,
+                },
             });
         }
         self.flags.push(format!("--{}={value}", known.spec.name));

@@ -3,10 +3,11 @@
 pub mod argv;
 mod command;
 mod declare;
+mod hints;
 pub mod options;
 mod parse;
 pub mod usage;
 
 pub use command::{About, Command};
-pub(crate) use parse::NO_DRIVER;
+pub(crate) use parse::no_driver;
 pub use parse::{Arguments, Cli, Invocation, Request, Usage, global_flags};

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use clap::error::ErrorKind;
 use machine_driver::{DriverKind, FlagSpec, Options};
+use machine_types::nearest;
 
-use crate::cli::argv::{self, Flag, Grammar, Line};
+use crate::cli::argv::{self, Flag, Grammar, Line, SyntaxError};
 use crate::cli::command::Command;
+use crate::cli::hints;
 use crate::cli::options::{self, Owner};
-use crate::cli::usage::{UsageError, refused_flag};
+use crate::cli::usage::{Help, UsageError, refused_flag};
 use crate::environment::Environment;
 use crate::failure::Failure;
 
@@ -73,10 +75,10 @@ impl std::fmt::Debug for Usage {
 impl Usage {
     /// Makes the failure of a command line: the message, with this help on standard output.
     pub fn failure(&self, message: impl Into<String>) -> Failure {
-        UsageError::new(message).with_help(self.text()).into()
+        UsageError::new(message).with_help(self.help()).into()
     }
 
-    fn text(&self) -> String {
+    fn help(&self) -> Help {
         let driver = self.drivers.iter().find(|kind| kind.name() == self.driver);
         let cli = Cli {
             commands: self.commands,
@@ -84,15 +86,21 @@ impl Usage {
             environment: &Environment::default(),
             columns: self.columns,
         };
-        cli.help(
+        cli.help_of(
             self.command.map(|command| command as &dyn Command),
             driver.map(|kind| &**kind),
         )
     }
 }
 
-/// The driver of a `create` that names none: the Go binary's default, which this binary does not have.
-pub(crate) const NO_DRIVER: &str = "virtualbox";
+/// Makes the error of a `create` without a driver: the Go binary's default, virtualbox, is not in this binary.
+pub(crate) fn no_driver(names: &[&'static str]) -> UsageError {
+    let flags: Vec<_> = names
+        .iter()
+        .map(|name| format!("--driver {name}"))
+        .collect();
+    UsageError::new("no driver given").with_hint(format!("choose one: {}", flags.join(", ")))
+}
 
 /// The variable that stands for `--debug`.
 const DEBUG_VARIABLE: &str = "MACHINE_DEBUG";
@@ -181,7 +189,14 @@ impl Cli<'_> {
         }
         let mut line = argv::normalize(&self.grammar(args), args).map_err(|refused| {
             let command = refused.command.as_deref().and_then(|name| self.find(name));
-            UsageError::new(refused.why.to_string()).with_help(self.help(command, None))
+            let error = UsageError::new(refused.why.to_string());
+            let error = match &refused.why {
+                SyntaxError::NotANumber { flag, value, .. } => {
+                    error.with_hint(hints::number(flag, value))
+                }
+                _ => error,
+            };
+            error.with_help(self.help_of(command, None))
         })?;
         let command = match &line.command {
             Some(name) => Some(self.find(name).ok_or_else(|| self.unknown_command(name))?),
@@ -200,8 +215,9 @@ impl Cli<'_> {
             .clap(command.as_slice(), driver, For::Parsing)
             .try_get_matches_from(line.for_clap())
             .map_err(|error| {
-                let help = self.help(command.filter(|_| !in_global(&line, &error)), driver);
-                self.refused(&error).with_help(help)
+                let about = command.filter(|_| !in_global(&line, &error));
+                let help = self.help_of(about, driver);
+                self.refused(&line, driver, &error).with_help(help)
             })?;
         let mut warnings = Vec::new();
         let mut read = |flags: Vec<FlagSpec>, owner, matches: &ArgMatches| {
@@ -272,6 +288,21 @@ impl Cli<'_> {
         lines.join("\n").trim_end().to_owned()
     }
 
+    /// Returns the help of a command, and how it is called up.
+    fn help_of(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> Help {
+        let mut command_line = "docker-machine".to_owned();
+        if let Some(command) = command {
+            command_line.push_str(&format!(" {}", command.about().name));
+        }
+        if let Some(driver) = driver {
+            command_line.push_str(&format!(" --driver {}", driver.name()));
+        }
+        Help {
+            text: self.help(command, driver),
+            command_line: command_line + " --help",
+        }
+    }
+
     /// Returns the grammar of what may be the command of a line: of those whose names are in it.
     fn grammar(&self, args: &[String]) -> Grammar {
         let may_be = |command: &&&dyn Command| args.iter().any(|arg| arg == command.about().name);
@@ -307,54 +338,112 @@ impl Cli<'_> {
         command: &dyn Command,
         line: &Line,
     ) -> Result<Option<&dyn DriverKind>, UsageError> {
-        let typed = argv::last_value(&line.flags, "driver");
+        let typed = argv::last_value(&line.flags, "driver").filter(|name| !name.is_empty());
         let given = typed.or_else(|| self.environment.get("MACHINE_DRIVER"));
         let only_help = argv::last_value(&line.flags, "help").is_some();
-        let goes_without = !command.needs_driver() || !self.has_driver_flags(line);
-        if given.is_none() && (only_help || goes_without) {
-            return Ok(None);
-        }
-        let name = given.unwrap_or(NO_DRIVER);
+        let known: Vec<_> = self.drivers.iter().map(|kind| kind.name()).collect();
+        let Some(name) = given else {
+            return match self.driver_of_flags(line) {
+                Some((flag, kind)) if command.needs_driver() && !only_help => {
+                    Err(no_driver(&known).with_hint(format!(
+                        "--{flag} is an option of the driver {kind}: add --driver {kind}"
+                    )))
+                }
+                _ => Ok(None),
+            };
+        };
         if let Some(kind) = self.drivers.iter().find(|kind| kind.name() == name) {
             return Ok(Some(kind.as_ref()));
         }
-        let known: Vec<_> = self.drivers.iter().map(|kind| kind.name()).collect();
-        let choose = format!("choose one with --driver: {}", known.join(", "));
-        let words = [command.about().name.to_owned(), format!("--driver={name}")];
-        let error = self.clap_of_all(For::Showing).try_get_matches_from(words);
-        Err(UsageError::new(format!(
+        let error = UsageError::new(format!(
             "Driver {name:?} not found. Do you have the plugin binary \"docker-machine-driver-{name}\" accessible in your PATH?"
-        ))
-        .with_hint(choose)
-        .with_suggestion(error.err().as_ref()))
+        ));
+        Err(error.with_hint(match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => format!(
+                "choose one with --driver: {}. Plugin drivers are not loaded",
+                known.join(", ")
+            ),
+        }))
     }
 
     /// Finds the flag on a line that no driver has.
     fn unknown_flag(&self, line: &Line) -> Option<UsageError> {
         let all = self.clap_of_all(For::Parsing);
         let error = all.try_get_matches_from(line.for_clap()).err()?;
-        (error.kind() == ErrorKind::UnknownArgument).then(|| self.refused(&error))
+        let unknown = error.kind() == ErrorKind::UnknownArgument;
+        unknown.then(|| self.refused(line, None, &error))
     }
 
-    /// Puts an error of clap's into Go's words; a flag that another driver has is told apart from one
-    /// that nobody has.
-    fn refused(&self, error: &clap::Error) -> UsageError {
+    /// Puts an error of clap's into Go's words, with what was probably meant: another driver's flag, a flag
+    /// at another place of the line, a flag without its driver's prefix, or the nearest one.
+    fn refused(
+        &self,
+        line: &Line,
+        driver: Option<&dyn DriverKind>,
+        error: &clap::Error,
+    ) -> UsageError {
         let refused = UsageError::of_clap(error);
         let flag = refused_flag(error).unwrap_or_default();
         let name = flag.trim_start_matches('-');
-        let has_it =
-            |kind: &&Arc<dyn DriverKind>| kind.flags().iter().any(|spec| spec.name == name);
-        match self.drivers.iter().find(has_it) {
-            Some(kind) => {
-                refused.with_hint(format!("it is an option of the driver {}", kind.name()))
+        let has =
+            |kind: &dyn DriverKind, name: &str| kind.flags().iter().any(|spec| spec.name == name);
+        if let Some(kind) = self.drivers.iter().find(|kind| has(&***kind, name)) {
+            let kind = kind.name();
+            return refused.with_hint(format!("it is an option of the driver {kind}"));
+        }
+        let command = line.command.as_deref().unwrap_or_default();
+        let flags = match self.find(command) {
+            Some(command) => all_flags(command),
+            None => Vec::new(),
+        };
+        let dashed = |flag: &Flag| match flag.spec.name.len() {
+            1 => format!("-{}", flag.spec.name),
+            _ => format!("--{}", flag.spec.name),
+        };
+        let meant = hints::flag(name).unwrap_or(name);
+        if line.global.contains(&flag) {
+            if meant != name {
+                return refused.with_hint(format!("did you mean '--{meant}'?"));
             }
-            None => refused,
+            return match flags.iter().find(|flag| flag.is_called(name)) {
+                Some(flag) => refused.with_hint(format!(
+                    "{} stands behind the command: docker-machine {command} {}",
+                    dashed(flag),
+                    dashed(flag)
+                )),
+                None => refused,
+            };
+        }
+        let global = global_flags();
+        let is_meant = |flag: &&Flag| flag.is_called(meant) && flag.spec.name != "version";
+        if let Some(flag) = global.iter().find(is_meant) {
+            return refused.with_hint(format!(
+                "did you mean 'docker-machine {} {command}'?",
+                dashed(flag)
+            ));
+        }
+        let all = self.drivers.iter().map(|kind| &**kind);
+        let prefixed = driver
+            .into_iter()
+            .chain(all)
+            .map(|kind| (kind, format!("{}-{name}", kind.name())))
+            .find(|(kind, name)| has(*kind, name));
+        match prefixed {
+            Some((_, name)) if !flags.is_empty() && takes_driver_flags(self.find(command)) => {
+                refused.with_hint(format!("did you mean '--{name}'?"))
+            }
+            _ => refused,
         }
     }
 
-    fn has_driver_flags(&self, line: &Line) -> bool {
-        let mut flags = self.drivers.iter().flat_map(|kind| kind.flags());
-        flags.any(|flag| argv::last_value(&line.flags, flag.name).is_some())
+    /// Finds a flag on a line that is a driver's, and the driver's name.
+    fn driver_of_flags(&self, line: &Line) -> Option<(&'static str, &'static str)> {
+        self.drivers.iter().find_map(|kind| {
+            let mut flags = kind.flags().into_iter();
+            let flag = flags.find(|flag| argv::last_value(&line.flags, flag.name).is_some())?;
+            Some((flag.name, kind.name()))
+        })
     }
 
     /// Says that there is no such command, and which one is near.
@@ -362,10 +451,13 @@ impl Cli<'_> {
         let error = self
             .clap(self.commands, None, For::Parsing)
             .try_get_matches_from([name]);
-        UsageError::new(format!(
+        let unknown = UsageError::new(format!(
             "docker-machine: '{name}' is not a docker-machine command. See 'docker-machine --help'."
-        ))
-        .with_suggestion(error.err().as_ref())
+        ));
+        match hints::command(name) {
+            Some(command) => unknown.with_hint(format!("did you mean '{command}'?")),
+            None => unknown.with_suggestion(error.err().as_ref()),
+        }
     }
 }
 
@@ -373,6 +465,10 @@ fn name_of(command: Option<&dyn Command>) -> &'static str {
     command
         .map(|command| command.about().name)
         .unwrap_or_default()
+}
+
+fn takes_driver_flags(command: Option<&'static dyn Command>) -> bool {
+    command.is_some_and(|command| command.takes_driver_flags())
 }
 
 fn specs(flags: Vec<Flag>) -> Vec<FlagSpec> {

@@ -12,7 +12,16 @@ pub struct UsageError {
     /// The way out, on a line of its own.
     pub hint: Option<String>,
     /// The help that goes to standard output, where the Go binary prints it.
-    pub help: Option<String>,
+    pub help: Option<Help>,
+}
+
+/// The help of a command, and the command line that prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Help {
+    /// The text.
+    pub text: String,
+    /// `docker-machine create --help`.
+    pub command_line: String,
 }
 
 impl UsageError {
@@ -26,7 +35,7 @@ impl UsageError {
 
     /// Adds help.
     #[must_use]
-    pub fn with_help(mut self, help: String) -> Self {
+    pub fn with_help(mut self, help: Help) -> Self {
         self.help = Some(help);
         self
     }

@@ -9,9 +9,8 @@ use machine_driver::{FlagSpec, Options};
 use machine_types::{EngineOptions, MachineName, SwarmOptions, unquoted};
 
 use crate::cli::Arguments;
-use crate::cli::NO_DRIVER;
 use crate::cli::argv::Flag;
-use crate::cli::{About, Command};
+use crate::cli::{About, Command, no_driver};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -134,9 +133,15 @@ impl Command for Create {
             [name] if !name.is_empty() => name.clone(),
             [_, extra @ ..] if !extra.is_empty() => {
                 let extra = extra.join(" ");
-                return Err(Failure::new(format!(
+                let failure = Failure::new(format!(
                     "Invalid command line. Found extra arguments [{extra}]"
-                )));
+                ));
+                return Err(match switch_with_a_word(&cx.world.args) {
+                    Some(switch) => {
+                        failure.with_hint(format!("a switch takes its value after '=': {switch}"))
+                    }
+                    None => failure,
+                });
             }
             _ => {
                 return Err(arguments.usage.failure("Error: No machine name specified"));
@@ -144,6 +149,9 @@ impl Command for Create {
         };
         name.parse::<MachineName>()
             .map_err(|invalid| Failure::from(Error::from(invalid)))?;
+        if arguments.driver_name.is_empty() {
+            return Err(no_driver(&crate::drivers::names()).into());
+        }
         let options = arguments.options;
         let discovery = options.string("swarm-discovery");
         if !discovery.is_empty() && !discovery.contains("://") {
@@ -153,10 +161,7 @@ impl Command for Create {
         }
         let request = CreateRequest {
             name: name.clone(),
-            driver: match arguments.driver_name {
-                "" => NO_DRIVER.to_owned(),
-                named => named.to_owned(),
-            },
+            driver: arguments.driver_name.to_owned(),
             options: arguments.driver,
             engine: engine(cx, &options),
             swarm: swarm(&options),
@@ -193,6 +198,18 @@ impl Command for Create {
         }
         Ok(())
     }
+}
+
+/// Finds a switch that is followed by a truth value, which Go's syntax takes for a machine's name; returns what
+/// was meant.
+fn switch_with_a_word(args: &[String]) -> Option<String> {
+    args.windows(2).find_map(|pair| match pair {
+        [flag, value] if matches!(value.as_str(), "true" | "false") => {
+            let is_bare = flag.starts_with('-') && !flag.contains('=');
+            is_bare.then(|| format!("{flag}={value}"))
+        }
+        _ => None,
+    })
 }
 
 fn engine(cx: &Context, options: &Options) -> EngineOptions {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use machine_driver::FlagSpec;
+use machine_types::nearest;
 
 use super::{config, targets};
 use crate::cli::Arguments;
@@ -11,6 +12,23 @@ use crate::context::Context;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::env_output::{Language, NoProxy, set, unset, usage_hint};
+
+/// The shells whose languages are known.
+const SHELLS: [&str; 8] = [
+    "bash",
+    "zsh",
+    "sh",
+    "fish",
+    "tcsh",
+    "cmd",
+    "powershell",
+    "emacs",
+];
+
+/// Other shells that read what is written for sh.
+const LIKE_SH: [&str; 8] = [
+    "dash", "ash", "ksh", "mksh", "oksh", "yash", "posh", "rbash",
+];
 
 /// Prints the commands that point a shell's `docker` at a machine.
 pub(crate) struct Env;
@@ -36,7 +54,7 @@ impl Command for Env {
                 "shell",
                 "Which shell it is for: bash, zsh, sh, fish, tcsh, cmd, powershell or emacs; $SHELL where not given",
             ))
-            .values(["bash", "zsh", "sh", "fish", "tcsh", "cmd", "powershell", "emacs"]),
+            .values(SHELLS),
             Flag::new(FlagSpec::bool("unset", "Unset the variables")).short("u"),
             Flag::new(FlagSpec::bool(
                 "no-proxy",
@@ -109,12 +127,29 @@ fn unset_script(cx: &Context, arguments: &Arguments) -> Result<String, Failure> 
 fn shell_name(cx: &Context, arguments: &Arguments) -> Result<String, Failure> {
     let named = arguments.options.string("shell");
     if !named.is_empty() {
+        if is_mistyped(&named) {
+            cx.complain(&format!(
+                "unknown shell {named:?}: the lines are for sh. The shells are {}",
+                SHELLS.join(", ")
+            ));
+        }
         return Ok(named);
     }
     detect(&cx.world.environment).ok_or_else(|| {
         cx.print("The default lines below are for a sh/bash shell, you can specify the shell you're using, with the --shell flag.\n");
-        Failure::new("Error: Unknown shell")
+        Failure::new("Error: Unknown shell").with_hint(format!(
+            "$SHELL is not set: give the shell, --shell sh for instance. The shells are {}",
+            SHELLS.join(", ")
+        ))
     })
+}
+
+/// Tells whether a shell's name is almost one that is known, and so gets lines that it does not understand. Any
+/// other name may be that of a shell which reads what is written for sh.
+fn is_mistyped(shell: &str) -> bool {
+    let is_known = |known: &str| known.eq_ignore_ascii_case(shell);
+    let mut known = SHELLS.into_iter().chain(LIKE_SH);
+    !known.any(is_known) && nearest(shell, SHELLS).is_some()
 }
 
 /// Tells the user's shell by the file name in `$SHELL`.

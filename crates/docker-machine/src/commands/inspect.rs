@@ -23,7 +23,7 @@ impl Command for Inspect {
             name: "inspect",
             arguments: "[NAME]",
             summary: "Print the configuration of a machine",
-            details: "As JSON, secrets included; or by a Go template, for instance {{.Driver.IPAddress}} or {{json .HostOptions}}. Asks nobody. Without a name, of the machine 'default'.",
+            details: "As JSON, secrets included; with --format json on one line; or by a Go template, for instance {{.Driver.IPAddress}} or {{json .HostOptions}}. Asks nobody. Without a name, of the machine 'default'.",
         }
     }
 
@@ -45,6 +45,11 @@ impl Command for Inspect {
         let format = arguments.options.string("format");
         if format.is_empty() {
             cx.print(&go_json::pretty(&machine));
+            return Ok(());
+        }
+        // As of `docker inspect`; the Go binary prints the word.
+        if format == "json" {
+            cx.print(&go_json::line(&machine));
             return Ok(());
         }
         let template = Template::parse_with("", &format, Functions::with_json())

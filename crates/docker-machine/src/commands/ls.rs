@@ -1,7 +1,7 @@
 //! `docker-machine ls`.
 
 use async_trait::async_trait;
-use libmachine::{Active, ListItem, ListOptions};
+use libmachine::{Active, Error, ListItem, ListOptions};
 use machine_driver::FlagSpec;
 
 use crate::cli::Arguments;
@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::descriptors::room_for_connections;
 use crate::failure::Failure;
 use crate::listing::filter::{Facts, FilterError, Filters};
-use crate::listing::format::Format;
+use crate::listing::format::{Format, fields};
 use crate::listing::{self, order};
 
 /// Lists machines.
@@ -22,9 +22,9 @@ impl Command for Ls {
     fn about(&self) -> About {
         About {
             name: "ls",
-            arguments: "",
+            arguments: "[NAME...]",
             summary: "List machines",
-            details: "Filters: driver=NAME, state=STATE, name=REGEXP, label=KEY[=VALUE], swarm=MASTER. Values of one key are alternatives, different keys must all match. Formats: a Go template with the fields .Name .Active .ActiveHost .ActiveSwarm .DriverName .State .URL .SwarmOptions .Swarm .EngineOptions .Error .DockerVersion .ResponseTime; aligned, with headers, where it begins with 'table'; or 'json', one object a line.",
+            details: "Filters: driver=NAME, state=STATE, name=REGEXP, label=KEY[=VALUE], swarm=MASTER. Values of one key are alternatives, different keys must all match. Formats: a Go template with the fields .Name .Active .ActiveHost .ActiveSwarm .DriverName .State .URL .SwarmOptions .Swarm .EngineOptions .Error .DockerVersion .ResponseTime; aligned, with headers, where it begins with 'table'; or 'json', one object a line. With names, lists those machines only.",
         }
     }
 
@@ -39,6 +39,7 @@ impl Command for Ls {
             ))
             .short("t"),
             Flag::new(FlagSpec::string("format", "How to show them")).short("f"),
+            Flag::new(FlagSpec::bool("json", "The same as --format json")),
         ]
     }
 
@@ -50,28 +51,88 @@ impl Command for Ls {
         let no_filter = |error: FilterError| Failure::new(error.to_string());
         let filters = Filters::parse(&arguments.options.list("filter")).map_err(no_filter)?;
         let quiet = arguments.options.bool("quiet");
+        let wanted = Wanted::of(&arguments.words);
         if quiet && filters.is_empty() {
-            let names = cx.library.sound_names().await?;
+            let mut names = cx.library.sound_names().await?;
+            names.retain(|name| wanted.contains(name));
             print_names(cx, &names);
-            return Ok(());
+            return wanted.all_known(cx);
         }
-        let (machines, broken) = machines(cx).await?;
+        let (machines, mut broken) = machines(cx).await?;
         let mut names = filters.select(&machines).map_err(no_filter)?;
+        names.retain(|name| wanted.contains(name));
+        broken.retain(|name| wanted.contains(name));
         if quiet {
             if filters.ask_for_states() {
                 let items = list(cx, &arguments, &filters, names).await?;
                 names = items.into_iter().map(|item| item.name).collect();
             }
             print_names(cx, &names);
-            return Ok(());
+            return wanted.all_known(cx);
         }
-        let unfit = |error: go_template::Error| Failure::new(error.to_string());
-        let format = Format::parse(&arguments.options.string("format")).map_err(unfit)?;
+        let format = match arguments.options.bool("json") {
+            true => "json".to_owned(),
+            false => arguments.options.string("format"),
+        };
+        let format = Format::parse(&format).map_err(unfit)?;
+        if machines.is_empty() && broken.is_empty() {
+            explain_no_store(cx);
+        }
         // A broken machine is shown whatever the filters are: nobody can tell what it is.
         names.extend(broken);
         let mut items = list(cx, &arguments, &filters, names).await?;
         items.sort_by(|a, b| order::natural(&a.name, &b.name));
-        format.write(&items, &mut cx.pieces()).map_err(unfit)
+        format.write(&items, &mut cx.pieces()).map_err(unfit)?;
+        wanted.all_known(cx)
+    }
+}
+
+/// The machines that are named on the command line.
+struct Wanted<'a>(Vec<&'a String>);
+
+impl<'a> Wanted<'a> {
+    /// Reads the words. The Go binary ignores them: `ls -q true` is what was meant as `ls -q=true`.
+    fn of(words: &'a [String]) -> Self {
+        let is_name = |word: &&String| !matches!(word.as_str(), "true" | "false");
+        Self(words.iter().filter(is_name).collect())
+    }
+
+    fn contains(&self, name: &String) -> bool {
+        self.0.is_empty() || self.0.contains(&name)
+    }
+
+    /// Fails for names that the store does not know.
+    fn all_known(&self, cx: &Context) -> Result<(), Failure> {
+        let unknown = self.0.iter().filter(|name| cx.library.is_unknown(name));
+        let mut failures: Vec<Failure> = unknown
+            .map(|name| Error::NotFound((*name).clone()).into())
+            .collect();
+        match failures.len() {
+            0 => Ok(()),
+            1 => Err(failures.remove(0)),
+            _ => Err(Failure::joined(failures)),
+        }
+    }
+}
+
+fn unfit(error: go_template::Error) -> Failure {
+    let text = error.to_string();
+    let is_of_field = text.contains("in type commands.HostListItem");
+    let failure = Failure::new(text);
+    match is_of_field {
+        true => failure.with_hint(format!("the fields are {}", fields().join(" "))),
+        false => failure,
+    }
+}
+
+/// Says where the store would be, at a terminal: a person may have been looking for another user's.
+fn explain_no_store(cx: &Context) {
+    let store = cx.library.store_root();
+    if cx.world.console.terminals().err && !store.exists() {
+        cx.complain(&format!(
+            "no machines: there is no store at {}; for the machines of another user: sudo -H docker-machine ls, or --storage-path",
+            store.display()
+        ));
     }
 }
 

@@ -32,7 +32,7 @@ impl Command for Rm {
                 "Forget machines even where something of them is left; implies -y",
             ))
             .short("f"),
-            Flag::new(FlagSpec::bool("y", "Do not ask")),
+            Flag::new(FlagSpec::bool("yes", "Do not ask")).short("y"),
         ]
     }
 
@@ -43,12 +43,37 @@ impl Command for Rm {
                 .usage
                 .failure("Error: Expected to get one or more machine names as arguments"));
         }
+        let force = arguments.options.bool("force");
+        let asked = !force && !arguments.options.bool("yes");
+        if asked && let Some(failure) = all_unknown(cx, names).await {
+            return Err(failure);
+        }
         cx.print(&format!("About to remove {}", names.join(", ")));
         cx.print("WARNING: This action will delete both local reference and remote instance.");
-        let force = arguments.options.bool("force");
-        let asked = !force && !arguments.options.bool("y");
-        if asked && cx.confirm("Are you sure?").await? != Some(true) {
-            return Ok(());
+        for name in names {
+            if cx
+                .library
+                .open(name)
+                .await
+                .is_ok_and(|machine| machine.is_of_the_user())
+            {
+                cx.complain(&format!(
+                    "{name}: only the local reference is deleted; the server stays as it is, Docker included"
+                ));
+            }
+        }
+        if asked {
+            match cx.confirm("Are you sure?").await? {
+                Some(true) => {}
+                Some(false) => return Ok(()),
+                None => {
+                    // The Go binary says nothing and succeeds, and scripts may count on both.
+                    if cx.world.console.terminals().err {
+                        cx.complain("\n  hint: no answer, nothing was removed: -y removes without a question");
+                    }
+                    return Ok(());
+                }
+            }
         }
         let options = RemoveOptions {
             force,
@@ -72,6 +97,18 @@ impl Command for Rm {
             _ => Err(Failure::joined(failures)),
         }
     }
+}
+
+/// Returns the failure where the store knows none of the names: then there is nothing to ask.
+async fn all_unknown(cx: &Context, names: &[String]) -> Option<Failure> {
+    let mut unknown = Vec::new();
+    for name in names {
+        match cx.library.is_unknown(name) {
+            true => unknown.push(failure(name, &Error::NotFound(name.clone()))),
+            false => return None,
+        }
+    }
+    Some(Failure::joined(unknown))
 }
 
 fn failure(name: &str, error: &Error) -> Failure {

@@ -167,9 +167,12 @@ fn is_closed_pipe(error: &Error) -> bool {
 /// Says so if the reason is that the machine does not run, or is not there any more.
 fn why(name: &str, error: Error) -> Failure {
     match error {
-        Error::NotRunning => Failure::new(format!(
-            "Error: Cannot run SSH command: Host {name:?} is not running"
-        )),
+        Error::NotRunning { .. } => {
+            let failure = Failure::new(format!(
+                "Error: Cannot run SSH command: Host {name:?} is not running"
+            ));
+            failure.with_hint(error.hint().unwrap_or_default())
+        }
         Error::Driver(gone) if gone.kind == DriverErrorKind::NotFound => {
             Failure::of("Error: Cannot run SSH command", &gone.into())
         }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use go_template::tabwriter::{Layout, align};
-use go_template::{Element, Error, List, Map, Named, Pointer, Struct, Template, Value};
+use go_template::{Element, Error, Functions, List, Map, Named, Pointer, Struct, Template, Value};
 use libmachine::{Active, ListItem};
 use machine_types::{EngineOptions, GoList, MachineState, SwarmOptions};
 use serde_json::json;
@@ -30,15 +30,31 @@ const HEADERS: [(&str, &str); 13] = [
     ("ResponseTime", "RESPONSE"),
 ];
 
+/// Returns the fields of a machine, as templates name them.
+pub(crate) fn fields() -> Vec<String> {
+    HEADERS
+        .iter()
+        .map(|(field, _)| format!(".{field}"))
+        .collect()
+}
+
 /// How a list of machines is shown.
 #[derive(Debug)]
 pub(crate) enum Format {
     /// A template for each machine.
-    Plain(Template),
+    Plain(Rows),
     /// A template for each machine, with a line of headers, aligned.
-    Table(Template),
+    Table(Rows),
     /// An object for each machine; not in the Go binary.
     Json,
+}
+
+/// A template for each machine.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    template: Template,
+    /// Whether the template makes JSON, in which a state is a word, and not the number that Go's type is.
+    makes_json: bool,
 }
 
 impl Format {
@@ -47,7 +63,8 @@ impl Format {
         if format == "json" {
             return Ok(Self::Json);
         }
-        let format = if format.is_empty() { DEFAULT } else { format };
+        let is_default = format.is_empty() || format.trim() == "table";
+        let format = if is_default { DEFAULT } else { format };
         let (table, text) = match format.strip_prefix("table") {
             Some(text) => (true, text),
             None => (false, format),
@@ -57,22 +74,27 @@ impl Format {
             .trim_matches(' ')
             .replace(r"\t", "\t")
             .replace(r"\n", "\n");
-        let template = Template::parse("", &format!("{text}\n"))?;
+        let template = Template::parse_with("", &format!("{text}\n"), Functions::with_json())?;
+        let rows = Rows {
+            template,
+            makes_json: text.contains("json"),
+        };
         Ok(match table {
-            true => Self::Table(template),
-            false => Self::Plain(template),
+            true => Self::Table(rows),
+            false => Self::Plain(rows),
         })
     }
 
     /// Writes the machines. What was made before an error is written.
     pub(crate) fn write(&self, items: &[ListItem], out: &mut dyn Write) -> Result<(), Error> {
         match self {
-            Self::Plain(template) => rows(template, items, out),
-            Self::Table(template) => {
+            Self::Plain(rows) => rows.write(items, out),
+            Self::Table(rows) => {
                 let mut text = Vec::new();
-                let made = template
+                let made = rows
+                    .template
                     .execute_to(&Map::strings(HEADERS).into(), &mut text)
-                    .and_then(|()| rows(template, items, &mut text));
+                    .and_then(|()| rows.write(items, &mut text));
                 out.write_all(&align(&text, Layout::LS))
                     .map_err(Error::Write)?;
                 made
@@ -85,10 +107,13 @@ impl Format {
     }
 }
 
-fn rows(template: &Template, items: &[ListItem], out: &mut dyn Write) -> Result<(), Error> {
-    items
-        .iter()
-        .try_for_each(|item| template.execute_to(&row(item), out))
+impl Rows {
+    fn write(&self, items: &[ListItem], out: &mut dyn Write) -> Result<(), Error> {
+        items.iter().try_for_each(|item| {
+            let row = row(item, self.makes_json);
+            self.template.execute_to(&row, out)
+        })
+    }
 }
 
 /// The column `SWARM`.
@@ -123,11 +148,15 @@ fn active(item: &ListItem) -> &'static str {
 }
 
 /// A machine as templates see it: a Go struct, by its field names there.
-fn row(item: &ListItem) -> Value {
+fn row(item: &ListItem, in_json: bool) -> Value {
     let state = MachineState::ALL
         .iter()
         .position(|state| *state == item.state);
     let state = i64::try_from(state.unwrap_or_default()).unwrap_or_default();
+    let state: Value = match in_json {
+        true => item.state.as_str().into(),
+        false => Named::new("state.State", state, item.state.as_str()).into(),
+    };
     Struct::new(
         "commands.HostListItem",
         [
@@ -136,10 +165,7 @@ fn row(item: &ListItem) -> Value {
             ("ActiveHost", (item.active == Active::Host).into()),
             ("ActiveSwarm", (item.active == Active::Swarm).into()),
             ("DriverName", item.driver.as_str().into()),
-            (
-                "State",
-                Named::new("state.State", state, item.state.as_str()).into(),
-            ),
+            ("State", state),
             ("URL", item.url.as_str().into()),
             (
                 "SwarmOptions",
@@ -320,6 +346,18 @@ mod tests {
             show("{{if .SwarmOptions}}y{{else}}n{{end}}", &[broken("b")]),
             "n\n"
         );
+    }
+
+    #[test]
+    fn a_template_can_show_json_and_table_alone_is_the_default() {
+        let shown = show("{{json .}}", &[item("a")]);
+        let object: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(
+            (&object["Name"], &object["State"]),
+            (&"a".into(), &"Running".into())
+        );
+        assert_eq!(show("{{json .Name}}", &[item("a")]), "\"a\"\n");
+        assert_eq!(show("table", &[item("a")]), show("", &[item("a")]));
     }
 
     #[test]

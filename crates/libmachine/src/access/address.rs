@@ -9,7 +9,8 @@ use machine_ssh::Session;
 use machine_store::{MachineLock, StoreError};
 use machine_types::{MachineState, one_line};
 
-use crate::machine::{Machine, Work};
+use crate::error::not_running;
+use crate::machine::{Machine, Work, with_removal};
 use crate::{Error, Library};
 
 /// How long a first login may take before the cloud is asked for the address: a machine that is up lets us in sooner.
@@ -101,14 +102,14 @@ impl Library {
     pub(crate) async fn why_down(&self, machine: &mut Machine, within: Duration, cx: &Cx) -> Down {
         match tokio::time::timeout(within, machine.driver.state(cx)).await {
             Ok(Ok(status)) if status.state != MachineState::Running => {
-                Down::Because(Error::NotRunning)
+                Down::Because(not_running(machine, status.state))
             }
             Ok(Ok(status)) => match self.take_address(machine, &status, cx) {
                 true => Down::Moved,
                 false => Down::Unknown,
             },
             Ok(Err(error)) if error.kind == DriverErrorKind::NotFound => {
-                Down::Because(error.into())
+                Down::Because(with_removal(&machine.name, error).into())
             }
             Ok(Err(error)) => {
                 cx.debug(one_line(error));

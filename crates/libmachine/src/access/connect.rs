@@ -13,6 +13,7 @@ use machine_tls::{DialError, Dialer};
 use machine_types::{DockerUrl, MachineState};
 
 use crate::access::address::Down;
+use crate::error::{Silence, not_running};
 use crate::machine::Machine;
 use crate::{Error, Library};
 use machine_types::one_line;
@@ -77,6 +78,7 @@ impl Library {
         }
         dialled.map_err(|reason| Error::Endpoint {
             host: authority(&url),
+            silence: Silence::of(&reason),
             reason: one_line(reason),
         })?;
         let file = |file| self.store.file(&machine.name, file);
@@ -110,7 +112,7 @@ impl Library {
         // Nobody says why within the time of a command that tells dead from alive.
         let status = asked.map_err(|_| Error::Dial(silence))??;
         if status.state != MachineState::Running {
-            return Err(Error::NotRunning);
+            return Err(not_running(&machine, status.state));
         }
         self.take_address(&mut machine, &status, &cx);
         Ok(machine.driver.docker_host().unwrap_or(url))
@@ -146,7 +148,7 @@ impl Library {
         let asked = tokio::time::timeout(ASK, machine.driver.state(cx)).await;
         let status = asked.map_err(|_| unknown())??;
         if status.state != MachineState::Running {
-            return Err(Error::NotRunning);
+            return Err(not_running(machine, status.state));
         }
         self.take_address(machine, &status, cx);
         let unknown = || Error::NoAddress(machine.name.to_string());

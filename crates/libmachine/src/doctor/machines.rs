@@ -9,6 +9,8 @@ use machine_types::{DockerUrl, MachineState};
 
 use super::{TIMEOUT, failed};
 use crate::access::connect::DIAL;
+use crate::half_made::HalfMade;
+use crate::list::NoState;
 use crate::machine::Machine;
 use crate::{Error, Library};
 use machine_types::one_line;
@@ -34,7 +36,7 @@ impl Library {
     async fn examine_machine(
         &self,
         machine: &Machine,
-        state: Result<MachineState, String>,
+        state: Result<MachineState, NoState>,
     ) -> Vec<Check> {
         let name = machine.name.as_str();
         let subject = format!("machine {name}");
@@ -54,6 +56,17 @@ impl Library {
         let server = self.store.file(&machine.name, MachineFile::Server);
         checks.extend(self.examine_own_certificate(name, &server));
         let remove = format!("docker-machine rm -f {name}");
+        if let Some(half_made) = self.half_made(machine) {
+            let text = half_made.text(name);
+            checks.push(match half_made {
+                HalfMade::Creating { .. } => Check::notable(&subject, text, "wait for it"),
+                HalfMade::Interrupted => {
+                    let remove = format!("docker-machine rm {name}");
+                    Check::wrong(&subject, "its create was interrupted", remove)
+                }
+            });
+            return checks;
+        }
         match state {
             Ok(MachineState::Running) => {
                 checks.extend(self.examine_routes(machine, &subject).await);
@@ -81,7 +94,8 @@ impl Library {
                 state.to_string(),
                 format!("docker-machine start {name}, if it should run"),
             )),
-            Err(why) => checks.push(Check::wrong(&subject, why, "see the lines above")),
+            Err(why) if why.is_gone => checks.push(Check::wrong(&subject, why.text, remove)),
+            Err(why) => checks.push(Check::wrong(&subject, why.text, "see the lines above")),
         }
         checks
     }

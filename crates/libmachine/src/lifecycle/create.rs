@@ -13,7 +13,7 @@ use crate::journal::Remembering;
 use crate::lifecycle::provisioning::Provisioning;
 use crate::machine::{Machine, Work};
 use crate::recovery::removal_request::unless_removed;
-use crate::recovery::rollback::{left, undo_machine};
+use crate::recovery::rollback::{left, made, undo_machine};
 use crate::{Error, Left, Library};
 use machine_types::one_line;
 
@@ -243,6 +243,7 @@ impl Library {
     /// Removes what a failed create has made, and says what it could not.
     async fn roll_back(&self, work: Work, error: Error) -> Error {
         let Work { machine, lock, cx } = work;
+        let removed = made(&*machine.driver, &cx);
         let left = match undo_machine(&*machine.driver, &cx).await {
             Ok(report) => left(report),
             Err(error) => vec![Left {
@@ -261,6 +262,7 @@ impl Library {
         }
         Error::Create {
             source: Box::new(error),
+            removed,
             left,
         }
     }

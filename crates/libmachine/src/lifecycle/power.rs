@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use machine_driver::Restart;
+use machine_driver::{Restart, Status};
 use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until};
 use machine_ssh::{Command, ExitStatus, Session, SshError};
 use machine_types::MachineState;
 
 use crate::lifecycle::provisioning::Provisioning;
-use crate::machine::Work;
+use crate::machine::{Work, with_removal};
 use crate::{Error, Library};
 
 /// How long a machine that was told to restart may go on answering before it counts as not
@@ -17,6 +17,23 @@ const GOING_DOWN: Duration = Duration::from_secs(60);
 
 /// How long a stop may take in all: another command's lock, throttled calls, and the machine's own time.
 const STOP: Duration = Duration::from_secs(44);
+
+/// Asks for the state of a machine that is about to be started.
+///
+/// # Errors
+/// The driver's, with the way out, where there is nothing to start any more.
+async fn startable(work: &Work) -> Result<Status, Error> {
+    let (machine, cx) = (&work.machine, &work.cx);
+    let gone = |error| with_removal(&machine.name, error);
+    let status = machine.driver.state(cx).await.map_err(gone)?;
+    if status.state == MachineState::Error
+        && let Some(cloud) = machine.driver.cloud()
+        && let Some(ended) = cloud.ended(cx).await
+    {
+        return Err(gone(ended).into());
+    }
+    Ok(status)
+}
 
 impl Library {
     /// Starts a stopped machine, learns its address, and re-issues its certificate where that is
@@ -28,7 +45,7 @@ impl Library {
         let mut work = self.open_for_work(name).await?;
         let cx = work.cx.clone();
         cx.say(format!("Starting {name:?}..."));
-        let status = work.machine.driver.state(&cx).await?;
+        let status = startable(&work).await?;
         self.take_address_of(&mut work, &status)?;
         if status.state == MachineState::Running {
             return Err(Error::AlreadyRunning(name.to_owned()));
@@ -92,7 +109,7 @@ impl Library {
         let mut work = self.open_for_work(name).await?;
         let cx = work.cx.clone();
         cx.say(format!("Restarting {name:?}..."));
-        let status = work.machine.driver.state(&cx).await?;
+        let status = startable(&work).await?;
         self.take_address_of(&mut work, &status)?;
         if status.state == MachineState::Stopped {
             cx.say(format!("Starting {name:?}..."));

@@ -103,6 +103,15 @@ pub(crate) fn resources(driver: &dyn Driver, entries: &[Entry]) -> Vec<Resource>
         .collect()
 }
 
+/// Describes what was certainly made and has to be undone, for people.
+pub(crate) fn made(driver: &dyn Driver, cx: &Cx) -> Vec<String> {
+    let entries = cx.journal.entries().unwrap_or_default();
+    let made = resources(driver, &entries)
+        .into_iter()
+        .filter(|resource| resource.made);
+    made.map(|resource| driver.describe(&resource)).collect()
+}
+
 /// Puts a report of `undo_all` into words, while it is known whose resources they are.
 fn told(driver: &dyn Driver, report: UndoReport<DriverError>) -> Report {
     let left = report.left.into_iter().map(|leftover| Leftover {

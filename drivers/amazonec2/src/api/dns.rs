@@ -1,5 +1,8 @@
 //! Names to addresses for the SDK's HTTP client.
 
+use std::error::Error as StdError;
+use std::io;
+
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use machine_net::Resolver;
 
@@ -9,6 +12,35 @@ pub(crate) struct SystemDns(Resolver);
 
 impl ResolveDns for SystemDns {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
-        DnsFuture::new(async move { self.0.look_up(name).await.map_err(ResolveDnsError::new) })
+        DnsFuture::new(async move {
+            let found = self.0.look_up(name).await;
+            found.map_err(|source| {
+                ResolveDnsError::new(Unresolved {
+                    host: name.to_owned(),
+                    source,
+                })
+            })
+        })
     }
+}
+
+/// A name without an address.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot resolve {host}")]
+pub(crate) struct Unresolved {
+    /// The name.
+    pub host: String,
+    source: io::Error,
+}
+
+/// Returns the name that an error is about.
+pub(crate) fn unresolved<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a str> {
+    let mut link = Some(error);
+    while let Some(error) = link {
+        if let Some(unresolved) = error.downcast_ref::<Unresolved>() {
+            return Some(&unresolved.host);
+        }
+        link = error.source();
+    }
+    None
 }

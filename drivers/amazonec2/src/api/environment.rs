@@ -3,6 +3,8 @@
 //! The one place beside the SDK's own provider chain that looks at the environment: proxies and
 //! certificates are the network's, and every AWS tool takes them from here.
 
+use std::path::PathBuf;
+
 use aws_credential_types::Credentials;
 
 /// A proxy that a variable names. Its URL may hold a password, and so it has no other Debug.
@@ -64,6 +66,46 @@ pub(crate) fn older_variables() -> Option<Credentials> {
     let secret = text("AWS_SECRET_ACCESS_KEY").or_else(|| text("AWS_SECRET_KEY"))?;
     let token = text("AWS_SESSION_TOKEN");
     Some(Credentials::new(key, secret, token, None, "environment"))
+}
+
+/// Returns the region that the AWS CLI would use, and what names it: `AWS_REGION`, else the profile in
+/// `~/.aws/config`. The Go binary reads neither.
+pub(crate) fn region_of_the_cli() -> Option<(String, String)> {
+    let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(region) = text("AWS_REGION") {
+        return Some(("$AWS_REGION".to_owned(), region));
+    }
+    let profile = text("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
+    let in_home = || Some(PathBuf::from(text("HOME")?).join(".aws/config"));
+    let path = text("AWS_CONFIG_FILE")
+        .map(PathBuf::from)
+        .or_else(in_home)?;
+    // A pipe would be waited for.
+    let is_file = std::fs::metadata(&path).is_ok_and(|file| file.is_file());
+    let file = is_file.then(|| std::fs::read_to_string(&path).ok())??;
+    let region = profile_region(&file, &profile)?.to_owned();
+    Some((format!("the profile {profile}"), region))
+}
+
+/// Finds a profile's region in a file of the AWS CLI (AWS CLI User Guide, "Configuration and credential file
+/// settings").
+fn profile_region<'a>(file: &'a str, profile: &str) -> Option<&'a str> {
+    let mut is_ours = false;
+    for line in file.lines() {
+        let bare = line.trim();
+        if let Some(section) = bare.strip_prefix('[').and_then(|s| s.split(']').next()) {
+            let name = section.strip_prefix("profile ").unwrap_or(section).trim();
+            is_ours = name == profile;
+        } else if is_ours
+            // What is indented belongs to the setting above.
+            && !line.starts_with([' ', '\t'])
+            && let Some((name, value)) = bare.split_once('=')
+            && name.trim() == "region"
+        {
+            return Some(value.trim()).filter(|value| !value.is_empty());
+        }
+    }
+    None
 }
 
 impl Environment {
@@ -130,4 +172,18 @@ impl Environment {
 pub(crate) fn authority(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', '?']).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profiles_region_is_found() {
+        let file = "[default]\nregion = eu-west-1\n\n[profile ci]\noutput=json\ns3 =\n  region = x\nregion=ap-south-1 \n[profile empty]\n";
+        assert_eq!(profile_region(file, "default"), Some("eu-west-1"));
+        assert_eq!(profile_region(file, "ci"), Some("ap-south-1"));
+        assert_eq!(profile_region(file, "empty"), None);
+        assert_eq!(profile_region(file, "none"), None);
+    }
 }

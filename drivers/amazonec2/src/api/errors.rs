@@ -7,6 +7,8 @@ use machine_driver::{DriverError, DriverErrorKind};
 use crate::api::call::CallError;
 use crate::api::codes;
 use crate::api::credentials::SourcesError;
+use crate::api::dns::unresolved;
+use crate::api::environment::Environment;
 
 /// Why an image may not be found that is there (EC2 User Guide, "Allowed AMIs": what does not match the criteria is
 /// neither shown nor launched).
@@ -65,6 +67,16 @@ fn hint(error: &CallError) -> Option<String> {
                 Some(hint) => format!("{hint}; or {general}"),
                 None => general.to_owned(),
             })
+        }
+        CallError::NoAnswer { region, source, .. } => {
+            let host = unresolved(&**source)?;
+            let proxy = match Environment::read().https_proxy {
+                Some(proxy) => format!("${} is set", proxy.variable),
+                None => "$HTTPS_PROXY is not set".to_owned(),
+            };
+            Some(format!(
+                "cannot resolve {host}: check that {region} is a region of AWS, the network, and the name servers in /etc/resolv.conf; {proxy}"
+            ))
         }
         CallError::Unfiltered { .. } => {
             Some("use an EC2 endpoint that applies filters; nothing was removed there".into())

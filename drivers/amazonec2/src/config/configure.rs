@@ -6,7 +6,7 @@ use machine_driver::{Base, DriverError, DriverErrorKind, Options, SavedBase};
 use machine_types::Secret;
 
 use crate::config::flag_values::{Flags, duration, is_cidr, last_first, port_and_protocol, value};
-use crate::config::region::looks_like_a_region;
+use crate::config::region::{self, Meant, is_mistyped, looks_like_a_region};
 use crate::config::saved::Saved;
 use crate::config::user_data;
 use crate::launch::root_volume;
@@ -84,7 +84,28 @@ pub(crate) enum ConfigureError {
 
 impl From<ConfigureError> for DriverError {
     fn from(error: ConfigureError) -> Self {
-        Self::new(DriverErrorKind::Configuration, error)
+        let hint = error.hint();
+        let error = Self::new(DriverErrorKind::Configuration, error);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl ConfigureError {
+    /// Returns the way out, where the text does not name it.
+    fn hint(&self) -> Option<String> {
+        let Self::Region(region) = self else {
+            return None;
+        };
+        Some(match region::meant(region)? {
+            Meant::Region(meant) => format!("did you mean {meant}?"),
+            Meant::ZoneOf(meant) => format!(
+                "{region} is a zone of the region {meant}: --amazonec2-region={meant} --amazonec2-zone={}",
+                region.strip_prefix(meant).unwrap_or_default()
+            ),
+        })
     }
 }
 
@@ -115,6 +136,7 @@ pub(crate) struct CreateOptions {
     pub size_given: bool,
     pub user_given: bool,
     pub zone_given: bool,
+    pub region_given: bool,
 }
 
 /// The flags of which an empty value means the default, as Terraform's templates send it.
@@ -176,6 +198,7 @@ pub(crate) fn configure(
         size_given: flags.given("root-size"),
         user_given: flags.given("ssh-user"),
         zone_given: flags.given("zone"),
+        region_given: flags.given("region"),
     };
     for cidr in &create_options.cidrs {
         is_cidr(cidr)
@@ -285,7 +308,7 @@ fn check_access(saved: &Saved) -> Result<(), ConfigureError> {
             return Err(ConfigureError::InsecureWithoutEndpoint);
         }
         // An EC2 of somebody else's has regions of its own.
-        if !looks_like_a_region(&saved.region) {
+        if !looks_like_a_region(&saved.region) || is_mistyped(&saved.region) {
             return Err(ConfigureError::Region(saved.region.clone()));
         }
     } else if crate::api::client::endpoint_url(saved).is_none() {

@@ -1,5 +1,7 @@
 //! Which partition a region belongs to, told from its name: no table of regions grows stale.
 
+use machine_types::nearest;
+
 /// A part of AWS with accounts, images and endpoints of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Partition {
@@ -24,6 +26,90 @@ const PREFIXES: [(&[&str], Partition); 4] = [
         Partition::Other,
     ),
 ];
+
+/// Regions to suggest for a mistyped name (botocore's `endpoints.json`). One that is missing here works all the same.
+const KNOWN: [&str; 43] = [
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-iso-east-1",
+    "us-iso-west-1",
+    "us-isob-east-1",
+    "eu-isoe-west-1",
+    "eusc-de-east-1",
+];
+
+/// The words in the names of all regions so far: points of the compass.
+const DIRECTIONS: [&str; 9] = [
+    "north",
+    "south",
+    "east",
+    "west",
+    "central",
+    "northeast",
+    "northwest",
+    "southeast",
+    "southwest",
+];
+
+/// What a text may have been meant to be that is no region's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meant<'a> {
+    /// A region.
+    Region(&'a str),
+    /// A zone of a region.
+    ZoneOf(&'a str),
+}
+
+/// Returns what a text was probably meant to be.
+pub(crate) fn meant(text: &str) -> Option<Meant<'_>> {
+    let region = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    if region.len() + 1 == text.len() && looks_like_a_region(region) {
+        return Some(Meant::ZoneOf(region));
+    }
+    nearest(text, KNOWN).map(Meant::Region)
+}
+
+/// Tells whether a region's name has the right form, and is all the same a mistyped one.
+pub(crate) fn is_mistyped(region: &str) -> bool {
+    let word = region.rsplit('-').nth(1).unwrap_or_default();
+    !DIRECTIONS.contains(&word) && nearest(region, KNOWN).is_some()
+}
 
 /// Returns the partition of a region, `None` for what is no region's name.
 pub(crate) fn partition(region: &str) -> Option<Partition> {
@@ -64,6 +150,22 @@ mod tests {
             ("us--1", None),
         ] {
             assert_eq!(partition(region), expected, "{region:?}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_region_and_a_zone_are_recognized() {
+        assert!(is_mistyped("us-esat-1"));
+        assert_eq!(meant("us-esat-1"), Some(Meant::Region("us-east-1")));
+        assert_eq!(meant("us-east1"), Some(Meant::Region("us-east-1")));
+        assert_eq!(meant("us-east-1a"), Some(Meant::ZoneOf("us-east-1")));
+        assert_eq!(meant("xx-nowhere-9"), None);
+        // A new region, and a new kind of name.
+        for region in KNOWN.into_iter().chain(["us-west-9", "eu-orbit-1"]) {
+            assert!(
+                looks_like_a_region(region) && !is_mistyped(region),
+                "{region}"
+            );
         }
     }
 }

@@ -30,15 +30,25 @@ pub(crate) enum NetworkError {
         "unable to find a subnet that is both in the zone {zone} and belonging to VPC ID {vpc}"
     )]
     NoSubnetInZone { zone: String, vpc: String },
+    #[error("there is no VPC {vpc} in region {region}")]
+    NoSuchVpc { vpc: String, region: String },
 }
 
 impl From<NetworkError> for DriverError {
     fn from(error: NetworkError) -> Self {
         let kind = match error {
-            NetworkError::NoSubnetInZone { .. } => DriverErrorKind::PreCreate,
+            NetworkError::NoSubnetInZone { .. } | NetworkError::NoSuchVpc { .. } => {
+                DriverErrorKind::PreCreate
+            }
             _ => DriverErrorKind::Configuration,
         };
-        Self::new(kind, error)
+        let hint = matches!(error, NetworkError::NoSuchVpc { .. })
+            .then_some("check --amazonec2-vpc-id, --amazonec2-region and the account");
+        let error = Self::new(kind, error);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     }
 }
 
@@ -90,11 +100,10 @@ pub(crate) async fn places(
         let in_vpc = filter("vpc-id", [saved.vpc_id.clone()]);
         let mut subnets = subnets(api, cx, vec![in_zone, in_vpc]).await?;
         subnets.sort_by_key(|subnet| !subnet.default_for_az().unwrap_or(false));
-        let first = subnets.iter().find_map(place);
-        return Ok(vec![first.ok_or_else(|| NetworkError::NoSubnetInZone {
-            zone,
-            vpc: saved.vpc_id.clone(),
-        })?]);
+        let Some(first) = subnets.iter().find_map(place) else {
+            return Err(no_subnet(api, cx, zone, saved.vpc_id.clone()).await.into());
+        };
+        return Ok(vec![first]);
     }
     let found = subnets(
         api,
@@ -134,6 +143,27 @@ pub(crate) async fn places(
         .into());
     }
     Ok(places)
+}
+
+/// Tells a VPC that does not exist from one without a subnet in the zone.
+async fn no_subnet(api: &Api, cx: &Cx, zone: String, vpc: String) -> NetworkError {
+    let answer = api
+        .ask(cx, "DescribeVpcs", |probe| {
+            let call = api
+                .ec2
+                .describe_vpcs()
+                .filters(filter("vpc-id", [vpc.clone()]));
+            call.customize().interceptor(probe).send()
+        })
+        .await;
+    match answer {
+        Ok(answer) if answer.vpcs().is_empty() => NetworkError::NoSuchVpc {
+            vpc,
+            region: api.region.clone(),
+        },
+        // The policy may not allow the question.
+        _ => NetworkError::NoSubnetInZone { zone, vpc },
+    }
 }
 
 pub(crate) async fn subnets(

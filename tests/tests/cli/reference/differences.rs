@@ -46,6 +46,11 @@ const TABLE: &[(&str, &[Part], &str)] = &[
         "the recording host had a Docker at /var/run/docker.sock",
     ),
     (
+        "ls.format.json",
+        &[Code(0), Out, Err],
+        "a template of ls can make JSON, as one of inspect can",
+    ),
+    (
         "scp.none",
         &[Err],
         "SFTP in process: no scp program whose connection could close",

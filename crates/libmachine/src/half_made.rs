@@ -1,0 +1,59 @@
+//! Machines whose create has not come to its end: it is at work, or was interrupted.
+
+use std::time::{Duration, SystemTime};
+
+use machine_store::MachineFile;
+
+use crate::Library;
+use crate::machine::Machine;
+
+/// A machine whose engine was never set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HalfMade {
+    /// Its create is at work.
+    Creating {
+        /// Its process, where that is known.
+        pid: Option<u32>,
+        /// Since when.
+        age: Duration,
+    },
+    /// Its create ended without an end: it was killed, or the computer went down.
+    Interrupted,
+}
+
+impl HalfMade {
+    /// Says in one line what becomes of the machine.
+    pub(crate) fn text(&self, name: &str) -> String {
+        match self {
+            Self::Creating { pid, age } => {
+                let process = pid
+                    .map(|pid| format!("process {pid}, "))
+                    .unwrap_or_default();
+                format!("Creating ({process}{}s)", age.as_secs())
+            }
+            Self::Interrupted => format!("create was interrupted: docker-machine rm {name}"),
+        }
+    }
+}
+
+impl Library {
+    /// Tells whether a machine's create has not come to its end. `None` of one whose engine was set up, of one
+    /// whose engine is not ours, and of one that the Go binary made: that keeps no journal.
+    pub(crate) fn half_made(&self, machine: &Machine) -> Option<HalfMade> {
+        let is_ours = machine.driver.ssh().is_some() || machine.driver.cloud().is_some();
+        let has_engine = self.store.file(&machine.name, MachineFile::Server).exists();
+        if !is_ours || has_engine || !machine.record.host_options.custom_install_script.is_empty() {
+            return None;
+        }
+        let entries = self.store.entries(&machine.name).ok()?;
+        let begun = Duration::from_millis(entries.first()?.at);
+        let Some(pid) = self.store.holder(&machine.name) else {
+            return Some(HalfMade::Interrupted);
+        };
+        let now = self.ambient.now().duration_since(SystemTime::UNIX_EPOCH);
+        Some(HalfMade::Creating {
+            pid,
+            age: now.unwrap_or_default().saturating_sub(begun),
+        })
+    }
+}
