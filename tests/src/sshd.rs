@@ -38,12 +38,14 @@ impl Sshd {
         if rustix::process::geteuid().is_root() {
             std::fs::create_dir_all("/run/sshd").unwrap();
         }
+        // SFTP logs in there, and not in the home of whoever runs the test.
+        std::fs::create_dir(directory.path().join("home")).unwrap();
         let address = free_address();
         let root = directory.path().display();
         let config = format!(
             "Port {}\nListenAddress {}\nHostKey {root}/host\nPidFile none\nAuthorizedKeysFile {root}/id.pub\n\
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             PermitRootLogin yes\nPrintMotd no\nPrintLastLog no\nSubsystem sftp internal-sftp\n",
+             PermitRootLogin yes\nPrintMotd no\nPrintLastLog no\nSubsystem sftp internal-sftp -d {root}/home\n",
             address.port(),
             address.ip()
         );
@@ -75,7 +77,16 @@ impl Sshd {
         adopt(home, name, self.address, &key);
     }
 
-    /// Returns a directory on the machine, which is this computer.
+    /// The beginning of a command line of OpenSSH's scp that reaches it.
+    pub fn openssh_scp(&self) -> String {
+        format!(
+            "scp -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -P {} -i {}/id",
+            self.address.port(),
+            self.directory.path().display()
+        )
+    }
+
+    /// A directory on the machine, which is this computer.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

@@ -14,6 +14,7 @@ mod connect;
 mod connect_error;
 mod credentials;
 mod dial;
+mod heard;
 mod host_keys;
 mod keys;
 mod known_hosts;

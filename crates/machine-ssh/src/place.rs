@@ -1,6 +1,7 @@
 //! One end of a copy: a path here or on a machine, treated alike.
 
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use crate::{Entry, EntryKind, Sftp, TransferError};
 pub enum Place<'a> {
     /// A path of this computer.
     Local(&'a Path),
-    /// A path of a machine, relative to the login's directory; empty is that directory.
+    /// A path of a machine, relative to the login's directory; empty is that directory, and so is `~`.
     Remote(&'a Sftp, &'a str),
 }
 
@@ -33,11 +34,12 @@ pub(crate) fn local(path: &Path) -> String {
 }
 
 impl<'a> Spot<'a> {
-    pub(crate) fn of(place: Place<'a>) -> Self {
-        match place {
+    /// Returns the place, `~` read as scp(1) reads it.
+    pub(crate) async fn of(place: Place<'a>) -> Result<Self, TransferError> {
+        Ok(match place {
             Place::Local(path) => Self::Local(path.to_owned()),
-            Place::Remote(sftp, path) => Self::Remote(sftp, path.to_owned()),
-        }
+            Place::Remote(sftp, path) => Self::Remote(sftp, sftp.without_tilde(path).await?),
+        })
     }
 
     /// What a source stands for. A pattern of this computer's paths is the shell's to expand.
@@ -51,6 +53,10 @@ impl<'a> Spot<'a> {
         }
     }
 
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self, Self::Local(_))
+    }
+
     /// The path, to be shown.
     pub(crate) fn name(&self) -> String {
         match self {
@@ -59,14 +65,23 @@ impl<'a> Spot<'a> {
         }
     }
 
-    /// The last part of the path; `None` for `.`, `..`, the root and the login's directory,
-    /// whose content goes to the target itself.
-    pub(crate) fn base_name(&self) -> Option<String> {
-        let name = match self {
-            Self::Local(path) => path.file_name()?.to_str()?,
-            Self::Remote(_, path) => path.trim_end_matches('/').rsplit('/').next()?,
+    /// Returns the last part of the path as it was given, so that `d/.` is not `d`; `None` for `.`, `..`, the root and the
+    /// login's directory, whose content goes to the target itself.
+    pub(crate) fn base_name(&self) -> Result<Option<String>, TransferError> {
+        let path = match self {
+            Self::Local(path) => path.as_os_str().as_bytes(),
+            Self::Remote(_, path) => path.as_bytes(),
         };
-        (!matches!(name, "" | "." | "..")).then(|| name.to_owned())
+        let end = path.iter().rposition(|byte| *byte != b'/');
+        let path = path.get(..=end.unwrap_or(0)).unwrap_or_default();
+        let name = path.rsplit(|byte| *byte == b'/').next();
+        match name.unwrap_or_default() {
+            b"" | b"." | b".." => Ok(None),
+            name => match std::str::from_utf8(name) {
+                Ok(name) => Ok(Some(name.to_owned())),
+                Err(_) => Err(self.failed(not_utf8())),
+            },
+        }
     }
 
     /// The path of what a directory's listing names.
@@ -102,30 +117,51 @@ impl<'a> Spot<'a> {
         }
     }
 
-    pub(crate) async fn names(&self) -> Result<Vec<String>, TransferError> {
+    /// Lists the names in a directory. Those that SFTP cannot carry are errors of their own.
+    pub(crate) async fn names(&self) -> Result<Vec<Result<String, TransferError>>, TransferError> {
         let path = match self {
-            Self::Remote(sftp, path) => return Ok(sftp.names(path).await?),
+            Self::Remote(sftp, path) => {
+                let names = sftp.names(path).await?;
+                return Ok(names.into_iter().map(Ok).collect());
+            }
             Self::Local(path) => path,
         };
         let mut names = Vec::new();
         let mut listing = fs::read_dir(path).await.map_err(|e| self.failed(e))?;
         while let Some(entry) = listing.next_entry().await.map_err(|e| self.failed(e))? {
-            let name = entry.file_name().into_string().map_err(|name| {
-                Self::Local(path.join(name)).failed(io::Error::other("the name is not UTF-8"))
-            })?;
-            names.push(name);
+            let name = entry.file_name().into_string();
+            names.push(name.map_err(|name| Self::Local(path.join(name)).failed(not_utf8())));
         }
         Ok(names)
     }
 
-    pub(crate) async fn make_directory(&self) -> Result<(), TransferError> {
+    /// Makes a directory. With a mode, it is writable for its owner until [`Spot::close_directory`] sets that mode.
+    pub(crate) async fn make_directory(&self, mode: Option<u32>) -> Result<(), TransferError> {
         match self {
-            Self::Local(path) => fs::create_dir(path).await.map_err(|e| self.failed(e)),
-            Self::Remote(sftp, path) => Ok(sftp.make_directory(path).await?),
+            Self::Local(path) => {
+                let mut builder = fs::DirBuilder::new();
+                builder.mode(mode.map_or(0o777, |mode| mode | WHILE_COPIED));
+                builder.create(path).await.map_err(|e| self.failed(e))
+            }
+            Self::Remote(sftp, path) => {
+                sftp.make_directory(path).await?;
+                match mode {
+                    Some(mode) => Ok(sftp.set_mode(path, mode | WHILE_COPIED).await?),
+                    None => Ok(()),
+                }
+            }
         }
     }
 
-    pub(crate) async fn set_mode(&self, mode: u32) -> Result<(), TransferError> {
+    /// Takes from a directory that was made what its mode does not allow its owner.
+    pub(crate) async fn close_directory(&self, mode: u32) -> Result<(), TransferError> {
+        match mode & WHILE_COPIED {
+            WHILE_COPIED => Ok(()),
+            _ => self.set_mode(mode).await,
+        }
+    }
+
+    async fn set_mode(&self, mode: u32) -> Result<(), TransferError> {
         match self {
             Self::Local(path) => {
                 let mode = std::fs::Permissions::from_mode(mode);
@@ -155,7 +191,9 @@ impl<'a> Spot<'a> {
             Self::Local(path) => path,
         };
         let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(mode);
+        options.write(true).create(true).truncate(true);
+        // As scp(1): a copy here can be written by its owner.
+        options.mode(mode | 0o200);
         match fs::OpenOptions::from(options).open(path).await {
             Ok(file) => Ok(Box::new(file)),
             Err(error) => Err(self.failed(error)),
@@ -172,6 +210,13 @@ impl<'a> Spot<'a> {
             Self::Remote(sftp, path) => sftp.failed_open(path, &source).into(),
         }
     }
+}
+
+/// What a directory allows its owner while it is filled.
+const WHILE_COPIED: u32 = 0o300;
+
+fn not_utf8() -> io::Error {
+    io::Error::other("the name is not UTF-8")
 }
 
 fn local_entry(found: &std::fs::Metadata) -> Entry {

@@ -12,6 +12,7 @@ use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::SshError;
+use crate::heard::Heard;
 use crate::pump::subsystem;
 use crate::session::Connection;
 
@@ -24,7 +25,7 @@ const READS: usize = 8;
 const WRITES: usize = 64;
 
 /// The machine's files. Paths are relative to the login's directory; an empty one is that
-/// directory, `~` has no meaning. Keeps the connection open while it lives.
+/// directory, `~` has no meaning (see [`Sftp::without_tilde`]). Keeps the connection open while it lives.
 pub struct Sftp {
     files: SftpSession,
     connection: Arc<Connection>,
@@ -70,10 +71,16 @@ impl Sftp {
             request_timeout_secs: ANSWER,
             ..Config::default()
         };
-        let session = SftpSession::new_with_config(channel.into_stream(), config);
+        let (stream, first_bytes) = Heard::new(channel.into_stream());
+        let session = SftpSession::new_with_config(stream, config);
         let files = match cx.cancel.or(session).await {
             Ok(Ok(files)) => files,
-            Ok(Err(error)) => return Err(answer(&connection, title, &error)),
+            Ok(Err(error)) => {
+                return Err(match first_bytes.text() {
+                    Some(said) => SftpError::ShellOutput { said },
+                    None => answer(&connection, title, &error),
+                });
+            }
             Err(reason) => return Err(SftpError::Cancelled(reason)),
         };
         Ok(Self { files, connection })
@@ -96,6 +103,32 @@ impl Sftp {
         match self.files.metadata(or_here(path)).await {
             Ok(found) => Ok(Some(Entry::from(found))),
             Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => Ok(None),
+            Err(error) => Err(self.failed(path, &error)),
+        }
+    }
+
+    /// Returns the path for one that begins with `~`, as scp(1) reads it: `~` and `~/…` are the login's directory,
+    /// `~user` is what the server says it is.
+    ///
+    /// # Errors
+    /// [`SftpError::Remote`] where the server does not know the user, or does not tell.
+    pub(crate) async fn without_tilde(&self, path: &str) -> Result<String, SftpError> {
+        match path.strip_prefix('~') {
+            None => return Ok(path.to_owned()),
+            Some("") => return Ok(String::new()),
+            Some(rest) if rest.starts_with('/') => {
+                return Ok(rest.trim_start_matches('/').to_owned());
+            }
+            Some(_) => {}
+        }
+        match self.files.expand_path(path).await {
+            Ok(Some(expanded)) => Ok(expanded),
+            Ok(None) => Err(SftpError::Remote {
+                path: path.to_owned(),
+                reason: "the machine's SFTP server does not tell the home directory of another user: give the whole \
+                         path"
+                    .to_owned(),
+            }),
             Err(error) => Err(self.failed(path, &error)),
         }
     }
@@ -174,13 +207,17 @@ impl Sftp {
         answer(&self.connection, path, error)
     }
 
-    /// Says in the words of this room how reading or writing an open file failed.
+    /// Returns the error of an open file that cannot be read or written.
     pub(crate) fn failed_open(&self, path: &str, error: &std::io::Error) -> SftpError {
-        SftpError::Remote {
-            path: path.to_owned(),
-            reason: match self.connection.is_closed() {
-                true => "the connection was lost".to_owned(),
-                false => printable(error.to_string().as_bytes()),
+        let path = path.to_owned();
+        match self.connection.is_closed() {
+            true => SftpError::Lost {
+                path,
+                reason: LOST.to_owned(),
+            },
+            false => SftpError::Remote {
+                path,
+                reason: printable(error.to_string().as_bytes()),
             },
         }
     }
@@ -218,22 +255,25 @@ fn permissions(mode: u32) -> FileAttributes {
     }
 }
 
+const LOST: &str = "the connection was lost";
+
 fn answer(connection: &Connection, path: &str, error: &Error) -> SftpError {
+    let path = path.to_owned();
     let reason = match error {
         // In the system's words, as scp gives them.
-        Error::Status(status) => match status.status_code {
-            StatusCode::NoSuchFile => "No such file or directory".to_owned(),
-            StatusCode::PermissionDenied => "Permission denied".to_owned(),
-            _ => printable(status.error_message.as_bytes()),
-        },
+        Error::Status(status) => {
+            let reason = match status.status_code {
+                StatusCode::NoSuchFile => "No such file or directory".to_owned(),
+                StatusCode::PermissionDenied => "Permission denied".to_owned(),
+                _ => printable(status.error_message.as_bytes()),
+            };
+            return SftpError::Remote { path, reason };
+        }
         Error::Timeout => format!("no answer for {ANSWER} s"),
-        _ if connection.is_closed() => "the connection was lost".to_owned(),
+        _ if connection.is_closed() => LOST.to_owned(),
         other => printable(other.to_string().as_bytes()),
     };
-    SftpError::Remote {
-        path: path.to_owned(),
-        reason,
-    }
+    SftpError::Lost { path, reason }
 }
 
 /// Why something with the machine's files failed.
@@ -249,6 +289,23 @@ pub enum SftpError {
         path: String,
         /// `No such file or directory`, `Permission denied`, or the server's words, printable.
         reason: String,
+    },
+    /// The machine does not answer about a path, and will not about the next.
+    #[error("{path}: {reason}")]
+    Lost {
+        /// The path as it was given.
+        path: String,
+        /// What became of the connection.
+        reason: String,
+    },
+    /// Text came where SFTP begins. sshd starts the server by the login shell.
+    #[error(
+        "the login shell prints {said:?}, where SFTP needs silence: let its startup files (~/.bashrc) print at a \
+         terminal only"
+    )]
+    ShellOutput {
+        /// The beginning of the text, printable.
+        said: String,
     },
     /// The operation was cancelled.
     #[error("cancelled by {0}")]

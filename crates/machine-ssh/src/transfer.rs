@@ -9,8 +9,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use crate::place::{Spot, local};
 use crate::{Entry, EntryKind, Place, SftpError};
 
-/// How deep directories may lie in each other: a link that leads upwards makes them endless.
-const DEEPEST: usize = 100;
+/// How deep directories may lie in each other, as for scp(1): a link that leads upwards makes them endless.
+const DEEPEST: usize = 64;
+
+/// How many entries may fail. Links that lead upwards, two in a directory, make the failures endless, too.
+const MOST_FAILURES: usize = 10_000;
 
 /// How much is read at once.
 const CHUNK: usize = 256 << 10;
@@ -19,26 +22,38 @@ const CHUNK: usize = 256 << 10;
 pub struct Copy<'a> {
     /// Whether directories are copied, with all that is in them.
     pub recursive: bool,
-    /// Is told how far each file has come: its source's path, the bytes copied, its size.
+    /// Receives how far each file has come: its source's path, the bytes copied, its size.
     pub progress: &'a mut (dyn FnMut(&str, u64, u64) + Send),
+    /// Receives what is not copied while the copy goes on.
+    pub left_out: &'a mut (dyn FnMut(TransferError) + Send),
 }
 
-/// Copies, as `scp` does: into `to` where that is a directory, else to `to`. A pattern in a machine's
-/// path stands for all that match it there; a directory is made for them where there is none. Existing files are replaced and links are followed. New files get the source's mode less the umask's bits; with
-/// `recursive` all get exactly the source's.
+/// Copies as scp(1) does over SFTP: into `to` where that is a directory, else to `to`. Of a source that ends in `.` or
+/// `..` the content is copied.
+///
+/// - Several sources need a directory, which is made on a machine where there is none. A pattern in a machine's path
+///   stands for all that match it there, and makes the directory here, too.
+/// - Existing files are replaced and keep their mode; links are followed.
+/// - New files get the source's mode less the umask's bits, and so do new directories here; new directories on a
+///   machine get the source's mode. The mode of what was there before does not change.
 ///
 /// # Errors
-/// The first error ends it; what was copied stays, a file that was cut short included. So does a
-/// cancellation, at once. Of several that match a pattern, those that are no files are passed over,
-/// and told of when the others are copied.
+/// What cannot be copied does not keep the rest from being copied: each is given to `left_out`, and
+/// [`TransferError::Incomplete`] is the result. A device or a socket in a directory is left out without being an error. A
+/// single source that cannot be copied at all, a connection that is lost and a cancellation end the copy. What
+/// was copied stays, a file that was cut short included.
 pub async fn copy(
-    from: Place<'_>,
+    from: &[Place<'_>],
     to: Place<'_>,
-    mut options: Copy<'_>,
+    options: Copy<'_>,
     cx: &Cx,
 ) -> Result<(), TransferError> {
-    let work = copy_all(Spot::of(from), Spot::of(to), &mut options);
-    match cx.cancel.or(work).await {
+    let copier = Copier {
+        options,
+        is_alone: from.len() == 1,
+        failures: 0,
+    };
+    match cx.cancel.or(copier.copy(from, to)).await {
         Ok(result) => result,
         Err(reason) => Err(SftpError::Cancelled(reason).into()),
     }
@@ -51,115 +66,187 @@ enum Step<'a> {
         to: Spot<'a>,
         depth: usize,
     },
-    /// A directory's own mode comes when it is full: it may forbid writing.
-    SetMode { of: Spot<'a>, mode: u32 },
+    /// A new directory's own mode comes when it is full: it may forbid writing.
+    Close { directory: Spot<'a>, mode: u32 },
 }
 
-async fn copy_all(
-    from: Spot<'_>,
-    to: Spot<'_>,
-    options: &mut Copy<'_>,
-) -> Result<(), TransferError> {
-    let sources = from.expanded().await?;
-    let target = to.entry_if_any().await?;
-    let are_several = sources.len() > 1;
-    let is_directory = match target {
-        Some(entry) => entry.kind == EntryKind::Directory,
-        None if are_several => {
-            to.make_directory().await?;
-            true
+struct Copier<'a> {
+    options: Copy<'a>,
+    /// Whether there is one source: its error is the copy's.
+    is_alone: bool,
+    failures: usize,
+}
+
+impl Copier<'_> {
+    async fn copy(mut self, from: &[Place<'_>], to: Place<'_>) -> Result<(), TransferError> {
+        let to = Spot::of(to).await?;
+        let mut sources = Vec::new();
+        for place in from {
+            let expanded = async { Spot::of(*place).await?.expanded().await };
+            match expanded.await {
+                Ok(found) => sources.extend(found),
+                Err(error) => self.go_on_after(error)?,
+            }
         }
-        None => false,
-    };
-    if are_several && !is_directory {
-        return Err(TransferError::NotADirectory { path: to.name() });
+        let is_directory = self.target_is_directory(&to, sources.len()).await?;
+        self.is_alone &= sources.len() == 1;
+        for from in sources {
+            if let Err(error) = self.copy_source(from, &to, is_directory).await {
+                self.go_on_after(error)?;
+            }
+        }
+        match self.failures {
+            0 => Ok(()),
+            failures => Err(TransferError::Incomplete { failures }),
+        }
     }
-    let mut passed_over = None;
-    for from in sources {
-        let to = match from.base_name() {
+
+    /// Tells whether sources go into the target. Makes it where they need one.
+    async fn target_is_directory(
+        &self,
+        to: &Spot<'_>,
+        sources: usize,
+    ) -> Result<bool, TransferError> {
+        let is_directory = match to.entry_if_any().await? {
+            Some(entry) => entry.kind == EntryKind::Directory,
+            None if self.is_alone && sources < 2 => return Ok(false),
+            // scp(1) asks for it here, so that a mistyped name does not become a directory.
+            None if !self.is_alone && to.is_local() => to.entry().await.map(|_| true)?,
+            None => {
+                to.make_directory(None).await?;
+                true
+            }
+        };
+        match is_directory || (self.is_alone && sources < 2) {
+            true => Ok(is_directory),
+            false => Err(TransferError::NotADirectory { path: to.name() }),
+        }
+    }
+
+    async fn copy_source<'a>(
+        &mut self,
+        from: Spot<'a>,
+        to: &Spot<'a>,
+        is_directory: bool,
+    ) -> Result<(), TransferError> {
+        let to = match from.base_name()? {
             Some(name) if is_directory => to.child(&name)?,
             _ => to.clone(),
         };
-        match copy_one(from, to, options).await {
-            Err(error @ TransferError::NotAFile { .. }) if are_several => {
-                passed_over.get_or_insert(error);
+        let mut steps = Vec::new();
+        self.copy_entry(from, to, 0, &mut steps).await?;
+        while let Some(step) = steps.pop() {
+            let done = match step {
+                Step::Copy { from, to, depth } => {
+                    self.copy_entry(from, to, depth, &mut steps).await
+                }
+                Step::Close { directory, mode } => directory.close_directory(mode).await,
+            };
+            if let Err(error) = done {
+                self.leave_out(error)?;
             }
-            copied => copied?,
         }
+        Ok(())
     }
-    passed_over.map_or(Ok(()), Err)
-}
 
-async fn copy_one<'a>(
-    from: Spot<'a>,
-    to: Spot<'a>,
-    options: &mut Copy<'_>,
-) -> Result<(), TransferError> {
-    let mut steps = vec![Step::Copy { from, to, depth: 0 }];
-    while let Some(step) = steps.pop() {
-        let (from, to, depth) = match step {
-            Step::SetMode { of, mode } => {
-                of.set_mode(mode).await?;
-                continue;
-            }
-            Step::Copy { from, to, depth } => (from, to, depth),
-        };
+    /// Copies a file, or makes a directory and notes what is in it.
+    async fn copy_entry<'a>(
+        &mut self,
+        from: Spot<'a>,
+        to: Spot<'a>,
+        depth: usize,
+        steps: &mut Vec<Step<'a>>,
+    ) -> Result<(), TransferError> {
         let entry = from.entry().await?;
         match entry.kind {
-            EntryKind::File => copy_file(&from, &to, entry, options).await?,
-            EntryKind::Directory if options.recursive => {
-                if depth == DEEPEST {
-                    return Err(TransferError::TooDeep { path: from.name() });
-                }
-                if to.entry_if_any().await?.is_none() {
-                    to.make_directory().await?;
-                }
-                steps.push(Step::SetMode {
-                    of: to.clone(),
-                    mode: entry.mode,
-                });
-                for name in from.names().await? {
-                    let (from, to) = (from.child(&name)?, to.child(&name)?);
-                    let depth = depth + 1;
-                    steps.push(Step::Copy { from, to, depth });
-                }
+            EntryKind::File => return self.copy_file(&from, &to, entry).await,
+            EntryKind::Directory if self.options.recursive => {}
+            EntryKind::Other if depth > 0 => {
+                (self.options.left_out)(TransferError::NotAFile { path: from.name() });
+                return Ok(());
             }
             EntryKind::Directory | EntryKind::Other => {
                 return Err(TransferError::NotAFile { path: from.name() });
             }
         }
+        if depth == DEEPEST {
+            return Err(TransferError::TooDeep { path: from.name() });
+        }
+        // Before the target is made, which may lie in it.
+        let names = from.names().await;
+        match to.entry_if_any().await? {
+            None => {
+                to.make_directory(Some(entry.mode)).await?;
+                steps.push(Step::Close {
+                    directory: to.clone(),
+                    mode: entry.mode,
+                });
+            }
+            Some(found) if found.kind == EntryKind::Directory => {}
+            Some(_) => return Err(TransferError::NotADirectory { path: to.name() }),
+        }
+        for name in names? {
+            let child = name.and_then(|name| Ok((from.child(&name)?, to.child(&name)?)));
+            match child {
+                Ok((from, to)) => steps.push(Step::Copy {
+                    from,
+                    to,
+                    depth: depth + 1,
+                }),
+                Err(error) => self.leave_out(error)?,
+            }
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-async fn copy_file(
-    from: &Spot<'_>,
-    to: &Spot<'_>,
-    entry: Entry,
-    options: &mut Copy<'_>,
-) -> Result<(), TransferError> {
-    let name = from.name();
-    let mut reader: Box<dyn AsyncRead + Send + Unpin> = from.read().await?;
-    let mut writer = to.write(entry.mode).await?;
-    let mut chunk = vec![0; CHUNK];
-    let mut done = 0;
-    (options.progress)(&name, done, entry.size);
-    loop {
-        let length = reader.read(&mut chunk).await;
-        let length = length.map_err(|error| from.failed(error))?;
-        let Some(data) = chunk.get(..length).filter(|data| !data.is_empty()) else {
-            break;
-        };
-        let written = writer.write_all(data).await;
-        written.map_err(|error| to.failed(error))?;
-        done += data.len() as u64;
-        (options.progress)(&name, done, entry.size);
+    async fn copy_file(
+        &mut self,
+        from: &Spot<'_>,
+        to: &Spot<'_>,
+        entry: Entry,
+    ) -> Result<(), TransferError> {
+        let name = from.name();
+        let mut reader: Box<dyn AsyncRead + Send + Unpin> = from.read().await?;
+        let mut writer = to.write(entry.mode).await?;
+        let mut chunk = vec![0; CHUNK];
+        let mut done = 0;
+        (self.options.progress)(&name, done, entry.size);
+        loop {
+            let length = reader.read(&mut chunk).await;
+            let length = length.map_err(|error| from.failed(error))?;
+            let Some(data) = chunk.get(..length).filter(|data| !data.is_empty()) else {
+                break;
+            };
+            let written = writer.write_all(data).await;
+            written.map_err(|error| to.failed(error))?;
+            done += data.len() as u64;
+            (self.options.progress)(&name, done, entry.size);
+        }
+        let finished = writer.shutdown().await;
+        finished.map_err(|error| to.failed(error))
     }
-    let finished = writer.shutdown().await;
-    finished.map_err(|error| to.failed(error))?;
-    match options.recursive {
-        true => to.set_mode(entry.mode).await,
-        false => Ok(()),
+
+    /// Goes on with the next source, where there are several.
+    fn go_on_after(&mut self, error: TransferError) -> Result<(), TransferError> {
+        match self.is_alone {
+            true => Err(error),
+            false => self.leave_out(error),
+        }
+    }
+
+    /// Reports what is not copied. Returns the error where nothing else would be, either.
+    fn leave_out(&mut self, error: TransferError) -> Result<(), TransferError> {
+        if error.ends_the_copy() {
+            return Err(error);
+        }
+        (self.options.left_out)(error);
+        self.failures += 1;
+        match self.failures {
+            MOST_FAILURES => Err(TransferError::Incomplete {
+                failures: self.failures,
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -198,8 +285,8 @@ pub enum TransferError {
         /// The path.
         path: String,
     },
-    /// Where several were to be copied.
-    #[error("{path}: not a directory, and several files are to be copied there")]
+    /// Where several or a directory were to be copied.
+    #[error("{path}: not a directory")]
     NotADirectory {
         /// The path.
         path: String,
@@ -212,6 +299,16 @@ pub enum TransferError {
         /// The path.
         path: String,
     },
+    /// The rest was copied.
+    #[error(
+        "{}{failures} {} not copied",
+        if *failures == MOST_FAILURES { "the copy has ended: " } else { "" },
+        if *failures == 1 { "entry was" } else { "entries were" }
+    )]
+    Incomplete {
+        /// How many were not.
+        failures: usize,
+    },
     /// A listing names a file in a way that leads out of the directory.
     #[error("{path}: its listing has {name:?}, which is not a file's name")]
     BadName {
@@ -220,4 +317,15 @@ pub enum TransferError {
         /// The name, printable.
         name: String,
     },
+}
+
+impl TransferError {
+    /// Tells whether everything that would be copied after it fails, too.
+    fn ends_the_copy(&self) -> bool {
+        match self {
+            Self::Remote(SftpError::Remote { .. }) => false,
+            Self::Remote(_) | Self::Incomplete { .. } => true,
+            _ => false,
+        }
+    }
 }

@@ -210,6 +210,319 @@ async fn patterns_are_expanded_on_the_machine() {
     refused.failed(1, &["nowhere/*: No such file or directory"]);
 }
 
+/// What there is below a directory: paths, modes and contents.
+fn tree(root: &Path) -> Vec<String> {
+    let mut seen = Vec::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            let found = path.symlink_metadata().unwrap();
+            let content = match found.is_file() {
+                true => std::fs::read_to_string(&path).unwrap(),
+                false => format!("{:?}", found.file_type()),
+            };
+            let mode = found.permissions().mode() & 0o777;
+            let name = path.strip_prefix(root).unwrap().display();
+            seen.push(format!("{name} {mode:o} {content}"));
+            if found.is_dir() {
+                directories.push(path);
+            }
+        }
+    }
+    seen.sort();
+    seen
+}
+
+/// Files, directories and links to copy, the same each time.
+const FIXTURE: &str = "
+    umask 022
+    echo f > f; echo g > g; chmod 640 g; chmod 700 .
+    mkdir -p d/sub/deep d/open d/closed existing/d; echo y > d/sub/deep/y; ln -s sub/deep/y d/link
+    echo o > d/open/o; chmod 666 d/open/o; chmod 777 d/open d; echo c > d/closed/c; chmod 500 d/closed
+    echo before > existing/f; chmod 604 existing/f; chmod 711 existing/d; chmod 700 existing
+    mkdir -p broken/z broken/a; ln -s nowhere broken/dangling; mkfifo broken/pipe; echo z > broken/z/z; echo a > broken/a/a
+";
+
+/// Tells whether a line of [`tree`] is of a directory whose mode OpenSSH's releases leave differently: 9.2 changes that of
+/// directories that were there before, and makes one for several files with the mode of the first.
+fn differs_by_release(line: &str) -> bool {
+    ["existing ", "existing/d ", "new "].iter().any(|name| {
+        let rest = line.split_once(' ').map_or("", |(_, rest)| rest);
+        rest.starts_with(name)
+    })
+}
+
+/// Each copy is made by OpenSSH's scp and by this program, of the same files to the same files.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_end_as_those_of_openssh() {
+    let Some((home, servers)) = two_machines("scp beside OpenSSH's") else {
+        return;
+    };
+    let mut differences = Vec::new();
+    for line in [
+        // `~` is where the login begins.
+        "f m1:~",
+        "f m1:~/",
+        "f m1:~/new",
+        "f m1:~//existing",
+        "-r d m1:~/existing/",
+        "m1:~/f got",
+        "m1:~/existing/f m1:~/g existing",
+        "-r m1:~/d got",
+        "-r m1:~ got",
+        "f m1:~nobody-is-called-so/f",
+        // The content of `.`, and not a directory of that name.
+        "-r . m1:existing",
+        "-r ./ m1:existing",
+        "-r d/. m1:existing",
+        "-r d/ m1:existing",
+        "-r d m1:existing",
+        "-r d m1:",
+        "-r d m1:new",
+        "-r . m1:new",
+        "-r m1:d/. existing",
+        "-r m1:d existing",
+        "-r m1:d/ .",
+        "-r m1: existing",
+        "-r m1:. .",
+        // What cannot be copied keeps nothing else from it.
+        "-r broken m1:",
+        "-r broken m1:new",
+        "-r m1:broken .",
+        "-r m1:broken new",
+        "-r f m1:existing/d",
+        "d m1:new",
+        "m1:d new",
+        "nothing m1:",
+        "m1:nothing .",
+        "f m1:no/such/directory",
+        "m1:f no/such/directory",
+        // Several.
+        "f g m1:",
+        "f g m1:existing",
+        "f g m1:new",
+        "f d m1:existing",
+        "-r f d m1:new",
+        "f g m1:f",
+        "m1:f m1:g existing",
+        "m1:f m1:nothing m1:g existing",
+        "m1:f m1:g new",
+        "m1:f m1:g f",
+        "m1:d/* existing",
+        "-r m1:* new",
+        // Of an existing file the content changes, and not the mode.
+        "f m1:existing/f",
+        "m1:g existing/f",
+    ] {
+        let mut ends = Vec::new();
+        let mut said = String::new();
+        let line = line.replace('*', "\\*");
+        for scp in [
+            format!(
+                "{} {}",
+                servers[0].openssh_scp(),
+                line.replace("m1:", "127.0.0.1:")
+            ),
+            format!("docker-machine scp {line}"),
+        ] {
+            let (here, there) = (home.path().join("work"), servers[0].path("home"));
+            let work = format!(
+                "for d in {} {}; do rm -rf $d; mkdir $d; cd $d; {FIXTURE} cd /; done",
+                here.display(),
+                there.display()
+            );
+            home.shell(&work).await.ok();
+            let ended = home.shell(&format!("cd work; {scp}")).await;
+            said.push_str(&ended.to_string());
+            let mut end = vec![format!("success: {}", ended.code == Some(0))];
+            end.extend(tree(&here).into_iter().map(|line| format!("here {line}")));
+            end.extend(tree(&there).into_iter().map(|line| format!("there {line}")));
+            ends.push(end);
+        }
+        // Of what was there before, the modes stay.
+        for side in ["here", "there"] {
+            for before in ["existing 700 ", "existing/d 711 "] {
+                let before = format!("{side} {before}");
+                assert!(
+                    ends[1].iter().any(|line| line.starts_with(&before)),
+                    "{line}: {said}"
+                );
+            }
+        }
+        for end in &mut ends {
+            end.retain(|line| !differs_by_release(line));
+        }
+        let only = |one: usize, other: usize| {
+            let lines = ends[one].iter().filter(|line| !ends[other].contains(line));
+            lines.cloned().collect::<Vec<_>>()
+        };
+        if ends[0] != ends[1] {
+            differences.push(format!(
+                "{line}\nOpenSSH: {:#?}\nhere: {:#?}\n{said}",
+                only(0, 1),
+                only(1, 0)
+            ));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+/// Where releases of OpenSSH differ, or fail, this is what its newest sources do, or what was meant.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_content_of_a_parent_and_a_directory_to_be_made() {
+    let Some((home, servers)) = two_machines("directories of scp") else {
+        return;
+    };
+    let there = servers[0].path("home");
+    for root in [home.path(), &there] {
+        let line = format!("cd {}; {FIXTURE}", root.display());
+        home.shell(&line).await.ok();
+    }
+    home.run(["scp", "-r", "d", "m1:~/made/"]).await.ok();
+    assert!(there.join("made/sub/deep/y").exists());
+    home.run(["scp", "-r", "d/sub/..", "m1:existing"])
+        .await
+        .ok();
+    assert!(there.join("existing/sub/deep/y").exists());
+    home.run(["scp", "-r", "m1:d/sub/..", "existing"])
+        .await
+        .ok();
+    assert!(home.path().join("existing/sub/deep/y").exists());
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for root in [home.path(), &there] {
+        assert_eq!(mode(&root.join("existing")), 0o700);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_copied_is_named_and_counted() {
+    let Some((home, servers)) = two_machines("failures of scp") else {
+        return;
+    };
+    let there = servers[0].path("home");
+    home.shell(&format!("mkdir work; cd work; {FIXTURE}"))
+        .await
+        .ok();
+    let ended = home
+        .shell("cd work; docker-machine scp -r broken nothing f m1:existing-not")
+        .await;
+    let ended = ended.failed(
+        1,
+        &[
+            "/broken/dangling: No such file or directory\n",
+            "/broken/pipe: not a regular file\n",
+            "/nothing: No such file or directory\n",
+            "2 entries were not copied\n",
+        ],
+    );
+    assert_eq!(ended.err.lines().count(), 4, "{ended}");
+    for name in ["broken/a/a", "broken/z/z", "f"] {
+        assert!(there.join("existing-not").join(name).exists(), "{name}");
+    }
+    // From two machines at once, to a third place.
+    std::fs::write(servers[1].path("home/other"), "other").unwrap();
+    std::fs::create_dir(home.path().join("both")).unwrap();
+    home.run(["scp", "m1:existing-not/f", "m2:~/other", "both"])
+        .await
+        .ok();
+    assert!(home.path().join("both/f").exists() && home.path().join("both/other").exists());
+    // `~user` is looked up on the machine.
+    let me = home.shell("id -un").await.ok().out;
+    let of_user = format!("m1:~{}", me.trim());
+    let refused = home.run(["scp", &of_user, "got"]).await;
+    let home_of_user = home.shell(&format!("echo ~{}", me.trim())).await.ok().out;
+    refused.failed(
+        1,
+        &[&format!("{}: not a regular file", home_of_user.trim())],
+    );
+    home.run(["scp", "m1:~nobody-is-called-so/x", "got"])
+        .await
+        .failed(1, &["~nobody-is-called-so/x: "]);
+    home.run(["scp", "f"])
+        .await
+        .failed(1, &["Improper number of arguments"]);
+}
+
+/// Programs that are started take nothing of a command line for an option of theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn operands_never_become_options() {
+    let Some((home, _servers)) = two_machines("operands that look like options") else {
+        return;
+    };
+    home.file("f", "f");
+    for line in [
+        "scp -- f '-oProxyCommand=touch x@m1:'",
+        "scp -d -- f '-oProxyCommand=touch x@m1:'",
+        "scp -d -- '-oProxyCommand=touch x@m1:f' .",
+        "mount -- '-oProxyCommand=touch x@m1:/' point",
+    ] {
+        let refused = home.shell(&format!("docker-machine {line}")).await;
+        refused.failed(
+            1,
+            &["invalid user name \"-oProxyCommand=touch x\": it begins with a dash"],
+        );
+    }
+    home.shell("docker-machine scp -- f -m:x")
+        .await
+        .failed(1, &["invalid machine name \"-m\""]);
+    // An address that somebody wrote into a configuration.
+    let config = home.machine("m1").join("config.json");
+    let saved = std::fs::read_to_string(&config).unwrap();
+    let address = "-oProxyCommand=touch${IFS}x";
+    std::fs::write(&config, saved.replace("127.0.0.1", address)).unwrap();
+    for line in ["scp -d f m1:", "mount m1:/ point", "ssh m1 -A true"] {
+        home.shell(&format!("docker-machine {line}"))
+            .await
+            .failed(1, &[]);
+    }
+    assert!(!home.path().join("x").exists());
+}
+
+/// rsync, sshfs and ssh(1) find keys and pins at any path.
+#[tokio::test(flavor = "multi_thread")]
+async fn quotes_and_commas_in_the_path_of_a_store() {
+    let Some(server) = Sshd::start("a store with quotes and commas in its path") else {
+        return;
+    };
+    let mut home = Home::new();
+    let store = home.path().join("a,b=\"c\" it's #1\\ 100%");
+    home.set("MACHINE_STORAGE_PATH", &store);
+    server.adopt(&home, "m1");
+    home.file("sent", "something");
+    let target = remote("m1", &server.path("sent"));
+    home.run(["scp", "-d", "sent", &target]).await.ok();
+    assert_eq!(
+        std::fs::read_to_string(server.path("sent")).unwrap(),
+        "something"
+    );
+    if home.shell("command -v sshfs").await.code != Some(0) {
+        machine_tests::left_out("the options of sshfs", "no sshfs");
+        return;
+    }
+    // sshfs hands its options to the first ssh in PATH; this one asks OpenSSH what it makes of them.
+    let ssh = "#!/bin/sh\nfor word; do shift; case $word in -x|-a|-2|-s|sftp) ;; *) set -- \"$@\" \"$word\";; esac; done\n\
+               /usr/bin/ssh -G \"$@\" > \"$HOME/seen\"\n";
+    let programs = home.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    std::fs::create_dir(home.path().join("point")).unwrap();
+    let stand_in = programs.join("ssh");
+    std::fs::write(&stand_in, ssh).unwrap();
+    std::fs::set_permissions(stand_in, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = home.environment()[std::ffi::OsStr::new("PATH")].clone();
+    home.set(
+        "PATH",
+        format!("{}:{}", programs.display(), path.to_string_lossy()),
+    );
+    home.run(["mount", "m1:/", "point"])
+        .await
+        .failed(1, &["exit status"]);
+    let seen = std::fs::read_to_string(home.path().join("seen")).unwrap();
+    let key = home.machine("m1").join("id_rsa");
+    let wanted = format!("identityfile {}\n", key.display()).replace('%', "%%");
+    assert!(seen.contains(&wanted), "{wanted}\n{seen}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_path_is_refused() {
     let Some((home, servers)) = two_machines("empty paths of scp") else {
@@ -303,11 +616,11 @@ async fn external_programs_receive_paths_and_no_secrets() {
         assert!(words.contains(&wanted), "{wanted}: {mounted}");
     }
     assert!(
-        words.ends_with(&["me@127.0.0.1:/data", "/mnt"]),
+        words.ends_with(&["--", "me@127.0.0.1:/data", "/mnt"]),
         "{mounted}"
     );
     let unmounted = home.run(["mount", "-u", "m1:/data"]).await.ok();
-    assert_eq!(unmounted.out, "fusermount\n-u\n/data\n");
+    assert_eq!(unmounted.out, "fusermount\n-u\n--\n/data\n");
 
     let synced = home.run(["scp", "-d", "file", "m1:/data"]).await.ok();
     let words: Vec<&str> = synced.out.lines().collect();

@@ -42,7 +42,7 @@ impl Command for Mount {
             true => source.clone(),
             false => format!("default:{source}"),
         };
-        let Location::Machine { name, user, path } = location::parse(&source, &cx.world.directory)
+        let Location::Machine { name, user, path } = location::parse(&source, &cx.world.directory)?
         else {
             return Err(Failure::new(
                 "Error loading host: this computer needs no mount of itself",
@@ -55,18 +55,21 @@ impl Command for Mount {
         let point = point.unwrap_or(&path);
         if arguments.options.bool("unmount") {
             return crate::remote::child::run(
-                Program::new("fusermount").arg("-u").arg(point),
+                Program::new("fusermount").args(["-u", "--"]).arg(point),
                 "You must have a copy of the fusermount binary locally to use the unmount option",
             )
             .await;
         }
         let details = cx.library.ssh_details(&name).await?;
         let mut sshfs = Program::new("sshfs");
-        for option in location::openssh_options(&details) {
+        for option in location::openssh_options(&details)? {
+            // A comma ends an option, unless it stands behind a backslash (mount.fuse3(8)).
+            let option = option.replace('\\', "\\\\").replace(',', "\\,");
             sshfs.arg("-o").arg(option);
         }
         sshfs
-            .arg(location::remote(&details, user.as_deref(), &path))
+            .arg("--")
+            .arg(location::remote(&details, user.as_deref(), &path)?)
             .arg(point);
         crate::remote::child::run(
             &mut sshfs,

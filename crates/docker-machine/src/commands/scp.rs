@@ -20,7 +20,7 @@ impl Command for Scp {
     fn about(&self) -> About {
         About {
             name: "scp",
-            arguments: "[[USER@]MACHINE:]PATH [[USER@]MACHINE:]PATH",
+            arguments: "[[USER@]MACHINE:]PATH... [[USER@]MACHINE:]PATH",
             summary: "Copy files between here and machines",
             details: "Over SFTP, or with --delta by rsync. Between two machines the bytes come by here. 'localhost' is this computer.",
         }
@@ -39,19 +39,19 @@ impl Command for Scp {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let [from, to] = arguments.words.as_slice() else {
+        if arguments.words.len() < 2 {
             return Err(arguments.usage.failure("Improper number of arguments"));
-        };
-        for place in [from, to] {
+        }
+        let mut places = Vec::new();
+        for place in &arguments.words {
             if place.strip_prefix("localhost:").unwrap_or(place).is_empty() {
                 return Err(Failure::new(
                     "an empty path names no file: the directory one is in is '.'",
                 ));
             }
+            places.push(location::parse(place, &cx.world.directory)?);
         }
-        let from = location::parse(from, &cx.world.directory);
-        let to = location::parse(to, &cx.world.directory);
-        for place in [&from, &to] {
+        for place in &places {
             if let Location::Machine { name, .. } = place {
                 cx.library
                     .open(name)
@@ -62,15 +62,21 @@ impl Command for Scp {
         let recursive = arguments.options.bool("recursive");
         let quiet = arguments.options.bool("quiet");
         if arguments.options.bool("delta") {
-            return rsync(cx, &from, &to, recursive, quiet).await;
+            return rsync(cx, &places, recursive, quiet).await;
         }
+        let Some((to, from)) = places.split_last() else {
+            return Ok(());
+        };
         let progress = Progress::new(&cx.world.console, quiet);
         let mut tell = |path: &str, done, total| progress.tell(path, done, total);
+        let console = &cx.world.console;
+        let mut left_out = |error| console.failure(&Error::Copy(error).into());
         let options = Copy {
             recursive,
             progress: &mut tell,
+            left_out: &mut left_out,
         };
-        let copied = cx.library.copy(&from, &to, options).await;
+        let copied = cx.library.copy(from, to, options).await;
         progress.end();
         Ok(copied?)
     }
@@ -82,23 +88,26 @@ fn unknown(error: &Error) -> Failure {
 
 async fn rsync(
     cx: &Context,
-    from: &Location,
-    to: &Location,
+    places: &[Location],
     recursive: bool,
     quiet: bool,
 ) -> Result<(), Failure> {
     let mut ssh = "ssh".to_owned();
-    let mut places = Vec::new();
-    for place in [from, to] {
+    let mut operands = Vec::new();
+    let mut known: Vec<&str> = Vec::new();
+    for place in places {
         match place {
-            Location::Local(path) => places.push(path.to_string_lossy().into_owned()),
+            Location::Local(path) => operands.push(path.to_string_lossy().into_owned()),
             Location::Machine { name, user, path } => {
                 let details = cx.library.ssh_details(name).await?;
-                for option in location::openssh_options(&details) {
-                    // rsync splits this line itself; in single quotes a doubled one is one (rsync(1), --rsh).
-                    ssh.push_str(&format!(" -o '{}'", option.replace('\'', "''")));
+                if !known.contains(&name.as_str()) {
+                    known.push(name);
+                    for option in location::openssh_options(&details)? {
+                        // rsync splits this line itself; in single quotes a doubled one is one (rsync(1), --rsh).
+                        ssh.push_str(&format!(" -o '{}'", option.replace('\'', "''")));
+                    }
                 }
-                places.push(location::remote(&details, user.as_deref(), path));
+                operands.push(location::remote(&details, user.as_deref(), path)?);
             }
         }
     }
@@ -110,7 +119,7 @@ async fn rsync(
     if recursive {
         rsync.arg("-r");
     }
-    rsync.args(places);
+    rsync.arg("--").args(operands);
     crate::remote::child::run(
         &mut rsync,
         "You must have a copy of the rsync binary locally to use the --delta option",

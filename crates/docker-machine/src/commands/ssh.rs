@@ -129,7 +129,10 @@ async fn refused(cx: &Context, name: &str, error: &OptionError) -> Failure {
     let hint = match (error, cx.library.saved_ssh_details(name).await) {
         (_, Err(unknown)) => return unknown.into(),
         (OptionError::Unsupported(_), Ok(details)) => {
-            let options = location::openssh_options(&details);
+            let options = match location::openssh_options(&details) {
+                Ok(options) => options,
+                Err(failure) => return failure,
+            };
             let options: Vec<String> = options
                 .iter()
                 .map(|option| format!("-o {}", go_quote(option)))

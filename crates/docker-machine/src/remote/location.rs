@@ -4,60 +4,93 @@ use std::path::Path;
 
 use libmachine::Location;
 
+use crate::failure::Failure;
+
 /// Reads one end of a copy. What has no colon is a path here, and so is `localhost:path`.
-pub(crate) fn parse(text: &str, directory: &Path) -> Location {
-    match text.split_once(':') {
-        None => Location::Local(directory.join(text)),
-        Some((host, path)) => {
-            let (user, name) = match host.split_once('@') {
-                Some((user, name)) => (Some(user.to_owned()), name),
-                None => (None, host),
-            };
-            match name {
-                "localhost" => Location::Local(directory.join(path)),
-                name => Location::Machine {
-                    name: name.to_owned(),
-                    user,
-                    path: path.to_owned(),
-                },
-            }
-        }
+///
+/// # Errors
+/// A user or a machine that begins with a dash: the programs that are started would take it for an option.
+pub(crate) fn parse(text: &str, directory: &Path) -> Result<Location, Failure> {
+    let Some((host, path)) = text.split_once(':') else {
+        return Ok(Location::Local(directory.join(text)));
+    };
+    let (user, name) = match host.split_once('@') {
+        Some((user, name)) => (Some(user), name),
+        None => (None, host),
+    };
+    operand("user name", user.unwrap_or_default())?;
+    operand("machine name", name)?;
+    Ok(match name {
+        "localhost" => Location::Local(directory.join(path)),
+        name => Location::Machine {
+            name: name.to_owned(),
+            user: user.map(str::to_owned),
+            path: path.to_owned(),
+        },
+    })
+}
+
+/// Refuses what another program would take for an option.
+pub(crate) fn operand(what: &str, value: &str) -> Result<(), Failure> {
+    match value.starts_with('-') {
+        true => Err(Failure::new(format!(
+            "invalid {what} {value:?}: it begins with a dash"
+        ))),
+        false => Ok(()),
     }
 }
 
 /// Returns the options that make OpenSSH reach a machine as this program does, with its key and its
 /// pinned host key.
-pub(crate) fn openssh_options(details: &libmachine::SshDetails) -> Vec<String> {
+///
+/// # Errors
+/// A path that OpenSSH would not take as it is.
+pub(crate) fn openssh_options(details: &libmachine::SshDetails) -> Result<Vec<String>, Failure> {
     let mut options = vec![
         "StrictHostKeyChecking=yes".to_owned(),
-        format!("UserKnownHostsFile={}", word(&details.known_hosts)),
+        format!("UserKnownHostsFile={}", word(&details.known_hosts)?),
         "LogLevel=ERROR".to_owned(),
         format!("Port={}", details.port),
     ];
     if let Some(key) = &details.key {
         options.push("IdentitiesOnly=yes".to_owned());
-        options.push(format!("IdentityFile={}", word(key)));
+        options.push(format!("IdentityFile={}", word(key)?));
     }
-    options
+    Ok(options)
 }
 
-/// Writes a path as one word of an option: ssh(1) takes what spaces part for several files, unless it stands in
-/// double quotes (ssh_config(5)), and reads tokens behind a `%`.
-fn word(path: &Path) -> String {
+/// Writes a path as one word of an option (ssh_config(5)): in double quotes, with backslashes before quotes and
+/// backslashes, where a character in it has a meaning; `%` begins a token, and is doubled.
+fn word(path: &Path) -> Result<String, Failure> {
     let path = path.display().to_string().replace('%', "%%");
-    match path.contains(char::is_whitespace) {
-        true => format!("\"{path}\""),
-        false => path,
+    if path.contains("${") {
+        return Err(Failure::new(format!(
+            "{path:?}: OpenSSH reads \"${{\" as the beginning of a variable's name; use a storage path without it"
+        )));
     }
+    let needs_quotes = |c: char| c.is_whitespace() || "\"'\\#".contains(c);
+    Ok(match path.contains(needs_quotes) {
+        true => format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\"")),
+        false => path,
+    })
 }
 
-/// Returns `host:path` for rsync and sshfs, an IPv6 address in brackets.
-pub(crate) fn remote(details: &libmachine::SshDetails, user: Option<&str>, path: &str) -> String {
+/// Returns `user@host:path` for rsync and sshfs, an IPv6 address in brackets.
+///
+/// # Errors
+/// A user or an address that begins with a dash.
+pub(crate) fn remote(
+    details: &libmachine::SshDetails,
+    user: Option<&str>,
+    path: &str,
+) -> Result<String, Failure> {
     let user = user.unwrap_or(&details.user);
-    match details.host.contains(':') {
+    operand("user name", user)?;
+    operand("address", &details.host)?;
+    Ok(match details.host.contains(':') {
         true => format!("{user}@[{}]:{path}", details.host),
         false => format!("{user}@{}:{path}", details.host),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -72,13 +105,41 @@ mod tests {
             user: user.map(str::to_owned),
             path: path.into(),
         };
-        assert_eq!(parse("a/b", here), Location::Local("/here/a/b".into()));
-        assert_eq!(parse("/a", here), Location::Local("/a".into()));
-        assert_eq!(
-            parse("localhost:a", here),
-            Location::Local("/here/a".into())
-        );
-        assert_eq!(parse("m:/a:b", here), machine("m", None, "/a:b"));
-        assert_eq!(parse("u@m:", here), machine("m", Some("u"), ""));
+        for (text, location) in [
+            ("a/b", Location::Local("/here/a/b".into())),
+            ("/a", Location::Local("/a".into())),
+            ("localhost:a", Location::Local("/here/a".into())),
+            ("m:/a:b", machine("m", None, "/a:b")),
+            ("u@m:", machine("m", Some("u"), "")),
+            ("m:-x", machine("m", None, "-x")),
+            ("-x", Location::Local("/here/-x".into())),
+        ] {
+            assert_eq!(parse(text, here), Ok(location), "{text}");
+        }
+    }
+
+    #[test]
+    fn operands_never_become_options() {
+        for text in ["-oProxyCommand=x@m:", "-m:x", "u@-m:x"] {
+            let refused = parse(text, Path::new("/")).unwrap_err();
+            assert!(
+                refused.text().contains("it begins with a dash"),
+                "{text}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn paths_are_one_word_of_an_option() {
+        for (path, written) in [
+            ("/a/b", "/a/b"),
+            ("/a b", "\"/a b\""),
+            ("/it's 100%", "\"/it's 100%%\""),
+            (r#"/a"\b"#, r#""/a\"\\b""#),
+            ("/a,b=c", "/a,b=c"),
+        ] {
+            assert_eq!(word(Path::new(path)), Ok(written.to_owned()), "{path}");
+        }
+        assert!(word(Path::new("/${HOME}")).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use machine_ops::Cx;
 use machine_ssh::{
-    Command, Copy, ExitStatus, Place, Pty, Session, WindowSize, connect, copy, wait_for_ssh,
+    Command, Copy, ExitStatus, Place, Pty, Session, Sftp, WindowSize, connect, copy, wait_for_ssh,
 };
 use machine_store::MachineFile;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -118,25 +118,37 @@ impl Library {
         Ok(Login { session, cx })
     }
 
-    /// Copies between here and machines, and between two machines, over SFTP.
+    /// Copies between here and machines, and between two machines, over SFTP. Of each login there is one session.
     ///
     /// # Errors
-    /// The first file that cannot be copied ends it.
+    /// Where a machine cannot be logged in to, nothing is copied; else as [`copy`](machine_ssh::copy).
     pub async fn copy(
         &self,
-        from: &Location,
+        from: &[Location],
         to: &Location,
         options: Copy<'_>,
     ) -> Result<(), Error> {
         let cx = self.context();
-        let (from_session, to_session) = (
-            self.location_session(from, &cx).await?,
-            self.location_session(to, &cx).await?,
-        );
-        let from_sftp = sftp(from_session.as_ref(), &cx).await?;
-        let to_sftp = sftp(to_session.as_ref(), &cx).await?;
-        let (from, to) = (place(from, from_sftp.as_ref()), place(to, to_sftp.as_ref()));
-        copy(from, to, options, &cx).await.map_err(Error::Copy)
+        let mut logins: Vec<SftpLogin<'_>> = Vec::new();
+        for location in from.iter().chain([to]) {
+            let Location::Machine { name, user, .. } = location else {
+                continue;
+            };
+            if !logins.iter().any(|login| login.is_of(location)) {
+                let session = self.location_session(name, user.as_deref(), &cx).await?;
+                let sftp = session.sftp(&cx).await;
+                logins.push(SftpLogin {
+                    name,
+                    user: user.as_deref(),
+                    sftp: sftp.map_err(|error| Error::Copy(error.into()))?,
+                    _session: session,
+                });
+            }
+        }
+        let from: Vec<Place<'_>> = from.iter().map(|from| place(from, &logins)).collect();
+        copy(&from, place(to, &logins), options, &cx)
+            .await
+            .map_err(Error::Copy)
     }
 
     /// Tells how to reach a machine with a program of one's own, having logged in once, so that
@@ -259,30 +271,38 @@ impl Library {
 
     async fn location_session(
         &self,
-        location: &Location,
+        name: &str,
+        user: Option<&str>,
         cx: &Cx,
-    ) -> Result<Option<Session>, Error> {
-        let Location::Machine { name, user, .. } = location else {
-            return Ok(None);
-        };
+    ) -> Result<Session, Error> {
         let mut machine = self.open(name).await?;
-        let session = self.find_login(&mut machine, user.as_deref(), None, cx);
-        Ok(Some(session.await?))
+        self.find_login(&mut machine, user, None, cx).await
     }
 }
 
-async fn sftp(session: Option<&Session>, cx: &Cx) -> Result<Option<machine_ssh::Sftp>, Error> {
-    match session {
-        Some(session) => Ok(Some(
-            session.sftp(cx).await.map_err(|e| Error::Copy(e.into()))?,
-        )),
-        None => Ok(None),
+/// The files of a machine, as one of its users.
+struct SftpLogin<'a> {
+    name: &'a str,
+    user: Option<&'a str>,
+    sftp: Sftp,
+    _session: Session,
+}
+
+impl SftpLogin<'_> {
+    fn is_of(&self, location: &Location) -> bool {
+        match location {
+            Location::Machine { name, user, .. } => {
+                self.name == name && self.user == user.as_deref()
+            }
+            Location::Local(_) => false,
+        }
     }
 }
 
-fn place<'a>(location: &'a Location, sftp: Option<&'a machine_ssh::Sftp>) -> Place<'a> {
-    match (location, sftp) {
-        (Location::Machine { path, .. }, Some(sftp)) => Place::Remote(sftp, path),
+fn place<'a>(location: &'a Location, logins: &'a [SftpLogin<'_>]) -> Place<'a> {
+    let login = logins.iter().find(|login| login.is_of(location));
+    match (location, login) {
+        (Location::Machine { path, .. }, Some(login)) => Place::Remote(&login.sftp, path),
         (Location::Machine { path, .. }, None) => Place::Local(path.as_ref()),
         (Location::Local(path), _) => Place::Local(path),
     }

@@ -9,7 +9,7 @@ use machine_ssh::{Copy, EntryKind, Place, Session, Sftp, TransferError, copy};
 use tokio::io::AsyncWriteExt;
 
 use crate::need_openssh;
-use crate::server::{Server, cx, mode, told};
+use crate::server::{Server, cx, mode, told, tool};
 
 async fn sftp(session: &Session) -> Sftp {
     session.sftp(&cx()).await.unwrap()
@@ -21,17 +21,31 @@ async fn transfer(
     recursive: bool,
     cx: &Cx,
 ) -> Result<(), TransferError> {
-    let progress = &mut |_: &str, _, _| {};
-    copy(
-        from,
-        to,
-        Copy {
-            recursive,
-            progress,
-        },
-        cx,
-    )
-    .await
+    let mut left_out = Vec::new();
+    let copied = transfer_all(&[from], to, recursive, &mut left_out, cx).await;
+    assert_eq!(left_out, Vec::<String>::new());
+    copied
+}
+
+/// Copies, and says what was left out.
+async fn transfer_all(
+    from: &[Place<'_>],
+    to: Place<'_>,
+    recursive: bool,
+    left_out: &mut Vec<String>,
+    cx: &Cx,
+) -> Result<(), TransferError> {
+    let options = Copy {
+        recursive,
+        progress: &mut |_: &str, _, _| {},
+        left_out: &mut |error| left_out.push(told(&error)),
+    };
+    copy(from, to, options, cx).await
+}
+
+/// The umask of this process, and of the server that it starts.
+fn umask() -> u32 {
+    u32::from_str_radix(tool("sh", &["-c", "umask"]).trim(), 8).unwrap()
 }
 
 fn text(path: &Path) -> &str {
@@ -62,9 +76,10 @@ async fn a_hundred_megabytes_are_copied_in_both_directions() {
     let options = Copy {
         recursive: false,
         progress,
+        left_out: &mut |error| panic!("{error}"),
     };
     copy(
-        Place::Local(&here),
+        &[Place::Local(&here)],
         Place::Remote(&sftp, text(&there)),
         options,
         &cx,
@@ -87,7 +102,7 @@ async fn a_hundred_megabytes_are_copied_in_both_directions() {
 }
 
 #[tokio::test]
-async fn trees_keep_their_modes_in_every_direction() {
+async fn trees_get_their_modes_less_the_umask_in_every_direction() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
@@ -133,7 +148,7 @@ async fn trees_keep_their_modes_in_every_direction() {
         for (name, wanted) in [
             ("run", 0o755),
             ("secret", 0o600),
-            ("sub/open", 0o666),
+            ("sub/open", 0o666 & !umask()),
             ("link", 0o755),
         ] {
             assert_eq!(
@@ -182,15 +197,72 @@ async fn errors_name_the_path() {
     let endless = server.path("endless");
     fs::create_dir(&endless).unwrap();
     symlink(".", endless.join("up")).unwrap();
-    let error = transfer(
-        Place::Remote(&sftp, text(&endless)),
-        Place::Local(&target),
-        true,
-        &cx,
-    )
-    .await
-    .unwrap_err();
-    assert!(told(&error).contains("up/up"), "{}", told(&error));
+    fs::write(endless.join("file"), "").unwrap();
+    let mut left_out = Vec::new();
+    let from = [Place::Remote(&sftp, text(&endless))];
+    let error = transfer_all(&from, Place::Local(&target), true, &mut left_out, &cx)
+        .await
+        .unwrap_err();
+    assert_eq!(told(&error), "1 entry was not copied");
+    assert!(left_out[0].contains("up/up"), "{left_out:?}");
+    assert!(target.join("up/up/file").exists());
+}
+
+#[tokio::test]
+async fn the_rest_is_copied_and_what_failed_is_named() {
+    need_openssh!();
+    let server = Server::started();
+    let session = server.session().await;
+    let sftp = sftp(&session).await;
+    let (tree, there) = (server.path("tree"), server.path("there"));
+    fs::create_dir_all(tree.join("sub")).unwrap();
+    fs::create_dir_all(there.join("tree/taken")).unwrap();
+    for name in ["a", "z", "sub/file", "taken"] {
+        fs::write(tree.join(name), name).unwrap();
+    }
+    symlink("nowhere", tree.join("dangling")).unwrap();
+    tool("mkfifo", &[text(&tree.join("pipe"))]);
+    let mut left_out = Vec::new();
+    let from = [
+        Place::Local(&server.path("none")),
+        Place::Local(&tree),
+        Place::Local(&server.path("id.pub")),
+    ];
+    let to = Place::Remote(&sftp, text(&there));
+    let error = transfer_all(&from, to, true, &mut left_out, &cx())
+        .await
+        .unwrap_err();
+    assert_eq!(told(&error), "3 entries were not copied");
+    assert_eq!(left_out.len(), 4, "{left_out:?}");
+    for named in [
+        "none: No such file",
+        "tree/dangling: No such file",
+        "tree/pipe: not a regular file",
+        "there/tree/taken: ",
+    ] {
+        assert!(
+            left_out.iter().any(|line| line.contains(named)),
+            "{named}: {left_out:?}"
+        );
+    }
+    for name in ["tree/a", "tree/z", "tree/sub/file", "id.pub"] {
+        assert!(there.join(name).exists(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_shell_that_prints_where_sftp_begins_is_named() {
+    need_openssh!();
+    let mut server = Server::prepared();
+    server.option("Subsystem sftp echo; echo Welcome to m1; exec /usr/lib/openssh/sftp-server");
+    server.start_with_own_sftp();
+    let session = server.session().await;
+    let error = session.sftp(&cx()).await.unwrap_err();
+    let text = told(&error);
+    assert!(
+        text.starts_with("the login shell prints \"Welcome to m1\""),
+        "{text}"
+    );
 }
 
 #[tokio::test]
