@@ -72,6 +72,14 @@ impl Pins {
         self.keys().any(|pin| pin.key_data() == key.key_data())
     }
 
+    /// Returns the keys that are pinned under a host.
+    fn names(&self, pattern: &str) -> impl Iterator<Item = &PublicKey> {
+        self.lines.iter().filter_map(move |line| match line {
+            Line::Pin(hosts, key) => hosts.split(',').any(|host| host == pattern).then_some(key),
+            Line::Other(_) => None,
+        })
+    }
+
     /// Sees to it that the file names the key under this host, and writes it if it did not.
     /// `unique` tells the temporary files of concurrent writers apart.
     pub(crate) fn settle(
@@ -82,13 +90,7 @@ impl Pins {
         unique: u64,
     ) -> Result<(), HostKeyError> {
         let pattern = pattern(host, port);
-        let settled = self.lines.iter().any(|line| match line {
-            Line::Pin(hosts, pin) => {
-                pin.key_data() == key.key_data() && hosts.split(',').any(|h| h == pattern)
-            }
-            Line::Other(_) => false,
-        });
-        if settled {
+        if self.names(&pattern).any(|pin| pin.key_data() == key.key_data()) {
             return Ok(());
         }
         self.write(&pattern, key, unique)
@@ -120,6 +122,11 @@ impl Pins {
         }
         files::replace(&self.file, text.as_bytes(), 0o600, unique).map_err(FileError::into_io)
     }
+}
+
+/// Tells whether a file of host keys has one of this host, so that OpenSSH finds it there.
+pub fn is_pinned(file: &Path, host: &str, port: u16) -> bool {
+    Pins::read(file).is_ok_and(|pins| pins.names(&pattern(host, port)).next().is_some())
 }
 
 impl Line {

@@ -36,6 +36,7 @@ pub use connect::connect;
 pub use connect_error::{ConnectError, Layer, ProtocolError};
 pub use credentials::Credentials;
 pub use host_keys::{HostKeyError, HostKeys};
+pub use known_hosts::is_pinned;
 pub use keys::{KeyError, KeyPair, KeyType, generate_key_pair, public_key_line};
 pub use place::Place;
 pub use session::Session;

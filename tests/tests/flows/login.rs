@@ -112,34 +112,147 @@ async fn options_of_ssh_are_accepted_before_the_command() {
         assert!(left.status.success(), "{left:?}");
         assert_eq!(left.shown, said, "{options}");
     }
-    let warned = home.run(["ssh", "m1", "-A", "echo", "x"]).await.ok();
-    assert_eq!(warned.out, "x\n");
-    assert!(warned.err.contains("WARNING: -A"), "{warned}");
 
-    // User and port.
+    // Who and where: as of OpenSSH, which takes the first it is given, and the machine's comes first.
+    let user = home.shell("id -un").await.ok().out;
+    let user = user.trim();
+    let nobody_listens = machine_tests::sshd::free_address().port().to_string();
+    let stays = [
+        "ssh",
+        "m1",
+        "-l",
+        "nobody-else",
+        "-p",
+        &nobody_listens,
+        "id",
+        "-un",
+    ];
+    let stays = home.run(stays).await.ok();
+    assert_eq!(stays.out.trim(), user);
+    assert!(
+        stays.err.contains(&format!(
+            "-l changes nothing: the login is {user}'s; write USER@m1"
+        )),
+        "{stays}"
+    );
+    assert!(stays.err.contains("-p changes nothing"), "{stays}");
+    let same = home.run(["ssh", "m1", "-l", user, "true"]).await.ok();
+    assert_eq!(same.err, "");
+    home.run(["ssh", "nobody-else@m1", "true"])
+        .await
+        .failed(1, &["refuses to log in nobody-else"]);
     let config = home.machine("m1").join("config.json");
     let saved = std::fs::read_to_string(&config).unwrap();
-    let user = home.shell("id -un").await.ok().out;
-    let (right, wrong) = (format!("{:?}", user.trim()), "\"wrong-user\"");
+    let (right, wrong) = (format!("{user:?}"), "\"nobody-else\"");
     std::fs::write(&config, saved.replace(&right, wrong)).unwrap();
     home.run(["ssh", "m1", "true"]).await.failed(1, &["log in"]);
-    home.run(["ssh", "m1", "-l", user.trim(), "true"])
+    home.run(["ssh", &format!("{user}@m1"), "true"]).await.ok();
+
+    // What is no option of ssh's.
+    home.run(["ssh", "m1", "--help", "true"])
+        .await
+        .failed(1, &["ssh(1) has no option --", "'--'"]);
+    home.run(["ssh", "nobody", "-Z"])
+        .await
+        .failed(1, &["\"nobody\" does not exist"]);
+    home.run(["ssh", "-l", "ubuntu", "m1"])
+        .await
+        .failed(1, &["options of ssh stand behind the machine's name"]);
+    home.run(["ssh", "-oProxyCommand=x@m1", "true"])
+        .await
+        .failed(1, &["begins with a dash"]);
+}
+
+/// With an option that this program does not have, OpenSSH's ssh takes its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_options_run_openssh_with_key_and_pins() {
+    let Some(sshd) = Sshd::start("options of OpenSSH") else {
+        return;
+    };
+    let mut home = Home::new();
+    sshd.adopt(&home, "m1");
+    // A configuration that would lead elsewhere is not read.
+    std::fs::create_dir(home.path().join(".ssh")).unwrap();
+    home.file(".ssh/config", "Host *\n  Port 1\n  User nobody\n");
+    // Streams and status are those of ssh(1), which the host key is pinned for first.
+    let whole =
+        "printf in | docker-machine ssh m1 -A -l nobody -p 1 -- 'cat; echo err >&2; exit 23'";
+    let ended = home.shell(&format!("{whole}; exit")).await;
+    assert_eq!(
+        (ended.code, ended.out.as_str(), ended.err.as_str()),
+        (Some(23), "in", "err\n"),
+        "{ended}"
+    );
+    let pins = home.machine("m1").join(".known_hosts");
+    let pinned = std::fs::read_to_string(&pins).unwrap();
+    let killed = home
+        .run(["ssh", "m1", "-o", "Compression=yes", "kill -9 $$"])
+        .await;
+    assert_eq!(killed.code, Some(255), "{killed}");
+    // -W: standard input and output of a connection from the machine.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let behind = listener.local_addr().unwrap();
+    let answers = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"from behind")
+                .await
+                .unwrap();
+        }
+    });
+    let forwarded = home.run(["ssh", "m1", "-W", &behind.to_string()]).await;
+    assert_eq!(forwarded.ok().out, "from behind");
+    // -f, -N, -L, -M, -S, -O: a tunnel in the background, and its end.
+    let local = machine_tests::sshd::free_address();
+    let forward = format!("{local}:{behind}");
+    let socket = home.path().join("control");
+    let socket = socket.to_str().unwrap();
+    home.run(["ssh", "m1", "-fNM", "-S", socket, "-L", &forward])
         .await
         .ok();
-    let closed_port = machine_tests::sshd::free_address().port().to_string();
-    let elsewhere = ["ssh", "m1", "-p", &closed_port, "true"];
-    home.run(elsewhere).await.failed(1, &[closed_port.as_str()]);
+    let mut said = String::new();
+    let mut tunnel = tokio::net::TcpStream::connect(local).await.unwrap();
+    tunnel.read_to_string(&mut said).await.unwrap();
+    assert_eq!(said, "from behind");
+    home.run(["ssh", "m1", "-S", socket, "-O", "exit"])
+        .await
+        .ok();
+    answers.abort();
+    // A signal ends it: the process is ssh(1) itself.
+    let mut waiting = home
+        .command(["ssh", "m1", "-N", "-L", &format!("{}:{behind}", local)])
+        .spawn()
+        .unwrap();
+    let process = rustix::process::Pid::from_raw(waiting.id().unwrap().try_into().unwrap());
+    let name = format!("/proc/{}/comm", waiting.id().unwrap());
+    while std::fs::read_to_string(&name).unwrap() != "ssh\n" {
+        tokio::task::yield_now().await;
+    }
+    rustix::process::kill_process(process.unwrap(), Signal::TERM).unwrap();
+    let ended = waiting.wait().await.unwrap();
+    assert!(!ended.success(), "{ended}");
+    // At a terminal it has the terminal.
+    let left = Terminal::start(
+        &home,
+        ["ssh", "m1", "-tA", "tty >/dev/null && echo terminal"],
+        WINDOW,
+    );
+    let left = left.end().await;
+    assert!(left.shown.contains("terminal\r\n"), "{left:?}");
 
-    let forward = ["ssh", "m1", "-L", "1:h:2", "true"];
-    let refused = home.run(forward).await;
-    let key = home.machine("m1").join("id_rsa");
-    refused.failed(1, &["-L", "hint:", "ssh -o", key.to_str().unwrap()]);
-    home.run(["ssh", "m1", "-p", "no", "true"])
+    // Another host key than the pinned one.
+    let other = home.path().join("other");
+    new_key(&other);
+    let public = std::fs::read_to_string(other.with_extension("pub")).unwrap();
+    let host = pinned.split(' ').next().unwrap();
+    std::fs::write(&pins, format!("{host} {public}")).unwrap();
+    let refused = home.run(["ssh", "m1", "-A", "true"]).await;
+    refused.failed(255, &["Host key verification failed"]);
+
+    home.set("PATH", "/nowhere");
+    home.run(["ssh", "m1", "-L", "1:h:2"])
         .await
-        .failed(1, &["\"no\" is no port"]);
-    home.run(["ssh", "missing", "-L", "1"])
-        .await
-        .failed(1, &["\"missing\" does not exist"]);
+        .failed(1, &["openssh-client (Debian", "openssh-clients (Amazon"]);
 }
 
 /// ssh(1), which the Go binary runs, reports it as 255.

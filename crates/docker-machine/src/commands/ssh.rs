@@ -14,10 +14,9 @@ use crate::cli::usage::UsageError;
 use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::quote::go_quote;
 use crate::output::terminal::{self, RawMode};
 use crate::remote::location;
-use crate::remote::ssh_options::{OptionError, SshOptions, Terminal};
+use crate::remote::ssh_options::{SshOptions, Terminal};
 
 /// Logs in to a machine, or runs a command there.
 pub(crate) struct Ssh;
@@ -27,9 +26,9 @@ impl Command for Ssh {
     fn about(&self) -> About {
         About {
             name: "ssh",
-            arguments: "[NAME [OPTION...] [COMMAND...]]",
+            arguments: "[[USER@]NAME [OPTION...] [COMMAND...]]",
             summary: "Log in to a machine, or run a command there",
-            details: "The words of the command are joined by spaces and read by the machine's shell. Behind NAME may stand -t, -tt, -T, -n, -l USER and -p PORT, as of ssh(1); -q, -v, -A, -C, -4 and -6 change nothing. Without a name, the machine 'default'.",
+            details: "The words of the command are joined by spaces and read by the machine's shell. Behind NAME may stand options of ssh(1): -t, -tt, -T and -n are followed, -q, -v, -a, -C, -4 and -6 change nothing, and -l and -p do not change the machine's user and port. With any other, such as -L, -N, -A and -o, OpenSSH's ssh runs in place of this program, with the machine's key and pinned host key. Without a name, the machine 'default'.",
         }
     }
 
@@ -46,20 +45,42 @@ impl Command for Ssh {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let name = targets::first(cx, &arguments.words)?;
+        let operand = targets::first(cx, &arguments.words)?;
+        let (user, name) = match operand.split_once('@') {
+            Some((user, name)) => (Some(user), name),
+            None => (None, operand.as_str()),
+        };
+        location::operand("user name", user.unwrap_or_default())?;
+        if name.starts_with('-') {
+            return Err(UsageError::new(format!("no machine name before {name:?}"))
+                .with_hint("options of ssh stand behind the machine's name".to_owned())
+                .into());
+        }
         let words = arguments.words.get(1..).unwrap_or_default();
         let (options, command) = match SshOptions::take(words) {
             Ok(taken) => taken,
-            Err(error) => return Err(refused(cx, &name, &error).await),
+            Err(error) => {
+                // A machine that is not there is the greater mistake.
+                cx.library.saved_ssh_details(name).await?;
+                return Err(UsageError::new(error.to_string())
+                    .with_hint(
+                        "a word that begins with a dash and is no option stands behind '--'"
+                            .to_owned(),
+                    )
+                    .into());
+            }
         };
-        if options.forward_agent {
-            cx.complain("WARNING: -A: the agent of this computer cannot be used from the machine");
+        if options.openssh.is_some() {
+            let options = words.get(..options.words).unwrap_or_default();
+            return Err(openssh(cx, name, user, options, command).await);
+        }
+        if options.user.is_some() || options.port.is_some() {
+            note_what_stays(cx, name, user, &options).await?;
         }
         let command = command.join(" ");
-        let (user, port) = (options.user.as_deref(), options.port);
-        let login = match cx.library.log_in(&name, user, port).await {
+        let login = match cx.library.log_in(name, user).await {
             Ok(login) => login,
-            Err(error) => return Err(why(&name, error)),
+            Err(error) => return Err(why(name, error)),
         };
         let somebody_types = terminal::is_interactive() && !options.no_input;
         let on_terminal = match options.terminal {
@@ -124,35 +145,69 @@ async fn on_a_terminal(
         .await
 }
 
-/// Names the option, and what does with OpenSSH what was wanted.
-async fn refused(cx: &Context, name: &str, error: &OptionError) -> Failure {
-    let hint = match (error, cx.library.saved_ssh_details(name).await) {
-        (_, Err(unknown)) => return unknown.into(),
-        (OptionError::Unsupported(_), Ok(details)) => {
-            let options = match location::openssh_options(&details) {
-                Ok(options) => options,
-                Err(failure) => return failure,
-            };
-            let options: Vec<String> = options
-                .iter()
-                .map(|option| format!("-o {}", go_quote(option)))
-                .collect();
-            Some(format!(
-                "OpenSSH itself can be told: ssh {} OPTIONS {}@{} COMMAND; a word that begins with a dash and is no option stands behind '--'",
-                options.join(" "),
-                details.user,
-                details.host
-            ))
-        }
-        _ => None,
-    };
-    let message = error.to_string();
-    UsageError {
-        message,
-        hint,
-        help: None,
+/// Says that a user or a port is not the machine's: OpenSSH, which the Go binary runs, takes the first that it is given.
+async fn note_what_stays(
+    cx: &Context,
+    name: &str,
+    user: Option<&str>,
+    options: &SshOptions,
+) -> Result<(), Failure> {
+    let details = cx.library.saved_ssh_details(name).await?;
+    let used = user.unwrap_or(&details.user);
+    if options.user.as_deref().is_some_and(|user| user != used) {
+        cx.complain(&format!(
+            "WARNING: -l changes nothing: the login is {used}'s; write USER@{name} for another"
+        ));
     }
-    .into()
+    let port = details.port.to_string();
+    if options.port.as_ref().is_some_and(|other| *other != port) {
+        cx.complain(&format!(
+            "WARNING: -p changes nothing: the machine's port is {port}"
+        ));
+    }
+    Ok(())
+}
+
+/// Becomes OpenSSH's ssh. Returns only where that fails.
+async fn openssh(
+    cx: &Context,
+    name: &str,
+    user: Option<&str>,
+    options: &[String],
+    command: &[String],
+) -> Failure {
+    let details = match cx.library.openssh_details(name).await {
+        Ok(details) => details,
+        Err(error) => return why(name, error),
+    };
+    let user = user.unwrap_or(&details.user);
+    let checked = location::operand("user name", user)
+        .and_then(|()| location::operand("address", &details.host))
+        .and_then(|()| location::openssh_options(&details));
+    let ours = match checked {
+        Ok(ours) => ours,
+        Err(failure) => return failure,
+    };
+    let mut ssh = std::process::Command::new("ssh");
+    // Of each option the first counts, of -F the last; no configuration is read unless it is asked for.
+    ssh.args(["-F", "/dev/null", "-l", user]);
+    for option in ours {
+        ssh.arg("-o").arg(option);
+    }
+    ssh.args(options);
+    for option in [
+        "ConnectTimeout=10",
+        "PasswordAuthentication=no",
+        "ServerAliveInterval=60",
+    ] {
+        ssh.args(["-o", option]);
+    }
+    ssh.arg("--").arg(&details.host).args(command);
+    crate::remote::child::replace_by(
+        &mut ssh,
+        "this option needs OpenSSH's ssh, which is not installed here: install openssh-client (Debian, Ubuntu) or \
+         openssh-clients (Amazon Linux, Fedora, RHEL)",
+    )
 }
 
 fn is_closed_pipe(error: &Error) -> bool {

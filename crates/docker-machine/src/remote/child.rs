@@ -1,6 +1,7 @@
-//! Programs of others: rsync, sshfs, fusermount. They share our three streams.
+//! Programs of others: rsync, sshfs, fusermount, ssh. They share our three streams.
 
 use std::io::ErrorKind;
+use std::os::unix::process::CommandExt as _;
 
 use tokio::process::Command;
 
@@ -8,16 +9,30 @@ use crate::failure::Failure;
 
 /// Runs a program to its end. `missing` is said where there is no such program.
 pub(crate) async fn run(command: &mut Command, missing: &str) -> Result<(), Failure> {
-    let status = command.status().await.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Failure::new(missing),
-        _ => Failure::new(format!(
-            "{}: {error}",
-            command.as_std().get_program().to_string_lossy()
-        )),
-    })?;
+    let status = match command.status().await {
+        Ok(status) => status,
+        Err(error) => return Err(not_started(command.as_std(), &error, missing)),
+    };
     match (status.success(), status.code()) {
         (true, _) => Ok(()),
         (false, Some(code)) => Err(Failure::new(format!("exit status {code}"))),
         (false, None) => Err(Failure::new(status.to_string())),
+    }
+}
+
+/// Becomes a program: it gets this process, with its streams, terminal and signals, and its status is the process's.
+/// Returns why that is not possible; `missing` is said where there is no such program.
+pub(crate) fn replace_by(command: &mut std::process::Command, missing: &str) -> Failure {
+    let error = command.exec();
+    not_started(command, &error, missing)
+}
+
+fn not_started(command: &std::process::Command, error: &std::io::Error, missing: &str) -> Failure {
+    match error.kind() {
+        ErrorKind::NotFound => Failure::new(missing),
+        _ => Failure::new(format!(
+            "{}: {error}",
+            command.get_program().to_string_lossy()
+        )),
     }
 }

@@ -8,12 +8,14 @@ pub(crate) struct SshOptions {
     pub(crate) terminal: Option<Terminal>,
     /// `-n`: standard input is not read.
     pub(crate) no_input: bool,
-    /// `-A`: what runs there could use the agent of this computer.
-    pub(crate) forward_agent: bool,
-    /// `-l`: another login name than the machine's own.
+    /// `-l`: a login name.
     pub(crate) user: Option<String>,
-    /// `-p`: another port than the machine's own.
-    pub(crate) port: Option<u16>,
+    /// `-p`: a port.
+    pub(crate) port: Option<String>,
+    /// The first option that only OpenSSH has.
+    pub(crate) openssh: Option<char>,
+    /// How many words the options are, without `--`.
+    pub(crate) words: usize,
 }
 
 /// When there is a pseudo-terminal.
@@ -27,16 +29,18 @@ pub(crate) enum Terminal {
     None,
 }
 
-/// Why an option cannot be honoured.
+/// Why a word is no option.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OptionError {
-    #[error("ssh(1) has an option -{0}, which this program cannot honour")]
-    Unsupported(char),
+    #[error("ssh(1) has no option -{0}")]
+    Unknown(char),
     #[error("option -{0} needs a value")]
     ValueMissing(char),
-    #[error("{0:?} is no port: -p takes a number from 1 to 65535")]
-    NoPort(String),
 }
+
+/// The options of OpenSSH 9 that this program does not have: without a value, and with one (ssh.c, `getopt`).
+const OPENSSH: &str = "AfGgKkMNsVXxYy";
+const OPENSSH_WITH_VALUE: &str = "BbcDEeFIiJLmOoPQRSWw";
 
 impl SshOptions {
     /// Takes the options at the beginning of the words, up to `--` or the first word that is none.
@@ -46,6 +50,7 @@ impl SshOptions {
         let mut rest = words;
         while let Some((word, mut after)) = rest.split_first() {
             if word == "--" {
+                options.words = words.len() - rest.len();
                 return Ok((options, after));
             }
             let Some(letters) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
@@ -53,48 +58,47 @@ impl SshOptions {
             };
             let mut letters = letters.chars();
             while let Some(letter) = letters.next() {
-                match letter {
-                    't' if options.terminal == Some(Terminal::Wanted) => {
-                        options.terminal = Some(Terminal::Forced);
+                if letter == 'l' || letter == 'p' || OPENSSH_WITH_VALUE.contains(letter) {
+                    let value = match letters.as_str() {
+                        "" => {
+                            let next = after.split_first();
+                            let (value, behind) = next.ok_or(OptionError::ValueMissing(letter))?;
+                            after = behind;
+                            value.clone()
+                        }
+                        value => value.to_owned(),
+                    };
+                    // Of several the first counts.
+                    match letter {
+                        'l' => drop(options.user.get_or_insert(value)),
+                        'p' => drop(options.port.get_or_insert(value)),
+                        _ => drop(options.openssh.get_or_insert(letter)),
                     }
-                    't' if options.terminal == Some(Terminal::Forced) => {}
-                    't' => options.terminal = Some(Terminal::Wanted),
-                    'T' => options.terminal = Some(Terminal::None),
-                    'n' => options.no_input = true,
-                    'A' => options.forward_agent = true,
-                    'a' => options.forward_agent = false,
-                    // Compression and talk change no result, and the address says which family it is of.
-                    'q' | 'v' | 'C' | '4' | '6' => {}
-                    'l' | 'p' => {
-                        let value = match letters.as_str() {
-                            "" => {
-                                let (value, behind) = after
-                                    .split_first()
-                                    .ok_or(OptionError::ValueMissing(letter))?;
-                                after = behind;
-                                value.clone()
-                            }
-                            value => value.to_owned(),
-                        };
-                        options.set(letter, value)?;
-                        break;
-                    }
-                    other => return Err(OptionError::Unsupported(other)),
+                    break;
                 }
+                options.switch(letter)?;
             }
             rest = after;
         }
+        options.words = words.len() - rest.len();
         Ok((options, rest))
     }
 
-    fn set(&mut self, letter: char, value: String) -> Result<(), OptionError> {
-        if letter == 'l' {
-            self.user = Some(value);
-            return Ok(());
-        }
-        match value.parse() {
-            Ok(port) if port != 0 => self.port = Some(port),
-            _ => return Err(OptionError::NoPort(value)),
+    fn switch(&mut self, letter: char) -> Result<(), OptionError> {
+        match letter {
+            't' => {
+                self.terminal = Some(match self.terminal {
+                    Some(Terminal::Wanted | Terminal::Forced) => Terminal::Forced,
+                    _ => Terminal::Wanted,
+                });
+            }
+            'T' => self.terminal = Some(Terminal::None),
+            'n' => self.no_input = true,
+            // No agent is forwarded anyway. Compression and talk change no result, and the address says which family
+            // it is of.
+            'a' | 'q' | 'v' | 'C' | '4' | '6' => {}
+            letter if OPENSSH.contains(letter) => drop(self.openssh.get_or_insert(letter)),
+            letter => return Err(OptionError::Unknown(letter)),
         }
         Ok(())
     }
@@ -116,14 +120,17 @@ mod tests {
 
     #[test]
     fn options_end_where_the_command_begins() {
-        let none = SshOptions::default();
-        for (line, command) in [
-            ("ls -d /tmp", "ls -d /tmp"),
-            ("-- -t x", "-t x"),
-            ("-q -v -vv46C x -t", "x -t"),
-            ("- x", "- x"),
+        for (line, count, command) in [
+            ("ls -d /tmp", 0, "ls -d /tmp"),
+            ("-- -t x", 0, "-t x"),
+            ("-q -v -vv46C x -t", 3, "x -t"),
+            ("- x", 0, "- x"),
         ] {
-            assert_eq!(taken(line), (none.clone(), command.to_owned()), "{line}");
+            let expected = SshOptions {
+                words: count,
+                ..SshOptions::default()
+            };
+            assert_eq!(taken(line), (expected, command.to_owned()), "{line}");
         }
     }
 
@@ -137,23 +144,42 @@ mod tests {
         ] {
             assert_eq!(taken(line).0.terminal, Some(terminal), "{line}");
         }
-        let (options, command) = taken("-nl me -p2022 -A -- x");
+        let (options, command) = taken("-nl me -p2022 -l you -- x");
         assert_eq!(command, "x");
-        assert!(options.no_input && options.forward_agent);
+        assert!(options.no_input);
         assert_eq!(
-            (options.user.as_deref(), options.port),
-            (Some("me"), Some(2022))
+            (options.user.as_deref(), options.port.as_deref()),
+            (Some("me"), Some("2022"))
         );
     }
 
     #[test]
-    fn what_cannot_be_honoured_is_refused() {
+    fn options_of_openssh_are_told_from_the_command() {
+        for (line, letter, command) in [
+            ("-L 8080:localhost:80 x -t", 'L', "x -t"),
+            ("-L8080:localhost:80 x", 'L', "x"),
+            ("-NfL 1:h:2", 'N', ""),
+            ("-qo StrictHostKeyChecking=no -- -x", 'o', "-x"),
+            ("-A x -l", 'A', "x -l"),
+            ("-O exit", 'O', ""),
+        ] {
+            let (options, rest) = taken(line);
+            assert_eq!(
+                (options.openssh, rest.as_str()),
+                (Some(letter), command),
+                "{line}"
+            );
+        }
+        assert_eq!(taken("-tL 1:h:2 -l u -- x").0.words, 4);
+    }
+
+    #[test]
+    fn what_ssh_does_not_have_is_refused() {
         for (line, why) in [
-            ("-L 1:h:2 x", OptionError::Unsupported('L')),
-            ("-to x", OptionError::Unsupported('o')),
-            ("--help x", OptionError::Unsupported('-')),
+            ("-Z x", OptionError::Unknown('Z')),
+            ("--help x", OptionError::Unknown('-')),
             ("-l", OptionError::ValueMissing('l')),
-            ("-p 0 x", OptionError::NoPort("0".into())),
+            ("-NL", OptionError::ValueMissing('L')),
         ] {
             assert_eq!(SshOptions::take(&words(line)), Err(why), "{line}");
         }

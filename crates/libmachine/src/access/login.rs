@@ -8,6 +8,8 @@ use machine_ssh::{
     Command, Copy, ExitStatus, Place, Pty, Session, Sftp, WindowSize, connect, copy, wait_for_ssh,
 };
 use machine_store::MachineFile;
+use machine_tls::Dialer;
+use machine_types::DockerUrl;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -102,19 +104,13 @@ impl Login {
 }
 
 impl Library {
-    /// Logs in to a machine, as another user or at another port if told so. Takes up to half a
-    /// minute, and may be cancelled meanwhile.
+    /// Logs in to a machine, as another user if told so. Takes up to half a minute, and may be cancelled meanwhile.
     ///
     /// # Errors
     /// Where nobody can log in; [`Error::NotRunning`] and the driver's where the cloud says why.
-    pub async fn log_in(
-        &self,
-        name: &str,
-        user: Option<&str>,
-        port: Option<u16>,
-    ) -> Result<Login, Error> {
+    pub async fn log_in(&self, name: &str, user: Option<&str>) -> Result<Login, Error> {
         let (mut machine, cx) = (self.open(name).await?, self.context());
-        let session = self.find_login(&mut machine, user, port, &cx).await?;
+        let session = self.find_login(&mut machine, user, &cx).await?;
         Ok(Login { session, cx })
     }
 
@@ -158,9 +154,30 @@ impl Library {
     /// Where nobody can log in.
     pub async fn ssh_details(&self, name: &str) -> Result<SshDetails, Error> {
         let (mut machine, cx) = (self.open(name).await?, self.context());
-        let session = self.find_login(&mut machine, None, None, &cx).await?;
+        let session = self.find_login(&mut machine, None, &cx).await?;
         session.close().await;
         self.saved_ssh_details(name).await
+    }
+
+    /// Tells how to reach a machine with OpenSSH. Logs in once where its host key is not yet pinned, or not under its
+    /// present address.
+    ///
+    /// # Errors
+    /// Where nobody can log in, and it has to be.
+    pub async fn openssh_details(&self, name: &str) -> Result<SshDetails, Error> {
+        if let Ok(details) = self.saved_ssh_details(name).await
+            && machine_ssh::is_pinned(&details.known_hosts, &details.host, details.port)
+        {
+            let sshd = DockerUrl {
+                host: details.host.clone(),
+                port: details.port,
+            };
+            // A machine that does not answer may have another address now, or be stopped.
+            if Dialer::plain(DIAL).reach(&sshd).await.is_ok() {
+                return Ok(details);
+            }
+        }
+        self.ssh_details(name).await
     }
 
     /// Tells how to reach a machine, without a look at it.
@@ -213,19 +230,17 @@ impl Library {
         self.login_at(&endpoint, machine, cx).await
     }
 
-    /// Logs in to a machine, as another user or at another port if told so. Where nobody lets us in, asks the cloud why, and
+    /// Logs in to a machine, as another user if told so. Where nobody lets us in, asks the cloud why, and
     /// logs in at the machine's other address where it has one now.
     async fn find_login(
         &self,
         machine: &mut Machine,
         user: Option<&str>,
-        port: Option<u16>,
         cx: &Cx,
     ) -> Result<Session, Error> {
         let endpoint = |machine: &Machine| {
             let mut endpoint = self.ssh_endpoint(machine)?;
             endpoint.user = user.map_or(endpoint.user, str::to_owned);
-            endpoint.port = port.unwrap_or(endpoint.port);
             Ok(endpoint)
         };
         let error = match endpoint(machine) {
@@ -276,7 +291,7 @@ impl Library {
         cx: &Cx,
     ) -> Result<Session, Error> {
         let mut machine = self.open(name).await?;
-        self.find_login(&mut machine, user, None, cx).await
+        self.find_login(&mut machine, user, cx).await
     }
 }
 
