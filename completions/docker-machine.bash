@@ -810,7 +810,7 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__provision)
-            opts="-h --open-firewall --help"
+            opts="-h --open-firewall --accept-new-host-key --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1046,7 +1046,7 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__regenerate__subcmd__certs)
-            opts="-f -h --force --client-certs --help"
+            opts="-f -h --force --client-certs --accept-new-host-key --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1176,7 +1176,7 @@ _docker__machine() {
             return 0
             ;;
         docker__machine__subcmd__upgrade)
-            opts="-h --engine-version --help"
+            opts="-h --engine-version --accept-new-host-key --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

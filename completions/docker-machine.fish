@@ -242,6 +242,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand ls" -s h -
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand mount" -s u -l unmount -d 'Unmount it'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand mount" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand provision" -l open-firewall -d 'Let Docker\'s port through firewalld or ufw on the machines'
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand provision" -l accept-new-host-key -d 'Pin the host key that the machine shows now, for a host that was set up anew'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand provision" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l older-than -d 'How long something must have been unused, as 90m, 2h or 1d [default: 2h]' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l tag -d 'Only what carries this tag as well, as KEY=VALUE; no wildcards (repeatable)' -r
@@ -314,6 +315,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l 
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand prune" -l amazonec2-no-owner-tags -d 'Tag nothing with its owner'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand regenerate-certs" -s f -l force -d 'Do not ask'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand regenerate-certs" -l client-certs -d 'Issue a new client certificate too'
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand regenerate-certs" -l accept-new-host-key -d 'Pin the host key that the machine shows now, for a host that was set up anew'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand regenerate-certs" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand restart" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand rm" -s f -l force -d 'Forget machines even where something of them is left; implies -y'
@@ -330,6 +332,7 @@ complete -c docker-machine -n "__fish_docker_machine_using_subcommand stop" -s h
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand update-labels" -l label -d 'KEY=VALUE to set (repeatable)' -r
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand update-labels" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand upgrade" -l engine-version -d 'Which release of Docker to move to, instead of the newest' -r
+complete -c docker-machine -n "__fish_docker_machine_using_subcommand upgrade" -l accept-new-host-key -d 'Pin the host key that the machine shows now, for a host that was set up anew'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand upgrade" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand url" -s h -l help -d 'Print help'
 complete -c docker-machine -n "__fish_docker_machine_using_subcommand version" -s h -l help -d 'Print help'

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::JournalError;
 use machine_provision::ProvisionError;
-use machine_ssh::{ConnectError, KeyError, SshError, TransferError, WaitForSshError};
+use machine_ssh::{ConnectError, KeyError, Layer, SshError, TransferError, WaitForSshError};
 use machine_store::{StoreError, Unconfirmed};
 use machine_tls::{CertificateError, DialError};
 use machine_types::{ExitStatus, InvalidName, MachineState};
@@ -397,9 +397,18 @@ impl Error {
                     .into(),
             ),
             Self::FirstLogin {
-                source, console, ..
-            } => first_login_hint(source, console.as_deref()),
-            Self::Login { source, .. } => source.layer().map(|layer| layer.advice().to_owned()),
+                name,
+                source,
+                console,
+            } => {
+                let advice = source.layer().map(|layer| advice(name, layer));
+                let console = console
+                    .as_ref()
+                    .map(|tail| format!("the console of the machine ends with\n{tail}"));
+                let parts: Vec<String> = advice.into_iter().chain(console).collect();
+                Some(parts.join("\n")).filter(|hint| !hint.is_empty())
+            }
+            Self::Login { name, source } => source.layer().map(|layer| advice(name, layer)),
             _ => None,
         }
     }
@@ -474,10 +483,13 @@ fn not_running_hint(name: &str, state: MachineState) -> String {
     }
 }
 
-/// Says where to look, and quotes the machine's console where that may be read.
-fn first_login_hint(source: &WaitForSshError, console: Option<&str>) -> Option<String> {
-    let advice = source.layer().map(|layer| layer.advice().to_owned());
-    let console = console.map(|tail| format!("the console of the machine ends with\n{tail}"));
-    let parts: Vec<String> = advice.into_iter().chain(console).collect();
-    Some(parts.join("\n")).filter(|hint| !hint.is_empty())
+/// Returns where to look when a machine is not logged in to.
+fn advice(name: &str, layer: Layer) -> String {
+    match layer {
+        Layer::HostKey => format!(
+            "if the machine was set up anew: docker-machine provision --accept-new-host-key {name}. Otherwise somebody else \
+             may be answering in its place"
+        ),
+        layer => layer.advice().to_owned(),
+    }
 }

@@ -18,7 +18,7 @@ mod machine;
 mod recovery;
 
 pub use access::connect::Connection;
-pub use access::login::{Location, Login, SshDetails};
+pub use access::login::{HostKeyPolicy, Location, Login, SshDetails};
 pub use doctor::DoctorRequest;
 pub use error::{CONFIRM_ORIGIN, Error, Left, Silence};
 pub use library::{CertificatePaths, Library, Settings};

@@ -32,13 +32,17 @@ impl Resolver {
     /// it is, without reading any file.
     ///
     /// # Errors
-    /// The name has no address, no name server answers, or `/etc/resolv.conf` is invalid.
+    /// [`io::ErrorKind::NotFound`] if the name has no address; another kind if no name server answers or
+    /// `/etc/resolv.conf` is invalid.
     pub async fn look_up(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         if let Ok(address) = host.trim_matches(['[', ']']).parse() {
             return Ok(vec![address]);
         }
         let found = self.made()?.lookup_ip(host).await;
-        let found = found.map_err(io::Error::other)?;
+        let found = found.map_err(|error| match error.is_no_records_found() {
+            true => io::Error::new(io::ErrorKind::NotFound, error),
+            false => io::Error::other(error),
+        })?;
         Ok(found.iter().collect())
     }
 

@@ -1,6 +1,6 @@
 //! Logging in with keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use machine_ops::Cx;
 use russh::client::{AuthResult, Handle, Handler};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
+use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::keys::read_private_key;
+use crate::keys::{public_half, read_private_key};
 use crate::{Credentials, KeyError};
 
 /// How long the agent may take to list its keys. Signing is bounded with the whole login: the
@@ -23,95 +24,269 @@ const AGENT_LISTS: Duration = Duration::from_secs(5);
 pub(crate) struct Keyring {
     agent: Option<PathBuf>,
     files: Vec<(PathBuf, Arc<PrivateKey>)>,
+    /// Which of the agent's keys are offered.
+    of_agent: OfAgent,
+}
+
+enum OfAgent {
+    /// All of them, those of these files first.
+    All { first: Vec<KeyData> },
+    /// The one of an encrypted file.
+    One { file: PathBuf, key: KeyData },
 }
 
 /// How a login went.
 pub(crate) enum Login {
     Accepted,
-    /// Refused; what was offered.
-    Refused(String),
+    /// All keys at hand are refused.
+    Refused,
     /// The connection ended.
     HungUp(russh::Error),
+    /// The agent does not hold the key.
+    Unusable(KeyError),
+}
+
+/// What was offered and refused on the connections of one login. OpenSSH ends a connection after six refusals
+/// (sshd_config(5), `MaxAuthTries`); the next one goes on with the rest.
+#[derive(Default)]
+pub(crate) struct Offers {
+    refused: Vec<String>,
+    of_agent: usize,
+    held_back: usize,
+}
+
+impl Offers {
+    /// Returns how many keys were refused.
+    pub(crate) fn refused(&self) -> usize {
+        self.refused.len()
+    }
+
+    /// Tells whether keys are left that were not offered.
+    pub(crate) fn has_more(&self) -> bool {
+        self.held_back > 0
+    }
+}
+
+/// A key that can be offered.
+enum Offer {
+    OfAgent(Box<AgentIdentity>),
+    OfFile(Arc<PrivateKey>),
 }
 
 impl Keyring {
     /// Reads the key files.
     pub(crate) fn read(credentials: &Credentials, cx: &Cx) -> Result<Self, KeyError> {
-        let mut files = Vec::new();
+        let all = |agent| Self {
+            agent,
+            files: Vec::new(),
+            of_agent: OfAgent::All { first: Vec::new() },
+        };
         match credentials {
             Credentials::KeyFile(file) => {
-                files.push((file.clone(), Arc::new(read_private_key(file)?)));
-                Ok(Self { agent: None, files })
+                let key = Arc::new(read_private_key(file)?);
+                Ok(Self {
+                    files: vec![(file.clone(), key)],
+                    ..all(None)
+                })
             }
+            Credentials::KeyFileWithAgent { file, agent } => match read_private_key(file) {
+                Err(KeyError::Encrypted { .. }) => Ok(Self {
+                    of_agent: OfAgent::One {
+                        file: file.clone(),
+                        key: public_half(file)?.key_data().clone(),
+                    },
+                    ..all(Some(agent.clone()))
+                }),
+                read => Ok(Self {
+                    files: vec![(file.clone(), Arc::new(read?))],
+                    ..all(None)
+                }),
+            },
             Credentials::AgentThenKeyFiles {
                 agent,
                 files: names,
             } => {
+                let (mut files, mut first) = (Vec::new(), Vec::new());
                 for file in names {
+                    if let Ok(public) = public_half(file) {
+                        first.push(public.key_data().clone());
+                    }
                     match read_private_key(file) {
                         Ok(key) => files.push((file.clone(), Arc::new(key))),
                         Err(error) => cx.debug(format!("passed over: {error}")),
                     }
                 }
-                let agent = agent.clone();
-                Ok(Self { agent, files })
+                Ok(Self {
+                    agent: agent.clone(),
+                    files,
+                    of_agent: OfAgent::All { first },
+                })
             }
         }
     }
 
-    /// Offers one key after the other until one is accepted.
-    pub(crate) async fn log_in<H: Handler>(&self, handle: &mut Handle<H>, user: &str) -> Login {
-        let mut asked = 0;
-        if let Some((mut agent, identities)) = self.agent_keys().await {
-            for identity in identities {
-                asked += 1;
-                match offer_agent_key(handle, user, &mut agent, identity).await {
-                    Some(true) => return Login::Accepted,
-                    _ if handle.is_closed() => return Login::HungUp(russh::Error::Disconnect),
-                    _ => {}
+    /// Offers the keys that were not refused yet, one after the other, until one is accepted.
+    pub(crate) async fn log_in<H: Handler>(
+        &self,
+        handle: &mut Handle<H>,
+        user: &str,
+        offers: &mut Offers,
+    ) -> Login {
+        let (mut agent, identities) = match self.agent_keys().await {
+            Some((agent, identities)) => (Some(agent), identities),
+            None => (None, Vec::new()),
+        };
+        let identities = match self.chosen(identities) {
+            Ok(identities) => identities,
+            Err(error) => return Login::Unusable(error),
+        };
+        let of_agent = identities
+            .into_iter()
+            .map(|identity| Offer::OfAgent(Box::new(identity)));
+        let of_files = self.files.iter();
+        let of_files = of_files.map(|(_, key)| Offer::OfFile(key.clone()));
+        let mut fresh: Vec<(String, Offer)> = of_agent
+            .chain(of_files)
+            .map(|offer| (offer.id(), offer))
+            .collect();
+        fresh.retain(|(id, _)| !offers.refused.contains(id));
+        offers.held_back = fresh.len();
+        for (id, offer) in fresh {
+            offers.held_back -= 1;
+            offers.of_agent += usize::from(matches!(offer, Offer::OfAgent(_)));
+            // Whatever the answer is, this key was offered.
+            offers.refused.push(id);
+            match (offer, &mut agent) {
+                (Offer::OfAgent(identity), Some(agent)) => {
+                    if offer_agent_key(handle, user, agent, *identity).await == Some(true) {
+                        return Login::Accepted;
+                    }
                 }
+                (Offer::OfAgent(_), None) => {}
+                (Offer::OfFile(key), _) => match offer_key(handle, user, key).await {
+                    Ok(true) => return Login::Accepted,
+                    Ok(false) => {}
+                    Err(error) => return Login::HungUp(error),
+                },
+            }
+            if handle.is_closed() {
+                return Login::HungUp(russh::Error::Disconnect);
             }
         }
-        for (_, key) in &self.files {
-            match offer_key(handle, user, key.clone()).await {
-                Ok(true) => return Login::Accepted,
-                Ok(false) if handle.is_closed() => return Login::HungUp(russh::Error::Disconnect),
-                Ok(false) => {}
-                Err(error) => return Login::HungUp(error),
-            }
-        }
-        Login::Refused(self.offered(asked))
+        Login::Refused
     }
 
     async fn agent_keys(&self) -> Option<(AgentClient<UnixStream>, Vec<AgentIdentity>)> {
-        let socket = self.agent.as_ref()?;
-        let listing = async {
-            let mut agent = AgentClient::connect_uds(socket).await.ok()?;
-            let identities = agent.request_identities().await.ok()?;
-            Some((agent, identities))
-        };
-        timeout(AGENT_LISTS, listing).await.ok().flatten()
+        agent_keys(self.agent.as_deref()?).await
+    }
+
+    /// Returns the agent's keys that are offered, in order.
+    fn chosen(&self, mut identities: Vec<AgentIdentity>) -> Result<Vec<AgentIdentity>, KeyError> {
+        match &self.of_agent {
+            OfAgent::All { first } => {
+                identities.sort_by_key(|identity| {
+                    let key = key_of(identity);
+                    let place = first.iter().position(|named| *named == key);
+                    place.unwrap_or(first.len())
+                });
+            }
+            OfAgent::One { file, key } => {
+                identities.retain(|identity| key_of(identity) == *key);
+                if identities.is_empty() {
+                    return Err(KeyError::Encrypted { file: file.clone() });
+                }
+            }
+        }
+        Ok(identities)
     }
 
     /// Names what was offered, for the error.
-    fn offered(&self, of_agent: usize) -> String {
+    pub(crate) fn offered(&self, offers: &Offers) -> String {
         let plural = |count, noun: &str| match count {
             1 => format!("1 {noun}"),
             _ => format!("{count} {noun}s"),
         };
+        let of_files = offers.refused.len().saturating_sub(offers.of_agent);
         let files = match self.files.as_slice() {
+            _ if of_files == 0 => None,
             [(file, _)] => Some(format!("the key {}", file.display())),
-            [] => None,
-            files => Some(plural(files.len(), "key file")),
+            _ => Some(plural(of_files, "key file")),
         };
-        match (of_agent, files) {
-            (0, None) => "any key: the agent has none, and no key file could be read".into(),
-            (0, Some(files)) => files,
-            (count, None) => format!("{} of the agent", plural(count, "key")),
-            (count, Some(files)) => {
+        let offered = match (&self.of_agent, offers.of_agent, files) {
+            (OfAgent::One { file, .. }, ..) => {
+                format!("the key {}, for which the agent signs", file.display())
+            }
+            (_, 0, None) => "any key: the agent has none, and no key file could be read".into(),
+            (_, 0, Some(files)) => files,
+            (_, count, None) => format!("{} of the agent", plural(count, "key")),
+            (_, count, Some(files)) => {
                 format!("{} of the agent, nor with {files}", plural(count, "key"))
             }
+        };
+        match offers.held_back {
+            0 => offered,
+            held_back => format!(
+                "{offered}; the server closes the connection after a few keys (MaxAuthTries), {held_back} more were not \
+                 offered: use a key file"
+            ),
         }
+    }
+}
+
+impl Offer {
+    /// Tells keys apart. A certificate is not the key that it is for.
+    fn id(&self) -> String {
+        match self {
+            Self::OfAgent(identity) => match &**identity {
+                AgentIdentity::Certificate { certificate, .. } => {
+                    let key = certificate.public_key().fingerprint(HashAlg::Sha256);
+                    format!("certificate {} {key}", certificate.serial())
+                }
+                AgentIdentity::PublicKey { key, .. } => {
+                    key.fingerprint(HashAlg::Sha256).to_string()
+                }
+            },
+            Self::OfFile(key) => key.fingerprint(HashAlg::Sha256).to_string(),
+        }
+    }
+}
+
+fn key_of(identity: &AgentIdentity) -> KeyData {
+    match identity {
+        AgentIdentity::PublicKey { key, .. } => key.key_data().clone(),
+        AgentIdentity::Certificate { certificate, .. } => certificate.public_key().clone(),
+    }
+}
+
+async fn agent_keys(socket: &Path) -> Option<(AgentClient<UnixStream>, Vec<AgentIdentity>)> {
+    let listing = async {
+        let mut agent = AgentClient::connect_uds(socket).await.ok()?;
+        let identities = agent.request_identities().await.ok()?;
+        Some((agent, identities))
+    };
+    timeout(AGENT_LISTS, listing).await.ok().flatten()
+}
+
+/// Checks that a private key can be used for a login: it is readable, and not encrypted unless the agent holds it.
+/// Makes no connection but to the agent.
+///
+/// # Errors
+/// [`KeyError`] names the file.
+pub async fn check_private_key(file: &Path, agent: Option<&Path>) -> Result<(), KeyError> {
+    match (read_private_key(file), agent) {
+        (Err(KeyError::Encrypted { file }), Some(agent)) => {
+            let key = public_half(&file)?;
+            let identities = agent_keys(agent).await.map(|(_, identities)| identities);
+            match identities
+                .unwrap_or_default()
+                .iter()
+                .any(|identity| key_of(identity) == *key.key_data())
+            {
+                true => Ok(()),
+                false => Err(KeyError::Encrypted { file }),
+            }
+        }
+        (read, _) => read.map(drop),
     }
 }
 

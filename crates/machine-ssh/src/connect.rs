@@ -10,7 +10,7 @@ use russh::client::{self, DisconnectReason, Handle, Handler};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate};
 use tokio::time::{Instant, timeout_at};
 
-use crate::authenticate::{Keyring, Login};
+use crate::authenticate::{Keyring, Login, Offers};
 use crate::dial::{authority, dial};
 use crate::host_keys::Verdict;
 use crate::session::Connection;
@@ -58,52 +58,70 @@ pub(crate) async fn attempt(
         address: address.clone(),
         source,
     };
-    let verdict = Verdict::new(host_keys, &address).map_err(not_accepted)?;
-    let config = Arc::new(config(&verdict));
-    let observed = Observed::new(verdict);
-
     let deadline = Instant::now() + within;
-    let tcp = dial(endpoint, dial_within).await?;
-    let (wire, hold, introduction) = Wire::new(tcp);
-    let client = Client(observed.clone());
-    let mut handle = match timeout_at(deadline, client::connect_stream(config, wire, client)).await
-    {
-        Ok(Ok(handle)) => handle,
-        Ok(Err(error)) => return Err(handshake_failed(address, &introduction, &observed, error)),
-        Err(_) => return Err(silent(address, &introduction, within)),
-    };
+    let mut offers = Offers::default();
+    let mut connections = 1;
+    loop {
+        let verdict = Verdict::new(host_keys, &address).map_err(not_accepted)?;
+        let config = Arc::new(config(&verdict));
+        let observed = Observed::new(verdict);
+        let tcp = dial(endpoint, dial_within).await?;
+        let (wire, hold, introduction) = Wire::new(tcp);
+        let client = Client(observed.clone());
+        let connected = client::connect_stream(config, wire, client);
+        let mut handle = match timeout_at(deadline, connected).await {
+            Ok(Ok(handle)) => handle,
+            Ok(Err(error)) => {
+                return Err(handshake_failed(address, &introduction, &observed, error));
+            }
+            Err(_) => return Err(silent(address, &introduction, within)),
+        };
 
-    let login = timeout_at(deadline, keyring.log_in(&mut handle, &endpoint.user)).await;
-    match login {
-        Ok(Login::Accepted) => {}
-        Ok(Login::Refused(tried)) => {
-            return Err(ConnectError::Authentication {
-                address,
-                user: endpoint.user.clone(),
-                tried,
-            });
-        }
-        Ok(Login::HungUp(error)) => {
+        let refused = offers.refused();
+        let login = keyring.log_in(&mut handle, &endpoint.user, &mut offers);
+        let error = match timeout_at(deadline, login).await {
+            Ok(Login::Accepted) => {
+                // Not before the login: a machine may make new host keys while it boots, and until it
+                // accepts our key it has not shown that it is the one we made.
+                observed.settle(endpoint, cx).map_err(not_accepted)?;
+                let connection = Connection::new(handle, observed, address, hold);
+                return Ok(Session::new(connection));
+            }
+            Ok(Login::Refused) => None,
+            // A server that has answered to a key, or says what it is about, had enough of them.
+            Ok(Login::HungUp(_)) if observed.had_enough() || offers.refused() > refused + 1 => None,
+            Ok(Login::HungUp(error)) => Some(error),
+            Ok(Login::Unusable(source)) => return Err(ConnectError::Key { address, source }),
+            Err(_) => {
+                return Err(ConnectError::Stalled {
+                    address,
+                    layer: Layer::Authentication,
+                    within,
+                });
+            }
+        };
+        let user = endpoint.user.clone();
+        if let Some(error) = error {
             return Err(ConnectError::HungUp {
                 address,
-                user: endpoint.user.clone(),
+                user,
                 source: ProtocolError(error),
             });
         }
-        Err(_) => {
-            return Err(ConnectError::Stalled {
+        if connections == MOST_CONNECTIONS || !offers.has_more() {
+            return Err(ConnectError::Authentication {
                 address,
-                layer: Layer::Authentication,
-                within,
+                user,
+                tried: keyring.offered(&offers),
             });
         }
+        connections += 1;
     }
-    // Not before the login: a machine may make new host keys while it boots, and until it
-    // accepts our key it has not shown that it is the one we made.
-    observed.settle(endpoint, cx).map_err(not_accepted)?;
-    let connection = Connection::new(handle, observed, address, hold);
-    Ok(Session::new(connection))
 }
+
+/// How many connections one login may take, each of which ends with the keys that the server takes (MaxAuthTries, 6 by
+/// default). OpenSSH 9.8 and later shut a client out whose logins fail more often in a few seconds.
+const MOST_CONNECTIONS: usize = 3;
 
 /// The library's defaults, without SHA-1, and with the pinned key's type first: a server has
 /// keys of several types and shows the one that is asked for.
@@ -215,6 +233,12 @@ impl Observed {
             Some(key) => seen.verdict.settle(endpoint, key, cx),
             None => Ok(()),
         })
+    }
+
+    /// Tells whether the server ended the connection for the keys that it was offered (OpenSSH's words).
+    fn had_enough(&self) -> bool {
+        let goodbye = self.goodbye();
+        goodbye.is_some_and(|goodbye| goodbye.contains("Too many authentication failures"))
     }
 
     /// Why the connection ended, printable, if it has.

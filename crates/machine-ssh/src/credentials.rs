@@ -9,7 +9,14 @@ use machine_types::SshEndpoint;
 pub enum Credentials {
     /// This private key and no other. A key that cannot be read ends the attempt, and a wait.
     KeyFile(PathBuf),
-    /// The agent's keys, then these private key files, in order, until one is accepted. Files
+    /// The same. Where the file is encrypted, the agent signs, if it holds this key.
+    KeyFileWithAgent {
+        /// The private key's file.
+        file: PathBuf,
+        /// The agent's socket, the value of `SSH_AUTH_SOCK`.
+        agent: PathBuf,
+    },
+    /// The agent's keys, first those of these private key files, then the files, in order, until one is accepted. Files
     /// that do not exist are passed over, and so are encrypted ones; an agent that does not
     /// answer is like none.
     AgentThenKeyFiles {
@@ -23,9 +30,13 @@ pub enum Credentials {
 impl Credentials {
     /// Chooses for an endpoint: its own key where it has one, else the agent and the user's keys.
     pub fn of(endpoint: &SshEndpoint, agent: Option<&Path>, files: &[PathBuf]) -> Self {
-        match &endpoint.key {
-            Some(key) => Self::KeyFile(key.clone()),
-            None => Self::AgentThenKeyFiles {
+        match (&endpoint.key, agent) {
+            (Some(key), None) => Self::KeyFile(key.clone()),
+            (Some(key), Some(agent)) => Self::KeyFileWithAgent {
+                file: key.clone(),
+                agent: agent.to_owned(),
+            },
+            (None, agent) => Self::AgentThenKeyFiles {
                 agent: agent.map(Path::to_owned),
                 files: files.to_owned(),
             },

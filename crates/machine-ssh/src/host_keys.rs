@@ -18,6 +18,9 @@ pub enum HostKeys {
     PinAtFirstContact(PathBuf),
     /// Accepts only what the file holds, and never adds to it; a missing file is an error.
     AcceptPinnedOnly(PathBuf),
+    /// Accepts any key. One that the file does not hold takes the place of those that it holds once the login has
+    /// succeeded, which is said.
+    AcceptNew(PathBuf),
     /// Accepts any key and remembers none: for machines that are checked by other means.
     AcceptAny,
 }
@@ -27,8 +30,7 @@ pub enum HostKeys {
 pub enum HostKeyError {
     /// The machine shows another key than the one pinned.
     #[error(
-        "the host key of {host} has changed: it shows {shown}, {} has {pinned}; if the machine was \
-         really set up anew, remove that file", file.display()
+        "the host key of {host} has changed: it shows {shown}, {} has {pinned}", file.display()
     )]
     Changed {
         /// `HOST:PORT`.
@@ -73,24 +75,30 @@ pub(crate) struct Verdict {
     file: PathBuf,
     /// `None` where any key is accepted and none remembered.
     pins: Option<Pins>,
+    accepts_new: bool,
 }
 
 impl Verdict {
     /// Reads the pins. `host` is `HOST:PORT`, for errors.
     pub(crate) fn new(policy: &HostKeys, host: &str) -> Result<Self, HostKeyError> {
         let host = host.to_owned();
+        let accepts_new = matches!(policy, HostKeys::AcceptNew(_));
         let (file, must_hold) = match policy {
-            HostKeys::PinAtFirstContact(file) => (file.clone(), false),
+            HostKeys::PinAtFirstContact(file) | HostKeys::AcceptNew(file) => (file.clone(), false),
             HostKeys::AcceptPinnedOnly(file) => (file.clone(), true),
             HostKeys::AcceptAny => {
                 return Ok(Self {
                     host,
                     file: PathBuf::new(),
                     pins: None,
+                    accepts_new,
                 });
             }
         };
-        let pins = Pins::read(&file)?;
+        let pins = match Pins::read(&file) {
+            Err(HostKeyError::Damaged { .. }) if accepts_new => Pins::none(&file),
+            read => read?,
+        };
         if must_hold && pins.is_empty() {
             return Err(HostKeyError::NotPinned { host, file });
         }
@@ -98,6 +106,7 @@ impl Verdict {
             host,
             file,
             pins: Some(pins),
+            accepts_new,
         })
     }
 
@@ -115,12 +124,14 @@ impl Verdict {
     /// Decides on a key.
     pub(crate) fn on(&self, key: &PublicKey) -> Result<(), HostKeyError> {
         match &self.pins {
-            Some(pins) if !pins.is_empty() && !pins.holds(key) => Err(HostKeyError::Changed {
-                host: self.host.clone(),
-                shown: fingerprint(key),
-                pinned: pins.keys().map(fingerprint).collect::<Vec<_>>().join(", "),
-                file: self.file.clone(),
-            }),
+            Some(pins) if !self.accepts_new && !pins.is_empty() && !pins.holds(key) => {
+                Err(HostKeyError::Changed {
+                    host: self.host.clone(),
+                    shown: fingerprint(key),
+                    pinned: pins.fingerprints(),
+                    file: self.file.clone(),
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -132,12 +143,37 @@ impl Verdict {
         key: &PublicKey,
         cx: &Cx,
     ) -> Result<(), HostKeyError> {
-        match &self.pins {
-            Some(pins) => {
-                let unique = cx.ambient.random();
-                pins.settle(&endpoint.host, endpoint.port, key, unique)
+        let Some(pins) = &self.pins else {
+            return Ok(());
+        };
+        let unique = cx.ambient.random();
+        let (host, port) = (&endpoint.host, endpoint.port);
+        if !pins.is_empty() && !pins.holds(key) {
+            Pins::none(&self.file).settle(host, port, key, unique)?;
+            cx.say(format!(
+                "The host key of {} was {}. It is {} from now on.",
+                self.host,
+                pins.fingerprints(),
+                fingerprint(key)
+            ));
+            return Ok(());
+        }
+        match pins.settle(host, port, key, unique) {
+            // The key is the pinned one, or the first: who may only read the store can use the machine, too.
+            Err(HostKeyError::Io { file, source, .. }) if is_read_only(&source) => {
+                cx.alert(format!(
+                    "WARNING: the host key of {} is not recorded: cannot write {}: {source}",
+                    self.host,
+                    file.display()
+                ));
+                Ok(())
             }
-            None => Ok(()),
+            settled => settled,
         }
     }
+}
+
+fn is_read_only(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }

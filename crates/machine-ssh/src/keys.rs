@@ -8,7 +8,7 @@ use machine_types::Secret;
 use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{KeypairData, RsaKeypair};
-use russh::keys::{Algorithm, PrivateKey};
+use russh::keys::{Algorithm, PrivateKey, PublicKey};
 
 /// What kind of key pair to make.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub fn generate_key_pair(kind: KeyType) -> Result<KeyPair, KeyError> {
         ),
         KeyType::Rsa { .. } => rsa_pem(&key)?,
     };
-    let public = public_line_of(&key).map_err(generate_error)?;
+    let public = public_line_of(key.public_key()).map_err(generate_error)?;
     Ok(KeyPair { private, public })
 }
 
@@ -67,8 +67,8 @@ fn generate_error(error: impl std::error::Error + Send + Sync + 'static) -> KeyE
 }
 
 /// The line as Go's `ssh.MarshalAuthorizedKey` writes it: no comment, a line end.
-fn public_line_of(key: &PrivateKey) -> Result<String, russh::keys::ssh_key::Error> {
-    let public = russh::keys::PublicKey::new(key.public_key().key_data().clone(), "");
+fn public_line_of(key: &PublicKey) -> Result<String, russh::keys::ssh_key::Error> {
+    let public = PublicKey::new(key.key_data().clone(), "");
     Ok(format!("{}\n", public.to_openssh()?.trim_end()))
 }
 
@@ -131,26 +131,53 @@ mod der {
 /// and without a comment. OpenSSH's format, PKCS#1, PKCS#8 and SEC1 are understood.
 ///
 /// # Errors
-/// [`KeyError`] names the file; an encrypted key is an error, as nobody could be asked.
+/// [`KeyError`] names the file; so does an encrypted key that does not tell its public half.
 pub fn public_key_line(private: &Path) -> Result<String, KeyError> {
-    let key = read_private_key(private)?;
-    public_line_of(&key).map_err(|_| KeyError::Malformed {
+    public_line_of(&public_half(private)?).map_err(|_| KeyError::Malformed {
         file: private.to_owned(),
     })
+}
+
+/// Reads the public half of a private key. Of an encrypted one it is in the file's header, where that is OpenSSH's
+/// (openssh-key-v1), or in the file of that name with `.pub` behind it.
+pub(crate) fn public_half(private: &Path) -> Result<PublicKey, KeyError> {
+    let encrypted = match read_private_key(private) {
+        Err(error @ KeyError::Encrypted { .. }) => error,
+        read => return Ok(read?.public_key().clone()),
+    };
+    let header = read_text(private)
+        .ok()
+        .and_then(|text| PrivateKey::from_openssh(text.expose()).ok());
+    if let Some(key) = header {
+        return Ok(key.public_key().clone());
+    }
+    let mut beside = private.as_os_str().to_owned();
+    beside.push(".pub");
+    read_text(Path::new(&beside))
+        .ok()
+        .and_then(|text| PublicKey::from_openssh(text.expose().trim()).ok())
+        .ok_or(encrypted)
 }
 
 /// The longest file that is taken for a key. An RSA key of 16384 bits has 13 KB.
 const LONGEST_FILE: u64 = 64 << 10;
 
-pub(crate) fn read_private_key(file: &Path) -> Result<PrivateKey, KeyError> {
+fn read_text(file: &Path) -> Result<Secret, KeyError> {
     let bytes = files::read(file, LONGEST_FILE, Links::Follow).map_err(|error| KeyError::Read {
         file: file.to_owned(),
         source: error.into_io(),
     })?;
+    let text = String::from_utf8(bytes).map_err(|_| KeyError::Malformed {
+        file: file.to_owned(),
+    })?;
+    Ok(Secret::from(text))
+}
+
+pub(crate) fn read_private_key(file: &Path) -> Result<PrivateKey, KeyError> {
     let malformed = || KeyError::Malformed {
         file: file.to_owned(),
     };
-    let text = Secret::from(String::from_utf8(bytes).map_err(|_| malformed())?);
+    let text = read_text(file)?;
     match russh::keys::decode_secret_key(text.expose(), None) {
         Ok(key) => Ok(key),
         // PKCS#1 and PKCS#8 say it in their headers, OpenSSH's format inside.
@@ -177,7 +204,7 @@ pub enum KeyError {
         source: std::io::Error,
     },
     /// The key is protected by a passphrase.
-    #[error("the private key {} is encrypted: load it into an ssh-agent, or give one without a passphrase", file.display())]
+    #[error("the private key {} is encrypted, and no agent holds it: load it with ssh-add, or give one without a passphrase", file.display())]
     Encrypted {
         /// The file.
         file: PathBuf,

@@ -57,6 +57,19 @@ impl Pins {
         Ok(pins)
     }
 
+    /// An empty file of this name.
+    pub(crate) fn none(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// Names the pinned keys.
+    pub(crate) fn fingerprints(&self) -> String {
+        self.keys().map(fingerprint).collect::<Vec<_>>().join(", ")
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.keys().next().is_none()
     }
@@ -90,7 +103,10 @@ impl Pins {
         unique: u64,
     ) -> Result<(), HostKeyError> {
         let pattern = pattern(host, port);
-        if self.names(&pattern).any(|pin| pin.key_data() == key.key_data()) {
+        if self
+            .names(&pattern)
+            .any(|pin| pin.key_data() == key.key_data())
+        {
             return Ok(());
         }
         self.write(&pattern, key, unique)

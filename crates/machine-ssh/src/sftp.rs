@@ -125,8 +125,7 @@ impl Sftp {
             Ok(Some(expanded)) => Ok(expanded),
             Ok(None) => Err(SftpError::Remote {
                 path: path.to_owned(),
-                reason: "the machine's SFTP server does not tell the home directory of another user: give the whole \
-                         path"
+                reason: "the SFTP server does not support ~USER paths: use an absolute path"
                     .to_owned(),
             }),
             Err(error) => Err(self.failed(path, &error)),
@@ -290,18 +289,18 @@ pub enum SftpError {
         /// `No such file or directory`, `Permission denied`, or the server's words, printable.
         reason: String,
     },
-    /// The machine does not answer about a path, and will not about the next.
+    /// The SFTP session has ended or does not answer: every further request fails too.
     #[error("{path}: {reason}")]
     Lost {
         /// The path as it was given.
         path: String,
-        /// What became of the connection.
+        /// Why there is no answer.
         reason: String,
     },
-    /// Text came where SFTP begins. sshd starts the server by the login shell.
+    /// The login shell, which starts the SFTP server, has printed text.
     #[error(
-        "the login shell prints {said:?}, where SFTP needs silence: let its startup files (~/.bashrc) print at a \
-         terminal only"
+        "the login shell prints {said:?} before SFTP starts: change its startup files (~/.bashrc) to print only in \
+         interactive sessions"
     )]
     ShellOutput {
         /// The beginning of the text, printable.

@@ -1,5 +1,6 @@
 //! Waiting for a machine that is still booting.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::{ConnectError, Credentials, HostKeys, Layer, Session};
 /// handshake on the first connection that is accepted. A refused login is tried again only after
 /// seconds: early on it means that the key has not been put there yet, and sshd blocks clients
 /// that fail too often. Ends early on what waiting cannot mend: a changed host key, a private
-/// key that cannot be used. To end it for a reason of the caller's own (the instance has
+/// key that cannot be used; of a host that is up (see [`WaitLimits`]) also a name without an address, a refused
+/// port and a refused login. To end it for a reason of the caller's own (the instance has
 /// terminated), drop the future: nothing is left open.
 ///
 /// # Errors
@@ -26,8 +28,9 @@ pub async fn wait_for_ssh(
     credentials: &Credentials,
     host_keys: &HostKeys,
     cx: &Cx,
-    within: Duration,
+    limits: impl Into<WaitLimits>,
 ) -> Result<Session, WaitForSshError> {
+    let WaitLimits { within, is_up } = limits.into();
     let wait = Arc::new(Wait {
         endpoint: endpoint.clone(),
         credentials: credentials.clone(),
@@ -35,6 +38,7 @@ pub async fn wait_for_ssh(
         cx: cx.clone(),
         begun: cx.ambient.monotonic(),
         within,
+        is_up,
         progress: Mutex::default(),
     });
     let name = format!("{}@{}", endpoint.user, authority(endpoint));
@@ -55,6 +59,37 @@ pub async fn wait_for_ssh(
         Err(WaitError::TimedOut { .. }) => Err(wait.timed_out(name)),
     }
 }
+
+/// When a wait ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitLimits {
+    within: Duration,
+    is_up: bool,
+}
+
+impl WaitLimits {
+    /// Ends after this time, and sooner where a host that is up is reached no better by waiting: at once for a name
+    /// without an address, after 10 s of refused connections, after three refused logins.
+    pub fn of_host_that_is_up(within: Duration) -> Self {
+        Self {
+            within,
+            is_up: true,
+        }
+    }
+}
+
+impl From<Duration> for WaitLimits {
+    fn from(within: Duration) -> Self {
+        Self {
+            within,
+            is_up: false,
+        }
+    }
+}
+
+/// For how long a host that is up may have no address or refuse connections, and how many logins.
+const REFUSED_CONNECTIONS: Duration = Duration::from_secs(10);
+const REFUSED_LOGINS: u32 = 3;
 
 /// The pause between two attempts that did not reach a server.
 const PACE: Duration = Duration::from_millis(200);
@@ -86,6 +121,7 @@ struct Wait {
     cx: Cx,
     begun: Duration,
     within: Duration,
+    is_up: bool,
     progress: Mutex<Progress>,
 }
 
@@ -111,6 +147,9 @@ impl Wait {
             Ok(session) => Ok(Look::Ready(session)),
             Err(error) => match error.layer() {
                 Some(layer) if layer != Layer::HostKey => {
+                    if self.is_up && self.is_for_good(&error, layer) {
+                        return Err(error);
+                    }
                     let pause = self.note(error, layer);
                     Ok(Look::PendingFor(format!("{layer}"), pause))
                 }
@@ -125,6 +164,25 @@ impl Wait {
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether a host that is up will go on failing like this.
+    fn is_for_good(&self, error: &ConnectError, layer: Layer) -> bool {
+        let progress = self.progress();
+        let lasts = match &progress.last {
+            Some((_, last, since)) if *last == layer => {
+                self.elapsed().saturating_sub(*since) >= REFUSED_CONNECTIONS
+            }
+            _ => false,
+        };
+        match (layer, error) {
+            (Layer::Address, ConnectError::Resolve { source, .. }) => {
+                lasts || source.kind() == io::ErrorKind::NotFound
+            }
+            (Layer::Port, _) => lasts,
+            (Layer::Authentication, _) => progress.refusals + 1 >= REFUSED_LOGINS,
+            _ => false,
+        }
     }
 
     /// Notes a failed attempt, and returns how long to leave the machine alone at least.

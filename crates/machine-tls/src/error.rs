@@ -98,6 +98,16 @@ pub enum DialError {
         /// `HOST:PORT`.
         address: String,
     },
+    /// The same of a host that keeps its address: its certificate was replaced from somewhere else.
+    #[error(
+        "{address} answers with a certificate that this machine was not given: its host was provisioned again from \
+         elsewhere, by another copy of the machine's directory, or is another host; 'docker-machine regenerate-certs' \
+         gives it a certificate from here"
+    )]
+    ProvisionedElsewhere {
+        /// `HOST:PORT`.
+        address: String,
+    },
     /// The certificate is for other addresses.
     #[error("x509: the certificate of {address} is not valid for that address, only for {names}")]
     WrongAddress {

@@ -6,6 +6,16 @@ use machine_driver::{DriverError, DriverErrorKind};
 pub(crate) enum GenericError {
     #[error("generic driver requires the --generic-ip-address option")]
     AddressMissing,
+    #[error("invalid address {address:?}: expected a host name or an IP address{}{}", if hint.is_empty() { "" } else { "; " }, hint)]
+    BadAddress { address: String, hint: &'static str },
+    #[error("invalid user {0:?}: expected a login name")]
+    BadUser(String),
+    #[error("cannot resolve {host}")]
+    UnknownHost {
+        host: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("invalid value {value} for flag --{flag}: expected a port from 1 to 65535")]
     BadPort { flag: &'static str, value: i64 },
     #[error("SSH key does not exist: {0:?}")]

@@ -156,14 +156,21 @@ impl Driver for GenericDriver {
         }
     }
 
-    async fn preflight(&mut self, _cx: &Cx) -> Result<(), DriverError> {
-        if self.saved.ssh_key.is_empty() || PathBuf::from(&self.saved.ssh_key).is_file() {
-            return Ok(());
+    async fn preflight(&mut self, cx: &Cx) -> Result<(), DriverError> {
+        let failed = |error| Err(DriverError::new(DriverErrorKind::PreCreate, error));
+        if !self.saved.ssh_key.is_empty() && !PathBuf::from(&self.saved.ssh_key).is_file() {
+            return failed(GenericError::KeyMissing(self.saved.ssh_key.clone()));
         }
-        Err(DriverError::new(
-            DriverErrorKind::PreCreate,
-            GenericError::KeyMissing(self.saved.ssh_key.clone()),
-        ))
+        let base = &self.saved.base;
+        let looked_up = machine_net::addresses(&base.ip_address, base.ssh_port);
+        match cx.cancel.or(looked_up).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(source)) => failed(GenericError::UnknownHost {
+                host: base.ip_address.clone(),
+                source,
+            }),
+            Err(reason) => Err(DriverError::cancelled(reason)),
+        }
     }
 
     async fn examine_plan(&self, cx: &Cx) -> Vec<Check> {

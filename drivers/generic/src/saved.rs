@@ -1,5 +1,7 @@
 //! The driver's part of `config.json`.
 
+use std::net::IpAddr;
+
 use machine_driver::{Base, DriverError, Options, SavedBase, read_saved};
 use machine_types::DOCKER_PORT;
 use serde::{Deserialize, Serialize};
@@ -35,10 +37,15 @@ impl SavedGeneric {
         if ip_address.is_empty() {
             return Err(GenericError::AddressMissing.into());
         }
+        check_address(&ip_address)?;
+        let ssh_user = options.string("generic-ssh-user");
+        if ssh_user.starts_with('-') || ssh_user.contains(is_odd) {
+            return Err(GenericError::BadUser(ssh_user).into());
+        }
         Ok(Self {
             base: SavedBase {
                 ip_address,
-                ssh_user: options.string("generic-ssh-user"),
+                ssh_user,
                 ssh_port: port(options, "generic-ssh-port")?,
                 ..SavedBase::new(base)
             },
@@ -50,6 +57,34 @@ impl SavedGeneric {
     pub(crate) fn read(saved: &Value) -> Result<Self, DriverError> {
         read_saved(saved).map_err(|error| GenericError::Saved(error).into())
     }
+}
+
+/// Refuses what is neither a name nor an address, and says where its other parts belong.
+fn check_address(address: &str) -> Result<(), GenericError> {
+    if address.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    let hint = if address.contains("://") || address.contains('/') {
+        "give it without a scheme and a path"
+    } else if address.contains('@') {
+        "give the user with --generic-ssh-user"
+    } else if address.starts_with('[') && address.ends_with(']') {
+        "give it without brackets"
+    } else if address.contains(':') {
+        "give the port with --generic-ssh-port"
+    } else if address.starts_with('-') || address.contains(is_odd) {
+        ""
+    } else {
+        return Ok(());
+    };
+    Err(GenericError::BadAddress {
+        address: address.to_owned(),
+        hint,
+    })
+}
+
+fn is_odd(c: char) -> bool {
+    c.is_whitespace() || c.is_control()
 }
 
 fn port(options: &Options, flag: &'static str) -> Result<u16, GenericError> {

@@ -65,6 +65,56 @@ fn an_address_and_valid_ports_are_required() {
 }
 
 #[test]
+fn addresses_that_cannot_work_are_refused() {
+    for (address, hint) in [
+        ("dev@10.0.0.5", "give the user with --generic-ssh-user"),
+        ("host:22", "give the port with --generic-ssh-port"),
+        ("[::1]:22", "give the port with --generic-ssh-port"),
+        ("[::1]", "without brackets"),
+        ("ssh://host", "without a scheme"),
+        ("a host", "expected a host name or an IP address"),
+        (" host", "expected a host name or an IP address"),
+        ("-oProxyCommand=x", "expected a host name or an IP address"),
+    ] {
+        let error = configured(&[("generic-ip-address", address)])
+            .err()
+            .unwrap();
+        assert_eq!(error.kind, DriverErrorKind::Configuration);
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!("invalid address {address:?}: ")) && text.contains(hint),
+            "{text}"
+        );
+    }
+    for address in [
+        "::1",
+        "fe80::1",
+        "10.0.0.5",
+        "host",
+        "host.example.com",
+        "my_host",
+    ] {
+        configured(&[("generic-ip-address", address)]).unwrap();
+    }
+    for user in ["-l", "a b"] {
+        let given = [("generic-ip-address", "h"), ("generic-ssh-user", user)];
+        let error = configured(&given).err().unwrap();
+        assert!(error.to_string().starts_with("invalid user "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_found_before_anything_is_made() {
+    // Names below .invalid have none (RFC 6761).
+    let mut driver = configured(&[("generic-ip-address", "no-such-host.invalid")]).unwrap();
+    let error = driver.preflight(&context()).await.unwrap_err();
+    assert_eq!(error.kind, DriverErrorKind::PreCreate);
+    assert_eq!(error.to_string(), "cannot resolve no-such-host.invalid");
+    let mut driver = configured(&[("generic-ip-address", "127.0.0.1")]).unwrap();
+    driver.preflight(&context()).await.unwrap();
+}
+
+#[test]
 fn the_go_drivers_fields_are_saved_and_others_kept() {
     let saved = configured(&[("generic-ip-address", "10.0.0.5")])
         .unwrap()

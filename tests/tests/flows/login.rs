@@ -113,17 +113,17 @@ async fn options_of_ssh_are_accepted_before_the_command() {
         assert_eq!(left.shown, said, "{options}");
     }
 
-    // Who and where: as of OpenSSH, which takes the first it is given, and the machine's comes first.
+    // OpenSSH uses the first value of an option, and the machine's user and port come first.
     let user = home.shell("id -un").await.ok().out;
     let user = user.trim();
-    let nobody_listens = machine_tests::sshd::free_address().port().to_string();
+    let closed_port = machine_tests::sshd::free_address().port().to_string();
     let stays = [
         "ssh",
         "m1",
         "-l",
-        "nobody-else",
+        "wrong-user",
         "-p",
-        &nobody_listens,
+        &closed_port,
         "id",
         "-un",
     ];
@@ -131,19 +131,19 @@ async fn options_of_ssh_are_accepted_before_the_command() {
     assert_eq!(stays.out.trim(), user);
     assert!(
         stays.err.contains(&format!(
-            "-l changes nothing: the login is {user}'s; write USER@m1"
+            "-l has no effect: the user is {user}; use USER@m1"
         )),
         "{stays}"
     );
-    assert!(stays.err.contains("-p changes nothing"), "{stays}");
+    assert!(stays.err.contains("-p has no effect"), "{stays}");
     let same = home.run(["ssh", "m1", "-l", user, "true"]).await.ok();
     assert_eq!(same.err, "");
-    home.run(["ssh", "nobody-else@m1", "true"])
+    home.run(["ssh", "wrong-user@m1", "true"])
         .await
-        .failed(1, &["refuses to log in nobody-else"]);
+        .failed(1, &["refuses to log in wrong-user"]);
     let config = home.machine("m1").join("config.json");
     let saved = std::fs::read_to_string(&config).unwrap();
-    let (right, wrong) = (format!("{user:?}"), "\"nobody-else\"");
+    let (right, wrong) = (format!("{user:?}"), "\"wrong-user\"");
     std::fs::write(&config, saved.replace(&right, wrong)).unwrap();
     home.run(["ssh", "m1", "true"]).await.failed(1, &["log in"]);
     home.run(["ssh", &format!("{user}@m1"), "true"]).await.ok();
@@ -157,7 +157,7 @@ async fn options_of_ssh_are_accepted_before_the_command() {
         .failed(1, &["\"nobody\" does not exist"]);
     home.run(["ssh", "-l", "ubuntu", "m1"])
         .await
-        .failed(1, &["options of ssh stand behind the machine's name"]);
+        .failed(1, &["options of ssh follow the machine's name"]);
     home.run(["ssh", "-oProxyCommand=x@m1", "true"])
         .await
         .failed(1, &["begins with a dash"]);

@@ -17,6 +17,7 @@ mod login;
 mod network;
 mod never_comes;
 mod operations;
+mod own_hosts;
 mod own_keys;
 mod power;
 mod provisioning;

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use driver_amazonec2::AmazonEc2;
 use ec2_lab::ec2::{Clock, Lab};
 use libmachine::{
-    Ambient, CertificatePaths, CreateRequest, Library, Provisioning, PruneOptions, RemoveOptions,
-    Settings, SystemAmbient,
+    Ambient, CertificatePaths, CreateRequest, HostKeyPolicy, Library, Provisioning, PruneOptions,
+    RemoveOptions, Settings, SystemAmbient,
 };
 use machine_driver::{DriverKind, OptionValue, Options};
 use machine_ops::{Cx, Look, MemoryJournal, WaitPolicy, wait_until_ready};
@@ -259,7 +259,11 @@ async fn perform(
         Command::Start => library.start(NAME).await,
         Command::Stop => library.stop(NAME).await,
         Command::Provision => library.provision(NAME, Provisioning::default()).await,
-        Command::RegenerateCerts => library.regenerate_certificates(NAME, false).await,
+        Command::RegenerateCerts => {
+            library
+                .regenerate_certificates(NAME, false, HostKeyPolicy::Pinned)
+                .await
+        }
         Command::Config => library.connection(NAME, false).await.map(|_| ()),
         Command::Remove => {
             let options = RemoveOptions {

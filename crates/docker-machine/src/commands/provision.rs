@@ -1,7 +1,7 @@
 //! `docker-machine provision`.
 
 use async_trait::async_trait;
-use libmachine::Provisioning;
+use libmachine::{HostKeyPolicy, Provisioning};
 use machine_driver::FlagSpec;
 
 use super::targets;
@@ -26,15 +26,34 @@ impl Command for Provision {
     }
 
     fn flags(&self) -> Vec<Flag> {
-        vec![Flag::new(FlagSpec::bool(
-            "open-firewall",
-            "Let Docker's port through firewalld or ufw on the machines",
-        ))]
+        vec![
+            Flag::new(FlagSpec::bool(
+                "open-firewall",
+                "Let Docker's port through firewalld or ufw on the machines",
+            )),
+            accept_new_host_key(),
+        ]
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let names = targets::all(cx, &arguments.words).await?;
-        let provisioning = Provisioning::new(arguments.options.bool("open-firewall"));
+        let mut provisioning = Provisioning::new(arguments.options.bool("open-firewall"));
+        provisioning.host_key = host_key_policy(&arguments);
         targets::each(&names, |name| cx.library.provision(name, provisioning)).await
+    }
+}
+
+/// The flag for hosts that were set up anew.
+pub(super) fn accept_new_host_key() -> Flag {
+    Flag::new(FlagSpec::bool(
+        "accept-new-host-key",
+        "Pin the host key that the machine shows now, for a host that was set up anew",
+    ))
+}
+
+pub(super) fn host_key_policy(arguments: &Arguments) -> HostKeyPolicy {
+    match arguments.options.bool("accept-new-host-key") {
+        true => HostKeyPolicy::AcceptNew,
+        false => HostKeyPolicy::Pinned,
     }
 }

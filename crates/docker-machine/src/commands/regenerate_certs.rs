@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use machine_driver::FlagSpec;
 
+use super::provision::{accept_new_host_key, host_key_policy};
 use super::targets;
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
@@ -31,6 +32,7 @@ impl Command for RegenerateCerts {
                 "client-certs",
                 "Issue a new client certificate too",
             )),
+            accept_new_host_key(),
         ]
     }
 
@@ -46,8 +48,10 @@ impl Command for RegenerateCerts {
         cx.print("Regenerating TLS certificates");
         let names = targets::all(cx, &arguments.words).await?;
         let client_certs = arguments.options.bool("client-certs");
+        let host_key = host_key_policy(&arguments);
         targets::each(&names, |name| {
-            cx.library.regenerate_certificates(name, client_certs)
+            cx.library
+                .regenerate_certificates(name, client_certs, host_key)
         })
         .await
     }

@@ -28,7 +28,7 @@ impl Command for Ssh {
             name: "ssh",
             arguments: "[[USER@]NAME [OPTION...] [COMMAND...]]",
             summary: "Log in to a machine, or run a command there",
-            details: "The words of the command are joined by spaces and read by the machine's shell. Behind NAME may stand options of ssh(1): -t, -tt, -T and -n are followed, -q, -v, -a, -C, -4 and -6 change nothing, and -l and -p do not change the machine's user and port. With any other, such as -L, -N, -A and -o, OpenSSH's ssh runs in place of this program, with the machine's key and pinned host key. Without a name, the machine 'default'.",
+            details: "The words of the command are joined by spaces and read by the machine's shell. Options of ssh(1) may follow NAME: -t, -tt, -T and -n are implemented; -q, -v, -a, -C, -4, -6, -l and -p have no effect (use USER@NAME for another user). With any other, such as -L, -N, -A and -o, OpenSSH's ssh runs in place of this program, with the machine's key and pinned host key. Without a name, the machine 'default'.",
         }
     }
 
@@ -53,14 +53,14 @@ impl Command for Ssh {
         location::operand("user name", user.unwrap_or_default())?;
         if name.starts_with('-') {
             return Err(UsageError::new(format!("no machine name before {name:?}"))
-                .with_hint("options of ssh stand behind the machine's name".to_owned())
+                .with_hint("options of ssh follow the machine's name".to_owned())
                 .into());
         }
         let words = arguments.words.get(1..).unwrap_or_default();
         let (options, command) = match SshOptions::take(words) {
             Ok(taken) => taken,
             Err(error) => {
-                // A machine that is not there is the greater mistake.
+                // An unknown machine is reported first.
                 cx.library.saved_ssh_details(name).await?;
                 return Err(UsageError::new(error.to_string())
                     .with_hint(
@@ -75,7 +75,7 @@ impl Command for Ssh {
             return Err(openssh(cx, name, user, options, command).await);
         }
         if options.user.is_some() || options.port.is_some() {
-            note_what_stays(cx, name, user, &options).await?;
+            warn_of_user_and_port(cx, name, user, &options).await?;
         }
         let command = command.join(" ");
         let login = match cx.library.log_in(name, user).await {
@@ -145,8 +145,9 @@ async fn on_a_terminal(
         .await
 }
 
-/// Says that a user or a port is not the machine's: OpenSSH, which the Go binary runs, takes the first that it is given.
-async fn note_what_stays(
+/// Warns of a user or a port that is not the machine's. OpenSSH, which the Go binary runs, uses the first value, and the
+/// machine's comes first.
+async fn warn_of_user_and_port(
     cx: &Context,
     name: &str,
     user: Option<&str>,
@@ -156,19 +157,19 @@ async fn note_what_stays(
     let used = user.unwrap_or(&details.user);
     if options.user.as_deref().is_some_and(|user| user != used) {
         cx.complain(&format!(
-            "WARNING: -l changes nothing: the login is {used}'s; write USER@{name} for another"
+            "WARNING: -l has no effect: the user is {used}; use USER@{name} for another user"
         ));
     }
     let port = details.port.to_string();
     if options.port.as_ref().is_some_and(|other| *other != port) {
         cx.complain(&format!(
-            "WARNING: -p changes nothing: the machine's port is {port}"
+            "WARNING: -p has no effect: the machine's port is {port}"
         ));
     }
     Ok(())
 }
 
-/// Becomes OpenSSH's ssh. Returns only where that fails.
+/// Replaces this process by OpenSSH's ssh. Returns only if that fails.
 async fn openssh(
     cx: &Context,
     name: &str,
@@ -189,7 +190,7 @@ async fn openssh(
         Err(failure) => return failure,
     };
     let mut ssh = std::process::Command::new("ssh");
-    // Of each option the first counts, of -F the last; no configuration is read unless it is asked for.
+    // ssh uses the first value of each option, and the last of -F. It reads no configuration unless -F is given.
     ssh.args(["-F", "/dev/null", "-l", user]);
     for option in ours {
         ssh.arg("-o").arg(option);
@@ -205,7 +206,7 @@ async fn openssh(
     ssh.arg("--").arg(&details.host).args(command);
     crate::remote::child::replace_by(
         &mut ssh,
-        "this option needs OpenSSH's ssh, which is not installed here: install openssh-client (Debian, Ubuntu) or \
+        "this option requires OpenSSH's ssh, which is not installed: install openssh-client (Debian, Ubuntu) or \
          openssh-clients (Amazon Linux, Fedora, RHEL)",
     )
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use machine_driver::FlagSpec;
 
+use super::provision::{accept_new_host_key, host_key_policy};
 use super::targets;
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
@@ -25,16 +26,23 @@ impl Command for Upgrade {
     }
 
     fn flags(&self) -> Vec<Flag> {
-        vec![Flag::new(FlagSpec::string(
-            "engine-version",
-            "Which release of Docker to move to, instead of the newest",
-        ))]
+        vec![
+            Flag::new(FlagSpec::string(
+                "engine-version",
+                "Which release of Docker to move to, instead of the newest",
+            )),
+            accept_new_host_key(),
+        ]
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let names = targets::all(cx, &arguments.words).await?;
         let version = arguments.options.string("engine-version");
         let version = Some(version).filter(|version| !version.is_empty());
-        targets::each(&names, |name| cx.library.upgrade(name, version.clone())).await
+        let host_key = host_key_policy(&arguments);
+        targets::each(&names, |name| {
+            cx.library.upgrade(name, version.clone(), host_key)
+        })
+        .await
     }
 }

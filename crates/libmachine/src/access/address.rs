@@ -9,6 +9,7 @@ use machine_ssh::Session;
 use machine_store::{MachineLock, StoreError};
 use machine_types::{MachineState, one_line};
 
+use crate::access::login::HostKeyPolicy;
 use crate::error::not_running;
 use crate::machine::{Machine, Work, with_removal};
 use crate::{Error, Library};
@@ -121,7 +122,11 @@ impl Library {
 
     /// Logs in to a machine that is being worked on, and that may still be coming up. Where that takes long or fails, asks
     /// once whether the machine has another address, and logs in there.
-    pub(crate) async fn reach(&self, work: &mut Work) -> Result<Session, Error> {
+    pub(crate) async fn reach(
+        &self,
+        work: &mut Work,
+        host_key: HostKeyPolicy,
+    ) -> Result<Session, Error> {
         let cx = work.cx.clone();
         let machine = &work.machine;
         let is_nowhere = machine.driver.cloud().is_some() && machine.address().is_none();
@@ -137,7 +142,7 @@ impl Library {
             };
             tokio::select! {
                 biased;
-                session = self.first_login(machine, &cx) => match session {
+                session = self.login_to_work(machine, host_key, &cx) => match session {
                     Err(error) if !error.is_cancelled() => {
                         let moved = self.moved(machine, &cx).await;
                         Some(moved.ok_or(error)?)
@@ -150,7 +155,7 @@ impl Library {
         if let Some(status) = moved {
             self.take_address_of(work, &status)?;
         }
-        self.first_login(&work.machine, &cx).await
+        self.login_to_work(&work.machine, host_key, &cx).await
     }
 
     /// Asks the cloud, and returns what it says where that is another address than the saved.

@@ -160,7 +160,7 @@ impl Library {
         let engine = DockerUrl::parse(url).ok_or_else(|| Error::NoEngine(url.to_owned()))?;
         let dialer = self.whole_dialer(machine, DIAL, cx).await?;
         match cx.cancel.or(dialer.check(&engine)).await {
-            Ok(dialled) => dialled.map_err(Error::Dial),
+            Ok(dialled) => dialled.map_err(|error| Error::Dial(explained(machine, error))),
             Err(reason) => Err(Error::Cancelled(reason)),
         }
     }
@@ -205,8 +205,16 @@ impl Library {
         match asked {
             Ok(said) => Ok(machine_types::printable(said.version.as_bytes())),
             Err(DialError::Refused { .. }) => Err(Error::EngineRefused),
-            Err(error) => Err(Error::Engine(error)),
+            Err(error) => Err(Error::Engine(explained(machine, error))),
         }
+    }
+}
+
+/// Says what another certificate means: addresses of a cloud are given out again, those of other hosts are not.
+fn explained(machine: &Machine, error: DialError) -> DialError {
+    match (machine.driver.cloud(), error) {
+        (None, DialError::OtherMachine { address }) => DialError::ProvisionedElsewhere { address },
+        (_, error) => error,
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use machine_driver::{KeyMaterial, KeyPlan};
-use machine_ssh::{KeyType, generate_key_pair, public_key_line};
+use machine_ssh::{KeyType, check_private_key, generate_key_pair, public_key_line};
 use machine_store::MachineFile;
 use machine_types::Secret;
 
@@ -70,7 +70,13 @@ impl Library {
                 public,
                 name,
                 keeps_modes,
-            } => copy(private, *public, name, *keeps_modes),
+            } => {
+                // Before anything is made with it.
+                check_private_key(private, self.settings.ssh_agent.as_deref())
+                    .await
+                    .map_err(Error::Key)?;
+                copy(private, *public, name, *keeps_modes)
+            }
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use machine_ops::Cx;
 use machine_ssh::{
-    Command, Copy, ExitStatus, Place, Pty, Session, Sftp, WindowSize, connect, copy, wait_for_ssh,
+    Command, Copy, ExitStatus, HostKeys, Place, Pty, Session, Sftp, WaitLimits, WindowSize,
+    connect, copy, wait_for_ssh,
 };
 use machine_store::MachineFile;
 use machine_tls::Dialer;
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::access::address::Down;
+use crate::access::connect::DIAL;
 use crate::machine::Machine;
 use crate::{Error, Library};
 
@@ -41,6 +43,16 @@ pub struct SshDetails {
     pub key: Option<PathBuf>,
     /// The pinned host keys, in OpenSSH's format.
     pub known_hosts: PathBuf,
+}
+
+/// Which host key a login accepts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HostKeyPolicy {
+    /// The pinned one; at first contact any, which is pinned.
+    #[default]
+    Pinned,
+    /// Any; one that is not pinned takes the place of the pinned one, which is said.
+    AcceptNew,
 }
 
 /// One end of a copy, as typed.
@@ -199,19 +211,40 @@ impl Library {
     /// Waits for a machine that is coming up. One that ends meanwhile (reclaimed, failed) ends
     /// the wait at once, with the cloud's reason.
     pub(crate) async fn first_login(&self, machine: &Machine, cx: &Cx) -> Result<Session, Error> {
-        self.while_it_lives(machine, cx, self.wait_for_login(machine, cx))
-            .await
+        let wait = self.wait_for_login(machine, FIRST_LOGIN.into(), None, cx);
+        self.while_it_lives(machine, cx, wait).await
     }
 
-    /// The same, and nobody watches the machine.
+    /// Logs in to a machine that should be up: of a host that nobody starts, what waiting does not mend ends the wait.
+    pub(crate) async fn login_to_work(
+        &self,
+        machine: &Machine,
+        host_key: HostKeyPolicy,
+        cx: &Cx,
+    ) -> Result<Session, Error> {
+        let limits = login_limits(machine);
+        let host_keys = match host_key {
+            HostKeyPolicy::Pinned => None,
+            HostKeyPolicy::AcceptNew => {
+                Some(HostKeys::AcceptNew(self.host_key_file(&machine.name)))
+            }
+        };
+        let wait = self.wait_for_login(machine, limits, host_keys, cx);
+        self.while_it_lives(machine, cx, wait).await
+    }
+
+    /// Waits for a login. Does not watch the machine.
     pub(crate) async fn wait_for_login(
         &self,
         machine: &Machine,
+        limits: WaitLimits,
+        host_keys: Option<HostKeys>,
         cx: &Cx,
     ) -> Result<Session, Error> {
         let endpoint = self.ssh_endpoint(machine)?;
-        let (credentials, host_keys) = (self.credentials(&endpoint), self.host_keys(&machine.name));
-        match wait_for_ssh(&endpoint, &credentials, &host_keys, cx, FIRST_LOGIN).await {
+        let credentials = self.credentials(&endpoint);
+        let host_keys = host_keys.unwrap_or_else(|| self.host_keys(&machine.name));
+        match wait_for_ssh(&endpoint, &credentials, &host_keys, cx, limits).await {
             Ok(session) => Ok(session),
             Err(machine_ssh::WaitForSshError::Cancelled(reason)) => Err(Error::Cancelled(reason)),
             Err(source) => Err(Error::FirstLogin {
@@ -292,6 +325,14 @@ impl Library {
     ) -> Result<Session, Error> {
         let mut machine = self.open(name).await?;
         self.find_login(&mut machine, user, cx).await
+    }
+}
+
+/// Returns how long a login is waited for: a machine of a cloud may still be booting, another host is up or is not.
+pub(crate) fn login_limits(machine: &Machine) -> WaitLimits {
+    match machine.driver.cloud() {
+        Some(_) => FIRST_LOGIN.into(),
+        None => WaitLimits::of_host_that_is_up(FIRST_LOGIN),
     }
 }
 

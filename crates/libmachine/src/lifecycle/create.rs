@@ -9,6 +9,7 @@ use machine_provision::InstallSource;
 use machine_store::{MachineFile, MachineRecord, NewFile, StoreError};
 use machine_types::{AuthOptions, EngineOptions, HostOptions, MachineName, SwarmOptions};
 
+use crate::access::login::login_limits;
 use crate::journal::Remembering;
 use crate::lifecycle::provisioning::Provisioning;
 use crate::machine::{Machine, Work};
@@ -230,7 +231,8 @@ impl Library {
         let machine = &work.machine;
         let begun = Phase::begin(cx, "ssh");
         let coming_up = async {
-            let session = self.wait_for_login(machine, cx).await?;
+            let limits = login_limits(machine);
+            let session = self.wait_for_login(machine, limits, None, cx).await?;
             let ssh = begun.end();
             let begun = Phase::begin(cx, "docker");
             self.set_up(machine, &session, provisioning, cx).await?;

@@ -10,6 +10,7 @@ use machine_ssh::Session;
 use machine_tls::Issued;
 use machine_types::DOCKER_PORT;
 
+use crate::access::login::HostKeyPolicy;
 use crate::machine::{Machine, Work};
 use crate::{Error, Library};
 use machine_types::one_line;
@@ -23,6 +24,8 @@ pub struct Provisioning {
     /// `--open-firewall`: a firewall of the machine that hides the engine's port lets it through from
     /// now on. Else it is only named, where the engine cannot be reached.
     pub open_firewall: bool,
+    /// `--accept-new-host-key`.
+    pub host_key: HostKeyPolicy,
     /// Whether the machine gets a new certificate even where the one it has is fine.
     pub(crate) new_certificate: bool,
 }
@@ -32,7 +35,7 @@ impl Provisioning {
     pub fn new(open_firewall: bool) -> Self {
         Self {
             open_firewall,
-            new_certificate: false,
+            ..Self::default()
         }
     }
 }
@@ -52,7 +55,7 @@ impl Library {
         let mut work = self.open_for_work(name).await?;
         warn_of_options(&work.machine, &work.cx);
         work.cx.say("Waiting for SSH to be available...");
-        let session = self.reach(&mut work).await?;
+        let session = self.reach(&mut work, provisioning.host_key).await?;
         let Work { machine, cx, .. } = &work;
         self.set_up(machine, &session, provisioning, cx).await
     }
@@ -66,6 +69,7 @@ impl Library {
         &self,
         name: &str,
         client_certs: bool,
+        host_key: HostKeyPolicy,
     ) -> Result<(), Error> {
         let mut work = self.open_for_work(name).await?;
         refuse_custom(&work.machine)?;
@@ -74,7 +78,7 @@ impl Library {
             self.renew_client_certificate(&work.cx).await?;
         }
         work.cx.say("Waiting for SSH to be available...");
-        let session = self.reach(&mut work).await?;
+        let session = self.reach(&mut work, host_key).await?;
         let Work { machine, cx, .. } = &work;
         self.prepare_certificates(machine, cx).await?;
         let provisioning = Provisioning {
@@ -94,14 +98,19 @@ impl Library {
     ///
     /// # Errors
     /// As [`Library::provision`].
-    pub async fn upgrade(&self, name: &str, engine_version: Option<String>) -> Result<(), Error> {
+    pub async fn upgrade(
+        &self,
+        name: &str,
+        engine_version: Option<String>,
+        host_key: HostKeyPolicy,
+    ) -> Result<(), Error> {
         let mut work = self.open_for_work(name).await?;
         refuse_custom(&work.machine)?;
         let engine = &mut work.machine.record.host_options.engine_options;
         engine.engine_version = engine_version.unwrap_or_default();
         warn_of_options(&work.machine, &work.cx);
         work.cx.say("Waiting for SSH to be available...");
-        let session = self.reach(&mut work).await?;
+        let session = self.reach(&mut work, host_key).await?;
         let Work { machine, cx, .. } = &work;
         self.prepare_certificates(machine, cx).await?;
         cx.say("Upgrading docker...");

@@ -260,7 +260,7 @@ async fn a_shell_that_prints_where_sftp_begins_is_named() {
     let error = session.sftp(&cx()).await.unwrap_err();
     let text = told(&error);
     assert!(
-        text.starts_with("the login shell prints \"Welcome to m1\""),
+        text.starts_with("the login shell prints \"Welcome to m1\" before SFTP starts"),
         "{text}"
     );
 }

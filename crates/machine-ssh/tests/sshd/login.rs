@@ -1,14 +1,209 @@
 //! Logins: keys of all kinds, the agent, and refusals.
 
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use machine_ssh::{
-    ConnectError, Credentials, HostKeys, Layer, WaitForSshError, connect, wait_for_ssh,
+    ConnectError, Credentials, HostKeys, KeyError, Layer, WaitForSshError, check_private_key,
+    connect, public_key_line, wait_for_ssh,
 };
 
 use crate::need_openssh;
 use crate::server::{Server, TIMEOUT, cx, keygen, told, tool};
+
+/// An agent of the test's own, which ends with it.
+struct Agent {
+    socket: PathBuf,
+    child: Child,
+}
+
+impl Agent {
+    fn start(server: &Server) -> Self {
+        let socket = server.path("agent");
+        let mut child = Command::new("ssh-agent")
+            .args(["-D", "-a"])
+            .arg(&socket)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The agent says where it listens once it does.
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        Self { socket, child }
+    }
+
+    fn add(&self, key: &Path) {
+        let status = Command::new("ssh-add")
+            .arg("-q")
+            .arg(key)
+            .env("SSH_AUTH_SOCK", &self.socket)
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    fn stop(&mut self) {
+        // One that has ended is no longer there to be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Gives a key a passphrase.
+fn encrypt(key: &Path, format: &str) {
+    let key = key.to_str().unwrap();
+    tool(
+        "ssh-keygen",
+        &[
+            "-q", "-p", "-P", "", "-N", "geheim", "-m", format, "-f", key,
+        ],
+    );
+}
+
+async fn log_in(server: &Server, credentials: Credentials) -> Result<(), ConnectError> {
+    connect(
+        &server.endpoint,
+        &credentials,
+        &HostKeys::AcceptAny,
+        &cx(),
+        TIMEOUT,
+    )
+    .await
+    .map(drop)
+}
+
+#[tokio::test]
+async fn the_agent_signs_for_an_encrypted_key_that_it_holds() {
+    need_openssh!();
+    let server = Server::started();
+    let agent = Agent::start(&server);
+    for (name, format, options) in [
+        ("ed25519", "RFC4716", ["-t", "ed25519", "-b", "0"]),
+        ("rsa", "PEM", ["-t", "rsa", "-b", "2048"]),
+        ("rsa8", "PKCS8", ["-t", "rsa", "-b", "2048"]),
+    ] {
+        let options = if options[3] == "0" {
+            &options[..2]
+        } else {
+            &options[..]
+        };
+        let key = keygen(server.directory.path(), name, options);
+        let public = key.with_extension("pub");
+        server.authorize(&public);
+        encrypt(&key, format);
+        let credentials = Credentials::KeyFileWithAgent {
+            file: key.clone(),
+            agent: agent.socket.clone(),
+        };
+        // Not the one key that the agent may hold already.
+        let refused = log_in(&server, credentials.clone()).await.unwrap_err();
+        assert_eq!(refused.layer(), None);
+        assert!(
+            told(&refused).contains("is encrypted, and no agent holds it"),
+            "{}",
+            told(&refused)
+        );
+        let checked = check_private_key(&key, Some(&agent.socket)).await;
+        assert!(
+            matches!(checked, Err(KeyError::Encrypted { .. })),
+            "{checked:?}"
+        );
+
+        tool(
+            "ssh-keygen",
+            &[
+                "-q",
+                "-p",
+                "-P",
+                "geheim",
+                "-N",
+                "",
+                "-f",
+                key.to_str().unwrap(),
+            ],
+        );
+        agent.add(&key);
+        encrypt(&key, format);
+        check_private_key(&key, Some(&agent.socket)).await.unwrap();
+        check_private_key(&key, None).await.unwrap_err();
+        log_in(&server, credentials.clone()).await.unwrap();
+        let line = std::fs::read_to_string(&public).unwrap();
+        assert_eq!(public_key_line(&key).unwrap().trim(), line.trim());
+        // OpenSSH's header holds the public half; of the others it is in the file beside.
+        std::fs::remove_file(&public).unwrap();
+        let alone = log_in(&server, credentials).await;
+        assert_eq!(alone.is_ok(), format == "RFC4716", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn more_keys_than_the_server_takes_in_one_connection() {
+    need_openssh!();
+    let mut server = Server::prepared();
+    server.option("MaxAuthTries 3");
+    server.start();
+    let agent = Agent::start(&server);
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        agent.add(&keygen(server.directory.path(), name, &["-t", "ed25519"]));
+    }
+    let of_agent = |files: Vec<PathBuf>| Credentials::AgentThenKeyFiles {
+        agent: Some(agent.socket.clone()),
+        files,
+    };
+    server.authorize(&server.path("h.pub"));
+    log_in(&server, of_agent(vec![])).await.unwrap();
+    // Ninth of all, in the third connection.
+    server.authorize(&server.path("id.pub"));
+    log_in(&server, of_agent(vec![server.path("id")]))
+        .await
+        .unwrap();
+    // What is named is offered first, and one key is one connection.
+    let stranger = keygen(server.directory.path(), "stranger", &["-t", "ed25519"]);
+    let refused = log_in(&server, of_agent(vec![stranger])).await.unwrap_err();
+    assert_eq!(refused.layer(), Some(Layer::Authentication));
+    assert!(
+        refused
+            .to_string()
+            .ends_with("with 8 keys of the agent, nor with 1 key file")
+            || refused
+                .to_string()
+                .contains("8 keys of the agent, nor with the key"),
+        "{refused}"
+    );
+    drop(agent);
+
+    let mut strict = Server::prepared();
+    strict.option("MaxAuthTries 2");
+    strict.start();
+    let agent = Agent::start(&strict);
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        agent.add(&keygen(strict.directory.path(), name, &["-t", "ed25519"]));
+    }
+    strict.authorize(&strict.path("h.pub"));
+    let of_agent = |files: Vec<PathBuf>| Credentials::AgentThenKeyFiles {
+        agent: Some(agent.socket.clone()),
+        files,
+    };
+    let refused = log_in(&strict, of_agent(vec![])).await.unwrap_err();
+    assert!(
+        refused.to_string().contains(
+            "with 6 keys of the agent; the server closes the connection after a few keys (MaxAuthTries), 2 more were not offered"
+        ),
+        "{refused}"
+    );
+    // The key that a file names comes first.
+    log_in(&strict, of_agent(vec![strict.path("h")]))
+        .await
+        .unwrap();
+}
 
 #[tokio::test]
 async fn keys_of_all_kinds_and_formats_log_in() {
@@ -144,47 +339,18 @@ async fn unusable_keys_are_reported_without_waiting() {
 async fn the_agent_is_tried_before_key_files() {
     need_openssh!();
     let server = Server::started();
-    let socket = server.path("agent");
-    let mut agent = Command::new("ssh-agent")
-        .args(["-D", "-a"])
-        .arg(&socket)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // The agent prints its socket as soon as it listens.
-    let mut line = String::new();
-    let stdout = agent.stdout.take().unwrap();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
-
+    let mut agent = Agent::start(&server);
+    let socket = agent.socket.clone();
     let of_agent = |files: Vec<_>| Credentials::AgentThenKeyFiles {
         agent: Some(socket.clone()),
         files,
     };
-    let add = |key: &std::path::Path| {
-        let status = Command::new("ssh-add")
-            .arg("-q")
-            .arg(key)
-            .env("SSH_AUTH_SOCK", &socket)
-            .status()
-            .unwrap();
-        assert!(status.success());
-    };
-    let log_in = async |credentials: Credentials| {
-        connect(
-            &server.endpoint,
-            &credentials,
-            &HostKeys::AcceptAny,
-            &cx(),
-            TIMEOUT,
-        )
-        .await
-        .map(drop)
-    };
+    let log_in = async |credentials| log_in(&server, credentials).await;
 
     let empty = log_in(of_agent(vec![])).await.unwrap_err();
     assert!(empty.to_string().contains("the agent has none"), "{empty}");
-    let other = keygen(server.directory.path(), "other", &["-t", "ed25519"]);
-    add(&other);
+    let stranger = keygen(server.directory.path(), "stranger", &["-t", "ed25519"]);
+    agent.add(&stranger);
     let refused = log_in(of_agent(vec![])).await.unwrap_err();
     assert!(
         refused.to_string().ends_with("with 1 key of the agent"),
@@ -196,11 +362,10 @@ async fn the_agent_is_tried_before_key_files() {
         .unwrap();
     let rsa = keygen(server.directory.path(), "rsa", &["-t", "rsa", "-b", "2048"]);
     server.authorize(&server.path("rsa.pub"));
-    add(&rsa);
+    agent.add(&rsa);
     log_in(of_agent(vec![])).await.unwrap();
-    agent.kill().unwrap();
-    agent.wait().unwrap();
-    // A stopped agent is treated as no agent.
+    agent.stop();
+    // An agent that is gone is like none.
     server.authorize(&server.path("id.pub"));
     log_in(of_agent(vec![server.path("id")])).await.unwrap();
 }

@@ -1,5 +1,8 @@
 //! Host keys are pinned on first contact and checked on every later connection.
 
+use std::sync::{Arc, Mutex};
+
+use machine_ops::{Event, Events};
 use machine_ssh::{
     ConnectError, HostKeyError, HostKeys, Layer, WaitForSshError, connect, wait_for_ssh,
 };
@@ -215,4 +218,89 @@ async fn damaged_and_unreadable_pins_are_errors() {
         ),
         "{unwritable}"
     );
+}
+
+#[tokio::test]
+async fn a_new_key_is_taken_over_where_that_is_asked_for() {
+    need_openssh!();
+    let mut server = Server::started();
+    let file = server.path(".known_hosts");
+    let (pin, accept) = (
+        HostKeys::PinAtFirstContact(file.clone()),
+        HostKeys::AcceptNew(file.clone()),
+    );
+    log_in(&server, &server.endpoint, &pin).await.unwrap();
+    let fingerprint = |server: &Server| {
+        let host = server.path("host.pub");
+        let line = tool("ssh-keygen", &["-l", "-f", host.to_str().unwrap()]);
+        line.split(' ').nth(1).unwrap().to_owned()
+    };
+    let old = fingerprint(&server);
+    new_host_key(&mut server, &["-t", "ed25519"]);
+    log_in(&server, &server.endpoint, &pin).await.unwrap_err();
+    let heard = Arc::new(Heard::default());
+    let mut cx = cx();
+    cx.events = heard.clone();
+    let said = async || {
+        connect(
+            &server.endpoint,
+            &server.credentials(),
+            &accept,
+            &cx,
+            TIMEOUT,
+        )
+        .await
+        .unwrap();
+        std::mem::take(&mut *heard.0.lock().unwrap())
+    };
+    assert_eq!(
+        said().await,
+        [format!(
+            "The host key of 127.0.0.1:{} was ssh-ed25519 {old}. It is ssh-ed25519 {} from now on.",
+            server.endpoint.port,
+            fingerprint(&server)
+        )]
+    );
+    log_in(&server, &server.endpoint, &pin).await.unwrap();
+    // The same key again is nothing new.
+    assert_eq!(said().await, Vec::<String>::new());
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1);
+}
+
+/// Not even root can write to /sys.
+#[tokio::test]
+async fn a_file_that_cannot_be_written_does_not_prevent_a_login() {
+    need_openssh!();
+    let server = Server::started();
+    let heard = Arc::new(Heard::default());
+    let mut cx = cx();
+    cx.events = heard.clone();
+    let policy = HostKeys::PinAtFirstContact("/sys/.known_hosts".into());
+    connect(
+        &server.endpoint,
+        &server.credentials(),
+        &policy,
+        &cx,
+        TIMEOUT,
+    )
+    .await
+    .unwrap();
+    let said = heard.0.lock().unwrap();
+    assert_eq!(said.len(), 1);
+    assert!(
+        said[0].contains("is not recorded: cannot write /sys/.known_hosts"),
+        "{said:?}"
+    );
+}
+
+/// The lines for the user.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Events for Heard {
+    fn emit(&self, event: Event) {
+        if let Event::Say(line) | Event::Alert(line) = event {
+            self.0.lock().unwrap().push(line);
+        }
+    }
 }

@@ -1,10 +1,13 @@
 //! Waiting for a machine that is not ready yet.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use machine_ops::{Event, Events, SpanKind};
-use machine_ssh::{Command, HostKeys, Layer, WaitForSshError, wait_for_ssh};
+use machine_ssh::{
+    Command, Credentials, HostKeys, Layer, WaitForSshError, WaitLimits, wait_for_ssh,
+};
 
 use crate::need_openssh;
 use crate::server::{Server, TIMEOUT, cx, keygen, told};
@@ -30,6 +33,38 @@ async fn a_server_that_starts_later_is_reached() {
         .check(&Command::new("there", "true"), &cx)
         .await
         .unwrap();
+}
+
+/// A host that nobody starts: what waiting does not mend ends the wait.
+#[tokio::test]
+async fn a_host_that_is_up_is_not_waited_for_in_vain() {
+    need_openssh!();
+    let hour = WaitLimits::of_host_that_is_up(Duration::from_secs(3600));
+    let mut server = Server::prepared();
+    let cx = cx();
+    let wait = async |endpoint: &machine_types::SshEndpoint, file: PathBuf| {
+        let credentials = Credentials::KeyFile(file);
+        let begun = Instant::now();
+        let waited = wait_for_ssh(endpoint, &credentials, &HostKeys::AcceptAny, &cx, hour).await;
+        let error = waited.err().unwrap();
+        assert!(matches!(error, WaitForSshError::Hopeless(_)), "{error}");
+        (error.layer(), begun.elapsed())
+    };
+    let mut unknown = server.endpoint.clone();
+    unknown.host = "no-such-host.invalid".into();
+    let (layer, took) = wait(&unknown, server.path("id")).await;
+    assert_eq!(layer, Some(Layer::Address));
+    assert!(took < Duration::from_secs(30), "{took:?}");
+
+    let (layer, took) = wait(&server.endpoint, server.path("id")).await;
+    assert_eq!(layer, Some(Layer::Port));
+    assert!((10..30).contains(&took.as_secs()), "{took:?}");
+
+    server.start();
+    let stranger = keygen(server.directory.path(), "stranger", &["-t", "ed25519"]);
+    let (layer, took) = wait(&server.endpoint, stranger).await;
+    assert_eq!(layer, Some(Layer::Authentication));
+    assert!((7..30).contains(&took.as_secs()), "{took:?}");
 }
 
 #[tokio::test]
