@@ -1,6 +1,7 @@
 //! Connects to an engine: TCP, TLS and one request, within one timeout.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +10,7 @@ use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig};
 use serde::Deserialize;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -117,17 +118,44 @@ impl Dialer {
     /// # Errors
     /// [`DialError`]; [`DialError::Status`] for any status except 200.
     pub async fn version(&self, url: &DockerUrl) -> Result<EngineVersion, DialError> {
-        let answer = self.get(url, "/version").await?;
-        if answer.status != 200 {
-            return Err(DialError::Status {
-                address: url.authority(),
-                status: answer.status,
-            });
+        read_version(url.authority(), &self.get(url, "/version").await?)
+    }
+
+    /// The same of an engine that listens at a socket of this computer, without TLS.
+    ///
+    /// # Errors
+    /// As [`Dialer::version`]; addresses in them are the socket's path.
+    pub async fn version_at_socket(
+        socket: &Path,
+        within: Duration,
+    ) -> Result<EngineVersion, DialError> {
+        let deadline = Instant::now() + within;
+        let address = || socket.display().to_string();
+        let timed_out = |during| DialError::TimedOut {
+            address: address(),
+            during,
+        };
+        let mut stream = match timeout_at(deadline, UnixStream::connect(socket)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(source)) => {
+                return Err(match source.kind() {
+                    io::ErrorKind::ConnectionRefused => DialError::Refused { address: address() },
+                    _ => DialError::Io {
+                        address: address(),
+                        source,
+                    },
+                });
+            }
+            Err(_) => return Err(timed_out(DialPhase::Connect)),
+        };
+        match timeout_at(deadline, http::get(&mut stream, "/version")).await {
+            Ok(Ok(answer)) => read_version(address(), &answer),
+            Ok(Err(error)) => Err(DialError::Protocol {
+                address: address(),
+                source: error.into(),
+            }),
+            Err(_) => Err(timed_out(DialPhase::Answer)),
         }
-        serde_json::from_slice(&answer.body).map_err(|error| DialError::Protocol {
-            address: url.authority(),
-            source: error.into(),
-        })
     }
 
     fn deadline(&self) -> Instant {
@@ -183,6 +211,19 @@ impl Dialer {
             }),
         }
     }
+}
+
+fn read_version(address: String, answer: &Answer) -> Result<EngineVersion, DialError> {
+    if answer.status != 200 {
+        return Err(DialError::Status {
+            address,
+            status: answer.status,
+        });
+    }
+    serde_json::from_slice(&answer.body).map_err(|error| DialError::Protocol {
+        address,
+        source: error.into(),
+    })
 }
 
 enum Connection {

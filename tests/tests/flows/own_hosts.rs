@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use machine_tests::flows::{Ended, Flow, Home};
 use machine_tests::sshd::{free_address, new_key};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A host of the lab that a key of the user's logs in to, and that key.
 async fn host_and_key(flow: &Flow) -> (String, PathBuf) {
@@ -251,4 +252,34 @@ async fn a_host_that_was_provisioned_from_elsewhere_is_explained() {
     );
     copy.run(["regenerate-certs", "-f", "g1"]).await.ok();
     copy.run(["config", "g1"]).await.ok();
+}
+
+/// An engine of this computer (driver `none`).
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_at_a_socket_tells_its_version() {
+    let home = Home::new();
+    let socket = home.path().join("docker.sock");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let engine = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).await.unwrap();
+            assert!(request[..length].starts_with(b"GET /version HTTP/1."));
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"Version\":\"29.0.1\"}";
+            stream.write_all(answer).await.unwrap();
+        }
+    });
+    let url = format!("--url=unix://{}", socket.display());
+    home.run(["create", "--driver=none", &url, "n1"]).await.ok();
+    let listed = home.run(["ls"]).await.ok();
+    let line = listed.table().pop().unwrap();
+    assert_eq!(line[line.len() - 1], "v29.0.1", "{listed}");
+    let version = home.run(["version", "n1"]).await.ok();
+    assert_eq!(version.out, "29.0.1\n");
+    engine.abort();
+    // The task's end closes the socket.
+    let _ = engine.await;
+    let listed = home.run(["ls"]).await.ok();
+    assert!(listed.out.contains("Unknown"), "{listed}");
 }

@@ -4,12 +4,12 @@
 //! that fails, and only to say why: a throttled call must never make a healthy machine look dead
 //! (GitLab Runner destroys it then).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use machine_ops::Cx;
 use machine_store::MachineFile;
-use machine_tls::{DialError, Dialer};
+use machine_tls::{DialError, Dialer, EngineVersion};
 use machine_types::{DockerUrl, MachineState};
 
 use crate::access::address::Down;
@@ -191,6 +191,10 @@ impl Library {
         within: Duration,
     ) -> Result<String, Error> {
         let url = machine.driver.docker_host().unwrap_or_default();
+        if let Some(socket) = url.strip_prefix("unix://") {
+            let asked = Dialer::version_at_socket(Path::new(socket), within).await;
+            return told(asked);
+        }
         let engine = DockerUrl::parse(&url).ok_or(Error::NoEngineToAsk(url))?;
         let cx = self.context_about(&machine.name);
         let dialer = self.whole_dialer(machine, within, &cx).await?;
@@ -202,11 +206,15 @@ impl Library {
                 Err(error) => cx.debug(one_line(error)),
             }
         }
-        match asked {
-            Ok(said) => Ok(machine_types::printable(said.version.as_bytes())),
-            Err(DialError::Refused { .. }) => Err(Error::EngineRefused),
-            Err(error) => Err(Error::Engine(explained(machine, error))),
-        }
+        told(asked.map_err(|error| explained(machine, error)))
+    }
+}
+
+fn told(asked: Result<EngineVersion, DialError>) -> Result<String, Error> {
+    match asked {
+        Ok(said) => Ok(machine_types::printable(said.version.as_bytes())),
+        Err(DialError::Refused { .. }) => Err(Error::EngineRefused),
+        Err(error) => Err(Error::Engine(error)),
     }
 }
 
