@@ -387,3 +387,43 @@ async fn an_instance_that_ends_while_starting_is_reported_with_its_reason() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn a_new_public_address_is_adopted_from_the_answer_about_the_state() {
+    let fixture = Fixture::new().await;
+    let mut machine = fixture.created(&[("use-private-address", "false")]).await;
+    let before = machine.saved_address();
+    let mut in_the_console = fixture.reloaded();
+    in_the_console.stop(&fixture.cx).await.unwrap();
+    let stopped = machine.state(&fixture.cx).await.unwrap();
+    assert!(!machine.adopt(&stopped));
+    in_the_console.start(&fixture.cx).await.unwrap();
+    fixture.lab.clear_calls();
+    let status = machine.state(&fixture.cx).await.unwrap();
+    assert_eq!(status.state, MachineState::Running);
+    assert!(machine.adopt(&status));
+    assert!(!machine.adopt(&status));
+    assert_ne!(machine.saved_address(), before);
+    assert_eq!(machine.saved_address(), in_the_console.saved_address());
+    assert_eq!(
+        fixture.lab.counts(),
+        [("DescribeInstances".to_owned(), 1)].into()
+    );
+}
+
+#[tokio::test]
+async fn of_several_ipv6_addresses_the_saved_one_stays() {
+    let fixture = Fixture::new().await;
+    let flags = [("ipv6-address-count", "2"), ("ipv6-address-only", "true")];
+    let machine = fixture.created(&flags).await;
+    let status = machine.state(&fixture.cx).await.unwrap();
+    let all = status.addresses.clone().unwrap().ipv6;
+    assert_eq!(all.len(), 2);
+    for address in all {
+        let mut saved = machine.save();
+        saved["IPAddress"] = address.as_str().into();
+        let mut loaded = AmazonEc2.load(&fixture.base("e1"), &saved).unwrap();
+        assert!(!loaded.adopt(&status));
+        assert_eq!(loaded.saved_address(), Some(address));
+    }
+}
