@@ -4,18 +4,20 @@
 //! ```text
 //! target/dist/docker-machine-Linux-x86_64             the static executable
 //!             docker-machine-Linux-x86_64.cdx.json    what is in it (CycloneDX)
+//!             docker-machine_VERSION_amd64.deb        it, completions, man page, units, policies, notices
+//!             docker-machine-VERSION-1.x86_64.rpm     the same for Amazon Linux and Fedora
+//!             …aarch64, …arm64                        the same four for arm64
 //!             THIRD-PARTY-NOTICES.txt                 whose it is, and under which licences
-//!             docker-machine_VERSION_amd64.deb        it, completions, man page, units, notices
 //!             SHA256SUMS                              of all these
 //! ```
 //!
 //! The same commit gives the same bytes: every time in them is the commit's, or `SOURCE_DATE_EPOCH`
-//! (reproducible-builds.org). Needs git, getconf, sha256sum, gzip and dpkg-deb besides
-//! cargo.
+//! (reproducible-builds.org). Needs git, getconf, sha256sum, cargo-deb and cargo-generate-rpm besides cargo.
 
-mod debian;
+mod architecture;
 mod materials;
 mod notices;
+mod packages;
 mod sbom;
 
 use std::error::Error;
@@ -23,19 +25,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use architecture::Architecture;
 use materials::Materials;
 
 /// What goes wrong here is told to whoever releases, as it is.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-const EXECUTABLE: &str = "docker-machine-Linux-x86_64";
-const USAGE: &str = "usage: cargo xtask check | fast | full | dist [--binary FILE] [--out DIRECTORY]\n\n\
+const USAGE: &str = "usage: cargo xtask check | fast | full | dist [--binary FILE]... [--out DIRECTORY]\n\n\
     check             format, lints, documentation\n\
     fast              unit tests, recorded cases, command line (cargo-nextest, profile fast)\n\
     full              everything that has to hold: tests/run\n\
-    dist              everything that is released\n\
-    --binary FILE     package this executable instead of building one with `cargo static`\n\
+    dist              everything that is released, for x86-64 and arm64\n\
+    --binary FILE     package this executable instead of building; once for each architecture\n\
     --out DIRECTORY   write the release here (default: target/dist)";
 
 /// Runs cargo in the workspace; warnings of rustdoc are errors.
@@ -74,11 +75,11 @@ fn main() -> Result<()> {
         Some("dist") => {}
         _ => return Err(USAGE.into()),
     }
-    let (mut binary, mut out) = (None, None);
+    let (mut binaries, mut out) = (Vec::new(), None);
     while let Some(word) = words.next() {
         let value = words.next().ok_or(USAGE)?;
         match word.as_str() {
-            "--binary" => binary = Some(PathBuf::from(value)),
+            "--binary" => binaries.push(PathBuf::from(value)),
             "--out" => out = Some(PathBuf::from(value)),
             _ => return Err(USAGE.into()),
         }
@@ -86,21 +87,18 @@ fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .ok_or("xtask lies in the workspace")?;
-    let materials = Materials::read(root)?;
-    let binary = match binary {
-        Some(binary) => binary,
-        None => build(root, &materials.target_directory)?,
-    };
-    dist(
-        root,
-        &materials,
-        &binary,
-        &out.unwrap_or_else(|| materials.target_directory.join("dist")),
-    )
+    let target_directory = materials::target_directory(root)?;
+    if binaries.is_empty() {
+        for architecture in Architecture::ALL {
+            binaries.push(build(root, &target_directory, architecture)?);
+        }
+    }
+    let out = out.unwrap_or_else(|| target_directory.join("dist"));
+    dist(root, &binaries, &std::path::absolute(out)?)
 }
 
 /// Builds the static executable. Paths of this computer would be in it: they are replaced.
-fn build(root: &Path, target: &Path) -> Result<PathBuf> {
+fn build(root: &Path, target: &Path, architecture: Architecture) -> Result<PathBuf> {
     let home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
     // The last one that fits counts: the target directory may lie in the clone.
@@ -117,25 +115,36 @@ fn build(root: &Path, target: &Path) -> Result<PathBuf> {
         .iter()
         .map(|(from, to)| format!("-ffile-prefix-map={from}={to}"))
         .collect();
-    let flags = format!("target.{TARGET}.rustflags = [{}]", rust.join(", "));
+    let triple = architecture.target();
+    let flags = format!("target.{triple}.rustflags = [{}]", rust.join(", "));
     run(Command::new("cargo")
-        .args(["static", "--locked", "--config", &flags])
+        .args([architecture.alias(), "--locked", "--config", &flags])
         .env("CFLAGS", c.join(" "))
         .env_remove("RUSTFLAGS")
         .current_dir(root))?;
-    Ok(target.join(TARGET).join("release/docker-machine"))
+    Ok(target.join(triple).join("release/docker-machine"))
 }
 
-fn dist(root: &Path, materials: &Materials, binary: &Path, out: &Path) -> Result<()> {
+fn dist(root: &Path, binaries: &[PathBuf], out: &Path) -> Result<()> {
     fs::create_dir_all(out)?;
-    let executable = out.join(EXECUTABLE);
-    fs::copy(binary, &executable).map_err(|error| format!("{}: {error}", binary.display()))?;
-    let sbom = format!("{EXECUTABLE}.cdx.json");
-    fs::write(out.join(&sbom), sbom::cyclonedx(materials)?)?;
-    let notices = "THIRD-PARTY-NOTICES.txt".to_owned();
-    fs::write(out.join(&notices), notices::text(materials)?)?;
-    let package = debian::package(root, materials, &executable, &out.join(&notices), out)?;
-    let files = [EXECUTABLE.to_owned(), sbom, notices, package];
+    let mut files = Vec::new();
+    let notices = out.join("THIRD-PARTY-NOTICES.txt");
+    for binary in binaries {
+        let architecture = Architecture::of(binary)?;
+        let materials = Materials::read(root, architecture)?;
+        if files.is_empty() {
+            fs::write(&notices, notices::text(&materials)?)?;
+            files.push("THIRD-PARTY-NOTICES.txt".to_owned());
+        }
+        let name = format!("docker-machine-Linux-{}", architecture.linux());
+        let executable = out.join(&name);
+        fs::copy(binary, &executable).map_err(|error| format!("{}: {error}", binary.display()))?;
+        let sbom = format!("{name}.cdx.json");
+        fs::write(out.join(&sbom), sbom::cyclonedx(&materials)?)?;
+        files.extend([name, sbom]);
+        let packages = packages::make(root, &materials, architecture, &executable, &notices, out)?;
+        files.extend(packages);
+    }
     let sums = output(Command::new("sha256sum").args(&files).current_dir(out))?;
     fs::write(out.join("SHA256SUMS"), &sums)?;
     print(&format!("{}:\n{sums}", out.display()))

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{Result, TARGET, output};
+use crate::architecture::Architecture;
+use crate::{Result, output};
 
 /// A package that is linked into the executable.
 #[derive(Debug, Clone)]
@@ -16,14 +17,14 @@ pub(crate) struct Package {
     /// An SPDX expression; empty where the package says none.
     pub(crate) licence: String,
     pub(crate) directory: PathBuf,
-    /// SHA-256 of the package's archive, out of Cargo.lock; none for rooms of this house.
+    /// SHA-256 of the package's archive, out of Cargo.lock; none for the crates of this workspace.
     pub(crate) checksum: Option<String>,
     /// The identities of what it uses.
     pub(crate) uses: Vec<String>,
 }
 
 impl Package {
-    /// Tells whether it is somebody else's.
+    /// Tells whether it is not of this workspace.
     pub(crate) fn is_foreign(&self) -> bool {
         self.checksum.is_some()
     }
@@ -41,7 +42,6 @@ pub(crate) struct Materials {
     pub(crate) packages: BTreeMap<String, Package>,
     /// The identity of `docker-machine`.
     pub(crate) root: String,
-    pub(crate) target_directory: PathBuf,
     /// Unix time of the commit, or `SOURCE_DATE_EPOCH`.
     pub(crate) epoch: i64,
     /// The version of the C library that is linked in.
@@ -49,16 +49,8 @@ pub(crate) struct Materials {
 }
 
 impl Materials {
-    pub(crate) fn read(root: &Path) -> Result<Self> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args([
-            "metadata",
-            "--format-version=1",
-            "--locked",
-            "--filter-platform",
-            TARGET,
-        ]);
-        let metadata: Value = serde_json::from_str(&output(cargo.current_dir(root))?)?;
+    pub(crate) fn read(root: &Path, architecture: Architecture) -> Result<Self> {
+        let metadata = metadata(root, &["--filter-platform", architecture.target()])?;
         let checksums = checksums(&std::fs::read_to_string(root.join("Cargo.lock"))?);
         let mut all = BTreeMap::new();
         let mut macros = BTreeSet::new();
@@ -102,7 +94,6 @@ impl Materials {
         Ok(Self {
             packages,
             root: root_id,
-            target_directory: PathBuf::from(text(&metadata["target_directory"])),
             epoch: epoch(root)?,
             libc: output(Command::new("getconf").arg("GNU_LIBC_VERSION"))?
                 .trim()
@@ -110,12 +101,27 @@ impl Materials {
         })
     }
 
-    /// What is somebody else's, by name and version.
+    /// What is not of this workspace, by name and version.
     pub(crate) fn foreign(&self) -> Vec<&Package> {
         let mut foreign: Vec<_> = self.packages.values().filter(|p| p.is_foreign()).collect();
         foreign.sort_by_key(|package| (&package.name, &package.version));
         foreign
     }
+}
+
+/// Where cargo builds.
+pub(crate) fn target_directory(root: &Path) -> Result<PathBuf> {
+    let metadata = metadata(root, &["--no-deps"])?;
+    Ok(PathBuf::from(text(&metadata["target_directory"])))
+}
+
+fn metadata(root: &Path, more: &[&str]) -> Result<Value> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["metadata", "--format-version=1", "--locked"])
+        .args(more)
+        .current_dir(root);
+    Ok(serde_json::from_str(&output(&mut cargo)?)?)
 }
 
 /// Which package links which: no build scripts, no tests, no macros.

@@ -32,11 +32,11 @@ pub(crate) fn cyclonedx(materials: &Materials) -> Result<String> {
             json!({ "ref": package.purl(), "dependsOn": uses })
         })
         .collect();
-    let rooms = materials
+    let own = materials
         .packages
         .iter()
         .filter(|(id, package)| **id != materials.root && !package.is_foreign());
-    components.extend(rooms.map(|(_, package)| component(package)));
+    components.extend(own.map(|(_, package)| component(package)));
     let bom = json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",

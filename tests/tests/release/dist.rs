@@ -71,7 +71,7 @@ async fn a_release_is_complete_and_reproducible() {
             .collect()
     };
     assert_eq!(names(&one), names(&two));
-    assert_eq!(names(&one).len(), 5, "{:?}", names(&one));
+    assert_eq!(names(&one).len(), 6, "{:?}", names(&one));
     for name in names(&one) {
         let bytes = |directory: &Path| std::fs::read(directory.join(&name)).unwrap();
         assert!(bytes(&one) == bytes(&two), "{name} differs");
@@ -81,7 +81,7 @@ async fn a_release_is_complete_and_reproducible() {
         one.display()
     );
     let checked = home.shell(&check).await.ok();
-    assert_eq!(checked.out.matches(": OK").count(), 4, "{checked}");
+    assert_eq!(checked.out.matches(": OK").count(), 5, "{checked}");
 
     let sbom = std::fs::read_to_string(one.join("docker-machine-Linux-x86_64.cdx.json")).unwrap();
     let sbom: Value = serde_json::from_str(&sbom).unwrap();
@@ -117,11 +117,11 @@ async fn a_release_is_complete_and_reproducible() {
         assert!(!components.contains(absent), "{absent}");
     }
     let notices = std::fs::read_to_string(one.join("THIRD-PARTY-NOTICES.txt")).unwrap();
-    let rooms = ["glibc", "docker-machine", "go-template", "libmachine"];
-    let is_room = |name: &&&str| {
-        rooms.contains(*name) || name.starts_with("machine-") || name.starts_with("driver-")
+    let own = ["glibc", "docker-machine", "go-template", "libmachine"];
+    let is_own = |name: &&&str| {
+        own.contains(*name) || name.starts_with("machine-") || name.starts_with("driver-")
     };
-    for name in components.iter().filter(|name| !is_room(name)) {
+    for name in components.iter().filter(|name| !is_own(name)) {
         assert!(
             notices.contains(&format!("  {name} ")),
             "no notice of {name}"
@@ -181,7 +181,7 @@ async fn the_package_installs_and_uninstalls_on_a_clean_debian() {
                 "export HOME=/root; unset MACHINE_STORAGE_PATH; docker-machine --version; docker-machine create --driver none --url tcp://127.0.0.1:1 n; \
                  docker-machine ls -q; docker-machine rm -y n; rm -r /root/.docker; \
                  test -s /usr/share/bash-completion/completions/docker-machine; zcat /usr/share/man/man1/docker-machine.1.gz | head -c 9; \
-                 test -s /usr/share/doc/docker-machine/THIRD-PARTY-NOTICES.gz; dpkg -L docker-machine",
+                 test -s /usr/share/doc/docker-machine/THIRD-PARTY-NOTICES.txt; dpkg -L docker-machine",
             ),
             b"",
         )
@@ -201,6 +201,50 @@ async fn the_package_installs_and_uninstalls_on_a_clean_debian() {
     .ok();
     let after = home.end(inside(files), b"").await.ok();
     assert_eq!(after.out, before.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rpm_installs_and_uninstalls_in_a_separate_root() {
+    let what = "the RPM in a root of its own";
+    let Some(executable) = executable(what).filter(|_| is_root(what)) else {
+        return;
+    };
+    let home = home();
+    let out = home.path().join("dist");
+    dist(&home, &executable, &out).await;
+    let script = format!(
+        r#"
+        mkdir root
+        rpm() {{ command rpm --root "$PWD/root" "$@"; }}
+        rpm --initdb
+        files() {{ find root -path root/var/lib/rpm -prune -o -type f -print | sort; }}
+        files >before
+        rpm -i {}/*.rpm
+        rpm -V docker-machine
+        rpm -q --requires docker-machine | grep -v '^rpmlib(' && exit 1
+        rpm -q --scripts docker-machine | grep . && exit 1
+        rpm -ql docker-machine
+        chroot root /usr/bin/docker-machine --version
+        rpm -e docker-machine
+        files | diff before -
+        "#,
+        out.display()
+    );
+    let ended = home.shell(&script).await.ok();
+    for file in [
+        "/usr/bin/docker-machine",
+        "/usr/share/man/man1/docker-machine.1",
+        "/usr/share/bash-completion/completions/docker-machine",
+        "/usr/lib/systemd/system/docker-machine-prune.timer",
+        "/usr/share/doc/docker-machine/iam-policy.json",
+        "/usr/share/doc/docker-machine/THIRD-PARTY-NOTICES.txt",
+    ] {
+        assert!(
+            ended.out.lines().any(|line| line == file),
+            "{file}: {ended}"
+        );
+    }
+    assert!(ended.out.contains("docker-machine version 0."), "{ended}");
 }
 
 /// Answers every query for an IPv4 address with 127.0.0.9, on the DNS port of loopback.

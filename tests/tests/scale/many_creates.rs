@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ec2_lab::ec2::Throttling;
 use ec2_lab::hosts::HostOptions;
-use machine_tests::flows::{Ended, Flow};
+use machine_tests::flows::{Ended, Flow, Home};
 use machine_tests::tell;
 use tokio::task::JoinSet;
 
@@ -23,20 +23,42 @@ const SAMPLE: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_creates_and_removals_at_once_all_succeed() {
-    let flow = Flow::with(HostOptions::default(), |lab| {
-        lab.throttling(Throttling::documented())
-    });
-    let flow = Arc::new(flow.await);
-    let create = |flow: Arc<Flow>, name: String| async move { flow.create(&name, &[]).await };
-    let remove =
-        |flow: Arc<Flow>, name: String| async move { flow.home.run(["rm", "-y", &name]).await };
-    let created = at_once(&flow, "creates", create).await;
-    assert_eq!(flow.lab.live_instances().len(), MACHINES);
-    assert_eq!(flow.home.directories().len(), MACHINES);
-    created.assert(3, 195.0);
+    let flow = flow(Throttling::documented()).await;
+    create_all(&flow).await.assert(3, 195.0);
     let removed = at_once(&flow, "removals", remove).await;
     flow.assert_clean();
     removed.assert(3, 60.0);
+}
+
+/// The limiter finds a raised quota without a setting. The buckets alone allow all launches in 8 s.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_creates_make_use_of_ten_times_the_quota() {
+    let flow = flow(Throttling::documented().times(10.0)).await;
+    create_all(&flow).await.assert(4, 95.0);
+}
+
+/// Starts an EC2 that throttles. Uses the executable that ships if `tests/run` has built it.
+async fn flow(throttling: Throttling) -> Arc<Flow> {
+    let mut flow = Flow::with(HostOptions::default(), |lab| lab.throttling(throttling)).await;
+    if let Some(binary) = std::env::var_os("DOCKER_MACHINE_STATIC") {
+        flow.home = Home::of(binary.into());
+    }
+    Arc::new(flow)
+}
+
+async fn create_all(flow: &Arc<Flow>) -> Taken {
+    let created = at_once(flow, "creates", create).await;
+    assert_eq!(flow.lab.live_instances().len(), MACHINES);
+    assert_eq!(flow.home.directories().len(), MACHINES);
+    created
+}
+
+async fn create(flow: Arc<Flow>, name: String) -> Ended {
+    flow.create(&name, &[]).await
+}
+
+async fn remove(flow: Arc<Flow>, name: String) -> Ended {
+    flow.home.run(["rm", "-y", &name]).await
 }
 
 /// The resource usage of two hundred commands.
