@@ -1,7 +1,8 @@
 //! IAM policies as the lab reads them: statements that allow, with conditions on tags.
 //!
 //! Sources: IAM User Guide, "IAM JSON policy elements"; Service Authorization Reference, "Actions, resources, and
-//! condition keys for Amazon EC2"; EC2 User Guide, "Grant permission to tag Amazon EC2 resources during creation".
+//! condition keys for Amazon EC2"; EC2 User Guide, "Grant permission to tag Amazon EC2 resources during creation";
+//! Karpenter's policy, which allows CreateFleet and RunInstances by tags (karpenter.sh/docs/reference/cloudformation).
 
 use std::collections::BTreeMap;
 
@@ -104,16 +105,16 @@ pub(crate) fn permissions(action: &str, params: &Params, region: &Region) -> Vec
         let given = specs
             .iter()
             .filter(|s| s.get("ResourceType") == Some(resource));
-        let launch = action == "CreateFleet" && resource != "fleet";
-        all.push(Asked {
-            action: if launch {
-                "ec2:RunInstances".to_owned()
-            } else {
-                own.clone()
-            },
-            resource: resource.to_owned(),
-            keys: given.flat_map(request_tags).collect(),
-        });
+        let keys: BTreeMap<String, String> = given.flat_map(request_tags).collect();
+        // A fleet launches with the permissions of its caller.
+        let launch = (action == "CreateFleet" && resource != "fleet").then_some("ec2:RunInstances");
+        for action in [own.as_str()].into_iter().chain(launch) {
+            all.push(Asked {
+                action: action.to_owned(),
+                resource: resource.to_owned(),
+                keys: keys.clone(),
+            });
+        }
     }
     for spec in &specs {
         let create_action = ("ec2:CreateAction".to_owned(), action.to_owned());
@@ -161,7 +162,15 @@ fn created(action: &str, params: &Params) -> Vec<&'static str> {
             let request = is_spot.then_some("spot-instances-request");
             launched.into_iter().chain(request).collect()
         }
-        "CreateFleet" => launched.into_iter().chain(["fleet"]).collect(),
+        "CreateFleet" => {
+            let target = params.get("TargetCapacitySpecification.DefaultTargetCapacityType");
+            let request = (target == Some("spot")).then_some("spot-instances-request");
+            launched
+                .into_iter()
+                .chain(["fleet"])
+                .chain(request)
+                .collect()
+        }
         "ImportKeyPair" => vec!["key-pair"],
         "CreateSecurityGroup" => vec!["security-group"],
         "CreateLaunchTemplate" => vec!["launch-template"],
