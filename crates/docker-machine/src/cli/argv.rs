@@ -46,6 +46,7 @@ impl Flag {
         self
     }
 
+    /// Tells whether this is its name or its short form.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.spec.name == name || self.short == Some(name)
     }

@@ -2,6 +2,7 @@
 
 pub mod argv;
 mod command;
+pub mod complete;
 mod declare;
 mod hints;
 pub mod options;

@@ -6,6 +6,7 @@
 use crate::cli::Command;
 
 mod active;
+mod completion;
 mod config;
 mod create;
 mod doctor;
@@ -35,6 +36,7 @@ mod version;
 /// The table, in the order of help.
 pub static TABLE: &[&dyn Command] = &[
     &active::Active,
+    &completion::Completions,
     &config::Config,
     &create::Create,
     &doctor::Doctor,
