@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
+use der::asn1::AnyRef;
+use der::{Decode as _, Reader as _, SliceReader};
 use machine_ops::files::{self, Links};
 use machine_types::Secret;
+use pem_rfc7468::LineEnding;
 use russh::keys::key::safe_rng;
-use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{KeypairData, RsaKeypair};
 use russh::keys::{Algorithm, PrivateKey, PublicKey};
 
@@ -72,59 +73,22 @@ fn public_line_of(key: &PublicKey) -> Result<String, russh::keys::ssh_key::Error
     Ok(format!("{}\n", public.to_openssh()?.trim_end()))
 }
 
-/// Writes an RSA key as PKCS#1 in PEM. In PKCS#8 (RFC 5208), which is what the library writes,
-/// the PKCS#1 structure is the content of the last field, an OCTET STRING.
+/// Encodes an RSA key as PKCS#1 in PEM. The library encodes PKCS#8 (RFC 5208), whose third field holds the
+/// PKCS#1 structure.
 fn rsa_pem(key: &PrivateKey) -> Result<Secret, KeyError> {
     let pkcs8 = russh::keys::pkcs8::encode_pkcs8(key).map_err(generate_error)?;
-    let pkcs1 = der::content(&pkcs8, der::SEQUENCE)
-        .and_then(|fields| der::skip(fields, der::INTEGER))
-        .and_then(|fields| der::skip(fields, der::SEQUENCE))
-        .and_then(|fields| der::content(fields, der::OCTET_STRING))
-        .ok_or_else(|| generate_error(std::io::Error::other("not a PKCS#8 structure")))?;
-    let mut pem = String::from("-----BEGIN RSA PRIVATE KEY-----\n");
-    let base64 = base64::engine::general_purpose::STANDARD.encode(pkcs1);
-    let mut rest = base64.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(64));
-        pem.push_str(line);
-        pem.push('\n');
-        rest = after;
-    }
-    pem.push_str("-----END RSA PRIVATE KEY-----\n");
-    Ok(Secret::from(pem))
+    let pkcs1 = third_field(&pkcs8).map_err(generate_error)?;
+    pem_rfc7468::encode_string("RSA PRIVATE KEY", LineEnding::LF, pkcs1)
+        .map(Secret::from)
+        .map_err(generate_error)
 }
 
-/// As much of ASN.1's DER (ITU-T X.690) as it takes to step through a PKCS#8 structure.
-mod der {
-    pub(super) const INTEGER: u8 = 0x02;
-    pub(super) const OCTET_STRING: u8 = 0x04;
-    pub(super) const SEQUENCE: u8 = 0x30;
-
-    /// The content of the first element, which must have this tag.
-    pub(super) fn content(bytes: &[u8], tag: u8) -> Option<&[u8]> {
-        split(bytes, tag).map(|(content, _)| content)
-    }
-
-    /// What follows the first element, which must have this tag.
-    pub(super) fn skip(bytes: &[u8], tag: u8) -> Option<&[u8]> {
-        split(bytes, tag).map(|(_, rest)| rest)
-    }
-
-    fn split(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-        let (first, bytes) = bytes.split_first()?;
-        let (length, bytes) = bytes.split_first()?;
-        let (length, bytes) = match *length {
-            short @ 0..0x80 => (usize::from(short), bytes),
-            long => {
-                let (length, bytes) = bytes.split_at_checked(usize::from(long & 0x7f))?;
-                let length = length.iter().try_fold(0usize, |sum, byte| {
-                    sum.checked_mul(256)?.checked_add(usize::from(*byte))
-                })?;
-                (length, bytes)
-            }
-        };
-        (*first == tag).then(|| bytes.split_at_checked(length))?
-    }
+/// Returns the value of the third field of a DER sequence.
+fn third_field(sequence: &[u8]) -> der::Result<&[u8]> {
+    let mut fields = SliceReader::new(AnyRef::from_der(sequence)?.value())?;
+    fields.tlv_bytes()?;
+    fields.tlv_bytes()?;
+    Ok(AnyRef::decode(&mut fields)?.value())
 }
 
 /// Reads the private key in a file and returns its public line, `ssh-rsa AAAA…` with a line end

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use der::asn1::{AnyRef, BitStringRef};
+use der::{Decode as _, Encode as _, Reader as _, SliceReader, Tag};
 use machine_types::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -11,8 +13,8 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
 
+use crate::CertificateError;
 use crate::certificate::{Certificate, certificate_pem, private_key};
-use crate::{CertificateError, der};
 
 /// Lets hosts with slow clocks accept the certificate; same value as the Go binary.
 const BACKDATED: Duration = Duration::from_secs(5 * 60);
@@ -133,15 +135,43 @@ impl Authority {
             .map_err(failed("sign"))?;
         // rcgen re-encodes the issuer's name, and cannot encode every name (several OUs). Clients compare it with the
         // CA's subject byte by byte, so the original bytes are inserted.
-        let signed = der::with_issuer(draft.der(), self.certificate.subject(), |bytes| {
-            self.key.sign(bytes).ok()
+        let signed = with_issuer(draft.der(), self.certificate.subject(), |bytes| {
+            self.key.sign(bytes)
         })
-        .ok_or_else(|| failed("sign")(rcgen::Error::CouldNotParseCertificate))?;
+        .map_err(|source| CertificateError::Crypto {
+            action: "sign",
+            source,
+        })?;
         Ok(Issued {
-            certificate: certificate_pem(&CertificateDer::from(signed)),
+            certificate: certificate_pem(&CertificateDer::from(signed))?,
             key: Secret::new(key.serialize_pem()),
         })
     }
+}
+
+/// Replaces the issuer's name in a certificate and signs it again with the same algorithm.
+///
+/// RFC 5280, section 4.1: the signed part begins with version, serial number, algorithm and issuer.
+fn with_issuer(
+    certificate: &[u8],
+    issuer: &[u8],
+    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, rcgen::Error>,
+) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut certificate = SliceReader::new(AnyRef::from_der(certificate)?.value())?;
+    let mut fields = SliceReader::new(AnyRef::decode(&mut certificate)?.value())?;
+    let algorithm = certificate.tlv_bytes()?;
+    let mut changed = Vec::new();
+    for _ in 0..3 {
+        changed.extend(fields.tlv_bytes()?);
+    }
+    fields.tlv_bytes()?;
+    changed.extend(issuer);
+    changed.extend(fields.read_slice(fields.remaining_len())?);
+
+    let to_be_signed = AnyRef::new(Tag::Sequence, &changed)?.to_der()?;
+    let signature = BitStringRef::from_bytes(&sign(&to_be_signed)?)?.to_der()?;
+    let signed = [&to_be_signed, algorithm, &signature].concat();
+    Ok(AnyRef::new(Tag::Sequence, &signed)?.to_der()?)
 }
 
 fn new_key() -> Result<KeyPair, CertificateError> {
@@ -181,4 +211,24 @@ fn alternative_name(host: &str) -> Result<SanType, CertificateError> {
         return Err(bad());
     }
     Ok(SanType::DnsName(host.try_into().map_err(|_| bad())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_issuer;
+
+    #[test]
+    fn a_malformed_certificate_is_an_error() {
+        let sign = |_: &[u8]| Ok(vec![1]);
+        for bytes in [
+            &[][..],
+            &[0x30],
+            &[0x30, 0x80],
+            &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
+            &[0x30, 0x85, 1, 1, 1, 1, 1],
+            &[0x30, 0x03, 0x30, 0x01, 0x00],
+        ] {
+            assert!(with_issuer(bytes, &[], sign).is_err(), "{bytes:?}");
+        }
+    }
 }

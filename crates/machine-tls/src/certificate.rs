@@ -1,11 +1,10 @@
 //! Reads certificates.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD as BASE64;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use machine_types::Secret;
+use pem_rfc7468::LineEnding;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -94,8 +93,11 @@ impl Certificate {
         })
     }
 
-    /// Returns the certificate as PEM.
-    pub fn to_pem(&self) -> String {
+    /// Encodes it as PEM.
+    ///
+    /// # Errors
+    /// [`CertificateError::Crypto`] for a certificate too long to encode.
+    pub fn to_pem(&self) -> Result<String, CertificateError> {
         certificate_pem(&self.der)
     }
 
@@ -208,14 +210,12 @@ fn system_time(time: ASN1Time) -> SystemTime {
     moment.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Encodes a certificate as PEM (RFC 7468): base64 in lines of 64 characters, which are 48 bytes.
-pub(crate) fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
-    let lines: Vec<String> = certificate
-        .chunks(48)
-        .map(|line| BASE64.encode(line))
-        .collect();
-    format!(
-        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-        lines.join("\n")
-    )
+/// Encodes a certificate as PEM (RFC 7468).
+pub(crate) fn certificate_pem(der: &CertificateDer<'_>) -> Result<String, CertificateError> {
+    pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, der).map_err(|error| {
+        CertificateError::Crypto {
+            action: "encode",
+            source: error.into(),
+        }
+    })
 }

@@ -27,7 +27,7 @@ pub enum CertificateError {
     /// The certificate could not be made or used.
     #[error("cannot {action} the certificate")]
     Crypto {
-        /// `make`, `sign`, `use`.
+        /// `make`, `sign`, `encode`, `use`.
         action: &'static str,
         /// The cause.
         #[source]

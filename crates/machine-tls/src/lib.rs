@@ -11,7 +11,6 @@
 
 mod authority;
 mod certificate;
-mod der;
 mod dial;
 mod error;
 mod http;

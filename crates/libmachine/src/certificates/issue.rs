@@ -231,7 +231,7 @@ impl Library {
             if !pem.ends_with('\n') {
                 pem.push('\n');
             }
-            pem.push_str(&authority.to_pem());
+            pem.push_str(&authority.to_pem().map_err(Error::Certificates)?);
         }
         Ok(self.store.write(&own, &pem, Access::Public)?)
     }

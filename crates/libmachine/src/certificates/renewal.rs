@@ -108,7 +108,7 @@ impl Library {
         let mut trusted = self.old_authorities_in_use(signing.certificate())?;
         trusted.insert(0, signing.certificate().clone());
         let made = self.new_authority()?;
-        let kept: String = trusted.iter().map(Certificate::to_pem).collect();
+        let kept = all_to_pem(&trusted)?;
         let pem = format!("{}{kept}", made.certificate);
         self.write_shared(&files.directory.join(OLD_KEY), &old_key, Access::Private)?;
         self.write_shared(&files.ca, &pem, Access::Public)?;
@@ -143,7 +143,7 @@ impl Library {
         let all: Vec<Certificate> = std::iter::once(signing.certificate().clone())
             .chain(used)
             .collect();
-        let pem: String = all.iter().map(Certificate::to_pem).collect();
+        let pem = all_to_pem(&all)?;
         if self.store.read_text(&files.ca)? != pem {
             self.store.write(&files.ca, &pem, Access::Public)?;
             cx.debug("a CA of which no machine is left is trusted no more");
@@ -220,4 +220,9 @@ impl Library {
         }
         Ok(is_trusted)
     }
+}
+
+fn all_to_pem(certificates: &[Certificate]) -> Result<String, Error> {
+    let each = certificates.iter().map(Certificate::to_pem);
+    each.collect::<Result<_, _>>().map_err(Error::Certificates)
 }
