@@ -41,14 +41,6 @@ impl Cx {
         }
     }
 
-    /// Returns the same context with another journal.
-    pub fn with_journal(&self, journal: Arc<dyn Journal>) -> Self {
-        Self {
-            journal,
-            ..self.clone()
-        }
-    }
-
     /// Prints a line for the user on standard output.
     pub fn say(&self, line: impl Into<String>) {
         self.events.emit(crate::Event::Say(line.into()));

@@ -1,4 +1,4 @@
-//! SSH to a machine: one [`Session`] for commands, uploads, an interactive shell and files.
+//! SSH to a machine: one [`Session`] for commands, an interactive shell and files.
 //!
 //! Owns the connection (how a machine that is still booting is waited for, which layer failed
 //! when it is not reached), the pin of its host key, and SSH key pairs. Refuses the ambient
@@ -26,7 +26,6 @@ mod sftp;
 mod shell;
 mod status;
 mod transfer;
-mod upload;
 mod wait;
 mod wildcard;
 mod wire;
@@ -46,5 +45,4 @@ pub use sftp::{Entry, EntryKind, Sftp, SftpError};
 pub use shell::{Pty, WindowSize};
 pub use status::{ExitStatus, Output};
 pub use transfer::{Copy, TransferError, copy};
-pub use upload::Upload;
 pub use wait::{WaitForSshError, WaitLimits, wait_for_ssh};

@@ -14,7 +14,10 @@ use tokio::time::timeout;
 use crate::connect::{ClientHandle, Observed};
 use crate::pump::{Channel, Kept, PumpError};
 use crate::wire::Hold;
-use crate::{Command, ExitStatus, Output, Pty, Sftp, SftpError, SshError, Upload, WindowSize};
+use crate::{Command, ExitStatus, Output, Pty, Sftp, SftpError, SshError, WindowSize};
+
+/// How much of each output stream [`Session::run`] keeps.
+const OUTPUT_LIMIT: usize = 1 << 20;
 
 /// A login on a machine. Any number of commands, shells and transfers may run on it, one after
 /// the other or at once; they share one connection, so that a stream whose reader dawdles slows
@@ -139,14 +142,24 @@ impl Session {
         &self.connection.host
     }
 
-    /// Runs a command without input, and collects what it says.
+    /// Runs a command without input and collects its output, up to 1 MiB of each stream.
     ///
     /// # Errors
     /// An exit code other than 0 is not an error: see [`Output::status`], or use
     /// [`Session::check`]. [`SshError`] otherwise. On a timeout or a cancellation the remote
-    /// process is sent SIGTERM and its channel is closed; whether that ends it is its own business.
+    /// process is sent SIGTERM and its channel is closed; it may continue to run.
     pub async fn run(&self, command: &Command, cx: &Cx) -> Result<Output, SshError> {
-        self.run_with_input(command, tokio::io::empty(), cx).await
+        let mut stdout = Kept::new(OUTPUT_LIMIT);
+        let mut stderr = Kept::new(OUTPUT_LIMIT);
+        let status = self
+            .pipe(command, tokio::io::empty(), &mut stdout, &mut stderr, cx)
+            .await?;
+        Ok(Output {
+            status,
+            truncated: stdout.truncated || stderr.truncated,
+            stdout: stdout.bytes,
+            stderr: stderr.bytes,
+        })
     }
 
     /// Runs a command that must succeed.
@@ -159,37 +172,12 @@ impl Session {
         self.must_succeed(command, output)
     }
 
-    /// Runs a command with input, to its end; a command that reads only part of it is none the
-    /// worse for it. The way for content, and the only way for secrets.
-    ///
-    /// # Errors
-    /// As [`Session::run`], and [`SshError::Local`] where the input cannot be read.
-    pub async fn run_with_input(
-        &self,
-        command: &Command,
-        input: impl AsyncRead + Send,
-        cx: &Cx,
-    ) -> Result<Output, SshError> {
-        let mut stdout = Kept::new(command.limit);
-        let mut stderr = Kept::new(command.limit);
-        let status = self
-            .pipe(command, input, &mut stdout, &mut stderr, cx)
-            .await?;
-        Ok(Output {
-            status,
-            truncated: stdout.truncated || stderr.truncated,
-            stdout: stdout.bytes,
-            stderr: stderr.bytes,
-        })
-    }
-
     /// Runs a command between three streams, byte for byte and as it goes. Its end is the end of
-    /// the remote process: input that was not asked for is left unread. The command's limit
-    /// does not apply, its time does.
+    /// the remote process: the rest of the input is left unread. The way for content, and the
+    /// only way for secrets.
     ///
     /// # Errors
-    /// As [`Session::run`], and [`SshError::Local`] where one of our own streams fails (a closed
-    /// pipe).
+    /// As [`Session::run`], and [`SshError::Local`] where a local stream fails (a closed pipe).
     pub async fn pipe(
         &self,
         command: &Command,
@@ -199,7 +187,7 @@ impl Session {
         cx: &Cx,
     ) -> Result<ExitStatus, SshError> {
         let title = command.title();
-        let line = command.line()?;
+        let line = command.text.clone();
         let connection = &self.connection;
         let work = async {
             let mut channel = Channel::new(connection.open(title).await?);
@@ -226,7 +214,7 @@ impl Session {
         cx: &Cx,
     ) -> Result<ExitStatus, SshError> {
         let title = command.map_or("shell", Command::title);
-        let line = command.map(Command::line).transpose()?;
+        let line = command.map(|command| command.text.clone());
         let connection = &self.connection;
         let work = async {
             let mut channel = Channel::new(connection.open(title).await?);
@@ -238,18 +226,6 @@ impl Session {
             ended.map_err(|error| connection.explain(title, error))
         };
         connection.bounded(title, None, cx, work).await
-    }
-
-    /// Puts a file onto the machine by the shell's own means: whole or not at all, and with its
-    /// mode from the first byte. What was there is replaced. A crash leaves at most a temporary
-    /// file beside it.
-    ///
-    /// # Errors
-    /// [`SshError::Failed`] names the path; else as [`Session::run_with_input`].
-    pub async fn upload(&self, upload: &Upload<'_>, cx: &Cx) -> Result<(), SshError> {
-        let command = upload.command();
-        let output = self.run_with_input(&command, upload.content, cx).await?;
-        self.must_succeed(&command, output).map(drop)
     }
 
     /// Starts the machine's SFTP server on this session. Paths are relative to the login's

@@ -77,14 +77,6 @@ pub enum SshError {
         #[source]
         source: std::io::Error,
     },
-    /// The name of an environment variable is none.
-    #[error("{title}: {name:?} is not the name of an environment variable")]
-    Environment {
-        /// The command's title.
-        title: String,
-        /// The name.
-        name: String,
-    },
 }
 
 impl SshError {
@@ -98,7 +90,6 @@ impl SshError {
             Self::Refused { .. } => "refused",
             Self::NoStatus { .. } => "no-status",
             Self::Local { .. } => "local",
-            Self::Environment { .. } => "environment",
         }
     }
 }

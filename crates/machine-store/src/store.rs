@@ -82,16 +82,6 @@ impl Store {
         self.layout.base()
     }
 
-    /// Returns the directory of the shared certificates.
-    pub fn certs_directory(&self) -> PathBuf {
-        self.layout.under(CERTS)
-    }
-
-    /// Returns the directory of all machines.
-    pub fn machines_directory(&self) -> PathBuf {
-        self.layout.machines()
-    }
-
     /// Returns a machine's directory.
     pub fn directory(&self, name: &MachineName) -> PathBuf {
         self.layout.directory(name)
@@ -256,24 +246,6 @@ impl Store {
         save_in(&self.disk, &self.directory(&lock.name), record)
     }
 
-    /// Reads a machine's configuration, changes it, and saves it where the change changed anything.
-    ///
-    /// # Errors
-    /// Those of [`Store::try_load`] and [`Store::save`].
-    pub fn update<T>(
-        &self,
-        lock: &MachineLock,
-        change: impl FnOnce(&mut MachineRecord) -> T,
-    ) -> Result<T, StoreError> {
-        let mut record = self.try_load(&lock.name)?;
-        let before = record.clone();
-        let value = change(&mut record);
-        if record != before {
-            self.save(lock, &record)?;
-        }
-        Ok(value)
-    }
-
     /// Returns a machine's journal, for the one who holds its lock.
     pub fn journal(&self, lock: &MachineLock) -> FileJournal {
         FileJournal::new(
@@ -313,7 +285,7 @@ impl Store {
     /// The disk; the old file is then still there, whole.
     pub fn write(&self, path: &Path, contents: &str, access: Access) -> Result<(), StoreError> {
         let directory = machine_ops::files::parent(path);
-        if directory == self.certs_directory() || directory == self.base() {
+        if directory == self.layout.under(CERTS) || directory == self.base() {
             self.disk.make_directories(directory)?;
         }
         self.disk.write(path, contents.as_bytes(), access.mode())

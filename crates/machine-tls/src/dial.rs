@@ -96,21 +96,13 @@ impl Dialer {
     }
 
     /// Connects and completes the handshake, for `config`. Over TLS 1.3 an engine rejects a client certificate only
-    /// afterwards: [`Dialer::ping`] detects that too.
+    /// afterwards: [`Dialer::version`] detects that too.
     ///
     /// # Errors
     /// [`DialError`].
     pub async fn check(&self, url: &DockerUrl) -> Result<(), DialError> {
         let deadline = self.deadline();
         self.open(url, deadline).await.map(drop)
-    }
-
-    /// Requests `/_ping`: any HTTP status means that the engine has accepted the client.
-    ///
-    /// # Errors
-    /// [`DialError`].
-    pub async fn ping(&self, url: &DockerUrl) -> Result<(), DialError> {
-        self.get(url, "/_ping").await.map(drop)
     }
 
     /// Requests `/version`, without an API version in the path: every engine supports that.

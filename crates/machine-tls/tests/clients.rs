@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-const PONG: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nOK";
+const VERSION: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
 fn authority() -> (Issued, Authority) {
     let ca = Authority::make("tester", SystemTime::now()).unwrap();
@@ -67,7 +67,7 @@ async fn serve(
             if let Ok(mut stream) = acceptor.accept(stream).await {
                 let mut request = [0; 4096];
                 let _ = stream.read(&mut request).await;
-                let _ = stream.write_all(PONG).await;
+                let _ = stream.write_all(VERSION).await;
                 let _ = stream.shutdown().await;
             }
         }
@@ -88,8 +88,8 @@ async fn an_unknown_client_certificate_is_reported_as_rejected() {
         let url = serve(version, &ca, &server).await;
         let ask = |client: &Issued| dialer(&ca.certificate, client, &server, now);
         ask(&known).check(&url).await.unwrap();
-        ask(&known).ping(&url).await.unwrap();
-        let error = ask(&unknown).ping(&url).await.unwrap_err();
+        ask(&known).version(&url).await.unwrap();
+        let error = ask(&unknown).version(&url).await.unwrap_err();
         assert!(
             matches!(error, DialError::Rejected { .. }),
             "{version:?}: {error:?}"
@@ -106,7 +106,7 @@ async fn an_expired_client_certificate_is_reported_as_rejected() {
     let old = ours.client("tester", long_ago).unwrap();
     let url = serve(&TLS13, &ca, &server).await;
     let old = dialer(&ca.certificate, &old, &server, now);
-    let error = old.ping(&url).await.unwrap_err();
+    let error = old.version(&url).await.unwrap_err();
     assert!(matches!(error, DialError::Rejected { .. }), "{error:?}");
 }
 

@@ -6,10 +6,6 @@ export ZYPP_LOCK_TIMEOUT=300
 
 look_at_system
 case $p_mode in
-detect)
-    tell "done"
-    exit 0
-    ;;
 custom)
     await_cloud_init
     set_host_name

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use machine_ops::{Event, Events, SpanKind, SpanOutcome};
-use machine_ssh::{Command, SshError, Upload, shell_quote};
+use machine_ssh::{Command, SshError, shell_quote};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::need_openssh;
-use crate::server::{Server, TIMEOUT, cx, mode};
+use crate::server::{Server, TIMEOUT, cx};
 
 /// 5 MB that contain every byte, without repeated sequences.
 fn noise() -> Vec<u8> {
@@ -72,17 +72,14 @@ async fn five_megabytes_pass_in_both_directions() {
     let server = Server::started();
     let session = server.session().await;
     let sent = noise();
-    let command = Command::new("cat", "cat").limit(8 << 20);
-    let output = session
-        .run_with_input(&command, &sent[..], &cx())
+    let command = Command::new("cat", "cat");
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    session
+        .pipe(&command, &sent[..], &mut stdout, &mut stderr, &cx())
         .await
         .unwrap();
-    assert!(
-        output.stdout == sent,
-        "received {} bytes",
-        output.stdout.len()
-    );
-    assert!(output.stderr.is_empty() && !output.truncated);
+    assert!(stdout == sent, "received {} bytes", stdout.len());
+    assert!(stderr.is_empty());
 }
 
 #[tokio::test]
@@ -90,9 +87,9 @@ async fn output_beyond_the_limit_is_dropped_and_the_command_still_ends() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
-    let command = Command::new("flood", "head -c 3000000 /dev/zero; printf end >&2").limit(1000);
+    let command = Command::new("flood", "head -c 3000000 /dev/zero; printf end >&2");
     let output = session.run(&command, &cx()).await.unwrap();
-    assert_eq!(output.stdout.len(), 1000);
+    assert_eq!(output.stdout.len(), 1 << 20);
     assert!(output.truncated && output.status.success());
     assert_eq!(output.stderr, b"end");
 }
@@ -103,20 +100,25 @@ async fn unread_input_does_not_block() {
     let server = Server::started();
     let session = server.session().await;
     let command = Command::new("head", "head -c 3; exit 4");
-    let output = session
-        .run_with_input(&command, &noise()[..], &cx())
+    let mut stdout = Vec::new();
+    let status = session
+        .pipe(
+            &command,
+            &noise()[..],
+            &mut stdout,
+            tokio::io::sink(),
+            &cx(),
+        )
         .await
         .unwrap();
-    assert_eq!((output.stdout.len(), output.status.code()), (3, Some(4)));
+    assert_eq!((stdout.len(), status.code()), (3, Some(4)));
 
     // Endless input: the call returns when the command ends.
     let (_open, never) = tokio::io::duplex(1);
     let command = Command::new("true", "true");
-    let output = session
-        .run_with_input(&command, never, &cx())
-        .await
-        .unwrap();
-    assert!(output.status.success());
+    let (out, err) = (tokio::io::sink(), tokio::io::sink());
+    let status = session.pipe(&command, never, out, err, &cx()).await;
+    assert!(status.unwrap().success());
 }
 
 #[tokio::test]
@@ -198,24 +200,14 @@ async fn many_commands_share_a_session() {
 }
 
 #[tokio::test]
-async fn variables_and_arguments_arrive_unchanged() {
+async fn quoted_words_arrive_unchanged() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
     let odd = "a 'b' \"c\" $HOME `id` \\ \n !x *";
-    let command = Command::new(
-        "env",
-        format!("printf %s \"$ODD\"; printf %s {}", shell_quote(odd)),
-    )
-    .env("ODD", odd);
+    let command = Command::new("words", format!("printf %s {}", shell_quote(odd)));
     let output = session.check(&command, &cx()).await.unwrap();
-    assert_eq!(output.stdout, format!("{odd}{odd}").as_bytes());
-    let root = session.check(&command.as_root(), &cx()).await.unwrap();
-    assert_eq!(root.stdout, output.stdout);
-
-    let bad = Command::new("env", "true").env("A; id", "x");
-    let error = session.run(&bad, &cx()).await.unwrap_err();
-    assert!(matches!(error, SshError::Environment { .. }), "{error}");
+    assert_eq!(output.stdout, odd.as_bytes());
 }
 
 #[tokio::test]
@@ -322,43 +314,4 @@ async fn each_command_is_a_span() {
             ),
         ]
     );
-}
-
-#[tokio::test]
-async fn uploads_are_complete_and_have_their_mode() {
-    need_openssh!();
-    let server = Server::started();
-    let session = server.session().await;
-    let path = server.path("it's a file");
-    let name = path.to_str().unwrap();
-    let content = noise();
-    session
-        .upload(&Upload::new(name, 0o640, &content), &cx())
-        .await
-        .unwrap();
-    assert!(std::fs::read(&path).unwrap() == content);
-    assert_eq!(mode(&path), 0o640);
-    let again = Upload::new(name, 0o600, b"").as_root();
-    session.upload(&again, &cx()).await.unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), b"");
-    assert_eq!(mode(&path), 0o600);
-
-    let nowhere = server.path("no/such/dir/file");
-    let error = session
-        .upload(&Upload::new(nowhere.to_str().unwrap(), 0o600, b"x"), &cx())
-        .await
-        .unwrap_err();
-    assert!(error.to_string().contains("no/such/dir/file"), "{error}");
-    let directory = server.directory.path().to_str().unwrap();
-    let error = session
-        .upload(&Upload::new(directory, 0o600, b"x"), &cx())
-        .await
-        .unwrap_err();
-    assert!(error.to_string().ends_with("Is a directory"), "{error}");
-    let names = std::fs::read_dir(server.directory.path()).unwrap();
-    let left: Vec<_> = names
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with("it's"))
-        .collect();
-    assert_eq!(left, ["it's a file"]);
 }

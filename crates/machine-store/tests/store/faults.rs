@@ -85,7 +85,7 @@ fn a_failed_create_leaves_a_complete_machine_or_none() {
             } else {
                 create(store, "n1");
             }
-            assert_eq!(entries(&store.machines_directory()), ["n1"]);
+            assert_eq!(entries(&store.base().join("machines")), ["n1"]);
         },
     );
     assert!(places > 10, "{places}");
@@ -97,7 +97,9 @@ fn a_failed_save_leaves_the_old_or_the_new_record() {
         true,
         |store| {
             let lock = store.try_lock_machine(&name("n1"))?.unwrap();
-            store.update(&lock, |record| record.driver = json!({"new": true}))
+            let mut record = store.try_load(&name("n1"))?;
+            record.driver = json!({"new": true});
+            store.save(&lock, &record)
         },
         |store, saved| {
             let driver = store.try_load(&name("n1")).unwrap().driver;
@@ -126,7 +128,7 @@ fn a_failed_remove_leaves_a_complete_machine_or_none() {
             }
             let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
             store.remove(lock).unwrap();
-            assert_eq!(entries(&store.machines_directory()), [""; 0]);
+            assert_eq!(entries(&store.base().join("machines")), [""; 0]);
         },
     );
 }

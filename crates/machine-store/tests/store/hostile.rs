@@ -14,7 +14,7 @@ fn only_directories_that_gitlab_runner_counts_are_machines() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     create(&store, "n1");
-    let machines = store.machines_directory();
+    let machines = store.base().join("machines");
     fs::create_dir(machines.join(".hidden")).unwrap();
     fs::create_dir(machines.join("bad_name\u{1b}")).unwrap();
     fs::write(machines.join("file"), "").unwrap();

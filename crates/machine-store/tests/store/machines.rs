@@ -40,13 +40,13 @@ fn a_machine_appears_complete_with_the_go_binarys_modes() {
     assert_eq!(store.try_load(&name("n1")).unwrap(), record("n1"));
     let directory = store.directory(&name("n1"));
     assert_eq!(entries(&directory), ["config.json", "id_rsa", "server.pem"]);
-    assert_eq!(entries(&store.machines_directory()), ["n1"]);
+    assert_eq!(entries(&store.base().join("machines")), ["n1"]);
     for (file, wanted) in [("", 0o700), ("config.json", 0o600), ("id_rsa", 0o600)] {
         assert_eq!(mode(&directory.join(file)), wanted, "{file}");
     }
     // The umask of the test process may remove more bits.
     assert_eq!(mode(&directory.join("server.pem")) & 0o600, 0o600);
-    assert_eq!(mode(&store.machines_directory()), 0o700);
+    assert_eq!(mode(&store.base().join("machines")), 0o700);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_second_create_fails_and_changes_nothing() {
     let error = store.create(&lock, &other, &[]).unwrap_err();
     assert_eq!(error.to_string(), "Docker machine \"n1\" already exists");
     assert_eq!(store.try_load(&name("n1")).unwrap(), record("n1"));
-    assert_eq!(entries(&store.machines_directory()), ["n1"]);
+    assert_eq!(entries(&store.base().join("machines")), ["n1"]);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn one_of_many_concurrent_creates_succeeds() {
         creates.into_iter().map(|c| c.join().unwrap()).sum()
     });
     assert_eq!(winners, 1);
-    assert_eq!(entries(&store.machines_directory()), ["n1"]);
+    assert_eq!(entries(&store.base().join("machines")), ["n1"]);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn removing_is_idempotent() {
     for _ in 0..2 {
         let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
         store.remove(lock).unwrap();
-        assert_eq!(entries(&store.machines_directory()), ["n2"]);
+        assert_eq!(entries(&store.base().join("machines")), ["n2"]);
     }
     assert_eq!(entries(&base.path().join(".locks")), [".n2"]);
 }
@@ -116,7 +116,7 @@ fn removing_is_idempotent() {
 fn remains_of_crashes_are_swept_but_not_work_in_progress() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
-    let machines = store.machines_directory();
+    let machines = store.base().join("machines");
     for left in [
         ".creating-n1-0000000000000001",
         ".creating-busy-0000000000000001",
@@ -169,16 +169,14 @@ async fn an_error_names_a_missing_configuration() {
 }
 
 #[test]
-fn an_update_saves_changes_only() {
+fn a_save_replaces_the_configuration() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
     create(&store, "n1");
     let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
-    let told = store.update(&lock, |record| {
-        record.driver = json!({"IPAddress": "127.0.0.2"});
-        7
-    });
-    assert_eq!(told.unwrap(), 7);
+    let mut record = store.try_load(&name("n1")).unwrap();
+    record.driver = json!({"IPAddress": "127.0.0.2"});
+    store.save(&lock, &record).unwrap();
     let driver = store.try_load(&name("n1")).unwrap().driver;
     assert_eq!(driver, json!({"IPAddress": "127.0.0.2"}));
     assert_eq!(mode(&store.file(&name("n1"), MachineFile::Config)), 0o600);
@@ -201,9 +199,9 @@ fn links_to_another_disk_keep_working() {
     fs::rename(store.directory(&name("n1")), &moved).unwrap();
     symlink(&moved, store.directory(&name("n1"))).unwrap();
     let lock = store.try_lock_machine(&name("n1")).unwrap().unwrap();
-    store
-        .update(&lock, |record| record.driver_name = "other".into())
-        .unwrap();
+    let mut record = store.try_load(&name("n1")).unwrap();
+    record.driver_name = "other".into();
+    store.save(&lock, &record).unwrap();
     assert_eq!(store.try_load(&name("n1")).unwrap().driver_name, "other");
     assert_eq!(names(&store), [""; 0]);
     store.remove(lock).unwrap();
@@ -240,13 +238,13 @@ fn a_warning_is_due_once_a_day() {
 fn certificates_are_written_atomically_and_read_back() {
     let base = tempfile::tempdir().unwrap();
     let store = store(&base.path().join("store"));
-    let key = store.certs_directory().join("key.pem");
+    let key = store.base().join("certs").join("key.pem");
     store.write(&key, "one", Access::Private).unwrap();
     store.write(&key, "two", Access::Private).unwrap();
     assert_eq!(store.read_text(&key).unwrap(), "two");
     assert_eq!(mode(&key), 0o600);
-    assert_eq!(mode(&store.certs_directory()), 0o700);
-    assert_eq!(entries(&store.certs_directory()), ["key.pem"]);
+    assert_eq!(mode(&store.base().join("certs")), 0o700);
+    assert_eq!(entries(&store.base().join("certs")), ["key.pem"]);
     // A certificate directory elsewhere belongs to the user: the store does not change its mode.
     let elsewhere = base.path().join("c/ca.pem");
     let error = store.write(&elsewhere, "x", Access::Public).unwrap_err();
