@@ -24,7 +24,7 @@ pub use error::{CONFIRM_ORIGIN, Error, Left, Silence};
 pub use library::{CertificatePaths, Library, Settings};
 pub use lifecycle::create::{CreateRequest, CreateTimes};
 pub use lifecycle::provisioning::Provisioning;
-pub use list::{Active, ListItem, ListOptions};
+pub use list::{Active, ListItem, ListOptions, StoredMachine};
 pub use machine::Machine;
 pub use recovery::prune::{Found, PruneOptions, Pruned, StoreOrigin};
 pub use recovery::remove::{RemoveOptions, Removed};
@@ -37,4 +37,4 @@ pub use machine_ops::{
 };
 pub use machine_provision::{FetchScript, RemoteError};
 pub use machine_ssh::{Copy, ExitStatus as RemoteExit, Pty, WindowSize};
-pub use machine_store::MachineRecord;
+pub use machine_store::{EngineOptions, HostOptions, MachineRecord, SwarmOptions};

@@ -8,8 +8,8 @@ use machine_ops::{
     Ambient, Cancel, Cx, Events, Hook, Journal, MemoryJournal, OfMachine, SystemAmbient,
 };
 use machine_provision::FetchScript;
-use machine_store::Store;
-use machine_types::{MachineName, SwarmOptions};
+use machine_store::{Store, SwarmOptions};
+use machine_types::MachineName;
 
 use crate::Error;
 use crate::certificates::issue::Identities;

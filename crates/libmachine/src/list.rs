@@ -11,18 +11,49 @@ use futures_util::future::join_all;
 use futures_util::stream::iter;
 use machine_driver::{Cloud, DriverError, Route, Status};
 use machine_ops::Event;
-use machine_types::one_line;
-use machine_types::{EngineOptions, MachineName, MachineState, SwarmOptions};
+use machine_store::MachineRecord;
+use machine_types::{MachineState, one_line};
 
-use crate::Library;
 use crate::half_made::HalfMade;
 use crate::machine::{Machine, is_gone};
+use crate::{Error, Library};
 
-/// What `ls` wants to know.
+/// A machine of the store, read once for filters and listing: opened, or the reason why it cannot be.
+pub enum StoredMachine {
+    /// Its record and its driver.
+    Opened(Box<Machine>),
+    /// A machine of a driver that this binary does not have, or one with a broken configuration.
+    Unopened {
+        /// The machine's name: its directory.
+        name: String,
+        /// Its record, where `config.json` can be read.
+        record: Option<Box<MachineRecord>>,
+        /// The reason.
+        error: Error,
+    },
+}
+
+impl StoredMachine {
+    /// Returns its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Opened(machine) => machine.name.as_str(),
+            Self::Unopened { name, .. } => name,
+        }
+    }
+
+    /// Returns its record, where `config.json` can be read.
+    pub fn record(&self) -> Option<&MachineRecord> {
+        match self {
+            Self::Opened(machine) => Some(&machine.record),
+            Self::Unopened { record, .. } => record.as_deref(),
+        }
+    }
+}
+
+/// How to list machines.
 #[derive(Debug, Clone)]
 pub struct ListOptions {
-    /// Which machines; `None`: all.
-    pub names: Option<Vec<String>>,
     /// How long a machine may take to answer.
     pub timeout: Duration,
     /// How many machines are connected to at once, a descriptor for each: the others wait until it is their turn.
@@ -57,12 +88,10 @@ pub struct ListItem {
     pub state: MachineState,
     /// `DOCKER_HOST` for it, where it runs.
     pub url: String,
-    /// Its swarm's options; `None` for a broken machine.
-    pub swarm: Option<SwarmOptions>,
+    /// Its record; `None` for a machine that is broken, or did not answer in time.
+    pub record: Option<MachineRecord>,
     /// The name of the master of its swarm, where the store knows it.
     pub swarm_master: Option<String>,
-    /// Its engine's options; `None` for a broken machine.
-    pub engine: Option<EngineOptions>,
     /// The engine's version without a `v`; `None`: unknown.
     pub docker: Option<String>,
     /// Whether the version was asked for at all.
@@ -101,25 +130,50 @@ impl From<DriverError> for NoState {
 }
 
 impl Library {
-    /// Lists the machines, in the order of their names.
+    /// Reads all machines, sorted by byte. Makes no network call.
     ///
     /// # Errors
     /// Only where the store itself cannot be read.
-    pub async fn list(&self, options: &ListOptions) -> Result<Vec<ListItem>, crate::Error> {
-        let names = match &options.names {
-            Some(names) => names.clone(),
-            None => self.names()?,
-        };
-        let mut items: Vec<Option<ListItem>> = Vec::with_capacity(names.len());
+    pub async fn machines(&self) -> Result<Vec<StoredMachine>, Error> {
+        let store_id = self.store_id();
+        let mut machines = Vec::new();
+        for name in self.store.names()? {
+            let unopened = |record, error| StoredMachine::Unopened {
+                name: name.to_string(),
+                record,
+                error,
+            };
+            machines.push(match self.record(name.as_str()).await {
+                Err(error) => unopened(None, error),
+                Ok(record) => match self.load_driver(&name, &record, store_id.clone()) {
+                    Err(error) => unopened(Some(Box::new(record)), error),
+                    Ok(driver) => StoredMachine::Opened(Box::new(Machine {
+                        name,
+                        record,
+                        driver,
+                    })),
+                },
+            });
+        }
+        Ok(machines)
+    }
+
+    /// Lists machines, in their order.
+    pub async fn list(&self, machines: Vec<StoredMachine>, options: &ListOptions) -> Vec<ListItem> {
+        let mut items: Vec<Option<ListItem>> = Vec::with_capacity(machines.len());
         let (mut opened, mut places): (Vec<Machine>, Vec<usize>) = Default::default();
-        for (index, name) in names.iter().enumerate() {
-            match self.open(name).await {
-                Ok(machine) => {
+        for (index, machine) in machines.into_iter().enumerate() {
+            match machine {
+                StoredMachine::Opened(machine) => {
                     items.push(None);
-                    opened.push(machine);
+                    opened.push(*machine);
                     places.push(index);
                 }
-                Err(error) => items.push(Some(self.broken(name, &error))),
+                StoredMachine::Unopened {
+                    name,
+                    record,
+                    error,
+                } => items.push(Some(unopened(name, record, &error))),
             }
         }
         let masters = swarm_masters(&opened);
@@ -137,7 +191,7 @@ impl Library {
         }
         let looked_up = self.ambient.monotonic().saturating_sub(begun);
         let lines = opened
-            .iter()
+            .into_iter()
             .zip(places)
             .enumerate()
             .map(|(at, (machine, index))| {
@@ -158,7 +212,7 @@ impl Library {
         }
         let items: Vec<ListItem> = items.into_iter().flatten().collect();
         self.count(&items);
-        Ok(items)
+        items
     }
 
     /// Tells how many machines there are in each state, where all were asked.
@@ -224,23 +278,22 @@ impl Library {
 
     async fn item(
         &self,
-        machine: &Machine,
+        machine: Machine,
         state: Result<MachineState, NoState>,
         masters: &BTreeMap<String, String>,
         options: &ListOptions,
         looked_up: Duration,
     ) -> ListItem {
         let begun = self.ambient.monotonic();
-        let host_options = &machine.record.host_options;
+        let swarm = &machine.record.host_options.swarm_options;
         let mut item = ListItem {
             name: machine.name.to_string(),
             active: Active::No,
             driver: machine.driver.name().to_owned(),
             state: MachineState::Error,
             url: String::new(),
-            swarm: Some(host_options.swarm_options.clone()),
-            swarm_master: masters.get(&host_options.swarm_options.discovery).cloned(),
-            engine: Some(host_options.engine_options.clone()),
+            record: None,
+            swarm_master: masters.get(&swarm.discovery).cloned(),
             docker: None,
             broken: false,
             error: String::new(),
@@ -257,7 +310,7 @@ impl Library {
             return timed_out(item, options.timeout);
         }
         let half_made = match item.state {
-            MachineState::Running | MachineState::Starting => self.half_made(machine),
+            MachineState::Running | MachineState::Starting => self.half_made(&machine),
             _ => None,
         };
         // A machine that is starting is young, and nothing is wrong with it.
@@ -270,12 +323,12 @@ impl Library {
         }
         if item.state == MachineState::Running {
             item.url = machine.driver.docker_host().unwrap_or_default();
-            item.active = active(machine, &item.url, options.docker_host.as_deref());
+            item.active = active(&machine, &item.url, options.docker_host.as_deref());
         }
         if item.state == MachineState::Running && half_made.is_none() {
             let left = options.timeout.saturating_sub(looked_up);
             // The connection's own limit must not end it first: that would be another story.
-            let asked = self.engine_version(machine, left.saturating_mul(2));
+            let asked = self.engine_version(&machine, left.saturating_mul(2));
             match tokio::time::timeout(left, asked).await {
                 Ok(Ok(version)) => item.docker = Some(version),
                 Ok(Err(error)) => item.error = one_line(error),
@@ -283,53 +336,40 @@ impl Library {
             }
         }
         item.response_time = looked_up + self.ambient.monotonic().saturating_sub(begun);
+        item.record = Some(machine.record);
         item
-    }
-
-    fn broken(&self, name: &str, error: &crate::Error) -> ListItem {
-        let unknown_driver = matches!(error, crate::Error::StoredDriver { .. });
-        let record = name
-            .parse::<MachineName>()
-            .ok()
-            .and_then(|name| self.store.try_load(&name).ok());
-        ListItem {
-            name: name.to_owned(),
-            active: if unknown_driver {
-                Active::No
-            } else {
-                Active::Unknown
-            },
-            driver: if unknown_driver {
-                "not-found"
-            } else {
-                "not found"
-            }
-            .to_owned(),
-            state: MachineState::Error,
-            url: String::new(),
-            swarm: record
-                .as_ref()
-                .map(|r| r.host_options.swarm_options.clone()),
-            swarm_master: None,
-            engine: record.map(|r| r.host_options.engine_options),
-            docker: None,
-            broken: !unknown_driver,
-            error: one_line(error),
-            response_time: Duration::ZERO,
-        }
     }
 }
 
-/// Makes the line of a machine that did not answer in time: of such a one nothing is told but its name,
-/// driver and state.
+/// Makes the line of a machine that cannot be opened.
+fn unopened(name: String, record: Option<Box<MachineRecord>>, error: &Error) -> ListItem {
+    let (driver, active, broken) = match error {
+        Error::StoredDriver { .. } => ("not-found", Active::No, false),
+        _ => ("not found", Active::Unknown, true),
+    };
+    ListItem {
+        name,
+        active,
+        driver: driver.to_owned(),
+        state: MachineState::Error,
+        url: String::new(),
+        record: record.map(|record| *record),
+        swarm_master: None,
+        docker: None,
+        broken,
+        error: one_line(error),
+        response_time: Duration::ZERO,
+    }
+}
+
+/// Makes the line of a machine that did not answer in time: name, driver and state only.
 fn timed_out(item: ListItem, timeout: Duration) -> ListItem {
     ListItem {
         active: Active::No,
         state: MachineState::Timeout,
         url: String::new(),
-        swarm: None,
+        record: None,
         swarm_master: None,
-        engine: None,
         docker: None,
         error: String::new(),
         response_time: timeout,

@@ -106,19 +106,20 @@ impl Library {
         }
     }
 
-    /// Returns what `inspect` shows: the record without what nobody knows, and the driver's part as the
+    /// Returns what `inspect` shows: the record without unknown fields, and the driver's part as the
     /// driver would write it. Of an unknown driver that is its name alone, as in the Go binary.
     ///
     /// # Errors
-    /// As [`Library::record`].
+    /// As [`Library::open`], but for an unknown driver.
     pub async fn inspect(&self, name: &str) -> Result<Value, Error> {
+        let not_found = || Error::NotFound(name.to_owned());
+        let parsed: MachineName = name.parse().map_err(|_| not_found())?;
         let mut record = self.record(name).await?;
-        let driver_name = record.driver_name.clone();
-        if self.kind(&driver_name).is_ok() {
-            record.driver = self.open(name).await?.driver.save();
-        } else {
-            record.driver = serde_json::json!({ "Name": driver_name });
-        }
+        record.driver = match self.load_driver(&parsed, &record, self.store_id()) {
+            Ok(driver) => driver.save(),
+            Err(Error::StoredDriver { driver, .. }) => serde_json::json!({ "Name": driver }),
+            Err(error) => return Err(error),
+        };
         record.forget_unknown();
         Ok(serde_json::to_value(&record).unwrap_or_default())
     }
@@ -126,14 +127,10 @@ impl Library {
     /// Asks for a machine's state.
     ///
     /// # Errors
-    /// Where it cannot be opened or asked.
-    pub async fn state(&self, name: &str) -> Result<MachineState, Error> {
-        let machine = self.open(name).await?;
-        Ok(machine
-            .driver
-            .state(&self.context_about(&machine.name))
-            .await?
-            .state)
+    /// The driver's.
+    pub async fn state(&self, machine: &Machine) -> Result<MachineState, Error> {
+        let cx = self.context_about(&machine.name);
+        Ok(machine.driver.state(&cx).await?.state)
     }
 
     pub(crate) fn open_record(
@@ -141,6 +138,21 @@ impl Library {
         name: MachineName,
         record: MachineRecord,
     ) -> Result<Machine, Error> {
+        let driver = self.load_driver(&name, &record, self.store_id())?;
+        Ok(Machine {
+            name,
+            record,
+            driver,
+        })
+    }
+
+    /// Returns the driver of a machine's record.
+    pub(crate) fn load_driver(
+        &self,
+        name: &MachineName,
+        record: &MachineRecord,
+        store_id: String,
+    ) -> Result<Box<dyn Driver>, Error> {
         let kind = self
             .kind(&record.driver_name)
             .map_err(|_| Error::StoredDriver {
@@ -148,17 +160,15 @@ impl Library {
                 known: self.driver_names(),
             })?;
         let swarm = &record.host_options.swarm_options;
-        // Whoever only reads must not make a store id: an empty one tags nothing.
-        let store_id = match self.store.id() {
+        Ok(kind.load(&self.base(name, swarm, store_id), &record.driver)?)
+    }
+
+    /// Returns the store's id. Reading makes none: an empty one tags nothing.
+    pub(crate) fn store_id(&self) -> String {
+        match self.store.id() {
             Ok(Some(id)) => id.as_str().to_owned(),
             _ => String::new(),
-        };
-        let driver = kind.load(&self.base(&name, swarm, store_id), &record.driver)?;
-        Ok(Machine {
-            name,
-            record,
-            driver,
-        })
+        }
     }
 
     /// Opens a machine and takes the right to change it.

@@ -7,9 +7,9 @@
 
 use std::net::IpAddr;
 
-use machine_types::{EngineOptions, GoList, masked, unquoted};
+use machine_types::{masked, unquoted};
 
-use crate::ProvisionError;
+use crate::{EngineConfig, ProvisionError};
 
 /// The engine's options.
 #[derive(Debug, Default, PartialEq)]
@@ -27,13 +27,13 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Reads a machine's record.
-    pub(crate) fn read(options: &EngineOptions) -> Self {
+    /// Reads the options as typed.
+    pub(crate) fn read(options: &EngineConfig) -> Self {
         let mut engine = Self::default();
         let mut warnings = Vec::new();
-        let mut all = |option: &str, values: &GoList| -> Vec<String> {
-            let values = values.iter().flatten();
+        let mut all = |option: &str, values: &[String]| -> Vec<String> {
             values
+                .iter()
                 .map(|value| bare(option, value, &mut warnings))
                 .collect()
         };
@@ -41,7 +41,7 @@ impl Engine {
         engine.insecure_registries = all("engine-insecure-registry", &options.insecure_registry);
         engine.registry_mirrors = all("engine-registry-mirror", &options.registry_mirror);
         let environment = all("engine-env", &options.env);
-        for typed in options.arbitrary_flags.iter().flatten() {
+        for typed in &options.arbitrary_flags {
             let flags = split(typed);
             engine.flags.extend(
                 flags
@@ -274,14 +274,14 @@ fn port_fault(authority: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn some(values: &[&str]) -> GoList {
-        Some(values.iter().map(|value| (*value).to_owned()).collect())
+    fn list(values: &[&str]) -> Vec<String> {
+        values.iter().map(|value| (*value).to_owned()).collect()
     }
 
     #[test]
     fn what_a_shell_took_off_is_taken_off_and_said() {
-        let engine = Engine::read(&EngineOptions {
-            arbitrary_flags: some(&[
+        let engine = Engine::read(&EngineConfig {
+            arbitrary_flags: list(&[
                 "'mtu=1400'",
                 "log-opt=\"max-size=10m\"",
                 "dns=8.8.8.8 --dns=8.8.4.4",
@@ -289,9 +289,9 @@ mod tests {
                 "label=it's",
                 "bip 10.0.0.1/24",
             ]),
-            labels: some(&["'a=b'", "c=d"]),
-            registry_mirror: some(&["'https://m'"]),
-            env: some(&[
+            labels: list(&["'a=b'", "c=d"]),
+            registry_mirror: list(&["'https://m'"]),
+            env: list(&[
                 "'A=1'",
                 "HTTP_PROXY=\"http://u:secret@p:1\"",
                 "FOO",
@@ -299,7 +299,7 @@ mod tests {
             ]),
             storage_driver: "\"overlay2\"".to_owned(),
             install_url: "'https://get.docker.com'".to_owned(),
-            ..EngineOptions::default()
+            ..EngineConfig::default()
         });
         assert_eq!(
             engine.flags,

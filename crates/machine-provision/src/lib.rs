@@ -28,9 +28,7 @@ mod unit;
 
 pub use error::{ProvisionError, Stage};
 pub use host_name::host_name;
-pub use plan::{Certificates, FetchScript, InstallSource, Plan};
-pub use provision::{
-    check, detect, provision, replace_certificates, run_custom_script, upgrade, warnings,
-};
+pub use plan::{Certificates, EngineConfig, FetchScript, InstallSource, Plan};
+pub use provision::{check, provision, replace_certificates, run_custom_script, upgrade, warnings};
 pub use remote::{Exit, Job, Remote, RemoteError, TakeLine};
 pub use report::{Firewall, Os, Report};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use machine_types::{EngineOptions, Secret, masked, printable, unquoted};
+use machine_types::{Secret, masked, printable, unquoted};
 
 /// The target state of a host: the complete input of provisioning.
 ///
@@ -20,8 +20,8 @@ pub struct Plan {
     pub hostname: String,
     /// The driver's name, for the label `provider=`.
     pub provider: String,
-    /// The engine's options, from the machine's record.
-    pub engine: EngineOptions,
+    /// The engine's options.
+    pub engine: EngineConfig,
     /// The port that the engine listens on with TLS.
     pub engine_port: u16,
     /// Whether the engine is reached by an IPv6 address: it then listens on `[::]` instead of `0.0.0.0`, which on
@@ -39,6 +39,25 @@ pub struct Plan {
     /// Whether to open the engine's port if a firewall of the host blocks it. Otherwise only a warning names the
     /// firewall.
     pub open_firewall: bool,
+}
+
+/// The engine's options as the user typed them, without the dashes of their flags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// `--engine-opt`: flags of dockerd, `log-opt=max-size=10m`.
+    pub arbitrary_flags: Vec<String>,
+    /// `--engine-env`: environment of dockerd, `NAME=value`.
+    pub env: Vec<String>,
+    /// `--engine-insecure-registry`.
+    pub insecure_registry: Vec<String>,
+    /// `--engine-label`.
+    pub labels: Vec<String>,
+    /// `--engine-registry-mirror`.
+    pub registry_mirror: Vec<String>,
+    /// `--engine-storage-driver`; empty: Docker chooses.
+    pub storage_driver: String,
+    /// `--engine-install-url`.
+    pub install_url: String,
 }
 
 /// The engine's credentials, in PEM.

@@ -1,4 +1,4 @@
-//! The use cases: provision, upgrade, detect.
+//! The use cases: provision, upgrade, replace certificates, run a custom script.
 //!
 //! One remote command does all the work. If the host needs an answer from this machine, the script ends with a
 //! question and is run again; no completed change is repeated.
@@ -7,7 +7,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use machine_ops::Cx;
-use machine_types::EngineOptions;
 
 use crate::engine::Engine;
 use crate::flags::{Flag, flags};
@@ -15,8 +14,8 @@ use crate::parameters::Parameters;
 use crate::plan::{is_default_install_url, shown};
 use crate::progress::{Progress, Question};
 use crate::{
-    Exit, InstallSource, Job, Os, Plan, ProvisionError, Remote, Report, answer, daemon_json,
-    host_name, script, unit,
+    EngineConfig, Exit, InstallSource, Job, Plan, ProvisionError, Remote, Report, answer,
+    daemon_json, host_name, script, unit,
 };
 
 /// The timeout of one run: ten minutes for cloud-init, five for locks, five for the engine's start, and time for a
@@ -72,18 +71,6 @@ pub async fn replace_certificates(
     carry_out(remote, plan, "certificates", cx).await
 }
 
-/// Detects the host's system, and changes nothing. `machine` is for errors.
-///
-/// # Errors
-/// Same as [`provision`].
-pub async fn detect(remote: &dyn Remote, machine: &str, cx: &Cx) -> Result<Os, ProvisionError> {
-    let mut parameters = Parameters::default();
-    parameters.set("p_mode", "detect");
-    let mut progress = Progress::new(cx);
-    round(remote, machine, &parameters, &mut progress, cx).await?;
-    Ok(progress.report.os)
-}
-
 /// Runs a script of the user instead of provisioning: only the host's name is set in addition. `machine` is for
 /// errors; `script` is a file on this machine.
 ///
@@ -116,7 +103,7 @@ pub async fn run_custom_script(
 /// # Errors
 /// The first option with which dockerd would not start, an invalid host name, or an unreadable script.
 pub async fn check(
-    options: &EngineOptions,
+    options: &EngineConfig,
     hostname: &str,
     scripts: &[&Path],
 ) -> Result<Vec<String>, ProvisionError> {
@@ -129,7 +116,7 @@ pub async fn check(
 }
 
 /// Returns a warning for each option that is read differently than typed.
-pub fn warnings(options: &EngineOptions) -> Vec<String> {
+pub fn warnings(options: &EngineConfig) -> Vec<String> {
     let mut warnings = Engine::read(options).warnings;
     if let InstallSource::Shell(_) = InstallSource::parse(&options.install_url) {
         warnings.push(

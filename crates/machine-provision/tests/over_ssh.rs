@@ -10,9 +10,11 @@ use ec2_lab::hosts::{
     DockerAtBoot, DockerStart, HostOptions, HostSpec, HostView, Hosts, SimulatedHosts,
 };
 use machine_ops::{Cx, MemoryJournal};
-use machine_provision::{Certificates, InstallSource, Plan, ProvisionError, provision, upgrade};
+use machine_provision::{
+    Certificates, EngineConfig, InstallSource, Plan, ProvisionError, provision, upgrade,
+};
 use machine_ssh::{Credentials, HostKeys, KeyType, Session, generate_key_pair, wait_for_ssh};
-use machine_types::{EngineOptions, SshEndpoint};
+use machine_types::SshEndpoint;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 struct Lab {
@@ -74,10 +76,10 @@ fn plan(address: &str) -> Plan {
         machine: "m1".to_owned(),
         hostname: "m1".to_owned(),
         provider: "amazonec2".to_owned(),
-        engine: EngineOptions {
-            labels: Some(vec!["note=50% of \"it\"".to_owned()]),
-            env: Some(vec!["X=a b".to_owned()]),
-            ..EngineOptions::default()
+        engine: EngineConfig {
+            labels: vec!["note=50% of \"it\"".to_owned()],
+            env: vec!["X=a b".to_owned()],
+            ..EngineConfig::default()
         },
         engine_port: 2376,
         ipv6: false,

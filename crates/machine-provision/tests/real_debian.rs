@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use ec2_lab::hosts::{DebianHosts, DebianImage, DebianOptions, HostSpec};
 use machine_ops::{Cx, Event, Events, MemoryJournal};
-use machine_provision::{Certificates, InstallSource, Plan, ProvisionError, Report, provision};
+use machine_provision::{
+    Certificates, EngineConfig, InstallSource, Plan, ProvisionError, Report, provision,
+};
 use machine_ssh::{Credentials, HostKeys, KeyType, Session, generate_key_pair, wait_for_ssh};
-use machine_types::{EngineOptions, SshEndpoint};
+use machine_types::SshEndpoint;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::sync::Notify;
 
@@ -67,22 +69,20 @@ fn plan(address: &str) -> Plan {
     let server = CertificateParams::new(vec![address.to_owned()]).unwrap();
     let numbered = |prefix: &str| {
         let values = NASTY.iter().enumerate();
-        Some(
-            values
-                .map(|(n, value)| format!("{prefix}{n}={value}"))
-                .collect(),
-        )
+        values
+            .map(|(n, value)| format!("{prefix}{n}={value}"))
+            .collect()
     };
     Plan {
         machine: "m1".to_owned(),
         hostname: "m1".to_owned(),
         provider: "generic".to_owned(),
-        engine: EngineOptions {
+        engine: EngineConfig {
             labels: numbered("l"),
             env: numbered("V"),
-            arbitrary_flags: Some(vec!["mtu=1400".into(), "log-opt=max-size=10m".into()]),
-            registry_mirror: Some(vec!["http://127.0.0.1:5555".into()]),
-            ..EngineOptions::default()
+            arbitrary_flags: vec!["mtu=1400".into(), "log-opt=max-size=10m".into()],
+            registry_mirror: vec!["http://127.0.0.1:5555".into()],
+            ..EngineConfig::default()
         },
         engine_port: 2376,
         ipv6: false,
@@ -170,7 +170,7 @@ impl Host {
     /// Returns a plan without any option.
     fn plan(&self) -> Plan {
         let mut plan = plan(&self.address);
-        plan.engine = EngineOptions::default();
+        plan.engine = EngineConfig::default();
         plan
     }
 
@@ -238,11 +238,11 @@ async fn a_bare_debian_is_provisioned_with_every_option_as_typed() {
             "unix:///var/run/docker.sock"
         ]
     );
-    for label in plan.engine.labels.iter().flatten() {
+    for label in &plan.engine.labels {
         assert!(command.contains(label), "{label:?} in {command:?}");
     }
     let environment = host.words("environ").await;
-    for variable in plan.engine.env.iter().flatten() {
+    for variable in &plan.engine.env {
         assert!(
             environment.contains(variable),
             "{variable:?} in {environment:?}"
@@ -262,7 +262,7 @@ async fn a_bare_debian_is_provisioned_with_every_option_as_typed() {
 
     // A file of the image that conflicts with nearly every option.
     host.shell(r#"echo '{"hosts":["fd://"],"tlsverify":true,"labels":["image=1"],"mtu":1450,"log-opts":{"max-file":"3"}}' >/etc/docker/daemon.json"#).await;
-    plan.engine.labels = Some(vec!["one=1".to_owned()]);
+    plan.engine.labels = vec!["one=1".to_owned()];
     assert!(host.provision(&plan).await.restarted);
     // dockerd keeps them in a map, without order.
     let info = "docker info --format '{{range .Labels}}{{println .}}{{end}}' | sort";
@@ -270,14 +270,14 @@ async fn a_bare_debian_is_provisioned_with_every_option_as_typed() {
     assert_eq!(labels.trim(), "image=1\none=1\nprovider=generic");
 
     // A flag that dockerd does not know: dockerd's own message, and the remedy.
-    plan.engine.arbitrary_flags = Some(vec!["no-such-flag=1".to_owned()]);
+    plan.engine.arbitrary_flags = vec!["no-such-flag=1".to_owned()];
     let error = host.refusal(&plan).await;
     assert!(
         error.to_string().contains("unknown flag: --no-such-flag"),
         "{error}"
     );
     assert!(error.hint().unwrap().contains("--engine-opt"));
-    plan.engine.arbitrary_flags = None;
+    plan.engine.arbitrary_flags.clear();
     assert!(host.provision(&plan).await.restarted);
 }
 
@@ -346,11 +346,11 @@ async fn an_images_own_options_stay_and_a_bad_change_is_rolled_back() {
     assert!(!host.provision(&plan).await.changed);
 
     // A change with which dockerd does not start is rolled back, and it runs as before.
-    plan.engine.arbitrary_flags = Some(vec!["no-such-flag=1".to_owned()]);
+    plan.engine.arbitrary_flags = vec!["no-such-flag=1".to_owned()];
     let error = host.refusal(&plan).await.to_string();
     assert!(error.contains("unknown flag: --no-such-flag"), "{error}");
     assert_eq!(host.words("cmdline").await, words);
-    plan.engine.arbitrary_flags = None;
+    plan.engine.arbitrary_flags.clear();
     assert!(!host.provision(&plan).await.restarted);
 
     // A host of the Go binary, which chose a storage driver and dropped the rest: it keeps these settings.

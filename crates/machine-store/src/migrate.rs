@@ -7,12 +7,12 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use machine_types::{HostOptions, MachineName};
+use machine_types::MachineName;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::CONFIG_VERSION;
 use crate::layout::{CERTS, MACHINES};
+use crate::{CONFIG_VERSION, HostOptions};
 
 type Object = Map<String, Value>;
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use machine_types::{HostOptions, MachineName};
+use machine_types::MachineName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{StoreError, migrate};
+use crate::{HostOptions, StoreError, migrate};
 
 /// The version of `config.json` that this program writes, and the Go binary since its 0.5.0.
 pub const CONFIG_VERSION: i64 = 3;

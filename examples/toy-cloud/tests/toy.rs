@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libmachine::{
-    Cancel, CertificatePaths, CreateRequest, Library, ListOptions, Provisioning, PruneOptions,
-    RemoveOptions, Settings,
+    Cancel, CertificatePaths, CreateRequest, EngineOptions, Library, ListOptions, Provisioning,
+    PruneOptions, RemoveOptions, Settings, SwarmOptions,
 };
 use machine_driver::{DriverKind, Options};
-use machine_types::{EngineOptions, MachineState, SwarmOptions};
+use machine_types::MachineState;
 use toy_cloud::Toy;
 
 /// A store, and a cloud that outlives each library.
@@ -71,12 +71,13 @@ impl World {
 
     async fn states(&self) -> Vec<(String, MachineState)> {
         let all = ListOptions {
-            names: None,
             timeout: Duration::from_secs(10),
             at_once: 1,
             docker_host: None,
         };
-        let items = self.library().list(&all).await.unwrap().into_iter();
+        let library = self.library();
+        let machines = library.machines().await.unwrap();
+        let items = library.list(machines, &all).await.into_iter();
         items.map(|item| (item.name, item.state)).collect()
     }
 }

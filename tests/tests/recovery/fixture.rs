@@ -16,9 +16,8 @@ use libmachine::{
 };
 use machine_driver::{DriverKind, OptionValue, Options};
 use machine_ops::{Cx, Look, MemoryJournal, WaitPolicy, wait_until_ready};
-use machine_store::Store;
+use machine_store::{EngineOptions, Store, SwarmOptions};
 use machine_tests::flows::Flow;
-use machine_types::{EngineOptions, SwarmOptions};
 use tokio::task::JoinHandle;
 
 use crate::fault_injection::{Crash, FaultInjector, Places};
@@ -264,7 +263,10 @@ async fn perform(
                 .regenerate_certificates(NAME, false, HostKeyPolicy::Pinned)
                 .await
         }
-        Command::Config => library.connection(NAME, false).await.map(|_| ()),
+        Command::Config => {
+            let mut machine = library.open(NAME).await?;
+            library.connection(&mut machine, false).await.map(|_| ())
+        }
         Command::Remove => {
             let options = RemoveOptions {
                 force: false,

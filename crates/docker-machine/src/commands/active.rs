@@ -46,12 +46,13 @@ impl Command for Active {
         }
         let options = ListOptions {
             at_once: room_for_connections(),
-            names: None,
             timeout: listing::timeout(&arguments.options),
             docker_host: cx.world.environment.get("DOCKER_HOST").map(str::to_owned),
         };
-        let listed = cx.library.list(&options).await;
-        let mut items = listed.map_err(|error| Failure::of("Error getting active host", &error))?;
+        let machines = cx.library.machines().await;
+        let machines =
+            machines.map_err(|error| Failure::of("Error getting active host", &error))?;
+        let mut items = cx.library.list(machines, &options).await;
         items.sort_by(|a, b| order::natural(&a.name, &b.name));
         let is_active = |active| matches!(active, Pointed::Host | Pointed::Swarm);
         if let Some(item) = items.iter().find(|item| is_active(item.active)) {

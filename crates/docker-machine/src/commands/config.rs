@@ -1,7 +1,7 @@
 //! `docker-machine config`.
 
 use async_trait::async_trait;
-use libmachine::Error;
+use libmachine::{Connection, Error, Machine};
 use machine_driver::FlagSpec;
 
 use super::targets;
@@ -16,7 +16,7 @@ use crate::output::quote::go_quote;
 pub(crate) struct Config;
 
 /// Names what was being done, as the Go binary does, when a machine did not prove that it is there.
-pub(crate) fn failure(doing: &str, error: &Error) -> Failure {
+fn failure(doing: &str, error: &Error) -> Failure {
     match error {
         Error::NotFound(_) | Error::StoredDriver { .. } | Error::Store(_) => Failure::of("", error),
         Error::Endpoint { .. } => Failure::of(
@@ -25,6 +25,20 @@ pub(crate) fn failure(doing: &str, error: &Error) -> Failure {
         ),
         _ => Failure::of(doing, error),
     }
+}
+
+/// Opens a machine and checks that its engine answers.
+pub(crate) async fn connect(
+    cx: &Context,
+    name: &str,
+    swarm: bool,
+    doing: &str,
+) -> Result<(Machine, Connection), Failure> {
+    let failed = |error: Error| failure(doing, &error);
+    let mut machine = cx.library.open(name).await.map_err(failed)?;
+    let connected = cx.library.connection(&mut machine, swarm).await;
+    let connection = connected.map_err(failed)?;
+    Ok((machine, connection))
 }
 
 #[async_trait(?Send)]
@@ -52,9 +66,8 @@ impl Command for Config {
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let name = targets::first(cx, &arguments.words)?;
         let swarm = arguments.options.bool("swarm");
-        let connected = cx.library.connection(&name, swarm).await;
-        let connection =
-            connected.map_err(|error| failure("Error running connection boilerplate", &error))?;
+        let doing = "Error running connection boilerplate";
+        let (_, connection) = connect(cx, &name, swarm, doing).await?;
         cx.print("--tlsverify");
         for (flag, path) in [
             ("tlscacert", &connection.ca),

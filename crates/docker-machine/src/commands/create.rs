@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use libmachine::{CreateRequest, CreateTimes, Error, Provisioning};
+use libmachine::{CreateRequest, CreateTimes, EngineOptions, Error, Provisioning, SwarmOptions};
 use machine_driver::{FlagSpec, Options};
-use machine_types::{EngineOptions, MachineName, SwarmOptions, unquoted};
+use machine_types::{MachineName, unquoted};
 
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;

@@ -81,16 +81,13 @@ impl Command for Env {
 
 async fn set_script(cx: &Context, arguments: &Arguments) -> Result<String, Failure> {
     let name = targets::only(cx, &arguments.words)?;
-    let connected = cx
-        .library
-        .connection(&name, arguments.options.bool("swarm"))
-        .await;
-    let connection =
-        connected.map_err(|error| config::failure("Error checking TLS connection", &error))?;
+    let swarm = arguments.options.bool("swarm");
+    let doing = "Error checking TLS connection";
+    let (machine, connection) = config::connect(cx, &name, swarm, doing).await?;
     let shell = shell_name(cx, arguments)?;
     let no_proxy = match arguments.options.bool("no-proxy") {
         true => {
-            let address = cx.library.open(&name).await?.address().unwrap_or_default();
+            let address = machine.address().unwrap_or_default();
             Some(NoProxy::of(&cx.world.environment).with(&address))
         }
         false => None,

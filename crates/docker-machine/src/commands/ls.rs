@@ -1,7 +1,7 @@
 //! `docker-machine ls`.
 
 use async_trait::async_trait;
-use libmachine::{Active, Error, ListItem, ListOptions};
+use libmachine::{Active, Error, ListItem, ListOptions, StoredMachine};
 use machine_driver::FlagSpec;
 
 use crate::cli::Arguments;
@@ -10,7 +10,7 @@ use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::descriptors::room_for_connections;
 use crate::failure::Failure;
-use crate::listing::filter::{Facts, FilterError, Filters};
+use crate::listing::filter::{FilterError, Filters};
 use crate::listing::format::{Format, fields};
 use crate::listing::{self, order};
 
@@ -58,13 +58,19 @@ impl Command for Ls {
             print_names(cx, &names);
             return wanted.all_known(cx);
         }
-        let (machines, mut broken) = machines(cx).await?;
-        let mut names = filters.select(&machines).map_err(no_filter)?;
+        let mut machines = cx.library.machines().await?;
+        let is_empty = machines.is_empty();
+        let records: Vec<_> = machines.iter().filter_map(StoredMachine::record).collect();
+        let mut names = filters.select(&records).map_err(no_filter)?;
         names.retain(|name| wanted.contains(name));
-        broken.retain(|name| wanted.contains(name));
+        // Whether a broken machine matches is unknown: it is always shown, and never by its name alone.
+        machines.retain(|machine| match machine.record() {
+            Some(record) => names.contains(&record.name),
+            None => !quiet && wanted.contains(machine.name()),
+        });
         if quiet {
             if filters.ask_for_states() {
-                let items = list(cx, &arguments, &filters, names).await?;
+                let items = list(cx, &arguments, &filters, machines).await;
                 names = items.into_iter().map(|item| item.name).collect();
             }
             print_names(cx, &names);
@@ -75,12 +81,10 @@ impl Command for Ls {
             false => arguments.options.string("format"),
         };
         let format = Format::parse(&format).map_err(unfit)?;
-        if machines.is_empty() && broken.is_empty() {
+        if is_empty {
             explain_no_store(cx);
         }
-        // A broken machine is shown whatever the filters are: nobody can tell what it is.
-        names.extend(broken);
-        let mut items = list(cx, &arguments, &filters, names).await?;
+        let mut items = list(cx, &arguments, &filters, machines).await;
         items.sort_by(|a, b| order::natural(&a.name, &b.name));
         format.write(&items, &mut cx.pieces()).map_err(unfit)?;
         wanted.all_known(cx)
@@ -97,8 +101,8 @@ impl<'a> Wanted<'a> {
         Self(words.iter().filter(is_name).collect())
     }
 
-    fn contains(&self, name: &String) -> bool {
-        self.0.is_empty() || self.0.contains(&name)
+    fn contains(&self, name: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|word| *word == name)
     }
 
     /// Fails for names that the store does not know.
@@ -143,39 +147,19 @@ fn print_names(cx: &Context, names: &[String]) {
     }
 }
 
-/// Returns what is in the store, in the order of a directory listing, and the names of what is broken.
-async fn machines(cx: &Context) -> Result<(Vec<Facts>, Vec<String>), Failure> {
-    let mut names = cx.library.names()?;
-    names.sort();
-    let (mut machines, mut broken) = (Vec::new(), Vec::new());
-    for name in names {
-        match cx.library.record(&name).await {
-            Ok(record) => machines.push(Facts {
-                name,
-                driver: record.driver_name,
-                engine: record.host_options.engine_options,
-                swarm: record.host_options.swarm_options,
-            }),
-            Err(_) => broken.push(name),
-        }
-    }
-    Ok((machines, broken))
-}
-
 async fn list(
     cx: &Context,
     arguments: &Arguments,
     filters: &Filters,
-    names: Vec<String>,
-) -> Result<Vec<ListItem>, Failure> {
+    machines: Vec<StoredMachine>,
+) -> Vec<ListItem> {
     let options = ListOptions {
         at_once: room_for_connections(),
-        names: Some(names),
         timeout: listing::timeout(&arguments.options),
         docker_host: cx.world.environment.get("DOCKER_HOST").map(str::to_owned),
     };
-    let mut items = cx.library.list(&options).await?;
+    let mut items = cx.library.list(machines, &options).await;
     let is_broken = |item: &ListItem| item.active == Active::Unknown;
     items.retain(|item| is_broken(item) || filters.wants_state(item.state));
-    Ok(items)
+    items
 }

@@ -28,8 +28,8 @@ impl Command for Status {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let name = targets::only(cx, &arguments.words)?;
-        cx.library.open(&name).await?;
-        let state = cx.library.state(&name).await.map_err(|error| {
+        let machine = cx.library.open(&name).await?;
+        let state = cx.library.state(&machine).await.map_err(|error| {
             Failure::of(&format!("error getting state for host {name}"), &error)
         })?;
         cx.print(state.as_str());

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use machine_types::{EngineOptions, MachineState, SwarmOptions};
+use libmachine::{EngineOptions, MachineRecord};
+use machine_types::MachineState;
 use regex_lite::Regex;
 
 use super::pattern::{self, PatternError};
@@ -26,15 +27,6 @@ pub(crate) enum FilterError {
     Key(String),
     #[error(transparent)]
     Pattern(#[from] PatternError),
-}
-
-/// What the filters look at, but for the state: all of it is in `config.json`.
-#[derive(Debug, Clone)]
-pub(crate) struct Facts {
-    pub(crate) name: String,
-    pub(crate) driver: String,
-    pub(crate) engine: EngineOptions,
-    pub(crate) swarm: SwarmOptions,
 }
 
 impl Filters {
@@ -85,7 +77,7 @@ impl Filters {
     ///
     /// # Errors
     /// [`FilterError::Pattern`]. Where there is no machine, no pattern is looked at, as in the Go binary.
-    pub(crate) fn select(&self, machines: &[Facts]) -> Result<Vec<String>, FilterError> {
+    pub(crate) fn select(&self, machines: &[&MachineRecord]) -> Result<Vec<String>, FilterError> {
         if machines.is_empty() {
             return Ok(Vec::new());
         }
@@ -96,17 +88,18 @@ impl Filters {
             .collect::<Result<_, _>>()?;
         let masters: BTreeMap<&str, &str> = machines
             .iter()
-            .filter(|machine| machine.swarm.master)
-            .map(|machine| (machine.swarm.discovery.as_str(), machine.name.as_str()))
+            .filter(|machine| machine.host_options.swarm_options.master)
+            .map(|machine| (discovery(machine), machine.name.as_str()))
             .collect();
-        let wanted = |machine: &&Facts| {
-            let master = masters.get(machine.swarm.discovery.as_str()).copied();
+        let wanted = |machine: &&&MachineRecord| {
+            let engine = &machine.host_options.engine_options;
+            let master = masters.get(discovery(machine)).copied();
             any(&self.swarms, |swarm| {
                 swarm.eq_ignore_ascii_case(master.unwrap_or_default())
             }) && any(&self.drivers, |driver| {
-                driver.eq_ignore_ascii_case(&machine.driver)
+                driver.eq_ignore_ascii_case(&machine.driver_name)
             }) && any(&names, |pattern| pattern.is_match(&machine.name))
-                && any(&self.labels, |label| has_label(&machine.engine, label))
+                && any(&self.labels, |label| has_label(engine, label))
         };
         Ok(machines
             .iter()
@@ -114,6 +107,10 @@ impl Filters {
             .map(|machine| machine.name.clone())
             .collect())
     }
+}
+
+fn discovery(machine: &MachineRecord) -> &str {
+    &machine.host_options.swarm_options.discovery
 }
 
 fn any<T>(wanted: &[T], matches: impl Fn(&T) -> bool) -> bool {
@@ -143,21 +140,15 @@ fn has_label(engine: &EngineOptions, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use libmachine::HostOptions;
+    use serde_json::Value;
 
-    fn machine(name: &str, driver: &str, labels: &[&str], swarm: (&str, bool)) -> Facts {
-        Facts {
-            name: name.into(),
-            driver: driver.into(),
-            engine: EngineOptions {
-                labels: Some(labels.iter().map(ToString::to_string).collect()),
-                ..EngineOptions::default()
-            },
-            swarm: SwarmOptions {
-                discovery: swarm.0.into(),
-                master: swarm.1,
-                ..SwarmOptions::default()
-            },
-        }
+    fn machine(name: &str, driver: &str, labels: &[&str], swarm: (&str, bool)) -> MachineRecord {
+        let mut options = HostOptions::default();
+        options.engine_options.labels = Some(labels.iter().map(ToString::to_string).collect());
+        options.swarm_options.discovery = swarm.0.into();
+        options.swarm_options.master = swarm.1;
+        MachineRecord::new(&name.parse().unwrap(), driver, Value::Null, options)
     }
 
     fn select(words: &[&str]) -> Vec<String> {
@@ -166,7 +157,7 @@ mod tests {
 
     fn try_select(words: &[&str]) -> Result<Vec<String>, FilterError> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        Filters::parse(&words)?.select(&[
+        let machines = [
             machine("n1", "none", &[], ("", false)),
             machine(
                 "n2",
@@ -176,7 +167,8 @@ mod tests {
             ),
             machine("swm", "none", &[], ("token://a", true)),
             machine("swa", "none", &[], ("token://a", false)),
-        ])
+        ];
+        Filters::parse(&words)?.select(&machines.each_ref())
     }
 
     #[test]

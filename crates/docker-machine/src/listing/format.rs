@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use go_template::tabwriter::{Layout, align};
-use go_template::{Element, Error, Functions, List, Map, Named, Pointer, Struct, Template, Value};
-use libmachine::{Active, ListItem};
-use machine_types::{EngineOptions, GoList, MachineState, SwarmOptions};
+use go_template::{
+    Element, Error, Functions, List, ListFormat, Map, Named, Pointer, Struct, Value,
+};
+use libmachine::{Active, EngineOptions, ListItem, SwarmOptions};
+use machine_types::{GoList, MachineState};
 use serde_json::json;
 
 use crate::output::go_json;
@@ -41,20 +42,15 @@ pub(crate) fn fields() -> Vec<String> {
 /// How a list of machines is shown.
 #[derive(Debug)]
 pub(crate) enum Format {
-    /// A template for each machine.
-    Plain(Rows),
-    /// A template for each machine, with a line of headers, aligned.
-    Table(Rows),
+    /// A template for each machine, aligned under headers where it begins with `table`.
+    Template {
+        /// The template.
+        format: ListFormat,
+        /// Whether the template makes JSON, in which a state is a word, and not the number that Go's type is.
+        makes_json: bool,
+    },
     /// An object for each machine; not in the Go binary.
     Json,
-}
-
-/// A template for each machine.
-#[derive(Debug)]
-pub(crate) struct Rows {
-    template: Template,
-    /// Whether the template makes JSON, in which a state is a word, and not the number that Go's type is.
-    makes_json: bool,
 }
 
 impl Format {
@@ -65,39 +61,18 @@ impl Format {
         }
         let is_default = format.is_empty() || format.trim() == "table";
         let format = if is_default { DEFAULT } else { format };
-        let (table, text) = match format.strip_prefix("table") {
-            Some(text) => (true, text),
-            None => (false, format),
-        };
-        // In single quotes a shell hands on `\t` and `\n` as they are.
-        let text = text
-            .trim_matches(' ')
-            .replace(r"\t", "\t")
-            .replace(r"\n", "\n");
-        let template = Template::parse_with("", &format!("{text}\n"), Functions::with_json())?;
-        let rows = Rows {
-            template,
-            makes_json: text.contains("json"),
-        };
-        Ok(match table {
-            true => Self::Table(rows),
-            false => Self::Plain(rows),
+        Ok(Self::Template {
+            makes_json: format.contains("json"),
+            format: ListFormat::parse(format, Functions::with_json())?,
         })
     }
 
-    /// Writes the machines. What was made before an error is written.
+    /// Writes the machines, up to the first that the template does not suit.
     pub(crate) fn write(&self, items: &[ListItem], out: &mut dyn Write) -> Result<(), Error> {
         match self {
-            Self::Plain(rows) => rows.write(items, out),
-            Self::Table(rows) => {
-                let mut text = Vec::new();
-                let made = rows
-                    .template
-                    .execute_to(&Map::strings(HEADERS).into(), &mut text)
-                    .and_then(|()| rows.write(items, &mut text));
-                out.write_all(&align(&text, Layout::LS))
-                    .map_err(Error::Write)?;
-                made
+            Self::Template { format, makes_json } => {
+                let rows: Vec<Value> = items.iter().map(|item| row(item, *makes_json)).collect();
+                format.write(&Map::strings(HEADERS).into(), &rows, out)
             }
             Self::Json => items
                 .iter()
@@ -107,24 +82,27 @@ impl Format {
     }
 }
 
-impl Rows {
-    fn write(&self, items: &[ListItem], out: &mut dyn Write) -> Result<(), Error> {
-        items.iter().try_for_each(|item| {
-            let row = row(item, self.makes_json);
-            self.template.execute_to(&row, out)
-        })
-    }
-}
-
 /// The column `SWARM`.
 fn swarm(item: &ListItem) -> String {
     let master = item.swarm_master.clone().unwrap_or_default();
-    match &item.swarm {
+    match swarm_options(item) {
         Some(swarm) if swarm.discovery.is_empty() => String::new(),
         Some(swarm) if swarm.master => format!("{master} (master)"),
         Some(_) => master,
         None => String::new(),
     }
+}
+
+fn swarm_options(item: &ListItem) -> Option<&SwarmOptions> {
+    item.record
+        .as_ref()
+        .map(|record| &record.host_options.swarm_options)
+}
+
+fn engine_options(item: &ListItem) -> Option<&EngineOptions> {
+    item.record
+        .as_ref()
+        .map(|record| &record.host_options.engine_options)
 }
 
 /// The column `DOCKER`: of a machine that could not even be asked it stays empty.
@@ -169,12 +147,12 @@ fn row(item: &ListItem, in_json: bool) -> Value {
             ("URL", item.url.as_str().into()),
             (
                 "SwarmOptions",
-                pointer(item.swarm.as_ref(), "swarm.Options", swarm_fields).into(),
+                pointer(swarm_options(item), "swarm.Options", swarm_fields).into(),
             ),
             ("Swarm", swarm(item).into()),
             (
                 "EngineOptions",
-                pointer(item.engine.as_ref(), "engine.Options", engine_fields).into(),
+                pointer(engine_options(item), "engine.Options", engine_fields).into(),
             ),
             ("Error", item.error.as_str().into()),
             ("DockerVersion", docker(item).into()),
@@ -267,7 +245,16 @@ fn object(item: &ListItem) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use libmachine::{HostOptions, MachineRecord};
     use std::time::Duration;
+
+    fn record(name: &str) -> MachineRecord {
+        let mut options = HostOptions::default();
+        options.swarm_options.discovery = "token://a".into();
+        options.swarm_options.master = true;
+        options.engine_options.labels = Some(vec!["a=b".into(), "c=d".into()]);
+        MachineRecord::new(&name.parse().unwrap(), "none", json!({}), options)
+    }
 
     fn item(name: &str) -> ListItem {
         ListItem {
@@ -276,16 +263,8 @@ mod tests {
             driver: "none".into(),
             state: MachineState::Running,
             url: "tcp://127.0.0.1:23761".into(),
-            swarm: Some(SwarmOptions {
-                discovery: "token://a".into(),
-                master: true,
-                ..SwarmOptions::default()
-            }),
+            record: Some(record(name)),
             swarm_master: Some("swm".into()),
-            engine: Some(EngineOptions {
-                labels: Some(vec!["a=b".into(), "c=d".into()]),
-                ..EngineOptions::default()
-            }),
             docker: None,
             broken: false,
             error: String::new(),
@@ -299,9 +278,8 @@ mod tests {
             driver: "not found".into(),
             state: MachineState::Error,
             url: String::new(),
-            swarm: None,
+            record: None,
             swarm_master: None,
-            engine: None,
             broken: true,
             error: "cannot be read".into(),
             ..item(name)

@@ -46,32 +46,35 @@ impl Library {
     /// # Errors
     /// [`Error::NotRunning`], the driver's where there is no such machine any more, else [`Error::Endpoint`] with
     /// what the connection ran into; [`Error::NotSwarmMaster`], [`Error::SwarmNotStarted`].
-    pub async fn connection(&self, name: &str, swarm: bool) -> Result<Connection, Error> {
-        let mut machine = self.open(name).await?;
+    pub async fn connection(
+        &self,
+        machine: &mut Machine,
+        swarm: bool,
+    ) -> Result<Connection, Error> {
         let cx = self.context_about(&machine.name);
-        let mut engine = self.engine_url(&mut machine, &cx).await?;
+        let mut engine = self.engine_url(machine, &cx).await?;
         let wanted = |machine: &Machine, engine: &str| match (swarm, machine.swarm_url()) {
             (false, _) => Ok(engine.to_owned()),
             (true, Some(url)) => Ok(url),
-            (true, None) => Err(Error::NotSwarmMaster(name.to_owned())),
+            (true, None) => Err(Error::NotSwarmMaster(machine.name.to_string())),
         };
-        let mut url = wanted(&machine, &engine)?;
-        if let Err(error) = self.renew_own_client_certificate(&machine, &cx).await {
+        let mut url = wanted(machine, &engine)?;
+        if let Err(error) = self.renew_own_client_certificate(machine, &cx).await {
             // The dial tells whether it matters.
             cx.debug(one_line(error));
         }
-        let mut dialled = self.dial(&machine, &url, &cx).await;
+        let mut dialled = self.dial(machine, &url, &cx).await;
         let is_engine_there = |dialled: &Result<(), Error>| swarm && dialled.is_err();
-        if is_engine_there(&dialled) && self.dial(&machine, &engine, &cx).await.is_ok() {
+        if is_engine_there(&dialled) && self.dial(machine, &engine, &cx).await.is_ok() {
             return Err(Error::SwarmNotStarted);
         }
         if dialled.is_err() {
-            match self.why_down(&mut machine, ASK, &cx).await {
+            match self.why_down(machine, ASK, &cx).await {
                 Down::Because(why) => return Err(why),
                 Down::Moved => {
-                    engine = self.engine_url(&mut machine, &cx).await?;
-                    url = wanted(&machine, &engine)?;
-                    dialled = self.dial(&machine, &url, &cx).await;
+                    engine = self.engine_url(machine, &cx).await?;
+                    url = wanted(machine, &engine)?;
+                    dialled = self.dial(machine, &url, &cx).await;
                 }
                 Down::Unknown => {}
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use machine_driver::{Check, Cloud, Options, Route};
-use machine_types::SwarmOptions;
+use machine_store::SwarmOptions;
 
 use crate::machine::Machine;
 use crate::{Error, Library};

@@ -6,12 +6,15 @@ use std::time::{Duration, SystemTime};
 use machine_driver::{Driver, DriverError, DriverErrorKind, KeyMaterial, KeyPlan, Options};
 use machine_ops::{Cx, SpanKind, SpanOutcome, within};
 use machine_provision::InstallSource;
-use machine_store::{MachineFile, MachineRecord, NewFile, StoreError};
-use machine_types::{AuthOptions, EngineOptions, HostOptions, MachineName, SwarmOptions};
+use machine_store::{
+    AuthOptions, EngineOptions, HostOptions, MachineFile, MachineRecord, NewFile, StoreError,
+    SwarmOptions,
+};
+use machine_types::MachineName;
 
 use crate::access::login::login_limits;
 use crate::journal::Remembering;
-use crate::lifecycle::provisioning::Provisioning;
+use crate::lifecycle::provisioning::{Provisioning, engine_config};
 use crate::machine::{Machine, Work};
 use crate::recovery::removal_request::unless_removed;
 use crate::recovery::rollback::{left, made, undo_machine};
@@ -282,7 +285,7 @@ impl Library {
             InstallSource::File(path) => vec![path.as_path()],
             InstallSource::Url(_) | InstallSource::Shell(_) => vec![],
         };
-        let warnings = machine_provision::check(&request.engine, name, &scripts)
+        let warnings = machine_provision::check(&engine_config(&request.engine), name, &scripts)
             .await
             .map_err(|error| Error::Options(Box::new(error)))?;
         let cx = self.context();

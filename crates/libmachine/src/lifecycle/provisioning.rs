@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until};
-use machine_provision::{Certificates, InstallSource, Plan, Report};
+use machine_provision::{Certificates, EngineConfig, InstallSource, Plan, Report};
 use machine_ssh::Session;
+use machine_store::EngineOptions;
 use machine_tls::Issued;
-use machine_types::DOCKER_PORT;
+use machine_types::{DOCKER_PORT, GoList};
 
 use crate::access::login::HostKeyPolicy;
 use crate::machine::{Machine, Work};
@@ -179,7 +180,7 @@ impl Library {
             .ok_or_else(|| Error::NoAddress(name.clone()))?;
         let server = self.server_certificate(machine, &address, provisioning.new_certificate)?;
         let auth = &machine.record.host_options.auth_options;
-        let engine = machine.record.host_options.engine_options.clone();
+        let engine = &machine.record.host_options.engine_options;
         let engine_version = engine.engine_version.clone();
         let plan = Plan {
             hostname: host_name_of(machine).to_owned(),
@@ -193,7 +194,7 @@ impl Library {
             engine_version: Some(engine_version).filter(|version| !version.is_empty()),
             install: InstallSource::parse(&engine.install_url),
             fetch: self.fetch.clone(),
-            engine,
+            engine: engine_config(engine),
             certificates: Certificates {
                 ca: self.store.read_text(auth.ca_cert_path.as_ref())?,
                 server: server.certificate.clone(),
@@ -249,7 +250,7 @@ fn host_name_of(machine: &Machine) -> &str {
 fn warn_of_options(machine: &Machine, cx: &Cx) {
     let options = &machine.record.host_options;
     if options.custom_install_script.is_empty() {
-        let warnings = machine_provision::warnings(&options.engine_options);
+        let warnings = machine_provision::warnings(&engine_config(&options.engine_options));
         warnings.into_iter().for_each(|warning| cx.warn(warning));
     }
 }
@@ -259,5 +260,19 @@ fn refuse_custom(machine: &Machine) -> Result<(), Error> {
     match script.is_empty() {
         true => Ok(()),
         false => Err(Error::CustomScript(machine.name.to_string())),
+    }
+}
+
+/// Returns the options of the engine that provisioning acts on.
+pub(crate) fn engine_config(options: &EngineOptions) -> EngineConfig {
+    let list = |list: &GoList| list.clone().unwrap_or_default();
+    EngineConfig {
+        arbitrary_flags: list(&options.arbitrary_flags),
+        env: list(&options.env),
+        insecure_registry: list(&options.insecure_registry),
+        labels: list(&options.labels),
+        registry_mirror: list(&options.registry_mirror),
+        storage_driver: options.storage_driver.clone(),
+        install_url: options.install_url.clone(),
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use machine_driver::{CloudKind, LeftBehind, Options, OwnedBy};
 use machine_ops::{Cx, Entry, JournalError, Phase, Resource, UndoOrder};
-use machine_store::StoreId;
-use machine_types::{MachineName, SwarmOptions};
+use machine_store::{StoreId, SwarmOptions};
+use machine_types::MachineName;
 
 use crate::machine::Machine;
 use crate::recovery::prune::{Opened, Owned, Place, age, distinct};

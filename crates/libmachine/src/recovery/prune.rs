@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use machine_driver::{Driver, LeftBehind, Options, OwnedBy};
 use machine_ops::{Entry, Journal as _, Scope};
-use machine_store::{Sightings, Store, StoreError, StoreId};
-use machine_types::{MachineName, SwarmOptions, printable};
+use machine_store::{Sightings, Store, StoreError, StoreId, SwarmOptions};
+use machine_types::{MachineName, printable};
 
 use crate::recovery::rollback::{left, resources, undo};
 use crate::recovery::tombstones::unopened;

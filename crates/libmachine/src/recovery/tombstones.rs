@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use machine_driver::{CloudKind, DriverKind};
 use machine_ops::{Entry, Intent, Journal as _, Phase};
-use machine_store::{MachineRecord, StoreError, Tombstone};
-use machine_types::{HostOptions, MachineName};
+use machine_store::{HostOptions, MachineRecord, StoreError, Tombstone};
+use machine_types::MachineName;
 use serde_json::Value;
 
 use crate::journal::Remembering;

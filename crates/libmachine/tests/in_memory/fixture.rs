@@ -15,8 +15,7 @@ use libmachine::{
 use machine_driver::fake::{FakeCloud, FakeKind};
 use machine_driver::{DriverKind, OptionValue, Options};
 use machine_ops::{Entry, Phase};
-use machine_store::Store;
-use machine_types::{EngineOptions, SwarmOptions};
+use machine_store::{EngineOptions, Store, SwarmOptions};
 
 /// A driver with a cloud.
 pub(crate) const FAKE: &str = "fake";
@@ -196,12 +195,13 @@ impl Fixture {
 
     pub(crate) async fn list(&self, timeout: Duration) -> Vec<ListItem> {
         let options = ListOptions {
-            names: None,
             timeout,
             at_once: 16,
             docker_host: None,
         };
-        self.library().list(&options).await.unwrap()
+        let library = self.library();
+        let machines = library.machines().await.unwrap();
+        library.list(machines, &options).await
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

@@ -1,9 +1,9 @@
 //! Options arrive at dockerd exactly as typed.
 
+use machine_provision::EngineConfig;
 use machine_provision::{InstallSource, ProvisionError, check};
-use machine_types::EngineOptions;
 
-use crate::host::{Host, plan, shells, some};
+use crate::host::{Host, list, plan, shells};
 use crate::systemd;
 
 /// Values with characters that are special to a shell, to systemd or to both.
@@ -58,10 +58,10 @@ async fn every_option_arrives_as_typed() {
             expected.extend(["--registry-mirror".to_owned(), (*value).to_owned()]);
         }
         expected.extend(options.iter().map(|option| format!("--{option}")));
-        plan.engine.labels = Some(labels);
-        plan.engine.registry_mirror = some(NASTY);
-        plan.engine.arbitrary_flags = Some(options);
-        plan.engine.env = Some(environment.clone());
+        plan.engine.labels = labels;
+        plan.engine.registry_mirror = list(NASTY);
+        plan.engine.arbitrary_flags = options;
+        plan.engine.env = environment.clone();
         host.provisioned(&plan).await;
         let (command, variables) = systemd::read(&host.drop_in());
         let at = command.iter().position(|word| word == "--label").unwrap();
@@ -76,7 +76,7 @@ async fn every_option_arrives_as_typed() {
 async fn values_invalid_in_a_unit_are_refused_before_the_host_is_changed() {
     let host = Host::with_docker();
     let mut plan = plan();
-    plan.engine.env = some(&["TOKEN=secret\0"]);
+    plan.engine.env = list(&["TOKEN=secret\0"]);
     let (error, _) = host.refusal(&plan).await;
     assert!(matches!(error, ProvisionError::Option { .. }));
     assert!(!error.to_string().contains("secret"));
@@ -93,7 +93,7 @@ async fn no_secret_is_in_arguments_environment_or_events() {
         host.program(name, &format!("{spy}{body}"));
     }
     let mut plan = plan();
-    plan.engine.env = some(&["TOKEN=alsosecret"]);
+    plan.engine.env = list(&["TOKEN=alsosecret"]);
     let (result, heard) = host.provision(&plan).await;
     result.unwrap();
     let seen = std::fs::read(host.path("/state/seen")).unwrap();
@@ -128,15 +128,15 @@ async fn secrets_in_options_are_never_shown() {
     );
     let mut plan = plan();
     let url = format!("https://u:{MARK}@h/x?k={MARK}");
-    plan.engine.labels = some(&[&format!("api-token={MARK}")]);
-    plan.engine.registry_mirror = some(&[&url]);
-    plan.engine.insecure_registry = some(&[&url]);
-    plan.engine.arbitrary_flags = some(&[
+    plan.engine.labels = list(&[&format!("api-token={MARK}")]);
+    plan.engine.registry_mirror = list(&[&url]);
+    plan.engine.insecure_registry = list(&[&url]);
+    plan.engine.arbitrary_flags = list(&[
         &format!("log-opt=splunk-token={MARK}"),
         &format!("log-opt=x-token={MARK}"),
         &format!("http-proxy=http://u:{MARK}@p:1"),
     ]);
-    plan.engine.env = some(&[
+    plan.engine.env = list(&[
         &format!("A={MARK}"),
         &format!("HTTP_PROXY='http://u:{MARK}@p'"),
         MARK,
@@ -160,12 +160,12 @@ async fn secrets_in_options_are_never_shown() {
     assert!(shown.contains("https://***@h/x?***"), "{shown}");
     assert!(!shown.contains(MARK), "{shown}");
     for set in [
-        (|engine: &mut EngineOptions, url: &str| engine.registry_mirror = some(&[url]))
-            as fn(&mut EngineOptions, &str),
-        |engine, url| engine.insecure_registry = some(&[&format!("x {url}")]),
-        |engine, url| engine.labels = some(&[&url.replace("?k=", "?")]),
+        (|engine: &mut EngineConfig, url: &str| engine.registry_mirror = list(&[url]))
+            as fn(&mut EngineConfig, &str),
+        |engine, url| engine.insecure_registry = list(&[&format!("x {url}")]),
+        |engine, url| engine.labels = list(&[&url.replace("?k=", "?")]),
     ] {
-        let mut engine = EngineOptions::default();
+        let mut engine = EngineConfig::default();
         set(&mut engine, &url);
         if let Err(error) = check(&engine, "m1", &[]).await {
             assert!(!error.to_string().contains(MARK), "{error}");

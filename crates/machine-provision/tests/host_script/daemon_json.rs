@@ -2,7 +2,7 @@
 
 use machine_provision::ProvisionError;
 
-use crate::host::{Host, plan, shells, some};
+use crate::host::{Host, list, plan, shells};
 
 const FILE: &str = "/etc/docker/daemon.json";
 const KEPT: &str = "/etc/docker/daemon.json.before-docker-machine";
@@ -26,8 +26,8 @@ async fn what_collides_moves_into_the_file_and_the_original_is_kept() {
         let text = "{\"hosts\":[\"fd://\"],\"labels\":[\"image=it's\"],\"mtu\":1450,\"log-driver\":\"local\"}\n";
         host.put(FILE, text);
         let mut plan = plan();
-        plan.engine.labels = some(&["a=b"]);
-        plan.engine.arbitrary_flags = some(&["mtu=1400"]);
+        plan.engine.labels = list(&["a=b"]);
+        plan.engine.arbitrary_flags = list(&["mtu=1400"]);
         let (result, heard) = host.provision(&plan).await;
         assert!(result.unwrap().restarted);
         assert_eq!(host.count("systemctl restart"), 1, "{shell}");
@@ -63,8 +63,8 @@ async fn successive_machines_on_one_host_leave_no_entries_behind() {
     host.put(FILE, text);
     let mut plan = plan();
     for env in ["a", "b", "c"] {
-        plan.engine.labels = some(&[&format!("env={env}")]);
-        plan.engine.registry_mirror = some(&[&format!("https://{env}")]);
+        plan.engine.labels = list(&[&format!("env={env}")]);
+        plan.engine.registry_mirror = list(&[&format!("https://{env}")]);
         assert!(host.provisioned(&plan).await.restarted);
         let file: serde_json::Value = serde_json::from_str(&host.read(FILE)).unwrap();
         let expected = serde_json::json!({

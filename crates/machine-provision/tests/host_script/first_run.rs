@@ -1,8 +1,8 @@
 //! A host that was never provisioned.
 
-use machine_provision::{InstallSource, check, detect, run_custom_script};
+use machine_provision::{InstallSource, check, run_custom_script};
 
-use crate::host::{Host, INSTALL, context, plan, shells, some};
+use crate::host::{Host, INSTALL, context, list, plan, shells};
 
 #[tokio::test]
 async fn a_bare_host_gets_docker_certificates_and_name_in_one_round_trip() {
@@ -55,11 +55,11 @@ async fn a_bare_host_gets_docker_certificates_and_name_in_one_round_trip() {
 async fn the_drop_in_matches_the_go_binarys() {
     let host = Host::with_docker();
     let mut plan = plan();
-    plan.engine.arbitrary_flags = some(&["mtu=1400", "log-opt=max-size=10m"]);
-    plan.engine.labels = some(&["a=b"]);
-    plan.engine.insecure_registry = some(&["r:5000"]);
-    plan.engine.registry_mirror = some(&["http://127.0.0.1:5555"]);
-    plan.engine.env = some(&["HTTP_PROXY=http://p:1", "X=a b"]);
+    plan.engine.arbitrary_flags = list(&["mtu=1400", "log-opt=max-size=10m"]);
+    plan.engine.labels = list(&["a=b"]);
+    plan.engine.insecure_registry = list(&["r:5000"]);
+    plan.engine.registry_mirror = list(&["http://127.0.0.1:5555"]);
+    plan.engine.env = list(&["HTTP_PROXY=http://p:1", "X=a b"]);
     plan.engine.storage_driver = "vfs".to_owned();
     host.provisioned(&plan).await;
     assert_eq!(
@@ -299,15 +299,6 @@ async fn a_custom_script_replaces_provisioning() {
 }
 
 #[tokio::test]
-async fn detection_changes_nothing() {
-    let host = Host::bare();
-    let (cx, _) = context();
-    let os = detect(&host, "m1", &cx).await.unwrap();
-    assert_eq!((os.id.as_str(), os.family.as_str()), ("debian", "debian"));
-    assert_eq!(host.read("/etc/hostname"), "ip-10-0-0-1\n");
-}
-
-#[tokio::test]
 async fn an_engine_with_an_ipv6_address_listens_there() {
     let host = Host::with_docker();
     let mut plan = plan();
@@ -326,7 +317,7 @@ async fn invalid_options_are_errors_before_the_host_exists() {
     let path = std::path::Path::new;
     assert!(check(&good, "m1", &[]).await.unwrap().is_empty());
     let mut bad = good.clone();
-    bad.env = some(&["9TOKEN=secret"]);
+    bad.env = list(&["9TOKEN=secret"]);
     let warnings = check(&bad, "m1", &[]).await.unwrap().join("\n");
     assert!(
         warnings.contains("9TOKEN") && !warnings.contains("secret"),
@@ -338,7 +329,7 @@ async fn invalid_options_are_errors_before_the_host_exists() {
         warnings.contains("--engine-version pins a release"),
         "{warnings}"
     );
-    bad.labels = some(&["novalue"]);
+    bad.labels = list(&["novalue"]);
     let error = check(&bad, "m1", &[]).await.unwrap_err().to_string();
     assert_eq!(
         error,

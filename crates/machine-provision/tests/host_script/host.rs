@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use machine_ops::{Cx, Event, Events, MemoryJournal};
 use machine_provision::{
-    Certificates, Exit, InstallSource, Job, Plan, ProvisionError, Remote, RemoteError, Report,
-    TakeLine,
+    Certificates, EngineConfig, Exit, InstallSource, Job, Plan, ProvisionError, Remote,
+    RemoteError, Report, TakeLine,
 };
-use machine_types::{EngineOptions, Secret};
+use machine_types::Secret;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 
@@ -384,7 +384,7 @@ pub(crate) fn plan() -> Plan {
         machine: "m1".to_owned(),
         hostname: "m1".to_owned(),
         provider: "amazonec2".to_owned(),
-        engine: EngineOptions::default(),
+        engine: EngineConfig::default(),
         engine_port: 2376,
         ipv6: false,
         engine_version: None,
@@ -401,6 +401,6 @@ pub(crate) fn plan() -> Plan {
     }
 }
 
-pub(crate) fn some(values: &[&str]) -> Option<Vec<String>> {
-    Some(values.iter().map(|value| (*value).to_owned()).collect())
+pub(crate) fn list(values: &[&str]) -> Vec<String> {
+    values.iter().map(|value| (*value).to_owned()).collect()
 }

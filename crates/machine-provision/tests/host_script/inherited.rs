@@ -2,7 +2,7 @@
 
 use machine_provision::Plan;
 
-use crate::host::{Host, plan, shells, some};
+use crate::host::{Host, list, plan, shells};
 
 const UNIT: &str = "/usr/lib/systemd/system/docker.service";
 const DROP_IN: &str = "/etc/systemd/system/docker.service.d/10-machine.conf";
@@ -109,7 +109,7 @@ async fn amazon_linux_keeps_its_limits_and_its_gpus() {
     assert_eq!((found.as_str(), warnings.len()), (variables, 0));
     // A limit of the user overrides the image's.
     let mut plan = plan();
-    plan.engine.arbitrary_flags = some(&["default-ulimit=nofile=1:2"]);
+    plan.engine.arbitrary_flags = list(&["default-ulimit=nofile=1:2"]);
     host.provisioned(&plan).await;
     let line = host.drop_in();
     assert!(line.contains("--default-ulimit=nofile=1:2 --containerd=/run/containerd/containerd.sock $DOCKER_STORAGE_OPTIONS $DOCKER_ADD_RUNTIMES\n"), "{line}");
@@ -140,7 +140,7 @@ async fn earlier_and_later_drop_ins_are_both_read() {
     );
     host.put("/state/drop-ins", &format!("{early} {DROP_IN} {late}"));
     let mut plan = plan();
-    plan.engine.arbitrary_flags = some(&["mtu=1400", "data-root=/mine"]);
+    plan.engine.arbitrary_flags = list(&["mtu=1400", "data-root=/mine"]);
     host.provisioned(&plan).await;
     let line = host.drop_in();
     assert!(
@@ -165,8 +165,8 @@ async fn options_that_the_plan_also_sets_are_overridden() {
         "ExecStart=/usr/bin/dockerd -Hfd:// -H unix:///run/docker.sock -H tcp://127.0.0.1:2376 -H unix:///run/other.sock --tls --tlscert=/x --label a=1 --label provider=x --log-opt max-size=1m --dns 8.8.8.8 --insecure-registry r:5000",
     );
     let mut plan = plan();
-    plan.engine.insecure_registry = some(&["r:5000"]);
-    plan.engine.labels = some(&["a=1"]);
+    plan.engine.insecure_registry = list(&["r:5000"]);
+    plan.engine.labels = list(&["a=1"]);
     let (found, warnings) = settled(&host, &plan).await;
     assert_eq!(
         found,

@@ -1,6 +1,6 @@
 //! Rollback of a change with which dockerd does not start.
 
-use crate::host::{Host, plan, shells, some};
+use crate::host::{Host, list, plan, shells};
 
 const FILE: &str = "/etc/docker/daemon.json";
 
@@ -38,8 +38,8 @@ async fn a_host_that_worked_goes_on_working() {
             "/etc/docker/server-key.pem",
         ];
         let before = files.map(|file| (host.read(file), host.mode(file)));
-        plan.engine.labels = some(&["new=1"]);
-        plan.engine.arbitrary_flags = some(&["no-such-flag=1"]);
+        plan.engine.labels = list(&["new=1"]);
+        plan.engine.arbitrary_flags = list(&["no-such-flag=1"]);
         plan.certificates.server = "NEW\n".into();
         plan.certificates.key = "NEWKEY\n".into();
         let (error, heard) = host.refusal(&plan).await;
@@ -61,7 +61,7 @@ async fn a_host_that_worked_goes_on_working() {
         assert_eq!(before, files.map(|file| (host.read(file), host.mode(file))));
         assert!(!host.has("/run/docker-machine-restart"));
         // After the fix, all changes are applied.
-        plan.engine.arbitrary_flags = None;
+        plan.engine.arbitrary_flags.clear();
         assert!(host.provisioned(&plan).await.restarted);
         assert_eq!(host.read("/etc/docker/server.pem"), "NEW\n");
         assert!(host.read(FILE).contains("new=1"));
@@ -73,7 +73,7 @@ async fn new_files_are_removed_by_the_rollback() {
     let host = Host::with_docker();
     picky(&host);
     let mut plan = plan();
-    plan.engine.arbitrary_flags = some(&["no-such-flag=1"]);
+    plan.engine.arbitrary_flags = list(&["no-such-flag=1"]);
     host.refusal(&plan).await;
     assert!(!host.has("/etc/systemd/system/docker.service.d/10-machine.conf"));
     assert!(!host.has("/etc/docker/server-key.pem"));
@@ -86,7 +86,7 @@ async fn an_engine_that_did_not_run_is_not_rolled_back() {
     picky(&host);
     host.put("/state/active", "failed\n");
     let mut plan = plan();
-    plan.engine.arbitrary_flags = some(&["no-such-flag=1"]);
+    plan.engine.arbitrary_flags = list(&["no-such-flag=1"]);
     let (_, heard) = host.refusal(&plan).await;
     assert!(heard.warnings().is_empty());
     assert!(host.drop_in().contains("no-such-flag"));
@@ -106,7 +106,7 @@ async fn an_interrupted_change_is_rolled_back() {
         &format!("case \"$*\" in daemon-reload) kill -9 $PPID ;; esac\n{systemctl}"),
     );
     let mut plan = plan();
-    plan.engine.arbitrary_flags = some(&["no-such-flag=1"]);
+    plan.engine.arbitrary_flags = list(&["no-such-flag=1"]);
     let (result, _) = host.provision(&plan).await;
     assert!(result.is_err());
     assert!(host.drop_in().contains("no-such-flag"));

@@ -2,14 +2,14 @@
 
 use machine_provision::{Plan, replace_certificates};
 
-use crate::host::{Host, context, plan, some};
+use crate::host::{Host, context, list, plan};
 
 #[tokio::test]
 async fn the_same_plan_changes_and_restarts_nothing() {
     let host = Host::bare();
     let mut plan = plan();
-    plan.engine.env = some(&["A=1 2", "B=%x"]);
-    plan.engine.labels = some(&["a=$b"]);
+    plan.engine.env = list(&["A=1 2", "B=%x"]);
+    plan.engine.labels = list(&["a=$b"]);
     host.provisioned(&plan).await;
     host.forget_calls();
     let report = host.provisioned(&plan).await;
@@ -32,7 +32,7 @@ async fn each_difference_causes_one_restart() {
     let mut plan = plan();
     host.provisioned(&plan).await;
     let changes: [(&str, Change); 4] = [
-        ("a label", |plan| plan.engine.labels = some(&["new=1"])),
+        ("a label", |plan| plan.engine.labels = list(&["new=1"])),
         ("a certificate", |plan| {
             plan.certificates.server = "NEW\n".into()
         }),
@@ -118,7 +118,7 @@ async fn new_certificates_touch_nothing_else() {
         &drop_in,
     );
     plan.certificates.server = "NEW\n".into();
-    plan.engine.labels = some(&["new=1"]);
+    plan.engine.labels = list(&["new=1"]);
     host.forget_calls();
     let report = replace_certificates(&host, &plan, &context().0)
         .await

@@ -15,8 +15,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use machine_ops::{Cx, MemoryJournal, SystemAmbient};
-use machine_store::{MachineFile, MachineRecord, NewFile, Store};
-use machine_types::{HostOptions, MachineName};
+use machine_store::{HostOptions, MachineFile, MachineRecord, NewFile, Store};
+use machine_types::MachineName;
 use serde_json::json;
 
 fn store(base: &Path) -> Store {

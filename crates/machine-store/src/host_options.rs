@@ -3,11 +3,9 @@
 //! Field names, their order and the difference between `null` and `[]` match the Go binary's ConfigVersion 3. Fields
 //! of later versions are kept in `extra` and written back.
 
+use machine_types::GoList;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
-
-/// A list as Go writes it: `null` where it was never set, `[]` where it was set to an empty list.
-pub type GoList = Option<Vec<String>>;
 
 /// The requested options of the machine, its engine, its swarm and its certificates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
