@@ -9,6 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
+/// Deserializes a list of numbers of seconds.
+fn seconds<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Duration>, D::Error> {
+    let numbers = Vec::<u64>::deserialize(from)?;
+    Ok(numbers.into_iter().map(Duration::from_secs).collect())
+}
+
 /// The kinds of resources that can be hidden while fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -29,10 +35,7 @@ pub enum Kind {
 #[serde(rename_all = "snake_case")]
 pub enum Blindness {
     /// By time since its creation.
-    #[serde(
-        rename = "seconds",
-        deserialize_with = "crate::ec2::lab::control::seconds"
-    )]
+    #[serde(rename = "seconds", deserialize_with = "seconds")]
     Time(Vec<Duration>),
     /// By the number of calls that would have shown it.
     Reads(Vec<u32>),

@@ -12,6 +12,11 @@ use crate::ec2::protocol::calls::Call;
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::query::wildcard;
 
+/// Deserializes a number of milliseconds.
+fn milliseconds<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    u64::deserialize(from).map(Duration::from_millis)
+}
+
 type Predicate = Arc<dyn Fn(&Call) -> bool + Send + Sync>;
 
 /// A pending fault: it affects calls of an action, in order, until it is used up.
@@ -67,7 +72,7 @@ pub enum Effect {
     /// Executes the call twice, as if the request were delivered twice; the answer is the second one's.
     Twice,
     /// Executes the call on time, and delays the answer by this much time on the lab's clock.
-    #[serde(deserialize_with = "crate::ec2::lab::control::milliseconds")]
+    #[serde(deserialize_with = "milliseconds")]
     Delay(Duration),
     /// Executes the call, and sends these bytes with status 200 instead of the answer.
     Garble(String),

@@ -1,9 +1,7 @@
-//! Fault injection: capacity, consistency, policies, throttling.
+//! Fault injection: capacity, consistency, throttling, lost and false answers.
 
 pub(crate) mod capacity;
 pub(crate) mod consistency;
-pub(crate) mod iam;
 pub(crate) mod injection;
-pub(crate) mod policy;
 pub(crate) mod throttle;
 pub(crate) mod tokens;

@@ -10,8 +10,20 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 
-use crate::ec2::protocol::actions::Class;
 use crate::ec2::protocol::query::Params;
+
+/// The throttling class of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Starts instances.
+    Launch,
+    /// Changes a resource.
+    Mutating,
+    /// Only reads.
+    Describe,
+    /// Not an EC2 action: never throttled here.
+    Free,
+}
 
 /// One bucket: its capacity, and its refill rate per second.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]

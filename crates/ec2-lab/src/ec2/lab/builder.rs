@@ -10,10 +10,10 @@ use crate::hosts::Hosts;
 
 use crate::ec2::faults::throttle::Throttling;
 use crate::ec2::lab::clock::Clock;
-use crate::ec2::lab::config::{Cidr, Config, Durations};
 use crate::ec2::lab::core::{Core, Lab};
 use crate::ec2::lab::hosting;
-use crate::ec2::protocol::server;
+use crate::ec2::lab::server;
+use crate::ec2::resources::config::{Cidr, Config, Durations};
 use crate::ec2::resources::images::Image;
 
 /// The access key of a lab without other access keys.

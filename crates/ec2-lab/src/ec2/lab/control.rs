@@ -3,26 +3,15 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::ec2::faults::capacity::Shortage;
 use crate::ec2::faults::consistency::{Blindness, Kind};
 use crate::ec2::faults::injection::Fault;
-use crate::ec2::faults::policy::{Denial, KeyState};
 use crate::ec2::faults::throttle::{Buckets, Throttling};
 use crate::ec2::lab::core::Core;
-
-/// Deserializes a list of numbers of seconds.
-pub(crate) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Duration>, D::Error> {
-    let numbers = Vec::<u64>::deserialize(from)?;
-    Ok(numbers.into_iter().map(Duration::from_secs).collect())
-}
-
-/// Deserializes a number of milliseconds.
-pub(crate) fn milliseconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    u64::deserialize(from).map(Duration::from_millis)
-}
+use crate::ec2::lab::policy::{Denial, KeyState};
 
 #[derive(Deserialize)]
 struct Advance {

@@ -14,17 +14,21 @@ use crate::hosts::{Hosts, NoHosts};
 use crate::ec2::faults::capacity::Shortage;
 use crate::ec2::faults::consistency::{Blindness, Kind};
 use crate::ec2::faults::injection::{Effect, Fault, Faults, Gate};
-use crate::ec2::faults::policy::{Denial, KeyState, Policy};
 use crate::ec2::faults::throttle::{Buckets, Throttling};
 use crate::ec2::lab::builder::Builder;
 use crate::ec2::lab::clock::Clock;
-use crate::ec2::lab::config::{Cidr, Config};
 use crate::ec2::lab::hosting;
-use crate::ec2::lab::state::World;
+use crate::ec2::lab::policy::{Denial, KeyState, Policy};
 use crate::ec2::protocol::calls::Call;
+use crate::ec2::protocol::query::Params;
+use crate::ec2::resources::config::{Cidr, Config};
+use crate::ec2::resources::groups::SecurityGroup;
 use crate::ec2::resources::images::Image;
 use crate::ec2::resources::instances::StateReason;
 use crate::ec2::resources::life::{self, HostOrder};
+use crate::ec2::resources::rules::Rule;
+use crate::ec2::resources::state::World;
+use crate::ec2::resources::templates::LaunchTemplate;
 use crate::ec2::resources::vpc;
 
 /// An EC2 endpoint on loopback. Dropping it ends its server; hosts end with their `Hosts`.
@@ -272,6 +276,54 @@ impl Lab {
         let mut inner = self.core.lock();
         let (region, _) = inner.world.region(account, region);
         region.images.insert(image.id.clone(), image);
+    }
+
+    /// Adds a security group with these rules; returns its id.
+    pub fn add_security_group(
+        &self,
+        account: &str,
+        region: &str,
+        vpc: &str,
+        name: &str,
+        ingress: impl IntoIterator<Item = Rule>,
+    ) -> String {
+        let mut inner = self.core.lock();
+        let (region, shared) = inner.world.region(account, region);
+        let group = SecurityGroup {
+            id: shared.ids.id("sg-"),
+            name: name.to_owned(),
+            description: String::new(),
+            vpc: vpc.to_owned(),
+            ingress: ingress.into_iter().collect(),
+        };
+        let id = group.id.clone();
+        region.groups.insert(id.clone(), group);
+        id
+    }
+
+    /// Adds a launch template from parameters of RunInstances; returns its id.
+    pub fn add_launch_template(
+        &self,
+        account: &str,
+        region: &str,
+        name: &str,
+        data: &[(&str, &str)],
+    ) -> String {
+        let mut params = Params::default();
+        for (name, value) in data {
+            params.set(*name, *value);
+        }
+        let mut inner = self.core.lock();
+        let (region, shared) = inner.world.region(account, region);
+        let template = LaunchTemplate {
+            id: shared.ids.id("lt-"),
+            name: name.to_owned(),
+            created: self.core.clock.now(),
+            data: params,
+        };
+        let id = template.id.clone();
+        region.templates.insert(id.clone(), template);
+        id
     }
 
     /// Adds a VPC; returns its id.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::ec2::lab::core::Lab;
-use crate::ec2::lab::state::{Region, Shared};
 use crate::ec2::resources::instances::InstanceState;
+use crate::ec2::resources::state::{Region, Shared};
 use crate::ec2::resources::volumes::Volume;
 
 impl Lab {

@@ -117,8 +117,8 @@ fn while_running(
     core: &Core,
     id: &str,
     act: impl FnOnce(
-        &mut crate::ec2::lab::state::Region,
-        &mut crate::ec2::lab::state::Shared,
+        &mut crate::ec2::resources::state::Region,
+        &mut crate::ec2::resources::state::Shared,
         bool,
         std::time::SystemTime,
     ),

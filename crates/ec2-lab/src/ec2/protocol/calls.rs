@@ -49,7 +49,7 @@ impl Call {
             status: None,
             error: None,
             acted: false,
-            time: crate::ec2::lab::state::iso(now),
+            time: crate::ec2::protocol::time::iso(now),
             finished: false,
         }
     }

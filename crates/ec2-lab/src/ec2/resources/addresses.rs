@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::ec2::lab::config::Cidr;
+use crate::ec2::resources::config::Cidr;
 
 /// EC2 reserves the first four addresses of a subnet, and the last.
 const RESERVED_FIRST: u32 = 4;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use crate::ec2::faults::consistency::Kind;
-use crate::ec2::lab::state::{Cx, iso, tag_set};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, page};
 use crate::ec2::protocol::query::Params;
+use crate::ec2::protocol::time::iso;
 use crate::ec2::protocol::xml::Xml;
 use crate::ec2::resources::instances::{self, Instance, InstanceState};
 use crate::ec2::resources::interfaces;
+use crate::ec2::resources::state::{Cx, tag_set};
 
 pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {
     let filters = Filters::parse(params, &FILTERS)?;
@@ -163,7 +164,7 @@ pub(crate) fn profile_arn(cx: &Cx<'_>, profile: &str) -> String {
     }
     format!(
         "arn:{}:iam::{}:instance-profile/{profile}",
-        crate::ec2::lab::config::partition(&cx.region.name),
+        crate::ec2::protocol::arn::partition(&cx.region.name),
         cx.region.account
     )
 }

@@ -1,11 +1,11 @@
 //! CreateFleet of type `instant`: a single launch, tried with each of a list of overrides.
 
-use crate::ec2::lab::state::{Cx, Tags};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::xml::Xml;
 use crate::ec2::resources::instances::Instance;
 use crate::ec2::resources::launch;
+use crate::ec2::resources::state::{Cx, Tags};
 use crate::ec2::resources::tags;
 use crate::ec2::resources::templates::{LaunchTemplate, find, over};
 

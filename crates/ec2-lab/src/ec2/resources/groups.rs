@@ -1,13 +1,12 @@
 //! Security groups. No packets are filtered: clients only read the rules back.
 
 use crate::ec2::faults::consistency::Kind;
-use crate::ec2::lab::core::Lab;
-use crate::ec2::lab::state::{Cx, tag_set};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, IdKind, page};
 use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::xml::Xml;
 use crate::ec2::resources::rules::{self, Rule, Source};
+use crate::ec2::resources::state::{Cx, tag_set};
 use crate::ec2::resources::tags;
 use crate::ec2::resources::vpc::VPC;
 
@@ -33,31 +32,6 @@ pub struct SecurityGroup {
     pub vpc: String,
     /// Its ingress rules.
     pub ingress: Vec<Rule>,
-}
-
-impl Lab {
-    /// Adds a security group with these rules; returns its id.
-    pub fn add_security_group(
-        &self,
-        account: &str,
-        region: &str,
-        vpc: &str,
-        name: &str,
-        ingress: impl IntoIterator<Item = Rule>,
-    ) -> String {
-        let mut inner = self.core.lock();
-        let (region, shared) = inner.world.region(account, region);
-        let group = SecurityGroup {
-            id: shared.ids.id("sg-"),
-            name: name.to_owned(),
-            description: String::new(),
-            vpc: vpc.to_owned(),
-            ingress: ingress.into_iter().collect(),
-        };
-        let id = group.id.clone();
-        region.groups.insert(id.clone(), group);
-        id
-    }
 }
 
 pub(crate) fn create(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError> {

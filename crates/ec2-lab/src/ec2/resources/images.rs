@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::ec2::lab::config::partition;
-use crate::ec2::lab::state::Cx;
+use crate::ec2::protocol::arn::partition;
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, IdKind, page};
 use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::xml::Xml;
+use crate::ec2::resources::state::Cx;
 
 pub(crate) const IMAGE: IdKind = IdKind {
     prefix: "ami-",

@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::SystemTime;
 
 use crate::ec2::faults::consistency::Kind;
-use crate::ec2::lab::state::Cx;
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::IdKind;
+use crate::ec2::resources::state::Cx;
 
 pub(crate) const INSTANCE: IdKind = IdKind {
     prefix: "i-",

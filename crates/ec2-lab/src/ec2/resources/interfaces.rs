@@ -1,12 +1,13 @@
 //! Network interfaces: created by launches, removed with their instances.
 
-use crate::ec2::lab::state::{Cx, iso, tag_set};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, IdKind, page};
 use crate::ec2::protocol::query::Params;
+use crate::ec2::protocol::time::iso;
 use crate::ec2::protocol::xml::Xml;
 use crate::ec2::resources::describe_instances::{group, private_dns, public_dns};
 use crate::ec2::resources::instances::Instance;
+use crate::ec2::resources::state::{Cx, tag_set};
 
 const INTERFACE: IdKind = IdKind {
     prefix: "eni-",

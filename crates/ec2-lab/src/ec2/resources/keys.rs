@@ -7,11 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 
 use crate::ec2::faults::consistency::Kind;
-use crate::ec2::lab::state::{Cx, iso, tag_set};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, IdKind};
 use crate::ec2::protocol::query::Params;
+use crate::ec2::protocol::time::iso;
 use crate::ec2::protocol::xml::Xml;
+use crate::ec2::resources::state::{Cx, tag_set};
 use crate::ec2::resources::tags;
 
 pub(crate) const KEY: IdKind = IdKind {
@@ -112,7 +113,7 @@ fn check_name(cx: &Cx<'_>, name: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn keep(cx: &mut Cx<'_>, pair: KeyPair, tags: crate::ec2::lab::state::Tags) -> Xml {
+fn keep(cx: &mut Cx<'_>, pair: KeyPair, tags: crate::ec2::resources::state::Tags) -> Xml {
     let mut xml = Xml::new();
     xml.leaf("keyName", &pair.name);
     xml.leaf("keyFingerprint", &pair.fingerprint);

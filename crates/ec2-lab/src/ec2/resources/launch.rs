@@ -7,10 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::ec2::faults::capacity::{Market, Wanted};
 use crate::ec2::faults::consistency::Kind;
-use crate::ec2::lab::state::{Cx, Tags};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::query::Params;
-use crate::ec2::protocol::types;
 use crate::ec2::protocol::xml::Xml;
 use crate::ec2::resources::describe_instances;
 use crate::ec2::resources::images;
@@ -19,8 +17,10 @@ use crate::ec2::resources::interfaces::Interface;
 use crate::ec2::resources::keys::KEY;
 use crate::ec2::resources::placement::{Network, network, place};
 use crate::ec2::resources::spot::{self, SpotRequest};
+use crate::ec2::resources::state::{Cx, Tags};
 use crate::ec2::resources::tags;
 use crate::ec2::resources::templates;
+use crate::ec2::resources::types;
 use crate::ec2::resources::volumes;
 
 /// EC2's limit of user data before encoding.

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use crate::hosts::HostSpec;
 
-use crate::ec2::lab::config::Config;
-use crate::ec2::lab::state::{Region, Shared, World};
+use crate::ec2::resources::config::Config;
 use crate::ec2::resources::instances::{Instance, InstanceState, StateReason};
 use crate::ec2::resources::spot;
+use crate::ec2::resources::state::{Region, Shared, World};
 
 /// The orders to a host, in the order in which they happen.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
-//! Resources of EC2 and the calls on them.
+//! Resources of EC2, the state that holds them, and what the calls do to them.
 
 pub(crate) mod addresses;
+pub(crate) mod config;
 pub(crate) mod describe_instances;
 pub(crate) mod fleet;
 pub(crate) mod groups;
@@ -13,9 +14,10 @@ pub(crate) mod life;
 pub(crate) mod placement;
 pub(crate) mod power;
 pub(crate) mod rules;
-pub(crate) mod sharing;
 pub(crate) mod spot;
+pub(crate) mod state;
 pub(crate) mod tags;
 pub(crate) mod templates;
+pub(crate) mod types;
 pub(crate) mod volumes;
 pub(crate) mod vpc;

@@ -1,10 +1,10 @@
 //! The network placement of a launch: its subnet, its security groups, its addresses.
 
 use crate::ec2::faults::consistency::Kind;
-use crate::ec2::lab::state::Cx;
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::query::Params;
 use crate::ec2::resources::groups::GROUP;
+use crate::ec2::resources::state::Cx;
 use crate::ec2::resources::vpc::{SUBNET, Subnet, bad_zone};
 
 /// The network parameters of a launch.

@@ -3,14 +3,15 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::ec2::lab::state::{Cx, Tags, iso};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, page};
 use crate::ec2::protocol::query::Params;
+use crate::ec2::protocol::time::iso;
 use crate::ec2::protocol::xml::Xml;
 use crate::ec2::resources::describe_instances;
 use crate::ec2::resources::instances::{self, Instance, InstanceState, StateReason};
 use crate::ec2::resources::life::{self, HostOrder};
+use crate::ec2::resources::state::{Cx, Tags};
 use crate::ec2::resources::tags;
 
 /// Returns the instances that a call names; all of them must exist.

@@ -1,9 +1,9 @@
 //! The ingress rules of security groups: their parameters and their output format.
 
-use crate::ec2::lab::config::Cidr;
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::xml::Xml;
+use crate::ec2::resources::config::Cidr;
 
 /// One ingress rule with one source.
 #[derive(Debug, Clone, PartialEq, Eq)]

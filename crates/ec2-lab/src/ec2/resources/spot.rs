@@ -2,11 +2,12 @@
 
 use std::time::SystemTime;
 
-use crate::ec2::lab::state::{Cx, Ids, Region, iso, tag_set};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, IdKind, page};
 use crate::ec2::protocol::query::Params;
+use crate::ec2::protocol::time::iso;
 use crate::ec2::protocol::xml::Xml;
+use crate::ec2::resources::state::{Cx, Ids, Region, tag_set};
 use crate::ec2::resources::{launch, tags};
 
 const REQUEST: IdKind = IdKind {

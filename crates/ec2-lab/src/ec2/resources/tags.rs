@@ -1,11 +1,11 @@
 //! Tags of all resources with an id: at creation by `TagSpecification`, later by CreateTags.
 
 use crate::ec2::faults::consistency::Kind;
-use crate::ec2::lab::state::{Cx, Region, Tags};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, IdKind, page};
 use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::xml::Xml;
+use crate::ec2::resources::state::{Cx, Region, Tags};
 
 /// EC2's limit of tags on a resource.
 const MAX_TAGS: usize = 50;

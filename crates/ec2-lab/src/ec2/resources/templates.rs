@@ -1,11 +1,11 @@
 //! Launch templates: named parameters of RunInstances.
 
-use crate::ec2::lab::core::Lab;
-use crate::ec2::lab::state::{Cx, iso, tag_set};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, IdKind, page};
 use crate::ec2::protocol::query::Params;
+use crate::ec2::protocol::time::iso;
 use crate::ec2::protocol::xml::Xml;
+use crate::ec2::resources::state::{Cx, tag_set};
 use crate::ec2::resources::tags;
 
 const TEMPLATE: IdKind = IdKind {
@@ -186,31 +186,4 @@ pub(crate) fn describe_versions(cx: &mut Cx<'_>, params: &Params) -> Result<Xml,
         });
     });
     Ok(xml)
-}
-
-impl Lab {
-    /// Adds a launch template from parameters of RunInstances; returns its id.
-    pub fn add_launch_template(
-        &self,
-        account: &str,
-        region: &str,
-        name: &str,
-        data: &[(&str, &str)],
-    ) -> String {
-        let mut params = Params::default();
-        for (name, value) in data {
-            params.set(*name, *value);
-        }
-        let mut inner = self.core.lock();
-        let (region, shared) = inner.world.region(account, region);
-        let template = LaunchTemplate {
-            id: shared.ids.id("lt-"),
-            name: name.to_owned(),
-            created: self.core.clock.now(),
-            data: params,
-        };
-        let id = template.id.clone();
-        region.templates.insert(id.clone(), template);
-        id
-    }
 }

@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
-use crate::ec2::lab::state::{Cx, iso, tag_set};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, IdKind, page};
 use crate::ec2::protocol::query::Params;
+use crate::ec2::protocol::time::iso;
 use crate::ec2::protocol::xml::Xml;
 use crate::ec2::resources::images::Image;
+use crate::ec2::resources::state::{Cx, tag_set};
 use crate::ec2::resources::tags;
 
 const VOLUME: IdKind = IdKind {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::ec2::lab::config::Cidr;
-use crate::ec2::lab::state::{Cx, Region, Shared, tag_set};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, IdKind, page};
 use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::xml::Xml;
+use crate::ec2::resources::config::Cidr;
 use crate::ec2::resources::groups::SecurityGroup;
 use crate::ec2::resources::rules::{Rule, Source};
+use crate::ec2::resources::state::{Cx, Region, Shared, tag_set};
 
 pub(crate) const VPC: IdKind = IdKind {
     prefix: "vpc-",

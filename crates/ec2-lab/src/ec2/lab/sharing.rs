@@ -8,7 +8,6 @@
 //!   Default security groups cannot be shared.
 
 use crate::ec2::lab::core::Lab;
-use crate::ec2::lab::state::Region;
 
 impl Lab {
     /// Shares all subnets of an account's VPC with another account. False for the default VPC.
@@ -41,12 +40,5 @@ impl Lab {
         to.owners.insert(id.to_owned(), owner.to_owned());
         to.groups.insert(id.to_owned(), shared);
         true
-    }
-}
-
-impl Region {
-    /// Returns the account that owns a VPC, subnet or security group that this account sees.
-    pub(crate) fn owner(&self, id: &str) -> &str {
-        self.owners.get(id).unwrap_or(&self.account)
     }
 }

@@ -6,12 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use crate::ec2::faults::iam::{self, Document};
-use crate::ec2::lab::config::partition;
-use crate::ec2::lab::state::Region;
-use crate::ec2::protocol::actions::is_of_sts;
+use crate::ec2::lab::iam::{self, Document};
+use crate::ec2::protocol::arn::partition;
+use crate::ec2::protocol::envelope::is_of_sts;
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::query::{Params, wildcard};
+use crate::ec2::resources::state::Region;
 
 /// The state of an access key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use crate::ec2::faults::capacity::Shortages;
 use crate::ec2::faults::consistency::{Freshness, Kind};
 use crate::ec2::faults::tokens::Tokens;
-use crate::ec2::lab::config::Config;
 use crate::ec2::resources::addresses::Addresses;
+use crate::ec2::resources::config::Config;
 use crate::ec2::resources::groups::SecurityGroup;
 use crate::ec2::resources::images::Image;
 use crate::ec2::resources::instances::Instance;
@@ -146,10 +146,15 @@ impl Region {
         }
     }
 
+    /// Returns the account that owns a VPC, subnet or security group that this account sees.
+    pub(crate) fn owner(&self, id: &str) -> &str {
+        self.owners.get(id).unwrap_or(&self.account)
+    }
+
     pub(crate) fn arn(&self, kind: &str, id: &str) -> String {
         format!(
             "arn:{}:ec2:{}:{}:{kind}/{id}",
-            crate::ec2::lab::config::partition(&self.name),
+            crate::ec2::protocol::arn::partition(&self.name),
             self.name,
             self.account
         )
@@ -214,21 +219,6 @@ impl Ids {
             b & 0xffff_ffff_ffff
         )
     }
-}
-
-/// Formats a time as EC2 does: `2026-01-31T12:00:00.000Z`.
-pub(crate) fn iso(at: SystemTime) -> String {
-    let t = time::OffsetDateTime::from(at);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        t.year(),
-        u8::from(t.month()),
-        t.day(),
-        t.hour(),
-        t.minute(),
-        t.second(),
-        t.millisecond()
-    )
 }
 
 /// Writes a `tagSet`.

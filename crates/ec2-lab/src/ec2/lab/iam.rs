@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::ec2::lab::state::Region;
-use crate::ec2::protocol::actions::is_of_sts;
+use crate::ec2::protocol::envelope::is_of_sts;
 use crate::ec2::protocol::query::{Params, wildcard};
+use crate::ec2::resources::state::Region;
 
 /// A policy document.
 #[derive(Debug, Clone, Deserialize)]

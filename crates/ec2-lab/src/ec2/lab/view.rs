@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::ec2::lab::core::Lab;
-use crate::ec2::lab::state::Region;
 use crate::ec2::resources::groups::SecurityGroup;
 use crate::ec2::resources::instances::Instance;
 use crate::ec2::resources::interfaces::Interface;
 use crate::ec2::resources::keys::KeyPair;
 use crate::ec2::resources::spot::SpotRequest;
+use crate::ec2::resources::state::Region;
 use crate::ec2::resources::volumes::Volume;
 use crate::ec2::resources::vpc::{Subnet, Vpc};
 

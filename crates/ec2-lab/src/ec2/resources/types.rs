@@ -1,10 +1,10 @@
 //! The existing instance types, and their architectures.
 
-use crate::ec2::lab::state::{Cx, Tags};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, page};
 use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::xml::Xml;
+use crate::ec2::resources::state::{Cx, Tags};
 
 /// Families of Intel and AMD machines, and of Graviton ones.
 const X86: [&str; 19] = [

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use crate::ec2::faults::injection::Effect;
-use crate::ec2::faults::policy::KeyState;
+use crate::ec2::lab::actions::{self, Action};
 use crate::ec2::lab::core::{Core, Inner};
-use crate::ec2::lab::state::Cx;
-use crate::ec2::protocol::actions::{self, Action};
+use crate::ec2::lab::policy::KeyState;
+use crate::ec2::lab::server;
 use crate::ec2::protocol::calls::Call;
+use crate::ec2::protocol::envelope::{envelope, error_envelope, is_of_sts};
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::query::Params;
-use crate::ec2::protocol::{server, wire};
+use crate::ec2::protocol::wire;
 use crate::ec2::resources::power;
+use crate::ec2::resources::state::Cx;
 
 /// The response on the connection.
 #[derive(Debug)]
@@ -88,7 +90,7 @@ pub(crate) async fn carry_out(
     let (status, code, body) = match after.map_or(result, Err) {
         Ok(body) => (200, None, body),
         Err(error) => {
-            let body = actions::error_envelope(&action, &request_id, &error);
+            let body = error_envelope(&action, &request_id, &error);
             (error.status, Some(error.code), body)
         }
     };
@@ -148,7 +150,7 @@ fn identify(
     action: &str,
     scope: Option<&(String, String)>,
 ) -> Result<Caller, ApiError> {
-    let of_sts = actions::is_of_sts(action);
+    let of_sts = is_of_sts(action);
     let Some((access_key, region)) = scope else {
         return Err(ApiError::missing("AWSAccessKeyId"));
     };
@@ -244,7 +246,7 @@ fn act(
         handler(&mut cx, params)
     };
     core.send_orders(inner);
-    Ok(actions::envelope(action, request_id, &result?))
+    Ok(envelope(action, request_id, &result?))
 }
 
 fn finish(core: &Core, seq: u64, status: Option<u16>, error: Option<String>, acted: bool) {

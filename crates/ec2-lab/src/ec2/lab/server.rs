@@ -16,9 +16,9 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use crate::ec2::lab::call::{self, Answer};
 use crate::ec2::lab::control;
 use crate::ec2::lab::core::Core;
-use crate::ec2::protocol::call::{self, Answer};
 use crate::ec2::protocol::query::Params;
 use crate::ec2::protocol::wire;
 
