@@ -138,7 +138,7 @@ pub(crate) fn store_path(world: &World, global: &Options) -> Result<PathBuf, Fai
     match &world.home {
         Some(home) => Ok(home.join(".docker").join("machine")),
         None => Err(Failure::new(
-            "nobody says where machines are kept: neither --storage-path, $MACHINE_STORAGE_PATH nor $HOME is set",
+            "no storage directory: set --storage-path, $MACHINE_STORAGE_PATH or $HOME",
         )),
     }
 }

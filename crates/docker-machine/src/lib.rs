@@ -58,6 +58,9 @@ pub async fn run(world: World) -> ExitStatus {
     }
 }
 
+/// The storage directory where none is known. It does not exist (Debian Policy 9.2.3).
+const NO_STORE: &str = "/nonexistent/.docker/machine";
+
 async fn execute(
     world: World,
     global: &Options,
@@ -76,6 +79,7 @@ async fn execute(
     warnings.iter().for_each(|warning| telemetry.warn(warning));
     let store = match context::store_path(&world, global) {
         Ok(store) => store,
+        Err(_) if command.works_without_store() => NO_STORE.into(),
         Err(failure) => return end(&world, failure).await,
     };
     let context = Context::new(world, store, global, drivers::table(), telemetry.clone());

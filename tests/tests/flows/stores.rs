@@ -1,7 +1,7 @@
 //! Stores of older and newer versions, through the binary. An older configuration is used, migrated and copied. A newer
 //! one is used and never rewritten.
 
-use machine_tests::flows::Flow;
+use machine_tests::flows::{Flow, Home};
 use serde_json::{Map, Value, json};
 
 /// Converts a running machine's configuration to an older version, as that version wrote it.
@@ -101,4 +101,52 @@ async fn a_newer_configuration_is_used_and_never_rewritten() {
     assert!(!path.with_file_name("config.json.bak").exists());
     flow.home.run(["rm", "-y", "m1"]).await.ok();
     flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_storage_directory_nothing_is_listed_and_nothing_is_created() {
+    let mut home = Home::new();
+    home.unset("MACHINE_STORAGE_PATH");
+    home.unset("HOME");
+    for (argv, out) in [
+        (vec!["ls", "-q"], ""),
+        (vec!["ls", "--format", "{{.Name}}"], ""),
+    ] {
+        let listed = home.run(argv).await.ok();
+        assert_eq!(listed.out, out, "{listed}");
+    }
+    let table = home.run(["ls"]).await.ok();
+    assert_eq!(table.out.lines().count(), 1, "{table}");
+    for argv in [
+        vec![
+            "create",
+            "--driver=none",
+            "--url=tcp://127.0.0.1:2376",
+            "n1",
+        ],
+        vec!["status", "n1"],
+        vec!["rm", "-y", "n1"],
+    ] {
+        let refused = home.run(argv).await;
+        refused.failed(1, &["no storage directory: set --storage-path"]);
+    }
+    let entries = std::fs::read_dir(home.path()).unwrap();
+    assert_eq!(entries.count(), 0);
+}
+
+/// Paths in `config.json` and in `env` then work in every directory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relative_storage_path_is_written_as_an_absolute_one() {
+    let mut home = Home::new();
+    home.set("MACHINE_STORAGE_PATH", "sub/../relative");
+    let url = "--url=tcp://127.0.0.1:2376";
+    home.run(["create", "--driver=none", url, "n1"]).await.ok();
+    let store = home.path().join("relative");
+    let template = "{{.Driver.StorePath}} {{.HostOptions.AuthOptions.StorePath}}";
+    let written = home.run(["inspect", "n1", "-f", template]).await.ok();
+    let machine = store.join("machines/n1");
+    assert_eq!(
+        written.out,
+        format!("{} {}\n", store.display(), machine.display())
+    );
 }

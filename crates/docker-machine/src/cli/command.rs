@@ -46,6 +46,11 @@ pub trait Command: Send + Sync {
         false
     }
 
+    /// Returns whether it works without a storage directory: there are no machines then.
+    fn works_without_store(&self) -> bool {
+        false
+    }
+
     /// Tells whether nothing behind it is a flag: `ssh NAME ls -l`.
     fn takes_words_as_they_are(&self) -> bool {
         false

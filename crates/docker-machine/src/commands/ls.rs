@@ -47,6 +47,10 @@ impl Command for Ls {
         true
     }
 
+    fn works_without_store(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let no_filter = |error: FilterError| Failure::new(error.to_string());
         let filters = Filters::parse(&arguments.options.list("filter")).map_err(no_filter)?;
