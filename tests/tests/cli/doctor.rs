@@ -8,6 +8,7 @@ use ec2_lab::ec2::{ACCESS_KEY, Fault, KeyState};
 use machine_tests::certificates::{Pair, client};
 use machine_tests::flows::{Ended, Flow};
 use machine_tests::shown::assert_shown;
+use machine_tests::terminal::Terminal;
 
 /// Mode, modification time, inode and contents of each file and directory of the store.
 type Tree = BTreeMap<PathBuf, (u32, i64, i64, u64, Vec<u8>)>;
@@ -315,6 +316,53 @@ async fn an_unreachable_machine_is_reported() {
     assert!(flow.lab.reclaim(&instance) || flow.lab.shut_down_from_inside(&instance));
     let ended = doctor(&flow, &[]).await;
     assert!(!ended.out.contains("SSH answers"), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_whose_key_is_refused_is_reported() {
+    let flow = with_machine().await;
+    let line = "ssh-keygen -q -t ed25519 -N '' -f other";
+    flow.home.shell(line).await.ok();
+    let key = flow.home.machine("m1").join("id_rsa");
+    std::fs::copy(flow.home.path().join("other"), &key).unwrap();
+    let ended = doctor(&flow, &["m1".to_owned()]).await;
+    assert_wrong(
+        &ended,
+        "machine m1",
+        "refuses to log in ubuntu",
+        "check the user name",
+    );
+    assert_eq!(wrong(&ended), 1, "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_terminal_the_report_fits_and_counts() {
+    let flow = with_machine().await;
+    let left = Terminal::start(&flow.home, ["doctor"], (80, 24))
+        .end()
+        .await;
+    let shown = left.shown.replace('\r', "");
+    assert!(left.status.success(), "{shown}");
+    assert!(
+        shown.lines().all(|line| line.chars().count() <= 80),
+        "{shown}"
+    );
+    assert!(shown.contains("ok     store: "), "{shown}");
+    assert!(!shown.contains("machine m1"), "{shown}");
+    assert!(shown.contains(" ok, 0 to note, 0 wrong\n"), "{shown}");
+    let all = ["doctor", "--all"];
+    let shown = Terminal::start(&flow.home, all, (80, 24)).end().await.shown;
+    assert!(
+        shown.contains("ok     machine m1: SSH answers at 127."),
+        "{shown}"
+    );
+    let json = flow.home.run(["doctor", "--format", "json"]).await.ok();
+    for line in json.out.lines() {
+        let check: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(check["result"], "ok", "{check}");
+    }
+    let unknown = flow.home.run(["doctor", "--format", "yaml"]).await;
+    unknown.failed(1, &["unknown format \"yaml\"", "hint: the format is json"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

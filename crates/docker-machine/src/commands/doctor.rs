@@ -34,6 +34,11 @@ impl Command for Doctor {
             )
             .short("d")
             .values(crate::drivers::names()),
+            Flag::new(FlagSpec::bool(
+                "all",
+                "At a terminal, list the machines too of which nothing is wrong",
+            )),
+            Flag::new(FlagSpec::string("format", "'json' for one object per line")).short("f"),
         ]
     }
 
@@ -60,7 +65,20 @@ impl Command for Doctor {
             plan: has_driver.then_some((arguments.driver_name, arguments.driver)),
         };
         let checks = cx.library.examine(&request).await?;
-        cx.world.console.write(Stream::Out, &table(&checks));
+        let console = &cx.world.console;
+        let shown = match arguments.options.string("format").as_str() {
+            "json" => json(&checks).into_bytes(),
+            "" if console.terminals().out => {
+                let width = console.terminals().help_width();
+                report(&checks, arguments.options.bool("all"), width).into_bytes()
+            }
+            "" => table(&checks),
+            other => {
+                let failure = Failure::new(format!("unknown format {other:?}"));
+                return Err(failure.with_hint("the format is json, or none for a table"));
+            }
+        };
+        console.write(Stream::Out, &shown);
         let is_wrong = |check: &&Check| check.verdict == Verdict::Wrong;
         match checks.iter().filter(is_wrong).count() {
             0 => Ok(()),
@@ -70,14 +88,95 @@ impl Command for Doctor {
     }
 }
 
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Right => "ok",
+        Verdict::Notable => "note",
+        Verdict::Wrong => "WRONG",
+    }
+}
+
+/// One object per line. The keys are a promise.
+fn json(checks: &[Check]) -> String {
+    let object = |check: &Check| {
+        let object = serde_json::json!({
+            "result": word(check.verdict).to_lowercase(),
+            "subject": check.subject,
+            "found": check.found,
+            "remedy": check.remedy,
+        });
+        format!("{object}\n")
+    };
+    checks.iter().map(object).collect()
+}
+
+/// For a person at a terminal: one line for a passed check, the finding and the remedy for the others, and the count.
+/// Leaves out passed checks of machines, unless `all` are wanted: there may be hundreds.
+fn report(checks: &[Check], all: bool, width: usize) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let is_right = check.verdict == Verdict::Right;
+        if is_right && !all && check.subject.starts_with("machine ") {
+            continue;
+        }
+        let finding = one_cell(&format!("{}: {}", check.subject, check.found));
+        let label = format!("{:<INDENT$}", word(check.verdict));
+        let lines = match is_right {
+            true => vec![cut(&finding, width - INDENT)],
+            false => wrapped(&finding, width - INDENT),
+        };
+        let remedy = wrapped(&one_cell(&check.remedy), width - INDENT);
+        for (index, line) in lines.iter().chain(&remedy).enumerate() {
+            let before = if index == 0 {
+                label.as_str()
+            } else {
+                INDENTATION
+            };
+            text.push_str(&format!("{before}{line}\n"));
+        }
+    }
+    let count = |verdict| {
+        checks
+            .iter()
+            .filter(|check| check.verdict == verdict)
+            .count()
+    };
+    let (right, notable) = (count(Verdict::Right), count(Verdict::Notable));
+    let wrong = count(Verdict::Wrong);
+    text + &format!("{right} ok, {notable} to note, {wrong} wrong\n")
+}
+
+/// The width of the column of results.
+const INDENT: usize = 7;
+const INDENTATION: &str = "       ";
+
+/// Cuts a text to a width.
+fn cut(text: &str, width: usize) -> String {
+    match text.chars().count() > width {
+        true => text.chars().take(width - 1).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
+}
+
+/// Breaks a text into lines at blanks. A word that is too long for a line, a URL for instance, stays whole.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 fn table(checks: &[Check]) -> Vec<u8> {
     let mut text = "RESULT\tSUBJECT\tFOUND\tWHAT TO DO\n".to_owned();
     for check in checks {
-        let verdict = match check.verdict {
-            Verdict::Right => "ok",
-            Verdict::Notable => "note",
-            Verdict::Wrong => "WRONG",
-        };
+        let verdict = word(check.verdict);
         let remedy = match check.remedy.as_str() {
             "" => "-",
             remedy => remedy,
@@ -99,6 +198,29 @@ fn one_cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn at_a_terminal_a_passed_check_has_one_line_and_a_failed_one_its_remedy() {
+        let checks = [
+            Check::right("store", "3 machines"),
+            Check::right("machine m1", "SSH answers"),
+            Check::wrong(
+                "machine m2",
+                "SSH: 10.0.0.2:22 refuses to log in ubuntu with the key /root/id_rsa",
+                "use the right key",
+            ),
+        ];
+        assert_eq!(
+            report(&checks, false, 60),
+            "ok     store: 3 machines\n\
+             WRONG  machine m2: SSH: 10.0.0.2:22 refuses to log in ubuntu\n       \
+             with the key /root/id_rsa\n       \
+             use the right key\n\
+             2 ok, 0 to note, 1 wrong\n"
+        );
+        assert!(report(&checks, true, 60).contains("ok     machine m1: SSH answers\n"));
+        assert!(report(&checks, true, 20).contains("ok     store: 3 mac…\n"));
+    }
 
     #[test]
     fn a_check_is_one_line_whatever_is_in_it() {

@@ -1,11 +1,14 @@
 //! Each machine: its version, its certificate, its state, and the routes to its sshd and its engine.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
-use machine_driver::Check;
+use machine_driver::{Check, Verdict};
+use machine_ssh::{ConnectError, HostKeys, Layer, connect};
 use machine_store::{CONFIG_VERSION, MachineFile};
 use machine_tls::{DialError, Dialer};
-use machine_types::{DockerUrl, MachineState};
+use machine_types::{DockerUrl, MachineState, SshEndpoint};
 
 use super::{TIMEOUT, failed};
 use crate::access::connect::DIAL;
@@ -18,6 +21,9 @@ use machine_types::one_line;
 /// How many machines are connected to at once: a process may have 1024 descriptors by default
 /// (getrlimit(2)), and each takes two.
 const AT_ONCE: usize = 256;
+
+/// The timeout of a login.
+const LOGIN: Duration = Duration::from_secs(10);
 
 impl Library {
     pub(super) async fn examine_machines(&self, machines: &[Machine]) -> Vec<Check> {
@@ -105,17 +111,24 @@ impl Library {
         let sshd = async {
             let endpoint = machine.driver.ssh()?;
             let port = DockerUrl {
-                host: endpoint.host,
+                host: endpoint.host.clone(),
                 port: endpoint.port,
             };
             let reached = Dialer::plain(DIAL).reach(&port).await;
-            Some(route(
-                subject,
-                "SSH",
-                &port,
-                reached.map_err(Error::Dial),
-                machine,
-            ))
+            let check = route(subject, "SSH", &port, reached.map_err(Error::Dial), machine);
+            if check.verdict != Verdict::Right {
+                return Some(check);
+            }
+            Some(match self.try_login(machine, &endpoint).await {
+                Ok(()) => Check::right(
+                    subject,
+                    format!("{}, login as {}", check.found, endpoint.user),
+                ),
+                Err(error) => {
+                    let advice = error.layer().map_or("check its key file", Layer::advice);
+                    Check::wrong(subject, format!("SSH: {}", one_line(error)), advice)
+                }
+            })
         };
         let engine = async {
             let url = machine.driver.docker_host()?;
@@ -131,6 +144,26 @@ impl Library {
         };
         let (sshd, engine) = tokio::join!(sshd, engine);
         sshd.into_iter().chain(engine).collect()
+    }
+}
+
+impl Library {
+    /// Logs in once. Pins no host key: that would change the store.
+    async fn try_login(
+        &self,
+        machine: &Machine,
+        endpoint: &SshEndpoint,
+    ) -> Result<(), ConnectError> {
+        let pinned = self.host_key_file(&machine.name);
+        let host_keys = match pinned.exists() {
+            true => HostKeys::AcceptPinnedOnly(pinned),
+            false => HostKeys::AcceptAny,
+        };
+        let credentials = self.credentials(endpoint);
+        let cx = self.context();
+        let session = connect(endpoint, &credentials, &host_keys, &cx, LOGIN).await?;
+        session.close().await;
+        Ok(())
     }
 }
 
