@@ -7,6 +7,7 @@ use machine_driver::{DriverKind, FlagKind, FlagSpec};
 use crate::cli::Cli;
 use crate::cli::argv::Flag;
 use crate::cli::command::Command;
+use crate::cli::options::Owner;
 use crate::cli::parse::{all_flags, global_flags};
 
 /// What a declaration to clap is for.
@@ -60,7 +61,11 @@ impl Cli<'_> {
             .subcommand_value_name("COMMAND")
             .subcommand_help_heading("Commands")
             .next_help_heading("Options")
-            .args(global_flags().iter().map(|flag| argument(flag, purpose)));
+            .args(
+                global_flags()
+                    .iter()
+                    .map(|flag| argument(flag, Owner::Binary, purpose)),
+            );
         for command in commands {
             program = program.subcommand(self.clap_command(*command, driver, purpose));
         }
@@ -95,7 +100,7 @@ impl Cli<'_> {
             .args(
                 all_flags(command)
                     .iter()
-                    .map(|flag| argument(flag, purpose)),
+                    .map(|flag| argument(flag, Owner::Binary, purpose)),
             )
             .arg(Arg::new("words").value_name("ARG").num_args(0..).hide(true));
         if command.takes_driver_flags() {
@@ -107,19 +112,78 @@ impl Cli<'_> {
                     _ => names,
                 })
                 .next_help_heading("Options of the driver")
-                .args(driver.iter().map(|spec| argument(&Flag::new(spec.clone()), purpose)));
+                .args(driver.iter().map(|spec| argument(&Flag::new(spec.clone()), Owner::Driver, purpose)));
         }
         declared
     }
 }
 
-fn argument(flag: &Flag, purpose: For) -> Arg {
+/// What help calls the value of a flag, by the end of the flag's name.
+const METAVARIABLES: [(&str, &str); 41] = [
+    ("ami", "AMI"),
+    ("block-duration-minutes", "MINUTES"),
+    ("ca-cert", "FILE"),
+    ("ca-key", "FILE"),
+    ("cidr", "CIDR"),
+    ("client-cert", "FILE"),
+    ("client-key", "FILE"),
+    ("device-name", "DEVICE"),
+    ("driver", "DRIVER"),
+    ("endpoint", "URL"),
+    ("engine-env", "NAME=VALUE"),
+    ("engine-label", "KEY=VALUE"),
+    ("engine-opt", "FLAG=VALUE"),
+    ("filter", "KEY=VALUE"),
+    ("format", "TEMPLATE"),
+    ("install-script", "FILE"),
+    ("install-url", "URL"),
+    ("instance-type", "TYPE"),
+    ("ip-address", "ADDRESS"),
+    ("keypair-name", "NAME"),
+    ("label", "KEY=VALUE"),
+    ("max-lifetime", "DURATION"),
+    ("older-than", "DURATION"),
+    ("port", "PORT"),
+    ("region", "REGION"),
+    ("registry-mirror", "URL"),
+    ("root-size", "GB"),
+    ("security-group", "GROUP"),
+    ("shell", "SHELL"),
+    ("spot-price", "DOLLARS"),
+    ("ssh-key", "FILE"),
+    ("ssh-keypath", "FILE"),
+    ("ssh-user", "USER"),
+    ("storage-path", "DIRECTORY"),
+    ("subnet-id", "SUBNET"),
+    ("tag", "KEY=VALUE"),
+    ("timeout", "SECONDS"),
+    ("url", "URL"),
+    ("userdata", "FILE"),
+    ("vpc-id", "VPC"),
+    ("zone", "ZONE"),
+];
+
+/// Returns what help calls the value of a flag, which tells its type.
+fn metavariable(flag: &str, otherwise: &'static str) -> &'static str {
+    let is_of = |end: &str| {
+        let before = flag.strip_suffix(end);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('-'))
+    };
+    let found = METAVARIABLES.iter().find(|(end, _)| is_of(end));
+    found.map_or(otherwise, |(_, name)| name)
+}
+
+fn argument(flag: &Flag, owner: Owner, purpose: For) -> Arg {
     let spec = &flag.spec;
     let mut help = spec.help.to_owned();
     match spec.kind {
+        // An alias has the default of what it stands for.
+        _ if spec.help.starts_with("Same as ") => {}
         FlagKind::String { default } if !default.is_empty() => {
             help.push_str(&format!(" [default: {default}]"));
         }
+        // Stands for what happens without the flag.
+        FlagKind::Int { default: 0 } => {}
         FlagKind::Int { default } => help.push_str(&format!(" [default: {default}]")),
         FlagKind::List { default } if !default.is_empty() => {
             help.push_str(&format!(" [default: {}]", default.join(", ")));
@@ -129,8 +193,13 @@ fn argument(flag: &Flag, purpose: For) -> Arg {
     if matches!(spec.kind, FlagKind::List { .. }) {
         help.push_str(" (repeatable)");
     }
-    if let Some(env) = spec.env {
-        help.push_str(&format!(" [${env}]"));
+    match (spec.env, spec.kind, owner) {
+        (None, ..) => {}
+        // As in the Go binary, which names it in its help all the same.
+        (Some(env), FlagKind::List { .. }, Owner::Driver) => {
+            help.push_str(&format!(" (${env} is ignored)"));
+        }
+        (Some(env), ..) => help.push_str(&format!(" [${env}]")),
     }
     let mut argument = Arg::new(spec.name).action(ArgAction::Append).help(help);
     // `-y` is shown as it is typed; in its one form it is `--y`.
@@ -151,7 +220,11 @@ fn argument(flag: &Flag, purpose: For) -> Arg {
         FlagKind::Bool if purpose == For::Showing => argument.action(ArgAction::SetTrue),
         FlagKind::Bool => argument.num_args(1),
         FlagKind::Switch { .. } => argument.num_args(0..=1).value_name("WORD"),
-        FlagKind::Int { .. } => argument.num_args(1).value_name("NUMBER"),
-        FlagKind::String { .. } | FlagKind::List { .. } => argument.num_args(1).value_name("VALUE"),
+        FlagKind::Int { .. } => argument
+            .num_args(1)
+            .value_name(metavariable(spec.name, "NUMBER")),
+        FlagKind::String { .. } | FlagKind::List { .. } => argument
+            .num_args(1)
+            .value_name(metavariable(spec.name, "VALUE")),
     }
 }
