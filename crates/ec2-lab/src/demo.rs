@@ -186,9 +186,13 @@ async fn build(profile: &str) -> Result<PathBuf, DemoError> {
         .arg("--message-format=json-render-diagnostics")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        // Progress and compiler errors. tokio's `output` would capture them.
         .stderr(Stdio::inherit())
         .kill_on_drop(true)
-        .output()
+        .spawn()
+        .map_err(failed)?
+        .wait_with_output()
         .await
         .map_err(failed)?;
     if !built.status.success() {

@@ -33,7 +33,7 @@ pub use recovery::remove::{RemoveOptions, Removed};
 pub use machine_ops::files;
 pub use machine_ops::{
     Ambient, Cancel, Cx, Event, Events, Hook, Look, MemoryJournal, Span, SpanKind, SpanOutcome,
-    SystemAmbient, WaitError, WaitPolicy, wait_until_ready,
+    SystemAmbient, WaitError, WaitPolicy, Waiting, wait_until_ready,
 };
 pub use machine_provision::{FetchScript, RemoteError};
 pub use machine_ssh::{Copy, ExitStatus as RemoteExit, Pty, WindowSize};

@@ -18,10 +18,27 @@ pub enum Event {
     Debug(String),
     /// The current wait, for the live line of a terminal.
     Phase(String),
+    /// A poll that has not found yet what is waited for: for the live line, and for a log.
+    Waiting(Waiting),
     /// A span that has ended: for the trace, the log, the metrics and `--debug`.
     Ended(Span),
     /// The number of machines of the whole store in each state, after a query of all of them: for the metrics.
     Counted(BTreeMap<String, usize>),
+}
+
+/// A wait that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The machine, if the wait is about one.
+    pub machine: Option<String>,
+    /// The condition, as in the span of the wait.
+    pub what: String,
+    /// The result of the last poll.
+    pub why: String,
+    /// The time since the first poll.
+    pub waited: Duration,
+    /// The timeout, measured from the first poll.
+    pub within: Duration,
 }
 
 /// A unit of work with a duration.
@@ -88,8 +105,23 @@ impl Events for OfMachine {
                     .or_insert_with(|| self.machine.clone());
                 Event::Ended(span)
             }
+            Event::Waiting(mut waiting) => {
+                waiting.machine.get_or_insert_with(|| self.machine.clone());
+                Event::Waiting(waiting)
+            }
             other => other,
         });
+    }
+}
+
+/// Passes all events on but those of waits: for a wait that watches work, which is not what the user waits for.
+pub struct WithoutWaits(pub Arc<dyn Events>);
+
+impl Events for WithoutWaits {
+    fn emit(&self, event: Event) {
+        if !matches!(event, Event::Waiting(_)) {
+            self.0.emit(event);
+        }
     }
 }
 

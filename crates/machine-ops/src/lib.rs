@@ -18,7 +18,7 @@ mod wait;
 pub use ambient::{Ambient, SystemAmbient};
 pub use cancel::Cancel;
 pub use context::Cx;
-pub use event::{Event, Events, OfMachine, Span, SpanKind, SpanOutcome};
+pub use event::{Event, Events, OfMachine, Span, SpanKind, SpanOutcome, Waiting, WithoutWaits};
 pub use journal::{
     Entry, Intent, Journal, JournalError, MemoryJournal, Ownership, Phase, Resource, UndoOrder,
     open_resources,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{Cx, Event, Span, SpanKind, SpanOutcome};
+use crate::{Cx, Event, Span, SpanKind, SpanOutcome, Waiting};
 
 /// The polling interval and the overall timeout.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -181,6 +181,13 @@ impl<'a> Turns<'a> {
                 last,
             }));
         }
+        self.cx.events.emit(Event::Waiting(Waiting {
+            machine: None,
+            what: self.what.to_owned(),
+            why: last,
+            waited: self.waited(),
+            within: self.policy.within,
+        }));
         let ambient = &self.cx.ambient;
         let chance = (ambient.random() >> 11) as f64 / (1u64 << 53) as f64;
         let pause = self

@@ -54,6 +54,21 @@ impl Layer {
     }
 }
 
+impl Layer {
+    /// Returns why a wait is not over, if this layer failed last.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Address => "the name has no address",
+            Self::Route => "no answer",
+            Self::Port => "connection refused",
+            Self::Banner => "no SSH server answers",
+            Self::KeyExchange => "no key exchange",
+            Self::HostKey => "host key refused",
+            Self::Authentication => "login refused",
+        }
+    }
+}
+
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

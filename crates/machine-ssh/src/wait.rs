@@ -151,7 +151,7 @@ impl Wait {
                         return Err(error);
                     }
                     let pause = self.note(error, layer);
-                    Ok(Look::PendingFor(format!("{layer}"), pause))
+                    Ok(Look::PendingFor(layer.reason().to_owned(), pause))
                 }
                 _ => Err(error),
             },

@@ -285,7 +285,8 @@ pub(crate) async fn await_address(
     let snapshot = &*saved;
     let mut begun = false;
     let running = &AtomicU32::new(0);
-    let found = wait_until_ready(cx, "the machine to have an address", policy, || {
+    let what = format!("address of {}", instance_id(saved)?);
+    let found = wait_until_ready(cx, &what, policy, || {
         let begins = !std::mem::replace(&mut begun, true);
         async move {
             if begins {
@@ -300,11 +301,15 @@ pub(crate) async fn await_address(
             if address(snapshot, &instance)?.is_some() {
                 return Ok(Look::Ready(instance));
             }
-            let state = state_name(&instance).to_owned();
+            let state = state_name(&instance);
             if state == "running" && running.fetch_add(1, Ordering::Relaxed) >= WITHOUT_ADDRESS {
                 return Err(no_address(snapshot, &instance));
             }
-            Ok(Look::Pending(state))
+            Ok(Look::Pending(format!(
+                "{} {} is {state}",
+                snapshot.instance_type,
+                snapshot.zone_name()
+            )))
         }
     });
     let found = found.await?;

@@ -5,6 +5,7 @@
 //! parses every other `docker-machine` line. Separate tests run or check the commands that install, build and enable.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use ec2_lab::ec2::Lab;
@@ -261,6 +262,110 @@ async fn the_documented_replacement_and_restoration_work() {
     assert_eq!(installed(), "old");
 }
 
+/// What help says about a flag, or a document.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Described {
+    variable: Option<String>,
+    /// Nothing where it is none, or told in words.
+    default: Option<String>,
+}
+
+/// The flags of a driver in its help, without the driver's prefix.
+async fn flags_of_help(driver: &str) -> BTreeMap<String, Described> {
+    let help = Home::new()
+        .run(["create", "-d", driver, "--help"])
+        .await
+        .ok()
+        .out;
+    let (_, flags) = help.split_once("Options of the driver:\n").unwrap();
+    let default = regex::Regex::new(r"\[default: ([^\]]+)\]").unwrap();
+    let variable = regex::Regex::new(r"\[\$(\w+)\]").unwrap();
+    let first = |pattern: &regex::Regex, text: &str| {
+        pattern.captures(text).map(|found| found[1].to_owned())
+    };
+    let mut described = BTreeMap::new();
+    for flag in format!("\n{flags}")
+        .split(&format!("\n      --{driver}-"))
+        .skip(1)
+    {
+        let text = flag.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (name, text) = text.split_once(' ').unwrap();
+        described.insert(
+            name.to_owned(),
+            Described {
+                variable: first(&variable, text),
+                default: first(&default, text),
+            },
+        );
+    }
+    described
+}
+
+/// The flags in the tables of a driver's document: names, variables and the words of the default.
+fn flags_of_document(path: &str) -> BTreeMap<String, (Option<String>, String)> {
+    let text = std::fs::read_to_string(root().join(path)).unwrap();
+    let (_, text) = text.split_once("\n## Flags\n").unwrap();
+    let text = text.split("\n## ").next().unwrap();
+    let flag = regex::Regex::new(r"`([a-z0-9-]+)`(?: \[(\w+)\])?").unwrap();
+    let mut described = BTreeMap::new();
+    let mut is_of_flags = false;
+    for row in text.lines() {
+        if row.starts_with("| ") && !row.starts_with("| `") {
+            is_of_flags = row.starts_with("| flag |");
+        }
+        if !is_of_flags || !row.starts_with("| `") {
+            continue;
+        }
+        let cells: Vec<&str> = row.split(" | ").collect();
+        for found in flag.captures_iter(cells[0]) {
+            let variable = found.get(2).map(|name| name.as_str().to_owned());
+            described.insert(found[1].to_owned(), (variable, cells[1].to_owned()));
+        }
+    }
+    described
+}
+
+/// Help and document name the same flags, variables and defaults. Both are about what a create does: what help says
+/// is read from the same table as the values.
+#[tokio::test(flavor = "multi_thread")]
+async fn help_and_document_agree_on_flags_defaults_and_variables() {
+    let (help, document) = (
+        flags_of_help("amazonec2").await,
+        flags_of_document("docs/amazonec2.md"),
+    );
+    let names = |names: Vec<&String>| names.into_iter().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(
+        names(help.keys().collect()),
+        names(document.keys().collect())
+    );
+    // The default of these is a matter of the image.
+    let of_the_image = ["device-name", "ssh-user"];
+    for (flag, (variable, default)) in &document {
+        let said = &help[flag];
+        assert_eq!(*variable, said.variable, "{flag}");
+        match &said.default {
+            Some(value) if !of_the_image.contains(&flag.as_str()) => {
+                let words = default.split([' ', ',']);
+                assert!(
+                    words.clone().any(|word| word == value),
+                    "{flag}: {value} or {default:?}?"
+                );
+            }
+            _ => {}
+        }
+    }
+    // Named in the help of the Go binary, and read by neither.
+    let ignored = Home::new()
+        .run(["create", "-d", "amazonec2", "--help"])
+        .await
+        .ok()
+        .out;
+    assert!(
+        ignored.contains("($AWS_SECURITY_GROUP is ignored)"),
+        "{ignored}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_of_the_readme_succeeds() {
     let lines = lines_of("README.md", &["cargo"]);
@@ -274,6 +379,21 @@ async fn the_demo_of_the_readme_succeeds() {
     lab.arg(argument).arg("--bin").arg(home.binary());
     let shown = home.end(lab, b"").await.ok();
     assert!(shown.out.contains("# Nothing is left"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_shows_the_progress_and_the_errors_of_its_build() {
+    let mut home = Home::new();
+    let cargo = home.file(
+        "cargo",
+        "#!/bin/sh\necho 'error: expected expression' >&2\nexit 101\n",
+    );
+    std::fs::set_permissions(&cargo, PermissionsExt::from_mode(0o755)).unwrap();
+    home.set("CARGO", &cargo);
+    let mut lab = Command::new(built("ec2-lab"));
+    lab.arg("demo");
+    let said = ["error: expected expression", "cannot build docker-machine"];
+    home.end(lab, b"").await.failed(1, &said);
 }
 
 /// Cargo's own commands, our aliases, and systemd units.

@@ -21,7 +21,10 @@ async fn a_create_shows_what_it_waits_for_and_the_elapsed_time() {
         .expect("Waiting for SSH to be available...\r\n")
         .await;
     // The progress line below the others has a spinner and a counter.
-    terminal.expect("Waiting for SSH to be available 1s").await;
+    terminal.expect("m1 · SSH on ubuntu@").await;
+    terminal
+        .expect(": connection refused 1s (gives up at 15m)")
+        .await;
     terminal.expect(CLEAR).await;
     flow.let_listen().await;
     let left = terminal.end().await;

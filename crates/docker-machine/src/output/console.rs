@@ -116,6 +116,12 @@ impl Console {
 
     /// Replaces the live line; an empty one takes it away. Does nothing where standard error is no terminal.
     pub fn live(&self, text: &str) {
+        self.live_with(text, "");
+    }
+
+    /// Replaces the live line as [`live`](Self::live) does. A text that is too long for the terminal is cut; what
+    /// stands behind it is not.
+    pub fn live_with(&self, text: &str, behind: &str) {
         if !self.terminals.err {
             return;
         }
@@ -123,7 +129,16 @@ impl Console {
         streams.hide();
         // The last column stays free: writing there may move the line up.
         let width = self.terminals.columns.unwrap_or(80).saturating_sub(1);
-        streams.live = text.chars().take(width).collect();
+        let room = width.saturating_sub(behind.chars().count());
+        let text: String = match text.chars().count() > room {
+            true => text
+                .chars()
+                .take(room.saturating_sub(1))
+                .chain(['…'])
+                .collect(),
+            false => text.to_owned(),
+        };
+        streams.live = text.chars().chain(behind.chars()).take(width).collect();
         streams.show();
     }
 
@@ -241,7 +256,19 @@ pub(crate) mod tests {
         console.line(Stream::Out, "done");
         console.live("");
         assert_eq!(out.text(), "done\n");
-        assert_eq!(err.text(), "waiti\r\x1b[Kwaiti\r\x1b[K");
+        assert_eq!(err.text(), "wait…\r\x1b[Kwait…\r\x1b[K");
+    }
+
+    #[test]
+    fn the_seconds_are_never_cut_off() {
+        let terminal = Terminals {
+            err: true,
+            columns: Some(20),
+            ..Terminals::default()
+        };
+        let (console, _, err) = taped(terminal);
+        console.live_with("waiting for a machine", " 41s");
+        assert_eq!(err.text(), "waiting for a … 41s");
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! `MACHINE_LOG=json`, to the trace of `MACHINE_TRACE` and to the metrics of `MACHINE_METRICS_FILE`. None of them
 //! can fail an operation.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use libmachine::{Ambient, Cx, Event, Events, MemoryJournal, Span, SpanKind, SpanOutcome};
-use machine_types::one_line;
+use libmachine::{Ambient, Cx, Event, Events, MemoryJournal, Span, SpanKind, SpanOutcome, Waiting};
+use machine_types::{one_line, printable};
 
 use crate::failure::Failure;
 use crate::output::console::{Console, Stream};
@@ -38,12 +39,20 @@ pub struct Wanted {
     pub metrics: Option<PathBuf>,
 }
 
+/// The time after which a wait is worth a line in a log: most waits of a create are shorter.
+const WORTH_A_LINE: Duration = Duration::from_secs(5);
+
+/// How many waits and reasons get a line: a reason may hold a number that is another one each time.
+const MOST_LINES: usize = 50;
+
 /// Takes all events of a process.
 pub struct Telemetry {
     wanted: Wanted,
     console: Arc<Console>,
     ambient: Arc<dyn Ambient>,
     live: Live,
+    /// The waits and reasons that have a line already.
+    told: Mutex<BTreeSet<String>>,
     trace: Option<Trace>,
     metrics: Mutex<Metrics>,
     /// When the command began, by the wall's clock and by ours.
@@ -66,6 +75,7 @@ impl Telemetry {
         });
         Self {
             live: Live::new(console.clone()),
+            told: Mutex::default(),
             trace,
             metrics: Mutex::new(Metrics::default()),
             begun: (ambient.now(), ambient.monotonic()),
@@ -147,6 +157,26 @@ impl Telemetry {
         }
     }
 
+    /// Writes a line if a wait lasts, and another one if its reason changes: in a log, where there is no live line.
+    fn waiting(&self, waiting: &Waiting) {
+        if self.console.terminals().err || self.wanted.evaluated || waiting.waited < WORTH_A_LINE {
+            return;
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let machine = waiting.machine.as_deref().unwrap_or_default();
+        let text = format!("{}: {}", waiting.what, waiting.why);
+        if told.len() >= MOST_LINES || !told.insert(format!("{machine} {text}")) {
+            return;
+        }
+        let machine = match machine {
+            "" => String::new(),
+            machine => format!("({machine}) "),
+        };
+        let (waited, within) = (waiting.waited.as_secs(), waiting.within.as_secs());
+        let text = format!("{machine}Waiting for {text} ({waited} s of {within} s)");
+        self.line(self.telling(), "info", &printable(text.as_bytes()));
+    }
+
     fn ended(&self, span: &Span) {
         if self.wanted.json_log {
             self.console.line(Stream::Err, &record::span(span));
@@ -176,7 +206,17 @@ impl Events for Telemetry {
             Event::Alert(text) => self.line(Stream::Err, "warning", &text),
             Event::Debug(text) => self.debug(&text),
             Event::Phase(what) => self.live.phase(&what),
-            Event::Ended(span) => self.ended(&span),
+            Event::Waiting(waiting) => {
+                self.live.waiting(&waiting);
+                self.waiting(&waiting);
+            }
+            Event::Ended(span) => {
+                if span.kind == SpanKind::Wait {
+                    let machine = span.fields.get("machine");
+                    self.live.waited(machine, &span.name);
+                }
+                self.ended(&span);
+            }
             Event::Counted(machines) if self.wanted.metrics.is_some() => {
                 let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
                 metrics.machines(&machines, self.ambient.now());
@@ -254,6 +294,33 @@ mod tests {
         telemetry.emit(Event::Phase("d".into()));
         telemetry.emit(Event::Ended(api_call()));
         assert_eq!((out.text().as_str(), err.text().as_str()), ("a\nb\n", ""));
+    }
+
+    #[test]
+    fn in_a_log_a_wait_that_lasts_has_a_line_for_each_reason() {
+        let (telemetry, out, err) = telemetry(Wanted::default());
+        let wait = |why: &str, waited| {
+            Event::Waiting(Waiting {
+                machine: Some("m1".into()),
+                what: "SSH".into(),
+                why: why.into(),
+                waited: Duration::from_secs(waited),
+                within: Duration::from_secs(900),
+            })
+        };
+        for (why, waited) in [
+            ("no answer", 1),
+            ("no answer", 5),
+            ("no answer", 6),
+            ("refused", 7),
+        ] {
+            telemetry.emit(wait(why, waited));
+        }
+        assert_eq!(
+            out.text(),
+            "(m1) Waiting for SSH: no answer (5 s of 900 s)\n(m1) Waiting for SSH: refused (7 s of 900 s)\n"
+        );
+        assert_eq!(err.text(), "");
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl Library {
             self.check_provisioning(&request).await?;
         }
         let cx = self.context_about(&name);
+        cx.phase(format!("{name} · pre-create checks"));
         base.store_id = self.store.ensure_id(&cx).await?.as_str().to_owned();
         let mut driver = kind
             .configure(&base, &request.options)

@@ -1,8 +1,9 @@
 //! A machine that is coming up, watched for its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until};
+use machine_ops::{Cx, Look, WaitError, WaitPolicy, WithoutWaits, wait_until};
 
 use crate::machine::Machine;
 use crate::{Error, Library};
@@ -46,8 +47,12 @@ impl Library {
 
 /// Returns when the machine has ended, and never where it does not.
 async fn until_ended(machine: &Machine, cx: &Cx) -> Error {
+    let watching = &Cx {
+        events: Arc::new(WithoutWaits(cx.events.clone())),
+        ..cx.clone()
+    };
     let mut begun = false;
-    let ended = wait_until(cx, "the machine to end", LOOKS, async || {
+    let ended = wait_until(watching, "the machine to end", LOOKS, async || {
         if !std::mem::replace(&mut begun, true) {
             return Ok(Look::<std::convert::Infallible>::Pending("launched".into()));
         }

@@ -99,6 +99,7 @@ impl Library {
     /// # Errors
     /// [`Error::Prune`] where it would have to guess; [`Error::Configuration`] for the flags of the place.
     pub async fn prune(&self, options: &PruneOptions) -> Result<Pruned, Error> {
+        self.context().phase("looking for what no machine owns");
         let Some(identity) = self.store.identity()? else {
             return Err(Error::Prune(format!(
                 "{} has no id, so nothing can carry its tags (is the disk mounted?)",

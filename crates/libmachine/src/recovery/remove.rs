@@ -89,6 +89,7 @@ impl Library {
     ) -> Result<Removed, Error> {
         let (name, force) = (lock.name().clone(), options.force);
         let cx = self.context_over(&name, Remembering::over(self.store.journal(&lock)));
+        cx.phase(format!("{name} · removing"));
         let machine = match self.open_by_record_or_journal(&name).await {
             Ok(machine) => machine,
             Err(error @ (Error::Store(_) | Error::Driver(_))) => {
