@@ -9,8 +9,6 @@ use std::fmt::Write as _;
 use libmachine::{Error, Left};
 use machine_types::{ExitStatus, without_error_numbers};
 
-use crate::cli::usage::Help;
-
 /// A command that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(Box<Parts>);
@@ -27,6 +25,15 @@ struct Parts {
     short: bool,
     status: ExitStatus,
     cause: &'static str,
+}
+
+/// The help of a command, and the command line that prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Help {
+    /// The text.
+    pub text: String,
+    /// `docker-machine create --help`.
+    pub command_line: String,
 }
 
 impl Failure {

@@ -15,9 +15,9 @@ use crate::cli::argv::{self, Flag, Grammar, Line, SyntaxError};
 use crate::cli::command::Command;
 use crate::cli::hints;
 use crate::cli::options::{self, Owner};
-use crate::cli::usage::{Help, UsageError, refused_flag};
+use crate::cli::usage::{UsageError, refused_flag};
 use crate::environment::Environment;
-use crate::failure::Failure;
+use crate::failure::{Failure, Help};
 
 use crate::cli::declare::For;
 

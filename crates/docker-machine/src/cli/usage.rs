@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Help};
 
 /// What is wrong with a command line. Exit code 1, and never 0 as the Go binary has it for some.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,15 +13,6 @@ pub struct UsageError {
     pub hint: Option<String>,
     /// The help that goes to standard output, where the Go binary prints it.
     pub help: Option<Help>,
-}
-
-/// The help of a command, and the command line that prints it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Help {
-    /// The text.
-    pub text: String,
-    /// `docker-machine create --help`.
-    pub command_line: String,
 }
 
 impl UsageError {
