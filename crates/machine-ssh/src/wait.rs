@@ -188,10 +188,9 @@ impl Wait {
     /// Notes a failed attempt, and returns how long to leave the machine alone at least.
     fn note(&self, error: ConnectError, layer: Layer) -> Duration {
         let mut progress = self.progress();
-        // The last attempt is cut short by the end of all patience: what the one before it ran into
-        // says more than that.
+        // The overall timeout cuts the last attempt short. If an earlier attempt got as far, its error says more.
         let is_over = self.elapsed() >= self.within;
-        if is_over && progress.last.as_ref().is_some_and(|last| last.1 == layer) {
+        if is_over && progress.last.as_ref().is_some_and(|last| last.1 >= layer) {
             return Duration::ZERO;
         }
         let since = match &progress.last {
