@@ -288,12 +288,19 @@ async fn expired_and_mismatched_certificates_are_reported() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_machine_is_reported() {
-    let flow = with_machine().await;
-    // An address without a listener.
+    let flow = Flow::start().await;
+    flow.create("m1", &["--amazonec2-private-address-only"])
+        .await
+        .ok();
+    // An address without a listener. EC2 reports no public address to use instead.
     let config = flow.home.machine("m1").join("config.json");
     let text = std::fs::read_to_string(&config).unwrap();
     let address = flow.host().spec().address.to_string();
-    std::fs::write(&config, text.replace(&address, "127.250.250.250")).unwrap();
+    let changed = text
+        .replace(&address, "127.250.250.250")
+        .replace("\"UsePrivateIP\": true", "\"UsePrivateIP\": false")
+        .replace("\"PrivateIPOnly\": true", "\"PrivateIPOnly\": false");
+    std::fs::write(&config, changed).unwrap();
     let ended = doctor(&flow, &[]).await;
     assert_shown("Unreachable machine", &ended.out, &flow.home);
     assert_wrong(

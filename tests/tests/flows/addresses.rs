@@ -94,3 +94,17 @@ async fn another_host_at_the_new_address_is_not_the_machine() {
     let env = home.run(["config", "m1"]).await;
     env.failed(1, &["error validating certificates"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_reports_a_new_address_and_does_not_save_it() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    set_saved_address(&flow, BEFORE);
+    let now = flow.host().spec().address.to_string();
+    let doctor = flow.home.run(["doctor", "m1"]).await.ok();
+    let found = format!("its address is {now}; the saved one is {BEFORE}");
+    assert!(doctor.out.contains(&found), "{doctor}");
+    assert!(doctor.out.contains("Docker answers"), "{doctor}");
+    let ip = flow.home.run(["ip", "m1"]).await.ok();
+    assert_eq!(ip.out.trim(), BEFORE);
+}

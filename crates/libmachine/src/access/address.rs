@@ -162,8 +162,14 @@ impl Library {
     async fn moved(&self, machine: &Machine, cx: &Cx) -> Option<Status> {
         let asked = tokio::time::timeout(TELLS, machine.driver.state(cx)).await;
         let status = asked.ok()?.ok()?;
+        self.copy_at(machine, &status).map(|_| status)
+    }
+
+    /// Returns a copy of a machine with the address that the cloud reports, if that is another one than the saved.
+    pub(crate) fn copy_at(&self, machine: &Machine, status: &Status) -> Option<Machine> {
         let copy = self.open_record(machine.name.clone(), machine.record.clone());
-        copy.ok()?.driver.adopt(&status).then_some(status)
+        let mut copy = copy.ok()?;
+        copy.driver.adopt(status).then_some(copy)
     }
 }
 

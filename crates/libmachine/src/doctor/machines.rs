@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
-use machine_driver::{Check, Verdict};
+use machine_driver::{Check, Status, Verdict};
 use machine_ssh::{ConnectError, HostKeys, Layer, connect};
 use machine_store::{CONFIG_VERSION, MachineFile};
 use machine_tls::{DialError, Dialer};
@@ -29,11 +29,8 @@ impl Library {
     pub(super) async fn examine_machines(&self, machines: &[Machine]) -> Vec<Check> {
         let mut states = self.states(machines, TIMEOUT).await;
         let examined = machines.iter().enumerate().map(|(index, machine)| {
-            let state = states
-                .remove(&index)
-                .map(|status| status.map(|is| is.state));
-            let state = state.unwrap_or(Ok(MachineState::Timeout));
-            self.examine_machine(machine, state)
+            let status = states.remove(&index);
+            self.examine_machine(machine, status.unwrap_or(Ok(MachineState::Timeout.into())))
         });
         let checks: Vec<Vec<Check>> = iter(examined).buffered(AT_ONCE).collect().await;
         checks.concat()
@@ -42,11 +39,28 @@ impl Library {
     async fn examine_machine(
         &self,
         machine: &Machine,
-        state: Result<MachineState, NoState>,
+        status: Result<Status, NoState>,
     ) -> Vec<Check> {
         let name = machine.name.as_str();
         let subject = format!("machine {name}");
         let mut checks = Vec::new();
+        let moved = status
+            .as_ref()
+            .ok()
+            .and_then(|status| self.copy_at(machine, status));
+        if let Some(moved) = &moved {
+            let saved = machine.address().unwrap_or_else(|| "none".to_owned());
+            checks.push(Check::notable(
+                &subject,
+                format!(
+                    "its address is {}; the saved one is {saved}",
+                    moved.address().unwrap_or_default()
+                ),
+                "docker-machine ls saves it",
+            ));
+        }
+        let machine = moved.as_ref().unwrap_or(machine);
+        let state = status.map(|status| status.state);
         let version = machine.record.config_version;
         if version > CONFIG_VERSION {
             checks.push(Check::notable(
