@@ -11,6 +11,8 @@ pub struct FlagSpec {
     pub env: Option<&'static str>,
     /// One sentence of help.
     pub help: &'static str,
+    /// The heading of its group in help; empty for no group.
+    pub group: &'static str,
 }
 
 /// The type of a flag, with its default.
@@ -48,6 +50,7 @@ impl FlagSpec {
             kind: FlagKind::String { default: "" },
             env: None,
             help,
+            group: "",
         }
     }
 
@@ -58,6 +61,7 @@ impl FlagSpec {
             kind: FlagKind::Int { default },
             env: None,
             help,
+            group: "",
         }
     }
 
@@ -68,6 +72,7 @@ impl FlagSpec {
             kind: FlagKind::Bool,
             env: None,
             help,
+            group: "",
         }
     }
 
@@ -78,6 +83,7 @@ impl FlagSpec {
             kind: FlagKind::List { default: &[] },
             env: None,
             help,
+            group: "",
         }
     }
 
@@ -88,7 +94,14 @@ impl FlagSpec {
             kind: FlagKind::Switch { bare },
             env: None,
             help,
+            group: "",
         }
+    }
+
+    /// Sets the heading of its group in help.
+    pub const fn group(mut self, group: &'static str) -> Self {
+        self.group = group;
+        self
     }
 
     /// Sets the environment variable.

@@ -277,17 +277,15 @@ async fn flags_of_help(driver: &str) -> BTreeMap<String, Described> {
         .await
         .ok()
         .out;
-    let (_, flags) = help.split_once("Options of the driver:\n").unwrap();
     let default = regex::Regex::new(r"\[default: ([^\]]+)\]").unwrap();
     let variable = regex::Regex::new(r"\[\$(\w+)\]").unwrap();
     let first = |pattern: &regex::Regex, text: &str| {
         pattern.captures(text).map(|found| found[1].to_owned())
     };
     let mut described = BTreeMap::new();
-    for flag in format!("\n{flags}")
-        .split(&format!("\n      --{driver}-"))
-        .skip(1)
-    {
+    for flag in help.split(&format!("\n      --{driver}-")).skip(1) {
+        // Behind an empty line is another group.
+        let flag = flag.split("\n\n").next().unwrap();
         let text = flag.split_whitespace().collect::<Vec<_>>().join(" ");
         let (name, text) = text.split_once(' ').unwrap();
         described.insert(
@@ -354,6 +352,37 @@ async fn help_and_document_agree_on_flags_defaults_and_variables() {
             _ => {}
         }
     }
+    // In the same groups; classic swarm comes last.
+    let home = Home::new();
+    let shown = home
+        .run(["help", "create", "--driver", "amazonec2"])
+        .await
+        .ok()
+        .out;
+    let text = std::fs::read_to_string(root().join("docs/amazonec2.md")).unwrap();
+    let (_, text) = text.split_once("\n## Flags\n").unwrap();
+    let groups = text.split("\n## ").next().unwrap().split("\n### ").skip(1);
+    let groups = groups.filter(|group| group.contains("| flag |"));
+    let mut places: Vec<usize> = groups
+        .map(|group| {
+            let heading = group.lines().next().unwrap();
+            shown
+                .find(&format!("\n{heading}:\n"))
+                .unwrap_or_else(|| panic!("no {heading}: {shown}"))
+        })
+        .collect();
+    assert!(places.len() >= 6, "{places:?}");
+    places.push(shown.find("\nClassic swarm").unwrap());
+    places.push(shown.find("\nExamples:\n").unwrap());
+    assert!(places.is_sorted(), "{places:?}: {shown}");
+    let unknown = home.run(["help", "create", "--driver", "nimbus"]).await;
+    unknown.failed(
+        1,
+        &[
+            "Driver \"nimbus\" not found",
+            "hint: the drivers are amazonec2, generic, none",
+        ],
+    );
     // Named in the help of the Go binary, and read by neither.
     let ignored = Home::new()
         .run(["create", "-d", "amazonec2", "--help"])
@@ -406,7 +435,7 @@ fn cargo_commands_and_systemd_units_in_documents_exist() {
             let words: Vec<&str> = line.trim_start_matches("$ ").split_whitespace().collect();
             let is_there = match words.as_slice() {
                 ["cargo", word, ..] => {
-                    ["build", "run", "test"].contains(word)
+                    ["build", "install", "run", "test"].contains(word)
                         || config.contains(&format!("\n{word} = "))
                 }
                 ["systemctl", .., unit] => root().join("contrib/systemd").join(unit).is_file(),

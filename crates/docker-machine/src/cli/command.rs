@@ -31,6 +31,11 @@ pub trait Command: Send + Sync {
         Vec::new()
     }
 
+    /// Returns command lines that show its use, for help. A line has up to 68 characters.
+    fn examples(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Tells whether `--driver` brings the driver's flags.
     fn takes_driver_flags(&self) -> bool {
         false

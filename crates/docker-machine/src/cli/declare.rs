@@ -83,6 +83,9 @@ impl Cli<'_> {
             "" => String::new(),
             arguments => format!(" {arguments}"),
         };
+        let (grouped, ungrouped): (Vec<Flag>, Vec<Flag>) = all_flags(command)
+            .into_iter()
+            .partition(|flag| !flag.spec.group.is_empty());
         let mut declared = clap::Command::new(about.name)
             .about(about.summary)
             .long_about(
@@ -98,23 +101,40 @@ impl Cli<'_> {
             .disable_version_flag(true)
             .next_help_heading("Options")
             .args(
-                all_flags(command)
+                ungrouped
                     .iter()
                     .map(|flag| argument(flag, Owner::Binary, purpose)),
             )
             .arg(Arg::new("words").value_name("ARG").num_args(0..).hide(true));
+        let mut after = String::new();
         if command.takes_driver_flags() {
             let names: Vec<_> = self.drivers.iter().map(|kind| kind.name()).collect();
-            let names = format!("Drivers: {}.", names.join(", "));
-            declared = declared
-                .after_help(match driver {
-                    [] => format!("{names}\nRun 'docker-machine {} --driver NAME --help' for a driver's own options.", about.name),
-                    _ => names,
-                })
-                .next_help_heading("Options of the driver")
-                .args(driver.iter().map(|spec| argument(&Flag::new(spec.clone()), Owner::Driver, purpose)));
+            after.push_str(&format!("Drivers: {}.\n", names.join(", ")));
+            if driver.is_empty() {
+                after.push_str(&format!(
+                    "Run 'docker-machine {} --driver NAME --help' for a driver's own options.\n",
+                    about.name
+                ));
+            }
+            declared = declared.next_help_heading("Options of the driver").args(
+                driver
+                    .iter()
+                    .map(|spec| argument(&Flag::new(spec.clone()), Owner::Driver, purpose)),
+            );
+        }
+        if !command.examples().is_empty() {
+            after.push_str("\nExamples:\n");
+            for example in command.examples() {
+                after.push_str(&format!("  {example}\n"));
+            }
         }
         declared
+            .args(
+                grouped
+                    .iter()
+                    .map(|flag| argument(flag, Owner::Binary, purpose)),
+            )
+            .after_help(after.trim().to_owned())
     }
 }
 
@@ -207,6 +227,9 @@ fn argument(flag: &Flag, owner: Owner, purpose: For) -> Arg {
         (Some(letter), 1) => argument.short(letter).alias(spec.name),
         _ => argument.long(spec.name),
     };
+    if !spec.group.is_empty() {
+        argument = argument.help_heading(spec.group);
+    }
     if let Some(letter) = flag.short.and_then(|short| short.chars().next()) {
         argument = argument.short(letter);
     }

@@ -31,7 +31,7 @@ impl Command for Create {
     fn flags(&self) -> Vec<Flag> {
         let text = FlagSpec::string;
         let list = |name, help| Flag::new(FlagSpec::list(name, help));
-        let swarm = |spec: FlagSpec| Flag::new(spec);
+        let swarm = |spec: FlagSpec| Flag::new(spec.group("Classic swarm (recorded, not set up)"));
         vec![
             Flag::new(text("driver", "Which driver makes the machine").env("MACHINE_DRIVER"))
                 .short("d")
@@ -121,6 +121,14 @@ impl Command for Create {
                 "swarm-experimental",
                 "Record the swarm's experimental features as on",
             )),
+        ]
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "docker-machine create --driver generic --help",
+            "docker-machine create -d generic --generic-ip-address 10.0.0.5 m1",
+            "docker-machine create -d none --url tcp://10.0.0.6:2376 m2",
         ]
     }
 

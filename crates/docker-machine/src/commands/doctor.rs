@@ -26,6 +26,13 @@ impl Command for Doctor {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "docker-machine doctor m1",
+            "docker-machine doctor --format json",
+        ]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![
             Flag::new(

@@ -1,7 +1,9 @@
 //! `docker-machine help`.
 
 use async_trait::async_trait;
+use machine_driver::FlagSpec;
 
+use crate::cli::argv::Flag;
 use crate::cli::{About, Arguments, Cli, Command};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -16,8 +18,19 @@ impl Command for Help {
             name: "help",
             arguments: "[COMMAND]",
             summary: "Print the help of this program, or of one command",
-            details: "The options of a driver: docker-machine create --driver NAME --help.",
+            details: "The options of a driver: docker-machine help create --driver NAME.",
         }
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        vec![
+            Flag::new(FlagSpec::string(
+                "driver",
+                "Print the options of this driver, too",
+            ))
+            .short("d")
+            .values(crate::drivers::names()),
+        ]
     }
 
     fn is_evaluated(&self) -> bool {
@@ -36,7 +49,16 @@ impl Command for Help {
             Some(name) => Some(cli.find(name).ok_or_else(|| cli.unknown_command(name))?),
             None => None,
         };
-        cx.print(&cli.help(command, None));
+        let name = arguments.options.string("driver");
+        let driver = match drivers.iter().find(|kind| kind.name() == name) {
+            None if !name.is_empty() => {
+                let known = crate::drivers::names().join(", ");
+                let failure = Failure::new(format!("Driver {name:?} not found"));
+                return Err(failure.with_hint(format!("the drivers are {known}")));
+            }
+            found => found.filter(|_| command.is_some_and(|it| it.takes_driver_flags())),
+        };
+        cx.print(&cli.help(command, driver.map(|kind| &**kind)));
         Ok(())
     }
 }

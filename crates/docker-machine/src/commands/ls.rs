@@ -28,6 +28,13 @@ impl Command for Ls {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "docker-machine ls --filter state=Running",
+            "docker-machine ls --format '{{.Name}} {{.URL}}'",
+        ]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![
             Flag::new(FlagSpec::bool("quiet", "Print names only, and ask nobody")).short("q"),

@@ -25,6 +25,10 @@ impl Command for Rm {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine rm -y m1 m2"]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![
             Flag::new(FlagSpec::bool(

@@ -7,6 +7,104 @@ use machine_driver::FlagSpec;
 /// The login name of a machine whose image tells none.
 pub(crate) const SSH_USER: &str = "ubuntu";
 
+/// The groups of the flags in help, as in docs/amazonec2.md, and their names without the prefix.
+const GROUPS: [(&str, &[&str]); 6] = [
+    (
+        "Access",
+        &[
+            "access-key",
+            "secret-key",
+            "session-token",
+            "region",
+            "endpoint",
+            "insecure-transport",
+            "retries",
+        ],
+    ),
+    (
+        "The instance",
+        &[
+            "ami",
+            "instance-type",
+            "device-name",
+            "root-size",
+            "volume-type",
+            "volume-iops",
+            "volume-throughput",
+            "volume-encrypted",
+            "encrypt-ebs-volume",
+            "volume-kms-key",
+            "kms-key",
+            "iam-instance-profile",
+            "monitoring",
+            "use-ebs-optimized-instance",
+            "userdata",
+            "max-lifetime",
+            "tags",
+            "owner-tag-prefix",
+            "no-owner-tags",
+        ],
+    ),
+    (
+        "Keys and login",
+        &[
+            "ssh-user",
+            "ssh-port",
+            "ssh-key-type",
+            "ssh-keypath",
+            "keypair-name",
+        ],
+    ),
+    (
+        "Network",
+        &[
+            "vpc-id",
+            "zone",
+            "subnet-id",
+            "security-group",
+            "security-group-readonly",
+            "security-group-cidr",
+            "open-port",
+            "private-address-only",
+            "use-private-address",
+            "ipv6-address-count",
+            "enable-primary-ipv6",
+            "ipv6-address-only",
+        ],
+    ),
+    (
+        "Metadata service",
+        &[
+            "metadata-token",
+            "http-tokens",
+            "metadata-token-response-hop-limit",
+            "http-put-response-hop-limit",
+            "http-endpoint",
+            "http-protocol-ipv6",
+        ],
+    ),
+    (
+        "Spot and fleets",
+        &[
+            "request-spot-instance",
+            "spot-price",
+            "block-duration-minutes",
+            "spot-fallback",
+            "use-fleet",
+            "launch-template",
+        ],
+    ),
+];
+
+/// Returns the place of a flag among the groups: which group, and where in it.
+fn place(name: &str) -> Option<(usize, usize)> {
+    let name = name.strip_prefix("amazonec2-")?;
+    GROUPS.iter().enumerate().find_map(|(index, (_, names))| {
+        let at = names.iter().position(|known| *known == name)?;
+        Some((index, at))
+    })
+}
+
 /// Returns all of them; the names, defaults and variables are those of the Go forks.
 pub(crate) fn flags() -> Vec<FlagSpec> {
     let mut all = access();
@@ -14,7 +112,12 @@ pub(crate) fn flags() -> Vec<FlagSpec> {
     all.extend(network());
     all.extend(metadata());
     all.extend(ours());
-    all
+    all.sort_by_key(|flag| place(flag.name).unwrap_or((GROUPS.len(), 0)));
+    let grouped = |flag: FlagSpec| match place(flag.name) {
+        Some((group, _)) => flag.group(GROUPS[group].0),
+        None => flag,
+    };
+    all.into_iter().map(grouped).collect()
 }
 
 const fn text(name: &'static str, env: &'static str, help: &'static str) -> FlagSpec {
