@@ -87,7 +87,7 @@ async fn execute(
         (context.world.listen)(context.world.cancel.clone());
     }
     if !command.leaves_no_trace() {
-        context.library.warn_of_age();
+        libmachine::warn_of_age(&context.library);
     }
     let mut ended = command.run(&context, arguments).await;
     if command.is_evaluated() && ended.is_ok() {

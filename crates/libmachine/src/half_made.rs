@@ -36,24 +36,25 @@ impl HalfMade {
     }
 }
 
-impl Library {
-    /// Tells whether a machine's create has not come to its end. `None` of one whose engine was set up, of one
-    /// whose engine is not ours, and of one that the Go binary made: that keeps no journal.
-    pub(crate) fn half_made(&self, machine: &Machine) -> Option<HalfMade> {
-        let is_ours = machine.driver.ssh().is_some() || machine.driver.cloud().is_some();
-        let has_engine = self.store.file(&machine.name, MachineFile::Server).exists();
-        if !is_ours || has_engine || !machine.record.host_options.custom_install_script.is_empty() {
-            return None;
-        }
-        let entries = self.store.entries(&machine.name).ok()?;
-        let begun = Duration::from_millis(entries.first()?.at);
-        let Some(pid) = self.store.holder(&machine.name) else {
-            return Some(HalfMade::Interrupted);
-        };
-        let now = self.ambient.now().duration_since(SystemTime::UNIX_EPOCH);
-        Some(HalfMade::Creating {
-            pid,
-            age: now.unwrap_or_default().saturating_sub(begun),
-        })
+/// Tells whether a machine's create has not come to its end. `None` of one whose engine was set up, of one
+/// whose engine is not ours, and of one that the Go binary made: that keeps no journal.
+pub(crate) fn half_made(library: &Library, machine: &Machine) -> Option<HalfMade> {
+    let is_ours = machine.driver.ssh().is_some() || machine.driver.cloud().is_some();
+    let has_engine = library
+        .store
+        .file(&machine.name, MachineFile::Server)
+        .exists();
+    if !is_ours || has_engine || !machine.record.host_options.custom_install_script.is_empty() {
+        return None;
     }
+    let entries = library.store.entries(&machine.name).ok()?;
+    let begun = Duration::from_millis(entries.first()?.at);
+    let Some(pid) = library.store.holder(&machine.name) else {
+        return Some(HalfMade::Interrupted);
+    };
+    let now = library.ambient.now().duration_since(SystemTime::UNIX_EPOCH);
+    Some(HalfMade::Creating {
+        pid,
+        age: now.unwrap_or_default().saturating_sub(begun),
+    })
 }

@@ -17,17 +17,23 @@ mod list;
 mod machine;
 mod recovery;
 
-pub use access::connect::Connection;
-pub use access::login::{HostKeyPolicy, Location, Login, SshDetails};
-pub use doctor::DoctorRequest;
+pub use access::connect::{Connection, connection, docker_version, url};
+pub use access::login::{
+    HostKeyPolicy, Location, Login, SshDetails, copy, log_in, openssh_details, saved_ssh_details,
+    ssh_details,
+};
+pub use certificates::age::warn_of_age;
+pub use doctor::{DoctorRequest, examine};
 pub use error::{CONFIRM_ORIGIN, Error, Left, Silence};
-pub use library::{CertificatePaths, Library, Settings};
-pub use lifecycle::create::{CreateRequest, CreateTimes};
-pub use lifecycle::provisioning::Provisioning;
-pub use list::{Active, ListItem, ListOptions, StoredMachine};
-pub use machine::Machine;
-pub use recovery::prune::{Found, PruneOptions, Pruned, StoreOrigin};
-pub use recovery::remove::{RemoveOptions, Removed};
+pub use library::{CertificatePaths, Library, Settings, is_unknown, sound_names};
+pub use lifecycle::create::{CreateRequest, CreateTimes, create, rehearse};
+pub use lifecycle::labels::update_labels;
+pub use lifecycle::power::{kill, restart, start, stop};
+pub use lifecycle::provisioning::{Provisioning, provision, regenerate_certificates, upgrade};
+pub use list::{Active, ListItem, ListOptions, StoredMachine, list};
+pub use machine::{Machine, inspect, state};
+pub use recovery::prune::{Found, PruneOptions, Pruned, StoreOrigin, confirm_origin, prune};
+pub use recovery::remove::{RemoveOptions, Removed, remove};
 
 // What the binary needs of the rooms below, which it does not see.
 pub use machine_ops::files;

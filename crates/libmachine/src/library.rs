@@ -58,7 +58,8 @@ impl CertificatePaths {
     }
 }
 
-/// All use-cases are methods of this. Cheap to make; it opens nothing.
+/// What every use case works with: a store, the drivers, the clock and the receiver of events. Cheap to make; opens
+/// no file.
 pub struct Library {
     pub(crate) settings: Settings,
     pub(crate) store: Store,
@@ -127,14 +128,6 @@ impl Library {
         &self.settings.store
     }
 
-    /// Tells whether the store has no machine by a name, not even a broken one.
-    pub fn is_unknown(&self, name: &str) -> bool {
-        match name.parse::<MachineName>() {
-            Ok(name) => !self.store.exists(&name),
-            Err(_) => true,
-        }
-    }
-
     /// Returns the names of all machines, sorted by byte. No store is no machines.
     ///
     /// # Errors
@@ -142,21 +135,6 @@ impl Library {
     pub fn names(&self) -> Result<Vec<String>, Error> {
         let names = self.store.names()?;
         Ok(names.iter().map(ToString::to_string).collect())
-    }
-
-    /// Returns the names of the machines whose configuration can be read, sorted by byte.
-    ///
-    /// # Errors
-    /// As [`Library::names`].
-    pub async fn sound_names(&self) -> Result<Vec<String>, Error> {
-        let mut sound = Vec::new();
-        for name in self.store.names()? {
-            let text = name.to_string();
-            if self.store.is_plainly_sound(&name) || self.record(&text).await.is_ok() {
-                sound.push(text);
-            }
-        }
-        Ok(sound)
     }
 
     /// Returns the drivers that there are.
@@ -215,4 +193,27 @@ impl Library {
             hook: self.hook.clone(),
         }
     }
+}
+
+/// Tells whether the store has no machine by a name, not even a broken one.
+pub fn is_unknown(library: &Library, name: &str) -> bool {
+    match name.parse::<MachineName>() {
+        Ok(name) => !library.store.exists(&name),
+        Err(_) => true,
+    }
+}
+
+/// Returns the names of the machines whose configuration can be read, sorted by byte.
+///
+/// # Errors
+/// As [`Library::names`].
+pub async fn sound_names(library: &Library) -> Result<Vec<String>, Error> {
+    let mut sound = Vec::new();
+    for name in library.store.names()? {
+        let text = name.to_string();
+        if library.store.is_plainly_sound(&name) || library.record(&text).await.is_ok() {
+            sound.push(text);
+        }
+    }
+    Ok(sound)
 }

@@ -14,7 +14,10 @@ use machine_ops::Event;
 use machine_store::MachineRecord;
 use machine_types::{MachineState, one_line};
 
+use crate::access::address::take_address;
+use crate::access::connect::engine_version;
 use crate::half_made::HalfMade;
+use crate::half_made::half_made;
 use crate::machine::{Machine, is_gone};
 use crate::{Error, Library};
 
@@ -157,188 +160,191 @@ impl Library {
         }
         Ok(machines)
     }
+}
 
-    /// Lists machines, in their order.
-    pub async fn list(&self, machines: Vec<StoredMachine>, options: &ListOptions) -> Vec<ListItem> {
-        let mut items: Vec<Option<ListItem>> = Vec::with_capacity(machines.len());
-        let (mut opened, mut places): (Vec<Machine>, Vec<usize>) = Default::default();
-        for (index, machine) in machines.into_iter().enumerate() {
-            match machine {
-                StoredMachine::Opened(machine) => {
-                    items.push(None);
-                    opened.push(*machine);
-                    places.push(index);
-                }
-                StoredMachine::Unopened {
-                    name,
-                    record,
-                    error,
-                } => items.push(Some(unopened(name, record, &error))),
+/// Lists machines, in their order.
+pub async fn list(
+    library: &Library,
+    machines: Vec<StoredMachine>,
+    options: &ListOptions,
+) -> Vec<ListItem> {
+    let mut items: Vec<Option<ListItem>> = Vec::with_capacity(machines.len());
+    let (mut opened, mut places): (Vec<Machine>, Vec<usize>) = Default::default();
+    for (index, machine) in machines.into_iter().enumerate() {
+        match machine {
+            StoredMachine::Opened(machine) => {
+                items.push(None);
+                opened.push(*machine);
+                places.push(index);
             }
+            StoredMachine::Unopened {
+                name,
+                record,
+                error,
+            } => items.push(Some(unopened(name, record, &error))),
         }
-        let masters = swarm_masters(&opened);
-        let begun = self.ambient.monotonic();
-        // Without any time nobody is asked.
-        let mut states = match options.timeout.is_zero() {
-            true => BTreeMap::new(),
-            false => self.states(&opened, options.timeout).await,
-        };
-        let cx = &self.context();
-        for (at, machine) in opened.iter_mut().enumerate() {
-            if let Some(Ok(status)) = states.get(&at) {
-                self.take_address(machine, status, cx);
-            }
-        }
-        let looked_up = self.ambient.monotonic().saturating_sub(begun);
-        let lines = opened
-            .into_iter()
-            .zip(places)
-            .enumerate()
-            .map(|(at, (machine, index))| {
-                let state = states.remove(&at).map(|status| status.map(|is| is.state));
-                let state = state.unwrap_or(Ok(MachineState::Timeout));
-                let masters = &masters;
-                async move {
-                    let item = self.item(machine, state, masters, options, looked_up).await;
-                    (index, item)
-                }
-            });
-        let lines: Vec<(usize, ListItem)> = iter(lines)
-            .buffer_unordered(options.at_once.max(1))
-            .collect()
-            .await;
-        for (index, item) in lines {
-            items[index] = Some(item);
-        }
-        let items: Vec<ListItem> = items.into_iter().flatten().collect();
-        self.count(&items);
-        items
     }
-
-    /// Tells how many machines there are in each state, where all were asked.
-    fn count(&self, items: &[ListItem]) {
-        if self.names().map_or(0, |names| names.len()) != items.len() {
-            return;
+    let masters = swarm_masters(&opened);
+    let begun = library.ambient.monotonic();
+    // Without any time nobody is asked.
+    let mut states = match options.timeout.is_zero() {
+        true => BTreeMap::new(),
+        false => states(library, &opened, options.timeout).await,
+    };
+    let cx = &library.context();
+    for (at, machine) in opened.iter_mut().enumerate() {
+        if let Some(Ok(status)) = states.get(&at) {
+            take_address(library, machine, status, cx);
         }
-        let none = MachineState::ALL.iter().map(|state| (state.to_string(), 0));
-        let mut counted: BTreeMap<String, usize> = none.collect();
-        for item in items {
-            *counted.entry(item.state.to_string()).or_default() += 1;
-        }
-        self.events.emit(Event::Counted(counted));
     }
-
-    /// Asks for all states, by the machines' indices: each route of a cloud once for all of its machines, and
-    /// each other machine for itself, all at the same time.
-    pub(crate) async fn states(
-        &self,
-        machines: &[Machine],
-        timeout: Duration,
-    ) -> BTreeMap<usize, Result<Status, NoState>> {
-        let cx = &self.context();
-        let mut groups: Vec<Group<'_>> = Vec::new();
-        let mut single = Vec::new();
-        for (index, machine) in machines.iter().enumerate() {
-            let driver = &*machine.driver;
-            let asked = driver.cloud().and_then(|cloud| Some((cloud, cloud.id()?)));
-            let Some((cloud, id)) = asked else {
-                single.push((index, driver));
-                continue;
-            };
-            let (kind, route) = (driver.name(), cloud.route());
-            let same = |group: &&mut Group<'_>| group.kind == kind && group.route == route;
-            match groups.iter_mut().find(same) {
-                Some(group) => group.members.push((index, id)),
-                None => groups.push(Group {
-                    kind,
-                    route,
-                    cloud,
-                    members: vec![(index, id)],
-                }),
+    let looked_up = library.ambient.monotonic().saturating_sub(begun);
+    let lines = opened
+        .into_iter()
+        .zip(places)
+        .enumerate()
+        .map(|(at, (machine, index))| {
+            let state = states.remove(&at).map(|status| status.map(|is| is.state));
+            let state = state.unwrap_or(Ok(MachineState::Timeout));
+            let masters = &masters;
+            async move {
+                let item = item(library, machine, state, masters, options, looked_up).await;
+                (index, item)
             }
-        }
-        let together = groups.iter().map(|group| async move {
-            let (indices, ids): (Vec<usize>, Vec<String>) = group.members.iter().cloned().unzip();
-            // A place that does not answer in time leaves all its machines at `Timeout`.
-            let asked = tokio::time::timeout(timeout, group.cloud.states(&ids, cx));
-            let states = asked.await.unwrap_or_default();
-            indices.into_iter().zip(states).collect::<Vec<_>>()
         });
-        let apart = single.into_iter().map(|(index, driver)| async move {
-            let state = tokio::time::timeout(timeout, driver.state(cx)).await;
-            state.ok().map(|state| (index, state))
-        });
-        let (together, apart) = tokio::join!(join_all(together), join_all(apart));
-        let states = together.into_iter().flatten();
-        states
-            .chain(apart.into_iter().flatten())
-            .map(|(index, state)| (index, state.map_err(NoState::from)))
-            .collect()
+    let lines: Vec<(usize, ListItem)> = iter(lines)
+        .buffer_unordered(options.at_once.max(1))
+        .collect()
+        .await;
+    for (index, item) in lines {
+        items[index] = Some(item);
     }
+    let items: Vec<ListItem> = items.into_iter().flatten().collect();
+    count(library, &items);
+    items
+}
 
-    async fn item(
-        &self,
-        machine: Machine,
-        state: Result<MachineState, NoState>,
-        masters: &BTreeMap<String, String>,
-        options: &ListOptions,
-        looked_up: Duration,
-    ) -> ListItem {
-        let begun = self.ambient.monotonic();
-        let swarm = &machine.record.host_options.swarm_options;
-        let mut item = ListItem {
-            name: machine.name.to_string(),
-            active: Active::No,
-            driver: machine.driver.name().to_owned(),
-            state: MachineState::Error,
-            url: String::new(),
-            record: None,
-            swarm_master: masters.get(&swarm.discovery).cloned(),
-            docker: None,
-            broken: false,
-            error: String::new(),
-            response_time: Duration::ZERO,
-        };
-        match state {
-            Ok(state) => item.state = state,
-            Err(why) if why.is_gone => {
-                item.error = format!("{}: docker-machine rm {}", why.text, machine.name);
-            }
-            Err(why) => item.error = why.text,
-        }
-        if item.state == MachineState::Timeout {
-            return timed_out(item, options.timeout);
-        }
-        let half_made = match item.state {
-            MachineState::Running | MachineState::Starting => self.half_made(&machine),
-            _ => None,
-        };
-        // A machine that is starting is young, and nothing is wrong with it.
-        let is_young =
-            item.state == MachineState::Starting && half_made != Some(HalfMade::Interrupted);
-        if let Some(half_made) = half_made.as_ref().filter(|_| !is_young) {
-            // The sentence is the Go binary's, which asks an engine that is not there yet.
-            let text = half_made.text(machine.name.as_str());
-            item.error = format!("Unable to query docker version: {text}");
-        }
-        if item.state == MachineState::Running {
-            item.url = machine.driver.docker_host().unwrap_or_default();
-            item.active = active(&machine, &item.url, options.docker_host.as_deref());
-        }
-        if item.state == MachineState::Running && half_made.is_none() {
-            let left = options.timeout.saturating_sub(looked_up);
-            // The connection's own limit must not end it first: that would be another story.
-            let asked = self.engine_version(&machine, left.saturating_mul(2));
-            match tokio::time::timeout(left, asked).await {
-                Ok(Ok(version)) => item.docker = Some(version),
-                Ok(Err(error)) => item.error = one_line(error),
-                Err(_) => return timed_out(item, options.timeout),
-            }
-        }
-        item.response_time = looked_up + self.ambient.monotonic().saturating_sub(begun);
-        item.record = Some(machine.record);
-        item
+/// Tells how many machines there are in each state, where all were asked.
+fn count(library: &Library, items: &[ListItem]) {
+    if library.names().map_or(0, |names| names.len()) != items.len() {
+        return;
     }
+    let none = MachineState::ALL.iter().map(|state| (state.to_string(), 0));
+    let mut counted: BTreeMap<String, usize> = none.collect();
+    for item in items {
+        *counted.entry(item.state.to_string()).or_default() += 1;
+    }
+    library.events.emit(Event::Counted(counted));
+}
+
+/// Asks for all states, by the machines' indices: each route of a cloud once for all of its machines, and
+/// each other machine for itself, all at the same time.
+pub(crate) async fn states(
+    library: &Library,
+    machines: &[Machine],
+    timeout: Duration,
+) -> BTreeMap<usize, Result<Status, NoState>> {
+    let cx = &library.context();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut single = Vec::new();
+    for (index, machine) in machines.iter().enumerate() {
+        let driver = &*machine.driver;
+        let asked = driver.cloud().and_then(|cloud| Some((cloud, cloud.id()?)));
+        let Some((cloud, id)) = asked else {
+            single.push((index, driver));
+            continue;
+        };
+        let (kind, route) = (driver.name(), cloud.route());
+        let same = |group: &&mut Group<'_>| group.kind == kind && group.route == route;
+        match groups.iter_mut().find(same) {
+            Some(group) => group.members.push((index, id)),
+            None => groups.push(Group {
+                kind,
+                route,
+                cloud,
+                members: vec![(index, id)],
+            }),
+        }
+    }
+    let together = groups.iter().map(|group| async move {
+        let (indices, ids): (Vec<usize>, Vec<String>) = group.members.iter().cloned().unzip();
+        // A place that does not answer in time leaves all its machines at `Timeout`.
+        let asked = tokio::time::timeout(timeout, group.cloud.states(&ids, cx));
+        let states = asked.await.unwrap_or_default();
+        indices.into_iter().zip(states).collect::<Vec<_>>()
+    });
+    let apart = single.into_iter().map(|(index, driver)| async move {
+        let state = tokio::time::timeout(timeout, driver.state(cx)).await;
+        state.ok().map(|state| (index, state))
+    });
+    let (together, apart) = tokio::join!(join_all(together), join_all(apart));
+    let states = together.into_iter().flatten();
+    states
+        .chain(apart.into_iter().flatten())
+        .map(|(index, state)| (index, state.map_err(NoState::from)))
+        .collect()
+}
+
+async fn item(
+    library: &Library,
+    machine: Machine,
+    state: Result<MachineState, NoState>,
+    masters: &BTreeMap<String, String>,
+    options: &ListOptions,
+    looked_up: Duration,
+) -> ListItem {
+    let begun = library.ambient.monotonic();
+    let swarm = &machine.record.host_options.swarm_options;
+    let mut item = ListItem {
+        name: machine.name.to_string(),
+        active: Active::No,
+        driver: machine.driver.name().to_owned(),
+        state: MachineState::Error,
+        url: String::new(),
+        record: None,
+        swarm_master: masters.get(&swarm.discovery).cloned(),
+        docker: None,
+        broken: false,
+        error: String::new(),
+        response_time: Duration::ZERO,
+    };
+    match state {
+        Ok(state) => item.state = state,
+        Err(why) if why.is_gone => {
+            item.error = format!("{}: docker-machine rm {}", why.text, machine.name);
+        }
+        Err(why) => item.error = why.text,
+    }
+    if item.state == MachineState::Timeout {
+        return timed_out(item, options.timeout);
+    }
+    let half_made = match item.state {
+        MachineState::Running | MachineState::Starting => half_made(library, &machine),
+        _ => None,
+    };
+    // A machine that is starting is young, and nothing is wrong with it.
+    let is_young = item.state == MachineState::Starting && half_made != Some(HalfMade::Interrupted);
+    if let Some(half_made) = half_made.as_ref().filter(|_| !is_young) {
+        // The sentence is the Go binary's, which asks an engine that is not there yet.
+        let text = half_made.text(machine.name.as_str());
+        item.error = format!("Unable to query docker version: {text}");
+    }
+    if item.state == MachineState::Running {
+        item.url = machine.driver.docker_host().unwrap_or_default();
+        item.active = active(&machine, &item.url, options.docker_host.as_deref());
+    }
+    if item.state == MachineState::Running && half_made.is_none() {
+        let left = options.timeout.saturating_sub(looked_up);
+        // The connection's own limit must not end it first: that would be another story.
+        let asked = engine_version(library, &machine, left.saturating_mul(2));
+        match tokio::time::timeout(left, asked).await {
+            Ok(Ok(version)) => item.docker = Some(version),
+            Ok(Err(error)) => item.error = one_line(error),
+            Err(_) => return timed_out(item, options.timeout),
+        }
+    }
+    item.response_time = looked_up + library.ambient.monotonic().saturating_sub(begun);
+    item.record = Some(machine.record);
+    item
 }
 
 /// Makes the line of a machine that cannot be opened.

@@ -106,33 +106,6 @@ impl Library {
         }
     }
 
-    /// Returns what `inspect` shows: the record without unknown fields, and the driver's part as the
-    /// driver would write it. Of an unknown driver that is its name alone, as in the Go binary.
-    ///
-    /// # Errors
-    /// As [`Library::open`], but for an unknown driver.
-    pub async fn inspect(&self, name: &str) -> Result<Value, Error> {
-        let not_found = || Error::NotFound(name.to_owned());
-        let parsed: MachineName = name.parse().map_err(|_| not_found())?;
-        let mut record = self.record(name).await?;
-        record.driver = match self.load_driver(&parsed, &record, self.store_id()) {
-            Ok(driver) => driver.save(),
-            Err(Error::StoredDriver { driver, .. }) => serde_json::json!({ "Name": driver }),
-            Err(error) => return Err(error),
-        };
-        record.forget_unknown();
-        Ok(serde_json::to_value(&record).unwrap_or_default())
-    }
-
-    /// Asks for a machine's state.
-    ///
-    /// # Errors
-    /// The driver's.
-    pub async fn state(&self, machine: &Machine) -> Result<MachineState, Error> {
-        let cx = self.context_about(&machine.name);
-        Ok(machine.driver.state(&cx).await?.state)
-    }
-
     pub(crate) fn open_record(
         &self,
         name: MachineName,
@@ -197,20 +170,47 @@ impl Library {
             saved => Ok(saved?),
         }
     }
+}
 
-    pub(crate) fn credentials(&self, endpoint: &SshEndpoint) -> Credentials {
-        Credentials::of(
-            endpoint,
-            self.settings.ssh_agent.as_deref(),
-            &self.settings.user_keys,
-        )
-    }
+/// Returns what `inspect` shows: the record without unknown fields, and the driver's part as the
+/// driver would write it. Of an unknown driver that is its name alone, as in the Go binary.
+///
+/// # Errors
+/// As [`Library::open`], but for an unknown driver.
+pub async fn inspect(library: &Library, name: &str) -> Result<Value, Error> {
+    let not_found = || Error::NotFound(name.to_owned());
+    let parsed: MachineName = name.parse().map_err(|_| not_found())?;
+    let mut record = library.record(name).await?;
+    record.driver = match library.load_driver(&parsed, &record, library.store_id()) {
+        Ok(driver) => driver.save(),
+        Err(Error::StoredDriver { driver, .. }) => serde_json::json!({ "Name": driver }),
+        Err(error) => return Err(error),
+    };
+    record.forget_unknown();
+    Ok(serde_json::to_value(&record).unwrap_or_default())
+}
 
-    pub(crate) fn host_keys(&self, name: &MachineName) -> HostKeys {
-        HostKeys::PinAtFirstContact(self.host_key_file(name))
-    }
+/// Asks for a machine's state.
+///
+/// # Errors
+/// The driver's.
+pub async fn state(library: &Library, machine: &Machine) -> Result<MachineState, Error> {
+    let cx = library.context_about(&machine.name);
+    Ok(machine.driver.state(&cx).await?.state)
+}
 
-    pub(crate) fn host_key_file(&self, name: &MachineName) -> PathBuf {
-        self.store.file(name, MachineFile::KnownHosts)
-    }
+pub(crate) fn credentials(library: &Library, endpoint: &SshEndpoint) -> Credentials {
+    Credentials::of(
+        endpoint,
+        library.settings.ssh_agent.as_deref(),
+        &library.settings.user_keys,
+    )
+}
+
+pub(crate) fn host_keys(library: &Library, name: &MachineName) -> HostKeys {
+    HostKeys::PinAtFirstContact(host_key_file(library, name))
+}
+
+pub(crate) fn host_key_file(library: &Library, name: &MachineName) -> PathBuf {
+    library.store.file(name, MachineFile::KnownHosts)
 }

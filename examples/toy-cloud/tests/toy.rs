@@ -61,11 +61,11 @@ impl World {
             custom_install_script: String::new(),
             provisioning: Provisioning::default(),
         };
-        self.library().create(request).await.unwrap();
+        libmachine::create(&self.library(), request).await.unwrap();
     }
 
     async fn remove(&self, name: &str) {
-        let removed = self.library().remove(name, &RemoveOptions::default()).await;
+        let removed = libmachine::remove(&self.library(), name, &RemoveOptions::default()).await;
         assert!(removed.unwrap().left.is_empty());
     }
 
@@ -77,7 +77,7 @@ impl World {
         };
         let library = self.library();
         let machines = library.machines().await.unwrap();
-        let items = library.list(machines, &all).await.into_iter();
+        let items = libmachine::list(&library, machines, &all).await.into_iter();
         items.map(|item| (item.name, item.state)).collect()
     }
 }
@@ -89,7 +89,7 @@ async fn a_machine_is_created_listed_stopped_and_removed() {
     assert_eq!(world.toy.count(), 1);
     let expected = |state| [("m1".to_owned(), state)];
     assert_eq!(world.states().await, expected(MachineState::Running));
-    world.library().stop("m1").await.unwrap();
+    libmachine::stop(&world.library(), "m1").await.unwrap();
     assert_eq!(world.states().await, expected(MachineState::Stopped));
     world.remove("m1").await;
     assert_eq!((world.toy.count(), world.states().await.len()), (0, 0));
@@ -108,7 +108,7 @@ async fn servers_without_a_machine_are_pruned() {
         tags: Vec::new(),
         place: None,
     };
-    let pruned = world.library().prune(&options).await.unwrap();
+    let pruned = libmachine::prune(&world.library(), &options).await.unwrap();
     assert_eq!((pruned.removed, world.toy.count()), (1, 1));
     assert_eq!(pruned.found[0].machine, "lost");
     assert_eq!(

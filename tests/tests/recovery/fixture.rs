@@ -254,25 +254,27 @@ async fn perform(
     flow: &Flow,
 ) -> Result<(), libmachine::Error> {
     match command {
-        Command::Create => library.create(request(flow)).await.map(|_| ()),
-        Command::Start => library.start(NAME).await,
-        Command::Stop => library.stop(NAME).await,
-        Command::Provision => library.provision(NAME, Provisioning::default()).await,
+        Command::Create => libmachine::create(library, request(flow)).await.map(|_| ()),
+        Command::Start => libmachine::start(library, NAME).await,
+        Command::Stop => libmachine::stop(library, NAME).await,
+        Command::Provision => libmachine::provision(library, NAME, Provisioning::default()).await,
         Command::RegenerateCerts => {
-            library
-                .regenerate_certificates(NAME, false, HostKeyPolicy::Pinned)
-                .await
+            libmachine::regenerate_certificates(library, NAME, false, HostKeyPolicy::Pinned).await
         }
         Command::Config => {
             let mut machine = library.open(NAME).await?;
-            library.connection(&mut machine, false).await.map(|_| ())
+            libmachine::connection(library, &mut machine, false)
+                .await
+                .map(|_| ())
         }
         Command::Remove => {
             let options = RemoveOptions {
                 force: false,
                 places: vec![("amazonec2", options(flow))],
             };
-            library.remove(NAME, &options).await.map(|_| ())
+            libmachine::remove(library, NAME, &options)
+                .await
+                .map(|_| ())
         }
         Command::PruneTombstones | Command::Prune => {
             let options = PruneOptions {
@@ -285,7 +287,7 @@ async fn perform(
                 tags: Vec::new(),
                 place: None,
             };
-            library.prune(&options).await.map(|_| ())
+            libmachine::prune(library, &options).await.map(|_| ())
         }
     }
 }

@@ -52,7 +52,7 @@ impl Command for Active {
         let machines = cx.library.machines().await;
         let machines =
             machines.map_err(|error| Failure::of("Error getting active host", &error))?;
-        let mut items = cx.library.list(machines, &options).await;
+        let mut items = libmachine::list(&cx.library, machines, &options).await;
         items.sort_by(|a, b| order::natural(&a.name, &b.name));
         let is_active = |active| matches!(active, Pointed::Host | Pointed::Swarm);
         if let Some(item) = items.iter().find(|item| is_active(item.active)) {

@@ -36,7 +36,7 @@ pub(crate) async fn connect(
 ) -> Result<(Machine, Connection), Failure> {
     let failed = |error: Error| failure(doing, &error);
     let mut machine = cx.library.open(name).await.map_err(failed)?;
-    let connected = cx.library.connection(&mut machine, swarm).await;
+    let connected = libmachine::connection(&cx.library, &mut machine, swarm).await;
     let connection = connected.map_err(failed)?;
     Ok((machine, connection))
 }

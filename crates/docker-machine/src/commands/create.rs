@@ -182,7 +182,7 @@ impl Command for Create {
             provisioning: Provisioning::new(options.bool("open-firewall")),
         };
         if options.bool("dry-run") {
-            let plan = cx.library.rehearse(&request).await?;
+            let plan = libmachine::rehearse(&cx.library, &request).await?;
             cx.print(&format!("Nothing was made. To create {name} is to"));
             for line in plan {
                 cx.print(&format!("  {line}"));
@@ -190,7 +190,7 @@ impl Command for Create {
             return Ok(());
         }
         let begun = cx.world.ambient.monotonic();
-        let times = cx.library.create(request).await?;
+        let times = libmachine::create(&cx.library, request).await?;
         let program = cx
             .world
             .args

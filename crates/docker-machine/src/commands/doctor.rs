@@ -71,7 +71,7 @@ impl Command for Doctor {
             names: arguments.words,
             plan: has_driver.then_some((arguments.driver_name, arguments.driver)),
         };
-        let checks = cx.library.examine(&request).await?;
+        let checks = libmachine::examine(&cx.library, &request).await?;
         let console = &cx.world.console;
         let shown = match arguments.options.string("format").as_str() {
             "json" => json(&checks).into_bytes(),

@@ -41,7 +41,7 @@ impl Command for Inspect {
             return Err(arguments.usage.failure(targets::ONE_MACHINE));
         }
         let name = targets::first(cx, &arguments.words)?;
-        let machine = cx.library.inspect(&name).await?;
+        let machine = libmachine::inspect(&cx.library, &name).await?;
         let format = arguments.options.string("format");
         if format.is_empty() {
             cx.print(&go_json::pretty(&machine));

@@ -24,6 +24,6 @@ impl Command for Kill {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let names = targets::all(cx, &arguments.words).await?;
-        targets::each(&names, |name| cx.library.kill(name)).await
+        targets::each(&names, |name| libmachine::kill(&cx.library, name)).await
     }
 }

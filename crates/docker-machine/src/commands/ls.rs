@@ -64,7 +64,7 @@ impl Command for Ls {
         let quiet = arguments.options.bool("quiet");
         let wanted = Wanted::of(&arguments.words);
         if quiet && filters.is_empty() {
-            let mut names = cx.library.sound_names().await?;
+            let mut names = libmachine::sound_names(&cx.library).await?;
             names.retain(|name| wanted.contains(name));
             print_names(cx, &names);
             return wanted.all_known(cx);
@@ -118,7 +118,10 @@ impl<'a> Wanted<'a> {
 
     /// Fails for names that the store does not know.
     fn all_known(&self, cx: &Context) -> Result<(), Failure> {
-        let unknown = self.0.iter().filter(|name| cx.library.is_unknown(name));
+        let unknown = self
+            .0
+            .iter()
+            .filter(|name| libmachine::is_unknown(&cx.library, name));
         let mut failures: Vec<Failure> = unknown
             .map(|name| Error::NotFound((*name).clone()).into())
             .collect();
@@ -169,7 +172,7 @@ async fn list(
         timeout: listing::timeout(&arguments.options),
         docker_host: cx.world.environment.get("DOCKER_HOST").map(str::to_owned),
     };
-    let mut items = cx.library.list(machines, &options).await;
+    let mut items = libmachine::list(&cx.library, machines, &options).await;
     let is_broken = |item: &ListItem| item.active == Active::Unknown;
     items.retain(|item| is_broken(item) || filters.wants_state(item.state));
     items

@@ -60,7 +60,7 @@ impl Command for Mount {
             )
             .await;
         }
-        let details = cx.library.ssh_details(&name).await?;
+        let details = libmachine::ssh_details(&cx.library, &name).await?;
         let mut sshfs = Program::new("sshfs");
         for option in location::openssh_options(&details)? {
             // A comma ends an option, unless it stands behind a backslash (mount.fuse3(8)).

@@ -39,7 +39,10 @@ impl Command for Provision {
         let names = targets::all(cx, &arguments.words).await?;
         let mut provisioning = Provisioning::new(arguments.options.bool("open-firewall"));
         provisioning.host_key = host_key_policy(&arguments);
-        targets::each(&names, |name| cx.library.provision(name, provisioning)).await
+        targets::each(&names, |name| {
+            libmachine::provision(&cx.library, name, provisioning)
+        })
+        .await
     }
 }
 

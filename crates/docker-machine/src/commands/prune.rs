@@ -97,16 +97,17 @@ impl Command for Prune {
             .options
             .is_given("driver")
             .then(|| (arguments.driver_name.to_owned(), arguments.driver));
-        let pruned = cx
-            .library
-            .prune(&PruneOptions {
+        let pruned = libmachine::prune(
+            &cx.library,
+            &PruneOptions {
                 force,
                 older_than,
                 all_stores: arguments.options.bool("all-stores"),
                 tags: tags.into_iter().map(own).collect(),
                 place,
-            })
-            .await?;
+            },
+        )
+        .await?;
         cx.world.console.write(Stream::Out, &table(&pruned));
         if let Some(unconfirmed) = &pruned.unconfirmed {
             cx.complain(&format!("Nothing would be removed: {unconfirmed}."));
@@ -158,7 +159,7 @@ fn origin(arguments: &Arguments) -> Result<Option<StoreOrigin>, Failure> {
 }
 
 async fn confirm(cx: &Context, origin: StoreOrigin) -> Result<(), Failure> {
-    let recorded = cx.library.confirm_origin(origin).await?;
+    let recorded = libmachine::confirm_origin(&cx.library, origin).await?;
     cx.print(match (recorded, origin) {
         (false, _) => "Nothing to confirm: the store is where it was made.",
         (true, StoreOrigin::Moved) => "The store was moved: what carries its id is its own.",

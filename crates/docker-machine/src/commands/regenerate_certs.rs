@@ -50,8 +50,7 @@ impl Command for RegenerateCerts {
         let client_certs = arguments.options.bool("client-certs");
         let host_key = host_key_policy(&arguments);
         targets::each(&names, |name| {
-            cx.library
-                .regenerate_certificates(name, client_certs, host_key)
+            libmachine::regenerate_certificates(&cx.library, name, client_certs, host_key)
         })
         .await
     }

@@ -24,6 +24,6 @@ impl Command for Restart {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let names = targets::all(cx, &arguments.words).await?;
-        targets::each(&names, |name| cx.library.restart(name)).await
+        targets::each(&names, |name| libmachine::restart(&cx.library, name)).await
     }
 }

@@ -85,7 +85,7 @@ impl Command for Rm {
         };
         let mut failures = Vec::new();
         for name in names {
-            match cx.library.remove(name, &options).await {
+            match libmachine::remove(&cx.library, name, &options).await {
                 Ok(removed) => told(cx, name, &removed),
                 // The Go binary forgives what it never knew, when forced.
                 Err(error @ Error::NotFound(_)) if force => {
@@ -107,7 +107,7 @@ impl Command for Rm {
 async fn all_unknown(cx: &Context, names: &[String]) -> Option<Failure> {
     let mut unknown = Vec::new();
     for name in names {
-        match cx.library.is_unknown(name) {
+        match libmachine::is_unknown(&cx.library, name) {
             true => unknown.push(failure(name, &Error::NotFound(name.clone()))),
             false => return None,
         }

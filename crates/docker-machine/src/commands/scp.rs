@@ -76,7 +76,7 @@ impl Command for Scp {
             progress: &mut tell,
             left_out: &mut left_out,
         };
-        let copied = cx.library.copy(from, to, options).await;
+        let copied = libmachine::copy(&cx.library, from, to, options).await;
         progress.end();
         Ok(copied?)
     }
@@ -99,7 +99,7 @@ async fn rsync(
         match place {
             Location::Local(path) => operands.push(path.to_string_lossy().into_owned()),
             Location::Machine { name, user, path } => {
-                let details = cx.library.ssh_details(name).await?;
+                let details = libmachine::ssh_details(&cx.library, name).await?;
                 if !known.contains(&name.as_str()) {
                     known.push(name);
                     for option in location::openssh_options(&details)? {

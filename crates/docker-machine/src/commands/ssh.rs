@@ -60,8 +60,7 @@ impl Command for Ssh {
         let (options, command) = match SshOptions::take(words) {
             Ok(taken) => taken,
             Err(error) => {
-                // An unknown machine is reported first.
-                cx.library.saved_ssh_details(name).await?;
+                // An unknown machine is reported libmachine::saved_ssh_details(&first.cx.library, name).await?;
                 return Err(UsageError::new(error.to_string())
                     .with_hint(
                         "a word that begins with a dash and is no option stands behind '--'"
@@ -78,7 +77,7 @@ impl Command for Ssh {
             warn_of_user_and_port(cx, name, user, &options).await?;
         }
         let command = command.join(" ");
-        let login = match cx.library.log_in(name, user).await {
+        let login = match libmachine::log_in(&cx.library, name, user).await {
             Ok(login) => login,
             Err(error) => return Err(why(name, error)),
         };
@@ -153,7 +152,7 @@ async fn warn_of_user_and_port(
     user: Option<&str>,
     options: &SshOptions,
 ) -> Result<(), Failure> {
-    let details = cx.library.saved_ssh_details(name).await?;
+    let details = libmachine::saved_ssh_details(&cx.library, name).await?;
     let used = user.unwrap_or(&details.user);
     if options.user.as_deref().is_some_and(|user| user != used) {
         cx.complain(&format!(
@@ -177,7 +176,7 @@ async fn openssh(
     options: &[String],
     command: &[String],
 ) -> Failure {
-    let details = match cx.library.openssh_details(name).await {
+    let details = match libmachine::openssh_details(&cx.library, name).await {
         Ok(details) => details,
         Err(error) => return why(name, error),
     };

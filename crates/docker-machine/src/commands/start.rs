@@ -24,6 +24,6 @@ impl Command for Start {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let names = targets::all(cx, &arguments.words).await?;
-        targets::each(&names, |name| cx.library.start(name)).await
+        targets::each(&names, |name| libmachine::start(&cx.library, name)).await
     }
 }

@@ -29,9 +29,11 @@ impl Command for Status {
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let name = targets::only(cx, &arguments.words)?;
         let machine = cx.library.open(&name).await?;
-        let state = cx.library.state(&machine).await.map_err(|error| {
-            Failure::of(&format!("error getting state for host {name}"), &error)
-        })?;
+        let state = libmachine::state(&cx.library, &machine)
+            .await
+            .map_err(|error| {
+                Failure::of(&format!("error getting state for host {name}"), &error)
+            })?;
         cx.print(state.as_str());
         Ok(())
     }

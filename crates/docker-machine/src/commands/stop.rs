@@ -24,6 +24,6 @@ impl Command for Stop {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let names = targets::all(cx, &arguments.words).await?;
-        targets::each(&names, |name| cx.library.stop(name)).await
+        targets::each(&names, |name| libmachine::stop(&cx.library, name)).await
     }
 }

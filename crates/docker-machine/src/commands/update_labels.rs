@@ -34,7 +34,7 @@ impl Command for UpdateLabels {
         let labels: Option<Vec<_>> = given.iter().map(|label| key_and_value(label)).collect();
         match labels {
             Some(labels) if !labels.is_empty() => {
-                Ok(cx.library.update_labels(&name, &labels).await?)
+                Ok(libmachine::update_labels(&cx.library, &name, &labels).await?)
             }
             _ => Err(arguments
                 .usage

@@ -41,7 +41,7 @@ impl Command for Upgrade {
         let version = Some(version).filter(|version| !version.is_empty());
         let host_key = host_key_policy(&arguments);
         targets::each(&names, |name| {
-            cx.library.upgrade(name, version.clone(), host_key)
+            libmachine::upgrade(&cx.library, name, version.clone(), host_key)
         })
         .await
     }

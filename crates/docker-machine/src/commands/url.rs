@@ -28,7 +28,7 @@ impl Command for Url {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let name = targets::only(cx, &arguments.words)?;
-        cx.print(&cx.library.url(&name).await?);
+        cx.print(&libmachine::url(&cx.library, &name).await?);
         Ok(())
     }
 }

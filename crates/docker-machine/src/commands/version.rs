@@ -29,7 +29,7 @@ impl Command for Version {
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         match arguments.words.as_slice() {
             [] => cx.print(&crate::version::line()),
-            [name] => cx.print(&cx.library.docker_version(name).await?),
+            [name] => cx.print(&libmachine::docker_version(&cx.library, name).await?),
             _ => return Err(Failure::new(targets::ONE_MACHINE)),
         }
         Ok(())

@@ -10,6 +10,7 @@ use machine_store::{MachineLock, StoreError};
 use machine_types::{MachineState, one_line};
 
 use crate::access::login::HostKeyPolicy;
+use crate::access::login::login_to_work;
 use crate::error::not_running;
 use crate::machine::{Machine, Work, with_removal};
 use crate::{Error, Library};
@@ -30,147 +31,156 @@ pub(crate) enum Down {
     Unknown,
 }
 
-impl Library {
-    /// Takes over the address of a machine that runs, where it is another one than the saved, and says so. Saves it, unless
-    /// somebody else works on the machine. Returns whether it is another one.
-    pub(crate) fn take_address(&self, machine: &mut Machine, status: &Status, cx: &Cx) -> bool {
-        let before = machine.address();
-        if !machine.driver.adopt(status) {
-            return false;
+/// Takes over the address of a machine that runs, where it is another one than the saved, and says so. Saves it, unless
+/// somebody else works on the machine. Returns whether it is another one.
+pub(crate) fn take_address(
+    library: &Library,
+    machine: &mut Machine,
+    status: &Status,
+    cx: &Cx,
+) -> bool {
+    let before = machine.address();
+    if !machine.driver.adopt(status) {
+        return false;
+    }
+    let lock = library.store.try_lock_machine(&machine.name);
+    let lock = lock.unwrap_or_else(|error| {
+        cx.debug(one_line(error));
+        None
+    });
+    if before.is_none() && lock.is_none() {
+        // It is being created, and its create learns the address.
+        if let Ok(unchanged) = library.open_record(machine.name.clone(), machine.record.clone()) {
+            *machine = unchanged;
         }
-        let lock = self.store.try_lock_machine(&machine.name);
-        let lock = lock.unwrap_or_else(|error| {
+        return false;
+    }
+    tell(machine, before.as_deref(), cx);
+    if let Some(lock) = lock
+        && let Err(error) = keep_address(library, &lock, machine, before, status)
+    {
+        cx.warn(format!(
+            "({}) The address is not saved: {}",
+            machine.name,
+            one_line(error)
+        ));
+    }
+    true
+}
+
+/// The same for a machine that is being worked on.
+pub(crate) fn take_address_of(
+    library: &Library,
+    work: &mut Work,
+    status: &Status,
+) -> Result<bool, Error> {
+    let before = work.machine.address();
+    if !work.machine.driver.adopt(status) {
+        return Ok(false);
+    }
+    tell(&work.machine, before.as_deref(), &work.cx);
+    library.save(work)?;
+    Ok(true)
+}
+
+/// Saves the address, where the record is still the one that was read.
+fn keep_address(
+    library: &Library,
+    lock: &MachineLock,
+    machine: &Machine,
+    before: Option<String>,
+    status: &Status,
+) -> Result<(), Error> {
+    let record = library.store.try_load(&machine.name)?;
+    let mut current = library.open_record(machine.name.clone(), record)?;
+    let id = |machine: &Machine| machine.driver.cloud().and_then(|cloud| cloud.id());
+    if current.address() != before || id(&current) != id(machine) || !current.driver.adopt(status) {
+        return Ok(());
+    }
+    current.record.driver = current.driver.save();
+    match library.store.save(lock, &current.record) {
+        // A later docker-machine wrote it; its file is left as it is.
+        Err(StoreError::Newer { .. }) => Ok(()),
+        saved => Ok(saved?),
+    }
+}
+
+/// Asks the cloud, `within` a time, why a machine does not answer.
+pub(crate) async fn why_down(
+    library: &Library,
+    machine: &mut Machine,
+    within: Duration,
+    cx: &Cx,
+) -> Down {
+    match tokio::time::timeout(within, machine.driver.state(cx)).await {
+        Ok(Ok(status)) if status.state != MachineState::Running => {
+            Down::Because(not_running(machine, status.state))
+        }
+        Ok(Ok(status)) => match take_address(library, machine, &status, cx) {
+            true => Down::Moved,
+            false => Down::Unknown,
+        },
+        Ok(Err(error)) if error.kind == DriverErrorKind::NotFound => {
+            Down::Because(with_removal(&machine.name, error).into())
+        }
+        Ok(Err(error)) => {
             cx.debug(one_line(error));
-            None
-        });
-        if before.is_none() && lock.is_none() {
-            // It is being created, and its create learns the address.
-            if let Ok(unchanged) = self.open_record(machine.name.clone(), machine.record.clone()) {
-                *machine = unchanged;
-            }
-            return false;
+            Down::Unknown
         }
-        tell(machine, before.as_deref(), cx);
-        if let Some(lock) = lock
-            && let Err(error) = self.keep_address(&lock, machine, before, status)
-        {
-            cx.warn(format!(
-                "({}) The address is not saved: {}",
-                machine.name,
-                one_line(error)
-            ));
-        }
-        true
+        Err(_) => Down::Unknown,
     }
+}
 
-    /// The same for a machine that is being worked on.
-    pub(crate) fn take_address_of(&self, work: &mut Work, status: &Status) -> Result<bool, Error> {
-        let before = work.machine.address();
-        if !work.machine.driver.adopt(status) {
-            return Ok(false);
-        }
-        tell(&work.machine, before.as_deref(), &work.cx);
-        self.save(work)?;
-        Ok(true)
-    }
-
-    /// Saves the address, where the record is still the one that was read.
-    fn keep_address(
-        &self,
-        lock: &MachineLock,
-        machine: &Machine,
-        before: Option<String>,
-        status: &Status,
-    ) -> Result<(), Error> {
-        let record = self.store.try_load(&machine.name)?;
-        let mut current = self.open_record(machine.name.clone(), record)?;
-        let id = |machine: &Machine| machine.driver.cloud().and_then(|cloud| cloud.id());
-        if current.address() != before
-            || id(&current) != id(machine)
-            || !current.driver.adopt(status)
-        {
-            return Ok(());
-        }
-        current.record.driver = current.driver.save();
-        match self.store.save(lock, &current.record) {
-            // A later docker-machine wrote it; its file is left as it is.
-            Err(StoreError::Newer { .. }) => Ok(()),
-            saved => Ok(saved?),
-        }
-    }
-
-    /// Asks the cloud, `within` a time, why a machine does not answer.
-    pub(crate) async fn why_down(&self, machine: &mut Machine, within: Duration, cx: &Cx) -> Down {
-        match tokio::time::timeout(within, machine.driver.state(cx)).await {
-            Ok(Ok(status)) if status.state != MachineState::Running => {
-                Down::Because(not_running(machine, status.state))
-            }
-            Ok(Ok(status)) => match self.take_address(machine, &status, cx) {
-                true => Down::Moved,
-                false => Down::Unknown,
-            },
-            Ok(Err(error)) if error.kind == DriverErrorKind::NotFound => {
-                Down::Because(with_removal(&machine.name, error).into())
-            }
-            Ok(Err(error)) => {
-                cx.debug(one_line(error));
-                Down::Unknown
-            }
-            Err(_) => Down::Unknown,
-        }
-    }
-
-    /// Logs in to a machine that is being worked on, and that may still be coming up. Where that takes long or fails, asks
-    /// once whether the machine has another address, and logs in there.
-    pub(crate) async fn reach(
-        &self,
-        work: &mut Work,
-        host_key: HostKeyPolicy,
-    ) -> Result<Session, Error> {
-        let cx = work.cx.clone();
-        let machine = &work.machine;
-        let is_nowhere = machine.driver.cloud().is_some() && machine.address().is_none();
-        let moved = if is_nowhere {
-            self.moved(machine, &cx).await
-        } else {
-            let later = async {
-                self.ambient.sleep(ASKED_AFTER).await;
-                match self.moved(machine, &cx).await {
-                    Some(status) => status,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                session = self.login_to_work(machine, host_key, &cx) => match session {
-                    Err(error) if !error.is_cancelled() => {
-                        let moved = self.moved(machine, &cx).await;
-                        Some(moved.ok_or(error)?)
-                    }
-                    session => return session,
-                },
-                status = later => Some(status),
+/// Logs in to a machine that is being worked on, and that may still be coming up. Where that takes long or fails, asks
+/// once whether the machine has another address, and logs in there.
+pub(crate) async fn reach(
+    library: &Library,
+    work: &mut Work,
+    host_key: HostKeyPolicy,
+) -> Result<Session, Error> {
+    let cx = work.cx.clone();
+    let machine = &work.machine;
+    let is_nowhere = machine.driver.cloud().is_some() && machine.address().is_none();
+    let moved = if is_nowhere {
+        moved(library, machine, &cx).await
+    } else {
+        let later = async {
+            library.ambient.sleep(ASKED_AFTER).await;
+            match moved(library, machine, &cx).await {
+                Some(status) => status,
+                None => std::future::pending().await,
             }
         };
-        if let Some(status) = moved {
-            self.take_address_of(work, &status)?;
+        tokio::select! {
+            biased;
+            session = login_to_work(library, machine, host_key, &cx) => match session {
+                Err(error) if !error.is_cancelled() => {
+                    let moved = moved(library, machine, &cx).await;
+                    Some(moved.ok_or(error)?)
+                }
+                session => return session,
+            },
+            status = later => Some(status),
         }
-        self.login_to_work(&work.machine, host_key, &cx).await
+    };
+    if let Some(status) = moved {
+        take_address_of(library, work, &status)?;
     }
+    login_to_work(library, &work.machine, host_key, &cx).await
+}
 
-    /// Asks the cloud, and returns what it says where that is another address than the saved.
-    async fn moved(&self, machine: &Machine, cx: &Cx) -> Option<Status> {
-        let asked = tokio::time::timeout(TELLS, machine.driver.state(cx)).await;
-        let status = asked.ok()?.ok()?;
-        self.copy_at(machine, &status).map(|_| status)
-    }
+/// Asks the cloud, and returns what it says where that is another address than the saved.
+async fn moved(library: &Library, machine: &Machine, cx: &Cx) -> Option<Status> {
+    let asked = tokio::time::timeout(TELLS, machine.driver.state(cx)).await;
+    let status = asked.ok()?.ok()?;
+    copy_at(library, machine, &status).map(|_| status)
+}
 
-    /// Returns a copy of a machine with the address that the cloud reports, if that is another one than the saved.
-    pub(crate) fn copy_at(&self, machine: &Machine, status: &Status) -> Option<Machine> {
-        let copy = self.open_record(machine.name.clone(), machine.record.clone());
-        let mut copy = copy.ok()?;
-        copy.driver.adopt(status).then_some(copy)
-    }
+/// Returns a copy of a machine with the address that the cloud reports, if that is another one than the saved.
+pub(crate) fn copy_at(library: &Library, machine: &Machine, status: &Status) -> Option<Machine> {
+    let copy = library.open_record(machine.name.clone(), machine.record.clone());
+    let mut copy = copy.ok()?;
+    copy.driver.adopt(status).then_some(copy)
 }
 
 fn tell(machine: &Machine, before: Option<&str>, cx: &Cx) {

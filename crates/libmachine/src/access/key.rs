@@ -42,41 +42,39 @@ const OWNER_ONLY: u32 = 0o600;
 /// RSA keys are as long as the Go binary's.
 const RSA_BITS: usize = 2048;
 
-impl Library {
-    pub(crate) async fn make_key(&self, plan: &KeyPlan) -> Result<MachineKey, Error> {
-        match plan {
-            KeyPlan::Nothing => Ok(MachineKey {
-                material: KeyMaterial::default(),
-                files: Vec::new(),
-            }),
-            KeyPlan::Generate { algorithm } => {
-                let kind = match algorithm.as_str() {
-                    "rsa" => KeyType::Rsa { bits: RSA_BITS },
-                    _ => KeyType::Ed25519,
-                };
-                let pair = generate_key_pair(kind).map_err(Error::Key)?;
-                Ok(MachineKey {
-                    files: vec![
-                        KeyFile::of(MachineFile::SshPublicKey, Secret::new(pair.public.as_str())),
-                        KeyFile::of(MachineFile::SshKey, pair.private),
-                    ],
-                    material: KeyMaterial {
-                        public: pair.public,
-                    },
-                })
-            }
-            KeyPlan::Copy {
-                private,
-                public,
-                name,
-                keeps_modes,
-            } => {
-                // Before anything is made with it.
-                check_private_key(private, self.settings.ssh_agent.as_deref())
-                    .await
-                    .map_err(Error::Key)?;
-                copy(private, *public, name, *keeps_modes)
-            }
+pub(crate) async fn make_key(library: &Library, plan: &KeyPlan) -> Result<MachineKey, Error> {
+    match plan {
+        KeyPlan::Nothing => Ok(MachineKey {
+            material: KeyMaterial::default(),
+            files: Vec::new(),
+        }),
+        KeyPlan::Generate { algorithm } => {
+            let kind = match algorithm.as_str() {
+                "rsa" => KeyType::Rsa { bits: RSA_BITS },
+                _ => KeyType::Ed25519,
+            };
+            let pair = generate_key_pair(kind).map_err(Error::Key)?;
+            Ok(MachineKey {
+                files: vec![
+                    KeyFile::of(MachineFile::SshPublicKey, Secret::new(pair.public.as_str())),
+                    KeyFile::of(MachineFile::SshKey, pair.private),
+                ],
+                material: KeyMaterial {
+                    public: pair.public,
+                },
+            })
+        }
+        KeyPlan::Copy {
+            private,
+            public,
+            name,
+            keeps_modes,
+        } => {
+            // Before anything is made with it.
+            check_private_key(private, library.settings.ssh_agent.as_deref())
+                .await
+                .map_err(Error::Key)?;
+            copy(private, *public, name, *keeps_modes)
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use machine_ops::Cx;
 use machine_ssh::{
     Command, Copy, ExitStatus, HostKeys, Place, Pty, Session, Sftp, WaitLimits, WindowSize,
-    connect, copy, wait_for_ssh,
+    connect, wait_for_ssh,
 };
 use machine_store::MachineFile;
 use machine_tls::Dialer;
@@ -16,8 +16,10 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::access::address::Down;
+use crate::access::address::why_down;
 use crate::access::connect::DIAL;
 use crate::machine::Machine;
+use crate::machine::{credentials, host_key_file, host_keys};
 use crate::{Error, Library};
 
 /// How long a machine that was just launched may take to let us in: the Go binary tries for five
@@ -115,217 +117,222 @@ impl Login {
     }
 }
 
-impl Library {
-    /// Logs in to a machine, as another user if told so. Takes up to half a minute, and may be cancelled meanwhile.
-    ///
-    /// # Errors
-    /// Where nobody can log in; [`Error::NotRunning`] and the driver's where the cloud says why.
-    pub async fn log_in(&self, name: &str, user: Option<&str>) -> Result<Login, Error> {
-        let (mut machine, cx) = (self.open(name).await?, self.context());
-        let session = self.find_login(&mut machine, user, &cx).await?;
-        Ok(Login { session, cx })
-    }
+/// Logs in to a machine, as another user if told so. Takes up to half a minute, and may be cancelled meanwhile.
+///
+/// # Errors
+/// Where nobody can log in; [`Error::NotRunning`] and the driver's where the cloud says why.
+pub async fn log_in(library: &Library, name: &str, user: Option<&str>) -> Result<Login, Error> {
+    let (mut machine, cx) = (library.open(name).await?, library.context());
+    let session = find_login(library, &mut machine, user, &cx).await?;
+    Ok(Login { session, cx })
+}
 
-    /// Copies between here and machines, and between two machines, over SFTP. Of each login there is one session.
-    ///
-    /// # Errors
-    /// Where a machine cannot be logged in to, nothing is copied; else as [`copy`](machine_ssh::copy).
-    pub async fn copy(
-        &self,
-        from: &[Location],
-        to: &Location,
-        options: Copy<'_>,
-    ) -> Result<(), Error> {
-        let cx = self.context();
-        let mut logins: Vec<SftpLogin<'_>> = Vec::new();
-        for location in from.iter().chain([to]) {
-            let Location::Machine { name, user, .. } = location else {
-                continue;
-            };
-            if !logins.iter().any(|login| login.is_of(location)) {
-                let session = self.location_session(name, user.as_deref(), &cx).await?;
-                let sftp = session.sftp(&cx).await;
-                logins.push(SftpLogin {
-                    name,
-                    user: user.as_deref(),
-                    sftp: sftp.map_err(|error| Error::Copy(error.into()))?,
-                    _session: session,
-                });
-            }
-        }
-        let from: Vec<Place<'_>> = from.iter().map(|from| place(from, &logins)).collect();
-        copy(&from, place(to, &logins), options, &cx)
-            .await
-            .map_err(Error::Copy)
-    }
-
-    /// Tells how to reach a machine with a program of one's own, having logged in once, so that
-    /// its host key is pinned.
-    ///
-    /// # Errors
-    /// Where nobody can log in.
-    pub async fn ssh_details(&self, name: &str) -> Result<SshDetails, Error> {
-        let (mut machine, cx) = (self.open(name).await?, self.context());
-        let session = self.find_login(&mut machine, None, &cx).await?;
-        session.close().await;
-        self.saved_ssh_details(name).await
-    }
-
-    /// Tells how to reach a machine with OpenSSH. Logs in once where its host key is not yet pinned, or not under its
-    /// present address.
-    ///
-    /// # Errors
-    /// Where nobody can log in, and it has to be.
-    pub async fn openssh_details(&self, name: &str) -> Result<SshDetails, Error> {
-        if let Ok(details) = self.saved_ssh_details(name).await
-            && machine_ssh::is_pinned(&details.known_hosts, &details.host, details.port)
-        {
-            let sshd = DockerUrl {
-                host: details.host.clone(),
-                port: details.port,
-            };
-            // A machine that does not answer may have another address now, or be stopped.
-            if Dialer::plain(DIAL).reach(&sshd).await.is_ok() {
-                return Ok(details);
-            }
-        }
-        self.ssh_details(name).await
-    }
-
-    /// Tells how to reach a machine, without a look at it.
-    ///
-    /// # Errors
-    /// For a machine that the store does not know, or that has no SSH.
-    pub async fn saved_ssh_details(&self, name: &str) -> Result<SshDetails, Error> {
-        let machine = self.open(name).await?;
-        let endpoint = self.ssh_endpoint(&machine)?;
-        Ok(SshDetails {
-            host: endpoint.host,
-            port: endpoint.port,
-            user: endpoint.user,
-            key: endpoint.key,
-            known_hosts: self.store.file(&machine.name, MachineFile::KnownHosts),
-        })
-    }
-
-    /// Waits for a machine that is coming up. One that ends meanwhile (reclaimed, failed) ends
-    /// the wait at once, with the cloud's reason.
-    pub(crate) async fn first_login(&self, machine: &Machine, cx: &Cx) -> Result<Session, Error> {
-        let wait = self.wait_for_login(machine, FIRST_LOGIN.into(), None, cx);
-        self.while_it_lives(machine, cx, wait).await
-    }
-
-    /// Logs in to a machine that should be up: of a host that nobody starts, what waiting does not mend ends the wait.
-    pub(crate) async fn login_to_work(
-        &self,
-        machine: &Machine,
-        host_key: HostKeyPolicy,
-        cx: &Cx,
-    ) -> Result<Session, Error> {
-        let limits = login_limits(machine);
-        let host_keys = match host_key {
-            HostKeyPolicy::Pinned => None,
-            HostKeyPolicy::AcceptNew => {
-                Some(HostKeys::AcceptNew(self.host_key_file(&machine.name)))
-            }
+/// Copies between here and machines, and between two machines, over SFTP. Of each login there is one session.
+///
+/// # Errors
+/// Where a machine cannot be logged in to, nothing is copied; else as [`copy`](machine_ssh::copy).
+pub async fn copy(
+    library: &Library,
+    from: &[Location],
+    to: &Location,
+    options: Copy<'_>,
+) -> Result<(), Error> {
+    let cx = library.context();
+    let mut logins: Vec<SftpLogin<'_>> = Vec::new();
+    for location in from.iter().chain([to]) {
+        let Location::Machine { name, user, .. } = location else {
+            continue;
         };
-        let wait = self.wait_for_login(machine, limits, host_keys, cx);
-        self.while_it_lives(machine, cx, wait).await
-    }
-
-    /// Waits for a login. Does not watch the machine.
-    pub(crate) async fn wait_for_login(
-        &self,
-        machine: &Machine,
-        limits: WaitLimits,
-        host_keys: Option<HostKeys>,
-        cx: &Cx,
-    ) -> Result<Session, Error> {
-        let endpoint = self.ssh_endpoint(machine)?;
-        let credentials = self.credentials(&endpoint);
-        let host_keys = host_keys.unwrap_or_else(|| self.host_keys(&machine.name));
-        match wait_for_ssh(&endpoint, &credentials, &host_keys, cx, limits).await {
-            Ok(session) => Ok(session),
-            Err(machine_ssh::WaitForSshError::Cancelled(reason)) => Err(Error::Cancelled(reason)),
-            Err(source) => Err(Error::FirstLogin {
-                name: machine.name.to_string(),
-                source: Box::new(source),
-                console: timeout(DIAGNOSIS, machine.driver.diagnose(cx))
-                    .await
-                    .unwrap_or_default(),
-            }),
+        if !logins.iter().any(|login| login.is_of(location)) {
+            let session = location_session(library, name, user.as_deref(), &cx).await?;
+            let sftp = session.sftp(&cx).await;
+            logins.push(SftpLogin {
+                name,
+                user: user.as_deref(),
+                sftp: sftp.map_err(|error| Error::Copy(error.into()))?,
+                _session: session,
+            });
         }
     }
+    let from: Vec<Place<'_>> = from.iter().map(|from| place(from, &logins)).collect();
+    machine_ssh::copy(&from, place(to, &logins), options, &cx)
+        .await
+        .map_err(Error::Copy)
+}
 
-    /// Logs in to a machine that runs.
-    pub(crate) async fn login(&self, machine: &Machine, cx: &Cx) -> Result<Session, Error> {
-        let endpoint = self.ssh_endpoint(machine)?;
-        self.login_at(&endpoint, machine, cx).await
-    }
+/// Tells how to reach a machine with a program of one's own, having logged in once, so that
+/// its host key is pinned.
+///
+/// # Errors
+/// Where nobody can log in.
+pub async fn ssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
+    let (mut machine, cx) = (library.open(name).await?, library.context());
+    let session = find_login(library, &mut machine, None, &cx).await?;
+    session.close().await;
+    saved_ssh_details(library, name).await
+}
 
-    /// Logs in to a machine, as another user if told so. Where nobody lets us in, asks the cloud why, and
-    /// logs in at the machine's other address where it has one now.
-    async fn find_login(
-        &self,
-        machine: &mut Machine,
-        user: Option<&str>,
-        cx: &Cx,
-    ) -> Result<Session, Error> {
-        let endpoint = |machine: &Machine| {
-            let mut endpoint = self.ssh_endpoint(machine)?;
-            endpoint.user = user.map_or(endpoint.user, str::to_owned);
-            Ok(endpoint)
+/// Tells how to reach a machine with OpenSSH. Logs in once where its host key is not yet pinned, or not under its
+/// present address.
+///
+/// # Errors
+/// Where nobody can log in, and it has to be.
+pub async fn openssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
+    if let Ok(details) = saved_ssh_details(library, name).await
+        && machine_ssh::is_pinned(&details.known_hosts, &details.host, details.port)
+    {
+        let sshd = DockerUrl {
+            host: details.host.clone(),
+            port: details.port,
         };
-        let error = match endpoint(machine) {
-            Ok(known) => match self.login_at(&known, machine, cx).await {
-                Err(error @ Error::Login { .. }) => error,
-                session => return session,
-            },
-            Err(error @ Error::NoAddress(_)) => error,
-            Err(error) => return Err(error),
-        };
-        if cx.cancel.reason().is_some() {
-            return Err(error);
-        }
-        match self.why_down(machine, DIAGNOSIS, cx).await {
-            Down::Because(why) => Err(why),
-            Down::Moved => self.login_at(&endpoint(machine)?, machine, cx).await,
-            Down::Unknown => Err(error),
+        // A machine that does not answer may have another address now, or be stopped.
+        if Dialer::plain(DIAL).reach(&sshd).await.is_ok() {
+            return Ok(details);
         }
     }
+    ssh_details(library, name).await
+}
 
-    async fn login_at(
-        &self,
-        endpoint: &machine_types::SshEndpoint,
-        machine: &Machine,
-        cx: &Cx,
-    ) -> Result<Session, Error> {
-        let (credentials, host_keys) = (self.credentials(endpoint), self.host_keys(&machine.name));
-        let connected = connect(endpoint, &credentials, &host_keys, cx, LOGIN).await;
-        connected.map_err(|source| Error::Login {
+/// Tells how to reach a machine, without a look at it.
+///
+/// # Errors
+/// For a machine that the store does not know, or that has no SSH.
+pub async fn saved_ssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
+    let machine = library.open(name).await?;
+    let endpoint = ssh_endpoint(&machine)?;
+    Ok(SshDetails {
+        host: endpoint.host,
+        port: endpoint.port,
+        user: endpoint.user,
+        key: endpoint.key,
+        known_hosts: library.store.file(&machine.name, MachineFile::KnownHosts),
+    })
+}
+
+/// Waits for a machine that is coming up. One that ends meanwhile (reclaimed, failed) ends
+/// the wait at once, with the cloud's reason.
+pub(crate) async fn first_login(
+    library: &Library,
+    machine: &Machine,
+    cx: &Cx,
+) -> Result<Session, Error> {
+    let wait = wait_for_login(library, machine, FIRST_LOGIN.into(), None, cx);
+    library.while_it_lives(machine, cx, wait).await
+}
+
+/// Logs in to a machine that should be up: of a host that nobody starts, what waiting does not mend ends the wait.
+pub(crate) async fn login_to_work(
+    library: &Library,
+    machine: &Machine,
+    host_key: HostKeyPolicy,
+    cx: &Cx,
+) -> Result<Session, Error> {
+    let limits = login_limits(machine);
+    let host_keys = match host_key {
+        HostKeyPolicy::Pinned => None,
+        HostKeyPolicy::AcceptNew => {
+            Some(HostKeys::AcceptNew(host_key_file(library, &machine.name)))
+        }
+    };
+    let wait = wait_for_login(library, machine, limits, host_keys, cx);
+    library.while_it_lives(machine, cx, wait).await
+}
+
+/// Waits for a login. Does not watch the machine.
+pub(crate) async fn wait_for_login(
+    library: &Library,
+    machine: &Machine,
+    limits: WaitLimits,
+    policy: Option<HostKeys>,
+    cx: &Cx,
+) -> Result<Session, Error> {
+    let endpoint = ssh_endpoint(machine)?;
+    let credentials = credentials(library, &endpoint);
+    let policy = policy.unwrap_or_else(|| host_keys(library, &machine.name));
+    match wait_for_ssh(&endpoint, &credentials, &policy, cx, limits).await {
+        Ok(session) => Ok(session),
+        Err(machine_ssh::WaitForSshError::Cancelled(reason)) => Err(Error::Cancelled(reason)),
+        Err(source) => Err(Error::FirstLogin {
             name: machine.name.to_string(),
             source: Box::new(source),
-        })
+            console: timeout(DIAGNOSIS, machine.driver.diagnose(cx))
+                .await
+                .unwrap_or_default(),
+        }),
     }
+}
 
-    fn ssh_endpoint(&self, machine: &Machine) -> Result<machine_types::SshEndpoint, Error> {
-        let (name, driver) = (machine.name.to_string(), &machine.driver);
-        driver.ssh().ok_or_else(|| match driver.cloud() {
-            // A cloud's machine has SSH once it has an address.
-            Some(_) if driver.saved_address().is_none() => Error::NoAddress(name),
-            _ => Error::NoSsh(name, driver.name()),
-        })
-    }
+/// Logs in to a machine that runs.
+pub(crate) async fn login(library: &Library, machine: &Machine, cx: &Cx) -> Result<Session, Error> {
+    let endpoint = ssh_endpoint(machine)?;
+    login_at(library, &endpoint, machine, cx).await
+}
 
-    async fn location_session(
-        &self,
-        name: &str,
-        user: Option<&str>,
-        cx: &Cx,
-    ) -> Result<Session, Error> {
-        let mut machine = self.open(name).await?;
-        self.find_login(&mut machine, user, cx).await
+/// Logs in to a machine, as another user if told so. Where nobody lets us in, asks the cloud why, and
+/// logs in at the machine's other address where it has one now.
+async fn find_login(
+    library: &Library,
+    machine: &mut Machine,
+    user: Option<&str>,
+    cx: &Cx,
+) -> Result<Session, Error> {
+    let endpoint = |machine: &Machine| {
+        let mut endpoint = ssh_endpoint(machine)?;
+        endpoint.user = user.map_or(endpoint.user, str::to_owned);
+        Ok(endpoint)
+    };
+    let error = match endpoint(machine) {
+        Ok(known) => match login_at(library, &known, machine, cx).await {
+            Err(error @ Error::Login { .. }) => error,
+            session => return session,
+        },
+        Err(error @ Error::NoAddress(_)) => error,
+        Err(error) => return Err(error),
+    };
+    if cx.cancel.reason().is_some() {
+        return Err(error);
     }
+    match why_down(library, machine, DIAGNOSIS, cx).await {
+        Down::Because(why) => Err(why),
+        Down::Moved => login_at(library, &endpoint(machine)?, machine, cx).await,
+        Down::Unknown => Err(error),
+    }
+}
+
+async fn login_at(
+    library: &Library,
+    endpoint: &machine_types::SshEndpoint,
+    machine: &Machine,
+    cx: &Cx,
+) -> Result<Session, Error> {
+    let (credentials, host_keys) = (
+        credentials(library, endpoint),
+        host_keys(library, &machine.name),
+    );
+    let connected = connect(endpoint, &credentials, &host_keys, cx, LOGIN).await;
+    connected.map_err(|source| Error::Login {
+        name: machine.name.to_string(),
+        source: Box::new(source),
+    })
+}
+
+fn ssh_endpoint(machine: &Machine) -> Result<machine_types::SshEndpoint, Error> {
+    let (name, driver) = (machine.name.to_string(), &machine.driver);
+    driver.ssh().ok_or_else(|| match driver.cloud() {
+        // A cloud's machine has SSH once it has an address.
+        Some(_) if driver.saved_address().is_none() => Error::NoAddress(name),
+        _ => Error::NoSsh(name, driver.name()),
+    })
+}
+
+async fn location_session(
+    library: &Library,
+    name: &str,
+    user: Option<&str>,
+    cx: &Cx,
+) -> Result<Session, Error> {
+    let mut machine = library.open(name).await?;
+    find_login(library, &mut machine, user, cx).await
 }
 
 /// Returns how long a login is waited for: a machine of a cloud may still be booting, another host is up or is not.

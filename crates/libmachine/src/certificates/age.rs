@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use machine_tls::Certificate;
 
 use crate::Library;
+use crate::certificates::issue::certificate;
+use crate::certificates::renewal::{is_our_own_ca, is_our_own_client};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -38,39 +40,43 @@ impl Age {
     }
 }
 
-impl Library {
-    /// Warns, once a day each, of shared certificates that end within 60 days. Says nothing of what cannot be
-    /// read: whoever needs it will.
-    pub fn warn_of_age(&self) {
-        let files = &self.settings.certificates;
-        let then = match self.is_our_own_ca() {
-            true => {
-                "from its last 30 days on the next create, provision, upgrade, regenerate-certs, start or restart makes a new one, and the old one stays trusted; all but create bring the machine over"
-            }
-            false => "replace it, then run docker-machine regenerate-certs for every machine",
-        };
-        self.warn_of("ca-ends", "CA", &files.ca, then);
-        let then = match self.is_our_own_client() {
-            true => "a new one of the same CA is issued in its last day",
-            false => "replace it",
-        };
-        self.warn_of("client-ends", "client certificate", &files.client, then);
-    }
-
-    fn warn_of(&self, mark: &str, what: &str, path: &Path, then: &str) {
-        let Ok(certificate) = self.certificate(path) else {
-            return;
-        };
-        let when = match Age::of(&certificate, self.ambient.now()) {
-            Age::Ending(left) => format!("ends in {}", days(left)),
-            Age::Over(since) => format!("ended {} ago", days(since)),
-            Age::Valid(_) | Age::NotBegun => return,
-        };
-        if self.store.is_due(mark) {
-            let path = path.display();
-            let line = format!("WARNING: the {what} {path} {when}: {then}");
-            self.context().alert(line);
+/// Warns, once a day each, of shared certificates that end within 60 days. Says nothing of what cannot be
+/// read: whoever needs it will.
+pub fn warn_of_age(library: &Library) {
+    let files = &library.settings.certificates;
+    let then = match is_our_own_ca(library) {
+        true => {
+            "from its last 30 days on the next create, provision, upgrade, regenerate-certs, start or restart makes a new one, and the old one stays trusted; all but create bring the machine over"
         }
+        false => "replace it, then run docker-machine regenerate-certs for every machine",
+    };
+    warn_of(library, "ca-ends", "CA", &files.ca, then);
+    let then = match is_our_own_client(library) {
+        true => "a new one of the same CA is issued in its last day",
+        false => "replace it",
+    };
+    warn_of(
+        library,
+        "client-ends",
+        "client certificate",
+        &files.client,
+        then,
+    );
+}
+
+fn warn_of(library: &Library, mark: &str, what: &str, path: &Path, then: &str) {
+    let Ok(certificate) = certificate(library, path) else {
+        return;
+    };
+    let when = match Age::of(&certificate, library.ambient.now()) {
+        Age::Ending(left) => format!("ends in {}", days(left)),
+        Age::Over(since) => format!("ended {} ago", days(since)),
+        Age::Valid(_) | Age::NotBegun => return,
+    };
+    if library.store.is_due(mark) {
+        let path = path.display();
+        let line = format!("WARNING: the {what} {path} {when}: {then}");
+        library.context().alert(line);
     }
 }
 

@@ -11,10 +11,16 @@ use machine_tls::{DialError, Dialer};
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
 
 use super::{TIMEOUT, failed};
+use crate::access::address::copy_at;
 use crate::access::connect::DIAL;
+use crate::access::connect::dial;
+use crate::doctor::certificates::examine_own_certificate;
 use crate::half_made::HalfMade;
+use crate::half_made::half_made;
 use crate::list::NoState;
+use crate::list::states;
 use crate::machine::Machine;
+use crate::machine::{credentials, host_key_file};
 use crate::{Error, Library};
 use machine_types::one_line;
 
@@ -27,7 +33,7 @@ const LOGIN: Duration = Duration::from_secs(10);
 
 impl Library {
     pub(super) async fn examine_machines(&self, machines: &[Machine]) -> Vec<Check> {
-        let mut states = self.states(machines, TIMEOUT).await;
+        let mut states = states(self, machines, TIMEOUT).await;
         let examined = machines.iter().enumerate().map(|(index, machine)| {
             let status = states.remove(&index);
             self.examine_machine(machine, status.unwrap_or(Ok(MachineState::Timeout.into())))
@@ -47,7 +53,7 @@ impl Library {
         let moved = status
             .as_ref()
             .ok()
-            .and_then(|status| self.copy_at(machine, status));
+            .and_then(|status| copy_at(self, machine, status));
         if let Some(moved) = &moved {
             let saved = machine.address().unwrap_or_else(|| "none".to_owned());
             checks.push(Check::notable(
@@ -74,9 +80,9 @@ impl Library {
             checks.push(failed(&subject, error, remedy));
         }
         let server = self.store.file(&machine.name, MachineFile::Server);
-        checks.extend(self.examine_own_certificate(name, &server));
+        checks.extend(examine_own_certificate(self, name, &server));
         let remove = format!("docker-machine rm -f {name}");
-        if let Some(half_made) = self.half_made(machine) {
+        if let Some(half_made) = half_made(self, machine) {
             let text = half_made.text(name);
             checks.push(match half_made {
                 HalfMade::Creating { .. } => Check::notable(&subject, text, "wait for it"),
@@ -153,7 +159,7 @@ impl Library {
                     "",
                 ));
             };
-            let dialled = self.dial(machine, &url, &self.context()).await;
+            let dialled = dial(self, machine, &url, &self.context()).await;
             Some(route(subject, "Docker", &endpoint, dialled, machine))
         };
         let (sshd, engine) = tokio::join!(sshd, engine);
@@ -168,12 +174,12 @@ impl Library {
         machine: &Machine,
         endpoint: &SshEndpoint,
     ) -> Result<(), ConnectError> {
-        let pinned = self.host_key_file(&machine.name);
+        let pinned = host_key_file(self, &machine.name);
         let host_keys = match pinned.exists() {
             true => HostKeys::AcceptPinnedOnly(pinned),
             false => HostKeys::AcceptAny,
         };
-        let credentials = self.credentials(endpoint);
+        let credentials = credentials(self, endpoint);
         let cx = self.context();
         let session = connect(endpoint, &credentials, &host_keys, &cx, LOGIN).await?;
         session.close().await;

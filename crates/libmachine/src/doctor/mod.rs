@@ -7,6 +7,8 @@ use futures_util::future::join_all;
 use machine_driver::{Check, Cloud, Options, Route};
 use machine_store::SwarmOptions;
 
+use crate::doctor::certificates::examine_certificates;
+use crate::doctor::store::examine_store;
 use crate::machine::Machine;
 use crate::{Error, Library};
 use machine_types::one_line;
@@ -27,73 +29,71 @@ pub struct DoctorRequest {
     pub plan: Option<(&'static str, Options)>,
 }
 
-impl Library {
-    /// Examines the store, its certificates and machines, the ways to their clouds, and whatever a create with
-    /// the given flags would build on.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a name that the store does not know. Whatever else is wrong is a line of the answer.
-    pub async fn examine(&self, request: &DoctorRequest) -> Result<Vec<Check>, Error> {
-        let mut checks = self.examine_store();
-        checks.extend(self.examine_certificates());
-        let names = match request.names.as_slice() {
-            [] => self.names().unwrap_or_default(),
-            names => names.to_vec(),
-        };
-        let mut machines = Vec::new();
-        for name in &names {
-            match self.open(name).await {
-                Ok(machine) => machines.push(machine),
-                Err(Error::NotFound(name)) => return Err(Error::NotFound(name)),
-                Err(error) => checks.push(store::unreadable(name, &error)),
-            }
+/// Examines the store, its certificates and machines, the ways to their clouds, and whatever a create with
+/// the given flags would build on.
+///
+/// # Errors
+/// [`Error::NotFound`] for a name that the store does not know. Whatever else is wrong is a line of the answer.
+pub async fn examine(library: &Library, request: &DoctorRequest) -> Result<Vec<Check>, Error> {
+    let mut checks = examine_store(library);
+    checks.extend(examine_certificates(library));
+    let names = match request.names.as_slice() {
+        [] => library.names().unwrap_or_default(),
+        names => names.to_vec(),
+    };
+    let mut machines = Vec::new();
+    for name in &names {
+        match library.open(name).await {
+            Ok(machine) => machines.push(machine),
+            Err(Error::NotFound(name)) => return Err(Error::NotFound(name)),
+            Err(error) => checks.push(store::unreadable(name, &error)),
         }
-        checks.extend(self.examine_access(&machines).await);
-        if let Some((driver, options)) = &request.plan {
-            // Where its machines are already, the way there has been told of.
-            let mut planned = self.examine_plan(driver, options).await;
-            planned.retain(|check| !checks.contains(check));
-            checks.extend(planned);
-        }
-        checks.extend(self.examine_machines(&machines).await);
-        Ok(checks)
     }
+    checks.extend(examine_access(library, &machines).await);
+    if let Some((driver, options)) = &request.plan {
+        // Where its machines are already, the way there has been told of.
+        let mut planned = examine_plan(library, driver, options).await;
+        planned.retain(|check| !checks.contains(check));
+        checks.extend(planned);
+    }
+    checks.extend(library.examine_machines(&machines).await);
+    Ok(checks)
+}
 
-    /// Examines the routes to the clouds of all machines, each once.
-    async fn examine_access(&self, machines: &[Machine]) -> Vec<Check> {
-        let cx = &self.context();
-        let mut routes: Vec<(&str, Route, &dyn Cloud)> = Vec::new();
-        for machine in machines {
-            let Some(cloud) = machine.driver.cloud() else {
-                continue;
-            };
-            let (kind, route) = (machine.driver.name(), cloud.route());
-            if !routes
-                .iter()
-                .any(|known| (known.0, &known.1) == (kind, &route))
-            {
-                routes.push((kind, route, cloud));
-            }
-        }
-        let asked = routes
+/// Examines the routes to the clouds of all machines, each once.
+async fn examine_access(library: &Library, machines: &[Machine]) -> Vec<Check> {
+    let cx = &library.context();
+    let mut routes: Vec<(&str, Route, &dyn Cloud)> = Vec::new();
+    for machine in machines {
+        let Some(cloud) = machine.driver.cloud() else {
+            continue;
+        };
+        let (kind, route) = (machine.driver.name(), cloud.route());
+        if !routes
             .iter()
-            .map(|(kind, _, cloud)| within(kind, cloud.examine_access(cx)));
-        join_all(asked).await.concat()
-    }
-
-    async fn examine_plan(&self, driver: &str, options: &Options) -> Vec<Check> {
-        let Ok(kind) = self.kind(driver) else {
-            return Vec::new();
-        };
-        // No machine is called like this for long: nothing is made under the name.
-        let Ok(name) = "doctor".parse() else {
-            return Vec::new();
-        };
-        let base = self.base(&name, &SwarmOptions::default(), String::new());
-        match kind.configure(&base, options) {
-            Err(error) => vec![Check::failed("flags", &error, "correct the flag")],
-            Ok(planned) => within(driver, planned.examine_plan(&self.context())).await,
+            .any(|known| (known.0, &known.1) == (kind, &route))
+        {
+            routes.push((kind, route, cloud));
         }
+    }
+    let asked = routes
+        .iter()
+        .map(|(kind, _, cloud)| within(kind, cloud.examine_access(cx)));
+    join_all(asked).await.concat()
+}
+
+async fn examine_plan(library: &Library, driver: &str, options: &Options) -> Vec<Check> {
+    let Ok(kind) = library.kind(driver) else {
+        return Vec::new();
+    };
+    // No machine is called like this for long: nothing is made under the name.
+    let Ok(name) = "doctor".parse() else {
+        return Vec::new();
+    };
+    let base = library.base(&name, &SwarmOptions::default(), String::new());
+    match kind.configure(&base, options) {
+        Err(error) => vec![Check::failed("flags", &error, "correct the flag")],
+        Ok(planned) => within(driver, planned.examine_plan(&library.context())).await,
     }
 }
 

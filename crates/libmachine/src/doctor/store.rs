@@ -6,54 +6,52 @@ use machine_store::{Oddity, StoreCondition};
 use super::failed;
 use crate::{CONFIRM_ORIGIN, Error, Library};
 
-impl Library {
-    pub(super) fn examine_store(&self) -> Vec<Check> {
-        let base = self.store.base().display();
-        let mut checks = vec![match self.store.condition() {
-            Ok(StoreCondition::Absent) => Check::notable(
-                "store",
-                format!("there is no {base} yet"),
-                "the first create makes it; if there should be one, mount its disk",
-            ),
-            Ok(StoreCondition::WithoutId { machines }) if machines > 0 => {
-                let found = format!("{base}, {}, all of the Go binary", counted(machines));
-                Check::right("store", found)
-            }
-            Ok(StoreCondition::WithoutId { .. }) => Check::notable(
-                "store",
-                format!("{base} has neither machines nor an id"),
-                "the first create makes the id; if there should be machines, mount the disk",
-            ),
-            Ok(StoreCondition::Empty { id }) => {
-                Check::right("store", format!("{base}, no machines, id {id}"))
-            }
-            Ok(StoreCondition::Used { id, machines }) => {
-                Check::right("store", format!("{base}, {}, id {id}", counted(machines)))
-            }
-            Err(error) => failed("store", error, "put the file right, or remove it"),
-        }];
-        // What is wrong with the file is told above.
-        let identity = self.store.identity().ok().flatten();
-        if let Some(unconfirmed) = identity.and_then(|identity| identity.unconfirmed) {
-            let found = format!("{unconfirmed}: prune removes nothing");
-            checks.push(Check::wrong("store id", found, CONFIRM_ORIGIN));
+pub(super) fn examine_store(library: &Library) -> Vec<Check> {
+    let base = library.store.base().display();
+    let mut checks = vec![match library.store.condition() {
+        Ok(StoreCondition::Absent) => Check::notable(
+            "store",
+            format!("there is no {base} yet"),
+            "the first create makes it; if there should be one, mount its disk",
+        ),
+        Ok(StoreCondition::WithoutId { machines }) if machines > 0 => {
+            let found = format!("{base}, {}, all of the Go binary", counted(machines));
+            Check::right("store", found)
         }
-        match self.store.oddities() {
-            Ok(odd) => checks.extend(odd.into_iter().map(of_oddity)),
-            Err(error) => checks.push(failed("store", error, "let this user read the store")),
+        Ok(StoreCondition::WithoutId { .. }) => Check::notable(
+            "store",
+            format!("{base} has neither machines nor an id"),
+            "the first create makes the id; if there should be machines, mount the disk",
+        ),
+        Ok(StoreCondition::Empty { id }) => {
+            Check::right("store", format!("{base}, no machines, id {id}"))
         }
-        match self.store.tombstones() {
-            Ok(tombstones) => checks.extend(tombstones.iter().map(|tombstone| {
-                Check::notable(
-                    "tombstone",
-                    format!("something made for {} may live on", tombstone.name()),
-                    "docker-machine prune --force settles it",
-                )
-            })),
-            Err(error) => checks.push(failed("tombstones", error, "let this user read them")),
+        Ok(StoreCondition::Used { id, machines }) => {
+            Check::right("store", format!("{base}, {}, id {id}", counted(machines)))
         }
-        checks
+        Err(error) => failed("store", error, "put the file right, or remove it"),
+    }];
+    // What is wrong with the file is told above.
+    let identity = library.store.identity().ok().flatten();
+    if let Some(unconfirmed) = identity.and_then(|identity| identity.unconfirmed) {
+        let found = format!("{unconfirmed}: prune removes nothing");
+        checks.push(Check::wrong("store id", found, CONFIRM_ORIGIN));
     }
+    match library.store.oddities() {
+        Ok(odd) => checks.extend(odd.into_iter().map(of_oddity)),
+        Err(error) => checks.push(failed("store", error, "let this user read the store")),
+    }
+    match library.store.tombstones() {
+        Ok(tombstones) => checks.extend(tombstones.iter().map(|tombstone| {
+            Check::notable(
+                "tombstone",
+                format!("something made for {} may live on", tombstone.name()),
+                "docker-machine prune --force settles it",
+            )
+        })),
+        Err(error) => checks.push(failed("tombstones", error, "let this user read them")),
+    }
+    checks
 }
 
 fn counted(machines: usize) -> String {

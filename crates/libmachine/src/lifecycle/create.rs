@@ -12,12 +12,18 @@ use machine_store::{
 };
 use machine_types::MachineName;
 
+use crate::access::key::make_key;
 use crate::access::login::login_limits;
+use crate::access::login::wait_for_login;
+use crate::certificates::issue::{bootstrap_certificates, check_shared_certificates};
 use crate::journal::Remembering;
+use crate::lifecycle::provisioning::set_up;
 use crate::lifecycle::provisioning::{Provisioning, engine_config};
+use crate::machine::host_key_file;
 use crate::machine::{Machine, Work};
 use crate::recovery::removal_request::unless_removed;
 use crate::recovery::rollback::{left, made, undo_machine};
+use crate::recovery::tombstones::settle_in_passing;
 use crate::{Error, Left, Library};
 use machine_types::one_line;
 
@@ -62,266 +68,267 @@ pub struct CreateTimes {
     pub docker: Duration,
 }
 
-impl Library {
-    /// Creates a machine. When it fails, whatever was made is removed again; the machine's
-    /// directory stays only if something of it could not be, for a later `rm`.
-    ///
-    /// Any number of creates may run at once, the very first ones included. A cancellation ends
-    /// it between two calls, and rolls back.
-    ///
-    /// # Errors
-    /// [`Error::Configuration`] and [`Error::PreCreate`]: nothing was made. [`Error::Create`]: with
-    /// what is left behind.
-    pub async fn create(&self, request: CreateRequest) -> Result<CreateTimes, Error> {
-        let name: MachineName = request.name.parse()?;
-        let kind = self.kind(&request.driver)?;
-        if self.store.exists(&name) {
+/// Creates a machine. When it fails, whatever was made is removed again; the machine's
+/// directory stays only if something of it could not be, for a later `rm`.
+///
+/// Any number of creates may run at once, the very first ones included. A cancellation ends
+/// it between two calls, and rolls back.
+///
+/// # Errors
+/// [`Error::Configuration`] and [`Error::PreCreate`]: nothing was made. [`Error::Create`]: with
+/// what is left behind.
+pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateTimes, Error> {
+    let name: MachineName = request.name.parse()?;
+    let kind = library.kind(&request.driver)?;
+    if library.store.exists(&name) {
+        return Err(Error::AlreadyExists(request.name));
+    }
+    let mut base = library.base(&name, &request.swarm, String::new());
+    // Flags first: a command line that makes no sense must not even make a store.
+    let driver = kind
+        .configure(&base, &request.options)
+        .map_err(Error::Configuration)?;
+    if !is_left_alone(&*driver) {
+        check_provisioning(library, &request).await?;
+    }
+    let cx = library.context_about(&name);
+    cx.phase(format!("{name} · pre-create checks"));
+    base.store_id = library.store.ensure_id(&cx).await?.as_str().to_owned();
+    let mut driver = kind
+        .configure(&base, &request.options)
+        .map_err(Error::Configuration)?;
+
+    let checked = driver.preflight(&cx).await;
+    // Some flags can be judged only by asking the cloud; they leave nothing behind either.
+    if let Err(error) = checked {
+        if error.kind != DriverErrorKind::Configuration {
+            bootstrap_certificates(library, &cx).await?;
+            cx.say("Running pre-create checks...");
+        }
+        return Err(before_creation(error));
+    }
+    bootstrap_certificates(library, &cx).await?;
+    check_shared_certificates(library, !is_left_alone(&*driver))?;
+    cx.say("Running pre-create checks...");
+    cx.say("Creating machine...");
+    settle_in_passing(library).await;
+
+    let key = make_key(library, &driver.key_plan()).await?;
+    let record = MachineRecord::new(
+        &name,
+        driver.name(),
+        driver.save(),
+        host_options(library, &name, &request),
+    );
+    let files: Vec<NewFile<'_>> = key
+        .files
+        .iter()
+        .map(|file| NewFile {
+            name: &file.name,
+            mode: file.mode,
+            contents: file.contents.expose(),
+        })
+        .collect();
+    let lock = match library.store.try_lock_machine(&name)? {
+        Some(lock) => lock,
+        None => return Err(Error::AlreadyExists(request.name)),
+    };
+    match library.store.create(&lock, &record, &files) {
+        Err(StoreError::AlreadyExists { .. }) => {
             return Err(Error::AlreadyExists(request.name));
         }
-        let mut base = self.base(&name, &request.swarm, String::new());
-        // Flags first: a command line that makes no sense must not even make a store.
-        let driver = kind
-            .configure(&base, &request.options)
-            .map_err(Error::Configuration)?;
-        if !is_left_alone(&*driver) {
-            self.check_provisioning(&request).await?;
-        }
-        let cx = self.context_about(&name);
-        cx.phase(format!("{name} · pre-create checks"));
-        base.store_id = self.store.ensure_id(&cx).await?.as_str().to_owned();
-        let mut driver = kind
-            .configure(&base, &request.options)
-            .map_err(Error::Configuration)?;
+        created => created?,
+    }
+    let cx = library.context_over(&name, Remembering::over(library.store.journal(&lock)));
+    let machine = Machine {
+        name: name.clone(),
+        record,
+        driver,
+    };
+    let mut work = Work { machine, lock, cx };
+    let cx = work.cx.clone();
+    let bring_up = bring_up(library, &mut work, &key.material, request.provisioning);
+    let bring_up = unless_removed(&library.store, &name, &cx, bring_up);
+    match within(&cx, "create", LIMIT, bring_up).await {
+        Ok(times) => Ok(times),
+        Err(error) => Err(roll_back(library, work, error).await),
+    }
+}
 
-        let checked = driver.preflight(&cx).await;
-        // Some flags can be judged only by asking the cloud; they leave nothing behind either.
-        if let Err(error) = checked {
-            if error.kind != DriverErrorKind::Configuration {
-                self.bootstrap_certificates(&cx).await?;
-                cx.say("Running pre-create checks...");
-            }
-            return Err(before_creation(error));
-        }
-        self.bootstrap_certificates(&cx).await?;
-        self.check_shared_certificates(!is_left_alone(&*driver))?;
-        cx.say("Running pre-create checks...");
-        cx.say("Creating machine...");
-        self.settle_in_passing().await;
+/// Checks all of a create that can be checked, and returns the plan: a line for each thing that
+/// would be made or used. Makes nothing, here or in the cloud.
+///
+/// # Errors
+/// As [`create`](crate::create), but for what only a launch can tell.
+pub async fn rehearse(library: &Library, request: &CreateRequest) -> Result<Vec<String>, Error> {
+    let name: MachineName = request.name.parse()?;
+    let kind = library.kind(&request.driver)?;
+    if library.store.exists(&name) {
+        return Err(Error::AlreadyExists(request.name.clone()));
+    }
+    // A store that is not there yet, or was made elsewhere, has no id for a new machine, and gets none.
+    let id = library
+        .store
+        .identity()?
+        .and_then(|identity| identity.current);
+    let id = id.map_or_else(|| "new".to_owned(), |id| id.as_str().to_owned());
+    let base = library.base(&name, &request.swarm, id);
+    let mut driver = kind
+        .configure(&base, &request.options)
+        .map_err(Error::Configuration)?;
+    if !is_left_alone(&*driver) {
+        check_provisioning(library, request).await?;
+    }
+    if let plan @ KeyPlan::Copy { .. } = driver.key_plan() {
+        make_key(library, &plan).await?;
+    }
+    let cx = library.context();
+    driver.preflight(&cx).await.map_err(before_creation)?;
+    driver.rehearse(&cx).await.map_err(before_creation)
+}
 
-        let key = self.make_key(&driver.key_plan()).await?;
-        let record = MachineRecord::new(
-            &name,
-            driver.name(),
-            driver.save(),
-            self.host_options(&name, &request),
+async fn bring_up(
+    library: &Library,
+    work: &mut Work,
+    key: &KeyMaterial,
+    provisioning: Provisioning,
+) -> Result<CreateTimes, Error> {
+    let cx = &work.cx.clone();
+    let mut times = CreateTimes::default();
+    let mut phase = Phase::begin(cx, "launch");
+    work.machine
+        .driver
+        .create(key, cx)
+        .await
+        .map_err(while_creating)?;
+    library.save(work)?;
+    times.launch = phase.end();
+    if is_left_alone(&*work.machine.driver) {
+        return Ok(times);
+    }
+
+    loop {
+        let ended = match come_up(library, work, provisioning, cx, &mut times).await {
+            Err(Error::Driver(error)) if error.kind == DriverErrorKind::Capacity => error,
+            result => return result.map(|()| times),
+        };
+        phase = Phase::begin(cx, "launch");
+        let moved = work.machine.driver.relaunch(&ended, cx).await;
+        if !moved.map_err(Error::DriverCreate)? {
+            return Err(Error::Driver(ended));
+        }
+        library.save(work)?;
+        // Another host may get the address of the one that ended.
+        let _ = std::fs::remove_file(host_key_file(library, &work.machine.name));
+        times.launch += phase.end();
+    }
+}
+
+/// Waits until a launched machine can be logged in to, and sets it up.
+async fn come_up(
+    library: &Library,
+    work: &mut Work,
+    provisioning: Provisioning,
+    cx: &Cx,
+    times: &mut CreateTimes,
+) -> Result<(), Error> {
+    cx.say("Waiting for machine to be running, this may take a few minutes...");
+    let phase = Phase::begin(cx, "boot");
+    work.machine.driver.await_address(cx).await?;
+    library.save(work)?;
+    times.boot = phase.end();
+
+    cx.say("Detecting operating system of created instance...");
+    cx.say("Waiting for SSH to be available...");
+    let machine = &work.machine;
+    let begun = Phase::begin(cx, "ssh");
+    let coming_up = async {
+        let limits = login_limits(machine);
+        let session = wait_for_login(library, machine, limits, None, cx).await?;
+        let ssh = begun.end();
+        let begun = Phase::begin(cx, "docker");
+        set_up(library, machine, &session, provisioning, cx).await?;
+        Ok((ssh, begun.end()))
+    };
+    (times.ssh, times.docker) = library.while_it_lives(machine, cx, coming_up).await?;
+    Ok(())
+}
+
+/// Removes what a failed create has made, and says what it could not.
+async fn roll_back(library: &Library, work: Work, error: Error) -> Error {
+    let Work { machine, lock, cx } = work;
+    let removed = made(&*machine.driver, &cx);
+    let left = match undo_machine(&*machine.driver, &cx).await {
+        Ok(report) => left(report),
+        Err(error) => vec![Left {
+            what: format!("whatever the journal of {} names", machine.name),
+            why: one_line(error),
+        }],
+    };
+    // A machine of which something is left keeps its directory, so that a later rm finds it.
+    if left.is_empty()
+        && let Err(error) = library.store.remove(lock)
+    {
+        cx.warn(one_line(error));
+    }
+    if left.is_empty() && matches!(error, Error::PreCreate(_)) {
+        return error;
+    }
+    Error::Create {
+        source: Box::new(error),
+        removed,
+        left,
+    }
+}
+
+/// Finds what would make provisioning fail, while there is nothing yet that would have to go again.
+async fn check_provisioning(library: &Library, request: &CreateRequest) -> Result<(), Error> {
+    let name = match request.hostname_override.as_str() {
+        "" => &request.name,
+        name => name,
+    };
+    let custom = Path::new(&request.custom_install_script);
+    let install = InstallSource::parse(&request.engine.install_url);
+    let scripts = match &install {
+        _ if !request.custom_install_script.is_empty() => vec![custom],
+        InstallSource::File(path) => vec![path.as_path()],
+        InstallSource::Url(_) | InstallSource::Shell(_) => vec![],
+    };
+    let warnings = machine_provision::check(&engine_config(&request.engine), name, &scripts)
+        .await
+        .map_err(|error| Error::Options(Box::new(error)))?;
+    let cx = library.context();
+    warnings.into_iter().for_each(|warning| cx.warn(warning));
+    if asks_for_swarm(&request.swarm) {
+        cx.warn(
+            "classic swarm is recorded and NOT set up: no agent and no master is started on the machine. Use Docker's swarm mode: docker swarm init",
         );
-        let files: Vec<NewFile<'_>> = key
-            .files
-            .iter()
-            .map(|file| NewFile {
-                name: &file.name,
-                mode: file.mode,
-                contents: file.contents.expose(),
-            })
-            .collect();
-        let lock = match self.store.try_lock_machine(&name)? {
-            Some(lock) => lock,
-            None => return Err(Error::AlreadyExists(request.name)),
-        };
-        match self.store.create(&lock, &record, &files) {
-            Err(StoreError::AlreadyExists { .. }) => {
-                return Err(Error::AlreadyExists(request.name));
-            }
-            created => created?,
-        }
-        let cx = self.context_over(&name, Remembering::over(self.store.journal(&lock)));
-        let machine = Machine {
-            name: name.clone(),
-            record,
-            driver,
-        };
-        let mut work = Work { machine, lock, cx };
-        let cx = work.cx.clone();
-        let bring_up = self.bring_up(&mut work, &key.material, request.provisioning);
-        let bring_up = unless_removed(&self.store, &name, &cx, bring_up);
-        match within(&cx, "create", LIMIT, bring_up).await {
-            Ok(times) => Ok(times),
-            Err(error) => Err(self.roll_back(work, error).await),
-        }
     }
+    Ok(())
+}
 
-    /// Checks all of a create that can be checked, and returns the plan: a line for each thing that
-    /// would be made or used. Makes nothing, here or in the cloud.
-    ///
-    /// # Errors
-    /// As [`Library::create`], but for what only a launch can tell.
-    pub async fn rehearse(&self, request: &CreateRequest) -> Result<Vec<String>, Error> {
-        let name: MachineName = request.name.parse()?;
-        let kind = self.kind(&request.driver)?;
-        if self.store.exists(&name) {
-            return Err(Error::AlreadyExists(request.name.clone()));
-        }
-        // A store that is not there yet, or was made elsewhere, has no id for a new machine, and gets none.
-        let id = self.store.identity()?.and_then(|identity| identity.current);
-        let id = id.map_or_else(|| "new".to_owned(), |id| id.as_str().to_owned());
-        let base = self.base(&name, &request.swarm, id);
-        let mut driver = kind
-            .configure(&base, &request.options)
-            .map_err(Error::Configuration)?;
-        if !is_left_alone(&*driver) {
-            self.check_provisioning(request).await?;
-        }
-        if let plan @ KeyPlan::Copy { .. } = driver.key_plan() {
-            self.make_key(&plan).await?;
-        }
-        let cx = self.context();
-        driver.preflight(&cx).await.map_err(before_creation)?;
-        driver.rehearse(&cx).await.map_err(before_creation)
-    }
-
-    async fn bring_up(
-        &self,
-        work: &mut Work,
-        key: &KeyMaterial,
-        provisioning: Provisioning,
-    ) -> Result<CreateTimes, Error> {
-        let cx = &work.cx.clone();
-        let mut times = CreateTimes::default();
-        let mut phase = Phase::begin(cx, "launch");
-        work.machine
-            .driver
-            .create(key, cx)
-            .await
-            .map_err(while_creating)?;
-        self.save(work)?;
-        times.launch = phase.end();
-        if is_left_alone(&*work.machine.driver) {
-            return Ok(times);
-        }
-
-        loop {
-            let ended = match self.come_up(work, provisioning, cx, &mut times).await {
-                Err(Error::Driver(error)) if error.kind == DriverErrorKind::Capacity => error,
-                result => return result.map(|()| times),
-            };
-            phase = Phase::begin(cx, "launch");
-            let moved = work.machine.driver.relaunch(&ended, cx).await;
-            if !moved.map_err(Error::DriverCreate)? {
-                return Err(Error::Driver(ended));
-            }
-            self.save(work)?;
-            // Another host may get the address of the one that ended.
-            let _ = std::fs::remove_file(self.host_key_file(&work.machine.name));
-            times.launch += phase.end();
-        }
-    }
-
-    /// Waits until a launched machine can be logged in to, and sets it up.
-    async fn come_up(
-        &self,
-        work: &mut Work,
-        provisioning: Provisioning,
-        cx: &Cx,
-        times: &mut CreateTimes,
-    ) -> Result<(), Error> {
-        cx.say("Waiting for machine to be running, this may take a few minutes...");
-        let phase = Phase::begin(cx, "boot");
-        work.machine.driver.await_address(cx).await?;
-        self.save(work)?;
-        times.boot = phase.end();
-
-        cx.say("Detecting operating system of created instance...");
-        cx.say("Waiting for SSH to be available...");
-        let machine = &work.machine;
-        let begun = Phase::begin(cx, "ssh");
-        let coming_up = async {
-            let limits = login_limits(machine);
-            let session = self.wait_for_login(machine, limits, None, cx).await?;
-            let ssh = begun.end();
-            let begun = Phase::begin(cx, "docker");
-            self.set_up(machine, &session, provisioning, cx).await?;
-            Ok((ssh, begun.end()))
-        };
-        (times.ssh, times.docker) = self.while_it_lives(machine, cx, coming_up).await?;
-        Ok(())
-    }
-
-    /// Removes what a failed create has made, and says what it could not.
-    async fn roll_back(&self, work: Work, error: Error) -> Error {
-        let Work { machine, lock, cx } = work;
-        let removed = made(&*machine.driver, &cx);
-        let left = match undo_machine(&*machine.driver, &cx).await {
-            Ok(report) => left(report),
-            Err(error) => vec![Left {
-                what: format!("whatever the journal of {} names", machine.name),
-                why: one_line(error),
-            }],
-        };
-        // A machine of which something is left keeps its directory, so that a later rm finds it.
-        if left.is_empty()
-            && let Err(error) = self.store.remove(lock)
-        {
-            cx.warn(one_line(error));
-        }
-        if left.is_empty() && matches!(error, Error::PreCreate(_)) {
-            return error;
-        }
-        Error::Create {
-            source: Box::new(error),
-            removed,
-            left,
-        }
-    }
-
-    /// Finds what would make provisioning fail, while there is nothing yet that would have to go again.
-    async fn check_provisioning(&self, request: &CreateRequest) -> Result<(), Error> {
-        let name = match request.hostname_override.as_str() {
-            "" => &request.name,
-            name => name,
-        };
-        let custom = Path::new(&request.custom_install_script);
-        let install = InstallSource::parse(&request.engine.install_url);
-        let scripts = match &install {
-            _ if !request.custom_install_script.is_empty() => vec![custom],
-            InstallSource::File(path) => vec![path.as_path()],
-            InstallSource::Url(_) | InstallSource::Shell(_) => vec![],
-        };
-        let warnings = machine_provision::check(&engine_config(&request.engine), name, &scripts)
-            .await
-            .map_err(|error| Error::Options(Box::new(error)))?;
-        let cx = self.context();
-        warnings.into_iter().for_each(|warning| cx.warn(warning));
-        if asks_for_swarm(&request.swarm) {
-            cx.warn(
-                "classic swarm is recorded and NOT set up: no agent and no master is started on the machine. Use Docker's swarm mode: docker swarm init",
-            );
-        }
-        Ok(())
-    }
-
-    fn host_options(&self, name: &MachineName, request: &CreateRequest) -> HostOptions {
-        let text = |path: &Path| path.display().to_string();
-        let file = |file| text(&self.store.file(name, file));
-        let certificates = &self.settings.certificates;
-        HostOptions {
-            engine_options: request.engine.clone(),
-            swarm_options: request.swarm.clone(),
-            auth_options: AuthOptions {
-                cert_dir: text(&certificates.directory),
-                ca_cert_path: text(&certificates.ca),
-                ca_private_key_path: text(&certificates.ca_key),
-                server_cert_path: file(MachineFile::Server),
-                server_key_path: file(MachineFile::ServerKey),
-                client_key_path: text(&certificates.client_key),
-                client_cert_path: text(&certificates.client),
-                server_cert_sans: Some(request.tls_sans.clone()),
-                store_path: text(&self.store.directory(name)),
-                ..AuthOptions::default()
-            },
-            hostname_override: request.hostname_override.clone(),
-            custom_install_script: request.custom_install_script.clone(),
-            ..HostOptions::default()
-        }
+fn host_options(library: &Library, name: &MachineName, request: &CreateRequest) -> HostOptions {
+    let text = |path: &Path| path.display().to_string();
+    let file = |file| text(&library.store.file(name, file));
+    let certificates = &library.settings.certificates;
+    HostOptions {
+        engine_options: request.engine.clone(),
+        swarm_options: request.swarm.clone(),
+        auth_options: AuthOptions {
+            cert_dir: text(&certificates.directory),
+            ca_cert_path: text(&certificates.ca),
+            ca_private_key_path: text(&certificates.ca_key),
+            server_cert_path: file(MachineFile::Server),
+            server_key_path: file(MachineFile::ServerKey),
+            client_key_path: text(&certificates.client_key),
+            client_cert_path: text(&certificates.client),
+            server_cert_sans: Some(request.tls_sans.clone()),
+            store_path: text(&library.store.directory(name)),
+            ..AuthOptions::default()
+        },
+        hostname_override: request.hostname_override.clone(),
+        custom_install_script: request.custom_install_script.clone(),
+        ..HostOptions::default()
     }
 }
 

@@ -2,19 +2,17 @@
 
 use crate::{Error, Library};
 
-impl Library {
-    /// Sets labels on a machine, beside those that it has. Nothing of it is kept here, so it waits for
-    /// nobody who works on the machine.
-    ///
-    /// # Errors
-    /// The driver's: it has no labels, or was refused.
-    pub async fn update_labels(
-        &self,
-        name: &str,
-        labels: &[(String, String)],
-    ) -> Result<(), Error> {
-        let machine = self.open(name).await?;
-        let cx = self.context_about(&machine.name);
-        Ok(machine.driver.set_labels(labels, &cx).await?)
-    }
+/// Sets labels on a machine, beside those that it has. Nothing of it is kept here, so it waits for
+/// nobody who works on the machine.
+///
+/// # Errors
+/// The driver's: it has no labels, or was refused.
+pub async fn update_labels(
+    library: &Library,
+    name: &str,
+    labels: &[(String, String)],
+) -> Result<(), Error> {
+    let machine = library.open(name).await?;
+    let cx = library.context_about(&machine.name);
+    Ok(machine.driver.set_labels(labels, &cx).await?)
 }

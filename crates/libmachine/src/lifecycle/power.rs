@@ -7,7 +7,10 @@ use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until};
 use machine_ssh::{Command, ExitStatus, Session, SshError};
 use machine_types::MachineState;
 
+use crate::access::address::take_address_of;
+use crate::access::login::{first_login, login};
 use crate::lifecycle::provisioning::Provisioning;
+use crate::lifecycle::provisioning::set_up;
 use crate::machine::{Work, with_removal};
 use crate::{Error, Library};
 
@@ -35,126 +38,123 @@ async fn startable(work: &Work) -> Result<Status, Error> {
     Ok(status)
 }
 
-impl Library {
-    /// Starts a stopped machine, learns its address, and re-issues its certificate where that is
-    /// a new one. It ends when the engine answers.
-    ///
-    /// # Errors
-    /// [`Error::AlreadyRunning`]; the driver's; SSH or the engine that do not come up.
-    pub async fn start(&self, name: &str) -> Result<(), Error> {
-        let mut work = self.open_for_work(name).await?;
-        let cx = work.cx.clone();
+/// Starts a stopped machine, learns its address, and re-issues its certificate where that is
+/// a new one. It ends when the engine answers.
+///
+/// # Errors
+/// [`Error::AlreadyRunning`]; the driver's; SSH or the engine that do not come up.
+pub async fn start(library: &Library, name: &str) -> Result<(), Error> {
+    let mut work = library.open_for_work(name).await?;
+    let cx = work.cx.clone();
+    cx.say(format!("Starting {name:?}..."));
+    let status = startable(&work).await?;
+    take_address_of(library, &mut work, &status)?;
+    if status.state == MachineState::Running {
+        return Err(Error::AlreadyRunning(name.to_owned()));
+    }
+    work.machine.driver.start(&cx).await?;
+    cx.say(format!("Machine {name:?} was started."));
+    come_back(library, &mut work, "Started").await
+}
+
+/// Shuts a machine down and waits for it, for 45 s at most: the runner kills the command after 60.
+///
+/// # Errors
+/// [`Error::AlreadyStopped`]; the driver's; [`Error::NotStopped`].
+pub async fn stop(library: &Library, name: &str) -> Result<(), Error> {
+    let stopping = stop_at_leisure(library, name);
+    tokio::select! {
+        biased;
+        stopped = stopping => stopped,
+        () = library.ambient.sleep(STOP) => Err(Error::NotStopped {
+            name: name.to_owned(),
+            within: STOP,
+        }),
+    }
+}
+
+async fn stop_at_leisure(library: &Library, name: &str) -> Result<(), Error> {
+    let mut work = library.open_for_work(name).await?;
+    let cx = work.cx.clone();
+    cx.say(format!("Stopping {name:?}..."));
+    if work.machine.driver.state(&cx).await?.state == MachineState::Stopped {
+        return Err(Error::AlreadyStopped(name.to_owned()));
+    }
+    work.machine.driver.stop(&cx).await?;
+    library.save(&mut work)?;
+    cx.say(format!("Machine {name:?} was stopped."));
+    Ok(())
+}
+
+/// Pulls a machine's plug.
+///
+/// # Errors
+/// [`Error::AlreadyStopped`]; the driver's.
+pub async fn kill(library: &Library, name: &str) -> Result<(), Error> {
+    let mut work = library.open_for_work(name).await?;
+    let cx = work.cx.clone();
+    cx.say(format!("Killing {name:?}..."));
+    if work.machine.driver.state(&cx).await?.state == MachineState::Stopped {
+        return Err(Error::AlreadyStopped(name.to_owned()));
+    }
+    work.machine.driver.kill(&cx).await?;
+    library.save(&mut work)?;
+    cx.say(format!("Machine {name:?} was killed."));
+    Ok(())
+}
+
+/// Restarts a machine; one that is stopped is started. It ends when the engine answers.
+///
+/// # Errors
+/// The driver's; SSH or the engine that do not come back.
+pub async fn restart(library: &Library, name: &str) -> Result<(), Error> {
+    let mut work = library.open_for_work(name).await?;
+    let cx = work.cx.clone();
+    cx.say(format!("Restarting {name:?}..."));
+    let status = startable(&work).await?;
+    take_address_of(library, &mut work, &status)?;
+    if status.state == MachineState::Stopped {
         cx.say(format!("Starting {name:?}..."));
-        let status = startable(&work).await?;
-        self.take_address_of(&mut work, &status)?;
-        if status.state == MachineState::Running {
-            return Err(Error::AlreadyRunning(name.to_owned()));
-        }
         work.machine.driver.start(&cx).await?;
         cx.say(format!("Machine {name:?} was started."));
-        self.come_back(&mut work, "Started").await
+        return come_back(library, &mut work, "Restarted").await;
     }
+    // A login that was open before tells when the machine goes down: a restart that is still
+    // on its way must not be taken for one that is over.
+    let session = login(library, &work.machine, &cx).await;
+    match work.machine.driver.restart(&cx).await? {
+        Restart::Asked => {}
+        Restart::Command(command) => {
+            let session = match &session {
+                Ok(session) => session,
+                Err(_) => &login(library, &work.machine, &cx).await?,
+            };
+            told_to_restart(session, command, &cx).await?;
+        }
+    }
+    if let Ok(session) = session {
+        wait_for_hangup(&session, &cx).await?;
+    }
+    come_back(library, &mut work, "Restarted").await
+}
 
-    /// Shuts a machine down and waits for it, for 45 s at most: the runner kills the command after 60.
-    ///
-    /// # Errors
-    /// [`Error::AlreadyStopped`]; the driver's; [`Error::NotStopped`].
-    pub async fn stop(&self, name: &str) -> Result<(), Error> {
-        let stopping = self.stop_at_leisure(name);
-        tokio::select! {
-            biased;
-            stopped = stopping => stopped,
-            () = self.ambient.sleep(STOP) => Err(Error::NotStopped {
-                name: name.to_owned(),
-                within: STOP,
-            }),
-        }
+/// Finds a machine that was started again, wherever it is now, and sets up what differs. Ends with the Go
+/// binary's sentence about what was done.
+async fn come_back(library: &Library, work: &mut Work, done: &str) -> Result<(), Error> {
+    let cx = work.cx.clone();
+    work.machine.driver.await_address(&cx).await?;
+    library.save(work)?;
+    let machine = &work.machine;
+    if machine.driver.ssh().is_none() {
+        return Ok(());
     }
-
-    async fn stop_at_leisure(&self, name: &str) -> Result<(), Error> {
-        let mut work = self.open_for_work(name).await?;
-        let cx = work.cx.clone();
-        cx.say(format!("Stopping {name:?}..."));
-        if work.machine.driver.state(&cx).await?.state == MachineState::Stopped {
-            return Err(Error::AlreadyStopped(name.to_owned()));
-        }
-        work.machine.driver.stop(&cx).await?;
-        self.save(&mut work)?;
-        cx.say(format!("Machine {name:?} was stopped."));
-        Ok(())
-    }
-
-    /// Pulls a machine's plug.
-    ///
-    /// # Errors
-    /// [`Error::AlreadyStopped`]; the driver's.
-    pub async fn kill(&self, name: &str) -> Result<(), Error> {
-        let mut work = self.open_for_work(name).await?;
-        let cx = work.cx.clone();
-        cx.say(format!("Killing {name:?}..."));
-        if work.machine.driver.state(&cx).await?.state == MachineState::Stopped {
-            return Err(Error::AlreadyStopped(name.to_owned()));
-        }
-        work.machine.driver.kill(&cx).await?;
-        self.save(&mut work)?;
-        cx.say(format!("Machine {name:?} was killed."));
-        Ok(())
-    }
-
-    /// Restarts a machine; one that is stopped is started. It ends when the engine answers.
-    ///
-    /// # Errors
-    /// The driver's; SSH or the engine that do not come back.
-    pub async fn restart(&self, name: &str) -> Result<(), Error> {
-        let mut work = self.open_for_work(name).await?;
-        let cx = work.cx.clone();
-        cx.say(format!("Restarting {name:?}..."));
-        let status = startable(&work).await?;
-        self.take_address_of(&mut work, &status)?;
-        if status.state == MachineState::Stopped {
-            cx.say(format!("Starting {name:?}..."));
-            work.machine.driver.start(&cx).await?;
-            cx.say(format!("Machine {name:?} was started."));
-            return self.come_back(&mut work, "Restarted").await;
-        }
-        // A login that was open before tells when the machine goes down: a restart that is still
-        // on its way must not be taken for one that is over.
-        let session = self.login(&work.machine, &cx).await;
-        match work.machine.driver.restart(&cx).await? {
-            Restart::Asked => {}
-            Restart::Command(command) => {
-                let session = match &session {
-                    Ok(session) => session,
-                    Err(_) => &self.login(&work.machine, &cx).await?,
-                };
-                told_to_restart(session, command, &cx).await?;
-            }
-        }
-        if let Ok(session) = session {
-            wait_for_hangup(&session, &cx).await?;
-        }
-        self.come_back(&mut work, "Restarted").await
-    }
-
-    /// Finds a machine that was started again, wherever it is now, and sets up what differs. Ends with the Go
-    /// binary's sentence about what was done.
-    async fn come_back(&self, work: &mut Work, done: &str) -> Result<(), Error> {
-        let cx = work.cx.clone();
-        work.machine.driver.await_address(&cx).await?;
-        self.save(work)?;
-        let machine = &work.machine;
-        if machine.driver.ssh().is_none() {
-            return Ok(());
-        }
-        cx.say("Waiting for SSH to be available...");
-        let session = self.first_login(machine, &cx).await?;
-        self.set_up(machine, &session, Provisioning::default(), &cx)
-            .await?;
-        cx.say(format!(
-            "{done} machines may have new IP addresses. You may need to re-run the `docker-machine env` command."
-        ));
-        Ok(())
-    }
+    cx.say("Waiting for SSH to be available...");
+    let session = first_login(library, machine, &cx).await?;
+    set_up(library, machine, &session, Provisioning::default(), &cx).await?;
+    cx.say(format!(
+        "{done} machines may have new IP addresses. You may need to re-run the `docker-machine env` command."
+    ));
+    Ok(())
 }
 
 /// Runs the command that restarts a machine. A machine that does it may hang up, or end the command by a

@@ -11,7 +11,14 @@ use machine_store::EngineOptions;
 use machine_tls::Issued;
 use machine_types::{DOCKER_PORT, GoList};
 
+use crate::access::address::reach;
+use crate::access::connect::dial;
 use crate::access::login::HostKeyPolicy;
+use crate::certificates::issue::{
+    copy_shared_certificates, keep_server_certificate, renew_client_certificate,
+    server_certificate, trust_shared_authorities,
+};
+use crate::certificates::renewal::renew_shared_certificates;
 use crate::machine::{Machine, Work};
 use crate::{Error, Library};
 use machine_types::one_line;
@@ -47,195 +54,205 @@ struct Planned {
     server: Issued,
 }
 
-impl Library {
-    /// Provisions a machine again: changes what differs, and restarts the engine only if something did.
-    ///
-    /// # Errors
-    /// SSH, the machine's own failures, or an engine that does not answer.
-    pub async fn provision(&self, name: &str, provisioning: Provisioning) -> Result<(), Error> {
-        let mut work = self.open_for_work(name).await?;
-        warn_of_options(&work.machine, &work.cx);
-        work.cx.say("Waiting for SSH to be available...");
-        let session = self.reach(&mut work, provisioning.host_key).await?;
-        let Work { machine, cx, .. } = &work;
-        self.set_up(machine, &session, provisioning, cx).await
-    }
+/// Provisions a machine again: changes what differs, and restarts the engine only if something did.
+///
+/// # Errors
+/// SSH, the machine's own failures, or an engine that does not answer.
+pub async fn provision(
+    library: &Library,
+    name: &str,
+    provisioning: Provisioning,
+) -> Result<(), Error> {
+    let mut work = library.open_for_work(name).await?;
+    warn_of_options(&work.machine, &work.cx);
+    work.cx.say("Waiting for SSH to be available...");
+    let session = reach(library, &mut work, provisioning.host_key).await?;
+    let Work { machine, cx, .. } = &work;
+    set_up(library, machine, &session, provisioning, cx).await
+}
 
-    /// Issues a new server certificate for a machine and puts it there: nothing else of the machine
-    /// changes. With `client_certs`, a new client certificate first.
-    ///
-    /// # Errors
-    /// As [`Library::provision`]. Until the machine has the new certificate, the old one counts too.
-    pub async fn regenerate_certificates(
-        &self,
-        name: &str,
-        client_certs: bool,
-        host_key: HostKeyPolicy,
-    ) -> Result<(), Error> {
-        let mut work = self.open_for_work(name).await?;
-        refuse_custom(&work.machine)?;
-        if client_certs {
-            work.cx.say("Regenerating local certificates");
-            self.renew_client_certificate(&work.cx).await?;
-        }
-        work.cx.say("Waiting for SSH to be available...");
-        let session = self.reach(&mut work, host_key).await?;
-        let Work { machine, cx, .. } = &work;
-        self.prepare_certificates(machine, cx).await?;
-        let provisioning = Provisioning {
-            new_certificate: true,
-            ..Provisioning::default()
-        };
-        let Planned { plan, server } = self.plan(machine, provisioning)?;
-        let report = machine_provision::replace_certificates(&session, &plan, cx)
+/// Issues a new server certificate for a machine and puts it there: nothing else of the machine
+/// changes. With `client_certs`, a new client certificate first.
+///
+/// # Errors
+/// As [`provision`](crate::provision). Until the machine has the new certificate, the old one counts too.
+pub async fn regenerate_certificates(
+    library: &Library,
+    name: &str,
+    client_certs: bool,
+    host_key: HostKeyPolicy,
+) -> Result<(), Error> {
+    let mut work = library.open_for_work(name).await?;
+    refuse_custom(&work.machine)?;
+    if client_certs {
+        work.cx.say("Regenerating local certificates");
+        renew_client_certificate(library, &work.cx).await?;
+    }
+    work.cx.say("Waiting for SSH to be available...");
+    let session = reach(library, &mut work, host_key).await?;
+    let Work { machine, cx, .. } = &work;
+    prepare_certificates(library, machine, cx).await?;
+    let provisioning = Provisioning {
+        new_certificate: true,
+        ..Provisioning::default()
+    };
+    let Planned { plan, server } = plan(library, machine, provisioning)?;
+    let report = machine_provision::replace_certificates(&session, &plan, cx)
+        .await
+        .map_err(|error| Error::Provision(Box::new(error)))?;
+    adopt_certificates(library, machine, &server, cx).await?;
+    check_engine(library, machine, &report, cx).await
+}
+
+/// Moves a machine's engine to the newest release, or to the one asked for, and remembers which
+/// that was.
+///
+/// # Errors
+/// As [`provision`](crate::provision).
+pub async fn upgrade(
+    library: &Library,
+    name: &str,
+    engine_version: Option<String>,
+    host_key: HostKeyPolicy,
+) -> Result<(), Error> {
+    let mut work = library.open_for_work(name).await?;
+    refuse_custom(&work.machine)?;
+    let engine = &mut work.machine.record.host_options.engine_options;
+    engine.engine_version = engine_version.unwrap_or_default();
+    warn_of_options(&work.machine, &work.cx);
+    work.cx.say("Waiting for SSH to be available...");
+    let session = reach(library, &mut work, host_key).await?;
+    let Work { machine, cx, .. } = &work;
+    prepare_certificates(library, machine, cx).await?;
+    cx.say("Upgrading docker...");
+    let Planned { plan, server } = plan(library, machine, Provisioning::default())?;
+    let report = machine_provision::upgrade(&session, &plan, cx)
+        .await
+        .map_err(|error| Error::Provision(Box::new(error)))?;
+    adopt_certificates(library, machine, &server, cx).await?;
+    check_engine(library, machine, &report, cx).await?;
+    library.save(&mut work)
+}
+
+/// Sets an engine up over a session that is there, and checks it from here.
+pub(crate) async fn set_up(
+    library: &Library,
+    machine: &Machine,
+    session: &Session,
+    provisioning: Provisioning,
+    cx: &Cx,
+) -> Result<(), Error> {
+    cx.say("Detecting the provisioner...");
+    prepare_certificates(library, machine, cx).await?;
+    let options = &machine.record.host_options;
+    if !options.custom_install_script.is_empty() {
+        let script = Path::new(&options.custom_install_script);
+        let name = machine.name.as_str();
+        let host = host_name_of(machine);
+        machine_provision::run_custom_script(session, name, host, script, cx)
             .await
             .map_err(|error| Error::Provision(Box::new(error)))?;
-        self.adopt_certificates(machine, &server, cx).await?;
-        self.check_engine(machine, &report, cx).await
+        return copy_shared_certificates(library, machine, cx).await;
     }
+    let Planned { plan, server } = plan(library, machine, provisioning)?;
+    let report = machine_provision::provision(session, &plan, cx)
+        .await
+        .map_err(|error| Error::Provision(Box::new(error)))?;
+    adopt_certificates(library, machine, &server, cx).await?;
+    check_engine(library, machine, &report, cx).await
+}
 
-    /// Moves a machine's engine to the newest release, or to the one asked for, and remembers which
-    /// that was.
-    ///
-    /// # Errors
-    /// As [`Library::provision`].
-    pub async fn upgrade(
-        &self,
-        name: &str,
-        engine_version: Option<String>,
-        host_key: HostKeyPolicy,
-    ) -> Result<(), Error> {
-        let mut work = self.open_for_work(name).await?;
-        refuse_custom(&work.machine)?;
-        let engine = &mut work.machine.record.host_options.engine_options;
-        engine.engine_version = engine_version.unwrap_or_default();
-        warn_of_options(&work.machine, &work.cx);
-        work.cx.say("Waiting for SSH to be available...");
-        let session = self.reach(&mut work, host_key).await?;
-        let Work { machine, cx, .. } = &work;
-        self.prepare_certificates(machine, cx).await?;
-        cx.say("Upgrading docker...");
-        let Planned { plan, server } = self.plan(machine, Provisioning::default())?;
-        let report = machine_provision::upgrade(&session, &plan, cx)
-            .await
-            .map_err(|error| Error::Provision(Box::new(error)))?;
-        self.adopt_certificates(machine, &server, cx).await?;
-        self.check_engine(machine, &report, cx).await?;
-        self.save(&mut work)
-    }
+/// Brings the shared certificates up to date, and has the machine's directory trust them beside those that
+/// its engine may go on with.
+async fn prepare_certificates(library: &Library, machine: &Machine, cx: &Cx) -> Result<(), Error> {
+    renew_shared_certificates(library, cx).await?;
+    cx.say("Copying certs to the local machine directory...");
+    trust_shared_authorities(library, machine)
+}
 
-    /// Sets an engine up over a session that is there, and checks it from here.
-    pub(crate) async fn set_up(
-        &self,
-        machine: &Machine,
-        session: &Session,
-        provisioning: Provisioning,
-        cx: &Cx,
-    ) -> Result<(), Error> {
-        cx.say("Detecting the provisioner...");
-        self.prepare_certificates(machine, cx).await?;
-        let options = &machine.record.host_options;
-        if !options.custom_install_script.is_empty() {
-            let script = Path::new(&options.custom_install_script);
-            let name = machine.name.as_str();
-            let host = host_name_of(machine);
-            machine_provision::run_custom_script(session, name, host, script, cx)
-                .await
-                .map_err(|error| Error::Provision(Box::new(error)))?;
-            return self.copy_shared_certificates(machine, cx).await;
-        }
-        let Planned { plan, server } = self.plan(machine, provisioning)?;
-        let report = machine_provision::provision(session, &plan, cx)
-            .await
-            .map_err(|error| Error::Provision(Box::new(error)))?;
-        self.adopt_certificates(machine, &server, cx).await?;
-        self.check_engine(machine, &report, cx).await
-    }
+/// Makes the certificates that the engine now goes by the machine's own, the client's among them: the engine
+/// may not have taken that one before.
+async fn adopt_certificates(
+    library: &Library,
+    machine: &Machine,
+    server: &Issued,
+    cx: &Cx,
+) -> Result<(), Error> {
+    copy_shared_certificates(library, machine, cx).await?;
+    keep_server_certificate(library, machine, server)
+}
 
-    /// Brings the shared certificates up to date, and has the machine's directory trust them beside those that
-    /// its engine may go on with.
-    async fn prepare_certificates(&self, machine: &Machine, cx: &Cx) -> Result<(), Error> {
-        self.renew_shared_certificates(cx).await?;
-        cx.say("Copying certs to the local machine directory...");
-        self.trust_shared_authorities(machine)
-    }
-
-    /// Makes the certificates that the engine now goes by the machine's own, the client's among them: the engine
-    /// may not have taken that one before.
-    async fn adopt_certificates(
-        &self,
-        machine: &Machine,
-        server: &Issued,
-        cx: &Cx,
-    ) -> Result<(), Error> {
-        self.copy_shared_certificates(machine, cx).await?;
-        self.keep_server_certificate(machine, server)
-    }
-
-    fn plan(&self, machine: &Machine, provisioning: Provisioning) -> Result<Planned, Error> {
-        let name = machine.name.to_string();
-        let address = machine
+fn plan(
+    library: &Library,
+    machine: &Machine,
+    provisioning: Provisioning,
+) -> Result<Planned, Error> {
+    let name = machine.name.to_string();
+    let address = machine
+        .driver
+        .saved_address()
+        .ok_or_else(|| Error::NoAddress(name.clone()))?;
+    let server = server_certificate(library, machine, &address, provisioning.new_certificate)?;
+    let auth = &machine.record.host_options.auth_options;
+    let engine = &machine.record.host_options.engine_options;
+    let engine_version = engine.engine_version.clone();
+    let plan = Plan {
+        hostname: host_name_of(machine).to_owned(),
+        machine: name,
+        provider: machine.driver.name().to_owned(),
+        engine_port: machine
             .driver
-            .saved_address()
-            .ok_or_else(|| Error::NoAddress(name.clone()))?;
-        let server = self.server_certificate(machine, &address, provisioning.new_certificate)?;
-        let auth = &machine.record.host_options.auth_options;
-        let engine = &machine.record.host_options.engine_options;
-        let engine_version = engine.engine_version.clone();
-        let plan = Plan {
-            hostname: host_name_of(machine).to_owned(),
-            machine: name,
-            provider: machine.driver.name().to_owned(),
-            engine_port: machine
-                .driver
-                .docker_url()
-                .map_or(DOCKER_PORT, |url| url.port),
-            ipv6: address.contains(':'),
-            engine_version: Some(engine_version).filter(|version| !version.is_empty()),
-            install: InstallSource::parse(&engine.install_url),
-            fetch: self.fetch.clone(),
-            engine: engine_config(engine),
-            certificates: Certificates {
-                ca: self.store.read_text(auth.ca_cert_path.as_ref())?,
-                server: server.certificate.clone(),
-                key: server.key.clone(),
-            },
-            open_firewall: provisioning.open_firewall,
-        };
-        Ok(Planned { plan, server })
-    }
+            .docker_url()
+            .map_or(DOCKER_PORT, |url| url.port),
+        ipv6: address.contains(':'),
+        engine_version: Some(engine_version).filter(|version| !version.is_empty()),
+        install: InstallSource::parse(&engine.install_url),
+        fetch: library.fetch.clone(),
+        engine: engine_config(engine),
+        certificates: Certificates {
+            ca: library.store.read_text(auth.ca_cert_path.as_ref())?,
+            server: server.certificate.clone(),
+            key: server.key.clone(),
+        },
+        open_firewall: provisioning.open_firewall,
+    };
+    Ok(Planned { plan, server })
+}
 
-    /// Waits until the engine answers over TLS, with the machine's own certificate.
-    async fn check_engine(&self, machine: &Machine, report: &Report, cx: &Cx) -> Result<(), Error> {
-        cx.say("Checking connection to Docker...");
-        let url = machine
-            .driver
-            .docker_host()
-            .ok_or_else(|| Error::NoAddress(machine.name.to_string()))?;
-        let policy =
-            WaitPolicy::backing_off(Duration::from_millis(20), Duration::from_secs(2), ENGINE);
-        let waited = wait_until(cx, "docker", policy, async || {
-            match self.dial(machine, &url, cx).await {
-                Ok(()) => Ok(Look::Ready(())),
-                Err(Error::Dial(error)) if error.is_silence() => Ok(Look::Pending(one_line(error))),
-                Err(error) => Err(error),
-            }
-        });
-        let reason = match waited.await {
-            Ok(()) => {
-                cx.say("Docker is up and running!");
-                return Ok(());
-            }
-            Err(WaitError::Cancelled(reason)) => return Err(Error::Cancelled(reason)),
-            Err(WaitError::TimedOut { last, .. }) => last,
-            Err(WaitError::Failed(error)) => one_line(error),
-        };
-        Err(Error::EngineSilent {
-            host: url,
-            reason,
-            firewall: report.firewall.clone(),
-        })
-    }
+/// Waits until the engine answers over TLS, with the machine's own certificate.
+async fn check_engine(
+    library: &Library,
+    machine: &Machine,
+    report: &Report,
+    cx: &Cx,
+) -> Result<(), Error> {
+    cx.say("Checking connection to Docker...");
+    let url = machine
+        .driver
+        .docker_host()
+        .ok_or_else(|| Error::NoAddress(machine.name.to_string()))?;
+    let policy = WaitPolicy::backing_off(Duration::from_millis(20), Duration::from_secs(2), ENGINE);
+    let waited = wait_until(cx, "docker", policy, async || {
+        match dial(library, machine, &url, cx).await {
+            Ok(()) => Ok(Look::Ready(())),
+            Err(Error::Dial(error)) if error.is_silence() => Ok(Look::Pending(one_line(error))),
+            Err(error) => Err(error),
+        }
+    });
+    let reason = match waited.await {
+        Ok(()) => {
+            cx.say("Docker is up and running!");
+            return Ok(());
+        }
+        Err(WaitError::Cancelled(reason)) => return Err(Error::Cancelled(reason)),
+        Err(WaitError::TimedOut { last, .. }) => last,
+        Err(WaitError::Failed(error)) => one_line(error),
+    };
+    Err(Error::EngineSilent {
+        host: url,
+        reason,
+        firewall: report.firewall.clone(),
+    })
 }
 
 /// The name that the machine's host is to have; longer ones are shortened on their way.

@@ -13,6 +13,7 @@ use machine_store::{StoreId, SwarmOptions};
 use machine_types::MachineName;
 
 use crate::machine::Machine;
+use crate::recovery::prune::driver_of;
 use crate::recovery::prune::{Opened, Owned, Place, age, distinct};
 use crate::recovery::rollback::{Report, undo_in_time};
 use crate::{CONFIRM_ORIGIN, Error, Left, Library};
@@ -77,220 +78,218 @@ struct Others {
     unread: Vec<MachineName>,
 }
 
-impl Library {
-    /// Looks for what the tags say is a machine's: where the others are, where the environment points, and
-    /// where its own driver is. Touches nothing.
-    pub(crate) async fn traces(&self, sought: Sought<'_>) -> Traces {
-        let name = sought.name;
-        match self.look_for(sought).await {
-            Ok(traces) => traces,
-            Err(error) => Traces {
-                uncertain: vec![whatever_was_made_for(name, one_line(error))],
-                ..Traces::default()
-            },
-        }
+/// Looks for what the tags say is a machine's: where the others are, where the environment points, and
+/// where its own driver is. Touches nothing.
+pub(crate) async fn traces(library: &Library, sought: Sought<'_>) -> Traces {
+    let name = sought.name;
+    match look_for(library, sought).await {
+        Ok(traces) => traces,
+        Err(error) => Traces {
+            uncertain: vec![whatever_was_made_for(name, one_line(error))],
+            ..Traces::default()
+        },
     }
+}
 
-    /// Undoes a machine whose journal cannot be read: what its configuration names, and what the tags tell. Returns
-    /// besides what nobody can be certain of without the journal.
-    pub(crate) async fn undo_without_journal(
-        &self,
-        machine: Machine,
-        is_buried: bool,
-        environment: &[(&'static str, Options)],
-        broken: JournalError,
-        cx: &Cx,
-    ) -> (Report, Vec<Left>) {
-        let name = &machine.name;
-        let own = self.open_record(name.clone(), machine.record).ok();
-        let own = own.map(|machine| Opened {
-            driver: machine.driver,
-            entries: Vec::new(),
-        });
-        let driver = machine.driver;
-        // Looked for first: a young key pair tells of an instance that is not shown yet.
-        let sought = Sought {
-            name,
-            is_buried,
-            own,
-            environment,
-        };
-        let mut traces = self.traces(sought).await;
-        let mut report = undo_in_time(&*driver, driver.saved_resources(), cx).await;
-        report.add(traces.undo(false, cx).await);
-        let mut uncertain = traces.uncertain;
-        if driver.owner_tag().is_none() {
-            uncertain.push(whatever_was_made_for(name, one_line(broken)));
-        }
-        (report, uncertain)
+/// Undoes a machine whose journal cannot be read: what its configuration names, and what the tags tell. Returns
+/// besides what nobody can be certain of without the journal.
+pub(crate) async fn undo_without_journal(
+    library: &Library,
+    machine: Machine,
+    is_buried: bool,
+    environment: &[(&'static str, Options)],
+    broken: JournalError,
+    cx: &Cx,
+) -> (Report, Vec<Left>) {
+    let name = &machine.name;
+    let own = library.open_record(name.clone(), machine.record).ok();
+    let own = own.map(|machine| Opened {
+        driver: machine.driver,
+        entries: Vec::new(),
+    });
+    let driver = machine.driver;
+    // Looked for first: a young key pair tells of an instance that is not shown yet.
+    let sought = Sought {
+        name,
+        is_buried,
+        own,
+        environment,
+    };
+    let mut traces = traces(library, sought).await;
+    let mut report = undo_in_time(&*driver, driver.saved_resources(), cx).await;
+    report.add(traces.undo(false, cx).await);
+    let mut uncertain = traces.uncertain;
+    if driver.owner_tag().is_none() {
+        uncertain.push(whatever_was_made_for(name, one_line(broken)));
     }
+    (report, uncertain)
+}
 
-    async fn look_for(&self, sought: Sought<'_>) -> Result<Traces, Error> {
-        let name = sought.name;
-        let but = (!sought.is_buried).then_some(name);
-        let mut traces = Traces::default();
-        let Some(identity) = self.store.identity()? else {
-            let why = "the store has no id to look for".to_owned();
-            traces.nothing.push(whatever_was_made_for(name, why));
-            return Ok(traces);
-        };
-        if let Some(unconfirmed) = identity.unconfirmed {
-            // A machine of that name may be the other store's by now.
-            let why = format!("{unconfirmed}: {CONFIRM_ORIGIN}");
-            traces.uncertain.push(whatever_was_made_for(name, why));
-        }
-        let others = self.others(but).await?.opened.into_iter();
-        let here = self.of_environment(name, sought.environment);
-        let places = distinct(sought.own.into_iter().chain(others).chain(here));
-        if places.is_empty() {
-            let why = self.nowhere_to_look();
-            traces.nothing.push(whatever_was_made_for(name, why));
-        }
-        let mut listed = Vec::new();
-        for place in places {
-            let answer = self.ask(&place, &identity.own, name).await;
-            listed.push((place, answer));
-        }
-        // Read after the clouds were asked: a create puts itself on record before it launches, so what has been
-        // seen of it is known here.
-        let others = self.others(but).await?;
-        let mut owned = Owned::default();
-        others.opened.iter().for_each(|other| owned.add(other));
-        let mut seen = HashSet::new();
-        for (place, answer) in listed {
-            let region = &place.name;
-            let mut items = match answer {
-                Ok(items) => items,
-                Err(error) => {
-                    let why = format!("{region}: {}", one_line(error));
-                    traces.uncertain.push(whatever_was_made_for(name, why));
-                    continue;
-                }
-            };
-            items.retain(|item| is_its(item, name, &owned));
-            if items.is_empty() {
-                let why = format!("nothing in {region} carries this store's tag and that name");
-                traces.nothing.push(whatever_was_made_for(name, why));
-            }
-            let window = self.consistency_window(&place);
-            if self.may_have_more(&items, window) {
-                let why = format!(
-                    "{region} has its key pair, and may not show its instance yet: try again in {} minutes",
-                    window.as_secs().div_ceil(60)
-                );
+async fn look_for(library: &Library, sought: Sought<'_>) -> Result<Traces, Error> {
+    let name = sought.name;
+    let but = (!sought.is_buried).then_some(name);
+    let mut traces = Traces::default();
+    let Some(identity) = library.store.identity()? else {
+        let why = "the store has no id to look for".to_owned();
+        traces.nothing.push(whatever_was_made_for(name, why));
+        return Ok(traces);
+    };
+    if let Some(unconfirmed) = identity.unconfirmed {
+        // A machine of that name may be the other store's by now.
+        let why = format!("{unconfirmed}: {CONFIRM_ORIGIN}");
+        traces.uncertain.push(whatever_was_made_for(name, why));
+    }
+    let opened = others(library, but).await?.opened.into_iter();
+    let here = of_environment(library, name, sought.environment);
+    let places = distinct(sought.own.into_iter().chain(opened).chain(here));
+    if places.is_empty() {
+        let why = nowhere_to_look(library);
+        traces.nothing.push(whatever_was_made_for(name, why));
+    }
+    let mut listed = Vec::new();
+    for place in places {
+        let answer = ask(library, &place, &identity.own, name).await;
+        listed.push((place, answer));
+    }
+    // Read after the clouds were asked: a create puts itself on record before it launches, so what has been
+    // seen of it is known here.
+    let others = others(library, but).await?;
+    let mut owned = Owned::default();
+    others.opened.iter().for_each(|other| owned.add(other));
+    let mut seen = HashSet::new();
+    for (place, answer) in listed {
+        let region = &place.name;
+        let mut items = match answer {
+            Ok(items) => items,
+            Err(error) => {
+                let why = format!("{region}: {}", one_line(error));
                 traces.uncertain.push(whatever_was_made_for(name, why));
                 continue;
             }
-            items.retain(|item| seen.insert(item.resource.id.clone()));
-            if let Some(unread) = others.unread.first() {
-                let (certain, uncertain): (Vec<_>, _) = items
-                    .into_iter()
-                    .partition(|item| item.is_named_by_key_pair);
-                items = certain;
-                traces.uncertain.extend(uncertain.iter().map(|item| Left {
-                    what: place.driver.describe(&item.resource),
-                    why: format!(
-                        "nothing but its tag Name says that it is {name}'s: it may be {unread}'s, which cannot be read"
-                    ),
-                }));
-            }
-            let resources: Vec<Resource> = items.into_iter().map(|item| item.resource).collect();
-            if !resources.is_empty() {
-                traces.found.push((place, resources));
-            }
-        }
-        Ok(traces)
-    }
-
-    /// Asks a place for all that carries this store's tag.
-    async fn ask(
-        &self,
-        place: &Place,
-        store_ids: &[StoreId],
-        name: &MachineName,
-    ) -> Result<Vec<LeftBehind>, Error> {
-        let cx = self.context_about(name);
-        let mut all = Vec::new();
-        for store_id in store_ids {
-            let owner = OwnedBy {
-                store: Some(store_id.as_str()),
-                tags: &[],
-                scope: &place.scope,
-            };
-            all.extend(place.driver.left_behind(owner, &cx).await?);
-        }
-        Ok(all)
-    }
-
-    /// Says that no place is known, and which variables of the environment would name one.
-    fn nowhere_to_look(&self) -> String {
-        let place_flags = self.kinds.iter().flat_map(|kind| {
-            let names = kind.cloud().map_or(&[][..], CloudKind::place_flags);
-            let flags = kind.flags().into_iter();
-            flags.filter(|flag| names.contains(&flag.name))
-        });
-        let variables: Vec<String> = place_flags
-            .filter_map(|flag| Some(format!("${}", flag.env?)))
-            .collect();
-        let why = "nobody says where to look: no other machine";
-        match variables.is_empty() {
-            true => why.to_owned(),
-            false => format!("{why}, and neither {}", variables.join(" nor ")),
-        }
-    }
-
-    /// Returns how long a place may not show what was made there.
-    fn consistency_window(&self, place: &Place) -> Duration {
-        let kind = self.kind(place.driver.name()).ok();
-        let cloud = kind.and_then(|kind| kind.cloud());
-        cloud.map_or(Duration::ZERO, CloudKind::consistency_window)
-    }
-
-    /// Whether there is nothing but what is made before all else, and that only just now.
-    fn may_have_more(&self, items: &[LeftBehind], window: Duration) -> bool {
-        let now = self.ambient.now();
-        let first = |item: &LeftBehind| {
-            item.resource.intent.undo == UndoOrder::First && age(now, item.created) < window
         };
-        !items.is_empty() && items.iter().all(first)
-    }
-
-    /// Opens all machines but one that can be opened. One of another binary's driver carries no tag of ours.
-    async fn others(&self, but: Option<&MachineName>) -> Result<Others, Error> {
-        let (mut opened, mut unread) = (Vec::new(), Vec::new());
-        for other in self.store.names()? {
-            if Some(&other) == but {
-                continue;
-            }
-            let driver = self.driver_of(other.as_str()).await;
-            let entries = self.store.entries(&other);
-            if driver.is_err() || entries.is_err() {
-                unread.push(other);
-            }
-            if let Ok(Some(driver)) = driver {
-                let entries = entries.unwrap_or_default();
-                opened.push(Opened { driver, entries });
-            }
+        items.retain(|item| is_its(item, name, &owned));
+        if items.is_empty() {
+            let why = format!("nothing in {region} carries this store's tag and that name");
+            traces.nothing.push(whatever_was_made_for(name, why));
         }
-        Ok(Others { opened, unread })
+        let window = consistency_window(library, &place);
+        if may_have_more(library, &items, window) {
+            let why = format!(
+                "{region} has its key pair, and may not show its instance yet: try again in {} minutes",
+                window.as_secs().div_ceil(60)
+            );
+            traces.uncertain.push(whatever_was_made_for(name, why));
+            continue;
+        }
+        items.retain(|item| seen.insert(item.resource.id.clone()));
+        if let Some(unread) = others.unread.first() {
+            let (certain, uncertain): (Vec<_>, _) = items
+                .into_iter()
+                .partition(|item| item.is_named_by_key_pair);
+            items = certain;
+            traces.uncertain.extend(uncertain.iter().map(|item| Left {
+                what: place.driver.describe(&item.resource),
+                why: format!(
+                    "nothing but its tag Name says that it is {name}'s: it may be {unread}'s, which cannot be read"
+                ),
+            }));
+        }
+        let resources: Vec<Resource> = items.into_iter().map(|item| item.resource).collect();
+        if !resources.is_empty() {
+            traces.found.push((place, resources));
+        }
     }
+    Ok(traces)
+}
 
-    /// Makes the drivers of the places that the environment names.
-    fn of_environment(
-        &self,
-        name: &MachineName,
-        environment: &[(&'static str, Options)],
-    ) -> Vec<Opened> {
-        let base = self.base(name, &SwarmOptions::default(), String::new());
-        environment
-            .iter()
-            .filter_map(|(driver, options)| self.kind(driver).ok()?.configure(&base, options).ok())
-            .map(|driver| Opened {
-                driver,
-                entries: Vec::new(),
-            })
-            .collect()
+/// Asks a place for all that carries this store's tag.
+async fn ask(
+    library: &Library,
+    place: &Place,
+    store_ids: &[StoreId],
+    name: &MachineName,
+) -> Result<Vec<LeftBehind>, Error> {
+    let cx = library.context_about(name);
+    let mut all = Vec::new();
+    for store_id in store_ids {
+        let owner = OwnedBy {
+            store: Some(store_id.as_str()),
+            tags: &[],
+            scope: &place.scope,
+        };
+        all.extend(place.driver.left_behind(owner, &cx).await?);
     }
+    Ok(all)
+}
+
+/// Says that no place is known, and which variables of the environment would name one.
+fn nowhere_to_look(library: &Library) -> String {
+    let place_flags = library.kinds.iter().flat_map(|kind| {
+        let names = kind.cloud().map_or(&[][..], CloudKind::place_flags);
+        let flags = kind.flags().into_iter();
+        flags.filter(|flag| names.contains(&flag.name))
+    });
+    let variables: Vec<String> = place_flags
+        .filter_map(|flag| Some(format!("${}", flag.env?)))
+        .collect();
+    let why = "nobody says where to look: no other machine";
+    match variables.is_empty() {
+        true => why.to_owned(),
+        false => format!("{why}, and neither {}", variables.join(" nor ")),
+    }
+}
+
+/// Returns how long a place may not show what was made there.
+fn consistency_window(library: &Library, place: &Place) -> Duration {
+    let kind = library.kind(place.driver.name()).ok();
+    let cloud = kind.and_then(|kind| kind.cloud());
+    cloud.map_or(Duration::ZERO, CloudKind::consistency_window)
+}
+
+/// Whether there is nothing but what is made before all else, and that only just now.
+fn may_have_more(library: &Library, items: &[LeftBehind], window: Duration) -> bool {
+    let now = library.ambient.now();
+    let first = |item: &LeftBehind| {
+        item.resource.intent.undo == UndoOrder::First && age(now, item.created) < window
+    };
+    !items.is_empty() && items.iter().all(first)
+}
+
+/// Opens all machines but one that can be opened. One of another binary's driver carries no tag of ours.
+async fn others(library: &Library, but: Option<&MachineName>) -> Result<Others, Error> {
+    let (mut opened, mut unread) = (Vec::new(), Vec::new());
+    for other in library.store.names()? {
+        if Some(&other) == but {
+            continue;
+        }
+        let driver = driver_of(library, other.as_str()).await;
+        let entries = library.store.entries(&other);
+        if driver.is_err() || entries.is_err() {
+            unread.push(other);
+        }
+        if let Ok(Some(driver)) = driver {
+            let entries = entries.unwrap_or_default();
+            opened.push(Opened { driver, entries });
+        }
+    }
+    Ok(Others { opened, unread })
+}
+
+/// Makes the drivers of the places that the environment names.
+fn of_environment(
+    library: &Library,
+    name: &MachineName,
+    environment: &[(&'static str, Options)],
+) -> Vec<Opened> {
+    let base = library.base(name, &SwarmOptions::default(), String::new());
+    environment
+        .iter()
+        .filter_map(|(driver, options)| library.kind(driver).ok()?.configure(&base, options).ok())
+        .map(|driver| Opened {
+            driver,
+            entries: Vec::new(),
+        })
+        .collect()
 }
 
 /// Whether something is the machine's, and no other's of the store: the name that it carries may be a

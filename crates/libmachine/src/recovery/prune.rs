@@ -18,6 +18,7 @@ use machine_types::{MachineName, printable};
 
 use crate::recovery::rollback::{left, resources, undo};
 use crate::recovery::tombstones::unopened;
+use crate::recovery::tombstones::{open_tombstone, record_by_journal, settle_tombstones};
 use crate::{Error, Left, Library};
 use machine_types::one_line;
 
@@ -92,210 +93,211 @@ pub(crate) struct Place {
     pub(crate) name: String,
 }
 
-impl Library {
-    /// Lists, or with `force` removes, what no machine of the store owns. A place that cannot be asked
-    /// is among what is left, and keeps no other from being asked.
-    ///
-    /// # Errors
-    /// [`Error::Prune`] where it would have to guess; [`Error::Configuration`] for the flags of the place.
-    pub async fn prune(&self, options: &PruneOptions) -> Result<Pruned, Error> {
-        self.context().phase("looking for what no machine owns");
-        let Some(identity) = self.store.identity()? else {
-            return Err(Error::Prune(format!(
-                "{} has no id, so nothing can carry its tags (is the disk mounted?)",
-                self.settings.store.display()
-            )));
-        };
-        if options.all_stores && options.tags.is_empty() {
-            return Err(Error::Prune(
-                "the machines of other stores are at stake: say by --tag KEY=VALUE which are meant"
-                    .into(),
-            ));
-        }
-        let mut pruned = Pruned::default();
-        let mut store_ids = identity.own;
-        if let Some(unconfirmed) = identity.unconfirmed {
-            if options.force {
-                return Err(Error::StoreMadeElsewhere(Box::new(unconfirmed)));
-            }
-            pruned.unconfirmed = Some(unconfirmed.to_string());
-            store_ids.extend(unconfirmed.ids);
-        } else if options.force && !identity.is_bound {
-            // From now on a copy is told from it. A store that cannot be written is pruned as it is.
-            if let Err(error) = self.store.ensure_id(&self.context()).await {
-                self.context().debug(one_line(error));
-            }
-        }
-        // Looked at first: a store whose last tombstone is settled here was mounted.
-        let is_bare = self.names()?.is_empty() && self.store.tombstones()?.is_empty();
+/// Lists, or with `force` removes, what no machine of the store owns. A place that cannot be asked
+/// is among what is left, and keeps no other from being asked.
+///
+/// # Errors
+/// [`Error::Prune`] where it would have to guess; [`Error::Configuration`] for the flags of the place.
+pub async fn prune(library: &Library, options: &PruneOptions) -> Result<Pruned, Error> {
+    library.context().phase("looking for what no machine owns");
+    let Some(identity) = library.store.identity()? else {
+        return Err(Error::Prune(format!(
+            "{} has no id, so nothing can carry its tags (is the disk mounted?)",
+            library.settings.store.display()
+        )));
+    };
+    if options.all_stores && options.tags.is_empty() {
+        return Err(Error::Prune(
+            "the machines of other stores are at stake: say by --tag KEY=VALUE which are meant"
+                .into(),
+        ));
+    }
+    let mut pruned = Pruned::default();
+    let mut store_ids = identity.own;
+    if let Some(unconfirmed) = identity.unconfirmed {
         if options.force {
-            pruned.left = self.settle_tombstones().await;
+            return Err(Error::StoreMadeElsewhere(Box::new(unconfirmed)));
         }
-        let places = self.places(options, is_bare, &mut pruned.left).await?;
-        let cx = self.context();
-        let mut found = Vec::new();
-        let owners: Vec<Option<&str>> = match options.all_stores {
-            true => vec![None],
-            false => store_ids.iter().map(|id| Some(id.as_str())).collect(),
-        };
-        let mut sightings = Seen::new(self.store.sightings(), self.ambient.now());
-        for place in &places {
-            for store in &owners {
-                let owner = OwnedBy {
-                    store: *store,
-                    tags: &options.tags,
-                    scope: &place.scope,
-                };
-                match place.driver.left_behind(owner, &cx).await {
-                    Ok(items) => {
-                        let since = sightings.since(place, &owner, &items);
-                        let items = items.into_iter().zip(since);
-                        found.extend(items.map(|(item, since)| (place, item, since)));
-                    }
-                    Err(error) => {
-                        pruned.left.push(Left {
-                            what: format!("whatever is in {}", place.name),
-                            why: one_line(error),
-                        });
-                        // The same answer for each id.
-                        break;
-                    }
+        pruned.unconfirmed = Some(unconfirmed.to_string());
+        store_ids.extend(unconfirmed.ids);
+    } else if options.force && !identity.is_bound {
+        // From now on a copy is told from it. A store that cannot be written is pruned as it is.
+        if let Err(error) = library.store.ensure_id(&library.context()).await {
+            library.context().debug(one_line(error));
+        }
+    }
+    // Looked at first: a store whose last tombstone is settled here was mounted.
+    let is_bare = library.names()?.is_empty() && library.store.tombstones()?.is_empty();
+    if options.force {
+        pruned.left = settle_tombstones(library).await;
+    }
+    let places = places(library, options, is_bare, &mut pruned.left).await?;
+    let cx = library.context();
+    let mut found = Vec::new();
+    let owners: Vec<Option<&str>> = match options.all_stores {
+        true => vec![None],
+        false => store_ids.iter().map(|id| Some(id.as_str())).collect(),
+    };
+    let mut sightings = Seen::new(library.store.sightings(), library.ambient.now());
+    for place in &places {
+        for store in &owners {
+            let owner = OwnedBy {
+                store: *store,
+                tags: &options.tags,
+                scope: &place.scope,
+            };
+            match place.driver.left_behind(owner, &cx).await {
+                Ok(items) => {
+                    let since = sightings.since(place, &owner, &items);
+                    let items = items.into_iter().zip(since);
+                    found.extend(items.map(|(item, since)| (place, item, since)));
+                }
+                Err(error) => {
+                    pruned.left.push(Left {
+                        what: format!("whatever is in {}", place.name),
+                        why: one_line(error),
+                    });
+                    // The same answer for each id.
+                    break;
                 }
             }
         }
-        if let Err(error) = sightings.keep(&self.store) {
-            cx.warn(one_line(error));
-        }
-        // Read after the clouds were asked: a create puts itself on record before it launches, so what
-        // has been seen of it is known here.
-        let owned = self.owned().await?;
-        let now = self.ambient.now();
-        let mut seen = HashSet::new();
-        for (place, item, since) in found {
-            let name = place.driver.describe(&item.resource);
-            if owned.has(&item) || !seen.insert(name.clone()) {
-                continue;
-            }
-            let age = age(now, since);
-            if age < options.older_than {
-                pruned.young += 1;
-                continue;
-            }
-            pruned.found.push(Found {
-                what: name,
-                why: why(&item, &store_ids),
-                name: printable(item.name.as_bytes()),
-                machine: printable(item.machine.as_bytes()),
-                state: item.state,
-                age,
-            });
-            if options.force {
-                let report = undo(&*place.driver, vec![item.resource], &cx).await;
-                pruned.removed += report.gone;
-                pruned.left.extend(left(report));
-            }
-        }
-        Ok(pruned)
     }
-
-    /// Records what a person says of a store that was made elsewhere. Returns whether there was anything to
-    /// record: a store that is where it was made stays as it is.
-    ///
-    /// # Errors
-    /// [`Error::Store`] where the record cannot be written.
-    pub async fn confirm_origin(&self, origin: StoreOrigin) -> Result<bool, Error> {
-        let cx = self.context();
-        Ok(match origin {
-            StoreOrigin::Moved => self.store.confirm_moved(&cx).await?,
-            StoreOrigin::Copied => self.store.confirm_copied(&cx).await?,
-        })
+    if let Err(error) = sightings.keep(&library.store) {
+        cx.warn(one_line(error));
     }
+    // Read after the clouds were asked: a create puts itself on record before it launches, so what
+    // has been seen of it is known here.
+    let owned = owned(library).await?;
+    let now = library.ambient.now();
+    let mut seen = HashSet::new();
+    for (place, item, since) in found {
+        let name = place.driver.describe(&item.resource);
+        if owned.has(&item) || !seen.insert(name.clone()) {
+            continue;
+        }
+        let age = age(now, since);
+        if age < options.older_than {
+            pruned.young += 1;
+            continue;
+        }
+        pruned.found.push(Found {
+            what: name,
+            why: why(&item, &store_ids),
+            name: printable(item.name.as_bytes()),
+            machine: printable(item.machine.as_bytes()),
+            state: item.state,
+            age,
+        });
+        if options.force {
+            let report = undo(&*place.driver, vec![item.resource], &cx).await;
+            pruned.removed += report.gone;
+            pruned.left.extend(left(report));
+        }
+    }
+    Ok(pruned)
+}
 
-    /// Returns where to ask: each place of a machine or a tombstone once, and the one that was named. Adds
-    /// the tombstones that cannot be made out to what is left.
-    async fn places(
-        &self,
-        options: &PruneOptions,
-        is_bare: bool,
-        left: &mut Vec<Left>,
-    ) -> Result<Vec<Place>, Error> {
-        let mut all = Vec::new();
-        let (names, tombstones) = (self.names()?, self.store.tombstones()?);
-        for name in names {
-            if let Some(driver) = self.driver_of(&name).await? {
-                let entries = self.store.entries(&name.parse()?)?;
+/// Records what a person says of a store that was made elsewhere. Returns whether there was anything to
+/// record: a store that is where it was made stays as it is.
+///
+/// # Errors
+/// [`Error::Store`] where the record cannot be written.
+pub async fn confirm_origin(library: &Library, origin: StoreOrigin) -> Result<bool, Error> {
+    let cx = library.context();
+    Ok(match origin {
+        StoreOrigin::Moved => library.store.confirm_moved(&cx).await?,
+        StoreOrigin::Copied => library.store.confirm_copied(&cx).await?,
+    })
+}
+
+/// Returns where to ask: each place of a machine or a tombstone once, and the one that was named. Adds
+/// the tombstones that cannot be made out to what is left.
+async fn places(
+    library: &Library,
+    options: &PruneOptions,
+    is_bare: bool,
+    left: &mut Vec<Left>,
+) -> Result<Vec<Place>, Error> {
+    let mut all = Vec::new();
+    let (names, tombstones) = (library.names()?, library.store.tombstones()?);
+    for name in names {
+        if let Some(driver) = driver_of(library, &name).await? {
+            let entries = library.store.entries(&name.parse()?)?;
+            all.push(Opened { driver, entries });
+        }
+    }
+    for tombstone in tombstones {
+        match open_tombstone(library, &tombstone) {
+            Ok(Some(machine)) => {
+                // Of a broken one the place is known all the same.
+                let journal = library.store.tombstone_journal(&tombstone);
+                let entries = journal.entries().unwrap_or_default();
+                let driver = machine.driver;
                 all.push(Opened { driver, entries });
             }
-        }
-        for tombstone in tombstones {
-            match self.open_tombstone(&tombstone) {
-                Ok(Some(machine)) => {
-                    // Of a broken one the place is known all the same.
-                    let journal = self.store.tombstone_journal(&tombstone);
-                    let entries = journal.entries().unwrap_or_default();
-                    let driver = machine.driver;
-                    all.push(Opened { driver, entries });
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    let unopened = unopened(&tombstone, error);
-                    if !left.contains(&unopened) {
-                        left.push(unopened);
-                    }
-                }
-            }
-        }
-        // An empty store that has its id is mounted; what is there to find has to be said, though.
-        if is_bare && !(options.all_stores && options.place.is_some()) {
-            return Err(Error::Prune(format!(
-                "{} has neither machines nor tombstones, so there is no place to ask (is the disk mounted?); \
-                 what other stores left is found by --all-stores with --tag, --driver and its flags",
-                self.settings.store.display()
-            )));
-        }
-        if let Some((driver, flags)) = &options.place {
-            let name: MachineName = "prune".parse()?;
-            let base = self.base(&name, &SwarmOptions::default(), String::new());
-            let driver = self.kind(driver)?.configure(&base, flags);
-            all.push(Opened {
-                driver: driver.map_err(Error::Configuration)?,
-                entries: Vec::new(),
-            });
-        }
-        Ok(distinct(all))
-    }
-
-    /// Opens the driver of a machine; none for a driver that this binary does not have, which carries no tag of
-    /// ours.
-    pub(crate) async fn driver_of(&self, name: &str) -> Result<Option<Box<dyn Driver>>, Error> {
-        // A machine that cannot be made out may own anything: nothing is pruned around it.
-        match self.open(name).await {
-            Ok(machine) => Ok(Some(machine.driver)),
-            Err(Error::StoredDriver { .. } | Error::NotFound(_)) => Ok(None),
+            Ok(None) => {}
             Err(error) => {
-                let name: MachineName = name.parse()?;
-                let record = self.record_by_journal(&name).ok_or(error)?;
-                match self.open_record(name, record) {
-                    Ok(machine) => Ok(Some(machine.driver)),
-                    Err(Error::StoredDriver { .. }) => Ok(None),
-                    Err(error) => Err(error),
+                let unopened = unopened(&tombstone, error);
+                if !left.contains(&unopened) {
+                    left.push(unopened);
                 }
             }
         }
     }
-
-    /// Returns what belongs to the store's machines.
-    async fn owned(&self) -> Result<Owned, Error> {
-        let mut owned = Owned::default();
-        for name in self.names()? {
-            let Some(driver) = self.driver_of(&name).await? else {
-                continue;
-            };
-            let entries = self.store.entries(&name.parse()?)?;
-            owned.add(&Opened { driver, entries });
-        }
-        Ok(owned)
+    // An empty store that has its id is mounted; what is there to find has to be said, though.
+    if is_bare && !(options.all_stores && options.place.is_some()) {
+        return Err(Error::Prune(format!(
+            "{} has neither machines nor tombstones, so there is no place to ask (is the disk mounted?); \
+             what other stores left is found by --all-stores with --tag, --driver and its flags",
+            library.settings.store.display()
+        )));
     }
+    if let Some((driver, flags)) = &options.place {
+        let name: MachineName = "prune".parse()?;
+        let base = library.base(&name, &SwarmOptions::default(), String::new());
+        let driver = library.kind(driver)?.configure(&base, flags);
+        all.push(Opened {
+            driver: driver.map_err(Error::Configuration)?,
+            entries: Vec::new(),
+        });
+    }
+    Ok(distinct(all))
+}
+
+/// Opens the driver of a machine; none for a driver that this binary does not have, which carries no tag of
+/// ours.
+pub(crate) async fn driver_of(
+    library: &Library,
+    name: &str,
+) -> Result<Option<Box<dyn Driver>>, Error> {
+    // A machine that cannot be made out may own anything: nothing is pruned around it.
+    match library.open(name).await {
+        Ok(machine) => Ok(Some(machine.driver)),
+        Err(Error::StoredDriver { .. } | Error::NotFound(_)) => Ok(None),
+        Err(error) => {
+            let name: MachineName = name.parse()?;
+            let record = record_by_journal(library, &name).ok_or(error)?;
+            match library.open_record(name, record) {
+                Ok(machine) => Ok(Some(machine.driver)),
+                Err(Error::StoredDriver { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+    }
+}
+
+/// Returns what belongs to the store's machines.
+async fn owned(library: &Library) -> Result<Owned, Error> {
+    let mut owned = Owned::default();
+    for name in library.names()? {
+        let Some(driver) = driver_of(library, &name).await? else {
+            continue;
+        };
+        let entries = library.store.entries(&name.parse()?)?;
+        owned.add(&Opened { driver, entries });
+    }
+    Ok(owned)
 }
 
 /// What belongs to machines of the store.

@@ -10,8 +10,10 @@ use machine_types::MachineName;
 use crate::journal::Remembering;
 use crate::machine::Machine;
 use crate::recovery::by_tags::Sought;
+use crate::recovery::by_tags::{traces, undo_without_journal};
 use crate::recovery::removal_request::{request_removal, withdraw_request};
 use crate::recovery::rollback::{Report, left, undo_machine};
+use crate::recovery::tombstones::{record_by_journal, settle_in_passing};
 use crate::{Error, Left, Library};
 use machine_types::one_line;
 
@@ -39,187 +41,192 @@ pub struct Removed {
     pub overridden: Option<String>,
 }
 
-impl Library {
-    /// Removes a machine: its resources in the cloud, then its directory. In any state, and as
-    /// often as one likes: what is gone already is fine. What nobody can be certain of is kept on
-    /// record outside `machines/`. Where its configuration or its journal is broken the other one tells, and the
-    /// tags do.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] for a name that the store never knew; [`Error::Remove`] where the cloud refuses: then
-    /// the machine stays.
-    pub async fn remove(&self, name: &str, options: &RemoveOptions) -> Result<Removed, Error> {
-        let not_found = || Error::NotFound(name.to_owned());
-        let parsed: MachineName = name.parse().map_err(|_| not_found())?;
-        if !self.store.exists(&parsed) {
-            return Err(not_found());
-        }
-        let lock = self.take_over(&parsed).await?;
-        let removed = if self.store.exists(&parsed) {
-            self.remove_locked(lock, options).await
-        } else {
-            // A create that rolled back, or another rm, was quicker.
-            Ok(Removed::default())
-        };
-        self.settle_in_passing().await;
-        removed
+/// Removes a machine: its resources in the cloud, then its directory. In any state, and as
+/// often as one likes: what is gone already is fine. What nobody can be certain of is kept on
+/// record outside `machines/`. Where its configuration or its journal is broken the other one tells, and the
+/// tags do.
+///
+/// # Errors
+/// [`Error::NotFound`] for a name that the store never knew; [`Error::Remove`] where the cloud refuses: then
+/// the machine stays.
+pub async fn remove(
+    library: &Library,
+    name: &str,
+    options: &RemoveOptions,
+) -> Result<Removed, Error> {
+    let not_found = || Error::NotFound(name.to_owned());
+    let parsed: MachineName = name.parse().map_err(|_| not_found())?;
+    if !library.store.exists(&parsed) {
+        return Err(not_found());
     }
+    let lock = take_over(library, &parsed).await?;
+    let removed = if library.store.exists(&parsed) {
+        remove_locked(library, lock, options).await
+    } else {
+        // A create that rolled back, or another rm, was quicker.
+        Ok(Removed::default())
+    };
+    settle_in_passing(library).await;
+    removed
+}
 
-    /// Takes the machine's lock; whoever creates it is told to give up.
-    async fn take_over(&self, name: &MachineName) -> Result<MachineLock, Error> {
-        if let Some(lock) = self.store.try_lock_machine(name)? {
-            return Ok(lock);
-        }
-        let cx = self.context();
-        cx.phase(format!("waiting for another command to let go of {name}"));
-        request_removal(&self.store, name)?;
-        match self.store.lock_machine(name, HANDOVER, &cx).await {
-            Ok(lock) => Ok(lock),
-            Err(error) => {
-                withdraw_request(&self.store, name);
-                Err(error.into())
-            }
-        }
+/// Takes the machine's lock; whoever creates it is told to give up.
+async fn take_over(library: &Library, name: &MachineName) -> Result<MachineLock, Error> {
+    if let Some(lock) = library.store.try_lock_machine(name)? {
+        return Ok(lock);
     }
-
-    async fn remove_locked(
-        &self,
-        lock: MachineLock,
-        options: &RemoveOptions,
-    ) -> Result<Removed, Error> {
-        let (name, force) = (lock.name().clone(), options.force);
-        let cx = self.context_over(&name, Remembering::over(self.store.journal(&lock)));
-        cx.phase(format!("{name} · removing"));
-        let machine = match self.open_by_record_or_journal(&name).await {
-            Ok(machine) => machine,
-            Err(error @ (Error::Store(_) | Error::Driver(_))) => {
-                return self.remove_by_tags(lock, error, options, &cx).await;
-            }
-            Err(error) if force => return self.forget(lock, error),
-            Err(error) => return Err(unremoved(&name, error, Vec::new())),
-        };
-        let (report, uncertain) = match undo_machine(&*machine.driver, &cx).await {
-            Ok(report) => (report, Vec::new()),
-            Err(error) => {
-                self.going_by("configuration and the tags", &name, &error);
-                self.undo_without_journal(machine, false, &options.places, error, &cx)
-                    .await
-            }
-        };
-        self.settle_up(lock, report, uncertain, force)
-    }
-
-    /// Opens a machine; where its configuration is broken, or its driver's part of it, going by its journal.
-    async fn open_by_record_or_journal(&self, name: &MachineName) -> Result<Machine, Error> {
-        let record = self.store.load(name, &self.context()).await;
-        let opened = record
-            .map_err(Error::from)
-            .and_then(|record| self.open_record(name.clone(), record));
-        let error = match opened {
-            Err(error @ (Error::Store(_) | Error::Driver(_))) => error,
-            settled => return settled,
-        };
-        match self.record_by_journal(name) {
-            Some(record) => {
-                self.going_by("journal", name, &error);
-                self.open_record(name.clone(), record)
-            }
-            None => Err(error),
+    let cx = library.context();
+    cx.phase(format!("waiting for another command to let go of {name}"));
+    request_removal(&library.store, name)?;
+    match library.store.lock_machine(name, HANDOVER, &cx).await {
+        Ok(lock) => Ok(lock),
+        Err(error) => {
+            withdraw_request(&library.store, name);
+            Err(error.into())
         }
     }
+}
 
-    /// Removes what the tags say is the machine's. Where there may be more, that is for force alone, and its files
-    /// are kept.
-    async fn remove_by_tags(
-        &self,
-        lock: MachineLock,
-        error: Error,
-        options: &RemoveOptions,
-        cx: &Cx,
-    ) -> Result<Removed, Error> {
-        let name = lock.name();
-        let sought = Sought {
-            name,
-            is_buried: false,
-            own: None,
-            environment: &options.places,
-        };
-        let mut traces = self.traces(sought).await;
-        let are_complete = traces.are_complete();
-        if !are_complete && !options.force {
-            return Err(unremoved(name, error, traces.in_vain()));
+async fn remove_locked(
+    library: &Library,
+    lock: MachineLock,
+    options: &RemoveOptions,
+) -> Result<Removed, Error> {
+    let (name, force) = (lock.name().clone(), options.force);
+    let cx = library.context_over(&name, Remembering::over(library.store.journal(&lock)));
+    cx.phase(format!("{name} · removing"));
+    let machine = match open_by_record_or_journal(library, &name).await {
+        Ok(machine) => machine,
+        Err(error @ (Error::Store(_) | Error::Driver(_))) => {
+            return remove_by_tags(library, lock, error, options, &cx).await;
         }
-        if traces.are_none() {
-            return self.forget(lock, error);
+        Err(error) if force => return forget(library, lock, error),
+        Err(error) => return Err(unremoved(&name, error, Vec::new())),
+    };
+    let (report, uncertain) = match undo_machine(&*machine.driver, &cx).await {
+        Ok(report) => (report, Vec::new()),
+        Err(error) => {
+            going_by(library, "configuration and the tags", &name, &error);
+            undo_without_journal(library, machine, false, &options.places, error, &cx).await
         }
-        self.going_by("tags", name, &error);
-        // A journal that told of a part would pass for the whole.
-        let report = traces.undo(are_complete, cx).await;
-        self.settle_up(lock, report, traces.uncertain, options.force)
+    };
+    settle_up(library, lock, report, uncertain, force)
+}
+
+/// Opens a machine; where its configuration is broken, or its driver's part of it, going by its journal.
+async fn open_by_record_or_journal(
+    library: &Library,
+    name: &MachineName,
+) -> Result<Machine, Error> {
+    let record = library.store.load(name, &library.context()).await;
+    let opened = record
+        .map_err(Error::from)
+        .and_then(|record| library.open_record(name.clone(), record));
+    let error = match opened {
+        Err(error @ (Error::Store(_) | Error::Driver(_))) => error,
+        settled => return settled,
+    };
+    match record_by_journal(library, name) {
+        Some(record) => {
+            going_by(library, "journal", name, &error);
+            library.open_record(name.clone(), record)
+        }
+        None => Err(error),
     }
+}
 
-    /// Forgets a machine that was undone, or keeps it on record where something is left or uncertain.
-    fn settle_up(
-        &self,
-        lock: MachineLock,
-        report: Report,
-        uncertain: Vec<Left>,
-        force: bool,
-    ) -> Result<Removed, Error> {
-        let (refusal, mut left) = take_refusal(report);
-        left.extend(uncertain);
-        let overridden = match refusal {
-            Some(source) if !force => {
-                return Err(unremoved(lock.name(), Error::Driver(source), left));
-            }
-            Some(source) => Some(one_line(source)),
-            None => None,
-        };
-        if left.is_empty() && overridden.is_none() {
-            self.store.remove(lock)?;
-        } else {
-            self.bury(lock)?;
-        }
-        Ok(Removed { left, overridden })
+/// Removes what the tags say is the machine's. Where there may be more, that is for force alone, and its files
+/// are kept.
+async fn remove_by_tags(
+    library: &Library,
+    lock: MachineLock,
+    error: Error,
+    options: &RemoveOptions,
+    cx: &Cx,
+) -> Result<Removed, Error> {
+    let name = lock.name();
+    let sought = Sought {
+        name,
+        is_buried: false,
+        own: None,
+        environment: &options.places,
+    };
+    let mut traces = traces(library, sought).await;
+    let are_complete = traces.are_complete();
+    if !are_complete && !options.force {
+        return Err(unremoved(name, error, traces.in_vain()));
     }
-
-    fn going_by(&self, what: &str, name: &MachineName, why: impl std::error::Error) {
-        let why = one_line(why);
-        self.context()
-            .warn(format!("({name}) going by the {what}: {why}"));
+    if traces.are_none() {
+        return forget(library, lock, error);
     }
+    going_by(library, "tags", name, &error);
+    // A journal that told of a part would pass for the whole.
+    let report = traces.undo(are_complete, cx).await;
+    settle_up(library, lock, report, traces.uncertain, options.force)
+}
 
-    /// Removes a directory whose machine nobody can make out. Unless it holds neither journal nor
-    /// configuration, it is kept as a tombstone: somebody else may read what we cannot.
-    fn forget(&self, lock: MachineLock, error: Error) -> Result<Removed, Error> {
-        let overridden = Some(one_line(&error));
-        let name = lock.name();
-        let no_journal = self.store.entries(name).is_ok_and(|all| all.is_empty());
-        let no_configuration = matches!(
-            error,
-            Error::Store(StoreError::ConfigMissing { .. } | StoreError::Empty { .. })
-        );
-        if no_journal && no_configuration {
-            self.store.remove(lock)?;
-            return Ok(Removed {
-                left: Vec::new(),
-                overridden,
-            });
+/// Forgets a machine that was undone, or keeps it on record where something is left or uncertain.
+fn settle_up(
+    library: &Library,
+    lock: MachineLock,
+    report: Report,
+    uncertain: Vec<Left>,
+    force: bool,
+) -> Result<Removed, Error> {
+    let (refusal, mut left) = take_refusal(report);
+    left.extend(uncertain);
+    let overridden = match refusal {
+        Some(source) if !force => {
+            return Err(unremoved(lock.name(), Error::Driver(source), left));
         }
-        let left = vec![Left {
-            what: format!("whatever was made for {name}"),
-            why: one_line(&error),
-        }];
-        self.bury(lock)?;
-        Ok(Removed { left, overridden })
+        Some(source) => Some(one_line(source)),
+        None => None,
+    };
+    if left.is_empty() && overridden.is_none() {
+        library.store.remove(lock)?;
+    } else {
+        bury(library, lock)?;
     }
+    Ok(Removed { left, overridden })
+}
 
-    /// Moves a machine to the tombstones. One that somebody else has taken away is fine.
-    fn bury(&self, lock: MachineLock) -> Result<(), Error> {
-        match self.store.entomb(lock) {
-            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+fn going_by(library: &Library, what: &str, name: &MachineName, why: impl std::error::Error) {
+    let why = one_line(why);
+    library
+        .context()
+        .warn(format!("({name}) going by the {what}: {why}"));
+}
+
+/// Removes a directory whose machine nobody can make out. Unless it holds neither journal nor
+/// configuration, it is kept as a tombstone: somebody else may read what we cannot.
+fn forget(library: &Library, lock: MachineLock, error: Error) -> Result<Removed, Error> {
+    let overridden = Some(one_line(&error));
+    let name = lock.name();
+    let no_journal = library.store.entries(name).is_ok_and(|all| all.is_empty());
+    let no_configuration = matches!(
+        error,
+        Error::Store(StoreError::ConfigMissing { .. } | StoreError::Empty { .. })
+    );
+    if no_journal && no_configuration {
+        library.store.remove(lock)?;
+        return Ok(Removed {
+            left: Vec::new(),
+            overridden,
+        });
+    }
+    let left = vec![Left {
+        what: format!("whatever was made for {name}"),
+        why: one_line(&error),
+    }];
+    bury(library, lock)?;
+    Ok(Removed { left, overridden })
+}
+
+/// Moves a machine to the tombstones. One that somebody else has taken away is fine.
+fn bury(library: &Library, lock: MachineLock) -> Result<(), Error> {
+    match library.store.entomb(lock) {
+        Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::journal::Remembering;
 use crate::machine::Machine;
+use crate::recovery::by_tags::undo_without_journal;
 use crate::recovery::rollback::{left, undo_machine};
 use crate::{Error, Left, Library};
 use machine_types::one_line;
@@ -18,110 +19,113 @@ use machine_types::one_line;
 /// How long `create` and `rm` look after old tombstones, in all.
 const IN_PASSING: Duration = Duration::from_secs(2);
 
-impl Library {
-    /// Tries, for two seconds at most, to settle what earlier removals left. It never fails the
-    /// command in whose passing it happens.
-    pub(crate) async fn settle_in_passing(&self) {
-        let settled = tokio::time::timeout(IN_PASSING, self.settle_tombstones()).await;
-        if settled.is_err() {
-            self.context().debug("tombstones: the time of 2 s is over");
+/// Tries, for two seconds at most, to settle what earlier removals left. It never fails the
+/// command in whose passing it happens.
+pub(crate) async fn settle_in_passing(library: &Library) {
+    let settled = tokio::time::timeout(IN_PASSING, settle_tombstones(library)).await;
+    if settled.is_err() {
+        library
+            .context()
+            .debug("tombstones: the time of 2 s is over");
+    }
+}
+
+/// Tries to settle every tombstone, and returns what is still left.
+pub(crate) async fn settle_tombstones(library: &Library) -> Vec<Left> {
+    let cx = library.context();
+    let tombstones = match library.store.tombstones() {
+        Ok(tombstones) => tombstones,
+        Err(error) => {
+            cx.debug(one_line(error));
+            return Vec::new();
+        }
+    };
+    let mut unsettled = Vec::new();
+    for tombstone in &tombstones {
+        match settle(library, tombstone).await {
+            Ok(left) => unsettled.extend(left),
+            Err(error) => unsettled.push(unopened(tombstone, error)),
         }
     }
+    unsettled
+}
 
-    /// Tries to settle every tombstone, and returns what is still left.
-    pub(crate) async fn settle_tombstones(&self) -> Vec<Left> {
-        let cx = self.context();
-        let tombstones = match self.store.tombstones() {
-            Ok(tombstones) => tombstones,
-            Err(error) => {
-                cx.debug(one_line(error));
-                return Vec::new();
-            }
-        };
-        let mut unsettled = Vec::new();
-        for tombstone in &tombstones {
-            match self.settle(tombstone).await {
-                Ok(left) => unsettled.extend(left),
-                Err(error) => unsettled.push(unopened(tombstone, error)),
-            }
+async fn settle(library: &Library, tombstone: &Tombstone) -> Result<Vec<Left>, Error> {
+    let Some(_lock) = library.store.try_lock_tombstone(tombstone)? else {
+        // Somebody else is at it, or it is settled.
+        return Ok(Vec::new());
+    };
+    let Some(machine) = open_tombstone(library, tombstone)? else {
+        return Ok(Vec::new());
+    };
+    let cx = library.context_over(
+        tombstone.name(),
+        Remembering::over(library.store.tombstone_journal(tombstone)),
+    );
+    let left = match undo_machine(&*machine.driver, &cx).await {
+        Ok(report) => left(report),
+        Err(broken) => {
+            let undone = undo_without_journal(library, machine, true, &[], broken, &cx);
+            let (report, uncertain) = undone.await;
+            left(report).into_iter().chain(uncertain).collect()
         }
-        unsettled
+    };
+    if left.is_empty() {
+        library.store.remove_tombstone(tombstone)?;
+        cx.say(format!("Settled what was left of {}", tombstone.name()));
     }
+    Ok(left)
+}
 
-    async fn settle(&self, tombstone: &Tombstone) -> Result<Vec<Left>, Error> {
-        let Some(_lock) = self.store.try_lock_tombstone(tombstone)? else {
-            // Somebody else is at it, or it is settled.
-            return Ok(Vec::new());
-        };
-        let Some(machine) = self.open_tombstone(tombstone)? else {
-            return Ok(Vec::new());
-        };
-        let cx = self.context_over(
-            tombstone.name(),
-            Remembering::over(self.store.tombstone_journal(tombstone)),
-        );
-        let left = match undo_machine(&*machine.driver, &cx).await {
-            Ok(report) => left(report),
-            Err(broken) => {
-                let undone = self.undo_without_journal(machine, true, &[], broken, &cx);
-                let (report, uncertain) = undone.await;
-                left(report).into_iter().chain(uncertain).collect()
-            }
-        };
-        if left.is_empty() {
-            self.store.remove_tombstone(tombstone)?;
-            cx.say(format!("Settled what was left of {}", tombstone.name()));
-        }
-        Ok(left)
+/// Opens the machine that a tombstone keeps; where its configuration is broken, going by its journal.
+/// `None` where there is nothing for this binary to do: the driver is not one of its own, or
+/// nothing is on record, as once somebody else has settled it.
+pub(crate) fn open_tombstone(
+    library: &Library,
+    tombstone: &Tombstone,
+) -> Result<Option<Machine>, Error> {
+    let name = tombstone.name();
+    let record = library.store.tombstone_record(tombstone);
+    let opened = record
+        .map_err(Error::from)
+        .and_then(|record| library.open_record(name.clone(), record));
+    let error = match opened {
+        Err(Error::StoredDriver { .. }) => return Ok(None),
+        Err(error) => error,
+        Ok(machine) => return Ok(Some(machine)),
+    };
+    let intents = intents(library.store.tombstone_journal(tombstone).entries()?);
+    match record_of(library, name, &intents) {
+        Some(record) => match library.open_record(name.clone(), record) {
+            Err(Error::StoredDriver { .. }) => Ok(None),
+            opened => opened.map(Some),
+        },
+        None if matches!(error, Error::Store(StoreError::ConfigMissing { .. })) => Ok(None),
+        None => Err(error),
     }
+}
 
-    /// Opens the machine that a tombstone keeps; where its configuration is broken, going by its journal.
-    /// `None` where there is nothing for this binary to do: the driver is not one of its own, or
-    /// nothing is on record, as once somebody else has settled it.
-    pub(crate) fn open_tombstone(&self, tombstone: &Tombstone) -> Result<Option<Machine>, Error> {
-        let name = tombstone.name();
-        let record = self.store.tombstone_record(tombstone);
-        let opened = record
-            .map_err(Error::from)
-            .and_then(|record| self.open_record(name.clone(), record));
-        let error = match opened {
-            Err(Error::StoredDriver { .. }) => return Ok(None),
-            Err(error) => error,
-            Ok(machine) => return Ok(Some(machine)),
-        };
-        let intents = intents(self.store.tombstone_journal(tombstone).entries()?);
-        match self.record_of(name, &intents) {
-            Some(record) => match self.open_record(name.clone(), record) {
-                Err(Error::StoredDriver { .. }) => Ok(None),
-                opened => opened.map(Some),
-            },
-            None if matches!(error, Error::Store(StoreError::ConfigMissing { .. })) => Ok(None),
-            None => Err(error),
-        }
-    }
+/// Makes a record out of a machine's journal, where its configuration is broken: the place of
+/// its resources is all that an undo needs. Credentials then come from the environment.
+pub(crate) fn record_by_journal(library: &Library, name: &MachineName) -> Option<MachineRecord> {
+    let intents = intents(library.store.entries(name).ok()?);
+    record_of(library, name, &intents)
+}
 
-    /// Makes a record out of a machine's journal, where its configuration is broken: the place of
-    /// its resources is all that an undo needs. Credentials then come from the environment.
-    pub(crate) fn record_by_journal(&self, name: &MachineName) -> Option<MachineRecord> {
-        let intents = intents(self.store.entries(name).ok()?);
-        self.record_of(name, &intents)
-    }
-
-    /// The driver that the first entry names knows how to load the place. Of a driver that this binary does
-    /// not have, the record names it and tells no more.
-    fn record_of(&self, name: &MachineName, intents: &[Intent]) -> Option<MachineRecord> {
-        let Intent { driver, scope, .. } = intents.first()?;
-        let wrote_them = |kind: &&Arc<dyn DriverKind>| match driver.as_str() {
-            "" => kind.cloud().is_some_and(CloudKind::owns_unnamed_entries),
-            driver => kind.name() == driver,
-        };
-        let (driver, saved) = match self.kinds.iter().find(wrote_them) {
-            Some(kind) => (kind.name(), kind.cloud()?.saved_at(name, scope)),
-            None => (driver.as_str(), Value::Null),
-        };
-        let options = HostOptions::default();
-        Some(MachineRecord::new(name, driver, saved, options))
-    }
+/// The driver that the first entry names knows how to load the place. Of a driver that this binary does
+/// not have, the record names it and tells no more.
+fn record_of(library: &Library, name: &MachineName, intents: &[Intent]) -> Option<MachineRecord> {
+    let Intent { driver, scope, .. } = intents.first()?;
+    let wrote_them = |kind: &&Arc<dyn DriverKind>| match driver.as_str() {
+        "" => kind.cloud().is_some_and(CloudKind::owns_unnamed_entries),
+        driver => kind.name() == driver,
+    };
+    let (driver, saved) = match library.kinds.iter().find(wrote_them) {
+        Some(kind) => (kind.name(), kind.cloud()?.saved_at(name, scope)),
+        None => (driver.as_str(), Value::Null),
+    };
+    let options = HostOptions::default();
+    Some(MachineRecord::new(name, driver, saved, options))
 }
 
 /// Says that a tombstone cannot be made out.

@@ -70,7 +70,7 @@ async fn a_missing_address_is_looked_up_unless_the_machine_is_being_created() {
     let lock = store.try_lock_machine(&"m1".parse().unwrap()).unwrap();
     assert_eq!(fixture.list(LONG).await[0].url, "");
     drop(lock);
-    let url = fixture.library().url("m1").await.unwrap();
+    let url = libmachine::url(&fixture.library(), "m1").await.unwrap();
     assert_eq!(url, format!("tcp://{NOW}:2376"));
     assert_eq!(saved(&fixture).await.as_deref(), Some(NOW));
     assert!(fixture.told().contains("(m1) The machine's address is"));
@@ -79,7 +79,7 @@ async fn a_missing_address_is_looked_up_unless_the_machine_is_being_created() {
 #[tokio::test]
 async fn a_start_of_a_running_machine_saves_its_new_address() {
     let fixture = moved().await;
-    let started = fixture.library().start("m1").await;
+    let started = libmachine::start(&fixture.library(), "m1").await;
     assert!(started.unwrap_err().to_string().contains("already running"));
     assert_eq!(saved(&fixture).await.as_deref(), Some(NOW));
 }

@@ -169,7 +169,7 @@ impl Fixture {
         flags: &[(&'static str, &str)],
     ) -> Result<CreateTimes, Error> {
         let request = self.request(name, driver, flags);
-        self.library().create(request).await
+        libmachine::create(&self.library(), request).await
     }
 
     /// Creates a machine in the cloud.
@@ -179,7 +179,7 @@ impl Fixture {
 
     pub(crate) async fn remove(&self, name: &str) -> Result<Removed, Error> {
         let options = RemoveOptions::default();
-        self.library().remove(name, &options).await
+        libmachine::remove(&self.library(), name, &options).await
     }
 
     pub(crate) async fn prune(&self, force: bool) -> Result<Pruned, Error> {
@@ -190,7 +190,7 @@ impl Fixture {
             tags: Vec::new(),
             place: None,
         };
-        self.library().prune(&options).await
+        libmachine::prune(&self.library(), &options).await
     }
 
     pub(crate) async fn list(&self, timeout: Duration) -> Vec<ListItem> {
@@ -201,7 +201,7 @@ impl Fixture {
         };
         let library = self.library();
         let machines = library.machines().await.unwrap();
-        library.list(machines, &options).await
+        libmachine::list(&library, machines, &options).await
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

@@ -147,7 +147,9 @@ async fn a_later_command_undoes_what_rm_with_force_left() {
         ..RemoveOptions::default()
     };
     fixture.cloud.fail("remove instance", FakeFault::Refused);
-    let removed = fixture.library().remove("m1", &forced).await.unwrap();
+    let removed = libmachine::remove(&fixture.library(), "m1", &forced)
+        .await
+        .unwrap();
     assert!(removed.overridden.is_some());
     assert!(fixture.names().is_empty());
     fixture.create("m2").await.unwrap();
