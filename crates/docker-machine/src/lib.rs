@@ -1,7 +1,20 @@
-//! The command line of docker-machine: argv, the table of commands and of drivers, rendering.
+//! The command line of docker-machine: parsing, the tables of commands and drivers, output.
 //!
-//! The only composition root: it puts drivers, store and use-cases together, and is alone in touching the
-//! process's world, which `main` reads into a [`World`]. The use-cases are `libmachine`'s.
+//! Owns the composition: it builds drivers, store and library, and is the only crate that touches the environment of the
+//! process, which `main` reads into a [`World`]. Does not own use cases: those are in `libmachine`. Called by `main` and
+//! by tests.
+//!
+//! ```
+//! use docker_machine::cli::{Cli, Request};
+//! use docker_machine::environment::Environment;
+//! use docker_machine::{commands, drivers};
+//!
+//! let (drivers, environment) = (drivers::table(), Environment::default());
+//! let cli = Cli { commands: commands::TABLE, drivers: &drivers, environment: &environment, columns: 80 };
+//! let parsed = cli.parse(&["rm".to_owned(), "-f".to_owned(), "runner-1".to_owned()]).unwrap();
+//! let Request::Run(command, arguments) = parsed.request else { panic!("not a command") };
+//! assert_eq!((command.about().name, arguments.words), ("rm", vec!["runner-1".to_owned()]));
+//! ```
 
 pub mod cli;
 pub mod commands;

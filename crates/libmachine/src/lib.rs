@@ -1,9 +1,29 @@
-//! The use-cases of docker-machine: create, start, stop, restart, kill, remove, provision,
-//! certificates, list, connect, log in, prune.
+//! The use cases of docker-machine: create, start, stop, restart, kill, remove, provision, certificates, list, connect,
+//! log in, prune.
 //!
-//! Owns what a command *does*, over a store, drivers, SSH, TLS and the provisioner. Refuses to
-//! print, to parse, and to read the environment: it tells [`machine_ops::Events`], and the binary
-//! hands in [`Settings`]. Every use-case is a method of [`Library`].
+//! Owns what a command *does*, over a store, drivers, SSH, TLS and the provisioner. Refuses to print, to parse, and to
+//! read the environment: it emits [`machine_ops::Events`], and the binary, which calls it, passes [`Settings`].
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use libmachine::{Cancel, CertificatePaths, Library, Settings};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let store = std::env::temp_dir().join("libmachine-example-without-machines");
+//! let settings = Settings {
+//!     certificates: CertificatePaths::of_store(&store),
+//!     store,
+//!     user: "alice".to_owned(),
+//!     ssh_agent: None,
+//!     user_keys: Vec::new(),
+//! };
+//! let library = Library::new(settings, Vec::new(), Arc::new(()), Cancel::new());
+//! assert!(library.names()?.is_empty());
+//! assert!(matches!(library.open("runner-1").await, Err(libmachine::Error::NotFound(_))));
+//! # Ok::<(), libmachine::Error>(())
+//! # }).unwrap();
+//! ```
 
 mod access;
 mod certificates;

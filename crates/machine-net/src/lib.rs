@@ -1,9 +1,16 @@
-//! Name resolution without the C library: its resolver loads plug-ins at run time, which a static executable cannot
-//! do.
+//! Network basics without the C library, whose resolver loads plug-ins at run time, which a static executable cannot.
 //!
-//! Every host name that the program connects to is looked up here: AWS endpoints, proxies, machines. It reads
-//! `/etc/hosts` and `/etc/resolv.conf` (resolv.conf(5)), both at the first lookup. It does not read
-//! `/etc/nsswitch.conf`: names that only another service knows (mDNS, NIS, LDAP) are not found.
+//! Owns name resolution: all names that the program connects to are resolved here (those of AWS, of proxies and of
+//! machines). Reads `/etc/hosts` and `/etc/resolv.conf` (resolv.conf(5)) at the first query; does not read
+//! `/etc/nsswitch.conf`: names that only another service knows (mDNS, NIS, LDAP) are not found. Called by `machine-ssh`,
+//! `machine-tls`, the binary and drivers.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let found = machine_net::addresses("[::1]", 2376).await.unwrap();
+//! assert_eq!(found, ["[::1]:2376".parse().unwrap()]);
+//! # });
+//! ```
 
 use std::fmt;
 use std::io;

@@ -1,8 +1,30 @@
-//! The parts of every long operation: clock, cancellation, events, the waiter, the journal and its step, and undo.
+//! Building blocks of long operations: clock, cancellation, events, the waiter, the journal and its step, the undo.
 //!
-//! Owns the mechanics, small shared files ([`files`]) and the record's format, but no storage: `machine-store` owns
-//! the journal's location, a driver defines its resources. Does not read the environment: clock and random numbers
-//! come through [`Ambient`].
+//! Owns the mechanics, small shared files ([`files`]) and the shape of journal entries. Does not own storage: where a
+//! journal lies is decided by `machine-store`, what a resource is by a driver. Refuses the environment: time and random
+//! numbers come through [`Ambient`]. Called by every crate that waits, writes files or creates resources.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use machine_ops::{Cx, Look, MemoryJournal, WaitPolicy, wait_until};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! let cx = Cx::new(Arc::new(MemoryJournal::default()));
+//! let policy = WaitPolicy::every(Duration::from_millis(1), Duration::from_secs(5));
+//! let mut polls = 0;
+//! let polled = wait_until(&cx, "the third poll", policy, async || {
+//!     polls += 1;
+//!     Ok::<_, Infallible>(match polls {
+//!         3 => Look::Ready(polls),
+//!         _ => Look::Pending("not yet".to_owned()),
+//!     })
+//! });
+//! assert_eq!(polled.await.unwrap(), 3);
+//! # });
+//! ```
 
 mod ambient;
 mod cancel;

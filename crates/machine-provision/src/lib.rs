@@ -1,11 +1,20 @@
-//! Turns a Linux host into a Docker engine that is reachable over TLS.
+//! Turns a Linux host into a Docker engine that answers over TLS.
 //!
-//! Owns the code that runs on the host: one POSIX `sh` script, sent over a [`Remote`] with its parameters on standard
-//! input. It detects the system, waits for the first boot, installs Docker if it is missing, and writes certificates
-//! and the unit's drop-in. It changes only what differs and restarts the engine only if something changed.
-//! `libmachine` calls it, and makes the certificates, opens the connection and checks the engine from outside.
+//! Owns what runs on the host: one POSIX `sh` script, sent over a [`Remote`] with its values on standard input, that
+//! detects the system, waits for its first boot, installs Docker where it is missing, and writes certificates and the
+//! drop-in of the unit. It changes what differs and restarts the engine only if something did. Does not make
+//! certificates, connect, or check the engine from outside: `libmachine`, which calls it, does.
 //!
-//! One file of `families/` per family of distributions, one row each in its table.
+//! Each family of distributions has one file in `families/` and one row in its table.
+//!
+//! ```
+//! use machine_provision::{InstallSource, host_name};
+//!
+//! assert_eq!(InstallSource::parse(""), InstallSource::Url("https://get.docker.com".into()));
+//! assert_eq!(InstallSource::parse("file:///opt/docker.sh"), InstallSource::File("/opt/docker.sh".into()));
+//! // sethostname(2) takes 64 characters.
+//! assert_eq!(host_name(&"n".repeat(80)).len(), 64);
+//! ```
 
 mod answer;
 mod daemon_json;

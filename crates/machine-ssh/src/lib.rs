@@ -1,12 +1,20 @@
 //! SSH to a machine: one [`Session`] for commands, an interactive shell and files.
 //!
-//! Owns the connection (how a machine that is still booting is waited for, which layer failed
-//! when it is not reached), the pin of its host key, and SSH key pairs. Refuses the ambient
-//! world: paths, the agent's socket, clock and cancellation are handed in; nothing is printed,
-//! no terminal is touched. The provisioner, `libmachine` and the lab's tests call it; what a
-//! command means is theirs to know.
+//! Owns the connection (waiting for a machine that is still booting, which layer failed), the pin of its host key, and
+//! SSH key pairs. Refuses the environment: paths, the agent's socket, clock and cancellation are arguments; nothing is
+//! printed, no terminal is changed. The provisioner, `libmachine` and the tests of the lab call it; they know what a
+//! command means.
 //!
 //! The library below is russh; its types do not leave this crate.
+//!
+//! ```
+//! use machine_ssh::{KeyType, generate_key_pair, shell_quote};
+//!
+//! let pair = generate_key_pair(KeyType::Ed25519)?;
+//! assert!(pair.public.starts_with("ssh-ed25519 "));
+//! assert_eq!(shell_quote("it's"), r"'it'\''s'");
+//! # Ok::<(), machine_ssh::KeyError>(())
+//! ```
 
 mod authenticate;
 mod command;

@@ -1,8 +1,20 @@
 //! The storage directory: its layout, its locks, and its crash safety.
 //!
-//! Owns the layout, the locks, atomic files, `config.json` in all its versions, the journal's file, tombstones and
-//! the store's id. Does not depend on drivers or certificates, prints nothing, and does not read the environment: the
-//! caller passes base directory, clock and random numbers. `libmachine` calls it.
+//! Owns the layout, the locks, atomic files, `config.json` in all its versions, the file of the journal, tombstones and the
+//! id of the store. Knows nothing of drivers and certificates, prints nothing, and does not read the environment: base
+//! directory, clock and random numbers are arguments. Called by `libmachine`.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use machine_ops::SystemAmbient;
+//! use machine_store::{MachineFile, Store};
+//!
+//! let store = Store::new("/var/lib/machines", Arc::new(SystemAmbient::new()));
+//! let name = "runner-1".parse().unwrap();
+//! let config = store.file(&name, MachineFile::Config);
+//! assert_eq!(config.to_str(), Some("/var/lib/machines/machines/runner-1/config.json"));
+//! ```
 //!
 //! ```text
 //! BASE/                       0700, created on first use

@@ -1,7 +1,16 @@
-//! The shared types of all crates: names, states, addresses, secrets, exit codes.
+//! Names, states, addresses, secrets and exit codes: the types that every other crate uses.
 //!
-//! Owns types and their text forms. Does no I/O: nothing here reads a file, the environment, the clock or the
-//! network.
+//! Owns types and their text forms. Performs no I/O: reads no file, environment variable, clock or socket. Called by all
+//! other crates.
+//!
+//! ```
+//! use machine_types::{DockerUrl, MachineName};
+//!
+//! let name: MachineName = "runner-1".parse()?;
+//! assert!("../runner".parse::<MachineName>().is_err());
+//! assert_eq!(DockerUrl::new("10.0.0.7").to_string(), "tcp://10.0.0.7:2376");
+//! # Ok::<(), machine_types::InvalidName>(())
+//! ```
 
 mod address;
 mod exit;

@@ -1,9 +1,17 @@
 //! The driver `amazonec2`: a machine is an EC2 instance.
 //!
-//! Owns all that is Amazon's: flags, credentials, the client, the launch and its undoing, and the
-//! form of its part of `config.json`. Refuses SSH, prompts and files of the store, but for two small records
-//! that its processes share: where there was no capacity, and the token buckets of EC2's API. The one place of the shipped binary that uses the AWS SDK; called by
-//! `libmachine` through the traits of `machine-driver`.
+//! Owns everything specific to Amazon: flags, credentials, the client, the launch and its undo, and its part of
+//! `config.json`. Refuses SSH, prompts and files of the store, except for small caches that its processes share:
+//! capacity, pre-flight results, and the token buckets of EC2's API. It is the only crate of the shipped binary that uses the AWS SDK. `libmachine`
+//! calls it through the traits of `machine-driver`.
+//!
+//! ```
+//! use driver_amazonec2::AmazonEc2;
+//! use machine_driver::DriverKind;
+//!
+//! assert_eq!(AmazonEc2.name(), "amazonec2");
+//! assert!(AmazonEc2.flags().iter().any(|flag| flag.name == "amazonec2-region"));
+//! ```
 
 mod api;
 mod config;

@@ -1,7 +1,15 @@
-//! The driver `generic`: any Linux host that is reachable over SSH.
+//! The driver `generic`: any Linux host that accepts SSH.
 //!
-//! It creates and removes no resources: `create` provisions the host, `rm` only deletes the saved machine. Its state
-//! is the result of a TCP connection to sshd.
+//! Owns the address and the login of a host. It creates and removes nothing: `create` provisions the host, `rm` forgets
+//! it. Its state is the result of a TCP connection to sshd. `libmachine` calls it through the traits of `machine-driver`.
+//!
+//! ```
+//! use driver_generic::GenericKind;
+//! use machine_driver::DriverKind;
+//!
+//! assert!(GenericKind.cloud().is_none());
+//! assert!(GenericKind.flags().iter().any(|flag| flag.name == "generic-ip-address"));
+//! ```
 
 mod error;
 mod saved;

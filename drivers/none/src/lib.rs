@@ -1,7 +1,16 @@
-//! The driver `none`: the URL of a Docker Engine that docker-machine does not manage.
+//! The driver `none`: the URL of a Docker Engine that is managed elsewhere.
 //!
-//! It creates no resources, so there is nothing to start, to stop or to leave behind. The cattle-ops terraform module
-//! creates and removes such a machine only to generate a CA.
+//! Owns that URL. It creates nothing, so there is nothing to start, to stop or to leave behind. The cattle-ops terraform
+//! module creates and removes such a machine only to have a CA created. `libmachine` calls it through the traits of
+//! `machine-driver`.
+//!
+//! ```
+//! use driver_none::NoneKind;
+//! use machine_driver::DriverKind;
+//!
+//! assert!(NoneKind.cloud().is_none());
+//! assert!(NoneKind.flags().iter().any(|flag| flag.name == "url"));
+//! ```
 
 mod go_url;
 
