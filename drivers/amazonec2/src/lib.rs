@@ -16,12 +16,12 @@
 mod api;
 mod config;
 mod inspect;
+mod instance;
 mod launch;
 mod lifecycle;
 mod machine;
 mod network;
 mod recovery;
-mod states;
 
 use std::time::Duration;
 

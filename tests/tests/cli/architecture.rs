@@ -320,6 +320,7 @@ const LAYERED: &[(&str, &str)] = &[
     ("crates/machine-ops/src", "crate::"),
     ("crates/machine-store/src", "crate::"),
     ("crates/machine-tls/src", "crate::"),
+    ("drivers/amazonec2/src", "crate::"),
 ];
 
 /// The modules of a folder, and the other modules that each of them imports by their path, without tests.

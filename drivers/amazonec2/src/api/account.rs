@@ -20,12 +20,11 @@ use machine_types::one_line;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
-use crate::api::lookup::filter;
+use crate::api::journal::{INSTANCE, age};
+use crate::api::lookup::{self, filter};
 use crate::api::retry::CONSISTENCY_WINDOW;
 use crate::api::scope;
 use crate::config::saved::Saved;
-use crate::lifecycle::age;
-use crate::network::security_groups as groups;
 
 /// The smallest page of instances that EC2 takes (EC2 API Reference, DescribeInstances, MaxResults).
 const FEWEST: i32 = 5;
@@ -73,8 +72,8 @@ pub(crate) async fn learn(api: &Api, cx: &Cx) {
 /// Returns the account of the credentials, where EC2 has proven it or can.
 pub(crate) async fn proven(api: &Api, cx: &Cx) -> Result<Option<String>, CallError> {
     if api.account().is_none() {
-        let default = filter("group-name", [groups::DEFAULT.to_owned()]);
-        unless_refused(groups::describe(api, cx, vec![default]).await)?;
+        let default = filter("group-name", [lookup::DEFAULT_GROUP.to_owned()]);
+        unless_refused(lookup::security_groups(api, cx, vec![default]).await)?;
     }
     if api.account().is_none() {
         let few = api.ask(cx, "DescribeInstances", |probe| {
@@ -277,7 +276,7 @@ pub(crate) async fn gone(
         }
     }
     if resource.step.is_some()
-        && resource.intent.kind == crate::launch::run_instances::KIND
+        && resource.intent.kind == INSTANCE
         && age(cx, resource.at) < CONSISTENCY_WINDOW
     {
         return Ok(Undone::Unresolved(format!(

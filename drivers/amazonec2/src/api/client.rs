@@ -20,6 +20,7 @@ use crate::api::http::Http;
 use crate::api::rate_limit::RateLimiter;
 use crate::api::retry::NoRetry;
 use crate::api::scope;
+use crate::config::region::endpoint_url;
 use crate::config::saved::Saved;
 
 /// How long a connection may take to come up; EC2's endpoints are in the same region as a rule.
@@ -279,24 +280,6 @@ fn serves_sts(endpoint: &str) -> bool {
 /// Says where a machine's resources are, as the journal has it.
 pub(crate) fn scope(saved: &Saved) -> Scope {
     scope::place(&region(saved), &endpoint_url(saved).unwrap_or_default())
-}
-
-/// Returns the endpoint as a URL, `None` where there is none or it is neither URL nor host.
-pub(crate) fn endpoint_url(saved: &Saved) -> Option<String> {
-    let given = saved.endpoint.trim_end_matches('/');
-    let (scheme, rest) = match given.split_once("://") {
-        Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
-        Some(_) => return None,
-        None if saved.disable_ssl => ("http", given),
-        None => ("https", given),
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
-    let plausible = !authority.is_empty()
-        && !authority.ends_with(':')
-        && authority.bytes().all(plain)
-        && rest.bytes().all(|b| b.is_ascii_graphic());
-    plausible.then(|| format!("{scheme}://{rest}"))
 }
 
 #[cfg(test)]

@@ -239,6 +239,38 @@ pub(crate) fn reason(instance: &Instance) -> String {
     }
 }
 
+/// The name of each VPC's own group, which no other group can have.
+pub(crate) const DEFAULT_GROUP: &str = "default";
+
+/// Describes groups. Learns the account from default groups: any other group may be one that another account
+/// shares.
+pub(crate) async fn security_groups(
+    api: &Api,
+    cx: &Cx,
+    filters: Vec<Filter>,
+) -> Result<Vec<aws_sdk_ec2::types::SecurityGroup>, CallError> {
+    let answer = api
+        .ask(cx, "DescribeSecurityGroups", |probe| {
+            let call = api
+                .ec2
+                .describe_security_groups()
+                .set_filters(Some(filters.clone()));
+            call.customize().interceptor(probe).send()
+        })
+        .await?;
+    let groups = answer.security_groups.unwrap_or_default();
+    let defaults = groups
+        .iter()
+        .filter(|group| group.group_name() == Some(DEFAULT_GROUP));
+    let owners: Vec<&str> = defaults.filter_map(|group| group.owner_id()).collect();
+    if let [first, others @ ..] = owners.as_slice()
+        && others.iter().all(|other| other == first)
+    {
+        api.learn_account(Some(first));
+    }
+    Ok(groups)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

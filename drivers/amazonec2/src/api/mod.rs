@@ -9,6 +9,7 @@ pub(crate) mod dns;
 pub(crate) mod environment;
 pub(crate) mod errors;
 pub(crate) mod http;
+pub(crate) mod journal;
 pub(crate) mod lookup;
 pub(crate) mod metadata;
 pub(crate) mod rate_limit;

@@ -5,12 +5,13 @@ use std::path::Path;
 use machine_driver::{Base, DriverError, DriverErrorKind, Options, SavedBase};
 use machine_types::Secret;
 
-use crate::config::flag_values::{Flags, duration, is_cidr, last_first, port_and_protocol, value};
+use crate::config::flag_values::{
+    Flags, duration, is_cidr, last_first, port_and_protocol, swarm_port, value,
+};
 use crate::config::region::{self, Meant, is_mistyped, looks_like_a_region};
+use crate::config::root_volume;
 use crate::config::saved::Saved;
 use crate::config::user_data;
-use crate::launch::root_volume;
-use crate::network::security_groups;
 
 /// Flags that do not make sense.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,7 @@ pub(crate) enum ConfigureError {
     NoIpv6Address,
     #[error(
         "--amazonec2-tags makes {tags} tags with the machine's name, and EC2 takes {} at most",
-        crate::launch::tags::MOST
+        crate::config::tags::MOST
     )]
     TooManyTags { tags: usize },
     #[error("cannot use --amazonec2-tags {0:?}: a key is empty: expected KEY,VALUE,KEY,VALUE")]
@@ -163,7 +164,7 @@ pub(crate) fn configure(
     check_launch(&saved)?;
     root_volume::check(&saved)?;
     saved.zone = short_zone(&saved);
-    if saved.base.swarm_master && security_groups::swarm_port(&saved).is_none() {
+    if saved.base.swarm_master && swarm_port(&saved).is_none() {
         return Err(ConfigureError::SwarmHost(saved.base.swarm_host));
     }
     for port in saved.open_ports.iter().flatten() {
@@ -295,7 +296,7 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
         launch_template: flags.text("launch-template"),
         max_lifetime: flags.text("max-lifetime"),
         owner_tag_prefix: Some(flags.text("owner-tag-prefix"))
-            .filter(|prefix| prefix != crate::launch::tags::DEFAULT_PREFIX)
+            .filter(|prefix| prefix != crate::config::tags::DEFAULT_PREFIX)
             .unwrap_or_default(),
         no_owner_tags: flags.bool("no-owner-tags"),
         ..Saved::default()
@@ -311,7 +312,7 @@ fn check_access(saved: &Saved) -> Result<(), ConfigureError> {
         if !looks_like_a_region(&saved.region) || is_mistyped(&saved.region) {
             return Err(ConfigureError::Region(saved.region.clone()));
         }
-    } else if crate::api::client::endpoint_url(saved).is_none() {
+    } else if crate::config::region::endpoint_url(saved).is_none() {
         return Err(ConfigureError::Endpoint(saved.endpoint.clone()));
     }
     if saved.access_key.is_empty() != saved.secret_key.is_empty() {
@@ -338,12 +339,12 @@ fn check_launch(saved: &Saved) -> Result<(), ConfigureError> {
     if saved.request_spot_instance && !price.is_empty() && !is_price(price) {
         return Err(value("spot-price", price, "dollars per hour, such as 0.05"));
     }
-    let (pairs, _) = crate::launch::tags::pairs(&saved.tags);
+    let (pairs, _) = crate::config::tags::pairs(&saved.tags);
     if pairs.iter().any(|(key, _)| key.is_empty()) {
         return Err(ConfigureError::EmptyTagKey(saved.tags.clone()));
     }
-    let tags = crate::launch::tags::users_tags(saved).len();
-    if tags > crate::launch::tags::MOST {
+    let tags = crate::config::tags::users_tags(saved).len();
+    if tags > crate::config::tags::MOST {
         return Err(ConfigureError::TooManyTags { tags });
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::time::Duration;
 use machine_driver::Options;
 
 use crate::config::configure::ConfigureError;
+use crate::config::saved::Saved;
 
 /// Puts the last value first: a command line of the Go binary launches what it always launched.
 /// What is repeated counts once, and what is empty not at all.
@@ -145,6 +146,13 @@ impl Flags<'_> {
             Err(value(flag, text, wanted))
         }
     }
+}
+
+/// Returns the port of a classic swarm's master, of `--swarm-host tcp://ADDRESS:PORT`.
+pub(crate) fn swarm_port(saved: &Saved) -> Option<u16> {
+    let (_, rest) = saved.base.swarm_host.split_once("://")?;
+    let host = rest.split('/').next()?;
+    host.rsplit_once(':')?.1.parse().ok()
 }
 
 #[cfg(test)]

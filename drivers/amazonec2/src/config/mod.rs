@@ -4,5 +4,7 @@ pub(crate) mod configure;
 pub(crate) mod flag_values;
 pub(crate) mod flags;
 pub(crate) mod region;
+pub(crate) mod root_volume;
 pub(crate) mod saved;
+pub(crate) mod tags;
 pub(crate) mod user_data;

@@ -2,6 +2,8 @@
 
 use machine_types::nearest;
 
+use crate::config::saved::Saved;
+
 /// A part of AWS with accounts, images and endpoints of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Partition {
@@ -128,6 +130,24 @@ pub(crate) fn partition(region: &str) -> Option<Partition> {
 /// Tells whether a text could be the name of a region of AWS, now or later.
 pub(crate) fn looks_like_a_region(region: &str) -> bool {
     partition(region).is_some()
+}
+
+/// Returns the endpoint as a URL, `None` where there is none or it is neither URL nor host.
+pub(crate) fn endpoint_url(saved: &Saved) -> Option<String> {
+    let given = saved.endpoint.trim_end_matches('/');
+    let (scheme, rest) = match given.split_once("://") {
+        Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
+        Some(_) => return None,
+        None if saved.disable_ssl => ("http", given),
+        None => ("https", given),
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+    let plausible = !authority.is_empty()
+        && !authority.ends_with(':')
+        && authority.bytes().all(plain)
+        && rest.bytes().all(|b| b.is_ascii_graphic());
+    plausible.then(|| format!("{scheme}://{rest}"))
 }
 
 #[cfg(test)]

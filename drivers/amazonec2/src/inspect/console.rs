@@ -6,7 +6,7 @@ use machine_types::printable;
 
 use crate::api::client::Api;
 use crate::config::saved::Saved;
-use crate::lifecycle::instance_id;
+use crate::instance::instance_id;
 
 /// How much of the console's end is worth quoting.
 const CONSOLE_LINES: usize = 20;

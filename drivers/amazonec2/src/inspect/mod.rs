@@ -1,7 +1,5 @@
 //! Read-only checks: before a create, for `--dry-run`, for `doctor`, and the console of a host.
 
 pub(crate) mod console;
-pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod preflight;
-pub(crate) mod preflight_cache;

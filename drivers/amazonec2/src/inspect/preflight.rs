@@ -2,63 +2,19 @@
 
 use std::path::Path;
 
-use aws_sdk_ec2::types::SecurityGroup;
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::Cx;
 
 use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
-use crate::api::codes;
 use crate::api::shared_record::millis;
 use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
-use crate::inspect::preflight_cache::{Facts, PreflightCache, Turn};
-use crate::launch::candidates::Place;
 use crate::launch::image::{self, ImageFacts};
+use crate::launch::preflight_cache::{Facts, PreflightCache, PreflightResult, Turn};
 use crate::launch::{fleet, key_pair, root_volume, tags};
 use crate::network::{security_groups, subnets};
-
-/// What the answers were.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct PreflightResult {
-    pub places: Vec<Place>,
-    pub groups: Vec<SecurityGroup>,
-    facts: Facts,
-    cache: Option<PreflightCache>,
-    /// Whether another create has asked.
-    are_cached: bool,
-}
-
-impl PreflightResult {
-    /// Tells whether a launch may have failed because what another create found is true no longer.
-    pub(crate) fn are_outdated(&self, error: &DriverError) -> bool {
-        let call = error.cause().downcast_ref::<CallError>();
-        self.are_cached && call.is_some_and(|call| codes::is_missing_input(call.code()))
-    }
-
-    /// Returns when EC2 was asked (Unix time in milliseconds).
-    pub(crate) fn asked(&self) -> u64 {
-        self.facts.asked
-    }
-
-    /// Waits for another create that makes or opens the groups, or tells that it is this one's turn.
-    pub(crate) async fn turn(&self, cx: &Cx, is_done: impl Fn(&[SecurityGroup]) -> bool) -> Turn {
-        match &self.cache {
-            Some(cache) => cache.turn(cx, |facts| is_done(&facts.groups())).await,
-            None => Turn::Alone,
-        }
-    }
-
-    /// Tells other creates what became of the groups.
-    pub(crate) fn share(&self, cx: &Cx, turn: &Turn, groups: &[SecurityGroup]) {
-        if let (Some(cache), Turn::Ours(file)) = (&self.cache, turn) {
-            let mut facts = self.facts.clone();
-            facts.set_groups(groups);
-            cache.keep(cx, file, facts);
-        }
-    }
-}
 
 /// There is nobody to ask EC2 as.
 #[derive(Debug, thiserror::Error)]

@@ -253,7 +253,7 @@ impl Attempts {
         saved.request_spot_instance = first.spot;
         saved.instance_id.clone_from(&launched.instance);
         saved.private_ip_address = launched.private_ip.clone().unwrap_or_default();
-        if crate::lifecycle::speaks_private(&saved) {
+        if crate::instance::speaks_private(&saved) {
             saved.base.ip_address.clone_from(&saved.private_ip_address);
         }
         saved

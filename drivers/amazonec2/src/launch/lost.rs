@@ -9,7 +9,7 @@ use machine_ops::{Cx, Entry, JournalError, Look, Phase, WaitPolicy, wait_until_r
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::{self, filter, state_name};
-use crate::launch::tags::Tag;
+use crate::config::tags::Tag;
 
 /// How long an instance that may have been launched is looked for.
 pub(crate) const LOOK_UP: Duration = Duration::from_secs(10);

@@ -10,6 +10,7 @@ pub(crate) mod image;
 pub(crate) mod key_pair;
 pub(crate) mod lost;
 pub(crate) mod outcome;
+pub(crate) mod preflight_cache;
 pub(crate) mod root_volume;
 pub(crate) mod run_instances;
 pub(crate) mod spot_requests;

@@ -7,13 +7,13 @@ use crate::api::client::Api;
 use crate::api::retry::{steady, until_certain};
 use crate::api::scope;
 use crate::config::saved::Saved;
+use crate::instance::parse;
 use crate::launch::error::{LaunchError, Refusal};
 use crate::launch::fleet::FleetRequest;
 use crate::launch::lost::{Found, Lost, is_living, living_first};
 use crate::launch::run_instances::{KIND, LaunchRequest};
 use crate::launch::spot_requests;
 use crate::launch::tags::{self, LaunchTags};
-use crate::lifecycle::parse;
 
 /// What is sent, and what the journal keeps of it.
 #[derive(Debug, Serialize)]

@@ -7,54 +7,11 @@ use aws_sdk_ec2::types::{
 use machine_driver::{DriverError, DriverErrorKind};
 use serde::{Deserialize, Serialize};
 
-use crate::config::configure::{ConfigureError, CreateOptions};
-use crate::config::flag_values::value;
+use crate::config::configure::CreateOptions;
+pub(crate) use crate::config::root_volume::is_of_fleet;
+use crate::config::root_volume::limits;
 use crate::config::saved::Saved;
 use crate::launch::image::ImageFacts;
-
-/// The limits of a volume type with provisioned IOPS.
-struct Limits {
-    kind: &'static str,
-    least: i64,
-    most: i64,
-    per_gb: i64,
-    wanted: &'static str,
-}
-
-/// From the EC2 API Reference, EbsBlockDevice, Iops (botocore 1.44.8), and the Amazon EBS User Guide, "Amazon EBS volume
-/// types" (IOPS per GiB).
-const PROVISIONED: [Limits; 3] = [
-    Limits {
-        kind: "gp3",
-        least: 3_000,
-        most: 80_000,
-        per_gb: 500,
-        wanted: "a number from 3000 to 80000 for gp3",
-    },
-    Limits {
-        kind: "io1",
-        least: 100,
-        most: 64_000,
-        per_gb: 50,
-        wanted: "a number from 100 to 64000 for io1",
-    },
-    Limits {
-        kind: "io2",
-        least: 100,
-        most: 256_000,
-        per_gb: 1_000,
-        wanted: "a number from 100 to 256000 for io2",
-    },
-];
-
-/// The other types of AWS. An EC2 of somebody else's may have more, and judges them itself.
-const NOT_PROVISIONED: [&str; 4] = ["gp2", "st1", "sc1", "standard"];
-
-/// Of gp3 volumes, in MiB/s (EC2 API Reference, EbsBlockDevice, Throughput).
-const THROUGHPUT: std::ops::RangeInclusive<i64> = 125..=2_000;
-
-/// The IOPS that one MiB/s of throughput needs (Amazon EBS User Guide, "General Purpose SSD volumes": 0.25 MiB/s per IOPS).
-const IOPS_PER_THROUGHPUT: i64 = 4;
 
 /// The root volume and the image do not fit each other.
 #[derive(Debug, thiserror::Error)]
@@ -86,57 +43,6 @@ impl From<RootVolumeError> for DriverError {
     fn from(error: RootVolumeError) -> Self {
         Self::new(DriverErrorKind::PreCreate, error)
     }
-}
-
-/// Checks type, IOPS and throughput against each other. Makes no network call.
-///
-/// # Errors
-/// What EC2 would refuse at the launch, naming the flag.
-pub(crate) fn check(saved: &Saved) -> Result<(), ConfigureError> {
-    let (kind, iops) = (saved.volume_type.as_str(), saved.volume_iops);
-    if saved.use_fleet && !is_of_fleet(saved) {
-        // The launch template decides.
-        return Ok(());
-    }
-    let without = |flag, expected| ConfigureError::NotOfVolumeType {
-        flag,
-        kind: kind.to_owned(),
-        expected,
-    };
-    let is_known = limits(kind).is_some() || NOT_PROVISIONED.contains(&kind);
-    match limits(kind) {
-        Some(limits) if iops == 0 && kind != "gp3" => {
-            return Err(ConfigureError::VolumeWithoutIops(limits.kind));
-        }
-        Some(limits) if iops != 0 && !(limits.least..=limits.most).contains(&iops) => {
-            return Err(value("volume-iops", iops, limits.wanted));
-        }
-        None if iops != 0 && is_known => {
-            return Err(without("volume-iops", "gp3, io1 or io2"));
-        }
-        _ => {}
-    }
-    let throughput = saved.volume_throughput;
-    if throughput == 0 || !is_known {
-        return Ok(());
-    }
-    if kind != "gp3" {
-        return Err(without("volume-throughput", "gp3"));
-    }
-    let wanted = "a number from 125 to 2000";
-    if !THROUGHPUT.contains(&throughput) {
-        return Err(value("volume-throughput", throughput, wanted));
-    }
-    let needed = throughput * IOPS_PER_THROUGHPUT;
-    if needed > iops.max(PROVISIONED[0].least) {
-        return Err(ConfigureError::ThroughputWithoutIops { throughput, needed });
-    }
-    Ok(())
-}
-
-/// Tells whether a fleet's launch changes the root volume of its launch template.
-pub(crate) fn is_of_fleet(saved: &Saved) -> bool {
-    saved.use_fleet && (saved.volume_iops != 0 || saved.volume_throughput != 0)
 }
 
 /// Returns the size of the root volume in GB: the one that was given, else the default, and no less than the image needs.
@@ -181,10 +87,6 @@ pub(crate) fn size(
         }
     }
     Ok(size)
-}
-
-fn limits(kind: &str) -> Option<&'static Limits> {
-    PROVISIONED.iter().find(|limits| limits.kind == kind)
 }
 
 /// The root volume of a launch. What is `None` is not sent: EC2 then goes by its defaults, such as the account's

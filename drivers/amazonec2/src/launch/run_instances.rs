@@ -27,7 +27,7 @@ use crate::launch::root_volume::RootVolume;
 use crate::launch::tags::LaunchTags;
 
 /// The kind of a launch's journal entries.
-pub(crate) const KIND: &str = "instance";
+pub(crate) const KIND: &str = crate::api::journal::INSTANCE;
 
 /// Everything that a launch consists of. Holds no secret but what the user data may hold, and
 /// goes nowhere but to EC2 and to the journal (0600).

@@ -8,7 +8,7 @@ use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::{Pages, check, filter};
-use crate::launch::tags::Tag;
+use crate::config::tags::Tag;
 
 /// How long a request that was refused a moment ago may not be listed yet.
 const LISTED: Duration = Duration::from_secs(3);

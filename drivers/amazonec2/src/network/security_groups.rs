@@ -9,16 +9,12 @@ use machine_types::DOCKER_PORT;
 use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
-use crate::api::lookup::filter;
+use crate::api::lookup::{self, DEFAULT_GROUP, filter};
 use crate::config::configure::CreateOptions;
-use crate::config::flag_values::port_and_protocol;
+use crate::config::flag_values::{port_and_protocol, swarm_port};
 use crate::config::saved::Saved;
-use crate::inspect::preflight::PreflightResult;
-use crate::inspect::preflight_cache::Turn;
+use crate::launch::preflight_cache::{PreflightResult, Turn};
 use crate::launch::tags::{self, Tag};
-
-/// The name of each VPC's own group, which no other group can have.
-pub(crate) const DEFAULT: &str = "default";
 
 const EVERYWHERE: &str = "0.0.0.0/0";
 const EVERYWHERE_V6: &str = "::/0";
@@ -55,7 +51,7 @@ pub(crate) async fn find(
     let ids_matter = !ids.is_empty() && !saved.security_group_read_only;
     let by_id = async {
         match ids_matter {
-            true => describe(api, cx, vec![filter("group-id", ids.clone())]).await,
+            true => lookup::security_groups(api, cx, vec![filter("group-id", ids.clone())]).await,
             false => Ok(Vec::new()),
         }
     };
@@ -65,14 +61,15 @@ pub(crate) async fn find(
             return Ok(Vec::new());
         }
         // The VPC's default group besides: it tells whose account this is, at no further call.
-        let besides = (!names.iter().any(|name| name == DEFAULT)).then(|| DEFAULT.to_owned());
+        let besides =
+            (!names.iter().any(|name| name == DEFAULT_GROUP)).then(|| DEFAULT_GROUP.to_owned());
         let asked = names.iter().cloned().chain(besides.clone());
         let filters = vec![
             filter("group-name", asked),
             filter("vpc-id", [vpc.to_owned()]),
         ];
-        let mut found = describe(api, cx, filters).await?;
-        found.retain(|group| besides.is_none() || group.group_name() != Some(DEFAULT));
+        let mut found = lookup::security_groups(api, cx, filters).await?;
+        found.retain(|group| besides.is_none() || group.group_name() != Some(DEFAULT_GROUP));
         Ok(found)
     };
     let (by_id, by_name) = tokio::try_join!(by_id, by_name)?;
@@ -99,35 +96,6 @@ pub(crate) async fn find(
         return Err(DriverError::new(DriverErrorKind::Configuration, error));
     }
     Ok(by_id.into_iter().chain(by_name).collect())
-}
-
-/// Describes groups. Learns the account from default groups: any other group may be one that another account
-/// shares.
-pub(crate) async fn describe(
-    api: &Api,
-    cx: &Cx,
-    filters: Vec<aws_sdk_ec2::types::Filter>,
-) -> Result<Vec<SecurityGroup>, CallError> {
-    let answer = api
-        .ask(cx, "DescribeSecurityGroups", |probe| {
-            let call = api
-                .ec2
-                .describe_security_groups()
-                .set_filters(Some(filters.clone()));
-            call.customize().interceptor(probe).send()
-        })
-        .await?;
-    let groups = answer.security_groups.unwrap_or_default();
-    let defaults = groups
-        .iter()
-        .filter(|group| group.group_name() == Some(DEFAULT));
-    let owners: Vec<&str> = defaults.filter_map(|group| group.owner_id()).collect();
-    if let [first, others @ ..] = owners.as_slice()
-        && others.iter().all(|other| other == first)
-    {
-        api.learn_account(Some(first));
-    }
-    Ok(groups)
 }
 
 /// Makes what is missing, opens what is closed, and returns the ids in the order of the flags. Of several creates
@@ -258,7 +226,7 @@ async fn create(
                 filter("group-name", [name.to_owned()]),
                 filter("vpc-id", [saved.vpc_id.clone()]),
             ];
-            match describe(api, cx, filters).await {
+            match lookup::security_groups(api, cx, filters).await {
                 Ok(groups) => match groups.into_iter().next() {
                     Some(group) => {
                         let id = group.group_id.unwrap_or_default();
@@ -387,13 +355,6 @@ async fn authorize(
     })
     .await
     .map(|_| ())
-}
-
-/// Returns the port of a classic swarm's master, of `--swarm-host tcp://ADDRESS:PORT`.
-pub(crate) fn swarm_port(saved: &Saved) -> Option<u16> {
-    let (_, rest) = saved.base.swarm_host.split_once("://")?;
-    let host = rest.split('/').next()?;
-    host.rsplit_once(':')?.1.parse().ok()
 }
 
 pub(crate) fn ports(saved: &Saved) -> Vec<(i32, &str)> {

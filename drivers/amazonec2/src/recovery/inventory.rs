@@ -15,7 +15,7 @@ use crate::api::client::{Api, scope};
 use crate::api::lookup::{check, filter, instances, state_name, value_of};
 use crate::api::scope::{account as account_of, of_account, region};
 use crate::config::saved::Saved;
-use crate::launch::tags::owner_key;
+use crate::config::tags::owner_key;
 use crate::launch::{key_pair, run_instances, spot_requests};
 use crate::recovery::origin::{launched_by_us, manager};
 

@@ -10,13 +10,13 @@ use machine_ops::{
 use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
+use crate::api::journal::age;
 use crate::api::lookup::{self, state_name};
 use crate::api::retry::CONSISTENCY_WINDOW;
 use crate::config::saved::Saved;
 use crate::launch::lost::{LOOK_UP, Lost};
 use crate::launch::tags::{Tag, owner_key};
 use crate::launch::{fleet, key_pair, run_instances, spot_requests};
-use crate::lifecycle::age;
 use crate::recovery::inventory;
 use crate::recovery::origin::{FLEET_ID, fleet_of};
 

@@ -1,5 +1,8 @@
 //! One machine: the parts of the driver put together.
 
+mod doctor;
+mod states;
+
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -18,16 +21,17 @@ use crate::api::environment::region_of_the_cli;
 use crate::api::scope;
 use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
+use crate::inspect::console;
 use crate::inspect::dry_run::DryRun;
-use crate::inspect::preflight::{self, PreflightResult};
-use crate::inspect::{console, doctor};
+use crate::inspect::preflight;
+use crate::instance;
 use crate::launch::attempts::Attempts;
+use crate::launch::preflight_cache::PreflightResult;
 use crate::launch::tags::{self, owner_key};
 use crate::launch::{fleet, key_pair, run_instances};
 use crate::lifecycle;
 use crate::network::security_groups;
 use crate::recovery::{inventory, undo};
-use crate::states;
 
 /// A machine of the driver `amazonec2`.
 pub(crate) struct Machine {
@@ -417,7 +421,7 @@ impl Cloud for Machine {
     }
 
     fn adopt(&mut self, addresses: &Addresses) -> bool {
-        lifecycle::adopt(&mut self.saved, addresses)
+        instance::adopt(&mut self.saved, addresses)
     }
 
     async fn examine_access(&self, cx: &Cx) -> Vec<Check> {
@@ -425,7 +429,7 @@ impl Cloud for Machine {
     }
 
     async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError> {
-        let (code, attempts) = (lifecycle::code_of(ended), self.attempts.take());
+        let (code, attempts) = (instance::code_of(ended), self.attempts.take());
         let (Some(code), Some(mut attempts)) = (code, attempts) else {
             return Ok(false);
         };

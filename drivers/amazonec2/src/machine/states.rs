@@ -10,8 +10,9 @@ use machine_types::MachineState;
 
 use crate::api::call::CallError;
 use crate::api::codes::is_bad_credentials;
+use crate::api::journal::is_young;
 use crate::api::lookup::{MOST_VALUES, filter, instances, state_name};
-use crate::lifecycle::{LifecycleError, ended_as, is_young, status};
+use crate::instance::{LifecycleError, ended_as, status};
 use crate::machine::Machine;
 
 /// A call that failed for a whole group of machines.

@@ -1,0 +1,214 @@
+//! What an instance tells about its machine: addresses, state, and its end.
+
+use std::net::IpAddr;
+
+use aws_sdk_ec2::types::Instance;
+use machine_driver::{Addresses, DriverError, DriverErrorKind, Status};
+
+use crate::api::call::CallError;
+use crate::api::codes;
+use crate::api::errors::KMS_GRANTS;
+use crate::api::lookup::{machine_state, reason, reason_code, state_name};
+use crate::config::saved::Saved;
+
+/// The machine is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LifecycleError {
+    #[error("the machine {machine} has no instance: its create did not get that far")]
+    NoInstance { machine: String },
+    #[error("there is no instance {instance} in region {region}")]
+    Gone { instance: String, region: String },
+    #[error("the instance {instance} is {state}: {reason}")]
+    Ended {
+        instance: String,
+        state: String,
+        reason: String,
+        code: String,
+    },
+    #[error("the instance {instance} is running, and has no {what} address")]
+    NoAddress {
+        instance: String,
+        what: &'static str,
+    },
+    #[error(
+        "cannot use the address {address:?} of the instance {instance}: expected an IP address"
+    )]
+    BadAddress { instance: String, address: String },
+    #[error("the spot instance {instance} cannot be stopped, only removed")]
+    SpotStop {
+        instance: String,
+        #[source]
+        source: CallError,
+    },
+}
+
+impl From<LifecycleError> for DriverError {
+    fn from(error: LifecycleError) -> Self {
+        let kind = match error {
+            LifecycleError::NoInstance { .. } | LifecycleError::Gone { .. } => {
+                DriverErrorKind::NotFound
+            }
+            LifecycleError::Ended { ref code, .. } if codes::is_capacity(code) => {
+                DriverErrorKind::Capacity
+            }
+            LifecycleError::Ended { .. } => DriverErrorKind::Ended,
+            LifecycleError::NoAddress { .. } | LifecycleError::BadAddress { .. } => {
+                DriverErrorKind::Other
+            }
+            LifecycleError::SpotStop { .. } => DriverErrorKind::Unsupported,
+        };
+        let hint = hint(&error);
+        let error = Self::new(kind, error);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// Says what EC2 leaves out of the reason for an end.
+fn hint(error: &LifecycleError) -> Option<&'static str> {
+    let LifecycleError::Ended { code, .. } = error else {
+        return None;
+    };
+    codes::is_of_kms_key(code).then_some(KMS_GRANTS)
+}
+
+/// Returns EC2's code for why an instance ended, where that is what an error is about.
+pub(crate) fn code_of(error: &DriverError) -> Option<&str> {
+    match error.cause().downcast_ref() {
+        Some(LifecycleError::Ended { code, .. }) => Some(code),
+        _ => None,
+    }
+}
+
+/// Tells whether the machine is spoken to at its private address.
+pub(crate) fn speaks_private(saved: &Saved) -> bool {
+    (saved.use_private_ip || saved.private_ip_only) && !saved.ipv6_address_only
+}
+
+/// Returns the machine's instance id.
+pub(crate) fn instance_id(saved: &Saved) -> Result<&str, DriverError> {
+    if saved.instance_id.is_empty() {
+        return Err(LifecycleError::NoInstance {
+            machine: saved.base.machine_name.clone(),
+        }
+        .into());
+    }
+    Ok(&saved.instance_id)
+}
+
+/// Returns the address to connect to, where the instance has it yet.
+pub(crate) fn address(saved: &Saved, instance: &Instance) -> Result<Option<String>, DriverError> {
+    parse(instance, to_connect_to(saved, &addresses(instance)))
+}
+
+/// Returns the addresses as EC2 tells them.
+fn addresses(instance: &Instance) -> Addresses {
+    let text = |address: Option<&str>| address.map(str::to_owned);
+    let interfaces = instance.network_interfaces().iter();
+    let ipv6 = interfaces.flat_map(|interface| interface.ipv6_addresses());
+    let first = instance.ipv6_address();
+    let others = ipv6.filter_map(|address| address.ipv6_address());
+    Addresses {
+        public: text(instance.public_ip_address()),
+        private: text(instance.private_ip_address()),
+        ipv6: first
+            .into_iter()
+            .chain(others.filter(|other| Some(*other) != first))
+            .map(str::to_owned)
+            .collect(),
+    }
+}
+
+/// Returns the address that the machine is connected to at, out of those that it has; of several IPv6 addresses the saved
+/// one.
+fn to_connect_to<'a>(saved: &Saved, addresses: &'a Addresses) -> Option<&'a str> {
+    let address = if saved.ipv6_address_only {
+        let mut all = addresses.ipv6.iter();
+        let saved = all.find(|address| **address == saved.base.ip_address);
+        saved.or(addresses.ipv6.first())
+    } else if speaks_private(saved) {
+        addresses.private.as_ref()
+    } else {
+        addresses.public.as_ref()
+    };
+    address.map(String::as_str)
+}
+
+/// Returns what an instance tells about its machine. What is no IP address is left out.
+pub(crate) fn status(instance: &Instance) -> Status {
+    let is_ip = |address: &String| address.parse::<IpAddr>().is_ok();
+    let told = addresses(instance);
+    Status {
+        state: machine_state(instance),
+        addresses: Some(Addresses {
+            public: told.public.filter(is_ip),
+            private: told.private.filter(is_ip),
+            ipv6: told.ipv6.into_iter().filter(is_ip).collect(),
+        }),
+    }
+}
+
+/// Takes over the address to connect to, where it is another one than the saved; tells whether it is.
+pub(crate) fn adopt(saved: &mut Saved, addresses: &Addresses) -> bool {
+    let parsed = |text: &str| text.parse::<IpAddr>().ok();
+    let found = to_connect_to(saved, addresses).and_then(parsed);
+    let Some(found) = found.filter(|found| parsed(&saved.base.ip_address) != Some(*found)) else {
+        return false;
+    };
+    saved.base.ip_address = found.to_string();
+    if let Some(private) = &addresses.private {
+        saved.private_ip_address.clone_from(private);
+    }
+    true
+}
+
+/// Parses what EC2 calls an address: it is stored, and becomes part of command lines and URLs.
+pub(crate) fn parse(
+    instance: &Instance,
+    address: Option<&str>,
+) -> Result<Option<String>, DriverError> {
+    let Some(address) = address.filter(|address| !address.is_empty()) else {
+        return Ok(None);
+    };
+    match address.parse::<IpAddr>() {
+        Ok(parsed) => Ok(Some(parsed.to_string())),
+        Err(_) => Err(LifecycleError::BadAddress {
+            instance: instance.instance_id().unwrap_or_default().to_owned(),
+            address: address.to_owned(),
+        }
+        .into()),
+    }
+}
+
+/// Takes over what an instance tells about its addresses; true where the one to connect to is known.
+pub(crate) fn take_addresses(saved: &mut Saved, instance: &Instance) -> Result<bool, DriverError> {
+    if let Some(private) = parse(instance, instance.private_ip_address())? {
+        saved.private_ip_address = private;
+    }
+    let address = address(saved, instance)?;
+    let is_known = address.is_some();
+    if let Some(address) = address {
+        saved.base.ip_address = address;
+    }
+    Ok(is_known)
+}
+
+pub(crate) fn end_of(instance: &Instance) -> Option<DriverError> {
+    matches!(
+        state_name(instance),
+        "terminated" | "shutting-down" | "stopped" | "stopping"
+    )
+    .then(|| ended_as(instance))
+}
+
+pub(crate) fn ended_as(instance: &Instance) -> DriverError {
+    let error = LifecycleError::Ended {
+        instance: instance.instance_id().unwrap_or_default().to_owned(),
+        state: state_name(instance).to_owned(),
+        reason: reason(instance),
+        code: reason_code(instance).to_owned(),
+    };
+    error.into()
+}
