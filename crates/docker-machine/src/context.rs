@@ -111,18 +111,22 @@ impl Context {
     }
 }
 
-/// Takes `//`, `/.` and `/x/..` out of an absolute path by its text alone, as Go's `filepath.Clean` does.
+/// Removes `//`, `/.` and `/x/..` from a path by its text alone, as Go's `filepath.Clean` does.
 fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {
-        match part {
-            Component::ParentDir => {
+        match (part, clean.components().next_back()) {
+            (Component::CurDir, _) | (Component::ParentDir, Some(Component::RootDir)) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => {
                 clean.pop();
             }
-            part => clean.push(part),
+            (part, _) => clean.push(part),
         }
     }
-    clean
+    match clean.as_os_str().is_empty() {
+        true => ".".into(),
+        false => clean,
+    }
 }
 
 /// Returns the store's root.
@@ -132,13 +136,36 @@ fn clean(path: &Path) -> PathBuf {
 pub(crate) fn store_path(world: &World, global: &Options) -> Result<PathBuf, Failure> {
     let given = global.string("storage-path");
     if !given.is_empty() {
-        // Paths in config.json are absolute, wherever the next command is run.
-        return Ok(clean(&world.directory.join(given)));
+        // A relative path stays relative in config.json and in what is printed, so that the store can be moved along
+        // with the working directory.
+        return Ok(clean(Path::new(&given)));
     }
     match &world.home {
         Some(home) => Ok(home.join(".docker").join("machine")),
         None => Err(Failure::new(
             "no storage directory: set --storage-path, $MACHINE_STORAGE_PATH or $HOME",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_by_their_text() {
+        for (path, cleaned) in [
+            ("/a//b/./c/../d", "/a/b/d"),
+            ("/..", "/"),
+            ("store", "store"),
+            ("./store/", "store"),
+            ("sub/../store", "store"),
+            ("../store", "../store"),
+            ("../../a/../store", "../../store"),
+            (".", "."),
+            ("a/..", "."),
+        ] {
+            assert_eq!(clean(Path::new(path)), Path::new(cleaned), "{path}");
+        }
     }
 }

@@ -134,19 +134,39 @@ async fn without_a_storage_directory_nothing_is_listed_and_nothing_is_created() 
     assert_eq!(entries.count(), 0);
 }
 
-/// Paths in `config.json` and in `env` then work in every directory.
+/// The store can be moved along with the working directory, as one of the Go binary's can.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relative_storage_path_is_written_as_an_absolute_one() {
-    let mut home = Home::new();
-    home.set("MACHINE_STORAGE_PATH", "sub/../relative");
-    let url = "--url=tcp://127.0.0.1:2376";
-    home.run(["create", "--driver=none", url, "n1"]).await.ok();
-    let store = home.path().join("relative");
-    let template = "{{.Driver.StorePath}} {{.HostOptions.AuthOptions.StorePath}}";
-    let written = home.run(["inspect", "n1", "-f", template]).await.ok();
-    let machine = store.join("machines/n1");
+async fn a_relative_storage_path_stays_relative() {
+    let mut flow = Flow::start().await;
+    flow.home.set("MACHINE_STORAGE_PATH", "sub/../relative");
+    flow.create("m1", &[]).await.ok();
+    let template = "{{.Driver.StorePath}} {{.Driver.SSHKeyPath}} {{.HostOptions.AuthOptions.StorePath}} \
+                    {{.HostOptions.AuthOptions.CaCertPath}}";
+    let home = &flow.home;
+    let written = home.run(["inspect", "m1", "-f", template]).await.ok();
     assert_eq!(
         written.out,
-        format!("{} {}\n", store.display(), machine.display())
+        "relative relative/machines/m1/id_rsa relative/machines/m1 relative/certs/ca.pem\n"
+    );
+    let env = home.run(["env", "m1"]).await.ok();
+    let line = "export DOCKER_CERT_PATH=\"relative/machines/m1\"\n";
+    assert!(env.out.contains(line), "{env}");
+    // Moved along with the working directory.
+    let line = "mkdir elsewhere; mv relative elsewhere; cd elsewhere; docker-machine";
+    let elsewhere = async |command: &str| home.shell(&format!("cd elsewhere; {command}")).await;
+    home.shell(&format!("{line} ssh m1 hostname")).await.ok();
+    elsewhere("docker-machine config m1").await.ok();
+    let hostname = elsewhere("docker-machine ssh m1 -o Compression=yes hostname").await;
+    assert_eq!(hostname.ok().out, "m1\n");
+    elsewhere("docker-machine provision m1").await.ok();
+    elsewhere("docker-machine rm -y m1").await.ok();
+    assert_eq!(flow.lab.left_over(), Vec::<String>::new());
+    elsewhere("docker-machine -s . create --driver=none --url=tcp://127.0.0.1:1 n1")
+        .await
+        .ok();
+    assert!(
+        home.path()
+            .join("elsewhere/machines/n1/config.json")
+            .exists()
     );
 }
