@@ -25,7 +25,7 @@ const READS: usize = 8;
 const WRITES: usize = 64;
 
 /// The machine's files. Paths are relative to the login's directory; an empty one is that
-/// directory, `~` has no meaning (see [`Sftp::without_tilde`]). Keeps the connection open while it lives.
+/// directory, `~` has no meaning (see `without_tilde`). Keeps the connection open while it lives.
 pub struct Sftp {
     files: SftpSession,
     connection: Arc<Connection>,
