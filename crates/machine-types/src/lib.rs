@@ -29,7 +29,7 @@ pub use masked::masked;
 pub use name::{InvalidName, MachineName};
 pub use nearest::nearest;
 pub use one_line::{one_line, without_error_numbers};
-pub use printable::{printable, printable_tail};
+pub use printable::{harmless, is_harmful, printable, printable_tail, printable_within, shown};
 pub use secret::Secret;
 pub use state::MachineState;
 pub use unquoted::unquoted;

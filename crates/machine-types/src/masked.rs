@@ -110,7 +110,11 @@ fn names_a_secret(before: &str) -> bool {
             at + before[at..].chars().next().map_or(1, char::len_utf8)
         });
     let name = before.get(begin..).unwrap_or_default().to_ascii_lowercase();
-    SECRET.iter().any(|word| name.contains(word))
+    // Whether instance metadata needs tokens is no secret: `HttpTokens=required`, `--metadata-token=optional`.
+    let is_of_metadata = name.ends_with("http-tokens")
+        || name.ends_with("httptokens")
+        || name.contains("metadata-token");
+    !is_of_metadata && SECRET.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -162,6 +166,8 @@ mod tests {
             ("Zürich-TOKEN=ö, rest", "Zürich-TOKEN=***, rest"),
             ("token=a&b=c", "token=***&b=c"),
             ("a=b:c", "a=b:c"),
+            ("HttpTokens=required", "HttpTokens=required"),
+            ("--metadata-token=optional", "--metadata-token=optional"),
         ] {
             assert_eq!(masked(text), shown);
         }

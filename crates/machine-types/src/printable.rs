@@ -1,5 +1,9 @@
 //! Sanitizes untrusted text for terminal and log output.
 
+use std::borrow::Cow;
+
+use crate::masked::masked;
+
 /// The maximum number of characters of untrusted text in a message.
 const LONGEST: usize = 400;
 
@@ -7,13 +11,47 @@ const LONGEST: usize = 400;
 /// (`\u{1b}` and the like are spelled out), no characters that reorder or hide text, at most 400 characters, `…`
 /// where text was cut.
 pub fn printable(bytes: &[u8]) -> String {
+    printable_within(bytes, LONGEST)
+}
+
+/// The same with at most `longest` characters.
+pub fn printable_within(bytes: &[u8], longest: usize) -> String {
     // A character has at most four bytes: the rest cannot be quoted anyway.
-    let (bytes, cut) = match bytes.get(..LONGEST * 4) {
+    let (bytes, cut) = match bytes.get(..longest.saturating_mul(4)) {
         Some(start) if start.len() < bytes.len() => (start, true),
         _ => (bytes, false),
     };
     let text = String::from_utf8_lossy(bytes);
-    quote(text.trim(), cut, LONGEST)
+    quote(text.trim(), cut, longest)
+}
+
+/// Spells out what a terminal would obey or hide (`\u{1b}`), and leaves the rest as it is: lines, tabs, length. For
+/// everything that goes to a terminal or a log, whoever wrote it.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut spelled = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match is_harmful(character) {
+            true => spelled.extend(character.escape_unicode()),
+            false => spelled.push(character),
+        }
+    }
+    Cow::Owned(spelled)
+}
+
+/// Returns a message as it may be shown: without secrets, and without what a terminal would obey. For all that goes to
+/// standard error, to a log, or among the lines of a command.
+pub fn shown(text: &str) -> String {
+    harmless(&masked(text)).into_owned()
+}
+
+/// Tells whether a terminal obeys a character (C0 and C1 of ECMA-48, but line ends and tabs), or whether it reorders or
+/// hides text.
+pub fn is_harmful(character: char) -> bool {
+    let is_layout = matches!(character, '\n' | '\t');
+    (character.is_control() && !is_layout) || is_deceptive(character)
 }
 
 /// Sanitizes the end of a longer text, such as the output of a command: the last 400 characters, lines joined by ` |
@@ -86,6 +124,16 @@ mod tests {
         );
         assert_eq!(printable("Zürich 東京".as_bytes()), "Zürich 東京");
         assert_eq!(printable(b"two\nlines\n"), "two lines");
+    }
+
+    #[test]
+    fn what_is_harmless_stays_as_it_is() {
+        let text = "a\tb\nc Zürich 東京";
+        assert!(matches!(harmless(text), Cow::Borrowed(same) if same == text));
+        assert_eq!(
+            harmless("\x1b[2J\r\u{9b}\u{202e}\x7f\n"),
+            "\\u{1b}[2J\\u{d}\\u{9b}\\u{202e}\\u{7f}\n"
+        );
     }
 
     #[test]
