@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 pub use debian::{DebianError, DebianHosts, DebianImage, DebianOptions};
 pub use simulated::{
-    Counts, DEBIAN_12, DockerAtBoot, DockerStart, ExecFault, HostOptions, HostView, Moment,
+    Attack, Counts, DEBIAN_12, DockerAtBoot, DockerStart, ExecFault, HostOptions, HostView, Moment,
     SimulatedHosts,
 };
 

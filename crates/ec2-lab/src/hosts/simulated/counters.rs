@@ -19,6 +19,8 @@ pub struct Counts {
     pub shells: u64,
     /// SFTP sessions.
     pub sftp_sessions: u64,
+    /// Channels that the client let the host open.
+    pub channels_opened: u64,
     /// Bytes that sshd received.
     pub ssh_bytes_in: u64,
     /// Bytes that sshd sent.
@@ -41,6 +43,7 @@ pub(super) struct Counters {
     pub(super) execs: Mutex<Vec<String>>,
     pub(super) shells: AtomicU64,
     pub(super) sftp_sessions: AtomicU64,
+    pub(super) channels_opened: AtomicU64,
     pub(super) ssh_bytes_in: AtomicU64,
     pub(super) ssh_bytes_out: AtomicU64,
     pub(super) docker_starts: AtomicU64,
@@ -63,6 +66,7 @@ impl Counters {
             execs: lock(&self.execs).clone(),
             shells: of(&self.shells),
             sftp_sessions: of(&self.sftp_sessions),
+            channels_opened: of(&self.channels_opened),
             ssh_bytes_in: of(&self.ssh_bytes_in),
             ssh_bytes_out: of(&self.ssh_bytes_out),
             docker_starts: of(&self.docker_starts),

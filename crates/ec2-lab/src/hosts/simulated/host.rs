@@ -75,6 +75,10 @@ impl Host {
         options: HostOptions,
     ) -> io::Result<Self> {
         let root = shelf.make_root(&spec, &options)?;
+        let host_key = match &options.host_key {
+            Some(key) => PrivateKey::from_openssh(key).map_err(io::Error::other)?,
+            None => new_host_key()?,
+        };
         Ok(Self {
             search_path: shelf.search_path(&root),
             root,
@@ -87,7 +91,7 @@ impl Host {
             console: Mutex::default(),
             spec: Mutex::new(spec),
             options: Mutex::new(options),
-            host_key: Mutex::new(new_host_key()?),
+            host_key: Mutex::new(host_key),
             power: Mutex::default(),
             processes: Mutex::default(),
         })

@@ -45,7 +45,7 @@ use disk::Shelf;
 use host::{Host, lock};
 
 pub use counters::Counts;
-pub use options::{DEBIAN_12, DockerAtBoot, DockerStart, ExecFault, HostOptions, Moment};
+pub use options::{Attack, DEBIAN_12, DockerAtBoot, DockerStart, ExecFault, HostOptions, Moment};
 pub use view::HostView;
 
 /// Sets the options of a host before its first boot.

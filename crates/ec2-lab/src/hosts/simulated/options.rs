@@ -66,6 +66,23 @@ pub enum DockerStart {
     NeverListens,
 }
 
+/// What a hostile host does to those who connect to it over SSH.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attack {
+    /// Before a command begins, it opens so many channels to the client, of every type that there is.
+    OpenChannels(usize),
+    /// The listing of a directory by SFTP has names without an end.
+    EndlessListing,
+    /// The listing of a directory by SFTP has answers without names, without an end.
+    EmptyListing,
+    /// Each entry that SFTP lists is a directory with 50,000 entries of its own.
+    DeepTree,
+    /// Each file that SFTP reads has five bytes, as it says, and does not end.
+    EndlessFile,
+    /// The texts of SFTP's errors, and the names in its listings, are long and have control characters in them.
+    Escapes,
+}
+
 /// The options of one host. The default is a Debian 12 with Docker, ready at once.
 #[derive(Debug, Clone)]
 pub struct HostOptions {
@@ -89,6 +106,10 @@ pub struct HostOptions {
     pub cloud_init_done: Moment,
     /// Whether a reboot generates a new host key. Otherwise the first one is kept.
     pub new_host_key_at_reboot: bool,
+    /// sshd's private host key in OpenSSH's format; none: a new Ed25519 key.
+    pub host_key: Option<String>,
+    /// What the host does to its clients.
+    pub attack: Option<Attack>,
     /// The message with which sudo refuses every command, such as `sudo: a password is required`.
     pub sudo_refuses: Option<String>,
     /// The Docker installation of the image.
@@ -136,6 +157,8 @@ impl Default for HostOptions {
             accepts_key: Moment::AtOnce,
             cloud_init_done: Moment::AtOnce,
             new_host_key_at_reboot: false,
+            host_key: None,
+            attack: None,
             sudo_refuses: None,
             docker: DockerAtBoot::default(),
             docker_version: "29.1.2".to_owned(),

@@ -16,9 +16,10 @@ use russh_sftp::server::{Handler, StatusReply};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::disk::home;
+use super::options::Attack;
 
 /// Serves one session until the client ends it.
-pub(super) async fn serve<S>(mut stream: S, root: PathBuf, user: String)
+pub(super) async fn serve<S>(mut stream: S, root: PathBuf, user: String, attack: Option<Attack>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -32,6 +33,7 @@ where
         home,
         open: HashMap::new(),
         next: 0,
+        attack,
     };
     // The library serves in a separate task; the end of this pipe signals its end.
     let (mut ours, theirs) = tokio::io::duplex(256 * 1024);
@@ -45,10 +47,13 @@ struct Files {
     home: PathBuf,
     open: HashMap<String, Open>,
     next: u64,
+    attack: Option<Attack>,
 }
 
 enum Open {
     File(File),
+    /// A file that does not end.
+    Endless,
     /// The unread entries of a directory.
     Directory(Vec<Entry>),
 }
@@ -76,6 +81,47 @@ impl Files {
             .join(absolute.strip_prefix("/").unwrap_or(&absolute))
     }
 
+    /// The next part of a listing of a hostile host, if this one is.
+    fn hostile_names(&mut self) -> Option<Vec<Entry>> {
+        let file = FileAttributes::default();
+        let entries = match self.attack? {
+            Attack::EmptyListing => Vec::new(),
+            Attack::EndlessListing => {
+                self.next += 100;
+                let names = (self.next..).take(100);
+                names
+                    .map(|name| Entry::new(name.to_string(), file.clone()))
+                    .collect()
+            }
+            Attack::Escapes | Attack::DeepTree | Attack::EndlessFile | Attack::OpenChannels(_) => {
+                return None;
+            }
+        };
+        Some(entries)
+    }
+
+    /// What a hostile host says that there is at a path, if this one is.
+    fn hostile_attributes(&self, id: u32, path: &str) -> Option<Result<Attrs, StatusReply>> {
+        const DIRECTORY: u32 = 0o40_755;
+        const FILE: u32 = 0o100_644;
+        let mode = match self.attack? {
+            Attack::EndlessFile => FILE,
+            Attack::DeepTree | Attack::EmptyListing | Attack::EndlessListing => DIRECTORY,
+            Attack::Escapes if path.ends_with("listed") => DIRECTORY,
+            Attack::Escapes => {
+                let text = ESCAPES.repeat(1000);
+                return Some(Err(StatusCode::Failure.with_message(text)));
+            }
+            Attack::OpenChannels(_) => return None,
+        };
+        let attrs = FileAttributes {
+            size: Some(5),
+            permissions: Some(mode),
+            ..FileAttributes::default()
+        };
+        Some(Ok(Attrs { id, attrs }))
+    }
+
     fn keep(&mut self, id: u32, open: Open) -> Handle {
         self.next += 1;
         let handle = self.next.to_string();
@@ -90,6 +136,9 @@ impl Files {
         }
     }
 }
+
+/// Control characters of a terminal, of C0 and C1, and one that reverses what follows it.
+const ESCAPES: &str = "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}x";
 
 /// Returns the protocol's status for an error of the file system, with its text.
 fn failed(error: io::Error) -> StatusReply {
@@ -147,6 +196,9 @@ impl Handler for Files {
         flags: OpenFlags,
         attrs: FileAttributes,
     ) -> Result<Handle, Self::Error> {
+        if self.attack == Some(Attack::EndlessFile) {
+            return Ok(self.keep(id, Open::Endless));
+        }
         let mut options = OpenOptions::from(flags);
         if let Some(mode) = attrs.permissions {
             options.mode(mode & 0o7777);
@@ -171,6 +223,9 @@ impl Handler for Files {
     ) -> Result<Data, Self::Error> {
         // OpenSSH's server returns at most 256 KiB at once.
         let mut data = vec![0; len.min(256 * 1024) as usize];
+        if let Some(Open::Endless) = self.open.get(&handle) {
+            return Ok(Data { id, data });
+        }
         let read = self
             .file(&handle)?
             .read_at(&mut data, offset)
@@ -196,11 +251,17 @@ impl Handler for Files {
     }
 
     async fn stat(&mut self, id: u32, path: String) -> Result<Attrs, Self::Error> {
-        attributes(id, fs::metadata(self.real(&path)))
+        match self.hostile_attributes(id, &path) {
+            Some(attributes) => attributes,
+            None => attributes(id, fs::metadata(self.real(&path))),
+        }
     }
 
     async fn lstat(&mut self, id: u32, path: String) -> Result<Attrs, Self::Error> {
-        attributes(id, fs::symlink_metadata(self.real(&path)))
+        match self.hostile_attributes(id, &path) {
+            Some(attributes) => attributes,
+            None => attributes(id, fs::symlink_metadata(self.real(&path))),
+        }
     }
 
     async fn fstat(&mut self, id: u32, handle: String) -> Result<Attrs, Self::Error> {
@@ -236,6 +297,17 @@ impl Handler for Files {
 
     async fn opendir(&mut self, id: u32, path: String) -> Result<Handle, Self::Error> {
         let mut entries = Vec::new();
+        if let Some(attack) = self.attack {
+            let names = match attack {
+                Attack::DeepTree => (0..50_000).map(|n| format!("{n:0>20}")).collect(),
+                Attack::Escapes => vec![ESCAPES.to_owned()],
+                _ => Vec::new(),
+            };
+            let attributes = FileAttributes::default();
+            let listed = |name| Entry::new(name, attributes.clone());
+            entries.extend(names.into_iter().map(listed));
+            return Ok(self.keep(id, Open::Directory(entries)));
+        }
         for entry in fs::read_dir(self.real(&path)).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let metadata = entry.metadata().map_err(failed)?;
@@ -246,6 +318,9 @@ impl Handler for Files {
     }
 
     async fn readdir(&mut self, id: u32, handle: String) -> Result<Name, Self::Error> {
+        if let Some(files) = self.hostile_names() {
+            return Ok(Name { id, files });
+        }
         match self.open.get_mut(&handle) {
             Some(Open::Directory(entries)) if entries.is_empty() => Err(StatusCode::Eof.into()),
             Some(Open::Directory(entries)) => {

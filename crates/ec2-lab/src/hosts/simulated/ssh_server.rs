@@ -28,7 +28,7 @@ use super::disk::home;
 use super::exec::{self, Control, Job, Work};
 use super::host::{Gates, Host, lock};
 use super::listening::Listening;
-use super::options::ExecFault;
+use super::options::{Attack, ExecFault};
 use super::pty::Size;
 use super::sftp;
 
@@ -178,7 +178,14 @@ impl Login {
             line: Arc::clone(&self.line),
             session: session.handle(),
         };
-        tokio::spawn(exec::run(job, channel, orders));
+        let client = session.handle();
+        tokio::spawn(async move {
+            let attack = job.host.options().attack;
+            if let Some(Attack::OpenChannels(count)) = attack {
+                open_channels(&job.host, &client, count).await;
+            }
+            exec::run(job, channel, orders).await;
+        });
         true
     }
 
@@ -190,6 +197,32 @@ impl Login {
         {
             // The process has ended: there is no receiver any more.
             let _ = orders.send(control);
+        }
+    }
+}
+
+/// Opens channels to the client, of each type in turn, until the client ends the connection.
+async fn open_channels(host: &Host, client: &russh::server::Handle, count: usize) {
+    let mut open = Vec::new();
+    for number in 0..count {
+        let opened = match number % 7 {
+            0 => client.channel_open_session().await,
+            1 => client.channel_open_forwarded_tcpip("", 1, "", 1).await,
+            2 => client.channel_open_direct_tcpip("", 1, "", 1).await,
+            3 => client.channel_open_forwarded_streamlocal("/a").await,
+            4 => client.channel_open_direct_streamlocal("/a").await,
+            5 => client.channel_open_x11("", 1).await,
+            _ => client.channel_open_agent().await,
+        };
+        match opened {
+            Ok(channel) => {
+                host.counters
+                    .channels_opened
+                    .fetch_add(1, Ordering::Relaxed);
+                open.push(channel);
+            }
+            Err(russh::Error::ChannelOpenFailure(_)) => {}
+            Err(_) => return,
         }
     }
 }
@@ -368,10 +401,11 @@ impl Handler for Login {
         if let Some(channel) = channel {
             count(&self.host.counters.sftp_sessions);
             let (root, user) = (self.host.root.clone(), self.user.clone());
+            let attack = self.host.options().attack;
             let client = session.handle();
             tokio::spawn(async move {
                 let mut stream = channel.into_stream();
-                sftp::serve(&mut stream, root, user).await;
+                sftp::serve(&mut stream, root, user, attack).await;
                 // OpenSSH's scp treats a subsystem without an exit status as a failure. The channel closes when the
                 // stream is dropped.
                 let _ = client.exit_status_request(id, 0).await;
