@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use machine_ops::Cx;
 use machine_types::{SshEndpoint, printable};
-use russh::client::{self, DisconnectReason, Handle, Handler};
+use russh::client::{self, ChannelOpenHandle, DisconnectReason, Handle, Handler, Msg};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate};
 use tokio::time::{Instant, timeout_at};
 
@@ -20,6 +20,9 @@ use crate::{ConnectError, Credentials, HostKeys, Layer, ProtocolError, Session};
 /// A peer that has sent nothing for this long is asked for a sign of life, and taken for dead
 /// when it has not given one for three more.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// How many channels the machine may try to open. Each is rejected: nothing is forwarded, so none is expected.
+const UNEXPECTED_CHANNELS: usize = 16;
 
 /// Connects once: resolves, dials, exchanges keys, checks the host key, logs in, pins.
 ///
@@ -208,6 +211,7 @@ struct Seen {
     shown: Option<PublicKey>,
     refused: Option<crate::HostKeyError>,
     goodbye: Option<String>,
+    unexpected_channels: usize,
 }
 
 impl Observed {
@@ -217,6 +221,7 @@ impl Observed {
             shown: None,
             refused: None,
             goodbye: None,
+            unexpected_channels: 0,
         })))
     }
 
@@ -250,6 +255,23 @@ impl Observed {
 /// The side of us that the protocol's task talks to.
 pub(crate) struct Client(Observed);
 
+impl Client {
+    /// Counts a channel that the machine tries to open. It is rejected when the library's handle for the answer is dropped.
+    ///
+    /// # Errors
+    /// Ends the connection where there are too many.
+    fn unexpected_channel(&self) -> Result<(), russh::Error> {
+        let count = self.0.with(|seen| {
+            seen.unexpected_channels += 1;
+            seen.unexpected_channels
+        });
+        match count > UNEXPECTED_CHANNELS {
+            true => Err(std::io::Error::other("it opens channels to this computer").into()),
+            false => Ok(()),
+        }
+    }
+}
+
 /// The connection's handle.
 pub(crate) type ClientHandle = Handle<Client>;
 
@@ -273,6 +295,89 @@ impl Handler for Client {
                 false
             }
         }))
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _channel: russh::Channel<Msg>,
+        _reply: ChannelOpenHandle,
+        _session: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        self.unexpected_channel()
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _channel: russh::Channel<Msg>,
+        _connected_address: &str,
+        _connected_port: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        _reply: ChannelOpenHandle,
+        _session: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        self.unexpected_channel()
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _channel: russh::Channel<Msg>,
+        _socket_path: &str,
+        _reply: ChannelOpenHandle,
+        _session: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        self.unexpected_channel()
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _channel: russh::Channel<Msg>,
+        _reply: ChannelOpenHandle,
+        _session: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        self.unexpected_channel()
+    }
+
+    async fn should_accept_unknown_server_channel(
+        &mut self,
+        _id: russh::ChannelId,
+        _channel_type: &str,
+    ) -> bool {
+        false
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _channel: russh::Channel<Msg>,
+        _host_to_connect: &str,
+        _port_to_connect: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        _reply: ChannelOpenHandle,
+        _session: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        self.unexpected_channel()
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _channel: russh::Channel<Msg>,
+        _socket_path: &str,
+        _reply: ChannelOpenHandle,
+        _session: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        self.unexpected_channel()
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _channel: russh::Channel<Msg>,
+        _originator_address: &str,
+        _originator_port: u32,
+        _reply: ChannelOpenHandle,
+        _session: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        self.unexpected_channel()
     }
 
     async fn disconnected(

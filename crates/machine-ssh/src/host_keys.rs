@@ -8,6 +8,9 @@ use russh::keys::{Algorithm, PublicKey};
 
 use crate::known_hosts::{Pins, fingerprint};
 
+/// The shortest RSA key that is accepted, in bits: what NIST SP 800-131A (rev. 2, table 2) allows for signatures.
+const SHORTEST_RSA: u32 = 2048;
+
 /// Which host keys are accepted. The files are in OpenSSH's `known_hosts` format, one per
 /// machine, so that rsync and sshfs can be given them as `UserKnownHostsFile`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,17 @@ pub enum HostKeyError {
         pinned: String,
         /// The file that holds the pin.
         file: PathBuf,
+    },
+    /// An RSA key that can be factored.
+    #[error(
+        "the host key of {host} is an RSA key of {bits} bits, and fewer than {SHORTEST_RSA} are not safe: make a new one on \
+         the machine with 'ssh-keygen -A', and remove the short one"
+    )]
+    Weak {
+        /// `HOST:PORT`.
+        host: String,
+        /// The length of its modulus.
+        bits: u32,
     },
     /// There must be a pin, and there is none.
     #[error("no host key of {host} is pinned in {}", file.display())]
@@ -123,6 +137,14 @@ impl Verdict {
 
     /// Decides on a key.
     pub(crate) fn on(&self, key: &PublicKey) -> Result<(), HostKeyError> {
+        if let Some(bits) = key.key_data().rsa().map(|rsa| rsa.key_size())
+            && bits < SHORTEST_RSA
+        {
+            return Err(HostKeyError::Weak {
+                host: self.host.clone(),
+                bits,
+            });
+        }
         match &self.pins {
             Some(pins) if !self.accepts_new && !pins.is_empty() && !pins.holds(key) => {
                 Err(HostKeyError::Changed {

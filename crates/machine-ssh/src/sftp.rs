@@ -6,29 +6,37 @@ use std::sync::Arc;
 use machine_ops::Cx;
 use machine_types::printable;
 use russh_sftp::client::error::Error;
-use russh_sftp::client::fs::{File, Metadata};
-use russh_sftp::client::{Config, SftpSession};
+use russh_sftp::client::rawsession::Limits;
+use russh_sftp::client::{Config, RawSftpSession};
+use russh_sftp::extensions;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::SshError;
 use crate::heard::Heard;
+use crate::listing::Listing;
 use crate::pump::subsystem;
 use crate::session::Connection;
+use crate::sftp_stream::{OpenFile, Reader, Writer};
 
 /// How long the machine may take for one answer, with others of a slow line queued before it.
 const ANSWER: u64 = 60;
 
-/// How many requests for reading and writing are under way at once, of up to 255 KB and 32 KB:
-/// both come to about the 2 MB of OpenSSH's window.
-const READS: usize = 8;
-const WRITES: usize = 64;
+/// What one request writes, and reads where the server does not tell how much it can: all servers take it (draft 02,
+/// section 3).
+const BLOCK: u32 = 32 << 10;
+
+/// What one request reads at most: as much as OpenSSH's server gives at once, 255 KB.
+const LARGEST_READ: u32 = 255 << 10;
 
 /// The machine's files. Paths are relative to the login's directory; an empty one is that
 /// directory, `~` has no meaning (see `without_tilde`). Keeps the connection open while it lives.
 pub struct Sftp {
-    files: SftpSession,
+    files: Arc<RawSftpSession>,
     connection: Arc<Connection>,
+    read: u32,
+    write: u32,
+    expands_paths: bool,
 }
 
 /// What there is at a path; links are followed.
@@ -66,15 +74,13 @@ impl Sftp {
             .await
             .map_err(SftpError::Start)?;
         let config = Config {
-            max_concurrent_reads: READS,
-            max_concurrent_writes: WRITES,
             request_timeout_secs: ANSWER,
             ..Config::default()
         };
         let (stream, first_bytes) = Heard::new(channel.into_stream());
-        let session = SftpSession::new_with_config(stream, config);
-        let files = match cx.cancel.or(session).await {
-            Ok(Ok(files)) => files,
+        let mut files = RawSftpSession::new_with_config(stream, config);
+        let able = match cx.cancel.or(begin(&files)).await {
+            Ok(Ok(able)) => able,
             Ok(Err(error)) => {
                 return Err(match first_bytes.text() {
                     Some(said) => SftpError::ShellOutput { said },
@@ -83,7 +89,14 @@ impl Sftp {
             }
             Err(reason) => return Err(SftpError::Cancelled(reason)),
         };
-        Ok(Self { files, connection })
+        files.set_limits(able.limits);
+        Ok(Self {
+            files: Arc::new(files),
+            connection,
+            read: length(able.limits.read_len, BLOCK, LARGEST_READ),
+            write: length(able.limits.write_len, BLOCK, BLOCK),
+            expands_paths: able.expands_paths,
+        })
     }
 
     /// Looks what is at a path.
@@ -91,8 +104,10 @@ impl Sftp {
     /// # Errors
     /// [`SftpError::Remote`] names the path, where there is nothing, too.
     pub async fn entry(&self, path: &str) -> Result<Entry, SftpError> {
-        let found = self.files.metadata(or_here(path)).await;
-        found.map(Entry::from).map_err(|e| self.failed(path, &e))
+        let found = self.files.stat(or_here(path)).await;
+        found
+            .map(|found| Entry::from(found.attrs))
+            .map_err(|e| self.failed(path, &e))
     }
 
     /// Looks what is at a path, if anything.
@@ -100,8 +115,8 @@ impl Sftp {
     /// # Errors
     /// [`SftpError::Remote`] where the machine does not say.
     pub async fn entry_if_any(&self, path: &str) -> Result<Option<Entry>, SftpError> {
-        match self.files.metadata(or_here(path)).await {
-            Ok(found) => Ok(Some(Entry::from(found))),
+        match self.files.stat(or_here(path)).await {
+            Ok(found) => Ok(Some(Entry::from(found.attrs))),
             Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => Ok(None),
             Err(error) => Err(self.failed(path, &error)),
         }
@@ -121,26 +136,52 @@ impl Sftp {
             }
             Some(_) => {}
         }
-        match self.files.expand_path(path).await {
-            Ok(Some(expanded)) => Ok(expanded),
-            Ok(None) => Err(SftpError::Remote {
-                path: path.to_owned(),
-                reason: "the SFTP server does not support ~USER paths: use an absolute path"
-                    .to_owned(),
-            }),
-            Err(error) => Err(self.failed(path, &error)),
+        let refused = |reason: &str| SftpError::Remote {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        };
+        if !self.expands_paths {
+            let reason = "the SFTP server does not support ~USER paths: use an absolute path";
+            return Err(refused(reason));
         }
+        let expanded = self.files.expand_path(path).await;
+        let names = expanded.map_err(|error| self.failed(path, &error))?.files;
+        let first = names.into_iter().next().map(|name| name.filename);
+        first.ok_or_else(|| refused("the SFTP server does not tell what it stands for"))
     }
 
     /// Lists the names in a directory, `.` and `..` left out, as the machine gives them: whoever
     /// makes a path of one has to look at it first.
     ///
     /// # Errors
-    /// [`SftpError::Remote`] names the directory.
+    /// [`SftpError::Remote`] names the directory, where it has more entries than can be read, too.
     pub async fn names(&self, directory: &str) -> Result<Vec<String>, SftpError> {
-        let listed = self.files.read_dir(or_here(directory)).await;
-        let listed = listed.map_err(|e| self.failed(directory, &e))?;
-        Ok(listed.map(|entry| entry.file_name()).collect())
+        let opened = self.files.opendir(or_here(directory)).await;
+        let handle = opened.map_err(|e| self.failed(directory, &e))?.handle;
+        let names = self.listed(directory, &handle).await;
+        // The names are known, or the error is: how the directory closes changes neither.
+        let _ = self.files.close(handle).await;
+        names
+    }
+
+    async fn listed(&self, directory: &str, handle: &str) -> Result<Vec<String>, SftpError> {
+        let mut listing = Listing::default();
+        loop {
+            match self.files.readdir(handle).await {
+                Ok(answer) => {
+                    let names = answer.files.into_iter().map(|entry| entry.filename);
+                    let added = listing.add(names);
+                    added.map_err(|reason| SftpError::Remote {
+                        path: directory.to_owned(),
+                        reason,
+                    })?;
+                }
+                Err(Error::Status(status)) if status.status_code == StatusCode::Eof => {
+                    return Ok(listing.names());
+                }
+                Err(error) => return Err(self.failed(directory, &error)),
+            }
+        }
     }
 
     /// Opens a file to be read. Reads ahead.
@@ -151,8 +192,8 @@ impl Sftp {
         &self,
         path: &str,
     ) -> Result<impl AsyncRead + Send + Unpin + use<>, SftpError> {
-        self.open(path, OpenFlags::READ, FileAttributes::empty())
-            .await
+        let file = self.open(path, OpenFlags::READ, FileAttributes::empty());
+        Ok(Reader::new(file.await?, self.read))
     }
 
     /// Opens a file to be written from its start, emptied if it is there, else made with `mode`
@@ -166,7 +207,8 @@ impl Sftp {
         mode: u32,
     ) -> Result<impl AsyncWrite + Send + Unpin + use<>, SftpError> {
         let flags = OpenFlags::CREATE | OpenFlags::TRUNCATE | OpenFlags::WRITE;
-        self.open(path, flags, permissions(mode)).await
+        let file = self.open(path, flags, permissions(mode)).await?;
+        Ok(Writer::new(file, self.write as usize))
     }
 
     /// Makes a directory.
@@ -174,8 +216,8 @@ impl Sftp {
     /// # Errors
     /// [`SftpError::Remote`] names the path, where it is there already, too.
     pub async fn make_directory(&self, path: &str) -> Result<(), SftpError> {
-        let made = self.files.create_dir(path).await;
-        made.map_err(|error| self.failed(path, &error))
+        let made = self.files.mkdir(path, FileAttributes::empty()).await;
+        made.map(drop).map_err(|error| self.failed(path, &error))
     }
 
     /// Sets the permissions of what is at a path.
@@ -183,11 +225,8 @@ impl Sftp {
     /// # Errors
     /// [`SftpError::Remote`] names the path.
     pub async fn set_mode(&self, path: &str, mode: u32) -> Result<(), SftpError> {
-        let set = self
-            .files
-            .set_metadata(or_here(path), permissions(mode))
-            .await;
-        set.map_err(|error| self.failed(path, &error))
+        let set = self.files.setstat(or_here(path), permissions(mode)).await;
+        set.map(drop).map_err(|error| self.failed(path, &error))
     }
 
     async fn open(
@@ -195,11 +234,11 @@ impl Sftp {
         path: &str,
         flags: OpenFlags,
         attributes: FileAttributes,
-    ) -> Result<File, SftpError> {
-        self.files
-            .open_with_flags_and_attributes(path, flags, attributes)
-            .await
-            .map_err(|error| self.failed(path, &error))
+    ) -> Result<OpenFile, SftpError> {
+        match self.files.open(path, flags, attributes).await {
+            Ok(opened) => Ok(OpenFile::new(self.files.clone(), opened.handle)),
+            Err(error) => Err(self.failed(path, &error)),
+        }
     }
 
     fn failed(&self, path: &str, error: &Error) -> SftpError {
@@ -228,8 +267,33 @@ impl fmt::Debug for Sftp {
     }
 }
 
-impl From<Metadata> for Entry {
-    fn from(found: Metadata) -> Self {
+/// What a server says that it can.
+pub(crate) struct Able {
+    pub(crate) limits: Limits,
+    expands_paths: bool,
+}
+
+/// Begins the session.
+pub(crate) async fn begin(files: &RawSftpSession) -> Result<Able, Error> {
+    let version = files.init().await?;
+    let has = |name| version.extensions.get(name).is_some_and(|v| v == "1");
+    Ok(Able {
+        limits: match has(extensions::LIMITS) {
+            true => files.limits().await?.into(),
+            false => Limits::default(),
+        },
+        expands_paths: has(extensions::EXPAND_PATH),
+    })
+}
+
+/// The length of a request that the server allows, if it says.
+fn length(allowed: Option<u64>, default: u32, largest: u32) -> u32 {
+    let allowed = allowed.map(|allowed| u32::try_from(allowed).unwrap_or(largest));
+    allowed.unwrap_or(default).clamp(1, largest)
+}
+
+impl From<FileAttributes> for Entry {
+    fn from(found: FileAttributes) -> Self {
         let kind = match (found.is_dir(), found.is_regular()) {
             (true, _) => EntryKind::Directory,
             (_, true) => EntryKind::File,

@@ -18,6 +18,16 @@ const MOST_FAILURES: usize = 10_000;
 /// How much is read at once.
 const CHUNK: usize = 256 << 10;
 
+/// How much memory the names of what is still to be copied may take: those of a full listing and a half. All names in a
+/// directory are known before its first file is copied, and directories lie in each other.
+const WAITING: usize = 16 << 20;
+
+/// What a name of those takes besides its bytes.
+const NAME: usize = 96;
+
+/// How many bytes more than its size a file may have: it may grow while it is copied.
+const GROWTH: u64 = 64 << 20;
+
 /// How to copy.
 pub struct Copy<'a> {
     /// Whether directories are copied, with all that is in them.
@@ -52,6 +62,7 @@ pub async fn copy(
         options,
         is_alone: from.len() == 1,
         failures: 0,
+        waiting: 0,
     };
     match cx.cancel.or(copier.copy(from, to)).await {
         Ok(result) => result,
@@ -66,6 +77,13 @@ enum Step<'a> {
         to: Spot<'a>,
         depth: usize,
     },
+    /// The names in a directory that are still to be copied.
+    Rest {
+        from: Spot<'a>,
+        to: Spot<'a>,
+        names: std::vec::IntoIter<Result<String, TransferError>>,
+        depth: usize,
+    },
     /// A new directory's own mode comes when it is full: it may forbid writing.
     Close { directory: Spot<'a>, mode: u32 },
 }
@@ -75,6 +93,8 @@ struct Copier<'a> {
     /// Whether there is one source: its error is the copy's.
     is_alone: bool,
     failures: usize,
+    /// How much memory the names in all [`Step::Rest`] take.
+    waiting: usize,
 }
 
 impl Copier<'_> {
@@ -140,6 +160,25 @@ impl Copier<'_> {
                 Step::Copy { from, to, depth } => {
                     self.copy_entry(from, to, depth, &mut steps).await
                 }
+                Step::Rest {
+                    from,
+                    to,
+                    mut names,
+                    depth,
+                } => {
+                    let Some(name) = names.next() else {
+                        continue;
+                    };
+                    self.waiting = self.waiting.saturating_sub(memory(&name));
+                    let child = name.and_then(|name| Ok((from.child(&name)?, to.child(&name)?)));
+                    steps.push(Step::Rest {
+                        from,
+                        to,
+                        names,
+                        depth,
+                    });
+                    child.map(|(from, to)| steps.push(Step::Copy { from, to, depth }))
+                }
                 Step::Close { directory, mode } => directory.close_directory(mode).await,
             };
             if let Err(error) = done {
@@ -185,17 +224,17 @@ impl Copier<'_> {
             Some(found) if found.kind == EntryKind::Directory => {}
             Some(_) => return Err(TransferError::NotADirectory { path: to.name() }),
         }
-        for name in names? {
-            let child = name.and_then(|name| Ok((from.child(&name)?, to.child(&name)?)));
-            match child {
-                Ok((from, to)) => steps.push(Step::Copy {
-                    from,
-                    to,
-                    depth: depth + 1,
-                }),
-                Err(error) => self.leave_out(error)?,
-            }
+        let names = names?;
+        self.waiting += names.iter().map(memory).sum::<usize>();
+        if self.waiting > WAITING {
+            return Err(TransferError::TooMany { path: from.name() });
         }
+        steps.push(Step::Rest {
+            from,
+            to,
+            names: names.into_iter(),
+            depth: depth + 1,
+        });
         Ok(())
     }
 
@@ -206,6 +245,7 @@ impl Copier<'_> {
         entry: Entry,
     ) -> Result<(), TransferError> {
         let name = from.name();
+        let most = entry.size.saturating_add(entry.size / 8 + GROWTH);
         let mut reader: Box<dyn AsyncRead + Send + Unpin> = from.read().await?;
         let mut writer = to.write(entry.mode).await?;
         let mut chunk = vec![0; CHUNK];
@@ -217,6 +257,13 @@ impl Copier<'_> {
             let Some(data) = chunk.get(..length).filter(|data| !data.is_empty()) else {
                 break;
             };
+            if done > most {
+                return Err(TransferError::Endless {
+                    path: name,
+                    size: entry.size,
+                    copied: done,
+                });
+            }
             let written = writer.write_all(data).await;
             written.map_err(|error| to.failed(error))?;
             done += data.len() as u64;
@@ -248,6 +295,11 @@ impl Copier<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns how much memory a name takes.
+fn memory(name: &Result<String, TransferError>) -> usize {
+    NAME + name.as_ref().map_or(0, String::len)
 }
 
 /// Looks at a name that a directory's listing gave: a machine that means harm could list
@@ -309,6 +361,24 @@ pub enum TransferError {
         /// How many were not.
         failures: usize,
     },
+    /// More than can be held of what is still to be copied.
+    #[error(
+        "{path}: it and the directories above it have too many files: copy them with 'scp --delta', or as an archive"
+    )]
+    TooMany {
+        /// The directory.
+        path: String,
+    },
+    /// The file has many more bytes than was said.
+    #[error("{path}: it does not end: {copied} bytes were copied of a file of {size} bytes")]
+    Endless {
+        /// The path.
+        path: String,
+        /// Its size as it was told.
+        size: u64,
+        /// What was copied.
+        copied: u64,
+    },
     /// A listing names a file in a way that leads out of the directory.
     #[error("{path}: its listing has {name:?}, which is not a file's name")]
     BadName {
@@ -325,6 +395,8 @@ impl TransferError {
         match self {
             Self::Remote(SftpError::Remote { .. }) => false,
             Self::Remote(_) | Self::Incomplete { .. } => true,
+            // The next directory has as many files, and the next file does not end.
+            Self::TooMany { .. } | Self::Endless { .. } => true,
             _ => false,
         }
     }

@@ -304,3 +304,32 @@ impl Events for Heard {
         }
     }
 }
+
+#[tokio::test]
+async fn a_short_rsa_key_is_refused_and_never_pinned() {
+    need_openssh!();
+    let mut server = Server::prepared();
+    server.option("HostKeyAlgorithms rsa-sha2-512,rsa-sha2-256");
+    for (bits, accepted) in [("1024", false), ("2048", true)] {
+        new_host_key(&mut server, &["-t", "rsa", "-b", bits]);
+        let file = server.path(".known_hosts");
+        for policy in [
+            HostKeys::AcceptAny,
+            HostKeys::PinAtFirstContact(file.clone()),
+        ] {
+            let result = log_in(&server, &server.endpoint, &policy).await;
+            match result {
+                Ok(()) => assert!(accepted, "{bits}"),
+                Err(error) => {
+                    assert_eq!(error.layer(), Some(Layer::HostKey));
+                    assert!(
+                        !accepted && told(&error).contains("1024 bits"),
+                        "{}",
+                        told(&error)
+                    );
+                }
+            }
+        }
+        assert_eq!(file.exists(), accepted);
+    }
+}

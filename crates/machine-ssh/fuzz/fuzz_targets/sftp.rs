@@ -1,0 +1,9 @@
+//! Any bytes as the answers of a host to SFTP: nothing panics, everything ends.
+//!
+//! `cargo +nightly fuzz run sftp` in `crates/machine-ssh`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| machine_ssh::fuzzing::sftp(bytes));
