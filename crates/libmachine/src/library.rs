@@ -191,6 +191,7 @@ impl Library {
             events: self.events.clone(),
             journal: Arc::<MemoryJournal>::default(),
             hook: self.hook.clone(),
+            queues: None,
         }
     }
 }

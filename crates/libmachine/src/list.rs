@@ -243,7 +243,7 @@ pub(crate) async fn states(
     machines: &[Machine],
     timeout: Duration,
 ) -> BTreeMap<usize, Result<Status, NoState>> {
-    let cx = &library.context();
+    let cx = &library.context().for_reading();
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut single = Vec::new();
     for (index, machine) in machines.iter().enumerate() {

@@ -195,7 +195,7 @@ pub async fn inspect(library: &Library, name: &str) -> Result<Value, Error> {
 /// # Errors
 /// The driver's.
 pub async fn state(library: &Library, machine: &Machine) -> Result<MachineState, Error> {
-    let cx = library.context_about(&machine.name);
+    let cx = library.context_about(&machine.name).for_reading();
     Ok(machine.driver.state(&cx).await?.state)
 }
 

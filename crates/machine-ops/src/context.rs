@@ -1,8 +1,12 @@
 //! The context of an operation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::{Ambient, Cancel, Events, Hook, Journal, SystemAmbient};
+
+/// How long an operation that only reads may wait in a queue of all processes: whoever runs `status` waits for it.
+const READER_QUEUES: Duration = Duration::from_secs(2);
 
 /// The context of an operation on one machine: clock and random numbers, cancellation, events, the journal, and the
 /// hook at which tests inject faults. Cheap to clone.
@@ -18,6 +22,8 @@ pub struct Cx {
     pub journal: Arc<dyn Journal>,
     /// Called at every cut point of every step; does nothing outside tests.
     pub hook: Arc<dyn Hook>,
+    /// How long each call may wait for the calls of other processes; none: as long as its own time allows.
+    pub queues: Option<Duration>,
 }
 
 impl Cx {
@@ -29,6 +35,16 @@ impl Cx {
             events: Arc::new(()),
             journal,
             hook: Arc::new(()),
+            queues: None,
+        }
+    }
+
+    /// Returns the same context for an operation that only reads: its calls wait two seconds at most for those of other
+    /// processes, and are then made all the same.
+    pub fn for_reading(&self) -> Self {
+        Self {
+            queues: Some(READER_QUEUES),
+            ..self.clone()
         }
     }
 

@@ -15,6 +15,8 @@
 
 mod api;
 mod config;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod inspect;
 mod instance;
 mod launch;

@@ -62,7 +62,7 @@ pub async fn examine(library: &Library, request: &DoctorRequest) -> Result<Vec<C
 
 /// Examines the routes to the clouds of all machines, each once.
 async fn examine_access(library: &Library, machines: &[Machine]) -> Vec<Check> {
-    let cx = &library.context();
+    let cx = &library.context().for_reading();
     let mut routes: Vec<(&str, Route, &dyn Cloud)> = Vec::new();
     for machine in machines {
         let Some(cloud) = machine.driver.cloud() else {
@@ -93,7 +93,13 @@ async fn examine_plan(library: &Library, driver: &str, options: &Options) -> Vec
     let base = library.base(&name, &SwarmOptions::default(), String::new());
     match kind.configure(&base, options) {
         Err(error) => vec![Check::failed("flags", &error, "correct the flag")],
-        Ok(planned) => within(driver, planned.examine_plan(&library.context())).await,
+        Ok(planned) => {
+            within(
+                driver,
+                planned.examine_plan(&library.context().for_reading()),
+            )
+            .await
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use machine_ops::{
     Cx, Event, Look, Span, SpanKind, SpanOutcome, WaitError, WaitPolicy, wait_until_ready,
 };
+use machine_types::{printable, printable_within};
 
 use crate::api::client::Api;
 use crate::api::codes;
@@ -251,15 +252,25 @@ impl Api {
         };
         let mut refused = None;
         let mut refusals = 0;
+        let mut queued = Duration::ZERO;
         loop {
-            let sent = match ticket {
+            // Others may have put any number of calls into the record: whoever only reads does not wait for all of them.
+            let within = cx
+                .queues
+                .map_or(left(), |longest| left().min(longest.saturating_sub(queued)));
+            let sent = match ticket.filter(|_| !within.is_zero()) {
                 None => None,
-                Some(ticket) => match self.rate_limiter.acquire(cx, ticket, left()).await {
-                    Ok(acquired) => acquired,
-                    Err(reason) => {
-                        return Err(refused.unwrap_or(CallError::Cancelled { action, reason }));
+                Some(ticket) => {
+                    let entered = cx.ambient.monotonic();
+                    let acquired = self.rate_limiter.acquire(cx, ticket, within).await;
+                    queued += cx.ambient.monotonic().saturating_sub(entered);
+                    match acquired {
+                        Ok(acquired) => acquired,
+                        Err(reason) => {
+                            return Err(refused.unwrap_or(CallError::Cancelled { action, reason }));
+                        }
                     }
-                },
+                }
             };
             let error = match self.once(cx, action, &send).await {
                 Err(error) if codes::is_throttling(error.code()) => error,
@@ -308,9 +319,10 @@ impl Api {
         // The SDK's futures have tens of kilobytes, and a create has dozens of them.
         let answer = Box::pin(send(probe.clone())).await;
         let request_id = match &answer {
-            Ok(output) => output.request_id().map(str::to_owned),
-            Err(error) => error.request_id().map(str::to_owned),
+            Ok(output) => output.request_id(),
+            Err(error) => error.request_id(),
         };
+        let request_id = request_id.map(|id| printable(id.as_bytes()));
         self.count_received(probe.bytes.load(Ordering::Relaxed));
         let host = probe.host.get().cloned().unwrap_or_default();
         let result =
@@ -355,15 +367,16 @@ impl Api {
             && let Some(code) = answer.err().code()
         {
             let message = answer.err().message().unwrap_or("no reason given");
-            if message.contains(ENCODED) {
-                // For `aws sts decode-authorization-message`.
+            let shown = readable(message);
+            if shown != message {
+                // For `aws sts decode-authorization-message`, and whoever needs the whole.
                 cx.debug(format!("{action} was refused: {message}"));
             }
             return CallError::Refused {
                 action,
                 region,
-                code: code.to_owned(),
-                message: readable(message),
+                code: printable(code.as_bytes()),
+                message: shown,
                 request_id,
                 status: answer.raw().status().as_u16(),
             };
@@ -382,7 +395,7 @@ impl Api {
             action,
             region,
             endpoint: host,
-            source,
+            source: Cut::of(&*source).into(),
         }
     }
 }
@@ -432,11 +445,33 @@ fn without_credentials(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
+/// How many characters of EC2's text a message has. The longest of them name a user, an action and a resource by ARNs,
+/// each of up to 2,048 characters (IAM User Guide, quotas), and have 350 as a rule.
+const LONGEST_MESSAGE: usize = 1000;
+
 /// What comes before the part of a refusal that AWS alone can read.
 const ENCODED: &str = " Encoded authorization failure message";
 
-/// Leaves out what only AWS can read: the encoded part of a refusal is a kilobyte of base64.
+/// Returns EC2's text as it may be shown. Leaves out what only AWS can read, the encoded part of a refusal, which is a
+/// kilobyte of base64.
 pub(crate) fn readable(message: &str) -> String {
     let plain = message.split(ENCODED).next().unwrap_or(message);
-    plain.trim().to_owned()
+    printable_within(plain.as_bytes(), LONGEST_MESSAGE)
+}
+
+/// An error of the SDK and its sources, each text cut: one may quote a whole answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Cut {
+    text: String,
+    source: Option<Box<Cut>>,
+}
+
+impl Cut {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        Self {
+            text: readable(&error.to_string()),
+            source: error.source().map(|source| Box::new(Self::of(source))),
+        }
+    }
 }

@@ -15,18 +15,13 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
-use http_body_util::Limited;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use crate::api::answer;
 use crate::api::dns::SystemDns;
 use crate::api::environment::{Environment, Proxy, authority};
-
-/// The largest answer that is read: the SDK holds a whole one in memory. A page of a thousand
-/// instances, the most that EC2 sends, is below 10 MB.
-pub(crate) const LARGEST_ANSWER: usize = 32 << 20;
 
 /// The metadata services of EC2 and of containers: they are on the link, and behind no proxy.
 const ON_THE_LINK: [&str; 4] = [
@@ -162,11 +157,7 @@ impl HttpConnector for Routes {
         match self.connector(Route::of(request.uri(), &self.environment)) {
             Ok(connector) => {
                 let answer = connector.call(request);
-                HttpConnectorFuture::new(async move {
-                    let answer = answer.await?;
-                    Ok(answer
-                        .map(|body| SdkBody::from_body_1_x(Limited::new(body, LARGEST_ANSWER))))
-                })
+                HttpConnectorFuture::new(async move { answer::read(answer.await?).await })
             }
             Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         }

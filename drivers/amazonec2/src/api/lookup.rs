@@ -11,9 +11,8 @@ use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag};
 use machine_ops::Cx;
 use machine_types::MachineState;
 
-use crate::api::call::CallError;
+use crate::api::call::{CallError, readable};
 use crate::api::client::{Api, THROTTLED};
-use crate::api::http::LARGEST_ANSWER;
 
 /// The most values of one filter (EC2 API Reference, DescribeInstances).
 pub(crate) const MOST_VALUES: usize = 200;
@@ -22,7 +21,7 @@ pub(crate) const MOST_VALUES: usize = 200;
 /// of one store. EC2 puts up to 1000 items into a page (EC2 API Reference, DescribeInstances, MaxResults).
 const MOST_PAGES: usize = 100;
 const MOST_ITEMS: usize = 10_000;
-const MOST_BYTES: u64 = LARGEST_ANSWER as u64;
+const MOST_BYTES: u64 = 32 << 20;
 const LONGEST: Duration = THROTTLED;
 
 /// Makes a filter whose values are literal.
@@ -235,7 +234,7 @@ pub(crate) fn reason(instance: &Instance) -> String {
     if message.is_empty() {
         "EC2 gives no reason".to_owned()
     } else {
-        message.to_owned()
+        readable(message)
     }
 }
 

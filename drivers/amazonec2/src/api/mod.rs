@@ -1,6 +1,7 @@
 //! The way to EC2 and STS: client, credentials, one call with its errors, retries and rate limit.
 
 pub(crate) mod account;
+pub(crate) mod answer;
 pub(crate) mod call;
 pub(crate) mod client;
 pub(crate) mod codes;

@@ -1,0 +1,167 @@
+//! An answer, read whole and held against bounds before anything is made of it.
+//!
+//! The SDK makes a structure of each item, whatever the item holds: 25 MB of empty instances become 1.8 GB. So items are
+//! counted first, by the size of what they become, with the tokenizer that the SDK uses.
+
+use aws_sdk_ec2::types::{Instance, InstanceNetworkInterface};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use xmlparser::{ElementEnd, Token, Tokenizer};
+
+/// The largest answer. EC2 puts up to 1,000 instances into a page (EC2 API Reference, DescribeInstances, MaxResults);
+/// the instance of that page's example response has 4.5 KB, and 50 tags of usual length, the most that there are, add
+/// as much.
+const LARGEST: usize = 12 << 20;
+
+/// How much memory the items of an answer may take: of 1,000 instances, each in a reservation of its own, with one
+/// network interface and 60 further items, it is 26 MB.
+const LARGEST_ITEMS: usize = 28 << 20;
+
+/// What an item of an answer's own list takes, and what one of an item's lists takes, at most. Larger ones are named
+/// in [`size`].
+const ITEM: usize = 2 << 10;
+const INNER_ITEM: usize = 320;
+
+/// Why an answer is not used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unbounded {
+    #[error("the answer has more than {} MiB", LARGEST >> 20)]
+    Bytes,
+    #[error("the answer has more items than EC2 sends")]
+    Items,
+}
+
+/// Reads an answer whole.
+///
+/// # Errors
+/// [`Unbounded`], which is no reason to ask again; the connection's.
+pub(crate) async fn read(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
+    let read = Limited::new(body, LARGEST).collect().await;
+    let bytes = read.map_err(|error| match error.is::<LengthLimitError>() {
+        true => ConnectorError::other(Unbounded::Bytes.into(), None),
+        false => ConnectorError::io(error),
+    })?;
+    let bytes = bytes.to_bytes();
+    check(&bytes).map_err(|error| ConnectorError::other(error.into(), None))?;
+    *answer.body_mut() = SdkBody::from(bytes);
+    Ok(answer)
+}
+
+/// Counts the items of an answer.
+///
+/// # Errors
+/// [`Unbounded::Items`]. What cannot be parsed is the SDK's to refuse: it stops at the same place.
+pub(crate) fn check(body: &[u8]) -> Result<(), Unbounded> {
+    let Ok(text) = std::str::from_utf8(body) else {
+        return Ok(());
+    };
+    let mut open: Vec<&str> = Vec::new();
+    let (mut depth, mut taken) = (0_usize, 0_usize);
+    for token in Tokenizer::from(text) {
+        match token {
+            Ok(Token::ElementStart { local, .. }) => {
+                if local.as_str() == "item" {
+                    depth += 1;
+                    taken += size(open.last().copied().unwrap_or_default(), depth);
+                }
+                open.push(local.as_str());
+            }
+            Ok(Token::ElementEnd {
+                end: ElementEnd::Close(..) | ElementEnd::Empty,
+                ..
+            }) if open.pop() == Some("item") => depth = depth.saturating_sub(1),
+            Ok(_) => {}
+            Err(_) => return Ok(()),
+        }
+        if taken > LARGEST_ITEMS {
+            return Err(Unbounded::Items);
+        }
+    }
+    Ok(())
+}
+
+/// Returns how much memory an item of this list takes.
+fn size(list: &str, depth: usize) -> usize {
+    match list {
+        "instancesSet" => size_of::<Instance>(),
+        "networkInterfaceSet" => size_of::<InstanceNetworkInterface>(),
+        _ if depth == 1 => ITEM,
+        _ => INNER_ITEM,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types;
+
+    use super::*;
+
+    /// The lists of the actions that the driver uses.
+    #[test]
+    fn items_take_what_they_are_counted_for() {
+        for size in [
+            size_of::<types::Reservation>(),
+            size_of::<types::Image>(),
+            size_of::<types::Subnet>(),
+            size_of::<types::Vpc>(),
+            size_of::<types::SecurityGroup>(),
+            size_of::<types::KeyPairInfo>(),
+            size_of::<types::Volume>(),
+            size_of::<types::SpotInstanceRequest>(),
+            size_of::<types::CreateFleetError>(),
+            size_of::<types::CreateFleetInstance>(),
+            size_of::<types::LaunchTemplateVersion>(),
+            size_of::<types::InstanceTypeInfo>(),
+            size_of::<types::FleetData>(),
+        ] {
+            assert!(size <= ITEM, "{size}");
+        }
+        for size in [
+            size_of::<types::Tag>(),
+            size_of::<types::InstanceBlockDeviceMapping>(),
+            size_of::<types::GroupIdentifier>(),
+            size_of::<types::IpPermission>(),
+            size_of::<types::InstancePrivateIpAddress>(),
+            size_of::<types::BlockDeviceMapping>(),
+            size_of::<types::VolumeAttachment>(),
+        ] {
+            assert!(size <= INNER_ITEM, "{size}");
+        }
+    }
+
+    fn page(instances: usize, instance: &str) -> String {
+        let reservation = format!(
+            "<item><ownerId>1</ownerId><instancesSet><item>{instance}</item></instancesSet></item>"
+        );
+        let reservations = reservation.repeat(instances);
+        format!("<r><reservationSet>{reservations}</reservationSet></r>")
+    }
+
+    #[test]
+    fn a_full_page_passes_and_a_flood_of_items_does_not() {
+        let tags = "<item><key>k</key><value>v</value></item>".repeat(50);
+        let instance = format!(
+            "<tagSet>{tags}</tagSet><networkInterfaceSet><item/></networkInterfaceSet>\
+             <groupSet>{}</groupSet>",
+            "<item/>".repeat(10)
+        );
+        assert_eq!(check(page(1000, &instance).as_bytes()), Ok(()));
+        for flood in [
+            "<instancesSet>*</instancesSet>",
+            "<x:instancesSet>*</x:instancesSet>",
+            "<a><![CDATA[<b>]]><!-- <c> --><instancesSet>*</instancesSet></a>",
+            "<item><networkInterfaceSet>*</networkInterfaceSet></item>",
+            "<item><tagSet>*</tagSet></item>",
+            "<r>*</r>",
+        ] {
+            let flood = flood.replace('*', &"<item/>".repeat(200_000));
+            assert_eq!(check(flood.as_bytes()), Err(Unbounded::Items));
+        }
+        assert_eq!(check(b"<a>\xff<item/>"), Ok(()));
+        assert_eq!(check(b"<a"), Ok(()));
+        assert_eq!(check("<a>".repeat(100_000).as_bytes()), Ok(()));
+    }
+}
