@@ -140,6 +140,18 @@ pub enum Error {
     /// The engine was not reached, or not believed.
     #[error(transparent)]
     Dial(DialError),
+    /// The certificate that the machine's engine was given is not on record any more: whoever has its address and a
+    /// certificate of the same CA would be believed.
+    #[error(
+        "cannot tell the engine of machine {name:?} from another machine's: {} is missing; 'docker-machine provision {name}' \
+         makes a new one, over SSH, where the host key is pinned", path.display()
+    )]
+    NotPinned {
+        /// The machine.
+        name: String,
+        /// Where the certificate should be.
+        path: PathBuf,
+    },
     /// The engine did not answer a question.
     #[error("Unable to query docker version")]
     Engine(#[source] DialError),
@@ -321,6 +333,7 @@ impl Error {
             Self::Certificates(_)
             | Self::CertificatesUnwritten(_)
             | Self::CertificateFile { .. }
+            | Self::NotPinned { .. }
             | Self::AuthorityIncomplete { .. } => "certificates",
             Self::Store(_)
             | Self::StoredDriver { .. }
@@ -389,7 +402,7 @@ impl Error {
                 firewall: Some(firewall),
                 ..
             } => Some(format!(
-                "{} is active on the machine: --open-firewall opens the port, and so does {}",
+                "the machine says that its firewall {} is active: --open-firewall opens the port, and so does, it says, {}",
                 firewall.name, firewall.opened_by
             )),
             Self::EngineSilent { .. } => Some(

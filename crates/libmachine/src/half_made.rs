@@ -40,10 +40,12 @@ impl HalfMade {
 /// whose engine is not ours, and of one that the Go binary made: that keeps no journal.
 pub(crate) fn half_made(library: &Library, machine: &Machine) -> Option<HalfMade> {
     let is_ours = machine.driver.ssh().is_some() || machine.driver.cloud().is_some();
-    let has_engine = library
-        .store
-        .file(&machine.name, MachineFile::Server)
-        .exists();
+    // The client's certificate is put there just before the engine's own, which may have been lost since.
+    let files = [MachineFile::Server, MachineFile::Cert];
+    let mut files = files
+        .map(|file| library.store.file(&machine.name, file))
+        .into_iter();
+    let has_engine = files.any(|file| file.exists());
     if !is_ours || has_engine || !machine.record.host_options.custom_install_script.is_empty() {
         return None;
     }

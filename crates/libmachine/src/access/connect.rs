@@ -14,7 +14,7 @@ use machine_types::{DockerUrl, MachineState};
 
 use crate::access::address::Down;
 use crate::access::address::{take_address, why_down};
-use crate::certificates::issue::dialer;
+use crate::certificates::issue::{dialer, not_pinned};
 use crate::certificates::renewal::{bring_client_certificate, renew_own_client_certificate};
 use crate::error::{Silence, not_running};
 use crate::machine::Machine;
@@ -168,7 +168,10 @@ pub(crate) async fn dial(
     let engine = DockerUrl::parse(url).ok_or_else(|| Error::NoEngine(url.to_owned()))?;
     let dialer = whole_dialer(library, machine, DIAL, cx).await?;
     match cx.cancel.or(dialer.check(&engine)).await {
-        Ok(dialled) => dialled.map_err(|error| Error::Dial(explained(machine, error))),
+        Ok(dialled) => dialled.map_err(|error| {
+            let not_pinned = not_pinned(library, machine, &error);
+            not_pinned.unwrap_or_else(|| Error::Dial(explained(machine, error)))
+        }),
         Err(reason) => Err(Error::Cancelled(reason)),
     }
 }
@@ -214,7 +217,13 @@ pub(crate) async fn engine_version(
             Err(error) => cx.debug(one_line(error)),
         }
     }
-    told(asked.map_err(|error| explained(machine, error)))
+    match asked {
+        Err(error) => match not_pinned(library, machine, &error) {
+            Some(not_pinned) => Err(not_pinned),
+            None => told(Err(explained(machine, error))),
+        },
+        answered => told(answered),
+    }
 }
 
 fn told(asked: Result<EngineVersion, DialError>) -> Result<String, Error> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use machine_ops::Cx;
 use machine_store::{Access, MachineFile};
-use machine_tls::{Authority, Certificate, CertificateError, Dialer, Identity, Issued, Pins};
+use machine_tls::{
+    Authority, Certificate, CertificateError, DialError, Dialer, Identity, Issued, Pins,
+};
 use machine_types::{MachineName, Secret};
 
 use crate::certificates::renewal::{
@@ -292,28 +294,48 @@ pub(crate) fn dialer(
     let file = |file| library.store.file(&machine.name, file);
     let auth = &machine.record.host_options.auth_options;
     let server = file(MachineFile::Server);
-    let (identity, pins) = if server.exists() {
-        let identity = identity(
-            library,
-            &file(MachineFile::Ca),
-            &file(MachineFile::Cert),
-            &file(MachineFile::Key),
-        )?;
-        let mut pins = vec![certificate(library, &server)?];
-        for pem in on_their_way(library, &machine.name) {
-            pins.push(Certificate::from_pem(&pem).map_err(Error::Certificates)?);
-        }
-        (identity, Pins::new(&pins))
-    } else {
-        let identity = identity(
-            library,
-            auth.ca_cert_path.as_ref(),
-            auth.client_cert_path.as_ref(),
-            auth.client_key_path.as_ref(),
-        )?;
-        (identity, Pins::none())
+    let mut pinned = Vec::new();
+    if server.exists() {
+        pinned.push(certificate(library, &server)?);
+    }
+    for pem in on_their_way(library, &machine.name) {
+        pinned.push(Certificate::from_pem(&pem).map_err(Error::Certificates)?);
+    }
+    let (ca, cert, key) = match pinned.is_empty() {
+        true => (
+            PathBuf::from(&auth.ca_cert_path),
+            PathBuf::from(&auth.client_cert_path),
+            PathBuf::from(&auth.client_key_path),
+        ),
+        false => (
+            file(MachineFile::Ca),
+            file(MachineFile::Cert),
+            file(MachineFile::Key),
+        ),
+    };
+    let identity = identity(library, &ca, &cert, &key)?;
+    let pins = match needs_pin(machine) {
+        true => Pins::new(&pinned),
+        false => Pins::none(),
     };
     Dialer::tls(&identity, &pins, library.ambient.now(), within).map_err(Error::Certificates)
+}
+
+/// Returns the error of an engine that is not believed because its certificate is not on record any more.
+pub(crate) fn not_pinned(library: &Library, machine: &Machine, error: &DialError) -> Option<Error> {
+    let path = library.store.file(&machine.name, MachineFile::Server);
+    let is_missing =
+        matches!(error, DialError::OtherMachine { .. }) && needs_pin(machine) && !path.exists();
+    is_missing.then(|| Error::NotPinned {
+        name: machine.name.to_string(),
+        path,
+    })
+}
+
+/// Tells whether a machine's engine has a certificate that was made here. Only an engine that somebody else looks after,
+/// driver `none`'s, has not.
+fn needs_pin(machine: &Machine) -> bool {
+    machine.driver.ssh().is_some()
 }
 
 /// Reads who we are to an engine. Most machines have copies of the same three files: what they say is worked

@@ -203,6 +203,7 @@ fn route(
         _ if machine.driver.ssh().is_none() => {
             "whoever looks after this engine has to: the driver only knows its URL".to_owned()
         }
+        Error::NotPinned { name, .. } => format!("docker-machine provision {name}"),
         Error::Dial(DialError::Refused { .. }) => {
             format!("nothing listens there: docker-machine restart {name}, then provision")
         }
