@@ -23,6 +23,8 @@ mod error;
 mod failure;
 mod families;
 mod flags;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod host_name;
 mod inherited;
 mod parameters;

@@ -163,7 +163,7 @@ impl<'a> Progress<'a> {
             "say" => self.say(clean(text)),
             "warn" => self.warn(clean(text)),
             "fail" => self.failure = Some(clean(text)),
-            "hint" => self.hint = Some(clean(text)),
+            "hint" => self.hint = Some(format!("the machine says: {}", clean(text))),
             "done" => self.done = true,
             _ => {}
         }

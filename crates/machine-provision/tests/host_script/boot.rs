@@ -103,7 +103,10 @@ async fn waiting_for_a_lock_times_out() {
             .contains("still locked by process 4711 after five minutes"),
         "{error}"
     );
-    assert_eq!(error.hint().unwrap(), "see what it does: ps -fp 4711");
+    assert_eq!(
+        error.hint().unwrap(),
+        "the machine says: see what it does: ps -fp 4711"
+    );
     assert_eq!(host.count("sleep"), 300);
 }
 

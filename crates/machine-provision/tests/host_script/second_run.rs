@@ -144,7 +144,10 @@ async fn certificates_for_an_unprovisioned_host_are_refused() {
             .contains("is not set up to use the certificates"),
         "{error}"
     );
-    assert_eq!(error.hint().unwrap(), "docker-machine provision m1");
+    assert_eq!(
+        error.hint().unwrap(),
+        "the machine says: docker-machine provision m1"
+    );
     assert!(!host.has("/etc/docker/server-key.pem"));
     assert_eq!(host.count("systemctl restart"), 0);
 }

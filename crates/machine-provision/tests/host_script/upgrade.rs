@@ -84,6 +84,6 @@ async fn an_error_names_an_unavailable_release() {
     );
     assert_eq!(
         error.hint().unwrap(),
-        "see what there is: apt-cache madison docker-ce"
+        "the machine says: see what there is: apt-cache madison docker-ce"
     );
 }

@@ -1,0 +1,9 @@
+//! Any bytes as the output of the provisioning script: nothing panics, nothing obeyed by a terminal is shown.
+//!
+//! `cargo +nightly fuzz run output` in `crates/machine-provision`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| machine_provision::fuzzing::output(bytes));
