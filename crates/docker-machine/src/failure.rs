@@ -7,7 +7,7 @@ use std::error::Error as StdError;
 use std::fmt::Write as _;
 
 use libmachine::{Error, Left};
-use machine_types::{ExitStatus, without_error_numbers};
+use machine_types::{ExitStatus, shown, without_error_numbers};
 
 /// A command that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +97,8 @@ impl Failure {
 
     fn written(&self, paint: impl Fn(Style, &str) -> String) -> String {
         let parts = &self.0;
+        let paint = |style, text: &str| paint(style, &shown(text));
+        let indented = |text: &str| indented(&shown(text));
         let mut text = paint(Style::Red, &parts.message);
         let mut add = |label, what: &str| {
             let _ = write!(text, "\n  {} {}", paint(Style::Bold, label), indented(what));

@@ -103,6 +103,10 @@ async fn set_script(cx: &Context, arguments: &Arguments) -> Result<String, Failu
     ];
     variables.extend(no_proxy.map(|no_proxy| (no_proxy.variable, no_proxy.value)));
     let script = set(Language::called(&shell), &variables);
+    let script = script.map_err(|unfit| {
+        let hint = "use another shell with --shell, or another path with --storage-path";
+        Failure::new(unfit.to_string()).with_hint(hint)
+    })?;
     Ok(script + &usage_hint(Language::called(&shell), &cx.world.args))
 }
 

@@ -8,6 +8,8 @@
 use std::io::{ErrorKind, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use machine_types::{harmless, masked, printable_within, shown};
+
 use crate::failure::Failure;
 
 /// Where a line goes.
@@ -84,19 +86,36 @@ impl Console {
         self.terminals
     }
 
-    /// Writes bytes as they are.
+    /// Writes output. What is written to a pipe or a file stays as it is, byte for byte; at a terminal the text cannot
+    /// do anything but be shown.
     pub fn write(&self, stream: Stream, bytes: &[u8]) {
+        let is_terminal = match stream {
+            Stream::Out => self.terminals.out,
+            Stream::Err => self.terminals.err,
+        };
+        match is_terminal {
+            true => self.put(stream, harmless(&String::from_utf8_lossy(bytes)).as_bytes()),
+            false => self.put(stream, bytes),
+        }
+    }
+
+    /// Writes a line of a message: standard error is read by people, and so are the logs that it goes to. On standard
+    /// output, as [`Console::write`].
+    pub fn line(&self, stream: Stream, text: &str) {
+        match stream {
+            Stream::Out => self.write(stream, format!("{text}\n").as_bytes()),
+            Stream::Err => self.put(stream, format!("{}\n", shown(text)).as_bytes()),
+        }
+    }
+
+    /// Writes bytes as they are.
+    fn put(&self, stream: Stream, bytes: &[u8]) {
         let mut streams = self.lock();
         streams.hide();
         streams.write(stream, bytes);
         if bytes.ends_with(b"\n") {
             streams.show();
         }
-    }
-
-    /// Writes a line.
-    pub fn line(&self, stream: Stream, text: &str) {
-        self.write(stream, format!("{text}\n").as_bytes());
     }
 
     /// Returns why standard output lost something, if it did. A reader that has had enough, and closes the
@@ -111,7 +130,7 @@ impl Console {
             true => failure.coloured(),
             false => failure.text(),
         };
-        self.line(Stream::Err, &text);
+        self.put(Stream::Err, format!("{text}\n").as_bytes());
     }
 
     /// Replaces the live line; an empty one takes it away. Does nothing where standard error is no terminal.
@@ -129,6 +148,7 @@ impl Console {
         streams.hide();
         // The last column stays free: writing there may move the line up.
         let width = self.terminals.columns.unwrap_or(80).saturating_sub(1);
+        let text = printable_within(masked(text).as_bytes(), usize::MAX);
         let room = width.saturating_sub(behind.chars().count());
         let text: String = match text.chars().count() > room {
             true => text
@@ -136,7 +156,7 @@ impl Console {
                 .take(room.saturating_sub(1))
                 .chain(['…'])
                 .collect(),
-            false => text.to_owned(),
+            false => text,
         };
         streams.live = text.chars().chain(behind.chars()).take(width).collect();
         streams.show();
@@ -269,6 +289,35 @@ pub(crate) mod tests {
         let (console, _, err) = taped(terminal);
         console.live_with("waiting for a machine", " 41s");
         assert_eq!(err.text(), "waiting for a … 41s");
+    }
+
+    #[test]
+    fn a_terminal_obeys_nothing_that_is_shown() {
+        let hostile = "\x1b[2J\u{9b}x\r\u{202e}y";
+        let spelled = "\\u{1b}[2J\\u{9b}x\\u{d}\\u{202e}y\n";
+        let (console, out, err) = taped(Terminals::default());
+        console.line(Stream::Out, hostile);
+        console.line(Stream::Err, hostile);
+        console.failure(&Failure::new(hostile));
+        assert_eq!(out.text(), format!("{hostile}\n"));
+        assert_eq!(err.text(), spelled.repeat(2));
+        let (console, out, err) = taped(Terminals {
+            out: true,
+            err: true,
+            colour: true,
+            ..Terminals::default()
+        });
+        console.write(Stream::Out, format!("{hostile}\n").as_bytes());
+        console.failure(&Failure::new(hostile));
+        console.live(hostile);
+        assert_eq!(out.text(), spelled);
+        let shown = err.text();
+        let expected = format!(
+            "\x1b[31m{}\x1b[0m\n{}",
+            spelled.trim_end(),
+            "\\u{1b}[2J\\u{9b}x \\u{202e}y"
+        );
+        assert_eq!(shown, expected);
     }
 
     #[test]

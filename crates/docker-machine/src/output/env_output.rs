@@ -1,6 +1,8 @@
 //! The script that `env` prints, in the language of each shell.
 //!
-//! Byte for byte the Go binary's, because it is evaluated, compared and cut up by other scripts. Pure.
+//! Byte for byte the Go binary's, because it is evaluated, compared and cut up by other scripts. What a shell would
+//! obey in a value is escaped in that shell's way, which the Go binary does not do; what it cannot be told unharmed is an
+//! error. Pure.
 
 use crate::environment::Environment;
 
@@ -28,6 +30,17 @@ impl Language {
             "tcsh" => Self::Tcsh,
             "emacs" => Self::Emacs,
             _ => Self::Posix,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Posix => "sh",
+            Self::Fish => "fish",
+            Self::PowerShell => "powershell",
+            Self::Cmd => "cmd",
+            Self::Tcsh => "tcsh",
+            Self::Emacs => "emacs",
         }
     }
 
@@ -85,19 +98,83 @@ impl NoProxy {
     }
 }
 
+/// A value that cannot be put into a script of this shell.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "cannot set {variable} to {value:?} in {shell}: {character:?} in it would be read otherwise"
+)]
+pub(crate) struct Unfit {
+    variable: String,
+    value: String,
+    shell: &'static str,
+    character: char,
+}
+
+impl Language {
+    /// Escapes what the shell would obey in a value.
+    ///
+    /// # Errors
+    /// The character that cannot be escaped. No shell is told a control character: most of them are lost, or end the
+    /// command, in `eval $(docker-machine env)`, where the shell splits what is printed into words.
+    fn escaped(self, value: &str) -> Result<String, char> {
+        let mut escaped = String::with_capacity(value.len());
+        let mut characters = value.chars().peekable();
+        while let Some(character) = characters.next() {
+            let next = characters.peek();
+            match (self, character) {
+                (_, character) if character.is_control() => return Err(character),
+                // POSIX.1-2017, Shell Command Language, 2.2.3.
+                (Self::Posix, '"' | '\\' | '$' | '`')
+                // fish, Language, Quotes.
+                | (Self::Fish, '"' | '\\' | '$')
+                // GNU Emacs Lisp Reference Manual, 2.4.8.
+                | (Self::Emacs, '"' | '\\')
+                // tcsh(1), History substitution: it is read before the quotes are.
+                | (Self::Tcsh, '!') => escaped.extend(['\\', character]),
+                // tcsh(1), Lexical structure: nothing escapes these between double quotes.
+                (Self::Tcsh, '"' | '$' | '`') => escaped.push_str(&format!("\"'{character}'\"")),
+                (Self::Tcsh, '\\') if next == Some(&'!') => escaped.push_str(r#""'\'""#),
+                // PowerShell, about_Quoting_Rules: it takes typographic quotes for quotes.
+                (Self::PowerShell, '"' | '$' | '`' | '\u{201c}'..='\u{201f}') => {
+                    escaped.extend(['`', character]);
+                }
+                // Escaped for `FOR`, they are wrong in a batch file, and the other way round.
+                (Self::Cmd, '"' | '%' | '!' | '^' | '&' | '|' | '<' | '>') => return Err(character),
+                _ => escaped.push(character),
+            }
+        }
+        Ok(escaped)
+    }
+}
+
 /// Returns the commands that set variables.
-pub(crate) fn set(shell: Language, variables: &[(&str, String)]) -> String {
+///
+/// # Errors
+/// The first value that the shell cannot be told.
+pub(crate) fn set(shell: Language, variables: &[(&str, String)]) -> Result<String, Unfit> {
     let Form(before, between, behind) = shell.setting();
-    variables
-        .iter()
-        .map(|(name, value)| format!("{before}{name}{between}{value}{behind}"))
-        .collect()
+    let command = |(name, value): &(&str, String)| match shell.escaped(value) {
+        Ok(value) => Ok(format!("{before}{name}{between}{value}{behind}")),
+        Err(character) => Err(Unfit {
+            variable: (*name).to_owned(),
+            value: value.clone(),
+            shell: shell.name(),
+            character,
+        }),
+    };
+    variables.iter().map(command).collect()
+}
+
+/// Tells whether a text is nothing but itself in any shell, without quotes.
+fn is_plain(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_alphanumeric() || "-_./=:,@+~ *[]".contains(c))
 }
 
 /// Returns the commands that unset the variables again.
 ///
 /// The value of a proxy variable follows its name without a separator: that is how the Go binary's
-/// output reads, and it is compared byte for byte.
+/// output reads, and it is compared byte for byte. One that a shell would obey is left out.
 pub(crate) fn unset(shell: Language, no_proxy: Option<&NoProxy>) -> String {
     let Form(before, between, behind) = shell.unsetting();
     let names = [
@@ -106,7 +183,10 @@ pub(crate) fn unset(shell: Language, no_proxy: Option<&NoProxy>) -> String {
         ("DOCKER_CERT_PATH", ""),
         ("DOCKER_MACHINE_NAME", ""),
     ];
-    let no_proxy = no_proxy.map(|no_proxy| (no_proxy.variable, no_proxy.value.as_str()));
+    let no_proxy = no_proxy.map(|no_proxy| match no_proxy.value.as_str() {
+        value if is_plain(value) => (no_proxy.variable, value),
+        _ => (no_proxy.variable, ""),
+    });
     names
         .into_iter()
         .chain(no_proxy)
@@ -114,8 +194,13 @@ pub(crate) fn unset(shell: Language, no_proxy: Option<&NoProxy>) -> String {
         .collect()
 }
 
-/// Returns the comment that says how to run the command line, as typed, in the shell.
+/// Returns the comment that says how to run the command line, as typed, in the shell. Nothing where a shell would obey
+/// what is in the command line: not every shell takes the comment for one.
 pub(crate) fn usage_hint(shell: Language, args: &[String]) -> String {
+    let is_harmless = |arg: &String| is_plain(&arg.replace(['\\', '"', '\''], "/"));
+    if !args.iter().all(is_harmless) {
+        return String::new();
+    }
     let mut args = args.to_vec();
     if let Some(program) = args
         .first_mut()
@@ -147,7 +232,7 @@ mod tests {
 
     #[test]
     fn each_shell_is_set_in_its_language() {
-        let script = |name| set(Language::called(name), &[("A", "b c".to_owned())]);
+        let script = |name| set(Language::called(name), &[("A", "b c".to_owned())]).unwrap();
         for (name, text) in [
             ("bash", "export A=\"b c\"\n"),
             ("dash", "export A=\"b c\"\n"),
@@ -159,6 +244,57 @@ mod tests {
         ] {
             assert_eq!(script(name), text);
         }
+    }
+
+    #[test]
+    fn what_a_shell_would_obey_is_escaped_in_its_way() {
+        let value = r#"a"b$(c)`d`\e!f"#;
+        let escaped = |name| Language::called(name).escaped(value);
+        for (name, text) in [
+            ("sh", r#"a\"b\$(c)\`d\`\\e!f"#),
+            ("fish", r#"a\"b\$(c)`d`\\e!f"#),
+            ("tcsh", r#"a"'"'"b"'$'"(c)"'`'"d"'`'"\e\!f"#),
+            ("powershell", r#"a`"b`$(c)``d``\e!f"#),
+            ("emacs", r#"a\"b$(c)`d`\\e!f"#),
+        ] {
+            assert_eq!(escaped(name).unwrap(), text, "{name}");
+        }
+        assert_eq!(escaped("cmd"), Err('"'));
+        assert_eq!(Language::Tcsh.escaped(r"\!").unwrap(), r#""'\'"\!"#);
+        assert_eq!(
+            Language::PowerShell.escaped("\u{201d}").unwrap(),
+            "`\u{201d}"
+        );
+        for name in ["sh", "fish", "tcsh", "powershell", "emacs", "cmd"] {
+            let shell = Language::called(name);
+            for control in ["a\nb", "\r", "\t", "\0", "\u{9b}"] {
+                assert!(shell.escaped(control).is_err(), "{name}: {control:?}");
+            }
+            let usual = "/home/Zoë/it's-1.0_x y (z)";
+            assert_eq!(shell.escaped(usual).unwrap(), usual);
+        }
+        let refused = set(Language::Cmd, &[("A", "1".into()), ("B", "a&b".into())]);
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "cannot set B to \"a&b\" in cmd: '&' in it would be read otherwise"
+        );
+    }
+
+    #[test]
+    fn what_is_printed_without_quotes_is_plain_or_left_out() {
+        let of = |value: &str| NoProxy {
+            variable: "NO_PROXY",
+            value: value.to_owned(),
+        };
+        let last = |value| {
+            let script = unset(Language::Posix, Some(&of(value)));
+            script.lines().last().unwrap().to_owned()
+        };
+        assert_eq!(last("a.org,10.0.0.0/8"), "unset NO_PROXYa.org,10.0.0.0/8");
+        assert_eq!(last("a;touch x"), "unset NO_PROXY");
+        let args = |arg: &str| vec!["dm".to_owned(), "env".into(), arg.into()];
+        assert_eq!(usage_hint(Language::Tcsh, &args("`touch x`")), "");
+        assert_eq!(usage_hint(Language::Posix, &args("a\nb")), "");
     }
 
     #[test]

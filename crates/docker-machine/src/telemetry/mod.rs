@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use libmachine::{Ambient, Cx, Event, Events, MemoryJournal, Span, SpanKind, SpanOutcome, Waiting};
-use machine_types::{one_line, printable};
+use machine_types::{one_line, printable, shown};
 
 use crate::failure::Failure;
 use crate::output::console::{Console, Stream};
@@ -153,7 +153,8 @@ impl Telemetry {
             let record = record::message(self.ambient.now(), level, text);
             self.console.line(stream, &record);
         } else {
-            self.console.line(stream, text);
+            // On standard output, too, this is a message and no data.
+            self.console.line(stream, &shown(text));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use libmachine::{Span, SpanOutcome};
+use machine_types::{is_harmful, masked};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -16,9 +17,9 @@ pub(super) fn span(span: &Span) -> String {
     let when = (span.started, span.took);
     let mut record = fields(super::kind(span.kind), &span.name, when, failure);
     for (name, value) in &span.fields {
-        record.insert((*name).to_owned(), value.clone().into());
+        record.insert((*name).to_owned(), masked(value).into());
     }
-    Value::Object(record).to_string()
+    line(&Value::Object(record))
 }
 
 /// Returns the record of work that is no span: a whole command.
@@ -28,7 +29,7 @@ pub(super) fn work(
     when: (SystemTime, Duration),
     failure: Option<&str>,
 ) -> String {
-    Value::Object(fields(kind, name, when, failure)).to_string()
+    line(&Value::Object(fields(kind, name, when, failure)))
 }
 
 fn fields(
@@ -40,15 +41,32 @@ fn fields(
     let mut record = Map::new();
     record.insert("time".into(), time(started).into());
     record.insert("kind".into(), kind.into());
-    record.insert("name".into(), name.into());
+    record.insert("name".into(), masked(name).into());
     record.insert("duration_ms".into(), milliseconds(took).into());
-    record.insert("outcome".into(), failure.unwrap_or("ok").into());
+    record.insert("outcome".into(), masked(failure.unwrap_or("ok")).into());
     record
 }
 
 /// Returns the record of a line.
 pub(super) fn message(now: SystemTime, level: &str, text: &str) -> String {
-    json!({ "time": time(now), "level": level, "message": text }).to_string()
+    line(&json!({ "time": time(now), "level": level, "message": masked(text) }))
+}
+
+/// Writes a record as one line, in which what a terminal would obey is escaped: JSON itself escapes C0 alone.
+fn line(record: &Value) -> String {
+    let mut line = String::new();
+    for character in record.to_string().chars() {
+        match is_harmful(character) {
+            true => {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    line.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+            false => line.push(character),
+        }
+    }
+    line
 }
 
 /// Milliseconds to the microsecond: more is noise.
@@ -60,4 +78,18 @@ fn time(at: SystemTime) -> String {
     OffsetDateTime::from(at)
         .format(&Rfc3339)
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_json_that_a_terminal_does_not_obey() {
+        let text = "\x1b[2J\u{9b}\u{202e}\u{e0041}Zürich\n";
+        let record = message(SystemTime::UNIX_EPOCH, "info", text);
+        assert!(!record.contains(is_harmful), "{record:?}");
+        let read: Value = serde_json::from_str(&record).unwrap();
+        assert_eq!(read["message"], text);
+    }
 }
