@@ -7,6 +7,7 @@
     reason = "unexpected results in the harness fail the test"
 )]
 
+pub mod attack;
 pub mod certificates;
 pub mod containers;
 pub mod flows;
