@@ -387,7 +387,9 @@ impl Error {
             Self::SwarmNotStarted => Some(
                 "docker-machine records a classic swarm and starts none: start its containers by hand, or use Docker's swarm mode".to_owned(),
             ),
-            Self::Copy(TransferError::NotAFile { .. }) => {
+            Self::Copy(TransferError::NotAFile {
+                is_directory: true, ..
+            }) => {
                 Some("a directory is copied with -r".to_owned())
             }
             Self::Endpoint { host, silence: Some(silence), .. } => Some(match silence {

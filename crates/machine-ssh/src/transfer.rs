@@ -201,11 +201,17 @@ impl Copier<'_> {
             EntryKind::File => return self.copy_file(&from, &to, entry).await,
             EntryKind::Directory if self.options.recursive => {}
             EntryKind::Other if depth > 0 => {
-                (self.options.left_out)(TransferError::NotAFile { path: from.name() });
+                (self.options.left_out)(TransferError::NotAFile {
+                    path: from.name(),
+                    is_directory: false,
+                });
                 return Ok(());
             }
             EntryKind::Directory | EntryKind::Other => {
-                return Err(TransferError::NotAFile { path: from.name() });
+                return Err(TransferError::NotAFile {
+                    path: from.name(),
+                    is_directory: entry.kind == EntryKind::Directory,
+                });
             }
         }
         if depth == DEEPEST {
@@ -336,6 +342,8 @@ pub enum TransferError {
     NotAFile {
         /// The path.
         path: String,
+        /// Whether it is a directory.
+        is_directory: bool,
     },
     /// Where several or a directory were to be copied.
     #[error("{path}: not a directory")]

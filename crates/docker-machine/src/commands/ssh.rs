@@ -60,7 +60,8 @@ impl Command for Ssh {
         let (options, command) = match SshOptions::take(words) {
             Ok(taken) => taken,
             Err(error) => {
-                // An unknown machine is reported libmachine::saved_ssh_details(&first.cx.library, name).await?;
+                // An unknown machine is reported first.
+                libmachine::saved_ssh_details(&cx.library, name).await?;
                 return Err(UsageError::new(error.to_string())
                     .with_hint(
                         "a word that begins with a dash and is no option stands behind '--'"
