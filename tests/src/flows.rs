@@ -187,9 +187,10 @@ impl Home {
         let Ok(entries) = std::fs::read_dir(self.store().join("machines")) else {
             return Vec::new();
         };
-        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
         entries
-            .map(|entry| name(entry).into_string().unwrap())
+            .map(Result::unwrap)
+            .filter(|entry| entry.file_type().unwrap().is_dir())
+            .map(|entry| entry.file_name().into_string().unwrap())
             .collect()
     }
 

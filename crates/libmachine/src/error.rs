@@ -260,13 +260,23 @@ pub enum Error {
     #[error("refusing to prune: {0}")]
     Prune(String),
     /// A store that was moved or copied: what carries its id may be another store's.
-    #[error("refusing to prune: {0}: what carries its id may be another manager's")]
+    #[error("refusing to prune: {0}: what carries its id may be in use")]
     StoreMadeElsewhere(Box<Unconfirmed>),
 }
 
-/// The way out for a store that was made elsewhere.
-pub const CONFIRM_ORIGIN: &str = "if it was moved, and is at no other place any more: docker-machine prune --store-moved; \
-    if it is a copy: docker-machine prune --store-copied gives it an id of its own";
+/// Returns the way out for a store that was made elsewhere, or whose machines are not there.
+pub fn confirmation_hint(unconfirmed: &Unconfirmed) -> &'static str {
+    match unconfirmed.machines {
+        Some(_) => {
+            "mount its disk; if it was replaced for good, docker-machine prune --store-moved lets prune remove what is not \
+             on record any more, and docker-machine prune --store-copied leaves all that to others"
+        }
+        None => {
+            "if it was moved, and is at no other place any more: docker-machine prune --store-moved; \
+             if it is a copy: docker-machine prune --store-copied gives it an id of its own"
+        }
+    }
+}
 
 /// How an engine does not answer, where the certificates have nothing to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -379,7 +389,7 @@ impl Error {
                 "the drivers of this binary are {}. Plugin drivers are not loaded",
                 known.join(", ")
             )),
-            Self::StoreMadeElsewhere(_) => Some(CONFIRM_ORIGIN.to_owned()),
+            Self::StoreMadeElsewhere(unconfirmed) => Some(confirmation_hint(unconfirmed).to_owned()),
             Self::AuthorityIncomplete { certificate, .. } => Some(format!(
                 "a machine has a copy of the certificate in its directory, ca.pem: put it back as {}. Without one, move the key away, and a new CA is made",
                 certificate.display()

@@ -44,7 +44,7 @@ pub use access::login::{
 };
 pub use certificates::age::warn_of_age;
 pub use doctor::{DoctorRequest, examine};
-pub use error::{CONFIRM_ORIGIN, Error, Left, Silence};
+pub use error::{Error, Left, Silence, confirmation_hint};
 pub use library::{CertificatePaths, Library, Settings, is_unknown, sound_names};
 pub use lifecycle::create::{CreateRequest, CreateTimes, create, rehearse};
 pub use lifecycle::labels::update_labels;

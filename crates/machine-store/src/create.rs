@@ -71,6 +71,7 @@ impl Store {
             let _ = self.disk.rename(&target, &unfinished);
             let _ = self.disk.remove_tree(&unfinished);
         }
+        self.touch_id();
         synced
     }
 

@@ -83,6 +83,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A directory among the machines that holds a machine's files under a name that no machine can have.
+    #[error("{} holds a machine's files, and has no machine's name", path.display())]
+    Unaccounted {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Another process holds the lock beyond the timeout.
     #[error("{what} is locked by {}, and was not released within {} s", holder(*pid), within.as_secs())]
     Locked {

@@ -11,6 +11,12 @@
 //!   [`Store::confirm_moved`]: the former id is this store's as well. [`Store::confirm_copied`]: it is the other
 //!   store's. Machines that exist are known by their own records and stay as they are either way.
 //!
+//! The file also says which directory held the machines (see [`crate::machines_directory`]). Where that one is not
+//! there, its disk may not be mounted: the same question is asked, and the same holds until it is answered.
+//!
+//! A store that was moved gets a new id as well: a timer that was forgotten at the former place goes by the former
+//! one. And each create gives the file a new time, so that a restored backup replaces the file, and tells.
+//!
 //! A question that is still open when the store is copied once more is dropped: its id then stays another's.
 //! A file without a second line is of an older version, and gets one at the first write, silently.
 //!
@@ -20,16 +26,21 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use machine_ops::Cx;
-use machine_ops::files::Links;
+use machine_ops::files::{Links, has_one_name};
+use machine_types::printable;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::disk::flags;
 use crate::layout::STORE_ID;
 use crate::lock::LockedFile;
+use crate::machines_directory::MachinesDirectory;
 use crate::place::{Medium, Place, Surroundings};
 use crate::{Store, StoreError};
 
@@ -83,11 +94,11 @@ pub struct StoreIdentity {
     pub own: Vec<StoreId>,
     /// Ids that may be another store's.
     pub unconfirmed: Option<Unconfirmed>,
-    /// Whether the file says where it was made.
+    /// Whether the file says where it was made, and which directory held the machines.
     pub is_bound: bool,
 }
 
-/// Ids of a store that was moved or copied, until a person says which.
+/// Ids of a store that was moved or copied, or whose machines are not there, until a person says which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unconfirmed {
     /// The ids.
@@ -96,15 +107,24 @@ pub struct Unconfirmed {
     pub there: Place,
     /// Where it is.
     pub here: Place,
+    /// The directory of the machines, where it is another one than the store's, and the store is where it was made.
+    pub machines: Option<String>,
 }
 
 impl fmt::Display for Unconfirmed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the store was made at {}, and is at {}",
-            self.there, self.here
-        )
+        match &self.machines {
+            Some(path) => write!(
+                f,
+                "{} is not the directory that held the machines of this store (is its disk mounted?)",
+                printable(path.as_bytes())
+            ),
+            None => write!(
+                f,
+                "the store was made at {}, and is at {}",
+                self.there, self.here
+            ),
+        }
     }
 }
 
@@ -143,6 +163,9 @@ struct Binding {
     /// The ids at the place that this store came from, until a person says whose they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     origin: Option<Origin>,
+    /// The directory that holds the machines; `None` in a file of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    machines: Option<MachinesDirectory>,
     #[serde(flatten)]
     of_later_versions: Map<String, Value>,
 }
@@ -151,6 +174,9 @@ struct Binding {
 struct Origin {
     ids: Vec<StoreId>,
     place: Place,
+    /// As [`Unconfirmed::machines`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    machines: Option<String>,
 }
 
 /// The file as it was read, with the place that it was read at.
@@ -159,12 +185,42 @@ struct Found {
     binding: Option<Binding>,
     here: Place,
     medium: Medium,
+    /// The directory of the machines, where it is not the one on record.
+    other_machines: Option<String>,
 }
 
 impl Found {
-    fn is_here(&self) -> bool {
+    fn is_in_place(&self) -> bool {
         let bound = self.binding.as_ref();
         bound.is_none_or(|bound| bound.place.is_here(&self.here, self.medium))
+    }
+
+    fn is_here(&self) -> bool {
+        self.is_in_place() && self.other_machines.is_none()
+    }
+
+    fn is_bound(&self) -> bool {
+        let bound = self.binding.as_ref();
+        bound.is_some_and(|bound| bound.machines.is_some())
+    }
+
+    /// Returns the question to ask where the store is not as it was made.
+    fn question(&self) -> Option<Origin> {
+        let place = self.binding.as_ref()?.place.clone();
+        let machines = self.other_machines.clone().filter(|_| self.is_in_place());
+        let mut ids = self.ids();
+        // The directory may have been another one before: one answer for both.
+        let open = self.origin().filter(|open| open.machines.is_some());
+        if machines.is_some()
+            && let Some(open) = open
+        {
+            ids.extend(open.ids);
+        }
+        Some(Origin {
+            ids,
+            place,
+            machines,
+        })
     }
 
     /// Returns all ids that were in force where the file was made.
@@ -178,26 +234,22 @@ impl Found {
     }
 
     fn identity(self) -> StoreIdentity {
-        let (is_here, is_bound, ids) = (self.is_here(), self.binding.is_some(), self.ids());
-        let origin = self.origin();
-        let unconfirmed = |ids, there| Unconfirmed {
-            ids,
-            there,
-            here: self.here,
+        let (is_here, is_bound, ids) = (self.is_here(), self.is_bound(), self.ids());
+        let open = match is_here {
+            true => self.origin(),
+            false => self.question(),
         };
-        match self.binding {
-            Some(bound) if !is_here => StoreIdentity {
-                current: None,
-                own: Vec::new(),
-                unconfirmed: Some(unconfirmed(ids, bound.place)),
-                is_bound,
-            },
-            _ => StoreIdentity {
-                current: Some(self.id),
-                own: ids,
-                unconfirmed: origin.map(|origin| unconfirmed(origin.ids, origin.place)),
-                is_bound,
-            },
+        let unconfirmed = open.map(|origin| Unconfirmed {
+            ids: origin.ids,
+            there: origin.place,
+            here: self.here,
+            machines: origin.machines,
+        });
+        StoreIdentity {
+            current: is_here.then_some(self.id),
+            own: if is_here { ids } else { Vec::new() },
+            unconfirmed,
+            is_bound,
         }
     }
 }
@@ -256,11 +308,18 @@ impl Store {
         let (here, medium) = self
             .place_of(&metadata)
             .map_err(|source| StoreError::disk("read", self.base(), source))?;
+        let recorded = binding.as_ref().and_then(|bound| bound.machines.as_ref());
+        let is_other = match recorded {
+            Some(recorded) => !self.has_machines_of(recorded)?,
+            None => false,
+        };
+        let machines = self.layout.machines();
         Ok(Some(Found {
             id,
             binding,
             here,
             medium,
+            other_machines: is_other.then(|| machines.to_string_lossy().into_owned()),
         }))
     }
 
@@ -297,17 +356,10 @@ impl Store {
                 return Some(Change::to(fresh));
             };
             if found.is_here() {
-                return found
-                    .binding
-                    .is_none()
-                    .then(|| Change::to(found.id.clone()));
+                return (!found.is_bound()).then(|| Change::of(found));
             }
-            let place = found.binding.as_ref()?.place.clone();
             Some(Change {
-                origin: Some(Origin {
-                    ids: found.ids(),
-                    place,
-                }),
+                origin: found.question(),
                 ..Change::to(fresh)
             })
         });
@@ -319,22 +371,30 @@ impl Store {
             .ok_or(StoreError::BadStoreId { path })
     }
 
-    /// Records that the store was moved to where it is: its former ids are its own. Returns whether there was
-    /// anything to record.
+    /// Records that the store was moved to where it is: its former ids are its own. New machines get a new id, for
+    /// a timer that was forgotten at the former place goes by the former one. Returns whether there was anything to
+    /// record.
     ///
     /// # Errors
     /// As [`Store::ensure_id`].
     pub async fn confirm_moved(&self, cx: &Cx) -> Result<bool, StoreError> {
-        self.change_id(cx, |found, _| {
+        self.change_id(cx, |found, fresh| {
             let found = found?;
             let also = found.binding.as_ref()?.also.clone();
-            let (id, origin) = (found.id.clone(), found.origin());
-            match (found.is_here(), origin) {
-                // What the other place was not sure of is not certain here either.
-                (false, origin) => Some(Change { id, also, origin }),
+            match (found.is_here(), found.origin()) {
+                (false, open) => {
+                    let asked = found.question()?;
+                    let is_answered = asked.machines.is_some();
+                    Some(Change {
+                        also: asked.ids,
+                        // What the other place was not sure of is not certain here either.
+                        origin: open.filter(|open| !(is_answered && open.machines.is_some())),
+                        ..Change::to(fresh)
+                    })
+                }
                 (true, Some(origin)) => Some(Change {
                     also: also.into_iter().chain(origin.ids).collect(),
-                    ..Change::to(id)
+                    ..Change::to(found.id.clone())
                 }),
                 (true, None) => None,
             }
@@ -379,6 +439,7 @@ impl Store {
         let Some(change) = decide(found.as_ref(), fresh) else {
             return Ok(false);
         };
+        let machines = self.mark_directory()?;
         let of_later_versions = found
             .and_then(|found| found.binding)
             .map(|bound| bound.of_later_versions);
@@ -388,12 +449,28 @@ impl Store {
                 place,
                 also: change.also,
                 origin: change.origin,
+                machines: Some(machines),
                 of_later_versions: of_later_versions.unwrap_or_default(),
             };
             let line = serde_json::to_string(&binding)?;
             Ok(format!("{}\n{line}\n", change.id).into_bytes())
         })?;
         Ok(true)
+    }
+
+    /// Gives the id's file a new time, after each create: a backup that is restored in place replaces the file then,
+    /// by one with another inode, and is told from the store. As well as it can be done: the machine is there.
+    pub(crate) fn touch_id(&self) {
+        let path = self.id_path();
+        let options = fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
+            .open(&path);
+        if let Ok(file) = options
+            && file.metadata().is_ok_and(|found| has_one_name(&found))
+        {
+            let _ = file.set_modified(self.disk.ambient.now());
+        }
     }
 
     /// Tells what state the store as a whole is in.
@@ -414,6 +491,16 @@ impl Store {
 }
 
 impl Change {
+    /// Everything as it is.
+    fn of(found: &Found) -> Self {
+        let also = found.binding.iter().flat_map(|bound| bound.also.clone());
+        Self {
+            id: found.id.clone(),
+            also: also.collect(),
+            origin: found.origin(),
+        }
+    }
+
     fn to(id: StoreId) -> Self {
         Self {
             id,

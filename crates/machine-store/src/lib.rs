@@ -27,6 +27,7 @@
 //!       .known_hosts          0600, OpenSSH's format
 //!     .creating-NAME-HEX/     a directory that is not complete yet
 //!     .removing-NAME-HEX/     a directory of a removed machine
+//!     .docker-machine-directory  0600: distinguishes this directory from a mount point without its disk
 //!   .docker-machine-store-id  0600: the store's identity, and where it was created
 //!   .locks/                   0700: .NAME for a machine, .-bootstrap for the certificates, .-store-id
 //!   .marks/                   0700: the time of each last warning
@@ -62,6 +63,7 @@ mod identity;
 mod journal;
 mod layout;
 mod lock;
+mod machines_directory;
 mod marks;
 mod migrate;
 mod place;
@@ -81,7 +83,7 @@ pub use layout::MachineFile;
 pub use lock::{BootstrapLock, MachineLock};
 pub use place::{Medium, Place, Surroundings};
 pub use record::{CONFIG_VERSION, MachineRecord};
-pub use sightings::Sightings;
+pub use sightings::{Sighting, Sightings};
 pub use store::{Access, Store};
 // Tests make disk operations fail through this hook.
 pub use machine_ops::files::{FileHook, FileOp};

@@ -13,8 +13,9 @@
 //!
 //! Device numbers are no evidence: they change with a reboot and differ between computers. Neither is the path by
 //! itself: a container sees the store under another one. On shared storage (NFS, CephFS, Lustre, …) the
-//! computer means nothing, and inodes alone decide. Where inode numbers are made up, a store is also known by its
-//! computer and path together.
+//! computer means nothing, and inodes alone decide: a server that was restored from a snapshot is not told from the
+//! one that it replaces. Where inode numbers are made up they prove nothing, for copies are numbered alike: a store
+//! is known by its computer, its path and the source of the mount together.
 //!
 //! What was recorded and cannot be compared with anything counts as different: a question to a person costs
 //! less than somebody else's machine. Not told apart: a copy of a whole computer that keeps serial
@@ -59,6 +60,8 @@ pub struct Surroundings {
     pub disk: Option<String>,
     /// The writable layer of the container that holds the store.
     pub layer: Option<String>,
+    /// What is mounted (`server:/export`), where inode numbers are made up.
+    pub source: Option<String>,
     /// How the file system numbers its files.
     pub medium: Medium,
 }
@@ -82,6 +85,8 @@ pub struct Place {
     hardware: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     system: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
 }
 
 impl fmt::Display for Place {
@@ -94,6 +99,9 @@ impl fmt::Display for Place {
         write!(f, " (inode {}", self.file)?;
         if let Some(disk) = &self.disk {
             write!(f, ", disk {}", shown(disk))?;
+        }
+        if let Some(source) = &self.source {
+            write!(f, ", mounted from {}", shown(source))?;
         }
         if let Some(system) = &self.system {
             let short: String = system.chars().take(8).collect();
@@ -123,6 +131,7 @@ impl Place {
             layer: local(around.layer),
             hardware: local(around.hardware),
             system: local(around.system),
+            source: around.source,
         }
     }
 
@@ -134,14 +143,16 @@ impl Place {
             && agree(&self.layer, &here.layer) != Some(false);
         let is_same_computer =
             agree(&self.hardware, &here.hardware).or_else(|| agree(&self.system, &here.system));
+        let is_unbound = self.disk.is_none() && self.hardware.is_none() && self.system.is_none();
         match medium {
             Medium::Shared => is_same_file,
+            // Copies are numbered alike.
             Medium::Renumbered => {
-                is_same_file || (is_same_computer == Some(true) && self.path == here.path)
+                self.path == here.path
+                    && agree(&self.source, &here.source) != Some(false)
+                    && is_same_computer.unwrap_or(is_unbound && is_same_file)
             }
             Medium::Local => {
-                let is_unbound =
-                    self.disk.is_none() && self.hardware.is_none() && self.system.is_none();
                 is_same_file
                     && agree(&self.disk, &here.disk)
                         .or(is_same_computer)
@@ -152,12 +163,12 @@ impl Place {
 }
 
 /// Compares what both sides know.
-fn agree<T: PartialEq>(there: &Option<T>, here: &Option<T>) -> Option<bool> {
+pub(crate) fn agree<T: PartialEq>(there: &Option<T>, here: &Option<T>) -> Option<bool> {
     there.as_ref().zip(here.as_ref()).map(|(a, b)| a == b)
 }
 
 /// Returns when a file was created. File systems that do not keep the time say nothing, or 1970.
-fn born(file: &Metadata) -> Option<u64> {
+pub(crate) fn born(file: &Metadata) -> Option<u64> {
     let since = file.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(since.as_nanos())
         .ok()
@@ -179,13 +190,16 @@ impl Surroundings {
             system: read("etc/machine-id").filter(|id| id.len() == 32),
             disk: serial(root, device),
             layer: layer(root, device),
+            source: (medium == Medium::Renumbered)
+                .then(|| source(root, device))
+                .flatten(),
             medium,
         }
     }
 }
 
 /// Tells how a file system numbers its files, by the magic number that statfs(2) gives.
-fn medium(directory: &Path) -> Medium {
+pub(crate) fn medium(directory: &Path) -> Medium {
     let Ok(found) = statfs(directory) else {
         return Medium::Local;
     };
@@ -238,8 +252,8 @@ fn serial(root: &Path, device: u64) -> Option<String> {
     })
 }
 
-/// Returns where a container's overlay keeps what is written: proc_pid_mountinfo(5).
-fn layer(root: &Path, device: u64) -> Option<String> {
+/// Returns what proc_pid_mountinfo(5) says of a device behind the separator: type, source, options.
+fn mounted(root: &Path, device: u64) -> Option<String> {
     let mut mounts = String::new();
     let file = open(&root.join("proc/self/mountinfo"))?;
     file.take(1 << 20).read_to_string(&mut mounts).ok()?;
@@ -247,11 +261,27 @@ fn layer(root: &Path, device: u64) -> Option<String> {
     let mount = mounts
         .lines()
         .find(|line| line.split(' ').nth(2) == Some(number.as_str()))?;
-    let (_, source) = mount.split_once(" - overlay ")?;
-    let mut options = source.split(' ').nth(1)?.split(',');
+    let (_, mounted) = mount.split_once(" - ")?;
+    Some(mounted.to_owned())
+}
+
+/// Returns where a container's overlay keeps what is written.
+fn layer(root: &Path, device: u64) -> Option<String> {
+    let mounted = mounted(root, device)?;
+    let mut options = mounted
+        .strip_prefix("overlay ")?
+        .split(' ')
+        .nth(1)?
+        .split(',');
     options
         .find_map(|option| option.strip_prefix("upperdir="))
         .map(str::to_owned)
+}
+
+/// Returns what is mounted: `user@server:/export`, `//server/share`.
+fn source(root: &Path, device: u64) -> Option<String> {
+    let mounted = mounted(root, device)?;
+    mounted.split(' ').nth(1).map(str::to_owned)
 }
 
 fn open(path: &Path) -> Option<File> {

@@ -1,5 +1,6 @@
 //! The store's own door: names, reading, saving, locking.
 
+use std::fs;
 use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use machine_ops::{
 use machine_types::MachineName;
 
 use crate::disk::Disk;
-use crate::layout::{CERTS, Layout};
+use crate::layout::{CERTS, CREATING, Layout, REMOVING, name_between};
 use crate::lock::{Attempt, LockedFile};
 use crate::{
     BootstrapLock, CONFIG_VERSION, FileHook, FileJournal, MachineFile, MachineLock, MachineRecord,
@@ -114,6 +115,48 @@ impl Store {
             .filter_map(|name| name.parse::<MachineName>().err())
             .map(|invalid| invalid.0)
             .collect())
+    }
+
+    /// Lists every machine that there is a record of, sorted by byte, for those who look for what no machine owns: the
+    /// machines of [`Store::names`], and those whose directory is a link, which the Go binary does not list.
+    ///
+    /// # Errors
+    /// [`StoreError::Unaccounted`] where a directory that no machine can be called like holds a machine's
+    /// configuration or journal; what cannot be examined, a link to a disk that is not mounted for one; the disk.
+    pub fn on_record(&self) -> Result<Vec<MachineName>, StoreError> {
+        let mut names = Vec::new();
+        for entry in self.disk.list(&self.layout.machines())? {
+            let path = entry.path();
+            let examine = |path: &Path| {
+                fs::metadata(path).map_err(|source| StoreError::disk("examine", path, source))
+            };
+            match examine(&path) {
+                // Removed meanwhile. A link that leads nowhere is still there.
+                Err(error) if error.is_missing() && path.symlink_metadata().is_err() => continue,
+                Err(error) => return Err(error),
+                Ok(found) if !found.is_dir() => continue,
+                Ok(_) => {}
+            }
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Ok(name) = name.parse() {
+                names.push(name);
+                continue;
+            }
+            let is_ours = [CREATING, REMOVING]
+                .iter()
+                .any(|prefix| name_between(&name, prefix).is_some());
+            if is_ours {
+                continue;
+            }
+            for file in [MachineFile::Config, MachineFile::Journal] {
+                match examine(&path.join(file.name())) {
+                    Ok(_) => return Err(StoreError::Unaccounted { path }),
+                    Err(error) if error.is_missing() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(names)
     }
 
     fn entries_of_machines(&self) -> Result<Vec<String>, StoreError> {

@@ -177,7 +177,7 @@ async fn machines_that_cannot_be_read_are_reported() {
         &ended,
         "machine",
         "machines/no name",
-        "remove the directory",
+        "move it out of machines/",
     );
     let google = line(&ended, "machine m3", "\"google\" is not in this binary");
     assert!(google.starts_with("note "), "{google}");

@@ -54,6 +54,40 @@ async fn a_machine_is_removed_by_its_tags_in_the_environments_region() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn its_detached_volume_is_left_to_prune_as_with_a_journal() {
+    for by_tags in [false, true] {
+        let mut flow = Flow::start().await;
+        flow.create("m1", &[]).await.ok();
+        flow.create("m2", &[]).await.ok();
+        let instances = flow.lab.live_instances();
+        let is_first = |id: &str| {
+            flow.lab
+                .tags(id)
+                .get("Name")
+                .is_some_and(|name| name == "m1")
+        };
+        let instance = instances
+            .iter()
+            .find(|instance| is_first(&instance.id))
+            .unwrap();
+        let volume = flow.lab.detach_root_volume(&instance.id).unwrap();
+        if by_tags {
+            spoil_both(&flow, "m1");
+            point(&mut flow);
+        }
+        let removed = flow.home.run(["rm", "-y", "m1"]).await.ok();
+        assert_eq!(removed.out.contains("left to prune"), by_tags, "{removed}");
+        assert!(!flow.home.machine("m1").exists());
+        assert_eq!(flow.lab.live_instances().len(), 1);
+        let has_volume = || flow.lab.volumes().iter().any(|one| one.id == volume);
+        assert!(has_volume());
+        let prune = ["prune", "--force", "--older-than=0s"];
+        flow.home.run(prune).await.ok();
+        assert!(!has_volume());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lookups_use_the_scopes_and_keys_of_other_machines() {
     let mut flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();

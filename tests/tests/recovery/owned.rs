@@ -142,6 +142,21 @@ async fn a_volumes_age_starts_when_it_is_first_seen_detached() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_no_prune_has_seen_for_hours_begins_anew() {
+    let owned = Owned::new().await;
+    let (fixture, lab) = (&owned.fixture, owned.fixture.lab());
+    fixture.run(Command::Remove).await.ok();
+    fixture.run(Command::Prune).await.ok();
+    // Three days without the timer, in which somebody may have used it.
+    lab.clock().advance(36 * TWO_HOURS);
+    fixture.run(Command::Prune).await.ok();
+    assert!(owned.has_volume());
+    lab.clock().advance(TWO_HOURS);
+    fixture.run(Command::Prune).await.ok();
+    assert!(!owned.has_volume());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_volume_without_a_machine_id_may_belong_to_an_existing_machine() {
     let owned = Owned::new().await;
     let fixture = &owned.fixture;

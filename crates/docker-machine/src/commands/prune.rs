@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use go_template::tabwriter::{Layout, align};
-use libmachine::{CONFIRM_ORIGIN, PruneOptions, Pruned, StoreOrigin};
+use libmachine::{PruneOptions, Pruned, StoreOrigin, confirmation_hint};
 use machine_driver::FlagSpec;
 
 use crate::cli::Arguments;
@@ -112,7 +112,8 @@ impl Command for Prune {
         if let Some(unconfirmed) = &pruned.unconfirmed {
             cx.complain(&format!("Nothing would be removed: {unconfirmed}."));
             cx.complain(&format!(
-                "What carries its id may be another manager's; {CONFIRM_ORIGIN}."
+                "What carries its id may be in use; {}.",
+                confirmation_hint(unconfirmed)
             ));
         } else if force {
             cx.print(&format!("Removed {}", pruned.removed));
@@ -162,7 +163,9 @@ async fn confirm(cx: &Context, origin: StoreOrigin) -> Result<(), Failure> {
     let recorded = libmachine::confirm_origin(&cx.library, origin).await?;
     cx.print(match (recorded, origin) {
         (false, _) => "Nothing to confirm: the store is where it was made.",
-        (true, StoreOrigin::Moved) => "The store was moved: what carries its id is its own.",
+        (true, StoreOrigin::Moved) => {
+            "The store was moved: what carries its former id is its own, and new machines carry a new one."
+        }
         (true, StoreOrigin::Copied) => {
             "The store is a copy: what carries the former id is left to the other store."
         }

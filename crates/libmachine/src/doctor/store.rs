@@ -4,7 +4,8 @@ use machine_driver::Check;
 use machine_store::{Oddity, StoreCondition};
 
 use super::failed;
-use crate::{CONFIRM_ORIGIN, Error, Library};
+use crate::recovery::prune::way_out_of_records;
+use crate::{Error, Library, confirmation_hint};
 
 pub(super) fn examine_store(library: &Library) -> Vec<Check> {
     let base = library.store.base().display();
@@ -35,7 +36,15 @@ pub(super) fn examine_store(library: &Library) -> Vec<Check> {
     let identity = library.store.identity().ok().flatten();
     if let Some(unconfirmed) = identity.and_then(|identity| identity.unconfirmed) {
         let found = format!("{unconfirmed}: prune removes nothing");
-        checks.push(Check::wrong("store id", found, CONFIRM_ORIGIN));
+        checks.push(Check::wrong(
+            "store id",
+            found,
+            confirmation_hint(&unconfirmed),
+        ));
+    }
+    if let Err(error) = library.store.on_record() {
+        let todo = way_out_of_records(&error);
+        checks.push(failed("records", error, todo));
     }
     match library.store.oddities() {
         Ok(odd) => checks.extend(odd.into_iter().map(of_oddity)),
@@ -92,7 +101,7 @@ fn of_oddity(oddity: Oddity) -> Check {
         Oddity::OddName(name) => Check::wrong(
             "machine",
             format!("machines/{name} is no machine's name, and GitLab Runner counts it as one"),
-            "remove the directory",
+            "move it out of machines/, unless it holds a machine's files",
         ),
     }
 }

@@ -24,7 +24,7 @@ use crate::machine::{Machine, Work};
 use crate::recovery::removal_request::unless_removed;
 use crate::recovery::rollback::{left, made, undo_machine};
 use crate::recovery::tombstones::settle_in_passing;
-use crate::{Error, Left, Library};
+use crate::{Error, Left, Library, confirmation_hint};
 use machine_types::one_line;
 
 /// The limit over a whole create: GitLab Runner kills the process after an hour, and a rollback
@@ -94,6 +94,13 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
     let cx = library.context_about(&name);
     cx.phase(format!("{name} · pre-create checks"));
     base.store_id = library.store.ensure_id(&cx).await?.as_str().to_owned();
+    let identity = library.store.identity()?;
+    if let Some(unconfirmed) = identity.and_then(|identity| identity.unconfirmed)
+        && unconfirmed.machines.is_some()
+    {
+        let hint = confirmation_hint(&unconfirmed);
+        cx.warn(format!("{unconfirmed}: {hint}"));
+    }
     let mut driver = kind
         .configure(&base, &request.options)
         .map_err(Error::Configuration)?;

@@ -16,7 +16,7 @@ use crate::machine::Machine;
 use crate::recovery::prune::driver_of;
 use crate::recovery::prune::{Opened, Owned, Place, age, distinct};
 use crate::recovery::rollback::{Report, undo_in_time};
-use crate::{CONFIRM_ORIGIN, Error, Left, Library};
+use crate::{Error, Left, Library, confirmation_hint};
 use machine_types::one_line;
 
 /// What the tags tell of a machine.
@@ -136,7 +136,7 @@ async fn look_for(library: &Library, sought: Sought<'_>) -> Result<Traces, Error
     };
     if let Some(unconfirmed) = identity.unconfirmed {
         // A machine of that name may be the other store's by now.
-        let why = format!("{unconfirmed}: {CONFIRM_ORIGIN}");
+        let why = format!("{unconfirmed}: {}", confirmation_hint(&unconfirmed));
         traces.uncertain.push(whatever_was_made_for(name, why));
     }
     let opened = others(library, but).await?.opened.into_iter();
@@ -182,6 +182,15 @@ async fn look_for(library: &Library, sought: Sought<'_>) -> Result<Traces, Error
             continue;
         }
         items.retain(|item| seen.insert(item.resource.id.clone()));
+        // Somebody may have detached it for a rescue: it is prune's, once it has been so for long enough.
+        let count = items.len();
+        items.retain(|item| item.used.is_some());
+        if items.len() < count {
+            let left = count - items.len();
+            library.context().warn(format!(
+                "({name}) left to prune: {left} detached in {region} that it removes once seen so for two hours"
+            ));
+        }
         if let Some(unread) = others.unread.first() {
             let (certain, uncertain): (Vec<_>, _) = items
                 .into_iter()
@@ -195,7 +204,7 @@ async fn look_for(library: &Library, sought: Sought<'_>) -> Result<Traces, Error
             }));
         }
         let resources: Vec<Resource> = items.into_iter().map(|item| item.resource).collect();
-        if !resources.is_empty() {
+        if count > 0 {
             traces.found.push((place, resources));
         }
     }
@@ -258,7 +267,7 @@ fn may_have_more(library: &Library, items: &[LeftBehind], window: Duration) -> b
 /// Opens all machines but one that can be opened. One of another binary's driver carries no tag of ours.
 async fn others(library: &Library, but: Option<&MachineName>) -> Result<Others, Error> {
     let (mut opened, mut unread) = (Vec::new(), Vec::new());
-    for other in library.store.names()? {
+    for other in library.store.on_record()? {
         if Some(&other) == but {
             continue;
         }

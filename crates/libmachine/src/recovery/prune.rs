@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use machine_driver::{Driver, LeftBehind, Options, OwnedBy};
 use machine_ops::{Entry, Journal as _, Scope};
-use machine_store::{Sightings, Store, StoreError, StoreId, SwarmOptions};
+use machine_store::{Sighting, Sightings, Store, StoreError, StoreId, SwarmOptions, Unconfirmed};
 use machine_types::{MachineName, printable};
 
 use crate::recovery::rollback::{left, resources, undo};
@@ -50,7 +50,7 @@ pub struct Pruned {
     /// How many were left alone since they have not been unused for long enough.
     pub young: usize,
     /// Why nothing would be removed: the store was made elsewhere, and what is listed may be another store's.
-    pub unconfirmed: Option<String>,
+    pub unconfirmed: Option<Unconfirmed>,
 }
 
 /// What a person says of a store that was made elsewhere.
@@ -118,16 +118,16 @@ pub async fn prune(library: &Library, options: &PruneOptions) -> Result<Pruned, 
         if options.force {
             return Err(Error::StoreMadeElsewhere(Box::new(unconfirmed)));
         }
-        pruned.unconfirmed = Some(unconfirmed.to_string());
-        store_ids.extend(unconfirmed.ids);
-    } else if options.force && !identity.is_bound {
+        store_ids.extend(unconfirmed.ids.iter().cloned());
+        pruned.unconfirmed = Some(unconfirmed);
+    } else if options.force && !identity.is_bound && !on_record(library)?.is_empty() {
         // From now on a copy is told from it. A store that cannot be written is pruned as it is.
         if let Err(error) = library.store.ensure_id(&library.context()).await {
             library.context().debug(one_line(error));
         }
     }
     // Looked at first: a store whose last tombstone is settled here was mounted.
-    let is_bare = library.names()?.is_empty() && library.store.tombstones()?.is_empty();
+    let is_bare = on_record(library)?.is_empty() && library.store.tombstones()?.is_empty();
     if options.force {
         pruned.left = settle_tombstones(library).await;
     }
@@ -220,10 +220,10 @@ async fn places(
     left: &mut Vec<Left>,
 ) -> Result<Vec<Place>, Error> {
     let mut all = Vec::new();
-    let (names, tombstones) = (library.names()?, library.store.tombstones()?);
+    let (names, tombstones) = (on_record(library)?, library.store.tombstones()?);
     for name in names {
-        if let Some(driver) = driver_of(library, &name).await? {
-            let entries = library.store.entries(&name.parse()?)?;
+        if let Some(driver) = driver_of(library, name.as_str()).await? {
+            let entries = library.store.entries(&name)?;
             all.push(Opened { driver, entries });
         }
     }
@@ -265,8 +265,19 @@ async fn places(
     Ok(distinct(all))
 }
 
-/// Opens the driver of a machine; none for a driver that this binary does not have, which carries no tag of
-/// ours.
+/// Lists every machine that there is a record of.
+///
+/// # Errors
+/// [`Error::Prune`] where something among the machines may be a record, and cannot be read as one.
+fn on_record(library: &Library) -> Result<Vec<MachineName>, Error> {
+    library.store.on_record().map_err(|error| {
+        let way_out = way_out_of_records(&error);
+        Error::Prune(format!("{}: {way_out}", one_line(error)))
+    })
+}
+
+/// Opens the driver of a machine, by its journal where its configuration names a driver that this binary does not
+/// have; none where the journal tells of no other, for then it carries no tag of ours.
 pub(crate) async fn driver_of(
     library: &Library,
     name: &str,
@@ -274,10 +285,14 @@ pub(crate) async fn driver_of(
     // A machine that cannot be made out may own anything: nothing is pruned around it.
     match library.open(name).await {
         Ok(machine) => Ok(Some(machine.driver)),
-        Err(Error::StoredDriver { .. } | Error::NotFound(_)) => Ok(None),
+        Err(Error::NotFound(_)) => Ok(None),
         Err(error) => {
             let name: MachineName = name.parse()?;
-            let record = record_by_journal(library, &name).ok_or(error)?;
+            let record = match (record_by_journal(library, &name), error) {
+                (Some(record), _) => record,
+                (None, Error::StoredDriver { .. }) => return Ok(None),
+                (None, error) => return Err(error),
+            };
             match library.open_record(name, record) {
                 Ok(machine) => Ok(Some(machine.driver)),
                 Err(Error::StoredDriver { .. }) => Ok(None),
@@ -290,11 +305,11 @@ pub(crate) async fn driver_of(
 /// Returns what belongs to the store's machines.
 async fn owned(library: &Library) -> Result<Owned, Error> {
     let mut owned = Owned::default();
-    for name in library.names()? {
-        let Some(driver) = driver_of(library, &name).await? else {
+    for name in on_record(library)? {
+        let Some(driver) = driver_of(library, name.as_str()).await? else {
             continue;
         };
-        let entries = library.store.entries(&name.parse()?)?;
+        let entries = library.store.entries(&name)?;
         owned.add(&Opened { driver, entries });
     }
     Ok(owned)
@@ -334,6 +349,10 @@ impl Owned {
     }
 }
 
+/// How far two sightings may be apart: a few runs of the hourly timer. What was seen before a longer time may have
+/// been in use since.
+const SIGHTED: Duration = Duration::from_secs(6 * 3600);
+
 /// Since when items without a sign of use have been seen.
 struct Seen {
     before: Sightings,
@@ -361,10 +380,16 @@ impl Seen {
         let since = |item: &LeftBehind| {
             item.used.unwrap_or_else(|| {
                 let name = place.driver.describe(&item.resource);
-                let first = before.and_then(|before| before.get(&name).copied());
-                *seen
-                    .entry(name)
-                    .or_insert_with(|| first.unwrap_or(self.now).min(self.now))
+                let earlier = before.and_then(|before| before.get(&name)).filter(|seen| {
+                    let apart = Duration::from_millis(self.now.abs_diff(seen.last));
+                    apart <= SIGHTED
+                });
+                let first = earlier.map_or(self.now, |seen| seen.first.min(self.now));
+                let sighting = Sighting {
+                    first,
+                    last: self.now,
+                };
+                seen.entry(name).or_insert(sighting).first
             })
         };
         items.iter().map(since).collect()
@@ -391,6 +416,17 @@ fn question(place: &Place, owner: &OwnedBy<'_>) -> String {
     let configured = place.driver.cloud().map(|cloud| cloud.scope(&[]));
     let scope = serde_json::to_string(&configured).unwrap_or_default();
     format!("{} {scope} {store}{tags}", place.driver.name())
+}
+
+/// Says what to do about something among the machines that may be a record, and cannot be read as one.
+pub(crate) fn way_out_of_records(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Unaccounted { .. } => {
+            "give it back a machine's name, and docker-machine rm what is not needed; or move it out of machines/ once \
+             nothing of its machine is left in the cloud"
+        }
+        _ => "let this user read it, or mount its disk",
+    }
 }
 
 /// Says why something counts as left behind.

@@ -94,6 +94,69 @@ async fn a_failed_place_is_reported_and_the_others_are_pruned() {
 }
 
 #[tokio::test]
+async fn a_machine_is_known_behind_a_link_and_one_under_an_odd_name_is_asked_about() {
+    let fixture = with_a_lost_machine().await;
+    let machines = fixture.directory.path().join("machines");
+    for name in ["linked", "odd"] {
+        fixture.create(name).await.unwrap();
+    }
+    fixture.advance(HOUR);
+    let elsewhere = fixture.directory.path().join("elsewhere");
+    std::fs::rename(machines.join("linked"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, machines.join("linked")).unwrap();
+    std::fs::rename(machines.join("odd"), machines.join("odd_name")).unwrap();
+    let refused = fixture.prune(true).await.unwrap_err().to_string();
+    assert!(refused.contains("odd_name"), "{refused}");
+    assert_eq!(fixture.cloud.kinds_of("lost").len(), 3);
+
+    std::fs::rename(machines.join("odd_name"), machines.join("odd")).unwrap();
+    assert_eq!(fixture.prune(true).await.unwrap().removed, 3);
+    for name in ["linked", "odd", "m1"] {
+        assert_eq!(fixture.cloud.kinds_of(name).len(), 3, "{name}");
+    }
+    std::fs::rename(&elsewhere, fixture.directory.path().join("unmounted")).unwrap();
+    let refused = fixture.prune(true).await.unwrap_err().to_string();
+    assert!(refused.contains("machines/linked"), "{refused}");
+}
+
+#[tokio::test]
+async fn where_the_disk_of_the_machines_is_not_mounted_nothing_is_removed() {
+    let fixture = Fixture::new();
+    fixture.create("m1").await.unwrap();
+    let machines = fixture.directory.path().join("machines");
+    let aside = fixture.directory.path().join("aside");
+    let mount = fixture.directory.path().join("mount");
+    std::fs::rename(&machines, &aside).unwrap();
+    std::fs::create_dir(&machines).unwrap();
+    fixture.advance(HOUR);
+    fixture.prune(true).await.unwrap_err();
+    fixture.create("meanwhile").await.unwrap();
+    assert!(fixture.told().contains("is its disk mounted?"));
+    fixture.advance(HOUR);
+    let refused = fixture.prune(true).await.unwrap_err().to_string();
+    assert!(refused.contains("is its disk mounted?"), "{refused}");
+    std::fs::rename(&machines, &mount).unwrap();
+    std::fs::rename(&aside, &machines).unwrap();
+    // Mounted again: what was created meanwhile is hidden.
+    fixture.prune(true).await.unwrap_err();
+    for name in ["m1", "meanwhile"] {
+        assert_eq!(fixture.cloud.kinds_of(name).len(), 3, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_machine_of_a_driver_that_is_not_there_is_known_by_its_journal() {
+    let fixture = with_a_lost_machine().await;
+    fixture.create("m2").await.unwrap();
+    fixture.advance(HOUR);
+    fixture.edit(&fixture.config("m2"), |text| {
+        text.replace(r#""DriverName": "fake""#, r#""DriverName": "later""#)
+    });
+    assert_eq!(fixture.prune(true).await.unwrap().removed, 3);
+    assert_eq!(fixture.cloud.kinds_of("m2").len(), 3);
+}
+
+#[tokio::test]
 async fn each_place_is_listed_once() {
     let fixture = with_a_lost_machine().await;
     fixture.create("m2").await.unwrap();

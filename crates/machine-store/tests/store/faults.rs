@@ -191,8 +191,10 @@ fn an_id_is_complete_or_absent() {
             done(store.ensure_id(&cx())).unwrap();
             assert_eq!(
                 entries(store.base()),
-                [".docker-machine-store-id", ".locks"]
+                [".docker-machine-store-id", ".locks", "machines"]
             );
+            let machines = entries(&store.base().join("machines"));
+            assert_eq!(machines, [".docker-machine-directory"]);
         },
     );
 }
@@ -217,7 +219,7 @@ fn a_confirmed_move_is_recorded_completely_or_not_at_all() {
             let identity = store.identity().unwrap().unwrap();
             assert!(identity.unconfirmed.is_none() || !recorded);
             assert!(done(store.confirm_moved(&cx())).is_ok());
-            assert_eq!(store.identity().unwrap().unwrap().own.len(), 1);
+            assert_eq!(store.identity().unwrap().unwrap().own.len(), 2);
         },
     );
 }

@@ -24,6 +24,43 @@ fn only_directories_that_gitlab_runner_counts_are_machines() {
 }
 
 #[test]
+fn whatever_may_be_a_record_of_a_machine_is_one_or_an_error() {
+    let base = tempfile::tempdir().unwrap();
+    let store = store(base.path());
+    let machines = store.base().join("machines");
+    for name in ["n1", "away"] {
+        create(&store, name);
+    }
+    let elsewhere = base.path().join("elsewhere");
+    fs::rename(machines.join("away"), &elsewhere).unwrap();
+    symlink(&elsewhere, machines.join("away")).unwrap();
+    fs::create_dir(machines.join(".hidden")).unwrap();
+    fs::create_dir(machines.join("bad_name")).unwrap();
+    fs::write(machines.join("file"), "").unwrap();
+    let on_record = || {
+        let names = store.on_record();
+        names.map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(on_record().unwrap(), ["away", "n1"]);
+    assert_eq!(names(&store), ["n1"], "as the Go binary lists them");
+
+    for place in [
+        "bad_name/config.json",
+        "bad_name/.journal",
+        ".hidden/.journal",
+    ] {
+        fs::write(machines.join(place), "").unwrap();
+        let error = on_record().unwrap_err();
+        assert!(matches!(error, StoreError::Unaccounted { .. }), "{error}");
+        fs::remove_file(machines.join(place)).unwrap();
+    }
+    // A disk that is not mounted.
+    fs::rename(&elsewhere, base.path().join("unmounted")).unwrap();
+    let error = on_record().unwrap_err();
+    assert!(error.to_string().contains("machines/away"), "{error}");
+}
+
+#[test]
 fn a_configuration_that_is_not_a_file_is_refused_without_waiting() {
     let base = tempfile::tempdir().unwrap();
     let store = store(base.path());
