@@ -2,7 +2,7 @@
 //!
 //! Without its disk a store looks as if it had no machines, and `prune` would remove them all. So the directory has
 //! a mark, a file with random digits, and the id's file says which mark and which inode it was. A directory without
-//! the mark, or another one with it, is treated like a store that was made elsewhere: see [`crate::identity`].
+//! the mark, or another one with it, is treated like a store that was made elsewhere.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -152,3 +152,26 @@ async fn the_last_use_is_the_last_stop_start_or_detachment() {
         "EC2 does not report when it was detached"
     );
 }
+
+#[tokio::test]
+async fn a_volume_that_was_restored_from_a_snapshot_with_its_tags_is_none_of_ours() {
+    let fixture = Fixture::new().await;
+    let machine = fixture.created(&[]).await;
+    let own = fixture.lab.live_instances().remove(0);
+    let restored = fixture.lab.restore_root_volume(&own.id).unwrap();
+    let detached = fixture.lab.detach_root_volume(&own.id).unwrap();
+    let volumes = |items: Vec<LeftBehind>| -> Vec<String> {
+        let volumes = items.into_iter();
+        let volumes = volumes.filter(|item| item.resource.intent.kind == "volume");
+        volumes.filter_map(|item| item.resource.id).collect()
+    };
+    assert_eq!(volumes(listed(&fixture, &*machine).await), [detached]);
+    let told = fixture.told.lines();
+    assert!(
+        told.contains(&restored) && told.contains("of no image"),
+        "{told}"
+    );
+    // Whoever may not look at images does not know.
+    fixture.lab.deny(Denial::of("ec2:DescribeImages"));
+    assert_eq!(volumes(listed(&fixture, &*machine).await), [""; 0]);
+}

@@ -4,8 +4,10 @@
 
 mod fixture;
 
-use ec2_lab::ec2::{Denial, Effect, Fault, Lab};
-use fixture::Fixture;
+use std::time::Duration;
+
+use ec2_lab::ec2::{ACCOUNT, Denial, Effect, Fault, Lab};
+use fixture::{Fixture, PUBLIC, REGION};
 use machine_driver::DriverErrorKind;
 
 /// A spot launch with a price that is too low.
@@ -128,10 +130,69 @@ async fn a_cancellation_that_the_policy_denies_is_reported() {
 }
 
 #[tokio::test]
-async fn a_request_without_owner_tags_is_reported() {
+async fn a_request_without_a_tag_of_ours_is_found_by_the_machines_own_key_pair() {
+    for is_lost in [false, true] {
+        let fixture = fixture().await;
+        // Of another launch with another key pair, and so nobody's business.
+        let theirs = [("keypair-name", "theirs")];
+        fixture.lab.add_key_pair(ACCOUNT, REGION, "theirs", PUBLIC);
+        let key = fixture.store.path().join("key");
+        std::fs::write(&key, "private").unwrap();
+        let key = key.display().to_string();
+        let other = [
+            &TOO_LOW[..],
+            &theirs,
+            &[("no-owner-tags", "true"), ("ssh-keypath", &key)],
+        ];
+        fixture
+            .create(&mut fixture.machine(&other.concat()))
+            .await
+            .unwrap_err();
+        let told = fixture.told.lines();
+        assert!(told.contains("it carries no tag to find it by"), "{told}");
+
+        if is_lost {
+            let lost = Fault::on("DescribeSpotInstanceRequests", Effect::Drop).always();
+            fixture.lab.inject(lost);
+        }
+        let flags = [&TOO_LOW[..], &[("no-owner-tags", "true"), ("retries", "0")]];
+        let mut machine = fixture.machine(&flags.concat());
+        fixture.create(&mut machine).await.unwrap_err();
+        fixture.lab.heal();
+        fixture.lab.clock().advance(Duration::from_secs(600));
+        let report = fixture.undo(&*machine).await;
+        // The other machine's launch is on the same record.
+        assert!(report.left.len() <= 1, "{:?}", report.left);
+        let states: Vec<(Option<String>, String)> = fixture
+            .lab
+            .spot_requests()
+            .into_iter()
+            .map(|request| (request.key_name, request.state))
+            .collect();
+        for (key, state) in states {
+            let expected = if key.as_deref() == Some("e1") {
+                "cancelled"
+            } else {
+                "open"
+            };
+            assert_eq!(state, expected, "{key:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_owner_tags_and_with_the_users_key_pair_is_reported() {
     let fixture = fixture().await;
+    fixture.lab.add_key_pair(ACCOUNT, REGION, "theirs", PUBLIC);
+    let key = fixture.store.path().join("key");
+    std::fs::write(&key, "private").unwrap();
+    let key = key.display().to_string();
     let mut flags = TOO_LOW.to_vec();
-    flags.push(("no-owner-tags", "true"));
+    flags.extend([
+        ("no-owner-tags", "true"),
+        ("keypair-name", "theirs"),
+        ("ssh-keypath", &key),
+    ]);
     let error = fixture
         .create(&mut fixture.machine(&flags))
         .await

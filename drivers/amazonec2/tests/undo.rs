@@ -4,13 +4,17 @@
 
 mod fixture;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use driver_amazonec2::AmazonEc2;
-use ec2_lab::ec2::{Blindness, Effect, Fault, Kind, Lab, OTHER_ACCESS_KEY, Shortage};
+use ec2_lab::ec2::{
+    ACCOUNT, Blindness, Effect, Fault, Kind, Lab, OTHER_ACCESS_KEY, OTHER_ACCOUNT, Shortage,
+};
 use fixture::fleet::Fleet;
-use fixture::{Fixture, REGION};
+use fixture::{Fixture, PUBLIC, REGION};
 use machine_driver::{DriverErrorKind, DriverKind as _};
+use machine_ops::{Cx, MemoryJournal, Resource, Undone};
 use machine_types::MachineState;
 
 #[tokio::test]
@@ -200,4 +204,152 @@ async fn an_undo_of_a_lost_launch_relies_on_no_answer_without_its_tag() {
         machine.undo(resource, &fixture.cx).await.unwrap();
         assert_eq!(fixture.lab.live_instances().len(), before - 1);
     }
+}
+
+/// Somebody else's public key.
+const OTHER_PUBLIC: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB2mYJ6iVvQq0o9zv0Tn8r3l4i8v6wq8m3b1s5d7f9hJ other";
+
+fn has_key_pair(fixture: &Fixture, id: &str) -> bool {
+    fixture.lab.key_pairs().iter().any(|pair| pair.id == id)
+}
+
+#[tokio::test]
+async fn a_key_pair_of_the_same_name_in_another_account_is_left_alone() {
+    let fixture = Fixture::new().await;
+    fixture.created(&[]).await;
+    let theirs = fixture
+        .lab
+        .add_key_pair(OTHER_ACCOUNT, REGION, "e1", OTHER_PUBLIC);
+    fixture.lab.clock().advance(Duration::from_secs(600));
+    let mut saved = fixture.journal.driver();
+    saved["AccessKey"] = OTHER_ACCESS_KEY.into();
+    let stranger = AmazonEc2.load(&fixture.base("e1"), &saved).unwrap();
+    let report = fixture.undo(&*stranger).await;
+    assert_eq!(report.left.len(), 2, "{:?}", report.left);
+    assert!(has_key_pair(&fixture, &theirs));
+
+    // Of a machine of the Go binary the name alone is known.
+    let without_journal = Cx {
+        journal: Arc::<MemoryJournal>::default(),
+        ..fixture.cx.clone()
+    };
+    let directory = fixture.base("e1").directory;
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("id_rsa.pub"), PUBLIC).unwrap();
+    saved.as_object_mut().unwrap().remove("Id");
+    let stranger = AmazonEc2.load(&fixture.base("e1"), &saved).unwrap();
+    let mut undone = Vec::new();
+    for resource in stranger.saved_resources() {
+        undone.push(stranger.undo(&resource, &without_journal).await.unwrap());
+    }
+    assert!(has_key_pair(&fixture, &theirs));
+    let [_, instance] = undone.as_slice() else {
+        panic!("{undone:?}")
+    };
+    // Neither is its VPC known to these credentials.
+    assert!(matches!(instance, Undone::Unresolved(_)), "{instance:?}");
+    assert_eq!(fixture.lab.live_instances().len(), 1);
+
+    saved["AccessKey"] = ec2_lab::ec2::ACCESS_KEY.into();
+    let own = AmazonEc2.load(&fixture.base("e1"), &saved).unwrap();
+    for resource in own.saved_resources() {
+        let undone = own.undo(&resource, &without_journal).await.unwrap();
+        assert!(matches!(undone, Undone::Gone), "{undone:?}");
+    }
+    assert_eq!(fixture.lab.key_pairs().len(), 1);
+    assert!(has_key_pair(&fixture, &theirs));
+}
+
+#[tokio::test]
+async fn nor_is_one_that_somebody_has_imported_under_the_name_since() {
+    let fixture = Fixture::new().await;
+    let machine = fixture.created(&[]).await;
+    fixture.lab.remove_key_pair(ACCOUNT, REGION, "e1");
+    let theirs = fixture
+        .lab
+        .add_key_pair(ACCOUNT, REGION, "e1", OTHER_PUBLIC);
+    fixture.lab.clock().advance(Duration::from_secs(600));
+    assert!(fixture.undo(&*machine).await.is_clean());
+    assert!(has_key_pair(&fixture, &theirs));
+}
+
+/// Loses the answer to a launch, and makes nobody know what became of it; returns the launch.
+async fn lose_launch(
+    fixture: &Fixture,
+    machine: &mut Box<dyn machine_driver::Driver>,
+    action: &str,
+) -> Resource {
+    let lab = &fixture.lab;
+    let lost = lab.inject(Fault::on(action, Effect::LoseAnswer).always());
+    let blind = lab.inject(Fault::error("DescribeInstances", "Unavailable").always());
+    fixture.create(machine).await.unwrap_err();
+    lab.remove_fault(lost);
+    lab.remove_fault(blind);
+    lab.clock().advance(Duration::from_secs(600));
+    let open = fixture.resources();
+    open.into_iter().find(|resource| !resource.made).unwrap()
+}
+
+#[tokio::test]
+async fn a_copy_of_a_lost_launch_is_whoever_made_it() {
+    for action in ["RunInstances", "CreateFleet"] {
+        let fleets = Fleet::new().await;
+        let fixture = &fleets.fixture;
+        let before: Vec<String> = live(fixture);
+        let mut machine = match action {
+            "CreateFleet" => fleets.machine(&[("retries", "0")]),
+            _ => {
+                let options = fixture::options(&fixture.flags(&[("retries", "0")]));
+                AmazonEc2.configure(&fixture.base("e2"), &options).unwrap()
+            }
+        };
+        let resource = lose_launch(fixture, &mut machine, action).await;
+        let launched = live(fixture).into_iter().find(|id| !before.contains(id));
+        let launched = launched.unwrap();
+        let mut tags = fixture.lab.tags(&launched);
+        tags.remove("aws:ec2:fleet-id");
+        // Nothing but the tags tells: its client token was not set, or is its fleet's.
+        let copy = fixture.lab.launch_like(&launched, "", &tags).unwrap();
+        if action == "CreateFleet" {
+            fixture
+                .lab
+                .launched_by_fleet(&copy, "somebody-elses")
+                .unwrap();
+        }
+        let undone = machine.undo(&resource, &fixture.cx).await.unwrap();
+        assert!(matches!(undone, Undone::Gone), "{action}: {undone:?}");
+        let living = live(fixture);
+        assert!(living.contains(&copy), "{action}");
+        assert!(!living.contains(&launched), "{action}");
+        // Once EC2 has forgotten the launch.
+        fixture.lab.clock().advance(Duration::from_secs(7200));
+        let undone = machine.undo(&resource, &fixture.cx).await.unwrap();
+        assert!(live(fixture).contains(&copy), "{action}: {undone:?}");
+    }
+}
+
+fn live(fixture: &Fixture) -> Vec<String> {
+    let live = fixture.lab.live_instances().into_iter();
+    live.map(|instance| instance.id).collect()
+}
+
+#[tokio::test]
+async fn an_id_that_ec2_cannot_read_makes_nothing_forgotten() {
+    let fixture = Fixture::new().await;
+    fixture.created(&[]).await;
+    fixture.lab.clock().advance(Duration::from_secs(600));
+    let mut saved = fixture.journal.driver();
+    saved["InstanceId"] = "i-0garbled".into();
+    let garbled = AmazonEc2.load(&fixture.base("e1"), &saved).unwrap();
+    let resources = garbled.saved_resources();
+    let instance = resources.iter().find(|one| one.intent.kind == "instance");
+    let without_journal = Cx {
+        journal: Arc::<MemoryJournal>::default(),
+        ..fixture.cx.clone()
+    };
+    let error = garbled.undo(instance.unwrap(), &without_journal).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("Malformed"), "{error}");
+    assert_eq!(fixture.lab.live_instances().len(), 1);
 }

@@ -163,7 +163,7 @@ async fn a_store_and_its_machines_may_be_on_different_disks() {
     let script = format!(
         "mkdir -p \"$MACHINE_STORAGE_PATH\"; mount -t tmpfs -o mode=700 none \"$MACHINE_STORAGE_PATH\"; \
          mkdir \"$MACHINE_STORAGE_PATH/machines\"; mount -t tmpfs -o mode=700 none \"$MACHINE_STORAGE_PATH/machines\"; {}; \
-         docker-machine doctor; ls -A \"$MACHINE_STORAGE_PATH/machines\" | sed s/^/left:/",
+         docker-machine doctor; ls -A -I .docker-machine-directory \"$MACHINE_STORAGE_PATH/machines\" | sed s/^/left:/",
         lifecycle(&flow)
     );
     let Some(ended) = in_namespace(&flow.home, &script).await else {

@@ -240,8 +240,8 @@ pub(crate) fn put_on_record(api: &Api, cx: &Cx, id: &str) -> Result<(), JournalE
 /// Says what a not-found means for a resource.
 ///
 /// Gone, where the resource is older than EC2's consistency window and the caller is of the account
-/// on record. For want of a record, machines of the Go binary believe the caller, and so does a machine
-/// that still has the keys it was made with.
+/// on record. For want of a record, the caller of a machine of the Go binary has to see its VPC, and a machine that
+/// still has the keys it was made with believes the caller.
 pub(crate) async fn gone(
     api: &Api,
     cx: &Cx,
@@ -255,6 +255,26 @@ pub(crate) async fn gone(
         return Ok(Undone::Unresolved(format!(
             "{what} was not found, and it is not on record in which account it was made"
         )));
+    }
+    if account.is_none() && resource.step.is_none() && !saved.vpc_id.is_empty() {
+        // Of a machine of the Go binary the VPC is all that tells. Asked for what was not found alone.
+        let of_vpc = filter("vpc-id", [saved.vpc_id.clone()]);
+        match lookup::security_groups(api, cx, vec![of_vpc]).await {
+            Ok(found) if !found.is_empty() => {}
+            Ok(_) => {
+                return Ok(Undone::Unresolved(format!(
+                    "{what} was not found, and neither was its VPC {}: check the account of the credentials",
+                    saved.vpc_id
+                )));
+            }
+            Err(error) if codes::is_bad_credentials(error.code()) => return Err(error.into()),
+            Err(error) => {
+                return Ok(Undone::Unresolved(format!(
+                    "{what} was not found, and the account of the credentials is not known: {}",
+                    one_line(&error)
+                )));
+            }
+        }
     }
     if let Some(account) = &account {
         match caller(api, cx).await {

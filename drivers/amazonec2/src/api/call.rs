@@ -146,10 +146,10 @@ impl CallError {
             && !is_not_yet_known(self)
     }
 
-    /// Tells whether the thing that was asked about does not exist.
+    /// Tells whether the thing that was asked about does not exist. An ID that EC2 cannot read (`.Malformed`) says
+    /// nothing about the thing whose ID it was.
     pub(crate) fn is_not_found(&self) -> bool {
-        let code = self.code();
-        code.ends_with(".NotFound") || code.ends_with(".Malformed")
+        self.code().ends_with(".NotFound")
     }
 
     /// Tells whether the service refused for want of permission or of good credentials.

@@ -77,13 +77,26 @@ pub(crate) fn check(
     };
     match filters.iter().find(fails) {
         None => Ok(()),
-        Some(filter) => Err(CallError::Unfiltered {
-            action,
-            region: api.region.clone(),
-            endpoint: api.endpoint.clone(),
-            item: item.unwrap_or("an item without an ID").to_owned(),
-            filter: filter.name().unwrap_or_default().to_owned(),
-        }),
+        Some(filter) => {
+            let name = filter.name().unwrap_or_default();
+            Err(unfiltered(api, action, item, name))
+        }
+    }
+}
+
+/// Says that an answer has an item that a filter should have left out.
+pub(crate) fn unfiltered(
+    api: &Api,
+    action: &'static str,
+    item: Option<&str>,
+    filter: &str,
+) -> CallError {
+    CallError::Unfiltered {
+        action,
+        region: api.region.clone(),
+        endpoint: api.endpoint.clone(),
+        item: item.unwrap_or("an item without an ID").to_owned(),
+        filter: filter.to_owned(),
     }
 }
 

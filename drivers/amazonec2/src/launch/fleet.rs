@@ -198,6 +198,12 @@ pub(crate) fn id_tag(detail: &Value) -> Option<Tag> {
     tags::machine_id(tags.of_instance())
 }
 
+/// Returns the tag with the machine's id that the spot request of a launch carries.
+pub(crate) fn id_tag_of_spot_request(detail: &Value) -> Option<Tag> {
+    let tags = serde_json::from_value::<LaunchTags>(detail.clone()).unwrap_or_default();
+    tags::machine_id(tags.of_spot_request())
+}
+
 /// The launch template rules the machine out.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no launch template {template} in region {region}")]

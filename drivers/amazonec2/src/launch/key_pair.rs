@@ -6,7 +6,9 @@ use aws_sdk_ec2::operation::import_key_pair::builders::ImportKeyPairFluentBuilde
 use aws_sdk_ec2::primitives::Blob;
 use aws_sdk_ec2::types::{KeyPairInfo, ResourceType};
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_ops::{Cx, Intent, JournalError, Made, Ownership, Scope, StepFailure, UndoOrder};
+use machine_ops::{
+    Cx, Intent, JournalError, Made, Ownership, Phase, Scope, StepFailure, UndoOrder,
+};
 use serde_json::json;
 
 use crate::api::call::CallError;
@@ -135,7 +137,10 @@ async fn replace(
         "replacing the key pair {} that an earlier machine left behind",
         saved.key_name
     ));
-    delete(api, cx, &saved.key_name).await?;
+    match &there.key_pair_id {
+        Some(id) => delete_by_id(api, cx, id).await?,
+        None => delete(api, cx, &saved.key_name).await?,
+    };
     Ok(send(api, cx, saved, store_id, public).await?)
 }
 
@@ -200,6 +205,15 @@ pub(crate) async fn find(api: &Api, cx: &Cx, name: &str) -> Result<Option<KeyPai
     }
 }
 
+/// Tells whether this machine has imported a key pair of that name for itself, as its journal says.
+pub(crate) fn imported(cx: &Cx, name: &str) -> bool {
+    let entries = cx.journal.entries().unwrap_or_default();
+    !name.is_empty()
+        && entries.iter().any(|entry| {
+            matches!(&entry.phase, Phase::Intent { intent } if intent.kind == KIND && intent.key == name)
+        })
+}
+
 /// Makes sure that the user's existing key pair is there.
 pub(crate) async fn check_existing(api: &Api, cx: &Cx, saved: &Saved) -> Result<(), KeyPairError> {
     match find(api, cx, &saved.key_name).await {
@@ -246,6 +260,30 @@ pub(crate) fn is_this_machines(pair: &KeyPairInfo, saved: &Saved, public: &str) 
         || (!saved.has_own_key()
             && !public.is_empty()
             && pair.public_key().map(key_body) == Some(key_body(public)))
+}
+
+/// Whose a key pair is that was found under a machine's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    ThisMachines,
+    Others,
+    /// Neither a tag nor a public key tells.
+    Unknown,
+}
+
+/// Tells whose a key pair is: by the tag with the machine's id, else by its public half. A key of the user's may
+/// have been imported elsewhere, too.
+pub(crate) fn whose(pair: &KeyPairInfo, saved: &Saved, public: &str) -> Whose {
+    let by_tag = value_of(pair.tags(), &owner_key(saved, "id"));
+    let found = pair.public_key().map(key_body).unwrap_or_default();
+    match by_tag.filter(|_| !saved.id.is_empty()) {
+        Some(id) if id == saved.id => Whose::ThisMachines,
+        Some(_) => Whose::Others,
+        None if public.is_empty() || found.is_empty() => Whose::Unknown,
+        None if found != key_body(public) => Whose::Others,
+        None if saved.has_own_key() => Whose::Unknown,
+        None => Whose::ThisMachines,
+    }
 }
 
 /// Tells whether a key pair was imported for a machine of this store.

@@ -10,9 +10,10 @@ use crate::config::saved::Saved;
 use crate::instance::parse;
 use crate::launch::error::{LaunchError, Refusal};
 use crate::launch::fleet::FleetRequest;
+use crate::launch::key_pair;
 use crate::launch::lost::{Found, Lost, is_living, living_first};
 use crate::launch::run_instances::{KIND, LaunchRequest};
-use crate::launch::spot_requests;
+use crate::launch::spot_requests::{self, By};
 use crate::launch::tags::{self, LaunchTags};
 
 /// What is sent, and what the journal keeps of it.
@@ -197,9 +198,14 @@ async fn settle(
 /// cancelled later; whoever may not cancel it is told.
 async fn close_spot_request(api: &Api, cx: &Cx, saved: &Saved, request: &Request) -> bool {
     let name = &saved.base.machine_name;
-    let why = match tags::machine_id(request.tags().of_spot_request()) {
+    let tag = tags::machine_id(request.tags().of_spot_request());
+    let by = match &tag {
+        Some(tag) => Some(By::Tag(tag)),
+        None => key_pair::imported(cx, &saved.key_name).then_some(By::KeyPair(&saved.key_name)),
+    };
+    let why = match by {
         None => "it carries no tag to find it by".to_owned(),
-        Some(tag) => match spot_requests::cancel_open(api, cx, &tag, true).await {
+        Some(by) => match spot_requests::cancel_open(api, cx, by, true).await {
             Ok(()) => return true,
             Err(error) if error.is_denied() => error.to_string(),
             Err(error) => {

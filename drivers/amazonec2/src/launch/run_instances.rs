@@ -211,13 +211,56 @@ fn spot(saved: &Saved) -> InstanceMarketOptionsRequest {
         .build()
 }
 
-/// Makes a client token: 128 bits of chance, in hexadecimal.
+/// What a client token begins with.
+const TOKEN: &str = "docker-machine-";
+
+/// Makes a client token: our name, and 128 random bits in hexadecimal; 47 of the 64 ASCII characters that EC2 takes
+/// ("Ensuring idempotency", EC2 API developer guide).
 pub(crate) fn token(cx: &Cx) -> String {
-    format!("{:016x}{:016x}", cx.ambient.random(), cx.ambient.random())
+    format!(
+        "{TOKEN}{:016x}{:016x}",
+        cx.ambient.random(),
+        cx.ambient.random()
+    )
 }
 
-/// Tells whether a client token has the form of those that [`token`] makes. The tokens of consoles, SDKs and
-/// Auto Scaling are UUIDs, with hyphens.
+/// Tells whether a client token has the form of those that [`token`] makes, or made in older versions: without a
+/// prefix. Ansible's tokens look like those (`uuid4().hex`), so a UUID of version 4 is none of ours (RFC 9562, 5.4),
+/// and of our own old ones one in 64 is not recognised. Consoles, SDKs and Auto Scaling take UUIDs with hyphens.
 pub(crate) fn is_token(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    let is_random = |text: &str| {
+        text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_uuid = |text: &[u8]| text[12] == b'4' && matches!(text[16], b'8' | b'9' | b'a' | b'b');
+    match text.strip_prefix(TOKEN) {
+        Some(random) => is_random(random),
+        None => is_random(text) && !is_uuid(text.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_token;
+
+    #[test]
+    fn a_token_of_ours_is_told_from_those_of_others() {
+        for ours in [
+            "docker-machine-0123456789abcdef0123456789abcdef",
+            // Of an older version.
+            "0123456789abcdef0123456789abcdef",
+        ] {
+            assert!(is_token(ours), "{ours}");
+        }
+        for others in [
+            // uuid.uuid4().hex of Python.
+            "0d6c3ba28a0f4b0e9c1e2f3a4b5c6d7e",
+            "1323657e-2aa4-1d94-2c48-5d7a423e7394",
+            "docker-machine-",
+            "docker-machine-0123456789abcdef",
+            "0123456789ABCDEF0123456789ABCDEF",
+            "",
+        ] {
+            assert!(!is_token(others), "{others}");
+        }
+    }
 }

@@ -7,13 +7,25 @@ use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
 
 use crate::api::call::CallError;
 use crate::api::client::Api;
-use crate::api::lookup::{Pages, check, filter};
+use crate::api::lookup::{Pages, check, filter, unfiltered};
 use crate::config::tags::Tag;
+
+/// EC2 API Reference, DescribeSpotInstanceRequests, `Filter.N`.
+const KEY_NAME: &str = "launch.key-name";
 
 /// How long a request that was refused a moment ago may not be listed yet.
 const LISTED: Duration = Duration::from_secs(3);
 
-/// Cancels the open spot requests that carry a tag, where there are any. Looks for them once, or for
+/// What tells a machine's spot requests from others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum By<'a> {
+    /// The tag with the machine's id.
+    Tag(&'a Tag),
+    /// The key pair of that name, which this machine has imported for itself: where AWS refused the tags.
+    KeyPair(&'a str),
+}
+
+/// Cancels the machine's open spot requests, where there are any. Looks for them once, or for
 /// a few seconds where `just_refused` says that they may not be listed yet.
 ///
 /// An instance that was launched from one meanwhile lives on: "Canceling a Spot Instance request does not terminate
@@ -21,12 +33,12 @@ const LISTED: Duration = Duration::from_secs(3);
 pub(crate) async fn cancel_open(
     api: &Api,
     cx: &Cx,
-    tag: &Tag,
+    by: By<'_>,
     just_refused: bool,
 ) -> Result<(), CallError> {
     let open = match just_refused {
-        false => open(api, cx, tag).await?,
-        true => await_open(api, cx, tag).await?,
+        false => open(api, cx, by).await?,
+        true => await_open(api, cx, by).await?,
     };
     if open.is_empty() {
         return Ok(());
@@ -46,12 +58,12 @@ pub(crate) async fn cancel_open(
     }
 }
 
-async fn await_open(api: &Api, cx: &Cx, tag: &Tag) -> Result<Vec<String>, CallError> {
+async fn await_open(api: &Api, cx: &Cx, by: By<'_>) -> Result<Vec<String>, CallError> {
     let policy =
         WaitPolicy::backing_off(Duration::from_millis(500), Duration::from_secs(2), LISTED);
     let what = "the refused spot request to be listed";
     let open = wait_until_ready(cx, what, policy, || async {
-        let open = open(api, cx, tag).await?;
+        let open = open(api, cx, by).await?;
         Ok(match open.is_empty() {
             true => Look::Pending("nothing".into()),
             false => Look::Ready(open),
@@ -69,12 +81,27 @@ async fn await_open(api: &Api, cx: &Cx, tag: &Tag) -> Result<Vec<String>, CallEr
     }
 }
 
-async fn open(api: &Api, cx: &Cx, (key, id): &Tag) -> Result<Vec<String>, CallError> {
-    let by_tag = filter(format!("tag:{key}"), [id.clone()]);
-    let open = list_open(api, cx, &[by_tag]).await?.into_iter();
-    Ok(open
-        .filter_map(|request| request.spot_instance_request_id)
-        .collect())
+async fn open(api: &Api, cx: &Cx, by: By<'_>) -> Result<Vec<String>, CallError> {
+    let asked = match by {
+        By::Tag((key, id)) => filter(format!("tag:{key}"), [id.clone()]),
+        By::KeyPair(name) => filter(KEY_NAME, [name.to_owned()]),
+    };
+    let mut open = Vec::new();
+    for request in list_open(api, cx, &[asked]).await? {
+        let launch = request.launch_specification();
+        let key = launch.and_then(|launch| launch.key_name());
+        if let By::KeyPair(name) = by
+            && key != Some(name)
+        {
+            let (action, id) = (
+                "DescribeSpotInstanceRequests",
+                request.spot_instance_request_id(),
+            );
+            return Err(unfiltered(api, action, id, KEY_NAME));
+        }
+        open.extend(request.spot_instance_request_id);
+    }
+    Ok(open)
 }
 
 /// Lists the open spot requests that pass the filters. An active one has an instance, is seen by it, and ends with it.

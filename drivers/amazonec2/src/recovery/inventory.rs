@@ -1,6 +1,6 @@
 //! What carries a store's tag: instances, key pairs, spot requests, volumes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat as Format};
 use aws_sdk_ec2::types::{
@@ -12,7 +12,7 @@ use machine_ops::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::{Api, scope};
-use crate::api::lookup::{check, filter, instances, state_name, value_of};
+use crate::api::lookup::{MOST_VALUES, check, filter, instances, state_name, value_of};
 use crate::api::scope::{account as account_of, of_account, region};
 use crate::config::saved::Saved;
 use crate::config::tags::owner_key;
@@ -72,6 +72,7 @@ pub(crate) async fn left_behind(
         .collect();
     let found: Vec<Instance> = found.into_iter().map(|(instance, _)| instance).collect();
     let ours = launched_by_us(api, cx, &found).await?;
+    let of_images = snapshots_of_images(api, cx, &volumes).await?;
     let mut list = Listing::new(saved, &pairs);
     // A key pair may bear our own tags only: then the user's are those of its instance.
     let machines: HashSet<&str> = found
@@ -107,7 +108,9 @@ pub(crate) async fn left_behind(
             .iter()
             .filter_map(|request| list.spot_request(request)),
     );
-    all.extend(volumes.iter().filter_map(|volume| list.volume(volume)));
+    for volume in &volumes {
+        all.extend(list.volume(volume, &of_images));
+    }
     list.tell_foreign(cx);
     Ok(all)
 }
@@ -154,6 +157,51 @@ async fn volumes(api: &Api, cx: &Cx, filters: &[Filter]) -> Result<Vec<Volume>, 
     }
     found.retain(|volume| volume.state() == Some(&VolumeState::Available));
     Ok(found)
+}
+
+fn snapshot_of(volume: &Volume) -> Option<&str> {
+    volume.snapshot_id().filter(|id| !id.is_empty())
+}
+
+/// Returns those of the volumes' snapshots that an image consists of: a volume of a launch comes from one of the
+/// image's, and one that was restored with its tags from another one ("the snapshot from which the volume was created",
+/// EC2 API Reference, Volume; DescribeImages, `block-device-mapping.snapshot-id`). An image that AWS Backup made is
+/// no proof. Where images may not be looked up, no volume is known to be a launch's.
+async fn snapshots_of_images(
+    api: &Api,
+    cx: &Cx,
+    volumes: &[Volume],
+) -> Result<HashSet<String>, CallError> {
+    let sought: BTreeSet<&str> = volumes.iter().filter_map(snapshot_of).collect();
+    let sought: Vec<&str> = sought.into_iter().collect();
+    let mut of_images = HashSet::new();
+    for some in sought.chunks(MOST_VALUES) {
+        let values = some.iter().map(|id| (*id).to_owned());
+        let by_snapshot = filter("block-device-mapping.snapshot-id", values);
+        let answer = api
+            .ask(cx, "DescribeImages", |probe| {
+                let call = api.ec2.describe_images().filters(by_snapshot.clone());
+                call.customize().interceptor(probe).send()
+            })
+            .await;
+        let images = match answer {
+            Ok(answer) => answer.images.unwrap_or_default(),
+            Err(error) if error.code() == "UnauthorizedOperation" => {
+                cx.warn(format!("detached volumes are left alone: {error}"));
+                break;
+            }
+            Err(error) => return Err(error),
+        };
+        for image in images
+            .iter()
+            .filter(|image| manager(image.tags()).is_none())
+        {
+            let devices = image.block_device_mappings().iter();
+            let snapshots = devices.filter_map(|device| device.ebs()?.snapshot_id());
+            of_images.extend(snapshots.filter(|id| some.contains(id)).map(str::to_owned));
+        }
+    }
+    Ok(of_images)
 }
 
 /// What the list's items have in common.
@@ -321,14 +369,17 @@ impl<'a> Listing<'a> {
     /// A volume that nothing is attached to. Since when, EC2 does not tell: DescribeVolumes has the attachments
     /// that there are, with their AttachTime, and of one that is over nothing; DescribeReplaceRootVolumeTasks has
     /// a CompleteTime, but names no volume. (CloudTrail knows, and is no part of EC2.)
-    fn volume(&mut self, volume: &Volume) -> Option<LeftBehind> {
+    fn volume(&mut self, volume: &Volume, of_images: &HashSet<String>) -> Option<LeftBehind> {
         let id = volume.volume_id().unwrap_or_default();
-        if let Some(source) = volume
-            .source_volume_id()
-            .filter(|source| !source.is_empty())
-        {
-            self.foreign
-                .push(format!("{VOLUME} {id} (a copy of {source})"));
+        let source = volume.source_volume_id().filter(|id| !id.is_empty());
+        let snapshot = snapshot_of(volume).filter(|id| !of_images.contains(*id));
+        let not_ours = match (source, snapshot) {
+            (Some(source), _) => Some(format!("a copy of {source}")),
+            (None, Some(snapshot)) => Some(format!("restored from {snapshot}, of no image")),
+            (None, None) => None,
+        };
+        if let Some(why) = not_ours {
+            self.foreign.push(format!("{VOLUME} {id} ({why})"));
             return None;
         }
         let state = volume.state().map_or("", |state| state.as_str());

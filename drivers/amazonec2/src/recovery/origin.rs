@@ -13,13 +13,13 @@ use crate::launch::run_instances::is_token;
 
 /// The tag by which EC2 names the fleet that launched an instance (EC2 User Guide, "Tag an EC2 Fleet"). Nobody
 /// else can set it: the prefix `aws:` is reserved.
-pub(crate) const FLEET_ID: &str = "aws:ec2:fleet-id";
+const FLEET_ID: &str = "aws:ec2:fleet-id";
 
 /// The most ids that one DescribeFleets is asked for.
 const MOST_FLEETS: usize = 100;
 
 /// Returns the id of the fleet that launched an instance.
-pub(crate) fn fleet_of(instance: &Instance) -> Option<&str> {
+fn fleet_of(instance: &Instance) -> Option<&str> {
     value_of(instance.tags(), FLEET_ID)
 }
 
@@ -79,6 +79,66 @@ pub(crate) async fn launched_by_us(
         );
     }
     Ok(ours)
+}
+
+/// Whether an instance with a machine's tags comes from a launch of the machine's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    ThisLaunch,
+    Others,
+    /// It cannot be told, and why.
+    Unknown(String),
+}
+
+/// Tells which instances come from the launch with a client token, one answer for each: by their own token, or by
+/// that of the fleet that launched them.
+///
+/// # Errors
+/// Where fleets cannot be asked for, for another reason than a denial.
+pub(crate) async fn of_launch<'a>(
+    api: &Api,
+    cx: &Cx,
+    found: &[&'a Instance],
+    token: &str,
+    is_fleets: bool,
+) -> Result<Vec<(&'a Instance, Origin)>, CallError> {
+    let own = |instance: &Instance| instance.client_token().unwrap_or_default().to_owned();
+    let shows_tokens = api.endpoint.is_empty() || found.iter().any(|one| own(one) == token);
+    let mut told = Vec::new();
+    for instance in found {
+        let origin = match (is_fleets, fleet_of(instance)) {
+            (false, _) if own(instance) == token => Origin::ThisLaunch,
+            (false, _) if own(instance).is_empty() && !shows_tokens => {
+                Origin::Unknown("EC2 shows no client token".to_owned())
+            }
+            (false, _) => Origin::Others,
+            // Its tags may have been copied; only EC2 sets this one.
+            (true, None) if !api.endpoint.is_empty() => {
+                Origin::Unknown(format!("not the tag {FLEET_ID} of a fleet's"))
+            }
+            (true, None) => Origin::Others,
+            (true, Some(id)) => match describe(api, cx, &[id]).await {
+                Ok(fleets) => {
+                    let is_its = |fleet: &FleetData| {
+                        fleet.fleet_id() == Some(id) && fleet.client_token() == Some(token)
+                    };
+                    match fleets.iter().any(is_its) {
+                        true => Origin::ThisLaunch,
+                        false => Origin::Others,
+                    }
+                }
+                Err(error) if is_unknown(&error) => {
+                    Origin::Unknown(format!("EC2 does not know its fleet {id} any more"))
+                }
+                Err(error) if error.code() == "UnauthorizedOperation" => {
+                    Origin::Unknown(format!("its fleet {id} cannot be looked up: {error}"))
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        told.push((*instance, origin));
+    }
+    Ok(told)
 }
 
 fn is_unknown(error: &CallError) -> bool {

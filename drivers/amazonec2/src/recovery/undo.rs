@@ -1,8 +1,11 @@
 //! Removing what a machine made. Nothing is made again here: what may exist is looked up.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use aws_sdk_ec2::types::Instance;
 use machine_driver::{DriverError, DriverErrorKind};
+use machine_ops::files::{self, Links};
 use machine_ops::{
     Cx, Look, Phase, Resource, Undone, WaitError, WaitPolicy, open_resources, wait_until_ready,
 };
@@ -14,11 +17,13 @@ use crate::api::journal::age;
 use crate::api::lookup::{self, state_name};
 use crate::api::retry::CONSISTENCY_WINDOW;
 use crate::config::saved::Saved;
+use crate::config::tags::{Tag, owner_key};
+use crate::launch::key_pair::Whose;
 use crate::launch::lost::{LOOK_UP, Lost};
-use crate::launch::tags::{Tag, owner_key};
+use crate::launch::spot_requests::By;
 use crate::launch::{fleet, key_pair, run_instances, spot_requests};
 use crate::recovery::inventory;
-use crate::recovery::origin::{FLEET_ID, fleet_of};
+use crate::recovery::origin::{Origin, of_launch};
 
 /// A resource of a kind that this version does not know.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +69,8 @@ fn id_or_key(resource: &Resource) -> String {
         .unwrap_or_else(|| resource.intent.key.clone())
 }
 
-/// Deletes the key pair: by its name where it was made, and only where it is certainly ours
-/// where nobody knows whether it was.
+/// Deletes the key pair by its id, where that is on record. A name is no proof: the credentials may be those of
+/// another account, or the pair may have been replaced. So by its name alone only what is this machine's is deleted.
 async fn key_pair(
     api: &Api,
     cx: &Cx,
@@ -93,24 +98,87 @@ async fn key_pair(
             }
         }
     }
-    let delete = match &resource.id {
-        // Of what `prune` has found: a create may be replacing it right now.
-        Some(id) if resource.step.is_none() => key_pair::delete_by_id(api, cx, id).await,
-        _ => key_pair::delete(api, cx, name).await,
-    };
-    let deleted = match delete {
-        // A policy with conditions on tags denies it for a key pair that does not exist.
-        Err(error) if error.is_denied() => match key_pair::find(api, cx, name).await {
-            Ok(None) => None,
-            _ => return Err(error.into()),
+    let what = format!("the key pair {name}");
+    let deleted = match &resource.id {
+        Some(id) => match key_pair::delete_by_id(api, cx, id).await {
+            // A policy with conditions on tags denies it for a key pair that does not exist.
+            Err(error) if error.is_denied() => match key_pair::find(api, cx, name).await {
+                Ok(found) if found.as_ref().and_then(|pair| pair.key_pair_id()) != Some(id) => None,
+                _ => return Err(error.into()),
+            },
+            deleted => deleted?,
         },
-        deleted => deleted?,
+        None => match key_pair_by_name(api, cx, saved, resource).await? {
+            ByName::Deleted(id) => id,
+            ByName::NotThere => None,
+            ByName::Unproven(undone) => return Ok(undone),
+        },
     };
     match deleted {
         Some(_) => Ok(Undone::Gone),
         // EC2 calls it a success as well where there is none: here, or in the wrong account.
-        None => account::gone(api, cx, saved, resource, &format!("the key pair {name}")).await,
+        None => account::gone(api, cx, saved, resource, &what).await,
     }
+}
+
+/// What became of a key pair of which the name alone is on record.
+enum ByName {
+    Deleted(Option<String>),
+    /// There is none of that name, or another one.
+    NotThere,
+    /// Whose it is cannot be told.
+    Unproven(Undone),
+}
+
+async fn key_pair_by_name(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    resource: &Resource,
+) -> Result<ByName, DriverError> {
+    let name = &resource.intent.key;
+    let found = match key_pair::find(api, cx, name).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(ByName::NotThere),
+        Err(error) => return Err(error.into()),
+    };
+    let on_record = resource.intent.detail["public_key"].as_str();
+    let public = match on_record {
+        Some(public) => public.to_owned(),
+        None => public_key(saved),
+    };
+    match key_pair::whose(&found, saved, &public) {
+        Whose::ThisMachines => {}
+        Whose::Others => {
+            cx.warn(format!(
+                "({}) left alone: the key pair {name} is another one than this machine's",
+                saved.base.machine_name
+            ));
+            return Ok(ByName::NotThere);
+        }
+        Whose::Unknown => {
+            let what = format!("the key pair {name}");
+            match account::gone(api, cx, saved, resource, &what).await? {
+                // These credentials are of the account on record, or none is on record.
+                Undone::Gone => {}
+                other => return Ok(ByName::Unproven(other)),
+            }
+        }
+    }
+    let deleted = match &found.key_pair_id {
+        Some(id) => key_pair::delete_by_id(api, cx, id).await?,
+        None => key_pair::delete(api, cx, name).await?,
+    };
+    // Found and deleted, whether the answer names it or not.
+    Ok(ByName::Deleted(deleted.or(found.key_pair_id)))
+}
+
+/// Reads the public half of the machine's key, beside the private one; empty where it cannot be read.
+fn public_key(saved: &Saved) -> String {
+    /// OpenSSH reads lines of 8 KiB.
+    const LIMIT: u64 = 8 << 10;
+    let path = PathBuf::from(format!("{}.pub", saved.base.ssh_key_path));
+    files::read_text(&path, LIMIT, Links::Follow).unwrap_or_default()
 }
 
 async fn instance(
@@ -236,11 +304,14 @@ async fn unfinished(
         )));
     }
     // What was lost may have been a refusal that leaves the spot request open.
-    if let Some(tag) = tag
-        .as_ref()
-        .filter(|_| detail["spot"] == true && !is_fleets)
-    {
-        match spot_requests::cancel_open(api, cx, tag, false).await {
+    let key_name = detail["key_name"].as_str().unwrap_or_default();
+    let of_request = fleet::id_tag_of_spot_request(detail);
+    let by = match &of_request {
+        Some(tag) => Some(By::Tag(tag)),
+        None => key_pair::imported(cx, key_name).then_some(By::KeyPair(key_name)),
+    };
+    if let Some(by) = by.filter(|_| detail["spot"] == true && !is_fleets) {
+        match spot_requests::cancel_open(api, cx, by, false).await {
             Err(error) if !error.is_denied() => return Err(error.into()),
             _ => {}
         }
@@ -267,26 +338,40 @@ async fn unfinished(
         )
         .await;
     };
-    for (instance, _) in found {
-        if state_name(&instance) != "terminated"
-            && let Some(id) = instance.instance_id()
-        {
-            // A copy carries the tags as well: AWS Backup copies them when it restores an instance.
-            if is_fleets && fleet_of(&instance).is_none() {
+    // Copies carry the tags as well: AWS Backup copies them when it restores an instance.
+    let instances: Vec<&Instance> = found.iter().map(|(instance, _)| instance).collect();
+    let token = &resource.intent.key;
+    let mut is_found = false;
+    for (instance, origin) in of_launch(api, cx, &instances, token, is_fleets).await? {
+        let id = instance.instance_id().unwrap_or_default();
+        let is_over = state_name(instance) == "terminated";
+        match origin {
+            Origin::Others => {
+                let name = &saved.base.machine_name;
+                cx.warn(format!(
+                    "({name}) left alone: the instance {id} carries the machine's tags, and something else launched it"
+                ));
+                continue;
+            }
+            Origin::Unknown(why) if !is_over => {
                 return Ok(Undone::Unresolved(format!(
-                    "the instance {id} carries the machine's tags, but not the tag {FLEET_ID} of a fleet's: check \
-                     in EC2 whose it is"
+                    "the instance {id} carries the machine's tags, but {why}: check in EC2 whose it is"
                 )));
             }
-            // Who has just found it may not find it the next moment.
-            if end(api, cx, id, true).await?.is_none() {
-                return Ok(Undone::Unresolved(format!(
-                    "the instance {id} was found, and then EC2 did not know it"
-                )));
-            }
+            _ => is_found = true,
+        }
+        // Who has just found it may not find it the next moment.
+        if !is_over && end(api, cx, id, true).await?.is_none() {
+            return Ok(Undone::Unresolved(format!(
+                "the instance {id} was found, and then EC2 did not know it"
+            )));
         }
     }
-    Ok(Undone::Gone)
+    if is_found {
+        return Ok(Undone::Gone);
+    }
+    let what = format!("a launch with the client token {token}");
+    account::gone(api, cx, saved, resource, &what).await
 }
 
 fn id_tag_of(saved: &Saved) -> Option<Tag> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ec2::lab::core::Lab;
 use crate::ec2::resources::instances::InstanceState;
+use crate::ec2::resources::keys::KeyPair;
 use crate::ec2::resources::state::{Region, Shared};
 use crate::ec2::resources::volumes::Volume;
 
@@ -63,6 +64,64 @@ impl Lab {
             let instance = region.instances.get_mut(instance)?;
             let id = instance.volumes.remove(&instance.root_device)?;
             region.volumes.get_mut(&id)?.attached = None;
+            Some(id)
+        })
+    }
+
+    /// Adds a volume that was restored from a snapshot of an instance's root volume, with the tags of the original:
+    /// AWS Backup copies them when it restores (AWS Backup Developer Guide, "Copy tags during a restore"). Returns its
+    /// id.
+    pub fn restore_root_volume(&self, instance: &str) -> Option<String> {
+        self.within(instance, |region, shared| {
+            let instance = region.instances.get(instance)?;
+            let original = instance.volumes.get(&instance.root_device)?.clone();
+            let restored = Volume {
+                id: shared.ids.id("vol-"),
+                attached: None,
+                snapshot: Some(shared.ids.id("snap-")),
+                ..region.volumes.get(&original)?.clone()
+            };
+            let id = restored.id.clone();
+            let tags = region.tags.get(&original).cloned().unwrap_or_default();
+            region.tags.insert(id.clone(), tags);
+            region.volumes.insert(id.clone(), restored);
+            Some(id)
+        })
+    }
+
+    /// Imports a key pair that has no tags. Returns its id.
+    pub fn add_key_pair(&self, account: &str, region: &str, name: &str, public: &str) -> String {
+        let now = self.clock().now();
+        let mut inner = self.core.lock();
+        let (region, shared) = inner.world.region(account, region);
+        let id = shared.ids.id("key-");
+        let pair = KeyPair {
+            id: id.clone(),
+            name: name.to_owned(),
+            fingerprint: String::new(),
+            key_type: "ed25519".to_owned(),
+            public_key: public.to_owned(),
+            created: now,
+        };
+        region.keys.insert(name.to_owned(), pair);
+        id
+    }
+
+    /// Removes a key pair, whosever it is.
+    pub fn remove_key_pair(&self, account: &str, region: &str, name: &str) {
+        let mut inner = self.core.lock();
+        inner.world.region(account, region).0.keys.remove(name);
+    }
+
+    /// Adds a fleet of type `instant` with a client token, and says that it launched an instance. Returns its id.
+    pub fn launched_by_fleet(&self, instance: &str, client_token: &str) -> Option<String> {
+        self.within(instance, |region, shared| {
+            let id = shared.ids.id("fleet-");
+            region
+                .fleets
+                .insert(id.clone(), Some(client_token.to_owned()));
+            let tags = region.tags.entry(instance.to_owned()).or_default();
+            tags.insert("aws:ec2:fleet-id".to_owned(), id.clone());
             Some(id)
         })
     }

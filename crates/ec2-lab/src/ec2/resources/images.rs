@@ -66,6 +66,13 @@ impl Image {
     }
 }
 
+impl Image {
+    /// The snapshot of its root volume.
+    pub(crate) fn snapshot(&self) -> String {
+        format!("snap-{}", self.id.trim_start_matches("ami-"))
+    }
+}
+
 /// Returns the default images of a lab.
 pub(crate) fn catalogue() -> Vec<Image> {
     let mut images = Vec::new();
@@ -182,6 +189,7 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
         "platform",
         "description",
         "block-device-mapping.volume-type",
+        "block-device-mapping.snapshot-id",
         "ena-support",
     ];
     let filters = Filters::parse(params, &known)?;
@@ -225,10 +233,7 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
         xml.list("blockDeviceMapping", [i], |xml, i| {
             xml.leaf("deviceName", &i.root_device);
             xml.node("ebs", |xml| {
-                xml.leaf(
-                    "snapshotId",
-                    format!("snap-{}", i.id.trim_start_matches("ami-")),
-                );
+                xml.leaf("snapshotId", i.snapshot());
                 xml.leaf("volumeSize", i.size);
                 xml.leaf("deleteOnTermination", true);
                 xml.leaf("volumeType", "gp3");
@@ -245,6 +250,9 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
 }
 
 fn field(i: &Image, name: &str) -> Vec<String> {
+    if name == "block-device-mapping.snapshot-id" {
+        return vec![i.snapshot()];
+    }
     let value = match name {
         "name" | "description" => &i.name,
         "architecture" => &i.architecture,

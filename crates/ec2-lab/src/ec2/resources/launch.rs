@@ -328,6 +328,7 @@ fn make(
     if let (Some(request), Some(options)) = (&request, &launch.spot) {
         let made = SpotRequest {
             id: request.clone(),
+            key_name: launch.key_name.clone(),
             instance: Some(id.clone()),
             launch: None,
             state: "active".to_owned(),

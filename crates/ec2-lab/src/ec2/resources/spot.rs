@@ -21,6 +21,8 @@ const REQUEST: IdKind = IdKind {
 pub struct SpotRequest {
     /// `sir-…`.
     pub id: String,
+    /// The key pair that its launch names.
+    pub key_name: Option<String>,
     /// Its instance, if it has one.
     pub instance: Option<String>,
     /// The launch parameters while it is open.
@@ -107,6 +109,7 @@ pub(crate) fn stay_open(cx: &mut Cx<'_>, params: &Params, error: &ApiError) {
     let id = new_id(&mut cx.shared.ids);
     let request = SpotRequest {
         id: id.clone(),
+        key_name: params.text("KeyName"),
         instance: None,
         launch: Some(params.clone()),
         state: "open".to_owned(),
@@ -173,6 +176,7 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
         "instance-id",
         "state",
         "status-code",
+        "launch.key-name",
     ];
     let filters = Filters::parse(params, &known)?;
     let ids = params.list("SpotInstanceRequestId");
@@ -186,6 +190,9 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
         .filter(|s| ids.is_empty() || ids.contains(&s.id.as_str()))
         .filter(|s| {
             filters.pass(&cx.tags(&s.id), |name| {
+                if name == "launch.key-name" {
+                    return s.key_name.clone().into_iter().collect();
+                }
                 vec![match name {
                     "spot-instance-request-id" => s.id.clone(),
                     "instance-id" => s.instance.clone().unwrap_or_default(),
@@ -215,6 +222,9 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
             xml.leaf("message", &s.status);
         });
         xml.leaf_if("instanceId", s.instance.as_ref());
+        xml.node("launchSpecification", |xml| {
+            xml.leaf_if("keyName", s.key_name.as_ref());
+        });
         xml.leaf("createTime", iso(s.created));
         xml.leaf_if("blockDurationMinutes", s.block_duration);
         xml.leaf("productDescription", "Linux/UNIX");

@@ -24,6 +24,8 @@ pub struct Volume {
     pub id: String,
     /// The instance and device that it is attached to.
     pub attached: Option<(String, String)>,
+    /// The snapshot that it was created from.
+    pub snapshot: Option<String>,
     /// Its zone.
     pub zone: String,
     /// Its size in GiB.
@@ -48,6 +50,7 @@ pub struct Volume {
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub(crate) device: String,
+    snapshot: Option<String>,
     size: Option<u32>,
     volume_type: Option<String>,
     iops: Option<u32>,
@@ -63,6 +66,7 @@ impl Wanted {
         let bad = |text: String| ApiError::new("InvalidBlockDeviceMapping", text);
         let mut wanted = vec![Self {
             device: image.root_device.clone(),
+            snapshot: Some(image.snapshot()),
             size: Some(image.size),
             volume_type: Some("gp3".to_owned()),
             iops: None,
@@ -82,6 +86,7 @@ impl Wanted {
                 encrypted: ebs.flag("Encrypted")? == Some(true),
                 kms_key: ebs.text("KmsKeyId"),
                 delete_on_termination: ebs.flag("DeleteOnTermination")?,
+                snapshot: ebs.text("SnapshotId"),
                 device,
             };
             let types = ["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"];
@@ -107,14 +112,15 @@ impl Wanted {
                     // As reported in github.com/scylladb/scylladb/issues/6999, with both blanks.
                     if asked.size.is_some_and(|size| size < image.size) {
                         return Err(bad(format!(
-                            "Volume of size {}GB is smaller than  snapshot 'snap-{}', expect size >= {}GB",
+                            "Volume of size {}GB is smaller than  snapshot '{}', expect size >= {}GB",
                             asked.size.unwrap_or_default(),
-                            image.id.trim_start_matches("ami-"),
+                            image.snapshot(),
                             image.size
                         )));
                     }
                     *base = Self {
                         size: asked.size.or(base.size),
+                        snapshot: asked.snapshot.clone().or(base.snapshot.take()),
                         volume_type: asked.volume_type.or(base.volume_type.take()),
                         delete_on_termination: asked.delete_on_termination.or(Some(true)),
                         ..asked
@@ -200,6 +206,7 @@ impl Wanted {
         Volume {
             id,
             attached: Some((instance.to_owned(), self.device.clone())),
+            snapshot: self.snapshot.clone(),
             zone: zone.to_owned(),
             size: self.size.unwrap_or_default(),
             volume_type: self.volume_type.clone().unwrap_or_else(|| "gp2".to_owned()),
@@ -224,6 +231,7 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
         "volume-type",
         "attachment.delete-on-termination",
         "size",
+        "snapshot-id",
     ];
     let filters = Filters::parse(params, &known)?;
     let ids = params.list("VolumeId");
@@ -240,7 +248,8 @@ pub(crate) fn describe(cx: &mut Cx<'_>, params: &Params) -> Result<Xml, ApiError
     xml.list("volumeSet", found, |xml, v| {
         xml.leaf("volumeId", &v.id);
         xml.leaf("size", v.size);
-        xml.leaf("snapshotId", "");
+        // Empty for a volume that was made without one (EC2 API Reference, DescribeVolumes, examples).
+        xml.leaf("snapshotId", v.snapshot.as_deref().unwrap_or_default());
         xml.leaf("availabilityZone", &v.zone);
         xml.leaf("status", status(v));
         xml.leaf("createTime", iso(v.created));
@@ -282,6 +291,7 @@ fn field(v: &Volume, name: &str) -> Vec<String> {
         "availability-zone" => vec![v.zone.clone()],
         "volume-type" => vec![v.volume_type.clone()],
         "size" => vec![v.size.to_string()],
+        "snapshot-id" => v.snapshot.clone().into_iter().collect(),
         _ => vec![v.delete_on_termination.to_string()],
     }
 }
