@@ -14,7 +14,7 @@ use crate::authenticate::{Keyring, Login, Offers};
 use crate::dial::{authority, dial};
 use crate::host_keys::Verdict;
 use crate::session::Connection;
-use crate::wire::{Introduction, Wire};
+use crate::wire::{Hold, Introduction, Wire};
 use crate::{ConnectError, Credentials, HostKeys, Layer, ProtocolError, Session};
 
 /// A peer that has sent nothing for this long is asked for a sign of life, and taken for dead
@@ -43,6 +43,61 @@ pub async fn connect(
     }
 }
 
+/// Resolves, dials, exchanges keys and checks the host key. Makes no login, and writes no pin.
+///
+/// # Errors
+/// As [`connect`]; the TCP connection took at most `dial_within`.
+pub async fn check_host_key(
+    endpoint: &SshEndpoint,
+    host_keys: &HostKeys,
+    cx: &Cx,
+    dial_within: Duration,
+    within: Duration,
+) -> Result<(), ConnectError> {
+    let deadline = Instant::now() + within;
+    let greeting = handshake(endpoint, host_keys, dial_within, deadline, within);
+    match cx.cancel.or(greeting).await {
+        Ok(result) => result.map(drop),
+        Err(reason) => Err(ConnectError::Cancelled(reason)),
+    }
+}
+
+/// A connection whose host key is accepted, before the login.
+struct Greeted {
+    handle: ClientHandle,
+    observed: Observed,
+    hold: Hold,
+}
+
+async fn handshake(
+    endpoint: &SshEndpoint,
+    host_keys: &HostKeys,
+    dial_within: Duration,
+    deadline: Instant,
+    within: Duration,
+) -> Result<Greeted, ConnectError> {
+    let address = authority(endpoint);
+    let verdict = Verdict::new(host_keys, &address).map_err(|source| ConnectError::HostKey {
+        address: address.clone(),
+        source,
+    })?;
+    let config = Arc::new(config(&verdict));
+    let observed = Observed::new(verdict);
+    let tcp = dial(endpoint, dial_within).await?;
+    let (wire, hold, introduction) = Wire::new(tcp);
+    let client = Client(observed.clone());
+    let connected = client::connect_stream(config, wire, client);
+    match timeout_at(deadline, connected).await {
+        Ok(Ok(handle)) => Ok(Greeted {
+            handle,
+            observed,
+            hold,
+        }),
+        Ok(Err(error)) => Err(handshake_failed(address, &introduction, &observed, error)),
+        Err(_) => Err(silent(address, &introduction, within)),
+    }
+}
+
 /// The same with a bound of its own for the TCP connection, and not cut by a cancellation.
 pub(crate) async fn attempt(
     endpoint: &SshEndpoint,
@@ -65,20 +120,12 @@ pub(crate) async fn attempt(
     let mut offers = Offers::default();
     let mut connections = 1;
     loop {
-        let verdict = Verdict::new(host_keys, &address).map_err(not_accepted)?;
-        let config = Arc::new(config(&verdict));
-        let observed = Observed::new(verdict);
-        let tcp = dial(endpoint, dial_within).await?;
-        let (wire, hold, introduction) = Wire::new(tcp);
-        let client = Client(observed.clone());
-        let connected = client::connect_stream(config, wire, client);
-        let mut handle = match timeout_at(deadline, connected).await {
-            Ok(Ok(handle)) => handle,
-            Ok(Err(error)) => {
-                return Err(handshake_failed(address, &introduction, &observed, error));
-            }
-            Err(_) => return Err(silent(address, &introduction, within)),
-        };
+        let greeted = handshake(endpoint, host_keys, dial_within, deadline, within).await?;
+        let Greeted {
+            mut handle,
+            observed,
+            hold,
+        } = greeted;
 
         let refused = offers.refused();
         let login = keyring.log_in(&mut handle, &endpoint.user, &mut offers);

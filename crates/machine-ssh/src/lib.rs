@@ -44,7 +44,7 @@ mod wire;
 
 pub use authenticate::check_private_key;
 pub use command::{Command, shell_quote};
-pub use connect::connect;
+pub use connect::{check_host_key, connect};
 pub use connect_error::{ConnectError, Layer, ProtocolError};
 pub use credentials::Credentials;
 pub use host_keys::{HostKeyError, HostKeys};

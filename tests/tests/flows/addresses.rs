@@ -18,6 +18,17 @@ fn set_saved_address(flow: &Flow, address: &str) {
     std::fs::write(&config, other).unwrap();
 }
 
+/// Asserts that the old address is still saved, and replaces it with the present one.
+fn restore_saved_address(flow: &Flow, before: &str) {
+    let config = flow.home.machine("m1").join("config.json");
+    let saved = std::fs::read_to_string(&config).unwrap();
+    let now = flow.host().spec().address.to_string();
+    let old = format!("\"IPAddress\": \"{before}\"");
+    assert!(saved.contains(&old), "{saved}");
+    let ours = format!("\"IPAddress\": \"{now}\"");
+    std::fs::write(&config, saved.replace(&old, &ours)).unwrap();
+}
+
 /// Asserts that a command reported the new address once, and saved it.
 async fn assert_reported_and_saved(flow: &Flow, ended: &Ended, before: &str) {
     let now = flow.host().spec().address.to_string();
@@ -70,6 +81,60 @@ async fn commands_that_call_ec2_save_a_new_address() {
         );
         assert_reported_and_saved(&flow, &started, before).await;
     }
+}
+
+/// Another process works on the machine, so that its new address cannot be saved.
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_get_the_new_address_of_a_locked_machine() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let ambient = std::sync::Arc::new(machine_ops::SystemAmbient::new());
+    let store = machine_store::Store::new(flow.home.store(), ambient);
+    let lock = store.try_lock_machine(&"m1".parse().unwrap()).unwrap();
+    for before in [BEFORE, ""] {
+        set_saved_address(&flow, before);
+        for argv in [
+            &["ssh", "m1", "-o", "Compression=yes", "true"][..],
+            &["scp", "-d", "m1:/etc/hostname", "."],
+            &["ssh", "m1", "true"],
+            &["config", "m1"],
+        ] {
+            flow.home.run(argv).await.ok();
+        }
+        // `ls` reads the address, and does not save it.
+        let ls = flow.home.run(["ls"]).await.ok();
+        assert!(
+            ls.out.contains(&flow.host().spec().address.to_string()),
+            "{ls}"
+        );
+        assert!(!ls.out.contains("no address"), "{ls}");
+        restore_saved_address(&flow, before);
+    }
+    drop(lock);
+}
+
+/// EC2 gives the address of a stopped machine to another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn openssh_gets_the_new_address_where_another_host_has_the_old_one() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let now = flow.host().spec().address.to_string();
+    flow.create("m2", &[]).await.ok();
+    let hosts = flow.hosts.hosts();
+    let addresses = hosts.iter().map(|host| host.spec().address.to_string());
+    let other = addresses.filter(|address| *address != now).next().unwrap();
+    for file in ["config.json", ".known_hosts"] {
+        let path = flow.home.machine("m1").join(file);
+        let saved = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, saved.replace(&now, &other)).unwrap();
+    }
+    let ssh = flow
+        .home
+        .run(["ssh", "m1", "-o", "Compression=yes", "true"])
+        .await
+        .ok();
+    let told = format!("(m1) The machine's address is {now} now; it was {other}");
+    assert!(ssh.err.contains(&told), "{ssh}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

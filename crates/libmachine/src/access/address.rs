@@ -12,6 +12,7 @@ use machine_types::{MachineState, one_line};
 use crate::access::login::HostKeyPolicy;
 use crate::access::login::login_to_work;
 use crate::error::not_running;
+use crate::half_made::half_made;
 use crate::machine::{Machine, Work, with_removal};
 use crate::{Error, Library};
 
@@ -32,7 +33,7 @@ pub(crate) enum Down {
 }
 
 /// Takes over the address of a machine that runs, where it is another one than the saved, and says so. Saves it, unless
-/// somebody else works on the machine. Returns whether it is another one.
+/// somebody else works on the machine or the store is read-only. Returns whether it is another one.
 pub(crate) fn take_address(
     library: &Library,
     machine: &mut Machine,
@@ -48,7 +49,7 @@ pub(crate) fn take_address(
         cx.debug(one_line(error));
         None
     });
-    if before.is_none() && lock.is_none() {
+    if before.is_none() && lock.is_none() && half_made(library, machine).is_some() {
         // It is being created, and its create learns the address.
         if let Ok(unchanged) = library.open_record(machine.name.clone(), machine.record.clone()) {
             *machine = unchanged;

@@ -131,7 +131,12 @@ pub async fn url(library: &Library, name: &str) -> Result<String, Error> {
 pub async fn docker_version(library: &Library, name: &str) -> Result<String, Error> {
     let mut machine = library.open(name).await?;
     let error = match engine_version(library, &machine, DIAL).await {
-        Err(error @ (Error::Engine(_) | Error::EngineRefused | Error::NoEngineToAsk(_))) => error,
+        Err(
+            error @ (Error::Engine(_)
+            | Error::EngineRefused
+            | Error::EngineDown(_)
+            | Error::NoEngineToAsk(_)),
+        ) => error,
         told => return told,
     };
     let cx = library.context_about(&machine.name);
@@ -201,7 +206,14 @@ pub(crate) async fn engine_version(
     machine: &Machine,
     within: Duration,
 ) -> Result<String, Error> {
-    let url = machine.driver.docker_host().unwrap_or_default();
+    let url = match (machine.driver.docker_host(), machine.driver.cloud()) {
+        (Some(url), _) => url,
+        (None, Some(_)) => {
+            let unknown = Error::NoAddress(machine.name.to_string());
+            return Err(Error::EngineDown(Box::new(unknown)));
+        }
+        (None, None) => String::new(),
+    };
     if let Some(socket) = url.strip_prefix("unix://") {
         let asked = Dialer::version_at_socket(Path::new(socket), within).await;
         return told(asked);

@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use machine_ops::Cx;
 use machine_ssh::{
-    Command, Copy, ExitStatus, HostKeys, Place, Pty, Session, Sftp, WaitLimits, WindowSize,
-    connect, wait_for_ssh,
+    Command, ConnectError, Copy, ExitStatus, HostKeys, Place, Pty, Session, Sftp, WaitLimits,
+    WindowSize, check_host_key, connect, wait_for_ssh,
 };
-use machine_store::MachineFile;
-use machine_tls::Dialer;
-use machine_types::DockerUrl;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -169,28 +166,39 @@ pub async fn ssh_details(library: &Library, name: &str) -> Result<SshDetails, Er
     let (mut machine, cx) = (library.open(name).await?, library.context());
     let session = find_login(library, &mut machine, None, &cx).await?;
     session.close().await;
-    saved_ssh_details(library, name).await
+    // Not from the store: a new address need not be saved there.
+    details(library, &machine)
 }
 
-/// Tells how to reach a machine with OpenSSH. Logs in once where its host key is not yet pinned, or not under its
-/// present address.
+/// Tells how to reach a machine with OpenSSH. Logs in once where its host key is not yet pinned, or where the saved
+/// address does not show the pinned key.
 ///
 /// # Errors
 /// Where nobody can log in, and it has to be.
 pub async fn openssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
-    if let Ok(details) = saved_ssh_details(library, name).await
-        && machine_ssh::is_pinned(&details.known_hosts, &details.host, details.port)
+    let machine = library.open(name).await?;
+    let known = details(library, &machine).ok();
+    let is_pinned =
+        |known: &SshDetails| machine_ssh::is_pinned(&known.known_hosts, &known.host, known.port);
+    let Some(known) = known.filter(is_pinned) else {
+        return ssh_details(library, name).await;
+    };
+    let pins = HostKeys::AcceptPinnedOnly(known.known_hosts.clone());
+    let (endpoint, cx) = (ssh_endpoint(&machine)?, library.context());
+    if check_host_key(&endpoint, &pins, &cx, DIAL, LOGIN)
+        .await
+        .is_ok()
     {
-        let sshd = DockerUrl {
-            host: details.host.clone(),
-            port: details.port,
-        };
-        // A machine that does not answer may have another address now, or be stopped.
-        if Dialer::plain(DIAL).reach(&sshd).await.is_ok() {
-            return Ok(details);
-        }
+        return Ok(known);
     }
-    ssh_details(library, name).await
+    // The machine is stopped, or has another address, and its old one may be another host's now.
+    match ssh_details(library, name).await {
+        // It has no other address. OpenSSH reports the host key, as under the Go program.
+        Err(Error::Login { source, .. }) if matches!(*source, ConnectError::HostKey { .. }) => {
+            Ok(known)
+        }
+        found => found,
+    }
 }
 
 /// Tells how to reach a machine, without a look at it.
@@ -198,14 +206,17 @@ pub async fn openssh_details(library: &Library, name: &str) -> Result<SshDetails
 /// # Errors
 /// For a machine that the store does not know, or that has no SSH.
 pub async fn saved_ssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
-    let machine = library.open(name).await?;
-    let endpoint = ssh_endpoint(&machine)?;
+    details(library, &library.open(name).await?)
+}
+
+fn details(library: &Library, machine: &Machine) -> Result<SshDetails, Error> {
+    let endpoint = ssh_endpoint(machine)?;
     Ok(SshDetails {
         host: endpoint.host,
         port: endpoint.port,
         user: endpoint.user,
         key: endpoint.key,
-        known_hosts: library.store.file(&machine.name, MachineFile::KnownHosts),
+        known_hosts: host_key_file(library, &machine.name),
     })
 }
 

@@ -76,6 +76,32 @@ async fn a_missing_address_is_looked_up_unless_the_machine_is_being_created() {
     assert!(fixture.told().contains("(m1) The machine's address is"));
 }
 
+/// `server.pem` shows that the machine was set up: only its create would be waited for.
+#[tokio::test]
+async fn a_missing_address_of_a_locked_machine_is_used_and_not_saved() {
+    let fixture = Fixture::new();
+    fixture.create("m1").await.unwrap();
+    std::fs::write(fixture.config("m1").with_file_name("server.pem"), "").unwrap();
+    let items = fixture.list(LONG).await;
+    assert_eq!(
+        items[0].error,
+        "Unable to query docker version: machine \"m1\" has no address yet"
+    );
+    fixture.cloud.set_address("m1", NOW);
+    let store = Store::new(
+        fixture.directory.path(),
+        std::sync::Arc::new(libmachine::SystemAmbient::new()),
+    );
+    let _lock = store.try_lock_machine(&"m1".parse().unwrap()).unwrap();
+    assert_eq!(fixture.list(LONG).await[0].url, format!("tcp://{NOW}:2376"));
+    assert_eq!(saved(&fixture).await, None);
+    let told = fixture.told();
+    assert!(
+        told.contains(&format!("(m1) The machine's address is {NOW}")),
+        "{told}"
+    );
+}
+
 #[tokio::test]
 async fn a_start_of_a_running_machine_saves_its_new_address() {
     let fixture = moved().await;
