@@ -18,9 +18,10 @@ async fn options(flow: &Flow, driver: &str) -> Vec<String> {
         .home
         .run(["create", "--driver", driver, "--help"])
         .await;
-    let option = regex::Regex::new(r"(?m)^ +(?:-\w, )?--([a-z0-9-]+) <VALUE>").unwrap();
+    let option = regex::Regex::new(r"(?m)^ +(?:-\w, )?--([a-z0-9-]+) <(\w[^>]*)>").unwrap();
     let found = option.captures_iter(&help.out);
-    found.map(|found| found[1].to_owned()).collect()
+    let texts = found.filter(|found| !["NUMBER", "INT"].contains(&&found[2]));
+    texts.map(|found| found[1].to_owned()).collect()
 }
 
 /// The values that have the secret in them.
@@ -64,6 +65,7 @@ async fn told(option: String, value: String, json: bool) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "more than a hundred creates: it has not been run to its end yet"]
 async fn no_option_tells_a_secret() {
     let flow = Flow::start().await;
     let mut options = options(&flow, "amazonec2").await;
