@@ -1,4 +1,4 @@
-//! What every command works with: the world as `main` found it, and the library over it.
+//! Context of every command: the process's environment as `main` read it, and the library built on it.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -13,38 +13,38 @@ use crate::output::console::{Console, Pieces, Stream};
 use crate::output::prompt::{self, Input};
 use crate::telemetry::Telemetry;
 
-/// The world as `main` found it; tests make their own.
+/// Process environment as `main` read it; tests construct their own.
 pub struct World {
-    /// The command line, the program's own name first.
+    /// Command-line arguments, starting with the program name.
     pub args: Vec<String>,
     /// The environment variables.
     pub environment: Environment,
-    /// The user's home directory.
+    /// Home directory of the user.
     pub home: Option<PathBuf>,
-    /// Where relative paths begin.
+    /// Base directory of relative paths.
     pub directory: PathBuf,
     /// Standard output and standard error.
     pub console: Arc<Console>,
-    /// Standard input, where questions are answered.
+    /// Standard input, read for answers to prompts.
     pub input: Arc<Mutex<Input>>,
     /// The clock.
     pub ambient: Arc<dyn Ambient>,
-    /// Set by the first signal.
+    /// Cancellation token, set by the first signal.
     pub cancel: Cancel,
-    /// Begins to listen for signals, which until then do what they do by default.
+    /// Starts the signal handlers; until then signals have their default effect.
     pub listen: fn(Cancel),
 }
 
-/// What every command works with.
+/// Context of every command.
 pub struct Context {
-    /// The world as `main` found it.
+    /// Process environment as `main` read it.
     pub world: World,
-    /// The use-cases.
+    /// The library.
     pub library: Library,
 }
 
 impl Context {
-    /// Puts the library together out of the global flags.
+    /// Builds the library from the global flags.
     pub fn new(
         world: World,
         store: PathBuf,
@@ -71,7 +71,7 @@ impl Context {
             certificates,
             user: environment.get("USER").unwrap_or("unknown").to_owned(),
             ssh_agent: environment.get("SSH_AUTH_SOCK").map(PathBuf::from),
-            // The names that OpenSSH tries, in its order (ssh_config(5), IdentityFile).
+            // The names that OpenSSH tries, in the same order (ssh_config(5), IdentityFile).
             user_keys: ["id_rsa", "id_ecdsa", "id_ed25519"]
                 .iter()
                 .filter_map(|name| Some(ssh.as_ref()?.join(name)))
@@ -83,10 +83,10 @@ impl Context {
         Self { world, library }
     }
 
-    /// Asks a question on standard output; `None` where there is no answer.
+    /// Asks a question on standard output. Returns `None` if there is no answer.
     ///
     /// # Errors
-    /// A signal came first.
+    /// Fails if a signal arrives first.
     pub async fn confirm(&self, question: &str) -> Result<Option<bool>, Failure> {
         let world = &self.world;
         prompt::confirm(&world.console, &world.input, &world.cancel, question).await
@@ -102,7 +102,7 @@ impl Context {
         self.world.console.line(Stream::Err, line);
     }
 
-    /// Returns standard output, for what makes its output in pieces.
+    /// Returns a writer to standard output, for output that is written in parts.
     pub fn pieces(&self) -> Pieces<'_> {
         Pieces {
             console: &self.world.console,
@@ -111,7 +111,7 @@ impl Context {
     }
 }
 
-/// Removes `//`, `/.` and `/x/..` from a path by its text alone, as Go's `filepath.Clean` does.
+/// Removes `//`, `/.` and `/x/..` from a path without reading the file system, as Go's `filepath.Clean` does.
 fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {
@@ -129,15 +129,15 @@ fn clean(path: &Path) -> PathBuf {
     }
 }
 
-/// Returns the store's root.
+/// Returns the root directory of the store.
 ///
 /// # Errors
-/// Where nobody says where the store is.
+/// Fails if no storage directory is configured.
 pub(crate) fn store_path(world: &World, global: &Options) -> Result<PathBuf, Failure> {
     let given = global.string("storage-path");
     if !given.is_empty() {
-        // A relative path stays relative in config.json and in what is printed, so that the store can be moved along
-        // with the working directory.
+        // A relative path stays relative in config.json and in output, so that the store can be moved together with
+        // the working directory.
         return Ok(clean(Path::new(&given)));
     }
     match &world.home {

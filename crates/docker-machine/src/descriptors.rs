@@ -1,15 +1,16 @@
-//! How many connections this process may have at once.
+//! Number of connections that this process may have open at once.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What else is open: the streams, the store's files, the connections to the cloud, the reactor.
+/// File descriptors reserved for other uses: the streams, the store's files, cloud connections, the reactor.
 const RESERVED: u64 = 64;
 
-/// Where nothing limits a process. A line of `ls` that waits costs some 50 KB.
+/// Upper limit if the process has no lower one. A waiting line of `ls` takes about 50 KB.
 const MOST: u64 = 10_000;
 
-/// Raises the limit of open files to what this process may raise it to (getrlimit(2)), and returns for how many
-/// connections there is room: one at least. Not for commands that start programs, which would inherit it.
+/// Raises the soft limit of open files to the hard limit, but not above `MOST` (getrlimit(2)). Returns the number of
+/// connections that this allows, at least one. Not for commands that start programs, because these would inherit the
+/// limit.
 pub(crate) fn room_for_connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(MOST).min(MOST);

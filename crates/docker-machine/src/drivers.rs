@@ -1,4 +1,4 @@
-//! The table of drivers: one line each.
+//! The table of drivers.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use machine_driver::{DriverKind, Options};
 use crate::cli::options;
 use crate::environment::Environment;
 
-/// Returns the drivers of this binary, in the order in which help names them.
+/// Returns the drivers of this binary, in the order of the help.
 pub fn table() -> Vec<Arc<dyn DriverKind>> {
     vec![
         Arc::new(driver_amazonec2::AmazonEc2),
@@ -16,12 +16,12 @@ pub fn table() -> Vec<Arc<dyn DriverKind>> {
     ]
 }
 
-/// Returns their names, in that order.
+/// Returns the names of the drivers, in the order of the help.
 pub fn names() -> Vec<&'static str> {
     table().iter().map(|kind| kind.name()).collect()
 }
 
-/// Returns the places that the environment names, each by a driver and its flags.
+/// Returns the places configured by environment variables, each as a driver and its flags.
 pub fn places(environment: &Environment) -> Vec<(&'static str, Options)> {
     let of_environment = |kind: Arc<dyn DriverKind>| {
         let place_flags = kind.cloud()?.place_flags();

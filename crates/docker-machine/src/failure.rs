@@ -1,7 +1,7 @@
-//! What the user is told when something failed, and how the process ends.
+//! Error messages and exit codes.
 //!
-//! The first line is what the Go binary says, because scripts look for its sentences: what failed and
-//! the reason, joined by a colon. Below it, indented: what caused that, what is left behind, and the way out.
+//! The first line is the Go binary's, because scripts match its sentences: the failed action and the reason, joined by
+//! a colon. The indented lines below it give the causes, what is left behind, and a hint.
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
@@ -15,29 +15,29 @@ pub struct Failure(Box<Parts>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Parts {
-    /// What failed and why.
+    /// The failed action and the reason.
     message: String,
     causes: Vec<String>,
     left: Vec<Left>,
     hint: Option<String>,
     help: Option<Help>,
-    /// Help is not printed: the command line that prints it is.
+    /// Whether the hint names the command line that prints the help, in place of the help itself.
     short: bool,
     status: ExitStatus,
     cause: &'static str,
 }
 
-/// The help of a command, and the command line that prints it.
+/// Help of a command, and the command line that prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Help {
-    /// The text.
+    /// The help text.
     pub text: String,
-    /// `docker-machine create --help`.
+    /// The command line, for example `docker-machine create --help`.
     pub command_line: String,
 }
 
 impl Failure {
-    /// Makes a failure out of one sentence.
+    /// Creates a failure from one sentence.
     pub fn new(message: impl Into<String>) -> Self {
         Self(Box::new(Parts {
             message: without_error_numbers(&message.into()),
@@ -51,7 +51,7 @@ impl Failure {
         }))
     }
 
-    /// Makes the failure of a command line: the message, the way out, and help for standard output.
+    /// Creates a usage failure: the message, a hint, and help for standard output.
     pub fn usage(message: impl Into<String>, hint: Option<String>, help: Option<Help>) -> Self {
         let mut failure = Self::new(message);
         failure.0.hint = hint;
@@ -60,7 +60,7 @@ impl Failure {
         failure
     }
 
-    /// Makes a failure out of an error and what was being done; nothing is said of an empty `what`.
+    /// Creates a failure from an error and the action that failed; an empty `what` is omitted.
     pub fn of(what: &str, error: &Error) -> Self {
         let mut failure = Self::chained(what, error);
         failure.0.hint = error.hint();
@@ -70,24 +70,24 @@ impl Failure {
         failure
     }
 
-    /// Makes one failure out of those of several machines.
+    /// Combines the failures of several machines into one.
     pub fn joined(failures: Vec<Self>) -> Self {
         let texts: Vec<String> = failures.iter().map(Self::text).collect();
         let mut joined = Self::new(texts.join("\n"));
         let causes = failures.iter().map(Self::cause);
-        // Of several troubles none is the one; of several times the same it is.
+        // Different causes are reported as "other", equal ones under their own name.
         joined.0.cause = causes
             .reduce(|one, other| if one == other { one } else { "other" })
             .unwrap_or("other");
         joined
     }
 
-    /// Returns the text for standard error, without a line end at its end.
+    /// Returns the text for standard error, without a trailing newline.
     pub fn text(&self) -> String {
         self.written(|_, text| text.to_owned())
     }
 
-    /// Returns the text for a terminal that may be told to change colours.
+    /// Returns the text for a terminal, in colours if the terminal supports them.
     pub fn coloured(&self) -> String {
         self.written(|style, text| match text {
             "" => String::new(),
@@ -118,15 +118,15 @@ impl Failure {
         text
     }
 
-    /// Adds the way out.
+    /// Adds a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// Names the command line that prints help instead of printing it: at a terminal, where help would move
-    /// the error out of sight.
+    /// Replaces the help by the command line that prints it. Used at a terminal, where the help would scroll the error
+    /// out of sight.
     #[must_use]
     pub fn short(mut self, short: bool) -> Self {
         self.0.short = short;
@@ -139,23 +139,23 @@ impl Failure {
         Some(&help.text)
     }
 
-    /// Returns one word for what failed, for metrics and logs.
+    /// Returns the cause as one word, for metrics and logs.
     pub fn cause(&self) -> &'static str {
         self.0.cause
     }
 
-    /// Returns how the process ends.
+    /// Returns the exit status of the process.
     pub fn status(&self) -> ExitStatus {
         self.0.status
     }
 
-    /// The first line holds what was being done, the error and its direct reason.
+    /// The first line holds the failed action, the error and its direct cause.
     fn chained(what: &str, error: &(dyn StdError + 'static)) -> Self {
         let mut links: Vec<String> = Vec::new();
         let mut next = Some(error);
         while let Some(link) = next {
             let text = without_error_numbers(link.to_string().trim_end());
-            // A transparent layer repeats what is below it.
+            // A transparent layer repeats the text of its source.
             if links.last() != Some(&text) && !text.is_empty() {
                 links.push(text);
             }
@@ -176,14 +176,14 @@ impl From<Error> for Failure {
     }
 }
 
-/// What a terminal is told (ECMA-48, SGR).
+/// Terminal control sequences (ECMA-48, SGR).
 #[derive(Debug, Clone, Copy)]
 enum Style {
     Bold = 1,
     Red = 31,
 }
 
-/// Brings further lines of a text below its first.
+/// Indents the further lines of a text below its first.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
 }

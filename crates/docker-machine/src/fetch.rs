@@ -1,7 +1,7 @@
-//! Fetches an install script from here, for a host that has no way out or nothing to fetch with.
+//! Downloads an install script on this computer, for a host that has no Internet access or no download tool.
 //!
-//! One GET by hyper, past the proxies that Go's programs know, over TLS with the roots of this
-//! system. Nothing is made or read before it is needed, which is rarely.
+//! Sends one GET request with hyper, through the proxies that Go's programs honour, over TLS with this system's root
+//! certificates. Constructs and reads nothing until the first download, which is rare.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,22 +22,22 @@ use tokio_rustls::TlsConnector;
 
 use crate::environment::Environment;
 
-/// How long it may take, redirections included. The script of get.docker.com has 24 KB.
+/// Overall timeout, redirections included. The script of get.docker.com has 24 KB.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// The longest script, in bytes.
+/// Maximum size of a script, in bytes.
 const LONGEST: usize = 4 << 20;
 
-/// How many redirections are followed; curl follows 50.
+/// Maximum number of redirections; curl follows 50.
 const REDIRECTIONS: usize = 10;
 
-/// Fetches over HTTP and HTTPS.
+/// Downloads over HTTP and HTTPS.
 #[derive(Debug)]
 pub(crate) struct Fetch {
     proxies: Matcher,
 }
 
-/// Why there is no script.
+/// Reason why a download failed.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
     #[error("it is no http:// or https:// URL")]
@@ -69,7 +69,7 @@ enum FetchError {
 }
 
 impl Fetch {
-    /// Reads which proxies there are.
+    /// Reads the proxy settings.
     pub(crate) fn new(environment: &Environment) -> Self {
         let first = |names: [&str; 2]| {
             let value = names.iter().find_map(|name| environment.get(name));
@@ -123,7 +123,7 @@ impl Fetch {
         } else if let Some(auth) = proxy.as_ref().and_then(Intercept::basic_auth) {
             request = request.header(PROXY_AUTHORIZATION, auth);
         }
-        // A proxy is told the whole URL, a server the path alone (RFC 9112, 3.2).
+        // A proxy receives the whole URL, a server only the path (RFC 9112, 3.2).
         if is_tls(uri) || proxy.is_none() {
             let path = uri.path_and_query().map_or("/", |path| path.as_str());
             request = request.uri(path);
@@ -154,7 +154,7 @@ fn is_tls(uri: &Uri) -> bool {
     uri.scheme_str() == Some("https")
 }
 
-/// Who is asked, for `Host:` and for errors: without the password that a URL may have.
+/// Returns the server for `Host:` and for errors, without the password that a URL may contain.
 fn place(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let place = authority.rsplit('@').next();
@@ -183,7 +183,7 @@ async fn connect(near: &Uri) -> Result<Box<dyn Stream>, FetchError> {
     })?))
 }
 
-/// Asks a proxy for a way through to the server (RFC 9110, 9.3.6).
+/// Asks a proxy for a tunnel to the server (RFC 9110, 9.3.6).
 async fn tunnel(
     stream: Box<dyn Stream>,
     to: &Uri,
@@ -244,7 +244,7 @@ async fn send(
         .map_err(|_| FetchError::NoUrl)?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.map_err(broken)?;
-    // It ends with the answer, or with the tunnel that the answer opens.
+    // The task ends with the response, or with the tunnel that the response opens.
     tokio::spawn(connection.with_upgrades());
     sender.send_request(request).await.map_err(broken)
 }

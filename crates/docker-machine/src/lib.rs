@@ -1,8 +1,7 @@
-//! The command line of docker-machine: parsing, the tables of commands and drivers, output.
+//! Command line of docker-machine: parsing, the tables of commands and drivers, output.
 //!
-//! Owns the composition: it builds drivers, store and library, and is the only crate that touches the environment of the
-//! process, which `main` reads into a [`World`]. Does not own use cases: those are in `libmachine`. Called by `main` and
-//! by tests.
+//! Builds drivers, store and library. It is the only crate that uses the environment of the process, which `main`
+//! reads into a [`World`]. Contains no use cases: those are in `libmachine`. Called by `main` and by tests.
 //!
 //! ```
 //! use docker_machine::cli::{Cli, Request};
@@ -42,7 +41,7 @@ use failure::Failure;
 use output::console::{Console, Stream};
 use telemetry::{Telemetry, Wanted};
 
-/// Does what the command line says, and returns how the process ends.
+/// Runs the command line and returns the exit status.
 pub async fn run(world: World) -> ExitStatus {
     let console = world.console.clone();
     let drivers = drivers::table();
@@ -71,7 +70,7 @@ pub async fn run(world: World) -> ExitStatus {
     }
 }
 
-/// The storage directory where none is known. It does not exist (Debian Policy 9.2.3).
+/// Storage directory if none is configured. It does not exist (Debian Policy 9.2.3).
 const NO_STORE: &str = "/nonexistent/.docker/machine";
 
 async fn execute(
@@ -87,7 +86,7 @@ async fn execute(
         global.bool("debug"),
         command.is_evaluated(),
     ));
-    // The first thing that is asked for in a report of what went wrong.
+    // A report of a failure needs the version first.
     telemetry.debug(&version::line());
     warnings.iter().for_each(|warning| telemetry.warn(warning));
     let store = match context::store_path(&world, global) {
@@ -117,7 +116,7 @@ async fn execute(
     failure.map_or(ExitStatus::Success, |failure| failure.status())
 }
 
-/// Fails where standard output, which was all that was asked for, is not complete.
+/// Fails if standard output is incomplete, for commands whose only result is their output.
 fn all_written(console: &Console) -> Result<(), Failure> {
     match console.lost() {
         Some(why) => Err(Failure::new(format!(
@@ -132,7 +131,7 @@ async fn end(world: &World, failure: Failure) -> ExitStatus {
     if let Some(help) = failure.help() {
         world.console.line(Stream::Out, help);
     }
-    // Whatever reads the log reads this, too.
+    // Programs that read the log need this failure, too.
     telemetry(world, false, false)
         .finish("unknown", Some(&failure))
         .await;

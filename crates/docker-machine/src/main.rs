@@ -1,4 +1,4 @@
-//! The binary: reads the process's world, runs the command line, ends the process.
+//! Entry point: reads the environment of the process, runs the command line, and exits.
 
 use std::io::{BufReader, IsTerminal as _, stderr, stdin, stdout};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         terminal::restore();
         let text = format!("docker-machine: this is a bug: {panic}\n");
-        // Nobody may be listening.
+        // Standard error may be closed.
         let _ = std::io::Write::write_all(&mut stderr(), text.as_bytes());
     }));
     let world = world();
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let status = match runtime {
         Ok(runtime) => {
             let status = runtime.block_on(run(world));
-            // A thread that still reads standard input must not hold the process.
+            // A thread that still reads standard input must not delay the exit.
             runtime.shutdown_background();
             status.code()
         }
@@ -39,18 +39,18 @@ fn world() -> World {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
     let environment = Environment::new(variables);
-    // A dumb terminal cannot move its cursor: it gets lines, as a pipe does.
+    // A dumb terminal cannot move its cursor: it gets plain lines, as a pipe does.
     let is_smart = environment.get("TERM").is_some_and(|term| term != "dumb");
     let terminals = Terminals {
         out: stdout().is_terminal(),
         err: stderr().is_terminal() && is_smart,
         columns: columns(),
-        // no-color.org; an empty variable counts as none here, as everywhere.
+        // See no-color.org; an empty variable counts as unset here, as everywhere.
         colour: environment.get("NO_COLOR").is_none(),
     };
     World {
         args: std::env::args_os().map(text).collect(),
-        // Not the user database: to read it, the C library loads plug-ins.
+        // Does not read the user database: for that, the C library loads plug-ins.
         home: environment.get("HOME").map(PathBuf::from),
         directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
         console: Arc::new(Console::new(

@@ -1,15 +1,15 @@
 //! Signals: the first one cancels, the second one ends the process at once.
 //!
-//! They are heard on a thread of their own, so that nothing an operation does can make us deaf.
+//! A separate thread handles them, so that a blocked operation cannot delay them.
 
 use libmachine::Cancel;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Where Linux says which signals this process ignores (proc(5), `SigIgn`).
+/// Where Linux lists the signals that this process ignores (proc(5), `SigIgn`).
 const STATUS: &str = "/proc/self/status";
 
-/// Begins to listen, and returns when every signal is heard. `leave` is called before the second signal ends the process with code 130, which
-/// shells take for an interrupt.
+/// Starts the signal handlers, and returns when all are installed. Calls `leave` before the second signal ends the
+/// process with code 130, which shells take for an interrupt.
 pub fn listen(cancel: Cancel, leave: fn()) {
     let status = std::fs::read_to_string(STATUS).unwrap_or_default();
     let heard = heard(&status);
@@ -35,18 +35,18 @@ pub fn listen(cancel: Cancel, leave: fn()) {
             }
         });
     };
-    // Without the thread, signals do what they do by default.
+    // Without the thread, signals have their default effect.
     let _ = std::thread::Builder::new()
         .name("signals".into())
         .stack_size(128 * 1024)
         .spawn(listener);
-    // Until then a signal would end the process by default, whatever it has begun. Nothing is sent: the
-    // channel closes when all are heard, or never will be.
+    // Until the handlers are installed, a signal would end the process in the middle of its work. Nothing is sent: the
+    // channel closes when the handlers are installed, or when the thread fails.
     let _: Result<(), _> = ready.recv();
 }
 
-/// Returns the signals to listen to: not those that were ignored from the start. Under nohup a terminal that
-/// vanishes is to be ignored, and a script's shell ignores Ctrl-C for what it starts with `&`.
+/// Returns the signals to handle: all except those that were ignored at the start. nohup makes a process ignore the
+/// loss of its terminal, and a script's shell makes what it starts with `&` ignore Ctrl-C.
 fn heard(status: &str) -> Vec<(SignalKind, &'static str)> {
     let all = [
         (SignalKind::interrupt(), "SIGINT"),

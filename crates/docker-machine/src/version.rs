@@ -1,6 +1,6 @@
-//! What `--version` says.
+//! Output of `--version`.
 
-/// Returns `X.Y.Z, build H`: the package's version, and the commit where it is known (see `build.rs`).
+/// Returns `X.Y.Z, build H`: the package's version, and the commit if it is known (see `build.rs`).
 pub fn version() -> &'static str {
     concat!(
         env!("CARGO_PKG_VERSION"),
@@ -9,7 +9,7 @@ pub fn version() -> &'static str {
     )
 }
 
-/// Returns the whole line, as scripts read it.
+/// Returns the complete version line, which scripts parse.
 pub fn line() -> String {
     format!("docker-machine version {}", version())
 }

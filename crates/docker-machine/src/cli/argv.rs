@@ -1,24 +1,23 @@
-//! From a Go command line to a plain one: a pure function, called once, before clap.
+//! Converts a Go command line to a canonical one: a pure function, called once, before clap.
 //!
-//! Owns the syntax that Go's `flag` package and the Go binary's command library accept, and people's
-//! fingers know: `-flag` and `--flag`, `=value` or the next word, booleans that may carry a value,
-//! flags behind all positionals, `--`. Refuses to know what a flag means. What comes out has one form only,
-//! `--flag=value` before `--` before positionals, so that clap has nothing to guess.
+//! Accepts the syntax of Go's `flag` package and of the Go binary's command library: `-flag` and `--flag`, `=value` or
+//! the next word, booleans with an optional value, flags after all positionals, `--`. Does not interpret flags. The
+//! result has one form only, `--flag=value` before `--` before positionals, which clap parses without ambiguity.
 //!
-//! An unknown flag or command passes through under its name: naming the nearest one is clap's job.
+//! Unknown flags and commands keep their names: clap suggests the nearest one.
 
 use std::collections::BTreeMap;
 
 use machine_driver::{FlagSpec, OptionValue, Options};
 
-/// A flag of the binary's own or of a driver, and the letter that is short for it.
+/// A flag of the binary or of a driver, with its short form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flag {
-    /// Its name, type and environment variable.
+    /// Name, type and environment variable.
     pub spec: FlagSpec,
-    /// `t` for `--timeout, -t`.
+    /// Short form: `t` for `--timeout, -t`.
     pub short: Option<&'static str>,
-    /// The values that are worth offering, if there are such.
+    /// Values to offer for completion, if any.
     pub values: Vec<&'static str>,
 }
 
@@ -32,52 +31,53 @@ impl Flag {
         }
     }
 
-    /// Gives it a short form.
+    /// Adds a short form.
     #[must_use]
     pub const fn short(mut self, short: &'static str) -> Self {
         self.short = Some(short);
         self
     }
 
-    /// Names the values that are worth offering.
+    /// Sets the values to offer for completion.
     #[must_use]
     pub fn values(mut self, values: impl IntoIterator<Item = &'static str>) -> Self {
         self.values = values.into_iter().collect();
         self
     }
 
-    /// Tells whether this is its name or its short form.
+    /// Returns whether this is the flag's name or its short form.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.spec.name == name || self.short == Some(name)
     }
 }
 
-/// What a command line may consist of.
+/// The flags and commands that a command line may contain.
 #[derive(Debug, Clone, Default)]
 pub struct Grammar {
     /// The flags before the command.
     pub global: Vec<Flag>,
     /// The flags of each command.
     pub commands: BTreeMap<&'static str, Vec<Flag>>,
-    /// The commands whose words are taken as they are (`ssh NAME ls -l`), but for a first word of help.
+    /// The commands whose words are kept unchanged (`ssh NAME ls -l`), except for a request for help as the first
+    /// word.
     pub raw: Vec<&'static str>,
 }
 
-/// A command line in its one form.
+/// A command line in its canonical form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Line {
-    /// `--flag=value` of the flags before the command.
+    /// Flags before the command, as `--flag=value`.
     pub global: Vec<String>,
-    /// The command, if there is one; whether it exists is not known here.
+    /// The command, if there is one. It may be unknown.
     pub command: Option<String>,
-    /// `--flag=value` of the command's flags; `--flag` alone where nobody knows it.
+    /// Flags of the command as `--flag=value`; an unknown flag without a value as `--flag`.
     pub flags: Vec<String>,
-    /// Everything else.
+    /// All other words.
     pub words: Vec<String>,
 }
 
 impl Line {
-    /// Returns the words for clap, the program's name not among them.
+    /// Returns the words for clap, without the program name.
     pub fn for_clap(&self) -> Vec<String> {
         let mut line = self.global.clone();
         if let Some(command) = &self.command {
@@ -90,31 +90,31 @@ impl Line {
     }
 }
 
-/// What Go's `flag` package says about a flag it cannot take. The sentences are Go's.
+/// A flag that Go's `flag` package rejects. The sentences are Go's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SyntaxError {
     /// `---x`, `-=x`.
     #[error("bad flag syntax: {0}")]
     Malformed(String),
-    /// The line ends where a value should be.
+    /// The value of the last flag is missing.
     #[error("flag needs an argument: -{0}")]
     ValueMissing(String),
-    /// A number that is none.
+    /// An invalid number.
     #[error("invalid value {value:?} for flag -{name}: parse error")]
     NotANumber {
         /// The flag.
         flag: Box<FlagSpec>,
         /// The flag's name, as typed.
         name: String,
-        /// What was given.
+        /// The invalid value.
         value: String,
     },
-    /// A truth value that is none.
+    /// An invalid boolean.
     #[error("invalid boolean value {value:?} for -{name}: parse error")]
     NotABoolean {
         /// The flag's name, as typed.
         name: String,
-        /// What was given.
+        /// The invalid value.
         value: String,
     },
     /// `-t 3 --timeout 4`.
@@ -122,19 +122,19 @@ pub enum SyntaxError {
     TwoForms(String, String),
 }
 
-/// Why a line was refused, and which command's it was: that command's help goes with it.
+/// A rejected command line: the reason, and the command whose help is printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// `None`: it was a global flag.
+    /// The command, or `None` for a global flag.
     pub command: Option<String>,
-    /// Why.
+    /// The reason.
     pub why: SyntaxError,
 }
 
-/// Brings a command line, without the program's name, into its one form.
+/// Converts a command line, without the program name, to its canonical form.
 ///
 /// # Errors
-/// [`Refused`] for the first flag that Go would refuse; unknown ones are clap's to refuse.
+/// Returns [`Refused`] for the first flag that Go would reject. Clap rejects unknown ones.
 pub fn normalize(grammar: &Grammar, args: &[String]) -> Result<Line, Refused> {
     let refused = |command: Option<&String>| {
         let command = command.cloned();
@@ -169,9 +169,9 @@ pub fn normalize(grammar: &Grammar, args: &[String]) -> Result<Line, Refused> {
     Ok(line)
 }
 
-/// Moves what stands before the first flag behind the last word, as the Go binary's command library
-/// does: `rm n1 -y` is `rm -y n1`, and `rm n1 -y n2` is `rm -y n2 n1`. A word between two flags
-/// ends the flags, and nothing is moved past `--`.
+/// Moves the words before the first flag after the last word, as the Go binary's command library does: `rm n1 -y`
+/// becomes `rm -y n1`, and `rm n1 -y n2` becomes `rm -y n2 n1`. A word between two flags ends the flags, and nothing
+/// moves past `--`.
 fn flags_first(args: &[String]) -> Vec<String> {
     let terminator = args.iter().position(|arg| arg == "--");
     let (before, after) = args.split_at(terminator.unwrap_or(args.len()));
@@ -184,7 +184,7 @@ fn flags_first(args: &[String]) -> Vec<String> {
     }
 }
 
-/// Returns the last value of a flag on a line in its one form.
+/// Returns the last value of a flag on a canonical command line.
 pub fn last_value<'a>(flags: &'a [String], name: &str) -> Option<&'a str> {
     flags.iter().rev().find_map(|flag| {
         let (given, value) = flag.strip_prefix("--")?.split_once('=')?;
@@ -194,7 +194,7 @@ pub fn last_value<'a>(flags: &'a [String], name: &str) -> Option<&'a str> {
 
 struct Scan<'a> {
     known: &'a [Flag],
-    /// Under which name each flag was given first.
+    /// The name under which each flag was given first.
     forms: BTreeMap<&'static str, String>,
     flags: Vec<String>,
 }
@@ -208,14 +208,14 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Takes flags until the first word or `--`. Returns the words behind them.
+    /// Reads flags until the first word or `--`. Returns the words after them.
     fn run<'l>(&mut self, args: &'l [String]) -> Result<&'l [String], SyntaxError> {
         let mut rest = args;
         while let Some((arg, after)) = rest.split_first() {
             if arg == "--" {
                 return Ok(after);
             }
-            // A dash alone is a word: standard input, by custom.
+            // A single dash is a word: by convention, standard input.
             let Some(flag) = arg.strip_prefix('-').filter(|flag| !flag.is_empty()) else {
                 return Ok(rest);
             };
@@ -274,7 +274,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Tells whether a value is of its flag's type.
+/// Returns whether a value has the type of its flag.
 pub fn fits(spec: &FlagSpec, value: &str) -> bool {
     let given = OptionValue {
         values: vec![value.to_owned()],

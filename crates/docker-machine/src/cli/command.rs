@@ -1,4 +1,4 @@
-//! What a command of the table tells the command line about itself.
+//! Description of a command for the command line.
 
 use async_trait::async_trait;
 
@@ -7,74 +7,73 @@ use crate::cli::argv::Flag;
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// How a command is called, and what its help says.
+/// Usage and help of a command.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
-    /// The verb.
+    /// Name of the command.
     pub name: &'static str,
-    /// Its positionals, as in `NAME...`.
+    /// Positionals, for example `NAME...`.
     pub arguments: &'static str,
-    /// What it does, in a few words.
+    /// Short description.
     pub summary: &'static str,
-    /// What else there is to know.
+    /// Longer description.
     pub details: &'static str,
 }
 
 /// A command of the table.
 #[async_trait(?Send)]
 pub trait Command: Send + Sync {
-    /// Returns how it is called.
+    /// Returns the usage and help.
     fn about(&self) -> About;
 
-    /// Returns its flags, but for `--help`.
+    /// Returns the flags, except `--help`.
     fn flags(&self) -> Vec<Flag> {
         Vec::new()
     }
 
-    /// Returns command lines that show its use, for help. A line has up to 68 characters.
+    /// Returns examples for the help. Each line has at most 68 characters.
     fn examples(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Tells whether `--driver` brings the driver's flags.
+    /// Returns whether `--driver` adds the driver's flags.
     fn takes_driver_flags(&self) -> bool {
         false
     }
 
-    /// Tells whether it cannot do without `--driver`, having a default of its own that the Go binary has.
+    /// Returns whether `--driver` is required, because the Go binary's default driver is missing here.
     fn needs_driver(&self) -> bool {
         self.takes_driver_flags()
     }
 
-    /// Tells whether it leaves no trace in the store, not even that of a warning given.
+    /// Returns whether it writes nothing to the store, not even the record of a warning.
     fn leaves_no_trace(&self) -> bool {
         false
     }
 
-    /// Returns whether it works without a storage directory: there are no machines then.
+    /// Returns whether it works without a storage directory: then there are no machines.
     fn works_without_store(&self) -> bool {
         false
     }
 
-    /// Tells whether nothing behind it is a flag: `ssh NAME ls -l`.
+    /// Returns whether the words after it are kept unchanged: `ssh NAME ls -l`.
     fn takes_words_as_they_are(&self) -> bool {
         false
     }
 
-    /// Tells whether programs read its standard output: what is told besides goes to standard error.
+    /// Returns whether programs read its standard output: then messages go to standard error.
     fn is_evaluated(&self) -> bool {
         false
     }
 
-    /// Tells whether it changes nothing: then a signal may end it at once, and no thread has to
-    /// listen for one.
+    /// Returns whether it changes nothing: then a signal may end it at once, and no thread has to handle signals.
     fn only_looks(&self) -> bool {
         self.is_evaluated()
     }
 
-    /// Does it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// [`Failure`] is what the user is told and how the process ends.
+    /// Returns [`Failure`], which holds the error message and the exit status.
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure>;
 }

@@ -1,7 +1,7 @@
-//! Completion: the words that may stand at the cursor of a command line that is being typed.
+//! Completion: the candidates at the cursor of an incomplete command line.
 //!
-//! A pure function over the tables of commands and drivers. The scripts of the shells call it by
-//! `docker-machine completion candidates WORD...`.
+//! A pure function over the tables of commands and drivers. The scripts of the shells call it by `docker-machine
+//! completion candidates WORD...`.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::cli::argv::Flag;
 use crate::cli::command::Command;
 use crate::cli::parse::{all_flags, global_flags};
 
-/// The shells that `completion` knows, as its help names them.
+/// The shells that `completion` supports, as its help names them.
 pub const SHELLS: &str = "bash|zsh|fish";
 
-/// A word that may stand at the cursor.
+/// A candidate for completion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The word.
@@ -23,14 +23,14 @@ pub struct Candidate {
     pub about: &'static str,
 }
 
-/// What kind of words may stand at the cursor.
+/// The kind of words to offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Completion {
-    /// These.
+    /// These candidates.
     Words(Vec<Candidate>),
     /// Names of machines.
     Machines,
-    /// Anything: the shell offers file names.
+    /// Any word: the shell offers file names.
     Anything,
 }
 
@@ -42,7 +42,7 @@ fn words<'a>(all: impl IntoIterator<Item = (&'a str, &'static str)>) -> Completi
     Completion::Words(all.into_iter().map(candidate).collect())
 }
 
-/// Completes the last of `line`, the words behind the program's name.
+/// Completes the last word of `line`, which holds the words after the program name.
 pub fn complete(
     commands: &[&'static dyn Command],
     drivers: &[Arc<dyn DriverKind>],
@@ -57,7 +57,7 @@ pub fn complete(
     // The flag whose value is the next word.
     let mut open: Option<Flag> = None;
     for word in before {
-        // bash makes a word of the sign between a flag and its value.
+        // bash splits a flag, the equals sign and the value into separate words.
         if word == "=" {
             continue;
         }
@@ -129,7 +129,7 @@ fn takes_machines(arguments: &str) -> bool {
     arguments.contains("NAME") || arguments.contains("MACHINE")
 }
 
-/// Returns the flags at the cursor: the program's, or those of a command, with the driver's where it takes them.
+/// Returns the flags at the cursor: the global ones, or those of a command, including the driver's if it takes them.
 fn flags(
     command: Option<&dyn Command>,
     driver: Option<&str>,

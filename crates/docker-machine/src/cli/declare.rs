@@ -1,4 +1,4 @@
-//! The commands and their flags, declared to clap out of the tables.
+//! Declares the commands and their flags to clap, from the tables.
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction};
@@ -10,18 +10,18 @@ use crate::cli::command::Command;
 use crate::cli::options::Owner;
 use crate::cli::parse::{all_flags, global_flags};
 
-/// What a declaration to clap is for.
+/// Purpose of a declaration to clap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum For {
-    /// Lines in their one form, in which every flag carries its value.
+    /// Canonical command lines, in which every flag has a value.
     Parsing,
-    /// Help, completions and the man page: flags as people type them.
+    /// Help, completions and the man page: flags as users type them.
     Showing,
 }
 
 impl Cli<'_> {
-    /// Declares some commands to clap, with the flags of one driver. Declaring all of them is what a
-    /// short command would spend its time on.
+    /// Declares some commands to clap, with the flags of one driver. Declaring all of them would take most of the run
+    /// time of a short command.
     pub(super) fn clap(
         &self,
         commands: &[&dyn Command],
@@ -138,7 +138,7 @@ impl Cli<'_> {
     }
 }
 
-/// What help calls the value of a flag, by the end of the flag's name.
+/// Metavariables in help, by the end of the flag's name.
 const METAVARIABLES: [(&str, &str); 41] = [
     ("ami", "AMI"),
     ("block-duration-minutes", "MINUTES"),
@@ -183,7 +183,7 @@ const METAVARIABLES: [(&str, &str); 41] = [
     ("zone", "ZONE"),
 ];
 
-/// Returns what help calls the value of a flag, which tells its type.
+/// Returns the metavariable of a flag, which shows the type of its value.
 fn metavariable(flag: &str, otherwise: &'static str) -> &'static str {
     let is_of = |end: &str| {
         let before = flag.strip_suffix(end);
@@ -197,12 +197,12 @@ fn argument(flag: &Flag, owner: Owner, purpose: For) -> Arg {
     let spec = &flag.spec;
     let mut help = spec.help.to_owned();
     match spec.kind {
-        // An alias has the default of what it stands for.
+        // An alias has the default of the original flag.
         _ if spec.help.starts_with("Same as ") => {}
         FlagKind::String { default } if !default.is_empty() => {
             help.push_str(&format!(" [default: {default}]"));
         }
-        // Stands for what happens without the flag.
+        // Zero is no default: without the flag, other rules apply.
         FlagKind::Int { default: 0 } => {}
         FlagKind::Int { default } => help.push_str(&format!(" [default: {default}]")),
         FlagKind::List { default } if !default.is_empty() => {
@@ -215,14 +215,14 @@ fn argument(flag: &Flag, owner: Owner, purpose: For) -> Arg {
     }
     match (spec.env, spec.kind, owner) {
         (None, ..) => {}
-        // As in the Go binary, which names it in its help all the same.
+        // As in the Go binary, whose help names it although it is ignored.
         (Some(env), FlagKind::List { .. }, Owner::Driver) => {
             help.push_str(&format!(" (${env} is ignored)"));
         }
         (Some(env), ..) => help.push_str(&format!(" [${env}]")),
     }
     let mut argument = Arg::new(spec.name).action(ArgAction::Append).help(help);
-    // `-y` is shown as it is typed; in its one form it is `--y`.
+    // Help shows `-y`; the canonical form is `--y`.
     argument = match (spec.name.chars().next(), spec.name.len()) {
         (Some(letter), 1) => argument.short(letter).alias(spec.name),
         _ => argument.long(spec.name),
@@ -233,7 +233,7 @@ fn argument(flag: &Flag, owner: Owner, purpose: For) -> Arg {
     if let Some(letter) = flag.short.and_then(|short| short.chars().next()) {
         argument = argument.short(letter);
     }
-    // Offered by completions; whether another one will do is for the command to say.
+    // Completions offer these values; the command decides whether it accepts others.
     if purpose == For::Showing && !flag.values.is_empty() {
         argument = argument
             .value_parser(PossibleValuesParser::new(&flag.values))

@@ -1,8 +1,8 @@
-//! What a mistyped word was probably meant to be.
+//! Suggestions for mistyped words.
 
 use machine_driver::{FlagKind, FlagSpec};
 
-/// What other tools call these commands: Docker, Kubernetes, Vagrant, Multipass and GNU/Linux.
+/// Names of these commands in other tools: Docker, Kubernetes, Vagrant, Multipass and GNU/Linux.
 const COMMANDS: [(&str, &[&str]); 6] = [
     ("rm", &["delete", "del", "remove", "destroy", "terminate"]),
     ("ls", &["ps", "list", "get", "machines"]),
@@ -15,7 +15,7 @@ const COMMANDS: [(&str, &[&str]); 6] = [
     ("create", &["new", "launch", "up", "add"]),
 ];
 
-/// Returns the command that goes by another name in another tool.
+/// Returns the command that has this name in another tool.
 pub(crate) fn command(name: &str) -> Option<&'static str> {
     let mut known = COMMANDS.iter();
     known
@@ -23,12 +23,12 @@ pub(crate) fn command(name: &str) -> Option<&'static str> {
         .map(|(command, _)| *command)
 }
 
-/// Returns the flag that goes by another name in another tool.
+/// Returns the flag that has this name in another tool.
 pub(crate) fn flag(name: &str) -> Option<&'static str> {
     (name == "verbose").then_some("debug")
 }
 
-/// Returns what a number flag expects, for a value that is none.
+/// Returns what a number flag expects, for an invalid value.
 pub(crate) fn number(spec: &FlagSpec, value: &str) -> String {
     let example = match spec.kind {
         FlagKind::Int { default } => default,

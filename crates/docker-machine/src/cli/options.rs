@@ -1,8 +1,8 @@
-//! From what clap parsed and what the environment says to [`Options`].
+//! Builds [`Options`] from clap's matches and the environment.
 //!
-//! Owns the rules for environment variables, which are the Go binary's: a flag that is given wins; a list
-//! of the binary's own is split at commas, and what the command line gives is added to it; the variable
-//! of a driver's list is not read. What does not fit its flag's type is not taken either, but said.
+//! Applies the Go binary's rules for environment variables. A flag on the command line takes precedence. A list flag
+//! of the binary itself is split at commas, and the values on the command line are appended. The variable of a
+//! driver's list is ignored. A value of the wrong type is ignored with a warning.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use machine_driver::{FlagKind, FlagSpec, OptionValue, Options};
 use crate::cli::argv::fits;
 use crate::environment::Environment;
 
-/// Whose flags they are: their lists' variables are treated differently.
+/// Owner of the flags, which determines how variables of lists are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// The binary.
@@ -21,7 +21,7 @@ pub enum Owner {
     Driver,
 }
 
-/// Reads the values of some flags. Adds to `warnings` what the environment has and nobody will read.
+/// Reads the values of some flags. Adds a warning for each ignored variable to `warnings`.
 pub fn read(
     specs: Vec<FlagSpec>,
     owner: Owner,
@@ -53,11 +53,11 @@ pub fn read(
             given.insert(spec.name, value);
         }
     }
-    // Every value has been checked against its type, the typed ones before clap saw them.
+    // All values have been checked against their types, those of the command line before clap.
     Options::new(specs, given).unwrap_or_default()
 }
 
-/// Reads the values of a driver's flags out of the environment alone.
+/// Reads the values of a driver's flags from the environment only.
 pub fn of_environment(specs: Vec<FlagSpec>, environment: &Environment) -> Options {
     let given = specs.iter().filter_map(|spec| {
         let value = from_environment(spec, Owner::Driver, false, environment, &mut Vec::new())?;

@@ -1,8 +1,7 @@
-//! The command line as a whole: from words to a command, its options and its positionals.
+//! Parses the whole command line into a command, its options and its positionals.
 //!
-//! [`crate::cli::argv`] has brought the words into one form; this lets clap judge, to which `declare` has told
-//! the tables of commands and drivers, and reads the options. It also renders help. What a command does
-//! is none of its business.
+//! [`crate::cli::argv`] has converted the words to the canonical form. This module has clap parse them, by the
+//! declarations in `declare`, and reads the options. It also renders help. It does not run commands.
 
 use std::sync::Arc;
 
@@ -21,19 +20,19 @@ use crate::failure::{Failure, Help};
 
 use crate::cli::declare::For;
 
-/// What to do.
+/// A parsed command line.
 pub struct Invocation {
     /// The flags before the command.
     pub global: Options,
-    /// What was asked for.
+    /// The request.
     pub request: Request,
-    /// What the environment has and nobody reads, to be said on standard error.
+    /// Warnings about ignored environment variables, for standard error.
     pub warnings: Vec<String>,
 }
 
-/// What was asked for.
+/// Requested action.
 pub enum Request {
-    /// `--help`, or nothing at all.
+    /// `--help`, or an empty command line.
     Help(String),
     /// `--version`.
     Version,
@@ -41,22 +40,22 @@ pub enum Request {
     Run(&'static dyn Command, Box<Arguments>),
 }
 
-/// What a command is given.
+/// Arguments of a command.
 #[derive(Debug, Clone, Default)]
 pub struct Arguments {
-    /// Its own flags.
+    /// Flags of the command.
     pub options: Options,
-    /// Of `create`: the driver's name.
+    /// Driver name, of `create`.
     pub driver_name: &'static str,
-    /// Of `create`: the driver's flags.
+    /// Driver flags, of `create`.
     pub driver: Options,
-    /// Everything that is no flag.
+    /// Positionals.
     pub words: Vec<String>,
-    /// The help that goes with a usage error.
+    /// Help that is printed with a usage error.
     pub usage: Usage,
 }
 
-/// The help of a command, rendered once somebody is to see it: that takes longer than most commands.
+/// Help of a command, rendered on first use, because rendering takes longer than most commands.
 #[derive(Clone, Default)]
 pub struct Usage {
     commands: &'static [&'static dyn Command],
@@ -73,7 +72,7 @@ impl std::fmt::Debug for Usage {
 }
 
 impl Usage {
-    /// Makes the failure of a command line: the message, with this help on standard output.
+    /// Creates a usage failure: the message, with this help on standard output.
     pub fn failure(&self, message: impl Into<String>) -> Failure {
         UsageError::new(message).with_help(self.help()).into()
     }
@@ -93,7 +92,7 @@ impl Usage {
     }
 }
 
-/// Makes the error of a `create` without a driver: the Go binary's default, virtualbox, is not in this binary.
+/// Creates the error of a `create` without a driver: this binary lacks virtualbox, the Go binary's default.
 pub(crate) fn no_driver(names: &[&'static str]) -> UsageError {
     let flags: Vec<_> = names
         .iter()
@@ -102,7 +101,7 @@ pub(crate) fn no_driver(names: &[&'static str]) -> UsageError {
     UsageError::new("no driver given").with_hint(format!("choose one: {}", flags.join(", ")))
 }
 
-/// The variable that stands for `--debug`.
+/// The environment variable equivalent to `--debug`.
 const DEBUG_VARIABLE: &str = "MACHINE_DEBUG";
 
 fn debug_flag() -> FlagSpec {
@@ -167,19 +166,19 @@ pub struct Cli<'a> {
     pub commands: &'static [&'static dyn Command],
     /// The drivers.
     pub drivers: &'a [Arc<dyn DriverKind>],
-    /// What stands in for flags.
+    /// Environment variables, which provide values of flags.
     pub environment: &'a Environment,
-    /// How wide help may be.
+    /// Maximum width of help, in columns.
     pub columns: usize,
 }
 
 impl Cli<'_> {
-    /// Reads a command line, the program's name not among its words.
+    /// Parses a command line without the program name.
     ///
     /// # Errors
-    /// [`UsageError`] says what is wrong as the Go binary says it, and which help goes with it.
+    /// Returns [`UsageError`] with the message of the Go binary and the matching help.
     pub fn parse(&self, args: &[String]) -> Result<Invocation, UsageError> {
-        // Read before anything else, as in the Go binary, and the one variable it is strict about.
+        // Read first, as in the Go binary. It is the only variable whose invalid value is an error.
         if let Some(value) = self.environment.get(DEBUG_VARIABLE)
             && !argv::fits(&debug_flag(), value)
         {
@@ -206,7 +205,7 @@ impl Cli<'_> {
         let driver = match command {
             Some(command) if command.takes_driver_flags() => {
                 let found = self.driver(command, &line);
-                // `--drivr none`: not the driver is wrong, the flag is.
+                // For `--drivr none` the wrong word is the flag, not the driver.
                 found.map_err(|error| self.unknown_flag(&line).unwrap_or(error))?
             }
             _ => None,
@@ -261,21 +260,21 @@ impl Cli<'_> {
         })
     }
 
-    /// Finds a command by its name; `h` is short for `help`.
+    /// Returns a command by its name; `h` is short for `help`.
     pub fn find(&self, name: &str) -> Option<&'static dyn Command> {
         let name = if name == "h" { "help" } else { name };
         let mut commands = self.commands.iter().copied();
         commands.find(|command| command.about().name == name)
     }
 
-    /// Renders the help of a command, with a driver's flags where it takes them; of the program itself for `None`.
+    /// Renders the help of a command, with a driver's flags if it takes them; for `None`, the help of the program.
     pub fn help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
         let mut program = match &command {
             Some(_) => self.clap(command.as_slice(), driver, For::Showing),
             None => self.clap(self.commands, driver, For::Showing),
         };
         program.build();
-        // The short form, which has no empty lines between options; with all that is said of a command.
+        // Uses clap's short form, which has no empty lines between options, with the long description.
         let text = match program.find_subcommand(name_of(command)) {
             Some(command) => {
                 let about = command.get_long_about().cloned().unwrap_or_default();
@@ -283,12 +282,12 @@ impl Cli<'_> {
             }
             None => program.render_help().to_string(),
         };
-        // clap ends lines that it wrapped with the space it wrapped at.
+        // clap leaves a trailing space on the lines that it wraps.
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
         lines.join("\n").trim_end().to_owned()
     }
 
-    /// Returns the help of a command, and how it is called up.
+    /// Returns the help of a command, and the command line that prints it.
     fn help_of(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> Help {
         let mut command_line = "docker-machine".to_owned();
         if let Some(command) = command {
@@ -303,7 +302,7 @@ impl Cli<'_> {
         }
     }
 
-    /// Returns the grammar of what may be the command of a line: of those whose names are in it.
+    /// Returns the grammar of the commands whose names are on the line.
     fn grammar(&self, args: &[String]) -> Grammar {
         let may_be = |command: &&&dyn Command| args.iter().any(|arg| arg == command.about().name);
         let of = |command: &dyn Command| {
@@ -331,8 +330,8 @@ impl Cli<'_> {
         }
     }
 
-    /// Finds the driver that a command is about; `None`: it can do without, it only asks for help, or
-    /// nobody says which one and nothing on the line depends on it.
+    /// Returns the driver of a command. Returns `None` if the command needs none, if only help is requested, or if no
+    /// driver is given and nothing on the line depends on it.
     fn driver(
         &self,
         command: &dyn Command,
@@ -367,7 +366,7 @@ impl Cli<'_> {
         }))
     }
 
-    /// Finds the flag on a line that no driver has.
+    /// Returns the flag on a line that no driver has.
     fn unknown_flag(&self, line: &Line) -> Option<UsageError> {
         let all = self.clap_of_all(For::Parsing);
         let error = all.try_get_matches_from(line.for_clap()).err()?;
@@ -375,8 +374,8 @@ impl Cli<'_> {
         unknown.then(|| self.refused(line, None, &error))
     }
 
-    /// Puts an error of clap's into Go's words, with what was probably meant: another driver's flag, a flag
-    /// at another place of the line, a flag without its driver's prefix, or the nearest one.
+    /// Converts an error of clap to the Go binary's wording. Adds a suggestion: another driver's flag, a flag at
+    /// another position, a flag without its driver's prefix, or the nearest one.
     fn refused(
         &self,
         line: &Line,
@@ -437,7 +436,7 @@ impl Cli<'_> {
         }
     }
 
-    /// Finds a flag on a line that is a driver's, and the driver's name.
+    /// Returns a flag on a line that belongs to a driver, and the driver's name.
     fn driver_of_flags(&self, line: &Line) -> Option<(&'static str, &'static str)> {
         self.drivers.iter().find_map(|kind| {
             let mut flags = kind.flags().into_iter();
@@ -446,7 +445,7 @@ impl Cli<'_> {
         })
     }
 
-    /// Says that there is no such command, and which one is near.
+    /// Returns the error for an unknown command, with the nearest known one.
     pub fn unknown_command(&self, name: &str) -> UsageError {
         let error = self
             .clap(self.commands, None, For::Parsing)
@@ -475,14 +474,14 @@ fn specs(flags: Vec<Flag>) -> Vec<FlagSpec> {
     flags.into_iter().map(|flag| flag.spec).collect()
 }
 
-/// Returns the flags of a command, and the one that every command has.
+/// Returns the flags of a command, including the one that every command has.
 pub(crate) fn all_flags(command: &dyn Command) -> Vec<Flag> {
     let mut flags = command.flags();
     flags.push(help_flag());
     flags
 }
 
-/// Tells whether the flag that clap refused stands before the command.
+/// Returns whether the flag that clap rejected is before the command.
 fn in_global(line: &Line, error: &clap::Error) -> bool {
     let refused = refused_flag(error);
     refused.is_some_and(|flag| line.global.contains(&flag))

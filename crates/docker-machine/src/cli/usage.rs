@@ -1,22 +1,22 @@
-//! A command line that makes no sense: the Go binary's sentence, the nearest thing that would, and help.
+//! Usage errors: the Go binary's message, the nearest valid word, and help.
 
 use clap::error::{ContextKind, ContextValue};
 
 use crate::failure::{Failure, Help};
 
-/// What is wrong with a command line. Exit code 1, and never 0 as the Go binary has it for some.
+/// A usage error. The exit code is 1, and never 0 as for some errors of the Go binary.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UsageError {
-    /// The sentence, on standard error.
+    /// The message, for standard error.
     pub message: String,
-    /// The way out, on a line of its own.
+    /// The hint, on a line of its own.
     pub hint: Option<String>,
-    /// The help that goes to standard output, where the Go binary prints it.
+    /// The help for standard output, for the errors for which the Go binary prints it.
     pub help: Option<Help>,
 }
 
 impl UsageError {
-    /// Makes an error without help or hint.
+    /// Creates an error without help or hint.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -31,14 +31,14 @@ impl UsageError {
         self
     }
 
-    /// Adds the way out.
+    /// Adds a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: String) -> Self {
         self.hint = Some(hint);
         self
     }
 
-    /// Puts an error of clap's into Go's words.
+    /// Converts an error of clap to the Go binary's wording.
     #[must_use]
     pub fn of_clap(error: &clap::Error) -> Self {
         let flag = refused_flag(error).unwrap_or_default();
@@ -46,7 +46,7 @@ impl UsageError {
         Self::new(format!("flag provided but not defined: -{name}")).with_suggestion(Some(error))
     }
 
-    /// Puts the nearest command, flag or value that clap knows in the place of another hint, if there is one.
+    /// Replaces the hint by clap's suggestion of a command, flag or value, if there is one.
     #[must_use]
     pub fn with_suggestion(self, error: Option<&clap::Error>) -> Self {
         let suggested = [
@@ -59,7 +59,7 @@ impl UsageError {
             .filter_map(|kind| error?.get(kind))
             .find_map(|value| match value {
                 ContextValue::String(name) => Some(name.clone()),
-                // clap names the nearest last.
+                // clap lists the nearest suggestion last.
                 ContextValue::Strings(names) => names.last().cloned(),
                 _ => None,
             });

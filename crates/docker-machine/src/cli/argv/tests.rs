@@ -1,4 +1,4 @@
-//! The syntax, line by line.
+//! Tests of the command-line syntax.
 
 use super::*;
 
