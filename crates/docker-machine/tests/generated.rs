@@ -25,7 +25,7 @@ fn declared() -> clap::Command {
     cli.clap_whole().version(env!("CARGO_PKG_VERSION"))
 }
 
-/// The sections of the man page besides commands and options.
+/// Sections of the man page besides commands and options.
 const MORE: &str = include_str!("more.roff");
 
 /// The man page: the program, then each command with its options.

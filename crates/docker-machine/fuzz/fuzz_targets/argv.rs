@@ -1,4 +1,4 @@
-//! Any words at all: the pre-pass neither panics nor loses a word, and what it makes it leaves alone.
+//! Arbitrary words: the canonical form loses no word, is idempotent, and its construction does not panic.
 
 #![no_main]
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use libfuzzer_sys::fuzz_target;
 use machine_driver::FlagSpec;
 
-// The file itself: the crate would bring the drivers, and with them an AWS client.
+// Includes the source file: the crate would bring in the drivers, and with them an AWS client.
 #[allow(dead_code)]
 #[path = "../../src/argv.rs"]
 mod argv;
@@ -50,7 +50,8 @@ fuzz_target!(|text: &str| {
     if line.global.iter().all(known) && line.flags.iter().all(known) {
         let again = normalize(&grammar, &line.for_clap());
         let raw = line.command.as_deref() == Some("ssh");
-        // `--` is a word of what ssh runs; a command that begins with a dash is no command again.
+        // `--` may be a word of ssh's command. A command that begins with a dash would not be a command in a second
+        // pass.
         let command = line.command.as_deref().unwrap_or_default();
         if !raw && !command.starts_with('-') {
             assert_eq!(again, Ok(line));

@@ -13,7 +13,7 @@ use crate::descriptors::room_for_connections;
 use crate::failure::Failure;
 use crate::listing::{self, order};
 
-/// Prints which machine `DOCKER_HOST` points at.
+/// Prints the machine that `DOCKER_HOST` points at.
 pub(crate) struct Active;
 
 #[async_trait(?Send)]
@@ -59,7 +59,7 @@ impl Command for Active {
             cx.print(&item.name);
             return Ok(());
         }
-        // One that did not answer in time may be it.
+        // A machine that did not answer in time may be the active one.
         let silent = items.iter().any(|item| item.state == MachineState::Timeout);
         Err(Failure::new(match silent {
             true => "Error getting active host: timeout",

@@ -8,10 +8,10 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::console::Stream;
 
-/// Prints the completion script of a shell, and the words that such a script offers.
+/// Prints the completion script of a shell, and the candidates that such a script offers.
 pub(crate) struct Completions;
 
-/// What the scripts ask for: `completion candidates WORD...`.
+/// First positional of the scripts' calls: `completion candidates WORD...`.
 const CANDIDATES: &str = "candidates";
 
 fn script(shell: &str) -> Option<&'static str> {
@@ -64,7 +64,7 @@ impl Command for Completions {
     }
 }
 
-/// Prints the candidates for the last word of a line: a word, a tab and its description on each line.
+/// Prints the candidates for the last word of a line. Each output line holds a word, a tab and its description.
 fn offer(cx: &Context, line: &[String]) -> Result<(), Failure> {
     let candidates = match complete(super::TABLE, &crate::drivers::table(), line) {
         Completion::Words(words) => words,

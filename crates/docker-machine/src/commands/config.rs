@@ -12,10 +12,10 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::quote::go_quote;
 
-/// Prints the options that make `docker` talk to a machine, having seen that it answers.
+/// Checks that a machine's engine answers, and prints the options that connect `docker` to it.
 pub(crate) struct Config;
 
-/// Names what was being done, as the Go binary does, when a machine did not prove that it is there.
+/// Prefix of the error if a machine fails the check, as in the Go binary.
 fn failure(doing: &str, error: &Error) -> Failure {
     match error {
         Error::NotFound(_) | Error::StoredDriver { .. } | Error::Store(_) => Failure::of("", error),

@@ -199,7 +199,7 @@ impl Command for Create {
         cx.print(&format!(
             "To see how to connect your Docker Client to the Docker Engine running on this virtual machine, run: {program} env {name}"
         ));
-        // A driver that makes nothing takes no time that anybody would want explained.
+        // A driver that creates no machine (`none`) takes too little time for a breakdown.
         if times.ssh > Duration::ZERO {
             let total = cx.world.ambient.monotonic().saturating_sub(begun);
             cx.print(&closing_line(total, &times));
@@ -208,8 +208,7 @@ impl Command for Create {
     }
 }
 
-/// Finds a switch that is followed by a truth value, which Go's syntax takes for a machine's name; returns what
-/// was meant.
+/// Returns the intended form of a switch that is followed by a boolean, which Go's syntax takes for a machine's name.
 fn switch_with_a_word(args: &[String]) -> Option<String> {
     args.windows(2).find_map(|pair| match pair {
         [flag, value] if matches!(value.as_str(), "true" | "false") => {
@@ -254,8 +253,8 @@ fn swarm(options: &Options) -> SwarmOptions {
     }
 }
 
-/// Returns where the script comes from, wherever the next command is run: a path becomes absolute. What
-/// has no scheme is a path where there is such a file, else what curl takes it for.
+/// Returns the location of the script, independent of the working directory: a path becomes absolute. A text without a
+/// scheme is a path if that file exists, else it is passed to curl unchanged.
 fn install_url(cx: &Context, given: String) -> String {
     let bare = unquoted(&given);
     let is_path = bare.starts_with(['/', '.'])
@@ -265,11 +264,11 @@ fn install_url(cx: &Context, given: String) -> String {
 
 fn absolute(cx: &Context, path: &str) -> String {
     let path = cx.world.directory.join(path);
-    // Without the dot of ./install.sh.
+    // Removes the dot of ./install.sh.
     path.components().collect::<PathBuf>().display().to_string()
 }
 
-/// Says where the time went.
+/// Returns the line that shows the duration of each phase.
 fn closing_line(total: Duration, times: &CreateTimes) -> String {
     let seconds = |time: Duration| format!("{:.1}s", time.as_secs_f64());
     format!(

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::console::Stream;
 
-/// Says what is right, what is wrong, and what to do.
+/// Checks the store, credentials, network and machines.
 pub(crate) struct Doctor;
 
 #[async_trait(?Send)]
@@ -103,7 +103,7 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-/// One object per line. The keys are a promise.
+/// Formats the checks as JSON, one object per line. The keys are stable.
 fn json(checks: &[Check]) -> String {
     let object = |check: &Check| {
         let object = serde_json::json!({
@@ -117,8 +117,8 @@ fn json(checks: &[Check]) -> String {
     checks.iter().map(object).collect()
 }
 
-/// For a person at a terminal: one line for a passed check, the finding and the remedy for the others, and the count.
-/// Leaves out passed checks of machines, unless `all` are wanted: there may be hundreds.
+/// Formats the checks for a terminal: one line for a passed check, the finding and the remedy for the others, and the
+/// totals. Leaves out passed checks of machines unless `all` is set, because there may be hundreds.
 fn report(checks: &[Check], all: bool, width: usize) -> String {
     let mut text = String::new();
     for check in checks {
@@ -157,7 +157,7 @@ fn report(checks: &[Check], all: bool, width: usize) -> String {
 const INDENT: usize = 7;
 const INDENTATION: &str = "       ";
 
-/// Cuts a text to a width.
+/// Truncates a text to a width.
 fn cut(text: &str, width: usize) -> String {
     match text.chars().count() > width {
         true => text.chars().take(width - 1).chain(['…']).collect(),
@@ -165,7 +165,7 @@ fn cut(text: &str, width: usize) -> String {
     }
 }
 
-/// Breaks a text into lines at blanks. A word that is too long for a line, a URL for instance, stays whole.
+/// Breaks a text into lines at spaces. A word that is too long for a line, for example a URL, is kept whole.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -197,7 +197,7 @@ fn table(checks: &[Check]) -> Vec<u8> {
     align(text.as_bytes(), Layout::LS)
 }
 
-/// What a tab or a line feed would break into two.
+/// Replaces tabs and line feeds, which would break a field in two.
 fn one_cell(text: &str) -> String {
     text.replace(['\t', '\n', '\r'], " ")
 }

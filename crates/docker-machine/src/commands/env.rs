@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::env_output::{Language, NoProxy, set, unset, usage_hint};
 
-/// The shells whose languages are known.
+/// The shells whose syntax is supported by name.
 const SHELLS: [&str; 8] = [
     "bash",
     "zsh",
@@ -25,7 +25,7 @@ const SHELLS: [&str; 8] = [
     "emacs",
 ];
 
-/// Other shells that read what is written for sh.
+/// Other shells that understand sh syntax.
 const LIKE_SH: [&str; 8] = [
     "dash", "ash", "ksh", "mksh", "oksh", "yash", "posh", "rbash",
 ];
@@ -145,15 +145,15 @@ fn shell_name(cx: &Context, arguments: &Arguments) -> Result<String, Failure> {
     })
 }
 
-/// Tells whether a shell's name is almost one that is known, and so gets lines that it does not understand. Any
-/// other name may be that of a shell which reads what is written for sh.
+/// Returns whether a shell's name is probably a misspelled known one, whose shell would not understand the sh lines
+/// that it gets. Any other name may be that of a shell with sh syntax.
 fn is_mistyped(shell: &str) -> bool {
     let is_known = |known: &str| known.eq_ignore_ascii_case(shell);
     let mut known = SHELLS.into_iter().chain(LIKE_SH);
     !known.any(is_known) && nearest(shell, SHELLS).is_some()
 }
 
-/// Tells the user's shell by the file name in `$SHELL`.
+/// Returns the user's shell, the file name in `$SHELL`.
 fn detect(environment: &Environment) -> Option<String> {
     let shell = environment.get("SHELL")?.trim_end_matches('/');
     Some(shell.rsplit('/').next().unwrap_or(shell).to_owned())

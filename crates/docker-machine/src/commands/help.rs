@@ -8,7 +8,7 @@ use crate::cli::{About, Arguments, Cli, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Prints the help of this program, or of one command.
+/// Prints the help of the program or of one command.
 pub(crate) struct Help;
 
 #[async_trait(?Send)]

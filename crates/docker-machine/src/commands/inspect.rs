@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::console::Stream;
 use crate::output::go_json;
 
-/// Prints a machine's configuration, or what a template makes of it.
+/// Prints a machine's configuration, or the result of a template.
 pub(crate) struct Inspect;
 
 #[async_trait(?Send)]
@@ -47,7 +47,7 @@ impl Command for Inspect {
             cx.print(&go_json::pretty(&machine));
             return Ok(());
         }
-        // As of `docker inspect`; the Go binary prints the word.
+        // The default of `docker inspect`; the Go binary prints the word.
         if format == "json" {
             cx.print(&go_json::line(&machine));
             return Ok(());

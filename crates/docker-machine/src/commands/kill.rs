@@ -8,7 +8,7 @@ use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Pulls the plug of machines.
+/// Forces machines to power off immediately.
 pub(crate) struct Kill;
 
 #[async_trait(?Send)]

@@ -74,7 +74,7 @@ impl Command for Ls {
         let records: Vec<_> = machines.iter().filter_map(StoredMachine::record).collect();
         let mut names = filters.select(&records).map_err(no_filter)?;
         names.retain(|name| wanted.contains(name));
-        // Whether a broken machine matches is unknown: it is always shown, and never by its name alone.
+        // Whether a broken machine matches is unknown: the table always shows it, a list of names never does.
         machines.retain(|machine| match machine.record() {
             Some(record) => names.contains(&record.name),
             None => !quiet && wanted.contains(machine.name()),
@@ -106,7 +106,7 @@ impl Command for Ls {
 struct Wanted<'a>(Vec<&'a String>);
 
 impl<'a> Wanted<'a> {
-    /// Reads the words. The Go binary ignores them: `ls -q true` is what was meant as `ls -q=true`.
+    /// Reads the words. The Go binary ignores them: `ls -q true` is a mistyped `ls -q=true`.
     fn of(words: &'a [String]) -> Self {
         let is_name = |word: &&String| !matches!(word.as_str(), "true" | "false");
         Self(words.iter().filter(is_name).collect())
@@ -143,7 +143,7 @@ fn unfit(error: go_template::Error) -> Failure {
     }
 }
 
-/// Says where the store would be, at a terminal: a person may have been looking for another user's.
+/// Prints the path of the store at a terminal: the user may expect another user's store.
 fn explain_no_store(cx: &Context) {
     let store = cx.library.store_root();
     if cx.world.console.terminals().err && !store.exists() {
@@ -154,7 +154,7 @@ fn explain_no_store(cx: &Context) {
     }
 }
 
-/// Prints names, a line each, and all at once.
+/// Prints names, one per line, in a single write.
 fn print_names(cx: &Context, names: &[String]) {
     if !names.is_empty() {
         cx.print(&names.join("\n"));

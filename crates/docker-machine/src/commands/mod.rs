@@ -1,7 +1,7 @@
-//! The commands: one file and one line of the table each.
+//! The commands: one file and one table row each.
 //!
-//! A command's file says what it is called, which flags and positionals it takes, and what it does:
-//! read the arguments, call one use-case of `libmachine`, show what came of it.
+//! The file of a command declares its name, flags and positionals. It reads the arguments, calls one use case of
+//! `libmachine`, and prints the result.
 
 use crate::cli::Command;
 
@@ -33,7 +33,7 @@ mod upgrade;
 mod url;
 mod version;
 
-/// The table, in the order of help.
+/// The commands, in the order of the help.
 pub static TABLE: &[&dyn Command] = &[
     &active::Active,
     &completion::Completions,

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::remote::location;
 
-/// Mounts a machine's directory here, by sshfs.
+/// Mounts a machine's directory on this computer with sshfs.
 pub(crate) struct Mount;
 
 #[async_trait(?Send)]
@@ -63,7 +63,7 @@ impl Command for Mount {
         let details = libmachine::ssh_details(&cx.library, &name).await?;
         let mut sshfs = Program::new("sshfs");
         for option in location::openssh_options(&details)? {
-            // A comma ends an option, unless it stands behind a backslash (mount.fuse3(8)).
+            // A comma ends an option unless a backslash precedes it (mount.fuse3(8)).
             let option = option.replace('\\', "\\\\").replace(',', "\\,");
             sshfs.arg("-o").arg(option);
         }

@@ -46,7 +46,7 @@ impl Command for Provision {
     }
 }
 
-/// The flag for hosts that were set up anew.
+/// Returns the flag for hosts that were reinstalled.
 pub(super) fn accept_new_host_key() -> Flag {
     Flag::new(FlagSpec::bool(
         "accept-new-host-key",

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::console::Stream;
 
-/// Lists, or removes, what no machine of the store owns.
+/// Lists or removes resources that no machine of the store owns.
 pub(crate) struct Prune;
 
 #[async_trait(?Send)]
@@ -92,7 +92,7 @@ impl Command for Prune {
                 .failure("invalid value for flag -tag: KEY=VALUE is wanted")
         })?;
         let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        // $MACHINE_DRIVER is about creates: it names no place by itself.
+        // $MACHINE_DRIVER applies to create: it does not name a place by itself.
         let place = arguments
             .options
             .is_given("driver")
@@ -137,7 +137,7 @@ impl Command for Prune {
     }
 }
 
-/// Reads what the flags say of a store that was made elsewhere.
+/// Reads the flags for a store that was created elsewhere.
 fn origin(arguments: &Arguments) -> Result<Option<StoreOrigin>, Failure> {
     let given = ["store-moved", "store-copied"].map(|flag| arguments.options.bool(flag));
     let origin = match given {
@@ -150,7 +150,7 @@ fn origin(arguments: &Arguments) -> Result<Option<StoreOrigin>, Failure> {
                 .failure("cannot combine --store-moved and --store-copied"));
         }
     };
-    // A timer that said both each time would confirm every copy.
+    // A scheduled job with both flags would confirm every copy.
     if arguments.options.bool("force") {
         return Err(arguments
             .usage
@@ -185,7 +185,7 @@ fn table(pruned: &Pruned) -> Vec<u8> {
     align(text.as_bytes(), Layout::LS)
 }
 
-/// Writes an age in its two largest units, as `--older-than` reads it: `3d4h`.
+/// Formats an age in its two largest units, in the syntax of `--older-than`: `3d4h`.
 fn age(age: Duration) -> String {
     let seconds = age.as_secs();
     let units = [
@@ -202,7 +202,7 @@ fn age(age: Duration) -> String {
         .collect()
 }
 
-/// Reads `90s`, `30m`, `2h`, `1d`, or several of them in a row.
+/// Parses `90s`, `30m`, `2h`, `1d`, or a sequence of them.
 fn duration(text: &str) -> Option<Duration> {
     let (mut total, mut rest) = (0u64, text);
     while !rest.is_empty() {

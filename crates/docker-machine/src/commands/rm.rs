@@ -71,7 +71,7 @@ impl Command for Rm {
                 Some(true) => {}
                 Some(false) => return Ok(()),
                 None => {
-                    // The Go binary says nothing and succeeds, and scripts may count on both.
+                    // The Go binary prints nothing and succeeds, and scripts may rely on both.
                     if cx.world.console.terminals().err {
                         cx.complain("\n  hint: no answer, nothing was removed: -y removes without a question");
                     }
@@ -87,7 +87,7 @@ impl Command for Rm {
         for name in names {
             match libmachine::remove(&cx.library, name, &options).await {
                 Ok(removed) => told(cx, name, &removed),
-                // The Go binary forgives what it never knew, when forced.
+                // With --force, the Go binary ignores unknown machines.
                 Err(error @ Error::NotFound(_)) if force => {
                     cx.world.console.failure(&failure(name, &error));
                     cx.complain(&format!("Can't remove {name:?}"));
@@ -103,7 +103,7 @@ impl Command for Rm {
     }
 }
 
-/// Returns the failure where the store knows none of the names: then there is nothing to ask.
+/// Returns the failure if the store knows none of the names: then no question is needed.
 async fn all_unknown(cx: &Context, names: &[String]) -> Option<Failure> {
     let mut unknown = Vec::new();
     for name in names {
@@ -117,7 +117,7 @@ async fn all_unknown(cx: &Context, names: &[String]) -> Option<Failure> {
 
 fn failure(name: &str, error: &Error) -> Failure {
     match error {
-        // It says so itself.
+        // The error text already says so.
         Error::Remove { .. } => Failure::of("", error),
         _ => Failure::of(&format!("Error removing host {name:?}"), error),
     }

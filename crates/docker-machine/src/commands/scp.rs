@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::output::progress::Progress;
 use crate::remote::location;
 
-/// Copies files between here and machines.
+/// Copies files between this computer and machines.
 pub(crate) struct Scp;
 
 #[async_trait(?Send)]
@@ -103,7 +103,8 @@ async fn rsync(
                 if !known.contains(&name.as_str()) {
                     known.push(name);
                     for option in location::openssh_options(&details)? {
-                        // rsync splits this line itself; in single quotes a doubled one is one (rsync(1), --rsh).
+                        // rsync splits this line itself; in single quotes, a doubled single quote stands for one
+                        // (rsync(1), --rsh).
                         ssh.push_str(&format!(" -o '{}'", option.replace('\'', "''")));
                     }
                 }

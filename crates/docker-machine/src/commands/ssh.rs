@@ -18,7 +18,7 @@ use crate::output::terminal::{self, RawMode};
 use crate::remote::location;
 use crate::remote::ssh_options::{SshOptions, Terminal};
 
-/// Logs in to a machine, or runs a command there.
+/// Logs in to a machine, or runs a command on it.
 pub(crate) struct Ssh;
 
 #[async_trait(?Send)]
@@ -60,7 +60,7 @@ impl Command for Ssh {
         let (options, command) = match SshOptions::take(words) {
             Ok(taken) => taken,
             Err(error) => {
-                // An unknown machine is reported first.
+                // An unknown machine is reported before other errors.
                 libmachine::saved_ssh_details(&cx.library, name).await?;
                 return Err(UsageError::new(error.to_string())
                     .with_hint(
@@ -96,20 +96,20 @@ impl Command for Ssh {
         let ran = if on_terminal {
             on_a_terminal(cx, login, &command, stdin, somebody_types).await
         } else {
-            // No terminal and no command: the login shell reads its commands from standard input.
+            // Without a terminal and a command, the login shell reads its commands from standard input.
             let shell = "exec \"${SHELL:-/bin/sh}\" -l".to_owned();
             let command = if command.is_empty() { shell } else { command };
             let (stdout, stderr) = (tokio::io::stdout(), tokio::io::stderr());
             login.run(&command, stdin, stdout, stderr).await
         };
         let status = match ran {
-            // `ssh m1 journalctl | head -1`: who has read enough need not be told.
+            // `ssh m1 journalctl | head -1`: a reader that closes the pipe early needs no error message.
             Err(error) if is_closed_pipe(&error) => return Err(Failure::new("")),
             ran => ran?,
         };
         match status.success() {
             true => Ok(()),
-            // A signal is told as ssh(1) tells it, which the Go binary runs.
+            // A signal is reported as ssh(1) does, which the Go binary runs.
             false => Err(Failure::new(format!(
                 "exit status {}",
                 status.code().unwrap_or(255)
@@ -135,8 +135,8 @@ async fn on_a_terminal(
         size: terminal::size(),
     };
     let resizes = terminal::resizes();
-    // Not before somebody is logged in: until then Control-C is an interrupt. Left when it is dropped,
-    // on a second signal and on a panic.
+    // Entered only after the login: until then Control-C is an interrupt. Left when the guard is dropped, on a second
+    // signal and on a panic.
     let _raw = somebody_types.then(RawMode::enter);
     let command = Some(command).filter(|command| !command.is_empty());
     let stdout = tokio::io::stdout();
@@ -145,8 +145,8 @@ async fn on_a_terminal(
         .await
 }
 
-/// Warns of a user or a port that is not the machine's. OpenSSH, which the Go binary runs, uses the first value, and the
-/// machine's comes first.
+/// Warns of a user or a port that differs from the machine's. OpenSSH, which the Go binary runs, uses the first value,
+/// and the machine's comes first.
 async fn warn_of_user_and_port(
     cx: &Context,
     name: &str,
@@ -223,7 +223,7 @@ fn is_closed_pipe(error: &Error) -> bool {
     false
 }
 
-/// Says so if the reason is that the machine does not run, or is not there any more.
+/// Names the cause if the machine is not running or no longer exists.
 fn why(name: &str, error: Error) -> Failure {
     match error {
         Error::NotRunning { .. } => {

@@ -8,7 +8,7 @@ use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Prints what a machine is doing.
+/// Prints the state of a machine.
 pub(crate) struct Status;
 
 #[async_trait(?Send)]

@@ -1,4 +1,4 @@
-//! Which machines a command is about, and doing the same to several of them at once.
+//! Selects the machines of a command, and runs an action on several of them at once.
 
 use std::future::Future;
 
@@ -8,13 +8,13 @@ use libmachine::Error;
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// What a command without a name is about, if there is such a machine.
+/// The machine of a command without a name, if it exists.
 const DEFAULT: &str = "default";
 
-/// What the Go binary says to two names where one is wanted.
+/// Error of the Go binary for two names where one is expected.
 pub(crate) const ONE_MACHINE: &str = "Error: Expected one machine name as an argument";
 
-/// Returns the machine that a command is about: the first word, or `default` where there is such a machine.
+/// Returns the machine of a command: the first word, or `default` if that machine exists.
 pub(crate) fn first(cx: &Context, words: &[String]) -> Result<String, Failure> {
     if let Some(name) = words.first() {
         return Ok(name.clone());
@@ -27,7 +27,7 @@ pub(crate) fn first(cx: &Context, words: &[String]) -> Result<String, Failure> {
     ))
 }
 
-/// Returns the machine that a command is about, which takes one name at most.
+/// Returns the machine of a command that takes at most one name.
 pub(crate) fn only(cx: &Context, words: &[String]) -> Result<String, Failure> {
     if words.len() > 1 {
         return Err(Failure::new(ONE_MACHINE));
@@ -35,8 +35,7 @@ pub(crate) fn only(cx: &Context, words: &[String]) -> Result<String, Failure> {
     first(cx, words)
 }
 
-/// Returns the machines that a command is about, all of which the store knows: if it does not know
-/// one, nothing is done to any.
+/// Returns the machines of a command. If the store does not know one of them, fails before any is changed.
 pub(crate) async fn all(cx: &Context, words: &[String]) -> Result<Vec<String>, Failure> {
     let names = match words {
         [] => vec![first(cx, words)?],
@@ -54,7 +53,7 @@ pub(crate) async fn all(cx: &Context, words: &[String]) -> Result<Vec<String>, F
     }
 }
 
-/// Does the same to several machines at once. All come to their end; the failures are told together.
+/// Runs an action on several machines at once. Waits for all of them, and returns the failures as one.
 pub(crate) async fn each<'a, F>(
     names: &'a [String],
     action: impl Fn(&'a str) -> F,

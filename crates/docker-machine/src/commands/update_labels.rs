@@ -10,7 +10,7 @@ use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Sets labels on a machine: GitLab Runner writes its heartbeat so.
+/// Sets labels on a machine. GitLab Runner writes its heartbeat this way.
 pub(crate) struct UpdateLabels;
 
 #[async_trait(?Send)]

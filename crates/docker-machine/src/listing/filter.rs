@@ -18,7 +18,7 @@ pub(crate) struct Filters {
     labels: Vec<String>,
 }
 
-/// A filter that is none. The first two sentences are the Go binary's.
+/// An invalid filter. The first two sentences are the Go binary's.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FilterError {
     #[error("Unsupported filter syntax")]
@@ -30,7 +30,7 @@ pub(crate) enum FilterError {
 }
 
 impl Filters {
-    /// Reads `key=value` words.
+    /// Parses `key=value` words.
     pub(crate) fn parse(words: &[String]) -> Result<Self, FilterError> {
         let mut filters = Self::default();
         for word in words {
@@ -48,7 +48,7 @@ impl Filters {
         Ok(filters)
     }
 
-    /// Tells whether every machine is wanted.
+    /// Returns whether no filter is given.
     pub(crate) fn is_empty(&self) -> bool {
         let Self {
             swarms,
@@ -61,22 +61,23 @@ impl Filters {
         names.is_empty() && lists.iter().all(|list| list.is_empty())
     }
 
-    /// Tells whether the machines must be asked for their states.
+    /// Returns whether the filters need the states of the machines.
     pub(crate) fn ask_for_states(&self) -> bool {
         !self.states.is_empty()
     }
 
-    /// Tells whether a machine in this state is wanted.
+    /// Returns whether the filters include this state.
     pub(crate) fn wants_state(&self, state: MachineState) -> bool {
         any(&self.states, |wanted| {
             wanted.eq_ignore_ascii_case(state.as_str())
         })
     }
 
-    /// Returns the names of the machines that are wanted, whatever their states.
+    /// Returns the names of the matching machines, whatever their states.
     ///
     /// # Errors
-    /// [`FilterError::Pattern`]. Where there is no machine, no pattern is looked at, as in the Go binary.
+    /// Returns [`FilterError::Pattern`] for an invalid pattern. Without machines, no pattern is compiled, as in the Go
+    /// binary.
     pub(crate) fn select(&self, machines: &[&MachineRecord]) -> Result<Vec<String>, FilterError> {
         if machines.is_empty() {
             return Ok(Vec::new());
@@ -117,7 +118,7 @@ fn any<T>(wanted: &[T], matches: impl Fn(&T) -> bool) -> bool {
     wanted.is_empty() || wanted.iter().any(matches)
 }
 
-/// `key=value` wants that value, in any case; `key` alone wants the label, whatever its value.
+/// Matches one label: `key=value` by its value, ignoring case; `key` alone by its presence.
 fn has_label(engine: &EngineOptions, wanted: &str) -> bool {
     let split = |label: &str| match label.split_once('=') {
         Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
@@ -130,7 +131,7 @@ fn has_label(engine: &EngineOptions, wanted: &str) -> bool {
         .unwrap_or_default()
         .iter()
         .map(|label| split(label));
-    // Of a label given twice the last value counts.
+    // If a label is given twice, the last value counts.
     let Some((_, value)) = labels.rev().find(|(key, _)| *key == wanted_key) else {
         return false;
     };

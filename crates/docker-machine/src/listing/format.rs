@@ -1,4 +1,4 @@
-//! `ls --format`: Go templates over one machine each, aligned where they begin with `table`, or JSON.
+//! `ls --format`: Go templates over one machine each, aligned if they begin with `table`, or JSON.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ use crate::output::go_json;
 /// The columns of a plain `ls`.
 const DEFAULT: &str = "table {{ .Name }}\t{{ .Active }}\t{{ .DriverName}}\t{{ .State }}\t{{ .URL }}\t{{ .Swarm }}\t{{ .DockerVersion }}\t{{ .Error}}";
 
-/// What a `table` calls each field.
+/// Headers of the fields in a `table`.
 const HEADERS: [(&str, &str); 13] = [
     ("Name", "NAME"),
     ("Active", "ACTIVE"),
@@ -31,7 +31,7 @@ const HEADERS: [(&str, &str); 13] = [
     ("ResponseTime", "RESPONSE"),
 ];
 
-/// Returns the fields of a machine, as templates name them.
+/// Returns the names of a machine's fields in templates.
 pub(crate) fn fields() -> Vec<String> {
     HEADERS
         .iter()
@@ -39,22 +39,22 @@ pub(crate) fn fields() -> Vec<String> {
         .collect()
 }
 
-/// How a list of machines is shown.
+/// Output format of a list of machines.
 #[derive(Debug)]
 pub(crate) enum Format {
-    /// A template for each machine, aligned under headers where it begins with `table`.
+    /// A template for each machine, aligned under headers if it begins with `table`.
     Template {
         /// The template.
         format: ListFormat,
-        /// Whether the template makes JSON, in which a state is a word, and not the number that Go's type is.
+        /// Whether the template writes JSON, in which a state is a word and not the number that Go's type is.
         makes_json: bool,
     },
-    /// An object for each machine; not in the Go binary.
+    /// A JSON object for each machine; not in the Go binary.
     Json,
 }
 
 impl Format {
-    /// Reads a format; an empty one is the default.
+    /// Parses a format; an empty one is the default.
     pub(crate) fn parse(format: &str) -> Result<Self, Error> {
         if format == "json" {
             return Ok(Self::Json);
@@ -67,7 +67,7 @@ impl Format {
         })
     }
 
-    /// Writes the machines, up to the first that the template does not suit.
+    /// Writes the machines, up to the first for which the template fails.
     pub(crate) fn write(&self, items: &[ListItem], out: &mut dyn Write) -> Result<(), Error> {
         match self {
             Self::Template { format, makes_json } => {
@@ -105,7 +105,7 @@ fn engine_options(item: &ListItem) -> Option<&EngineOptions> {
         .map(|record| &record.host_options.engine_options)
 }
 
-/// The column `DOCKER`: of a machine that could not even be asked it stays empty.
+/// The column `DOCKER`; empty for a machine that could not be queried.
 fn docker(item: &ListItem) -> String {
     match &item.docker {
         Some(version) => format!("v{version}"),
@@ -125,7 +125,7 @@ fn active(item: &ListItem) -> &'static str {
     }
 }
 
-/// A machine as templates see it: a Go struct, by its field names there.
+/// Returns a machine as templates see it: a Go struct, with Go's field names.
 fn row(item: &ListItem, in_json: bool) -> Value {
     let state = MachineState::ALL
         .iter()
@@ -162,7 +162,7 @@ fn row(item: &ListItem, in_json: bool) -> Value {
     .into()
 }
 
-/// Whole milliseconds, rounded up: templates ask `{{if .ResponseTime}}`, and an answer takes some time.
+/// Milliseconds, rounded up: templates test `{{if .ResponseTime}}`, so that an answer never counts as zero.
 fn milliseconds(time: std::time::Duration) -> std::time::Duration {
     let milliseconds = time.as_nanos().div_ceil(1_000_000);
     std::time::Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX))
@@ -227,7 +227,7 @@ fn swarm_fields(swarm: &SwarmOptions) -> Fields {
     ]
 }
 
-/// A machine as `--format json` shows it. The keys are a promise.
+/// Returns a machine as `--format json` shows it. The keys are stable.
 fn object(item: &ListItem) -> serde_json::Value {
     json!({
         "name": item.name,

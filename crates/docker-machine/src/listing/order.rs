@@ -1,4 +1,4 @@
-//! The order of names: as people count, `n2` before `n10`, upper and lower case alike.
+//! Natural order of names: `n2` before `n10`, ignoring case.
 
 use std::cmp::Ordering;
 
@@ -18,11 +18,11 @@ pub(crate) fn natural(a: &str, b: &str) -> Ordering {
             return order;
         }
     }
-    // Equal but for case: some order, and always the same.
+    // Names that differ only in case have a fixed order.
     rest_a.len().cmp(&rest_b.len()).then_with(|| a.cmp(b))
 }
 
-/// Compares numbers of any length; of equal ones that with fewer leading zeros comes first.
+/// Compares numbers of any length; of equal ones, the one with fewer leading zeros comes first.
 fn by_value(a: &str, b: &str) -> Ordering {
     let (digits_a, digits_b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
     let lengths = digits_a.len().cmp(&digits_b.len());
@@ -35,7 +35,7 @@ fn is_number(chunk: &str) -> bool {
     chunk.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Splits off the digits, or the others, that a text begins with.
+/// Splits off the digits, or the non-digits, at the start of a text.
 fn chunk(text: &str) -> (&str, &str) {
     let digits = is_number(text);
     let end = text

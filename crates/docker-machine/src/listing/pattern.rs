@@ -1,14 +1,14 @@
-//! `--filter name=`: patterns of Go's `regexp`, which people know, on top of the crate `regex-lite`.
+//! `--filter name=`: patterns of Go's `regexp`, implemented on top of the crate `regex-lite`.
 //!
-//! Both understand nearly the same. This owns the rest: what Go takes literally is escaped, what Go refuses
-//! is refused, and `\Q...\E` is spelt out. The rules are those of RE2, <https://github.com/google/re2/wiki/Syntax>.
+//! Both have nearly the same syntax. This module handles the differences: it escapes what Go takes literally, rejects
+//! what Go rejects, and expands `\Q...\E`. The rules are those of RE2, <https://github.com/google/re2/wiki/Syntax>.
 
 use regex_lite::Regex;
 
-/// The largest number of repetitions that Go counts.
+/// Maximum repeat count in Go.
 const MOST_REPETITIONS: u32 = 1000;
 
-/// A pattern that Go does not take, either. The sentences are Go's.
+/// A pattern that Go rejects, too. The sentences are Go's.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PatternError {
     #[error("error parsing regexp: invalid nested repetition operator: `{0}`")]
@@ -19,7 +19,7 @@ pub(crate) enum PatternError {
     Other(String, #[source] regex_lite::Error),
 }
 
-/// Compiles a pattern as Go would.
+/// Compiles a pattern with Go's syntax.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, PatternError> {
     let translated = translate(pattern)?;
     Regex::new(&translated).map_err(|error| PatternError::Other(pattern.to_owned(), error))
@@ -28,7 +28,7 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, PatternError> {
 fn translate(pattern: &str) -> Result<String, PatternError> {
     let mut out = String::with_capacity(pattern.len());
     let mut rest = pattern;
-    // The repetition operator that ends what has been read.
+    // The repetition operator before the current position.
     let mut repeated = String::new();
     while let Some(first) = rest.chars().next() {
         let (piece, taken) = match first {
@@ -54,7 +54,7 @@ fn translate(pattern: &str) -> Result<String, PatternError> {
                 repeated = operator.to_owned();
                 continue;
             }
-            // A brace that begins no repetition is a brace.
+            // A brace that begins no repetition is literal.
             None if first == '{' => out.push_str("\\{"),
             None => out.push_str(&piece),
         }
@@ -64,7 +64,7 @@ fn translate(pattern: &str) -> Result<String, PatternError> {
     Ok(out)
 }
 
-/// Returns the repetition operator that a text begins with, and the largest number in it.
+/// Returns the repetition operator at the start of a text, and the largest number in it.
 fn repetition(text: &str) -> Option<(&str, u32)> {
     if text.starts_with(['*', '+', '?']) {
         return Some((&text[..1], 0));
@@ -82,7 +82,7 @@ fn repetition(text: &str) -> Option<(&str, u32)> {
     Some((&text[..inside.len() + 2], count(least).max(count(most))))
 }
 
-/// Translates what begins with a backslash; returns how much of the text it is.
+/// Translates an escape sequence; returns its length in the input.
 fn escape(text: &str) -> (String, usize) {
     if let Some(quoted) = text.strip_prefix("\\Q") {
         let end = quoted.find("\\E").unwrap_or(quoted.len());
@@ -96,7 +96,7 @@ fn escape(text: &str) -> (String, usize) {
     (text[..taken].to_owned(), taken)
 }
 
-/// Translates a class: inside it Go knows no operators and no classes but `[:alpha:]` and its like.
+/// Translates a character class. Inside it, Go has no operators and no classes except `[:alpha:]` and the like.
 fn class(text: &str) -> (String, usize) {
     let mut out = String::from("[");
     let mut at = 1;
@@ -123,7 +123,7 @@ fn class(text: &str) -> (String, usize) {
         out.push_str(&piece);
         at += taken;
     }
-    // Without an end it is an error, and not ours to tell.
+    // An unterminated class is an error, which regex-lite reports.
     (text.to_owned(), text.len())
 }
 

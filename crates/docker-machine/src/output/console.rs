@@ -1,9 +1,9 @@
 //! Standard output and standard error.
 //!
-//! The only place that writes to either. A write that fails ends nothing: GitLab Runner may close its
-//! log pipes while a create still runs, and that create must come to its end. That standard output has
-//! lost something is remembered, for commands of which nothing but their output was wanted. At a
-//! terminal it also keeps the live line out of the way of the lines that stay.
+//! The only module that writes to either. A failed write does not end the command: GitLab Runner may close its log
+//! pipes while a create still runs, and that create must complete. The console records that standard output is
+//! incomplete, for commands whose only result is their output. At a terminal it also keeps the live line below the
+//! permanent lines.
 
 use std::io::{ErrorKind, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use machine_types::{harmless, masked, printable_within, shown};
 
 use crate::failure::Failure;
 
-/// Where a line goes.
+/// Output stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -21,21 +21,21 @@ pub enum Stream {
     Err,
 }
 
-/// What is known about the two streams.
+/// Properties of the two streams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Terminals {
     /// Standard output is a terminal.
     pub out: bool,
     /// Standard error is a terminal.
     pub err: bool,
-    /// How many columns it has, where that is known.
+    /// Width in columns, if known.
     pub columns: Option<usize>,
-    /// Standard error may be told to change colours.
+    /// Whether standard error supports colours.
     pub colour: bool,
 }
 
 impl Terminals {
-    /// How wide help is where the terminal's width is unknown, and at most: longer lines are hard to read.
+    /// Width of help if the terminal's width is unknown, and its maximum: longer lines are hard to read.
     const HELP_WIDTH: usize = 100;
 
     /// Returns the width of help, in columns.
@@ -55,15 +55,15 @@ struct Streams {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
     live: String,
-    /// Why standard output lost something, the first time it did.
+    /// First write error of standard output.
     lost: Option<String>,
 }
 
-/// Returns the cursor to the first column and clears the line (ECMA-48: CR, EL).
+/// Moves the cursor to the first column and clears the line (ECMA-48: CR, EL).
 const CLEAR: &str = "\r\x1b[K";
 
 impl Console {
-    /// Takes the two streams.
+    /// Creates a console from the two streams.
     pub fn new(
         out: Box<dyn Write + Send>,
         err: Box<dyn Write + Send>,
@@ -81,13 +81,13 @@ impl Console {
         }
     }
 
-    /// Returns what is known about the two streams.
+    /// Returns the properties of the two streams.
     pub fn terminals(&self) -> Terminals {
         self.terminals
     }
 
-    /// Writes output. What is written to a pipe or a file stays as it is, byte for byte; at a terminal the text cannot
-    /// do anything but be shown.
+    /// Writes output. To a pipe or a file, writes it unchanged, byte for byte; to a terminal, replaces control
+    /// characters, so that the text has no other effect than to be shown.
     pub fn write(&self, stream: Stream, bytes: &[u8]) {
         let is_terminal = match stream {
             Stream::Out => self.terminals.out,
@@ -99,8 +99,8 @@ impl Console {
         }
     }
 
-    /// Writes a line of a message: standard error is read by people, and so are the logs that it goes to. On standard
-    /// output, as [`Console::write`].
+    /// Writes a line of a message. On standard error, escapes control characters, because people read it and the logs
+    /// that it goes to. On standard output, same as [`Console::write`].
     pub fn line(&self, stream: Stream, text: &str) {
         match stream {
             Stream::Out => self.write(stream, format!("{text}\n").as_bytes()),
@@ -108,7 +108,7 @@ impl Console {
         }
     }
 
-    /// Writes bytes as they are.
+    /// Writes bytes unchanged.
     fn put(&self, stream: Stream, bytes: &[u8]) {
         let mut streams = self.lock();
         streams.hide();
@@ -118,13 +118,12 @@ impl Console {
         }
     }
 
-    /// Returns why standard output lost something, if it did. A reader that has had enough, and closes the
-    /// pipe, loses nothing.
+    /// Returns the first write error of standard output, if any. A reader that closes the pipe early is no error.
     pub fn lost(&self) -> Option<String> {
         self.lock().lost.clone()
     }
 
-    /// Tells why a command failed, in colours where that is possible and wanted.
+    /// Prints the failure of a command, in colours if they are supported and enabled.
     pub fn failure(&self, failure: &Failure) {
         let text = match self.terminals.err && self.terminals.colour {
             true => failure.coloured(),
@@ -133,20 +132,20 @@ impl Console {
         self.put(Stream::Err, format!("{text}\n").as_bytes());
     }
 
-    /// Replaces the live line; an empty one takes it away. Does nothing where standard error is no terminal.
+    /// Replaces the live line; an empty text removes it. Does nothing if standard error is no terminal.
     pub fn live(&self, text: &str) {
         self.live_with(text, "");
     }
 
-    /// Replaces the live line as [`live`](Self::live) does. A text that is too long for the terminal is cut; what
-    /// stands behind it is not.
+    /// Replaces the live line as [`live`](Self::live) does. Truncates a text that is too long for the terminal, but
+    /// not the text after it.
     pub fn live_with(&self, text: &str, behind: &str) {
         if !self.terminals.err {
             return;
         }
         let mut streams = self.lock();
         streams.hide();
-        // The last column stays free: writing there may move the line up.
+        // Leaves the last column free: writing there may scroll the line.
         let width = self.terminals.columns.unwrap_or(80).saturating_sub(1);
         let text = printable_within(masked(text).as_bytes(), usize::MAX);
         let room = width.saturating_sub(behind.chars().count());
@@ -173,7 +172,7 @@ impl Streams {
             Stream::Out => &mut self.out,
             Stream::Err => &mut self.err,
         };
-        // Nobody is left to be told that nobody listens.
+        // A failed write cannot be reported.
         let written = to.write_all(bytes).and_then(|()| to.flush());
         if let (Stream::Out, Err(error)) = (stream, written)
             && error.kind() != ErrorKind::BrokenPipe
@@ -196,11 +195,11 @@ impl Streams {
     }
 }
 
-/// A [`Write`] over one stream, for what makes its output in pieces.
+/// A [`Write`] over one stream, for output that is written in parts.
 pub struct Pieces<'a> {
-    /// Whose stream.
+    /// The console.
     pub console: &'a Console,
-    /// Which.
+    /// The stream.
     pub stream: Stream,
 }
 
@@ -220,7 +219,7 @@ pub(crate) mod tests {
     use super::*;
     use std::sync::Arc;
 
-    /// A stream that can be read back.
+    /// A stream whose content can be read back.
     #[derive(Clone, Default)]
     pub(crate) struct Tape(Arc<Mutex<Vec<u8>>>);
 

@@ -1,12 +1,12 @@
-//! The script that `env` prints, in the language of each shell.
+//! Output of `env`: a script in the syntax of each shell.
 //!
-//! Byte for byte the Go binary's, because it is evaluated, compared and cut up by other scripts. What a shell would
-//! obey in a value is escaped in that shell's way, which the Go binary does not do; what it cannot be told unharmed is an
-//! error. Pure.
+//! Same as the Go binary's, byte for byte, because other scripts evaluate, compare and cut it. Special characters in a
+//! value are escaped in the shell's syntax, which the Go binary does not do; a character that cannot be escaped is an
+//! error. Performs no I/O.
 
 use crate::environment::Environment;
 
-/// The languages. Every other shell is taken for one that reads POSIX sh.
+/// Shell syntaxes. Every other shell is assumed to read POSIX sh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
     Posix,
@@ -17,11 +17,11 @@ pub(crate) enum Language {
     Emacs,
 }
 
-/// What stands before a variable's name, between it and its value, and behind the value.
+/// Text before a variable's name, between name and value, and after the value.
 struct Form(&'static str, &'static str, &'static str);
 
 impl Language {
-    /// Finds the language of a shell by its name.
+    /// Returns the syntax of a shell by its name.
     pub(crate) fn called(name: &str) -> Self {
         match name {
             "fish" => Self::Fish,
@@ -67,17 +67,17 @@ impl Language {
     }
 }
 
-/// The variable that keeps connections from a proxy.
+/// The variable that lists the addresses without a proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NoProxy {
-    /// `no_proxy` where that is set, else `NO_PROXY`.
+    /// `no_proxy` if that is set, else `NO_PROXY`.
     pub(crate) variable: &'static str,
-    /// Its value.
+    /// Value of the variable.
     pub(crate) value: String,
 }
 
 impl NoProxy {
-    /// Finds it.
+    /// Reads it from the environment.
     pub(crate) fn of(environment: &Environment) -> Self {
         let variable = match environment.get("no_proxy") {
             Some(_) => "no_proxy",
@@ -87,7 +87,7 @@ impl NoProxy {
         Self { variable, value }
     }
 
-    /// Adds an address, unless it is there.
+    /// Adds an address unless it is present.
     pub(crate) fn with(mut self, address: &str) -> Self {
         if self.value.is_empty() {
             self.value = address.to_owned();
@@ -98,7 +98,7 @@ impl NoProxy {
     }
 }
 
-/// A value that cannot be put into a script of this shell.
+/// A value that cannot be written in the syntax of this shell.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "cannot set {variable} to {value:?} in {shell}: {character:?} in it would be read otherwise"
@@ -111,11 +111,11 @@ pub(crate) struct Unfit {
 }
 
 impl Language {
-    /// Escapes what the shell would obey in a value.
+    /// Escapes the special characters of a value.
     ///
     /// # Errors
-    /// The character that cannot be escaped. No shell is told a control character: most of them are lost, or end the
-    /// command, in `eval $(docker-machine env)`, where the shell splits what is printed into words.
+    /// Returns the character that cannot be escaped. Control characters are errors in every shell: in `eval
+    /// $(docker-machine env)`, where the shell splits the output into words, most of them are lost or end the command.
     fn escaped(self, value: &str) -> Result<String, char> {
         let mut escaped = String::with_capacity(value.len());
         let mut characters = value.chars().peekable();
@@ -129,16 +129,16 @@ impl Language {
                 | (Self::Fish, '"' | '\\' | '$')
                 // GNU Emacs Lisp Reference Manual, 2.4.8.
                 | (Self::Emacs, '"' | '\\')
-                // tcsh(1), History substitution: it is read before the quotes are.
+                // tcsh(1), History substitution: it is expanded before quotes are.
                 | (Self::Tcsh, '!') => escaped.extend(['\\', character]),
-                // tcsh(1), Lexical structure: nothing escapes these between double quotes.
+                // tcsh(1), Lexical structure: these cannot be escaped between double quotes.
                 (Self::Tcsh, '"' | '$' | '`') => escaped.push_str(&format!("\"'{character}'\"")),
                 (Self::Tcsh, '\\') if next == Some(&'!') => escaped.push_str(r#""'\'""#),
-                // PowerShell, about_Quoting_Rules: it takes typographic quotes for quotes.
+                // PowerShell, about_Quoting_Rules: typographic quotes count as quotes.
                 (Self::PowerShell, '"' | '$' | '`' | '\u{201c}'..='\u{201f}') => {
                     escaped.extend(['`', character]);
                 }
-                // Escaped for `FOR`, they are wrong in a batch file, and the other way round.
+                // Escaped for `FOR`, they are wrong in a batch file, and vice versa.
                 (Self::Cmd, '"' | '%' | '!' | '^' | '&' | '|' | '<' | '>') => return Err(character),
                 _ => escaped.push(character),
             }
@@ -150,7 +150,7 @@ impl Language {
 /// Returns the commands that set variables.
 ///
 /// # Errors
-/// The first value that the shell cannot be told.
+/// Returns the first value that cannot be escaped.
 pub(crate) fn set(shell: Language, variables: &[(&str, String)]) -> Result<String, Unfit> {
     let Form(before, between, behind) = shell.setting();
     let command = |(name, value): &(&str, String)| match shell.escaped(value) {
@@ -165,7 +165,7 @@ pub(crate) fn set(shell: Language, variables: &[(&str, String)]) -> Result<Strin
     variables.iter().map(command).collect()
 }
 
-/// Tells whether a text is nothing but itself in any shell, without quotes.
+/// Returns whether a text has no special meaning in any shell, without quotes.
 fn is_plain(text: &str) -> bool {
     text.chars()
         .all(|c| c.is_alphanumeric() || "-_./=:,@+~ *[]".contains(c))
@@ -173,8 +173,8 @@ fn is_plain(text: &str) -> bool {
 
 /// Returns the commands that unset the variables again.
 ///
-/// The value of a proxy variable follows its name without a separator: that is how the Go binary's
-/// output reads, and it is compared byte for byte. One that a shell would obey is left out.
+/// The value of a proxy variable follows its name without a separator, as in the Go binary, whose output is compared
+/// byte for byte. A value with special characters is left out.
 pub(crate) fn unset(shell: Language, no_proxy: Option<&NoProxy>) -> String {
     let Form(before, between, behind) = shell.unsetting();
     let names = [
@@ -194,8 +194,8 @@ pub(crate) fn unset(shell: Language, no_proxy: Option<&NoProxy>) -> String {
         .collect()
 }
 
-/// Returns the comment that says how to run the command line, as typed, in the shell. Nothing where a shell would obey
-/// what is in the command line: not every shell takes the comment for one.
+/// Returns the comment that says how to run the command line, as typed, in the shell. Returns an empty text if the
+/// command line contains special characters: not every shell ignores the comment.
 pub(crate) fn usage_hint(shell: Language, args: &[String]) -> String {
     let is_harmless = |arg: &String| is_plain(&arg.replace(['\\', '"', '\''], "/"));
     if !args.iter().all(is_harmless) {

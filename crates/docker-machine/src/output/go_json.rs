@@ -4,22 +4,22 @@ use serde::Serialize as _;
 use serde_json::Value;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
-/// Returns a value over several lines, indented by four spaces, its keys in their order.
+/// Returns a value as indented JSON: four spaces, keys in their order.
 pub(crate) fn pretty(value: &Value) -> String {
     let mut bytes = Vec::new();
     let mut serializer =
         Serializer::with_formatter(&mut bytes, PrettyFormatter::with_indent(b"    "));
-    // Neither a value nor a vector can fail.
+    // Serializing a value to a vector cannot fail.
     let _ = value.serialize(&mut serializer);
     escape(&String::from_utf8_lossy(&bytes))
 }
 
-/// Returns a value on one line.
+/// Returns a value as JSON on one line.
 pub(crate) fn line(value: &Value) -> String {
     escape(&value.to_string())
 }
 
-/// Escapes what Go escapes for the sake of HTML and JavaScript. Outside of strings there is none of it.
+/// Escapes the characters that Go escapes for HTML and JavaScript. They occur only inside strings.
 fn escape(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

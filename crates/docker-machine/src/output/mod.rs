@@ -1,4 +1,4 @@
-//! What a person or a shell reads: console, prompts, progress, quoting.
+//! Output for people and shells: console, prompts, progress, quoting.
 
 pub mod console;
 pub(crate) mod env_output;

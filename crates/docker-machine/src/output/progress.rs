@@ -1,8 +1,8 @@
-//! The progress of a copy, on the live line of a terminal.
+//! Progress of a copy, on the live line of a terminal.
 
 use crate::output::console::Console;
 
-/// Shows how far a copy has come. Nothing where there is no terminal, or nobody wants to know.
+/// Shows the progress of a copy. Does nothing without a terminal, or if progress is disabled.
 pub(crate) struct Progress<'a> {
     console: Option<&'a Console>,
 }
@@ -14,14 +14,14 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Shows a file and how many of its bytes are there.
+    /// Shows a file and how many of its bytes are copied.
     pub(crate) fn tell(&self, path: &str, done: u64, total: u64) {
         if let Some(console) = self.console {
             console.live(&line(path, done, total));
         }
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(crate) fn end(&self) {
         if let Some(console) = self.console {
             console.live("");
@@ -32,7 +32,7 @@ impl<'a> Progress<'a> {
 const WIDTH: usize = 20;
 
 fn line(path: &str, done: u64, total: u64) -> String {
-    // An empty file is there as soon as it is made.
+    // An empty file is complete once it is created.
     let share = if total == 0 {
         1.0
     } else {

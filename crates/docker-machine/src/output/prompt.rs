@@ -1,4 +1,4 @@
-//! Questions that want a yes.
+//! Yes-or-no prompts.
 
 use std::io::BufRead;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +8,8 @@ use libmachine::Cancel;
 use crate::failure::Failure;
 use crate::output::console::{Console, Stream};
 
-/// Asks a question on standard output and reads one line of standard input: a word that begins with `y`,
-/// in any case, is a yes. `None`: there is no answer.
+/// Asks a question on standard output and reads one line of standard input. A word that begins with `y`, ignoring
+/// case, is a yes. Returns `None` if there is no answer.
 pub(crate) async fn confirm(
     console: &Console,
     input: &Arc<Mutex<Input>>,
@@ -32,7 +32,7 @@ pub(crate) async fn confirm(
     })
 }
 
-/// One word, as Go's `Scanln` reads it; anything else is no answer.
+/// Reads one word, as Go's `Scanln` does; any other line is no answer.
 fn answer(line: &str) -> Option<bool> {
     let mut words = line.split_whitespace();
     match (words.next(), words.next()) {
@@ -41,7 +41,7 @@ fn answer(line: &str) -> Option<bool> {
     }
 }
 
-/// Standard input, or what a test says instead.
+/// Input source; replaceable in tests.
 pub type Input = Box<dyn BufRead + Send>;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Text in Go's quotes, which a POSIX shell reads too as long as there is nothing special in it.
+//! Text in Go's quotes, which a POSIX shell reads too if it contains no special characters.
 
 use go_template::{Template, Value};
 
@@ -6,7 +6,7 @@ use go_template::{Template, Value};
 pub(crate) fn go_quote(text: &str) -> String {
     let quoted = Template::parse("", r#"{{printf "%q" .}}"#)
         .and_then(|template| template.execute(&Value::from(text)));
-    // The template is ours, and a text fits it.
+    // The template is a constant, and any text fits it.
     quoted.unwrap_or_else(|_| format!("{text:?}"))
 }
 

@@ -1,7 +1,7 @@
-//! The terminal of an interactive login: its size, its changes of size, and its raw mode.
+//! Terminal of an interactive login: window size, resize events, and raw mode.
 //!
-//! Raw mode is left on every way out: when its guard is dropped, when a second signal ends the process,
-//! and on a panic. That is why what was saved lies in a static.
+//! Raw mode ends on every exit path: when its guard is dropped, when a second signal ends the process, and on a panic.
+//! For this, the saved settings are in a static.
 
 use std::io::{IsTerminal as _, stdin};
 use std::sync::{Mutex, PoisonError};
@@ -11,20 +11,20 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// The terminal's settings from before raw mode, as long as it lasts.
+/// Terminal settings saved while raw mode is on.
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Raw mode, for as long as this lives.
+/// Guard of raw mode.
 pub(crate) struct RawMode;
 
 impl RawMode {
-    /// Puts standard input's terminal into raw mode: every key goes to the machine.
+    /// Puts standard input's terminal into raw mode: every key is sent to the machine.
     pub(crate) fn enter() -> Self {
         if let Ok(settings) = tcgetattr(stdin()) {
             let mut raw = settings.clone();
             raw.make_raw();
             *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
-            // A terminal that has vanished needs no raw mode.
+            // A terminal that is gone needs no raw mode.
             let _ = tcsetattr(stdin(), OptionalActions::Now, &raw);
         }
         Self
@@ -37,7 +37,7 @@ impl Drop for RawMode {
     }
 }
 
-/// Leaves raw mode, if it was entered.
+/// Restores the terminal settings if raw mode is on.
 pub fn restore() {
     let saved = SAVED.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(settings) = saved {
@@ -45,13 +45,13 @@ pub fn restore() {
     }
 }
 
-/// Tells whether somebody types. What they see may go through a pipe on its way, as with OpenSSH:
-/// `docker-machine ssh m1 | tee log`.
+/// Returns whether standard input is a terminal. Standard output may be a pipe, as with OpenSSH: `docker-machine ssh
+/// m1 | tee log`.
 pub(crate) fn is_interactive() -> bool {
     stdin().is_terminal()
 }
 
-/// Returns the size of the terminal; what is unknown is what a VT100 had.
+/// Returns the size of the terminal. Unknown values are those of a VT100.
 pub(crate) fn size() -> WindowSize {
     let size = tcgetwinsize(stdin()).ok().filter(|size| size.ws_col > 0);
     WindowSize {
@@ -60,7 +60,7 @@ pub(crate) fn size() -> WindowSize {
     }
 }
 
-/// Tells each new size of the terminal.
+/// Sends each new size of the terminal.
 pub(crate) fn resizes() -> mpsc::Receiver<WindowSize> {
     let (sender, receiver) = mpsc::channel(1);
     if let Ok(mut changes) = signal(SignalKind::window_change()) {

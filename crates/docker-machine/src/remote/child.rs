@@ -1,4 +1,4 @@
-//! Programs of others: rsync, sshfs, fusermount, ssh. They share our three streams.
+//! External programs: rsync, sshfs, fusermount, ssh. They inherit the three standard streams.
 
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt as _;
@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::failure::Failure;
 
-/// Runs a program to its end. `missing` is said where there is no such program.
+/// Runs a program and waits for it. Fails with `missing` if the program is not installed.
 pub(crate) async fn run(command: &mut Command, missing: &str) -> Result<(), Failure> {
     let status = match command.status().await {
         Ok(status) => status,
@@ -20,8 +20,8 @@ pub(crate) async fn run(command: &mut Command, missing: &str) -> Result<(), Fail
     }
 }
 
-/// Becomes a program: it gets this process, with its streams, terminal and signals, and its status is the process's.
-/// Returns why that is not possible; `missing` is said where there is no such program.
+/// Replaces this process by a program, which keeps the streams, the terminal and the signals, and whose exit status
+/// becomes the process's. Returns the error if that fails; `missing` if the program is not installed.
 pub(crate) fn replace_by(command: &mut std::process::Command, missing: &str) -> Failure {
     let error = command.exec();
     not_started(command, &error, missing)

@@ -1,4 +1,4 @@
-//! `[user@]machine:path`, as `scp` and `mount` take it.
+//! `[user@]machine:path`, as `scp` and `mount` accept it.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use libmachine::Location;
 
 use crate::failure::Failure;
 
-/// Reads one end of a copy. What has no colon is a path here, and so is `localhost:path`.
+/// Parses one end of a copy. A text without a colon is a local path, and so is `localhost:path`.
 ///
 /// # Errors
-/// A user or a machine that begins with a dash: the programs that are started would take it for an option.
+/// Fails for a user or a machine that begins with a dash: the external programs would parse it as an option.
 pub(crate) fn parse(text: &str, directory: &Path) -> Result<Location, Failure> {
     let Some((host, path)) = text.split_once(':') else {
         return Ok(Location::Local(directory.join(text)));
@@ -30,7 +30,7 @@ pub(crate) fn parse(text: &str, directory: &Path) -> Result<Location, Failure> {
     })
 }
 
-/// Refuses what another program would take for an option.
+/// Rejects a text that another program would parse as an option.
 pub(crate) fn operand(what: &str, value: &str) -> Result<(), Failure> {
     match value.starts_with('-') {
         true => Err(Failure::new(format!(
@@ -40,11 +40,10 @@ pub(crate) fn operand(what: &str, value: &str) -> Result<(), Failure> {
     }
 }
 
-/// Returns the options that make OpenSSH reach a machine as this program does, with its key and its
-/// pinned host key.
+/// Returns the OpenSSH options that connect to a machine as this program does, with its key and its pinned host key.
 ///
 /// # Errors
-/// A path that OpenSSH would not take as it is.
+/// Fails for a path that OpenSSH cannot represent.
 pub(crate) fn openssh_options(details: &libmachine::SshDetails) -> Result<Vec<String>, Failure> {
     let mut options = vec![
         "StrictHostKeyChecking=yes".to_owned(),
@@ -59,8 +58,8 @@ pub(crate) fn openssh_options(details: &libmachine::SshDetails) -> Result<Vec<St
     Ok(options)
 }
 
-/// Writes a path as one word of an option (ssh_config(5)): in double quotes, with backslashes before quotes and
-/// backslashes, where a character in it has a meaning; `%` begins a token, and is doubled.
+/// Writes a path as one word of an option (ssh_config(5)). If a character in it has a special meaning, puts it in
+/// double quotes, with backslashes before quotes and backslashes. Doubles `%`, which begins a token.
 fn word(path: &Path) -> Result<String, Failure> {
     let path = path.display().to_string().replace('%', "%%");
     if path.contains("${") {
@@ -75,10 +74,10 @@ fn word(path: &Path) -> Result<String, Failure> {
     })
 }
 
-/// Returns `user@host:path` for rsync and sshfs, an IPv6 address in brackets.
+/// Returns `user@host:path` for rsync and sshfs, with an IPv6 address in brackets.
 ///
 /// # Errors
-/// A user or an address that begins with a dash.
+/// Fails for a user or an address that begins with a dash.
 pub(crate) fn remote(
     details: &libmachine::SshDetails,
     user: Option<&str>,

@@ -1,27 +1,27 @@
-//! The options of ssh(1) that may stand between a machine's name and the command: the Go binary hands
-//! them to OpenSSH, and scripts say `ssh m1 -t …`.
+//! Options of ssh(1) between a machine's name and the command: the Go binary passes them to OpenSSH, and scripts use
+//! `ssh m1 -t …`.
 
-/// What was asked for by options.
+/// Parsed options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SshOptions {
-    /// Whether there is to be a pseudo-terminal, where that was said.
+    /// Whether to allocate a pseudo-terminal, if given.
     pub(crate) terminal: Option<Terminal>,
-    /// `-n`: standard input is not read.
+    /// `-n`: do not read standard input.
     pub(crate) no_input: bool,
     /// `-l`: a login name.
     pub(crate) user: Option<String>,
     /// `-p`: a port.
     pub(crate) port: Option<String>,
-    /// The first option that only OpenSSH has.
+    /// The first option that only OpenSSH supports.
     pub(crate) openssh: Option<char>,
-    /// How many words the options are, without `--`.
+    /// Number of words that the options take, without `--`.
     pub(crate) words: usize,
 }
 
-/// When there is a pseudo-terminal.
+/// When to allocate a pseudo-terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Terminal {
-    /// `-t`: where standard input is a terminal.
+    /// `-t`: if standard input is a terminal.
     Wanted,
     /// `-tt`: always.
     Forced,
@@ -29,7 +29,7 @@ pub(crate) enum Terminal {
     None,
 }
 
-/// Why a word is no option.
+/// Reason why a word is not a valid option.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OptionError {
     #[error("ssh(1) has no option -{0}")]
@@ -38,13 +38,13 @@ pub(crate) enum OptionError {
     ValueMissing(char),
 }
 
-/// The options of OpenSSH 9 that this program does not have: without a value, and with one (ssh.c, `getopt`).
+/// Options of OpenSSH 9 that this program does not support: without a value, and with one (ssh.c, `getopt`).
 const OPENSSH: &str = "AfGgKkMNsVXxYy";
 const OPENSSH_WITH_VALUE: &str = "BbcDEeFIiJLmOoPQRSWw";
 
 impl SshOptions {
-    /// Takes the options at the beginning of the words, up to `--` or the first word that is none.
-    /// Returns them and the words of the command.
+    /// Parses the options at the beginning of the words, up to `--` or the first word that is no option. Returns them
+    /// and the words of the command.
     pub(crate) fn take(words: &[String]) -> Result<(Self, &[String]), OptionError> {
         let mut options = Self::default();
         let mut rest = words;
@@ -68,7 +68,7 @@ impl SshOptions {
                         }
                         value => value.to_owned(),
                     };
-                    // Of several the first counts.
+                    // If a value is given several times, the first counts.
                     match letter {
                         'l' => drop(options.user.get_or_insert(value)),
                         'p' => drop(options.port.get_or_insert(value)),
@@ -94,8 +94,8 @@ impl SshOptions {
             }
             'T' => self.terminal = Some(Terminal::None),
             'n' => self.no_input = true,
-            // No agent is forwarded anyway. Compression and talk change no result, and the address says which family
-            // it is of.
+            // Agent forwarding is always off. Compression and verbosity do not change the result, and the address
+            // determines its own family.
             'a' | 'q' | 'v' | 'C' | '4' | '6' => {}
             letter if OPENSSH.contains(letter) => drop(self.openssh.get_or_insert(letter)),
             letter => return Err(OptionError::Unknown(letter)),

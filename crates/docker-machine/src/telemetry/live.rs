@@ -1,4 +1,4 @@
-//! The live line of a terminal: a spinner, the current waits with their reasons, and the seconds.
+//! Live line of a terminal: a spinner, the current waits with their reasons, and the elapsed seconds.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +10,13 @@ use machine_types::printable;
 
 use crate::output::console::Console;
 
-/// The time between two turns of the spinner: long enough for a slow link, short enough to look alive.
+/// Frame interval of the spinner: long enough for a slow link, short enough to look alive.
 const TURN: Duration = Duration::from_millis(120);
 
-/// A wait shorter than this shows no reason: it would only flicker.
+/// Minimum duration of a wait whose reason is shown: a shorter one would only flicker.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// The longest part of a machine's name on the line: GitLab Runner's names are most of a line.
+/// Maximum width of a machine's name on the line: GitLab Runner's names would fill most of it.
 const LONGEST_NAME: usize = 24;
 
 const SPINNER: [char; 4] = ['|', '/', '-', '\\'];
@@ -24,18 +24,18 @@ const SPINNER: [char; 4] = ['|', '/', '-', '\\'];
 enum Message {
     Phase(String),
     Waiting(Waiting),
-    /// The machine and the condition of a wait that has ended.
+    /// The machine and the condition of a finished wait.
     Waited(Option<String>, String),
 }
 
-/// The live line. If standard error is not a terminal it does nothing, and has no thread.
+/// The live line. Does nothing and starts no thread if standard error is not a terminal.
 pub(super) struct Live {
     console: Arc<Console>,
     turner: Mutex<Option<(Sender<Message>, JoinHandle<()>)>>,
 }
 
 impl Live {
-    /// Makes a live line that shows nothing yet.
+    /// Creates a live line that shows nothing yet.
     pub(super) fn new(console: Arc<Console>) -> Self {
         Self {
             console,
@@ -43,22 +43,22 @@ impl Live {
         }
     }
 
-    /// Shows a new phase; an empty text: none.
+    /// Shows a new phase; an empty text removes it.
     pub(super) fn phase(&self, what: &str) {
         self.send(Message::Phase(what.to_owned()), !what.is_empty());
     }
 
-    /// Shows what a wait waits for, and why it is not there yet.
+    /// Shows the condition of a wait, and why it is not met yet.
     pub(super) fn waiting(&self, waiting: &Waiting) {
         self.send(Message::Waiting(waiting.clone()), true);
     }
 
-    /// Takes a wait off the line.
+    /// Removes a wait from the line.
     pub(super) fn waited(&self, machine: Option<&String>, what: &str) {
         self.send(Message::Waited(machine.cloned(), what.to_owned()), false);
     }
 
-    /// Hands a message to the thread, which `starts` brings to life.
+    /// Sends a message to the thread. Starts the thread if `starts` is set.
     fn send(&self, message: Message, starts: bool) {
         if !self.console.terminals().err {
             return;
@@ -79,7 +79,7 @@ impl Live {
         let _ = sender.send(message);
     }
 
-    /// Removes the line for good.
+    /// Removes the line permanently.
     pub(super) fn end(&self) {
         let turner = self
             .turner
@@ -109,12 +109,12 @@ fn turn(console: &Console, messages: &Receiver<Message>) {
     console.live("");
 }
 
-/// What the line is about.
+/// Content of the line.
 #[derive(Default)]
 struct Line {
-    /// The phase, and since when.
+    /// The phase, and its start time.
     phase: Option<(String, Instant)>,
-    /// The waits, the oldest first, and when each began.
+    /// The waits, oldest first, and their start times.
     waits: Vec<(Waiting, Instant)>,
 }
 
@@ -145,7 +145,7 @@ impl Line {
         }
     }
 
-    /// Returns the text, which may be cut, and the seconds, which may not.
+    /// Returns the text, which may be truncated, and the seconds, which may not.
     fn text(&self) -> Option<(String, String)> {
         let mut lasting = self
             .waits
@@ -179,7 +179,7 @@ impl Line {
     }
 }
 
-/// Cuts the middle out of a long name: both ends tell machines apart.
+/// Truncates a long name in the middle: both ends distinguish machines.
 fn shortened(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     if letters.len() <= LONGEST_NAME {
@@ -195,7 +195,7 @@ fn shortened(name: &str) -> String {
         .collect()
 }
 
-/// Writes a timeout in the unit that fits it.
+/// Formats a timeout in a suitable unit.
 fn limit(within: Duration) -> String {
     match within.as_secs() {
         seconds if seconds >= 120 => format!("{}m", seconds / 60),

@@ -1,8 +1,8 @@
-//! The metrics: a file for the textfile collector of Prometheus' node exporter.
+//! Metrics: a file for the textfile collector of Prometheus' node exporter.
 //!
-//! A process lives for seconds, its counters must not: each adds its own to those in the file, under a
-//! lock, and replaces the file by rename. What is no metric of ours in it is dropped. Counts are worth no
-//! command's time: where the lock stays taken they are lost, and a power cut may take the file.
+//! A process runs for seconds, but its counters must persist: each process adds its own to those in the file, under a
+//! lock, and replaces the file by rename. Unknown metrics in the file are dropped. Metrics never delay a command for
+//! long: if the lock stays taken, the counts are lost, and a power failure may lose the file.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,16 +15,16 @@ use std::time::{Duration, SystemTime};
 use libmachine::files::{self, FileError, Links};
 use libmachine::{Cx, Look, Span, SpanKind, SpanOutcome, WaitError, WaitPolicy, wait_until_ready};
 
-/// How long a command waits for others that write the file, each of which takes a millisecond.
+/// How long a command waits for other processes that write the file, each of which takes a millisecond.
 const TIMEOUT: Duration = Duration::from_millis(250);
 
-/// The largest file that is read: a few hundred series have 100 KB.
+/// Maximum size of the file that is read: a few hundred series take 100 KB.
 const LARGEST: u64 = 4 << 20;
 
-/// The upper bounds of the phases' histogram, in seconds: a boot takes 5 to 60, an installation minutes.
+/// Upper bounds of the phases' histogram, in seconds: a boot takes 5 to 60, an installation minutes.
 const BOUNDS: [f64; 10] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0];
 
-/// Each metric's name, type and help.
+/// Name, type and help of each metric.
 const METRICS: [(&str, &str, &str); 7] = [
     (
         "docker_machine_commands_total",
@@ -66,7 +66,7 @@ const METRICS: [(&str, &str, &str); 7] = [
 const MACHINES: &str = "docker_machine_machines";
 const COUNTED: &str = "docker_machine_counted_timestamp_seconds";
 
-/// Counters, by their series: `name{label="value"}`.
+/// Counters by series: `name{label="value"}`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics(BTreeMap<String, f64>);
 
@@ -82,7 +82,7 @@ impl Metrics {
         }
     }
 
-    /// Takes how many machines there are in each state.
+    /// Records the number of machines in each state.
     pub(super) fn machines(&mut self, states: &BTreeMap<String, usize>, now: SystemTime) {
         for (state, count) in states {
             let state = if state.is_empty() { "unknown" } else { state };
@@ -94,7 +94,7 @@ impl Metrics {
         self.0.insert(COUNTED.to_owned(), since.as_secs() as f64);
     }
 
-    /// Counts a piece of work.
+    /// Counts a finished operation.
     pub(super) fn span(&mut self, span: &Span) {
         let seconds = span.took.as_secs_f64();
         let outcome = match &span.outcome {
@@ -142,9 +142,9 @@ impl Metrics {
         *self.0.entry(series).or_default() += value;
     }
 
-    /// Adds these counters to those of a file. Others that do the same wait for it, for 250 ms at most.
+    /// Adds these counters to those of a file. Waits at most 250 ms for other processes that write it.
     pub(super) async fn add_to(&self, path: &Path, cx: &Cx) -> io::Result<()> {
-        // The file itself is replaced, so the lock is another one. The collector reads `*.prom` only.
+        // The file itself is replaced, so the lock needs a separate file. The collector reads `*.prom` only.
         let (lock, _) =
             files::open_shared(&beside(path, ".lock"), 0o666).map_err(FileError::into_io)?;
         take(&lock, cx).await?;
@@ -160,7 +160,7 @@ impl Metrics {
             .map_err(FileError::into_io)
     }
 
-    /// Adds counters; what is no counter takes the place of what was there.
+    /// Adds counters; gauges replace the previous value.
     fn merge(&mut self, newer: &Self) {
         if newer.0.contains_key(COUNTED) {
             self.0.retain(|series, _| !is_gauge(series));
@@ -188,7 +188,7 @@ impl Metrics {
                 .iter()
                 .filter(|(series, _)| is_of(series, name))
                 .collect();
-            // A histogram's buckets are read in the order of their bounds.
+            // Sorts the buckets of a histogram by their bounds.
             series.sort_by(|(one, _), (other, _)| {
                 let (one, other) = (bound(one), bound(other));
                 one.0.cmp(other.0).then(one.1.total_cmp(&other.1))
@@ -201,7 +201,7 @@ impl Metrics {
     }
 }
 
-/// Takes a lock, which is free again once the file is closed.
+/// Takes a lock, which is released when the file is closed.
 async fn take(lock: &File, cx: &Cx) -> io::Result<()> {
     let policy =
         WaitPolicy::backing_off(Duration::from_millis(1), Duration::from_millis(10), TIMEOUT);
@@ -222,14 +222,14 @@ fn is_gauge(series: &str) -> bool {
     is_of(series, MACHINES) || is_of(series, COUNTED)
 }
 
-/// Tells whether a series is of a metric: of the name itself, or of one of a histogram's three.
+/// Returns whether a series belongs to a metric: it has the metric's name, or one of a histogram's three.
 fn is_of(series: &str, metric: &str) -> bool {
     let name = series.split('{').next().unwrap_or_default();
     let rest = name.strip_prefix(metric);
     rest.is_some_and(|rest| matches!(rest, "" | "_bucket" | "_sum" | "_count"))
 }
 
-/// Splits a bucket's bound off its series, for sorting; of any other series it is nothing.
+/// Splits the bound off a bucket's series, for sorting; other series have an empty bound.
 fn bound(series: &str) -> (&str, f64) {
     let split = series.rsplit_once("le=\"");
     let bound = split.and_then(|(rest, bound)| {
@@ -239,7 +239,7 @@ fn bound(series: &str) -> (&str, f64) {
     bound.unwrap_or((series, 0.0))
 }
 
-/// Returns a dot-named file beside another.
+/// Returns the path of a dotfile in the same directory.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());

@@ -1,8 +1,8 @@
-//! What operations tell while they run, brought to where it is wanted.
+//! Routes the events of running operations to their outputs.
 //!
-//! Lines go to the console; durations to the live line of a terminal, to `--debug`, to the log of
-//! `MACHINE_LOG=json`, to the trace of `MACHINE_TRACE` and to the metrics of `MACHINE_METRICS_FILE`. None of them
-//! can fail an operation.
+//! Lines go to the console; durations to the live line of a terminal, to `--debug`, to the log of `MACHINE_LOG=json`,
+//! to the trace of `MACHINE_TRACE` and to the metrics of `MACHINE_METRICS_FILE`. A failing output does not fail an
+//! operation.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use live::Live;
 pub use metrics::Metrics;
 use trace::Trace;
 
-/// What is wanted, out of flags and environment.
+/// Enabled outputs, from flags and environment.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// `--debug`.
@@ -39,28 +39,28 @@ pub struct Wanted {
     pub metrics: Option<PathBuf>,
 }
 
-/// The time after which a wait is worth a line in a log: most waits of a create are shorter.
+/// Minimum duration of a wait that is logged: most waits of a create are shorter.
 const WORTH_A_LINE: Duration = Duration::from_secs(5);
 
-/// How many waits and reasons get a line: a reason may hold a number that is another one each time.
+/// Maximum number of waits and reasons that are logged: a reason may contain a number that changes each time.
 const MOST_LINES: usize = 50;
 
-/// Takes all events of a process.
+/// Receives all events of a process.
 pub struct Telemetry {
     wanted: Wanted,
     console: Arc<Console>,
     ambient: Arc<dyn Ambient>,
     live: Live,
-    /// The waits and reasons that have a line already.
+    /// The waits and reasons that are already logged.
     told: Mutex<BTreeSet<String>>,
     trace: Option<Trace>,
     metrics: Mutex<Metrics>,
-    /// When the command began, by the wall's clock and by ours.
+    /// Start of the command, by the wall clock and by the monotonic clock.
     begun: (SystemTime, Duration),
 }
 
 impl Telemetry {
-    /// Opens what is wanted. A trace that cannot be opened is said, and then done without.
+    /// Opens the enabled outputs. If the trace cannot be opened, warns and continues without it.
     pub fn new(wanted: Wanted, console: Arc<Console>, ambient: Arc<dyn Ambient>) -> Self {
         let trace = wanted.trace.as_deref().and_then(|path| {
             Trace::open(path)
@@ -85,7 +85,7 @@ impl Telemetry {
         }
     }
 
-    /// Tells how a command ended, takes the live line away and writes the metrics.
+    /// Reports how a command ended, removes the live line and writes the metrics.
     pub async fn finish(&self, command: &str, failure: Option<&Failure>) {
         self.live.end();
         if let Some(failure) = failure.filter(|failure| !failure.text().is_empty()) {
@@ -108,7 +108,7 @@ impl Telemetry {
             std::mem::take(&mut *counted)
         };
         metrics.command(command, cause);
-        // Nobody listens: a wait for the others that write is no work of the command's.
+        // Discards events: waiting for other writers of the file is not part of the command.
         let cx = Cx {
             ambient: self.ambient.clone(),
             ..Cx::new(Arc::new(MemoryJournal::default()))
@@ -123,7 +123,7 @@ impl Telemetry {
         }
     }
 
-    /// Warns. Like the Go binary it does so among the other lines: GitLab Runner logs each line of
+    /// Prints a warning on the stream of ordinary lines, as the Go binary does: GitLab Runner logs each line of
     /// standard error as an error of its own.
     pub fn warn(&self, text: &str) {
         let stream = match self.wanted.json_log {
@@ -133,14 +133,14 @@ impl Telemetry {
         self.line(stream, "warning", text);
     }
 
-    /// Says what only `--debug` is for.
+    /// Prints a line that only `--debug` shows.
     pub fn debug(&self, text: &str) {
         if self.wanted.debug {
             self.line(Stream::Err, "debug", text);
         }
     }
 
-    /// Where lines go that are no errors.
+    /// Returns the stream for lines that are not errors.
     fn telling(&self) -> Stream {
         match self.wanted.evaluated {
             true => Stream::Err,
@@ -153,12 +153,12 @@ impl Telemetry {
             let record = record::message(self.ambient.now(), level, text);
             self.console.line(stream, &record);
         } else {
-            // On standard output, too, this is a message and no data.
+            // This is a message and not data, also on standard output.
             self.console.line(stream, &shown(text));
         }
     }
 
-    /// Writes a line if a wait lasts, and another one if its reason changes: in a log, where there is no live line.
+    /// Logs a long wait, and logs it again if its reason changes. Used where there is no live line.
     fn waiting(&self, waiting: &Waiting) {
         if self.console.terminals().err || self.wanted.evaluated || waiting.waited < WORTH_A_LINE {
             return;
@@ -199,7 +199,7 @@ impl Events for Telemetry {
         match event {
             Event::Say(text) => {
                 self.line(self.telling(), "info", &text);
-                // What is told as under way is what is waited for from now on.
+                // A line that ends in "..." names the new phase; any other line clears it.
                 self.live
                     .phase(text.strip_suffix("...").unwrap_or_default());
             }
@@ -245,7 +245,7 @@ fn debug_line(span: &Span) -> String {
     )
 }
 
-/// Returns the word for a kind of work, in logs, traces and metrics.
+/// Returns the name of a kind of operation in logs, traces and metrics.
 fn kind(kind: SpanKind) -> &'static str {
     match kind {
         SpanKind::Step => "step",

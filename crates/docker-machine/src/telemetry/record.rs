@@ -1,4 +1,4 @@
-//! One JSON object for each thing told: the lines of `MACHINE_LOG=json` and of `MACHINE_TRACE`.
+//! One JSON object per event: the lines of `MACHINE_LOG=json` and of `MACHINE_TRACE`.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Returns the record of a piece of work.
+/// Returns the record of a finished operation.
 pub(super) fn span(span: &Span) -> String {
     let failure = match &span.outcome {
         SpanOutcome::Ok => None,
@@ -22,7 +22,7 @@ pub(super) fn span(span: &Span) -> String {
     line(&Value::Object(record))
 }
 
-/// Returns the record of work that is no span: a whole command.
+/// Returns the record of work that has no span, such as a whole command.
 pub(super) fn work(
     kind: &str,
     name: &str,
@@ -52,7 +52,8 @@ pub(super) fn message(now: SystemTime, level: &str, text: &str) -> String {
     line(&json!({ "time": time(now), "level": level, "message": masked(text) }))
 }
 
-/// Writes a record as one line, in which what a terminal would obey is escaped: JSON itself escapes C0 alone.
+/// Writes a record as one line. Escapes all control characters that a terminal interprets: JSON itself escapes C0
+/// alone.
 fn line(record: &Value) -> String {
     let mut line = String::new();
     for character in record.to_string().chars() {
@@ -69,7 +70,7 @@ fn line(record: &Value) -> String {
     line
 }
 
-/// Milliseconds to the microsecond: more is noise.
+/// Milliseconds, rounded to microseconds: more digits are noise.
 fn milliseconds(took: Duration) -> f64 {
     (took.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
