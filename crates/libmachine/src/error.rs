@@ -1,4 +1,4 @@
-//! What a use-case can fail with.
+//! Errors of the use cases.
 
 use std::path::PathBuf;
 
@@ -12,83 +12,83 @@ use machine_types::{ExitStatus, InvalidName, MachineState};
 
 use crate::machine::Machine;
 
-/// The error of a use-case. Its own text is its layer's only; the chain of sources tells the rest.
+/// The error of a use case. Its text describes its own layer only; the source chain has the rest.
 ///
-/// The sentences that scripts look for are word for word the Go binary's.
+/// Sentences that scripts match are word for word the Go binary's.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The store does not know the name.
+    /// The store has no machine of this name.
     #[error(
         "Docker machine \"{0}\" does not exist. Use \"docker-machine ls\" to list machines. Use \"docker-machine create\" to add a new one."
     )]
     NotFound(String),
-    /// The name is taken.
+    /// A machine of this name exists already.
     #[error("Docker machine \"{0}\" already exists")]
     AlreadyExists(String),
-    /// The name cannot be one.
+    /// The name is not valid.
     #[error("Error creating machine")]
     InvalidName(#[from] InvalidName),
-    /// There is no such driver.
+    /// The driver does not exist.
     #[error(
         "Driver \"{driver}\" not found. Do you have the plugin binary \"docker-machine-driver-{driver}\" accessible in your PATH?"
     )]
     UnknownDriver {
         /// The driver's name.
         driver: String,
-        /// The drivers that there are.
+        /// The available drivers.
         known: Vec<&'static str>,
     },
-    /// A machine of the store has a driver that this binary has not.
+    /// A stored machine has a driver that this binary does not include.
     #[error("Driver {driver:?} not found. Do you have the plugin binary accessible in your PATH?")]
     StoredDriver {
         /// The driver's name.
         driver: String,
-        /// The drivers that there are.
+        /// The available drivers.
         known: Vec<&'static str>,
     },
-    /// The driver's flags do not make sense.
+    /// The driver's flags are invalid.
     #[error("Error setting machine configuration from flags provided")]
     Configuration(#[source] DriverError),
-    /// What the machine would be provisioned with does not make sense. Nothing was made.
+    /// The options for provisioning are invalid. Nothing was created.
     #[error("Error setting machine configuration from flags provided")]
     Options(#[source] Box<ProvisionError>),
-    /// A machine whose engine is not ours to change.
+    /// The machine's engine is managed by the user and must not be changed.
     #[error(
         "{0:?} was set up by a custom install script: its engine and certificates are that script's"
     )]
     CustomScript(String),
-    /// A check before anything was made.
+    /// A check failed before anything was created.
     #[error("Error with pre-create check")]
     PreCreate(#[source] DriverError),
-    /// A create that failed half-way, and was rolled back.
+    /// A create failed midway and was rolled back.
     #[error("Error creating machine")]
     Create {
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<Error>,
-        /// What the rollback has removed.
+        /// Resources that the rollback removed.
         removed: Vec<String>,
-        /// What the rollback could not remove.
+        /// Resources that the rollback could not remove.
         left: Vec<Left>,
     },
-    /// The driver, while it was making the machine.
+    /// The driver failed while it was creating the machine.
     #[error("Error in driver during machine creation")]
     DriverCreate(#[source] DriverError),
-    /// The driver, at anything else.
+    /// The driver failed in any other operation.
     #[error(transparent)]
     Driver(#[from] DriverError),
-    /// Somebody removed the machine while this process was at work on it.
+    /// Another process removed the machine while this one was working on it.
     #[error("Docker machine \"{0}\" was removed while it was being worked on")]
     Removed(String),
-    /// `rm` of a machine that could not be undone whole: it stays.
+    /// `rm` could not remove all of the machine's resources; the machine stays in the store.
     #[error("Error removing host \"{name}\"")]
     Remove {
         /// The machine.
         name: String,
-        /// The first thing that went wrong.
+        /// The first error.
         #[source]
         source: Box<Error>,
-        /// What is still there.
+        /// Resources that still exist.
         left: Vec<Left>,
     },
     /// The machine's configuration cannot be read.
@@ -102,21 +102,21 @@ pub enum Error {
     NotRunning {
         /// The machine.
         name: String,
-        /// What it is doing instead.
+        /// Its current state.
         state: MachineState,
     },
-    /// It runs already.
+    /// The machine is already running.
     #[error("Machine \"{0}\" is already running.")]
     AlreadyRunning(String),
-    /// It is stopped already.
+    /// The machine is already stopped.
     #[error("Machine \"{0}\" is already stopped.")]
     AlreadyStopped(String),
-    /// The machine did not stop in time. It may do so yet.
+    /// The machine did not stop within the timeout. It may still stop later.
     #[error("Machine {name:?} did not stop within {} s", within.as_secs())]
     NotStopped {
         /// The machine.
         name: String,
-        /// How long it was waited for.
+        /// The timeout.
         within: std::time::Duration,
     },
     /// The machine has no address, or its driver no URL.
@@ -125,23 +125,23 @@ pub enum Error {
     /// The driver has no SSH.
     #[error("machine {0:?} cannot be reached over SSH: its driver is \"{1}\"")]
     NoSsh(String, &'static str),
-    /// The Docker endpoint did not prove that it is this machine's.
+    /// The Docker endpoint did not prove that it belongs to this machine.
     #[error(
         "There was an error validating certificates for host {host:?}: {reason}\nYou can attempt to regenerate them using 'docker-machine regenerate-certs [name]'.\nBe advised that this will trigger a Docker daemon restart which might stop running containers.\n"
     )]
     Endpoint {
         /// `HOST:PORT`.
         host: String,
-        /// Whether nothing answered there at all.
+        /// Set if nothing answered there.
         silence: Option<Silence>,
-        /// What the dial said: part of a sentence that scripts read, hence no source.
+        /// The connection error. Part of a sentence that scripts read, and therefore not a source.
         reason: String,
     },
-    /// The engine was not reached, or not believed.
+    /// The connection to the engine, or its verification, failed.
     #[error(transparent)]
     Dial(DialError),
-    /// The certificate that the machine's engine was given is not on record any more: whoever has its address and a
-    /// certificate of the same CA would be believed.
+    /// The certificate that the machine's engine was given is no longer on record. Without it, any host with the
+    /// machine's address and a certificate of the same CA would be accepted.
     #[error(
         "cannot tell the engine of machine {name:?} from another machine's: {} is missing; 'docker-machine provision {name}' \
          makes a new one, over SSH, where the host key is pinned", path.display()
@@ -149,122 +149,122 @@ pub enum Error {
     NotPinned {
         /// The machine.
         name: String,
-        /// Where the certificate should be.
+        /// The expected path of the certificate.
         path: PathBuf,
     },
-    /// The engine did not answer a question.
+    /// The engine did not answer a request.
     #[error("Unable to query docker version")]
     Engine(#[source] DialError),
     /// The engine's port is closed.
     #[error("Unable to query docker version: Cannot connect to the docker engine endpoint")]
     EngineRefused,
-    /// The engine does not answer, and the cloud says why: its machine does not run, or is not there.
+    /// The engine does not answer, and the cloud reports why: its machine does not run or does not exist.
     #[error("Unable to query docker version")]
     EngineDown(#[source] Box<Error>),
-    /// The URL is none that we can connect to.
+    /// The URL is not one that docker-machine can connect to.
     #[error("{0:?} is no address of an engine that can be connected to: tcp://HOST:PORT is")]
     NoEngine(String),
-    /// The URL is none of an engine whose version could be asked for.
+    /// The URL is not that of an engine with a version query.
     #[error(
         "Unable to query docker version: {0:?} is no address of an engine that can be connected to: tcp://HOST:PORT is"
     )]
     NoEngineToAsk(String),
-    /// The engine was set up, and cannot be reached from here.
+    /// The engine was set up but cannot be reached from this computer.
     #[error("Docker was set up, and does not answer at {host}: {reason}")]
     EngineSilent {
         /// Its URL.
         host: String,
-        /// What the last attempt ran into.
+        /// The error of the last attempt.
         reason: String,
-        /// A firewall of the machine that may be in the way.
+        /// A firewall on the machine that may block the connection.
         firewall: Option<machine_provision::Firewall>,
     },
-    /// A swarm's endpoint was asked for, and this is not a master.
+    /// A swarm endpoint was requested for a machine that is not a swarm master.
     #[error("{0:?} is not a swarm master. The --swarm flag is intended for use with swarm masters")]
     NotSwarmMaster(String),
-    /// A swarm's endpoint was asked for; the engine answers, and nothing listens there.
+    /// A swarm endpoint was requested; the engine answers, but nothing listens at the endpoint.
     #[error(
         "Connection to Swarm cannot be checked but the certs are valid. Maybe swarm is not started"
     )]
     SwarmNotStarted,
-    /// Certificates.
+    /// Certificates could not be generated.
     #[error("Error generating certificates")]
     Certificates(#[source] CertificateError),
-    /// The files of the shared certificates.
+    /// The files of the shared certificates could not be read or written.
     #[error("Error generating certificates")]
     CertificatesUnwritten(#[source] StoreError),
-    /// A file that should hold a certificate.
+    /// A certificate file cannot be used.
     #[error("{path} cannot be used")]
     CertificateFile {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: CertificateError,
     },
-    /// A CA of which only the key is there.
+    /// The key of a CA exists without its certificate.
     #[error(
         "certificate authority key already exists: {key}, but not its certificate, {certificate}"
     )]
     AuthorityIncomplete {
-        /// Where its certificate should be.
+        /// The expected path of the certificate.
         certificate: PathBuf,
         /// Its key.
         key: PathBuf,
     },
-    /// A file of the user's: a key, a certificate.
+    /// A file of the user's, a key or a certificate, cannot be read.
     #[error("cannot read {path}")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// A key that cannot be read or made.
+    /// The SSH key cannot be read or generated.
     #[error("cannot make the machine's SSH key")]
     Key(#[source] KeyError),
-    /// A machine that was launched, and does not let us in.
+    /// A launched machine does not accept the login.
     #[error("cannot log in to machine {name:?}")]
     FirstLogin {
         /// The machine.
         name: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<WaitForSshError>,
-        /// The tail of the machine's console, where it may be read.
+        /// The tail of the machine's console, if it can be read.
         console: Option<String>,
     },
-    /// A machine that runs, and does not let us in.
+    /// A running machine does not accept the login.
     #[error("cannot log in to machine {name:?}")]
     Login {
         /// The machine.
         name: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<ConnectError>,
     },
-    /// A command or a shell on a machine.
+    /// A command or a shell on a machine failed.
     #[error(transparent)]
     Session(SshError),
-    /// A copy.
+    /// A copy failed.
     #[error(transparent)]
     Copy(TransferError),
-    /// Provisioning.
+    /// Provisioning failed.
     #[error("Error running provisioning")]
     Provision(#[source] Box<ProvisionError>),
-    /// A signal.
+    /// A signal cancelled the operation.
     #[error("cancelled by {0}")]
     Cancelled(&'static str),
-    /// `prune` will not guess.
+    /// `prune` cannot decide safely.
     #[error("refusing to prune: {0}")]
     Prune(String),
-    /// A store that was moved or copied: what carries its id may be another store's.
+    /// The store was moved or copied: resources with its ID may belong to another store.
     #[error("refusing to prune: {0}: what carries its id may be in use")]
     StoreMadeElsewhere(Box<Unconfirmed>),
 }
 
-/// Returns the way out for a store that was made elsewhere, or whose machines are not there.
+/// Returns the hint for a store that was created elsewhere, or whose machines are missing.
 pub fn confirmation_hint(unconfirmed: &Unconfirmed) -> &'static str {
     match unconfirmed.machines {
         Some(_) => {
@@ -278,17 +278,17 @@ pub fn confirmation_hint(unconfirmed: &Unconfirmed) -> &'static str {
     }
 }
 
-/// How an engine does not answer, where the certificates have nothing to do with it.
+/// Why an engine does not answer, apart from certificate errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Silence {
     /// Nothing listens at the port.
     Refused,
-    /// No answer, no route or no address.
+    /// No answer, no route, or no address.
     Unreachable,
 }
 
 impl Silence {
-    /// Returns how nothing answered; `None` where something did.
+    /// Returns why nothing answered; `None` if something did.
     pub(crate) fn of(error: &Error) -> Option<Self> {
         match error {
             Error::Dial(DialError::Refused { .. }) => Some(Self::Refused),
@@ -298,17 +298,17 @@ impl Silence {
     }
 }
 
-/// Something that is still there.
+/// A resource that still exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     /// `instance i-0abc in us-east-1`.
     pub what: String,
-    /// Why it could not be removed.
+    /// The reason that it could not be removed.
     pub why: String,
 }
 
 impl Error {
-    /// Returns how the process ends.
+    /// Returns the exit status of the process.
     pub fn exit(&self) -> ExitStatus {
         match self {
             Self::PreCreate(_) => ExitStatus::PreCreate,
@@ -317,7 +317,7 @@ impl Error {
         }
     }
 
-    /// Returns one word for what failed, the same for the same trouble: for metrics and logs.
+    /// Returns a one-word code of the failure for metrics and logs. The same kind of failure has the same code.
     pub fn cause(&self) -> &'static str {
         if self.is_cancelled() {
             return "cancelled";
@@ -354,7 +354,7 @@ impl Error {
         }
     }
 
-    /// Returns what the user can do, where somebody knows.
+    /// Returns a hint for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Configuration(error)
@@ -438,7 +438,7 @@ impl Error {
         }
     }
 
-    /// Tells whether a certificate and a key are halves of two pairs, as a crash between two writes leaves them.
+    /// Returns whether a certificate and a key do not match, as after a crash between the writes of the two files.
     pub(crate) fn is_of_torn_pair(&self) -> bool {
         let source = match self {
             Self::CertificateFile { source, .. } => source,
@@ -447,7 +447,7 @@ impl Error {
         matches!(source, CertificateError::KeyMismatch)
     }
 
-    /// Returns what is left behind.
+    /// Returns the resources that are left behind.
     pub fn left(&self) -> &[Left] {
         match self {
             Self::Create { left, .. } | Self::Remove { left, .. } => left,
@@ -455,7 +455,7 @@ impl Error {
         }
     }
 
-    /// Tells whether a signal ended the operation.
+    /// Returns whether a signal ended the operation.
     pub fn is_cancelled(&self) -> bool {
         match self {
             Self::Cancelled(_) => true,
@@ -484,7 +484,7 @@ fn driver_cause(kind: DriverErrorKind) -> &'static str {
     }
 }
 
-/// Makes the error of a machine that does not run.
+/// Returns the error of a machine that does not run.
 pub(crate) fn not_running(machine: &Machine, state: MachineState) -> Error {
     Error::NotRunning {
         name: machine.name.to_string(),
@@ -492,7 +492,7 @@ pub(crate) fn not_running(machine: &Machine, state: MachineState) -> Error {
     }
 }
 
-/// Says what a machine that does not run is doing, and how to go on.
+/// Returns the state of a machine that does not run, and the next step.
 fn not_running_hint(name: &str, state: MachineState) -> String {
     match state {
         MachineState::Starting => {
@@ -508,7 +508,7 @@ fn not_running_hint(name: &str, state: MachineState) -> String {
     }
 }
 
-/// Returns where to look when a machine is not logged in to.
+/// Returns a hint for a failed login to a machine.
 fn advice(name: &str, layer: Layer) -> String {
     match layer {
         Layer::HostKey => format!(

@@ -1,4 +1,4 @@
-//! Machines whose create has not come to its end: it is at work, or was interrupted.
+//! Machines whose create is running or was interrupted.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,19 +10,19 @@ use crate::machine::Machine;
 /// A machine whose engine was never set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HalfMade {
-    /// Its create is at work.
+    /// Its create is running.
     Creating {
-        /// Its process, where that is known.
+        /// The process ID of the create, if known.
         pid: Option<u32>,
-        /// Since when.
+        /// Time since the create started.
         age: Duration,
     },
-    /// Its create ended without an end: it was killed, or the computer went down.
+    /// Its create was killed, or the computer went down.
     Interrupted,
 }
 
 impl HalfMade {
-    /// Says in one line what becomes of the machine.
+    /// Returns one line about the machine's state and the next step.
     pub(crate) fn text(&self, name: &str) -> String {
         match self {
             Self::Creating { pid, age } => {
@@ -36,11 +36,11 @@ impl HalfMade {
     }
 }
 
-/// Tells whether a machine's create has not come to its end. `None` of one whose engine was set up, of one
-/// whose engine is not ours, and of one that the Go binary made: that keeps no journal.
+/// Returns the state of an incomplete create. Returns `None` for a machine whose engine was set up or is managed by the
+/// user, and for one that the Go binary made, which keeps no journal.
 pub(crate) fn half_made(library: &Library, machine: &Machine) -> Option<HalfMade> {
     let is_ours = machine.driver.ssh().is_some() || machine.driver.cloud().is_some();
-    // The client's certificate is put there just before the engine's own, which may have been lost since.
+    // The client certificate is written just before the server's, which may have been lost since.
     let files = [MachineFile::Server, MachineFile::Cert];
     let mut files = files
         .map(|file| library.store.file(&machine.name, file))

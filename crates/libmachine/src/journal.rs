@@ -1,8 +1,7 @@
-//! A journal that also remembers.
+//! A journal that also keeps its entries in memory.
 //!
-//! The file can fail where memory does not: a disk that is full the moment an instance's id should
-//! be written, a directory that a Go `docker-machine rm` has taken away. A rollback in the same
-//! process then still knows what it made.
+//! The file can fail: the disk is full when an instance ID is to be written, or a Go `docker-machine rm` removed
+//! the directory. A rollback in the same process then still knows which resources it made.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +9,7 @@ use machine_ops::{Entry, Journal, JournalError};
 use machine_store::FileJournal;
 use serde_json::Value;
 
-/// A journal on the disk, and what this process appended to it.
+/// A journal on disk, and the entries that this process appended to it.
 pub(crate) struct Remembering {
     file: FileJournal,
     appended: Mutex<Vec<Entry>>,

@@ -1,8 +1,8 @@
 //! The use cases of docker-machine: create, start, stop, restart, kill, remove, provision, certificates, list, connect,
 //! log in, prune.
 //!
-//! Owns what a command *does*, over a store, drivers, SSH, TLS and the provisioner. Refuses to print, to parse, and to
-//! read the environment: it emits [`machine_ops::Events`], and the binary, which calls it, passes [`Settings`].
+//! Implements the commands over a store, drivers, SSH, TLS and the provisioner. Does not print, parse or read the
+//! environment: it emits [`machine_ops::Events`], and the binary, which calls it, passes [`Settings`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -55,7 +55,7 @@ pub use machine::{Machine, inspect, state};
 pub use recovery::prune::{Found, PruneOptions, Pruned, StoreOrigin, confirm_origin, prune};
 pub use recovery::remove::{RemoveOptions, Removed, remove};
 
-// What the binary needs of the rooms below, which it does not see.
+// Re-exports for the binary, which does not depend on the lower crates.
 pub use machine_ops::files;
 pub use machine_ops::{
     Ambient, Cancel, Cx, Event, Events, Hook, Look, MemoryJournal, Span, SpanKind, SpanOutcome,

@@ -1,4 +1,4 @@
-//! The library: a store, the drivers, and the world that the binary handed in.
+//! The library: a store, the drivers, and the settings from the binary.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use machine_types::MachineName;
 use crate::Error;
 use crate::certificates::issue::Identities;
 
-/// What the binary read out of flags and environment, once.
+/// Settings that the binary read once from flags and environment.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The store's root.
@@ -23,16 +23,16 @@ pub struct Settings {
     pub certificates: CertificatePaths,
     /// The organisation of new certificates: `$USER`, else `unknown`.
     pub user: String,
-    /// The SSH agent's socket, for machines without a key of their own.
+    /// The SSH agent's socket, for machines without their own key.
     pub ssh_agent: Option<PathBuf>,
-    /// The user's own private keys, for the same.
+    /// The user's private keys, for machines without their own key.
     pub user_keys: Vec<PathBuf>,
 }
 
-/// The files of the shared certificates: `--tls-ca-cert` and its like, or those of `certs/`.
+/// Paths of the shared certificates: `--tls-ca-cert` and similar flags, or the files of `certs/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificatePaths {
-    /// The directory that new machines remember as `CertDir`.
+    /// The directory that new machines store as `CertDir`.
     pub directory: PathBuf,
     /// The CA's certificate.
     pub ca: PathBuf,
@@ -58,8 +58,8 @@ impl CertificatePaths {
     }
 }
 
-/// What every use case works with: a store, the drivers, the clock and the receiver of events. Cheap to make; opens
-/// no file.
+/// Context of every use case: a store, the drivers, the clock and the receiver of events. Its constructor opens no
+/// file.
 pub struct Library {
     pub(crate) settings: Settings,
     pub(crate) store: Store,
@@ -73,8 +73,7 @@ pub struct Library {
 }
 
 impl Library {
-    /// Puts a library together: a store, the table of drivers, somebody to tell, and a flag to
-    /// cancel whatever is going on.
+    /// Creates a library from a store, the drivers, a receiver of events, and a flag that cancels running operations.
     pub fn new(
         settings: Settings,
         kinds: Vec<Arc<dyn DriverKind>>,
@@ -95,49 +94,49 @@ impl Library {
         }
     }
 
-    /// Puts somebody in who fetches install scripts for machines that cannot.
+    /// Sets the fetcher of install scripts for machines that cannot download them.
     #[must_use]
     pub fn with_fetch(mut self, fetch: Arc<dyn FetchScript>) -> Self {
         self.fetch = Some(fetch);
         self
     }
 
-    /// Puts another clock and other dice in: for tests.
+    /// Replaces the clock and the random number source; for tests.
     #[must_use]
     pub fn with_ambient(mut self, ambient: Arc<dyn Ambient>) -> Self {
         self.ambient = ambient;
         self
     }
 
-    /// Puts a hook in at every cut of every step: for tests.
+    /// Sets a hook that is called at every interruption point of every step; for tests.
     #[must_use]
     pub fn with_hook(mut self, hook: Arc<dyn Hook>) -> Self {
         self.hook = hook;
         self
     }
 
-    /// Puts another store in, over the same root: for tests that make its disk fail.
+    /// Replaces the store by another one with the same root; for tests that inject disk faults.
     #[must_use]
     pub fn with_store(mut self, store: Store) -> Self {
         self.store = store;
         self
     }
 
-    /// Returns the directory of the store, which need not be there.
+    /// Returns the directory of the store, which may not exist.
     pub fn store_root(&self) -> &Path {
         &self.settings.store
     }
 
-    /// Returns the names of all machines, sorted by byte. No store is no machines.
+    /// Returns the names of all machines, sorted by byte; none if there is no store.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// Fails if the store cannot be read.
     pub fn names(&self) -> Result<Vec<String>, Error> {
         let names = self.store.names()?;
         Ok(names.iter().map(ToString::to_string).collect())
     }
 
-    /// Returns the drivers that there are.
+    /// Returns the names of the available drivers.
     pub fn driver_names(&self) -> Vec<&'static str> {
         self.kinds.iter().map(|kind| kind.name()).collect()
     }
@@ -164,7 +163,7 @@ impl Library {
         }
     }
 
-    /// Makes a context for work on a machine, over its journal.
+    /// Returns a context for work on a machine, with its journal.
     pub(crate) fn context_over(&self, name: &MachineName, journal: Arc<dyn Journal>) -> Cx {
         Cx {
             journal,
@@ -172,7 +171,7 @@ impl Library {
         }
     }
 
-    /// Makes a context for questions about one machine.
+    /// Returns a context for read-only queries about one machine.
     pub(crate) fn context_about(&self, name: &MachineName) -> Cx {
         Cx {
             events: Arc::new(OfMachine {
@@ -183,7 +182,7 @@ impl Library {
         }
     }
 
-    /// Makes a context for what leaves no record: questions.
+    /// Returns a context for queries, which leave no record.
     pub(crate) fn context(&self) -> Cx {
         Cx {
             ambient: self.ambient.clone(),
@@ -196,7 +195,7 @@ impl Library {
     }
 }
 
-/// Tells whether the store has no machine by a name, not even a broken one.
+/// Returns whether the store has no machine of this name, not even a broken one.
 pub fn is_unknown(library: &Library, name: &str) -> bool {
     match name.parse::<MachineName>() {
         Ok(name) => !library.store.exists(&name),
@@ -204,10 +203,10 @@ pub fn is_unknown(library: &Library, name: &str) -> bool {
     }
 }
 
-/// Returns the names of the machines whose configuration can be read, sorted by byte.
+/// Returns the names of the machines with a readable configuration, sorted by byte.
 ///
 /// # Errors
-/// As [`Library::names`].
+/// Same as [`Library::names`].
 pub async fn sound_names(library: &Library) -> Result<Vec<String>, Error> {
     let mut sound = Vec::new();
     for name in library.store.names()? {

@@ -1,7 +1,7 @@
-//! `ls`: every machine of the store, its state, and whether its engine answers.
+//! `ls`: lists every machine of the store, its state, and whether its engine answers.
 //!
-//! One call to the cloud for all machines of a place, one connection to each engine; a machine
-//! that is broken or slow is a line of its own and holds up no other.
+//! Makes one cloud call for all machines of a place, and one connection to each engine. A broken or slow machine gets a
+//! line of its own and delays no other.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,15 +21,15 @@ use crate::half_made::half_made;
 use crate::machine::{Machine, is_gone};
 use crate::{Error, Library};
 
-/// A machine of the store, read once for filters and listing: opened, or the reason why it cannot be.
+/// A machine of the store, read once for filters and listing: opened, or with the error.
 pub enum StoredMachine {
     /// Its record and its driver.
     Opened(Box<Machine>),
-    /// A machine of a driver that this binary does not have, or one with a broken configuration.
+    /// A machine with an unknown driver or a broken configuration.
     Unopened {
-        /// The machine's name: its directory.
+        /// The machine's name: the name of its directory.
         name: String,
-        /// Its record, where `config.json` can be read.
+        /// Its record, if `config.json` can be read.
         record: Option<Box<MachineRecord>>,
         /// The reason.
         error: Error,
@@ -37,7 +37,7 @@ pub enum StoredMachine {
 }
 
 impl StoredMachine {
-    /// Returns its name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         match self {
             Self::Opened(machine) => machine.name.as_str(),
@@ -45,7 +45,7 @@ impl StoredMachine {
         }
     }
 
-    /// Returns its record, where `config.json` can be read.
+    /// Returns the record, if `config.json` can be read.
     pub fn record(&self) -> Option<&MachineRecord> {
         match self {
             Self::Opened(machine) => Some(&machine.record),
@@ -54,72 +54,72 @@ impl StoredMachine {
     }
 }
 
-/// How to list machines.
+/// Options of the listing.
 #[derive(Debug, Clone)]
 pub struct ListOptions {
-    /// How long a machine may take to answer.
+    /// Timeout for each machine.
     pub timeout: Duration,
-    /// How many machines are connected to at once, a descriptor for each: the others wait until it is their turn.
+    /// Maximum number of parallel connections, each with one descriptor. Further machines wait.
     pub at_once: usize,
-    /// `DOCKER_HOST`, which makes one of them the active one.
+    /// `DOCKER_HOST`, which determines the active machine.
     pub docker_host: Option<String>,
 }
 
-/// Which machine the shell's environment points at.
+/// Whether the shell's environment points at the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Active {
-    /// Cannot be told: the machine's configuration is broken.
+    /// Unknown: the machine's configuration is broken.
     Unknown,
-    /// Another one, or none.
+    /// It points at another machine, or at none.
     No,
-    /// Its engine.
+    /// It points at the machine's engine.
     Host,
-    /// The swarm that it is the master of.
+    /// It points at the swarm whose master is the machine.
     Swarm,
 }
 
-/// A line of `ls`.
+/// One line of `ls`.
 #[derive(Debug, Clone)]
 pub struct ListItem {
-    /// The machine's name: its directory.
+    /// The machine's name: the name of its directory.
     pub name: String,
-    /// Whether it is the active one.
+    /// Whether the machine is the active one.
     pub active: Active,
     /// The driver's name; `not found` for a broken machine, `not-found` for an unknown driver.
     pub driver: String,
-    /// What it is doing.
+    /// Its state.
     pub state: MachineState,
-    /// `DOCKER_HOST` for it, where it runs.
+    /// `DOCKER_HOST` for the machine, if it runs.
     pub url: String,
-    /// Its record; `None` for a machine that is broken, or did not answer in time.
+    /// Its record; `None` if the machine is broken or timed out.
     pub record: Option<MachineRecord>,
-    /// The name of the master of its swarm, where the store knows it.
+    /// The name of its swarm's master, if that is in the store.
     pub swarm_master: Option<String>,
-    /// The engine's version without a `v`; `None`: unknown.
+    /// The engine's version without a `v`; `None` if unknown.
     pub docker: Option<String>,
-    /// Whether the version was asked for at all.
+    /// Whether the version was queried.
     pub broken: bool,
-    /// What is wrong, one line; empty: nothing.
+    /// The error in one line; empty if there is none.
     pub error: String,
-    /// How long it took to find all this out.
+    /// Duration of the queries.
     pub response_time: Duration,
 }
 
-/// Machines whose states one call tells.
+/// Machines whose states one call returns.
 struct Group<'a> {
     kind: &'static str,
     route: Route,
-    /// One of them, which asks for all.
+    /// The driver of one of them, which makes the call.
     cloud: &'a dyn Cloud,
-    /// Their indices and their ids.
+    /// Their indices and IDs.
     members: Vec<(usize, String)>,
 }
 
-/// Why a machine's state is not known, or that it is no more.
+/// Why a machine's state is unknown, or that the machine no longer exists.
 pub(crate) struct NoState {
-    /// One line.
+    /// The reason in one line.
     pub(crate) text: String,
-    /// Whether the machine has ended, or is not there.
+    /// Whether the machine terminated or does not exist.
     pub(crate) is_gone: bool,
 }
 
@@ -136,7 +136,7 @@ impl Library {
     /// Reads all machines, sorted by byte. Makes no network call.
     ///
     /// # Errors
-    /// Only where the store itself cannot be read.
+    /// Fails only if the store itself cannot be read.
     pub async fn machines(&self) -> Result<Vec<StoredMachine>, Error> {
         let store_id = self.store_id();
         let mut machines = Vec::new();
@@ -162,7 +162,7 @@ impl Library {
     }
 }
 
-/// Lists machines, in their order.
+/// Lists the given machines in their order.
 pub async fn list(
     library: &Library,
     machines: Vec<StoredMachine>,
@@ -186,7 +186,7 @@ pub async fn list(
     }
     let masters = swarm_masters(&opened);
     let begun = library.ambient.monotonic();
-    // Without any time nobody is asked.
+    // With a timeout of zero, makes no query.
     let mut states = match options.timeout.is_zero() {
         true => BTreeMap::new(),
         false => states(library, &opened, options.timeout).await,
@@ -223,7 +223,7 @@ pub async fn list(
     items
 }
 
-/// Tells how many machines there are in each state, where all were asked.
+/// Counts the machines in each state, if all were queried.
 fn count(library: &Library, items: &[ListItem]) {
     if library.names().map_or(0, |names| names.len()) != items.len() {
         return;
@@ -236,8 +236,8 @@ fn count(library: &Library, items: &[ListItem]) {
     library.events.emit(Event::Counted(counted));
 }
 
-/// Asks for all states, by the machines' indices: each route of a cloud once for all of its machines, and
-/// each other machine for itself, all at the same time.
+/// Queries all states, by the machines' indices. Queries each cloud once for all of its machines, and each other
+/// machine separately, all in parallel.
 pub(crate) async fn states(
     library: &Library,
     machines: &[Machine],
@@ -267,7 +267,7 @@ pub(crate) async fn states(
     }
     let together = groups.iter().map(|group| async move {
         let (indices, ids): (Vec<usize>, Vec<String>) = group.members.iter().cloned().unzip();
-        // A place that does not answer in time leaves all its machines at `Timeout`.
+        // If a cloud times out, all its machines keep the state `Timeout`.
         let asked = tokio::time::timeout(timeout, group.cloud.states(&ids, cx));
         let states = asked.await.unwrap_or_default();
         indices.into_iter().zip(states).collect::<Vec<_>>()
@@ -321,10 +321,10 @@ async fn item(
         MachineState::Running | MachineState::Starting => half_made(library, &machine),
         _ => None,
     };
-    // A machine that is starting is young, and nothing is wrong with it.
+    // A machine that is starting is new, which is not an error.
     let is_young = item.state == MachineState::Starting && half_made != Some(HalfMade::Interrupted);
     if let Some(half_made) = half_made.as_ref().filter(|_| !is_young) {
-        // The sentence is the Go binary's, which asks an engine that is not there yet.
+        // The sentence is the Go binary's, which queries an engine that does not exist yet.
         let text = half_made.text(machine.name.as_str());
         item.error = format!("Unable to query docker version: {text}");
     }
@@ -334,7 +334,7 @@ async fn item(
     }
     if item.state == MachineState::Running && half_made.is_none() {
         let left = options.timeout.saturating_sub(looked_up);
-        // The connection's own limit must not end it first: that would be another story.
+        // The connection's own timeout must not fire first: it would report another error.
         let asked = engine_version(library, &machine, left.saturating_mul(2));
         match tokio::time::timeout(left, asked).await {
             Ok(Ok(version)) => item.docker = Some(version),
@@ -347,7 +347,7 @@ async fn item(
     item
 }
 
-/// Makes the line of a machine that cannot be opened.
+/// Returns the line of a machine that cannot be opened.
 fn unopened(name: String, record: Option<Box<MachineRecord>>, error: &Error) -> ListItem {
     let (driver, active, broken) = match error {
         Error::StoredDriver { .. } => ("not-found", Active::No, false),
@@ -368,7 +368,7 @@ fn unopened(name: String, record: Option<Box<MachineRecord>>, error: &Error) -> 
     }
 }
 
-/// Makes the line of a machine that did not answer in time: name, driver and state only.
+/// Returns the line of a machine that timed out: only name, driver and state.
 fn timed_out(item: ListItem, timeout: Duration) -> ListItem {
     ListItem {
         active: Active::No,

@@ -1,4 +1,4 @@
-//! A machine of the store, opened: its record and its driver.
+//! An opened machine of the store: its record and its driver.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use serde_json::Value;
 use crate::journal::Remembering;
 use crate::{Error, Library};
 
-/// How long a command waits for another one that works on the same machine. The runner kills a
-/// `stop` after 60 s, which itself takes 40.
+/// Timeout of the wait for another command's lock on the same machine. GitLab Runner kills a `stop` after 60 s, and the
+/// stop itself takes 40 s.
 const LOCK: Duration = Duration::from_secs(10);
 
-/// A machine of the store, opened. Nobody was asked anything yet.
+/// An opened machine of the store. Opening makes no network call.
 pub struct Machine {
     pub(crate) name: MachineName,
     pub(crate) record: MachineRecord,
     pub(crate) driver: Box<dyn Driver>,
 }
 
-/// Tells whether an error says that a machine is no more.
+/// Returns whether an error reports that a machine no longer exists.
 pub(crate) fn is_gone(error: &DriverError) -> bool {
     matches!(
         error.kind,
@@ -32,7 +32,7 @@ pub(crate) fn is_gone(error: &DriverError) -> bool {
     )
 }
 
-/// Adds the way out to the error of a machine that is no more.
+/// Adds a hint to the error of a machine that no longer exists.
 pub(crate) fn with_removal(name: &MachineName, error: DriverError) -> DriverError {
     match is_gone(&error) && error.hint.is_none() {
         true => error.with_hint(format!(
@@ -42,7 +42,7 @@ pub(crate) fn with_removal(name: &MachineName, error: DriverError) -> DriverErro
     }
 }
 
-/// A machine that is being worked on: opened, locked, and with its journal.
+/// An opened and locked machine with its journal.
 pub(crate) struct Work {
     pub(crate) machine: Machine,
     pub(crate) lock: MachineLock,
@@ -50,12 +50,12 @@ pub(crate) struct Work {
 }
 
 impl Machine {
-    /// Returns its name.
+    /// Returns the name.
     pub fn name(&self) -> &MachineName {
         &self.name
     }
 
-    /// Returns its record: what `config.json` holds.
+    /// Returns the record: the contents of `config.json`.
     pub fn record(&self) -> &MachineRecord {
         &self.record
     }
@@ -65,12 +65,12 @@ impl Machine {
         self.driver.saved_address()
     }
 
-    /// Tells whether the machine is a server that the user made: its driver logs in there and makes none.
+    /// Returns whether the user made the machine's server: the driver only logs in to it.
     pub fn is_of_the_user(&self) -> bool {
         self.driver.cloud().is_none() && self.driver.ssh().is_some()
     }
 
-    /// Returns the URL of the swarm whose master this is.
+    /// Returns the URL of the swarm whose master this machine is.
     pub(crate) fn swarm_url(&self) -> Option<String> {
         let swarm = &self.record.host_options.swarm_options;
         if !swarm.master {
@@ -86,17 +86,17 @@ impl Library {
     /// Opens a machine.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::StoredDriver`], or what is wrong with its `config.json`.
+    /// Returns [`Error::NotFound`], [`Error::StoredDriver`], or an error about an invalid `config.json`.
     pub async fn open(&self, name: &str) -> Result<Machine, Error> {
         let record = self.record(name).await?;
         let name: MachineName = name.parse().map_err(|_| Error::NotFound(name.to_owned()))?;
         self.open_record(name, record)
     }
 
-    /// Reads a machine's record without its driver, which this binary may not have.
+    /// Reads a machine's record without its driver, which this binary may not include.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or what is wrong with its `config.json`.
+    /// Returns [`Error::NotFound`], or an error about an invalid `config.json`.
     pub async fn record(&self, name: &str) -> Result<MachineRecord, Error> {
         let not_found = || Error::NotFound(name.to_owned());
         let name: MachineName = name.parse().map_err(|_| not_found())?;
@@ -136,7 +136,7 @@ impl Library {
         Ok(kind.load(&self.base(name, swarm, store_id), &record.driver)?)
     }
 
-    /// Returns the store's id. Reading makes none: an empty one tags nothing.
+    /// Returns the store's ID. Does not create one; an empty ID tags nothing.
     pub(crate) fn store_id(&self) -> String {
         match self.store.id() {
             Ok(Some(id)) => id.as_str().to_owned(),
@@ -144,7 +144,7 @@ impl Library {
         }
     }
 
-    /// Opens a machine and takes the right to change it.
+    /// Opens and locks a machine for changes.
     pub(crate) async fn open_for_work(&self, name: &str) -> Result<Work, Error> {
         let not_found = || Error::NotFound(name.to_owned());
         let parsed: MachineName = name.parse().map_err(|_| not_found())?;
@@ -155,28 +155,28 @@ impl Library {
             .store
             .lock_machine(&parsed, LOCK, &self.context())
             .await?;
-        // Opened under the lock: what was true before it may be long gone.
+        // Opened under the lock: earlier data may be out of date.
         let machine = self.open(name).await?;
         let cx = self.context_over(&parsed, Remembering::over(self.store.journal(&lock)));
         Ok(Work { machine, lock, cx })
     }
 
-    /// Writes what the driver has learnt.
+    /// Saves the data that the driver has updated.
     pub(crate) fn save(&self, work: &mut Work) -> Result<(), Error> {
         work.machine.record.driver = work.machine.driver.save();
         match self.store.save(&work.lock, &work.machine.record) {
-            // A later docker-machine wrote it; its file is left as it is.
+            // A later docker-machine wrote the file: leave it unchanged.
             Err(StoreError::Newer { .. }) => Ok(()),
             saved => Ok(saved?),
         }
     }
 }
 
-/// Returns what `inspect` shows: the record without unknown fields, and the driver's part as the
-/// driver would write it. Of an unknown driver that is its name alone, as in the Go binary.
+/// Returns the output of `inspect`: the record without unknown fields, and the driver's part as the driver writes it.
+/// For an unknown driver only its name, as in the Go binary.
 ///
 /// # Errors
-/// As [`Library::open`], but for an unknown driver.
+/// Same as [`Library::open`], except for an unknown driver.
 pub async fn inspect(library: &Library, name: &str) -> Result<Value, Error> {
     let not_found = || Error::NotFound(name.to_owned());
     let parsed: MachineName = name.parse().map_err(|_| not_found())?;
@@ -190,10 +190,10 @@ pub async fn inspect(library: &Library, name: &str) -> Result<Value, Error> {
     Ok(serde_json::to_value(&record).unwrap_or_default())
 }
 
-/// Asks for a machine's state.
+/// Queries a machine's state.
 ///
 /// # Errors
-/// The driver's.
+/// Returns the driver's error.
 pub async fn state(library: &Library, machine: &Machine) -> Result<MachineState, Error> {
     let cx = library.context_about(&machine.name).for_reading();
     Ok(machine.driver.state(&cx).await?.state)

@@ -1,5 +1,5 @@
-//! A machine whose address changed outside docker-machine: it was stopped and started in the cloud's console, or got an
-//! Elastic IP. The pinned host key and the machine's certificate decide whether it is the machine that answers there.
+//! Handles a machine whose address changed outside docker-machine: it was stopped and started in the cloud's console,
+//! or got an Elastic IP. The pinned host key and the machine's certificate prove that the new address is the machine's.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use crate::half_made::half_made;
 use crate::machine::{Machine, Work, with_removal};
 use crate::{Error, Library};
 
-/// How long a first login may take before the cloud is asked for the address: a machine that is up lets us in sooner.
+/// Time that a first login may take before the cloud is asked for the address. A running machine accepts it sooner.
 const ASKED_AFTER: Duration = Duration::from_secs(5);
 
-/// How long the cloud may take to tell the address.
+/// Timeout of the cloud's query for the address.
 const TELLS: Duration = Duration::from_secs(15);
 
-/// Why a machine does not answer, as its cloud sees it.
+/// Why a machine does not answer, as the cloud reports it.
 pub(crate) enum Down {
-    /// It does not run, or is not there any more.
+    /// It does not run, or no longer exists.
     Because(Error),
-    /// It has another address now, which the machine has taken over.
+    /// Its address changed; the machine has the new one.
     Moved,
-    /// It runs where it always did, or the cloud does not tell.
+    /// It runs at its saved address, or the cloud gives no reason.
     Unknown,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn take_address(
     true
 }
 
-/// The same for a machine that is being worked on.
+/// Does the same as `take_address` for a machine that the caller has locked.
 pub(crate) fn take_address_of(
     library: &Library,
     work: &mut Work,
@@ -84,7 +84,7 @@ pub(crate) fn take_address_of(
     Ok(true)
 }
 
-/// Saves the address, where the record is still the one that was read.
+/// Saves the address if the stored record is unchanged since it was read.
 fn keep_address(
     library: &Library,
     lock: &MachineLock,
@@ -100,13 +100,13 @@ fn keep_address(
     }
     current.record.driver = current.driver.save();
     match library.store.save(lock, &current.record) {
-        // A later docker-machine wrote it; its file is left as it is.
+        // A later docker-machine wrote the file: leave it unchanged.
         Err(StoreError::Newer { .. }) => Ok(()),
         saved => Ok(saved?),
     }
 }
 
-/// Asks the cloud, `within` a time, why a machine does not answer.
+/// Queries the cloud, with the timeout `within`, for the reason why a machine does not answer.
 pub(crate) async fn why_down(
     library: &Library,
     machine: &mut Machine,
@@ -132,8 +132,8 @@ pub(crate) async fn why_down(
     }
 }
 
-/// Logs in to a machine that is being worked on, and that may still be coming up. Where that takes long or fails, asks
-/// once whether the machine has another address, and logs in there.
+/// Logs in to a locked machine that may still be booting. If the login is slow or fails, asks the cloud once for
+/// another address and logs in there.
 pub(crate) async fn reach(
     library: &Library,
     work: &mut Work,
@@ -170,14 +170,14 @@ pub(crate) async fn reach(
     login_to_work(library, &work.machine, host_key, &cx).await
 }
 
-/// Asks the cloud, and returns what it says where that is another address than the saved.
+/// Queries the cloud and returns the status if its address differs from the saved one.
 async fn moved(library: &Library, machine: &Machine, cx: &Cx) -> Option<Status> {
     let asked = tokio::time::timeout(TELLS, machine.driver.state(cx)).await;
     let status = asked.ok()?.ok()?;
     copy_at(library, machine, &status).map(|_| status)
 }
 
-/// Returns a copy of a machine with the address that the cloud reports, if that is another one than the saved.
+/// Returns a copy of the machine with the cloud's address, if that differs from the saved one.
 pub(crate) fn copy_at(library: &Library, machine: &Machine, status: &Status) -> Option<Machine> {
     let copy = library.open_record(machine.name.clone(), machine.record.clone());
     let mut copy = copy.ok()?;

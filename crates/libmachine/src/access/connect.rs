@@ -1,8 +1,7 @@
-//! `config`, `env`, `url`: is the machine there, and how does one talk to it?
+//! `config`, `env`, `url`: check that a machine answers, and return its connection settings.
 //!
-//! The answer comes from the machine itself, at its saved address. The cloud is asked only when
-//! that fails, and only to say why: a throttled call must never make a healthy machine look dead
-//! (GitLab Runner destroys it then).
+//! Connects to the machine at its saved address. Queries the cloud only when that fails, and only for the reason:
+//! a throttled call must not make a healthy machine look dead, since GitLab Runner then destroys it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,13 +20,13 @@ use crate::machine::Machine;
 use crate::{Error, Library};
 use machine_types::one_line;
 
-/// How long a connection may take. With [`ASK`] it keeps a dead machine below five seconds.
+/// Timeout of a connection. Together with [`ASK`] it reports a dead machine in less than five seconds.
 pub(crate) const DIAL: Duration = Duration::from_millis(2500);
 
-/// How long the cloud may take to say why a machine does not answer.
+/// Timeout of the cloud query for the reason why a machine does not answer.
 const ASK: Duration = Duration::from_secs(2);
 
-/// How to talk to a machine's engine.
+/// Connection settings of a machine's engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
     /// `DOCKER_HOST`.
@@ -38,16 +37,16 @@ pub struct Connection {
     pub cert: PathBuf,
     /// The client's key.
     pub key: PathBuf,
-    /// The directory that holds all three: `DOCKER_CERT_PATH`.
+    /// The directory that holds all three files: `DOCKER_CERT_PATH`.
     pub directory: PathBuf,
 }
 
-/// Tells how to talk to a machine's engine, having seen that it answers, over TLS, with the
-/// certificate that this machine was given. Of a swarm's master, with `swarm`, the swarm's.
+/// Returns the connection settings of a machine's engine, after a TLS connection that proves the machine's own
+/// certificate. With `swarm`, those of the swarm for a swarm's master.
 ///
 /// # Errors
-/// [`Error::NotRunning`], the driver's where there is no such machine any more, else [`Error::Endpoint`] with
-/// what the connection ran into; [`Error::NotSwarmMaster`], [`Error::SwarmNotStarted`].
+/// Returns [`Error::NotRunning`], or the driver's error if the machine no longer exists; else [`Error::Endpoint`]
+/// with the reason that the connection failed. Also [`Error::NotSwarmMaster`] and [`Error::SwarmNotStarted`].
 pub async fn connection(
     library: &Library,
     machine: &mut Machine,
@@ -62,7 +61,7 @@ pub async fn connection(
     };
     let mut url = wanted(machine, &engine)?;
     if let Err(error) = renew_own_client_certificate(library, machine, &cx).await {
-        // The dial tells whether it matters.
+        // The connection attempt below shows whether it matters.
         cx.debug(one_line(error));
     }
     let mut dialled = dial(library, machine, &url, &cx).await;
@@ -96,17 +95,16 @@ pub async fn connection(
     })
 }
 
-/// Returns `DOCKER_HOST` for a machine that runs: its port accepts connections, or else the
-/// cloud says that it runs.
+/// Returns `DOCKER_HOST` of a running machine: its port accepts connections, or the cloud reports that it runs.
 ///
 /// # Errors
-/// [`Error::NotRunning`]; the driver's where it cannot tell; [`Error::Dial`] where it does not in time.
+/// Returns [`Error::NotRunning`], the driver's error if it cannot query the state, or [`Error::Dial`] on a timeout.
 pub async fn url(library: &Library, name: &str) -> Result<String, Error> {
     let mut machine = library.open(name).await?;
     let cx = library.context_about(&machine.name);
     let url = engine_url(library, &mut machine, &cx).await?;
     if machine.driver.ssh().is_none() {
-        // Somebody else looks after it: the URL is what it is.
+        // The user manages this engine: return the URL unchanged.
         return Ok(url);
     }
     let endpoint = DockerUrl::parse(&url).ok_or_else(|| Error::NoEngine(url.clone()))?;
@@ -114,7 +112,7 @@ pub async fn url(library: &Library, name: &str) -> Result<String, Error> {
         return Ok(url);
     };
     let asked = tokio::time::timeout(ASK, machine.driver.state(&cx)).await;
-    // Nobody says why within the time of a command that tells dead from alive.
+    // The cloud did not answer within the time limit of this command.
     let status = asked.map_err(|_| Error::Dial(silence))??;
     if status.state != MachineState::Running {
         return Err(not_running(&machine, status.state));
@@ -126,8 +124,8 @@ pub async fn url(library: &Library, name: &str) -> Result<String, Error> {
 /// Returns the version of a machine's engine.
 ///
 /// # Errors
-/// [`Error::EngineDown`]; [`Error::Engine`], [`Error::EngineRefused`] and [`Error::NoEngineToAsk`] of one that
-/// runs.
+/// Returns [`Error::EngineDown`]; for a running machine [`Error::Engine`], [`Error::EngineRefused`] or
+/// [`Error::NoEngineToAsk`].
 pub async fn docker_version(library: &Library, name: &str) -> Result<String, Error> {
     let mut machine = library.open(name).await?;
     let error = match engine_version(library, &machine, DIAL).await {
@@ -147,7 +145,7 @@ pub async fn docker_version(library: &Library, name: &str) -> Result<String, Err
     }
 }
 
-/// Returns the saved URL; of a machine that runs and has none saved, the one of the address that its cloud knows.
+/// Returns the saved URL. If a running machine has none, returns the URL of the address that its cloud reports.
 async fn engine_url(library: &Library, machine: &mut Machine, cx: &Cx) -> Result<String, Error> {
     if let Some(url) = machine.driver.docker_host() {
         return Ok(url);
@@ -163,7 +161,7 @@ async fn engine_url(library: &Library, machine: &mut Machine, cx: &Cx) -> Result
     machine.driver.docker_host().ok_or_else(unknown)
 }
 
-/// Connects, proves who we are, and checks who answers.
+/// Connects with the client certificate and verifies the server's.
 pub(crate) async fn dial(
     library: &Library,
     machine: &Machine,
@@ -181,8 +179,8 @@ pub(crate) async fn dial(
     }
 }
 
-/// Makes a machine's dialer; where a crash left a client certificate beside another one's key, with the shared
-/// one instead.
+/// Returns a machine's dialer. If a crash left a client certificate next to the key of another one, the dialer uses
+/// the shared client certificate.
 async fn whole_dialer(
     library: &Library,
     machine: &Machine,
@@ -199,8 +197,8 @@ async fn whole_dialer(
     dialer(library, machine, within)
 }
 
-/// Asks an engine for its version. One that does not take our certificate is asked again with a new one,
-/// where the old one comes to its end.
+/// Queries an engine's version. If the engine rejects a client certificate that is about to expire, retries with a
+/// new one.
 pub(crate) async fn engine_version(
     library: &Library,
     machine: &Machine,
@@ -246,7 +244,7 @@ fn told(asked: Result<EngineVersion, DialError>) -> Result<String, Error> {
     }
 }
 
-/// Says what another certificate means: addresses of a cloud are given out again, those of other hosts are not.
+/// Adds a hint to an error about a wrong certificate: clouds reassign addresses, other hosts keep theirs.
 fn explained(machine: &Machine, error: DialError) -> DialError {
     match (machine.driver.cloud(), error) {
         (None, DialError::OtherMachine { address }) => DialError::ProvisionedElsewhere { address },
@@ -254,7 +252,7 @@ fn explained(machine: &Machine, error: DialError) -> DialError {
     }
 }
 
-/// Returns `HOST:PORT` of a `tcp://` URL, and any other URL as it is.
+/// Returns `HOST:PORT` of a `tcp://` URL, and any other URL unchanged.
 fn authority(url: &str) -> String {
     DockerUrl::parse(url).map_or_else(|| url.to_owned(), |url| url.authority())
 }

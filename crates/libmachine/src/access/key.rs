@@ -1,4 +1,4 @@
-//! The SSH key of a new machine: made, or copied from the user's.
+//! The SSH key of a new machine: generated, or copied from the user's key.
 
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,15 +11,15 @@ use machine_types::Secret;
 
 use crate::{Error, Library};
 
-/// A key for a new machine, not yet on the disk.
+/// A key for a new machine, not yet written to disk.
 pub(crate) struct MachineKey {
-    /// What the driver gets.
+    /// Key material for the driver.
     pub(crate) material: KeyMaterial,
-    /// What goes into the machine's directory.
+    /// Files to write into the machine's directory.
     pub(crate) files: Vec<KeyFile>,
 }
 
-/// One half of it.
+/// One file of the key pair.
 pub(crate) struct KeyFile {
     pub(crate) name: String,
     pub(crate) mode: u32,
@@ -36,10 +36,10 @@ impl KeyFile {
     }
 }
 
-/// The mode of a file for its owner's eyes.
+/// Mode of a file that only its owner can read.
 const OWNER_ONLY: u32 = 0o600;
 
-/// RSA keys are as long as the Go binary's.
+/// Length of a generated RSA key, the same as the Go binary's.
 const RSA_BITS: usize = 2048;
 
 pub(crate) async fn make_key(library: &Library, plan: &KeyPlan) -> Result<MachineKey, Error> {
@@ -70,7 +70,7 @@ pub(crate) async fn make_key(library: &Library, plan: &KeyPlan) -> Result<Machin
             name,
             keeps_modes,
         } => {
-            // Before anything is made with it.
+            // Checked before any resource is created with it.
             check_private_key(private, library.settings.ssh_agent.as_deref())
                 .await
                 .map_err(Error::Key)?;
@@ -79,15 +79,14 @@ pub(crate) async fn make_key(library: &Library, plan: &KeyPlan) -> Result<Machin
     }
 }
 
-/// Copies a key. The public half is read from beside it; where it is needed and not there, it is
-/// worked out.
+/// Copies a key. Reads the public key from the file next to it; derives it if it is needed and the file is missing.
 fn copy(
     private: &Path,
     needs_public: bool,
     name: &str,
     keeps_modes: bool,
 ) -> Result<MachineKey, Error> {
-    // A key that others may read is no secret of the copy's, and ssh(1) refuses one.
+    // The copy gets no more permissions than this: ssh(1) refuses a private key that others can read.
     let mode = |path: &Path, most: u32| match std::fs::metadata(path) {
         Ok(found) if keeps_modes => found.permissions().mode() & most,
         _ => OWNER_ONLY,
@@ -118,10 +117,10 @@ fn copy(
     })
 }
 
-/// The longest file that is taken for a key. An RSA key of 16384 bits has 13 KB.
+/// Largest file accepted as a key. An RSA key of 16384 bits has 13 KB.
 const LONGEST_FILE: u64 = 64 << 10;
 
-/// Reads a user's key, which may be a pipe.
+/// Reads a user's key file, which may be a pipe.
 fn read(path: &Path) -> Result<String, Error> {
     let mut text = String::new();
     std::fs::File::open(path)

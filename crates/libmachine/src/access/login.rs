@@ -19,17 +19,17 @@ use crate::machine::Machine;
 use crate::machine::{credentials, host_key_file, host_keys};
 use crate::{Error, Library};
 
-/// How long a machine that was just launched may take to let us in: the Go binary tries for five
-/// minutes; images with much to do at first boot need longer.
+/// Timeout of the first login to a launched machine. The Go binary tries for five minutes; images with much to do at
+/// first boot need longer.
 const FIRST_LOGIN: Duration = Duration::from_secs(15 * 60);
 
-/// How long its console is asked for then: it is no more than an explanation.
+/// Timeout of the query for the machine's console after that. The console output only explains the error.
 const DIAGNOSIS: Duration = Duration::from_secs(15);
 
-/// How long a machine that runs may take to let us in.
+/// Timeout of a login to a running machine.
 const LOGIN: Duration = Duration::from_secs(30);
 
-/// How to reach a machine with a program of one's own: rsync, sshfs.
+/// Settings to reach a machine with another program, such as rsync or sshfs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshDetails {
     /// The address.
@@ -47,40 +47,40 @@ pub struct SshDetails {
 /// Which host key a login accepts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HostKeyPolicy {
-    /// The pinned one; at first contact any, which is pinned.
+    /// The pinned key; on first contact any key, which is then pinned.
     #[default]
     Pinned,
-    /// Any; one that is not pinned takes the place of the pinned one, which is said.
+    /// Any key. A key that differs from the pinned one replaces it, with a message.
     AcceptNew,
 }
 
-/// One end of a copy, as typed.
+/// One end of a copy, as typed by the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// A path of this computer.
+    /// A path on this computer.
     Local(PathBuf),
-    /// A path of a machine, `[user@]machine:path`.
+    /// A path on a machine, `[user@]machine:path`.
     Machine {
         /// The machine's name.
         name: String,
-        /// Another login name than the machine's own.
+        /// A login name other than the machine's own.
         user: Option<String>,
-        /// The path, relative to the login's directory.
+        /// The path, relative to the login directory.
         path: String,
     },
 }
 
-/// A login on a machine, on which nothing runs yet.
+/// A login on a machine, before any command runs.
 pub struct Login {
     session: Session,
     cx: Cx,
 }
 
 impl Login {
-    /// Runs a command between three streams.
+    /// Runs a command with the given streams for input, output and errors.
     ///
     /// # Errors
-    /// Where the connection ends, or a stream of ours fails. A status but 0 is not one.
+    /// Fails if the connection ends or a local stream fails. A non-zero exit status is not an error.
     pub async fn run(
         self,
         command: &str,
@@ -94,10 +94,10 @@ impl Login {
         ran.map_err(Error::Session)
     }
 
-    /// Runs a command on a pseudo-terminal, or an interactive shell, and returns when it has ended.
+    /// Runs a command on a pseudo-terminal, or an interactive shell, and returns when it ends.
     ///
     /// # Errors
-    /// As [`Login::run`].
+    /// Same as [`Login::run`].
     pub async fn on_terminal(
         self,
         pty: &Pty,
@@ -114,20 +114,20 @@ impl Login {
     }
 }
 
-/// Logs in to a machine, as another user if told so. Takes up to half a minute, and may be cancelled meanwhile.
+/// Logs in to a machine, optionally as another user. Takes up to half a minute and can be cancelled.
 ///
 /// # Errors
-/// Where nobody can log in; [`Error::NotRunning`] and the driver's where the cloud says why.
+/// Fails if the login fails; returns [`Error::NotRunning`] or the driver's error if the cloud reports the reason.
 pub async fn log_in(library: &Library, name: &str, user: Option<&str>) -> Result<Login, Error> {
     let (mut machine, cx) = (library.open(name).await?, library.context());
     let session = find_login(library, &mut machine, user, &cx).await?;
     Ok(Login { session, cx })
 }
 
-/// Copies between here and machines, and between two machines, over SFTP. Of each login there is one session.
+/// Copies files between this computer and machines, or between two machines, over SFTP. Opens one session per login.
 ///
 /// # Errors
-/// Where a machine cannot be logged in to, nothing is copied; else as [`copy`](machine_ssh::copy).
+/// Copies nothing if the login to a machine fails; otherwise the same as [`copy`](machine_ssh::copy).
 pub async fn copy(
     library: &Library,
     from: &[Location],
@@ -157,11 +157,10 @@ pub async fn copy(
         .map_err(Error::Copy)
 }
 
-/// Tells how to reach a machine with a program of one's own, having logged in once, so that
-/// its host key is pinned.
+/// Returns the settings to reach a machine with another program. Logs in once, so that its host key is pinned.
 ///
 /// # Errors
-/// Where nobody can log in.
+/// Fails if the login fails.
 pub async fn ssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
     let (mut machine, cx) = (library.open(name).await?, library.context());
     let session = find_login(library, &mut machine, None, &cx).await?;
@@ -174,7 +173,7 @@ pub async fn ssh_details(library: &Library, name: &str) -> Result<SshDetails, Er
 /// address does not show the pinned key.
 ///
 /// # Errors
-/// Where nobody can log in, and it has to be.
+/// Fails if a login is needed and fails.
 pub async fn openssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
     let machine = library.open(name).await?;
     let known = details(library, &machine).ok();
@@ -201,10 +200,10 @@ pub async fn openssh_details(library: &Library, name: &str) -> Result<SshDetails
     }
 }
 
-/// Tells how to reach a machine, without a look at it.
+/// Returns the saved settings to reach a machine. Makes no network call.
 ///
 /// # Errors
-/// For a machine that the store does not know, or that has no SSH.
+/// Fails if the store has no such machine, or the machine has no SSH.
 pub async fn saved_ssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
     details(library, &library.open(name).await?)
 }
@@ -220,8 +219,8 @@ fn details(library: &Library, machine: &Machine) -> Result<SshDetails, Error> {
     })
 }
 
-/// Waits for a machine that is coming up. One that ends meanwhile (reclaimed, failed) ends
-/// the wait at once, with the cloud's reason.
+/// Waits until a booting machine accepts a login. If the machine terminates meanwhile (reclaimed, failed), fails at
+/// once with the cloud's reason.
 pub(crate) async fn first_login(
     library: &Library,
     machine: &Machine,
@@ -231,7 +230,7 @@ pub(crate) async fn first_login(
     library.while_it_lives(machine, cx, wait).await
 }
 
-/// Logs in to a machine that should be up: of a host that nobody starts, what waiting does not mend ends the wait.
+/// Logs in to a machine that should be running. On a host of the user's, an error that no retry can fix ends the wait.
 pub(crate) async fn login_to_work(
     library: &Library,
     machine: &Machine,
@@ -249,7 +248,7 @@ pub(crate) async fn login_to_work(
     library.while_it_lives(machine, cx, wait).await
 }
 
-/// Waits for a login. Does not watch the machine.
+/// Waits for a login. Does not watch the machine's state.
 pub(crate) async fn wait_for_login(
     library: &Library,
     machine: &Machine,
@@ -273,14 +272,14 @@ pub(crate) async fn wait_for_login(
     }
 }
 
-/// Logs in to a machine that runs.
+/// Logs in to a running machine.
 pub(crate) async fn login(library: &Library, machine: &Machine, cx: &Cx) -> Result<Session, Error> {
     let endpoint = ssh_endpoint(machine)?;
     login_at(library, &endpoint, machine, cx).await
 }
 
-/// Logs in to a machine, as another user if told so. Where nobody lets us in, asks the cloud why, and
-/// logs in at the machine's other address where it has one now.
+/// Logs in to a machine, optionally as another user. If the login fails, queries the cloud for the reason, and logs in
+/// at the machine's new address if that changed.
 async fn find_login(
     library: &Library,
     machine: &mut Machine,
@@ -330,7 +329,7 @@ async fn login_at(
 fn ssh_endpoint(machine: &Machine) -> Result<machine_types::SshEndpoint, Error> {
     let (name, driver) = (machine.name.to_string(), &machine.driver);
     driver.ssh().ok_or_else(|| match driver.cloud() {
-        // A cloud's machine has SSH once it has an address.
+        // A cloud machine gets SSH together with its address.
         Some(_) if driver.saved_address().is_none() => Error::NoAddress(name),
         _ => Error::NoSsh(name, driver.name()),
     })
@@ -346,7 +345,7 @@ async fn location_session(
     find_login(library, &mut machine, user, cx).await
 }
 
-/// Returns how long a login is waited for: a machine of a cloud may still be booting, another host is up or is not.
+/// Returns the limits of the wait for a login: a cloud machine may still be booting; another host is either up or down.
 pub(crate) fn login_limits(machine: &Machine) -> WaitLimits {
     match machine.driver.cloud() {
         Some(_) => FIRST_LOGIN.into(),
@@ -354,7 +353,7 @@ pub(crate) fn login_limits(machine: &Machine) -> WaitLimits {
     }
 }
 
-/// The files of a machine, as one of its users.
+/// File access to a machine as one of its users.
 struct SftpLogin<'a> {
     name: &'a str,
     user: Option<&'a str>,

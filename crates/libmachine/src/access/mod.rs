@@ -1,4 +1,4 @@
-//! Engine addresses and TLS, log-in, copies, keys.
+//! Engine addresses and TLS, login, copies, keys.
 
 pub(crate) mod address;
 pub(crate) mod connect;

@@ -1,4 +1,4 @@
-//! How much of a certificate's time is left.
+//! Remaining validity of certificates.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -11,19 +11,19 @@ use crate::certificates::renewal::{is_our_own_ca, is_our_own_client};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// From when on its end is worth a warning: people go on holiday, and change windows are months apart.
+/// Remaining validity below which a warning is given: people go on holiday, and maintenance windows are months apart.
 pub(crate) const WARNED: Duration = Duration::from_secs(60 * 24 * 60 * 60);
 
-/// Where a certificate stands in its life.
+/// Validity of a certificate at the current time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {
-    /// Before its beginning: a clock is wrong.
+    /// Not valid yet: a clock is wrong.
     NotBegun,
-    /// Long enough, and for how long.
+    /// Valid, with the remaining time.
     Valid(Duration),
-    /// It ends within [`WARNED`].
+    /// Valid, and expires within [`WARNED`].
     Ending(Duration),
-    /// It ended so long ago.
+    /// Expired, with the time since then.
     Over(Duration),
 }
 
@@ -40,8 +40,8 @@ impl Age {
     }
 }
 
-/// Warns, once a day each, of shared certificates that end within 60 days. Says nothing of what cannot be
-/// read: whoever needs it will.
+/// Warns about shared certificates that expire within 60 days, once a day each. Ignores unreadable files: the operation
+/// that needs the certificate reports them.
 pub fn warn_of_age(library: &Library) {
     let files = &library.settings.certificates;
     let then = match is_our_own_ca(library) {
@@ -80,7 +80,7 @@ fn warn_of(library: &Library, mark: &str, what: &str, path: &Path, then: &str) {
     }
 }
 
-/// Writes a time in days, for people.
+/// Formats a duration in days for messages.
 pub(crate) fn days(time: Duration) -> String {
     match time.as_secs() / DAY.as_secs() {
         0 => "less than a day".to_owned(),

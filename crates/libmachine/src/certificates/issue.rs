@@ -1,4 +1,4 @@
-//! The shared CA and client certificate, and each machine's own.
+//! The shared CA and client certificate, and the server certificate of each machine.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -18,27 +18,27 @@ use crate::certificates::renewal::{
 use crate::machine::Machine;
 use crate::{Error, Library};
 
-/// Identities, each beside the texts that it was read from: key, CA and certificate.
+/// Identities, each with the texts that it was parsed from: key, CA and certificate.
 pub(crate) type Identities = Mutex<Vec<((Secret, String, String), Identity)>>;
 
-/// The certificates that are on their way to the machine: they count beside `server.pem` until a
-/// rotation is over, so that a crash in between cuts nobody off.
+/// Server certificates of unfinished rotations. They are accepted in addition to `server.pem` until the rotation
+/// completes, so that a crash in between locks no client out.
 const NEXT_SERVER_CERTIFICATE: &str = ".server-next.pem";
 
-/// How many of them count at most: each stands for a rotation that was cut off.
+/// Maximum number of such certificates. Each one is from one interrupted rotation.
 const MOST_ON_THEIR_WAY: usize = 16;
 
 /// The last line of a certificate in PEM (RFC 7468).
 const PEM_END: &str = "-----END CERTIFICATE-----";
 
-/// How long a process waits for another one that is making the CA: a key pair and three files.
+/// Timeout of the wait for another process that is making the CA: a key pair and three files.
 pub(crate) const BOOTSTRAP: Duration = Duration::from_secs(30);
 
-/// A server certificate is replaced a day before its end: a host's clock may be ahead.
+/// A server certificate is replaced a day before it expires, since a host's clock may be ahead.
 pub(crate) const LAST_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Makes the CA and the client's certificate where they are missing, or about to end. Any number of
-/// processes may do so at once: one makes them, the others find them made.
+/// Makes the CA and the client certificate if they are missing or about to expire. Safe to call from many processes at
+/// once: one makes them, the others use them.
 pub(crate) async fn bootstrap_certificates(library: &Library, cx: &Cx) -> Result<(), Error> {
     let files = &library.settings.certificates;
     let will_do =
@@ -51,7 +51,7 @@ pub(crate) async fn bootstrap_certificates(library: &Library, cx: &Cx) -> Result
         check_that_no_authority_is_lost(library)?;
         cx.say(format!("Creating CA: {}", files.ca.display()));
         let made = new_authority(library)?;
-        // The key first: after a crash in between it has signed nothing, and is replaced.
+        // The key first: after a crash in between it has signed nothing and is replaced.
         write_shared(library, &files.ca_key, made.key.expose(), Access::Private)?;
         write_shared(library, &files.ca, &made.certificate, Access::Public)?;
     } else if authority_is_ending(library) {
@@ -65,7 +65,7 @@ pub(crate) async fn bootstrap_certificates(library: &Library, cx: &Cx) -> Result
     Ok(())
 }
 
-/// Refuses to replace the key of a CA whose certificate is missing, if it has signed anything, or may have.
+/// Refuses to replace the key of a CA whose certificate is missing if the key signed anything, or may have.
 fn check_that_no_authority_is_lost(library: &Library) -> Result<(), Error> {
     let files = &library.settings.certificates;
     if !files.ca_key.exists() {
@@ -84,7 +84,7 @@ fn check_that_no_authority_is_lost(library: &Library) -> Result<(), Error> {
     })
 }
 
-/// Refuses shared certificates that cannot be used, before anything is made that would need them.
+/// Rejects unusable shared certificates before anything that needs them is created.
 pub(crate) fn check_shared_certificates(library: &Library, will_sign: bool) -> Result<(), Error> {
     let files = &library.settings.certificates;
     all_certificates(library, &files.ca)?;
@@ -100,13 +100,13 @@ pub(crate) fn new_authority(library: &Library) -> Result<Issued, Error> {
     Authority::make(&library.settings.user, library.ambient.now()).map_err(Error::Certificates)
 }
 
-/// Issues a new client certificate of the CA that is there.
+/// Issues a new client certificate from the existing CA.
 pub(crate) async fn renew_client_certificate(library: &Library, cx: &Cx) -> Result<(), Error> {
     let _lock = library.store.lock_bootstrap(BOOTSTRAP, cx).await?;
     issue_client_certificate(library, cx)
 }
 
-/// The caller holds the lock.
+/// Issues a client certificate. The caller holds the lock.
 pub(crate) fn issue_client_certificate(library: &Library, cx: &Cx) -> Result<(), Error> {
     let files = &library.settings.certificates;
     cx.say(format!(
@@ -125,7 +125,7 @@ pub(crate) fn issue_client_certificate(library: &Library, cx: &Cx) -> Result<(),
     write_shared(library, &files.client, &made.certificate, Access::Public)
 }
 
-/// Writes a file of the shared certificates.
+/// Writes one file of the shared certificates.
 pub(crate) fn write_shared(
     library: &Library,
     path: &Path,
@@ -136,8 +136,8 @@ pub(crate) fn write_shared(
     written.map_err(Error::CertificatesUnwritten)
 }
 
-/// Returns the machine's server certificate: the one it has, if that still fits, else a new one,
-/// which `keep_server_certificate` makes its own once the machine has it.
+/// Returns the machine's server certificate: the current one if it is still valid for the machine, else a new one.
+/// `keep_server_certificate` saves a new one once the machine has it.
 pub(crate) fn server_certificate(
     library: &Library,
     machine: &Machine,
@@ -160,7 +160,7 @@ pub(crate) fn server_certificate(
         .server(user, machine.name.as_str(), &hosts, library.ambient.now())
         .map_err(Error::Certificates)?;
     let next = next_server_certificate(library, &machine.name);
-    // Of a rotation that was cut off nobody knows how far it came: its certificate goes on counting.
+    // The progress of an interrupted rotation is unknown: its certificate stays accepted.
     let mut on_their_way = on_their_way(library, &machine.name);
     on_their_way.push(issued.certificate.clone());
     let first = on_their_way.len().saturating_sub(MOST_ON_THEIR_WAY);
@@ -170,8 +170,7 @@ pub(crate) fn server_certificate(
     Ok(issued)
 }
 
-/// Returns the certificates, one PEM text each, that rotations which were cut off may have put on the
-/// machine.
+/// Returns the certificates, one PEM text each, that interrupted rotations may have installed on the machine.
 fn on_their_way(library: &Library, name: &MachineName) -> Vec<String> {
     let next = next_server_certificate(library, name);
     let text = library.store.read_text(&next).unwrap_or_default();
@@ -181,7 +180,7 @@ fn on_their_way(library: &Library, name: &MachineName) -> Vec<String> {
         .collect()
 }
 
-/// Returns the certificate that the machine has, if it can stay.
+/// Returns the machine's current certificate if it can be kept.
 fn current_certificate(
     library: &Library,
     machine: &Machine,
@@ -209,7 +208,7 @@ fn current_certificate(
     })
 }
 
-/// Makes the certificate that the machine now uses its own.
+/// Saves the certificate that the machine now uses as its own.
 pub(crate) fn keep_server_certificate(
     library: &Library,
     machine: &Machine,
@@ -229,7 +228,7 @@ pub(crate) fn keep_server_certificate(
     Ok(())
 }
 
-/// Has the machine's directory trust the shared CAs, beside those that it trusts already.
+/// Adds the shared CAs to the CAs that the machine's directory trusts.
 pub(crate) fn trust_shared_authorities(library: &Library, machine: &Machine) -> Result<(), Error> {
     let shared: &Path = machine
         .record
@@ -239,7 +238,7 @@ pub(crate) fn trust_shared_authorities(library: &Library, machine: &Machine) -> 
         .as_ref();
     let own = library.store.file(&machine.name, MachineFile::Ca);
     let trusted = all_certificates(library, shared)?;
-    // Of one that is missing or broken there is nothing to keep.
+    // A missing or broken file has nothing to keep.
     let kept = all_certificates(library, &own).unwrap_or_default();
     let mut pem = library.store.read_text(shared)?;
     for authority in kept.iter().filter(|kept| !trusted.contains(kept)) {
@@ -251,8 +250,8 @@ pub(crate) fn trust_shared_authorities(library: &Library, machine: &Machine) -> 
     Ok(library.store.write(&own, &pem, Access::Public)?)
 }
 
-/// Copies the shared certificates into the machine's directory, where the runner reads them. Locked, so that
-/// nobody replaces the client's certificate between it and its key.
+/// Copies the shared certificates into the machine's directory, where GitLab Runner reads them. Takes the lock, so that
+/// no other process replaces the client certificate between its two files.
 pub(crate) async fn copy_shared_certificates(
     library: &Library,
     machine: &Machine,
@@ -264,7 +263,7 @@ pub(crate) async fn copy_shared_certificates(
     copy_client_certificate(library, machine)
 }
 
-/// Copies the client's certificate and key alone. The caller holds the lock.
+/// Copies only the client certificate and key. The caller holds the lock.
 pub(crate) fn copy_client_certificate(library: &Library, machine: &Machine) -> Result<(), Error> {
     let auth = &machine.record.host_options.auth_options;
     let (cert, key) = (&auth.client_cert_path, &auth.client_key_path);
@@ -284,8 +283,8 @@ fn copy_shared(
     Ok(library.store.write(&to, &text, access)?)
 }
 
-/// Makes a dialer out of the machine's own copies of the certificates, as the runner uses
-/// them; of a machine that never had any (driver `none`), of the shared ones, without a pin.
+/// Returns a dialer with the machine's own copies of the certificates, the ones that GitLab Runner uses. A machine that
+/// never had any (driver `none`) gets the shared ones and no pin.
 pub(crate) fn dialer(
     library: &Library,
     machine: &Machine,
@@ -321,7 +320,7 @@ pub(crate) fn dialer(
     Dialer::tls(&identity, &pins, library.ambient.now(), within).map_err(Error::Certificates)
 }
 
-/// Returns the error of an engine that is not believed because its certificate is not on record any more.
+/// Returns the error for an engine that cannot be verified because its certificate is no longer on record.
 pub(crate) fn not_pinned(library: &Library, machine: &Machine, error: &DialError) -> Option<Error> {
     let path = library.store.file(&machine.name, MachineFile::Server);
     let is_missing =
@@ -332,14 +331,13 @@ pub(crate) fn not_pinned(library: &Library, machine: &Machine, error: &DialError
     })
 }
 
-/// Tells whether a machine's engine has a certificate that was made here. Only an engine that somebody else looks after,
-/// driver `none`'s, has not.
+/// Returns whether docker-machine issued the engine's certificate. It did for every driver but `none`, whose engine
+/// the user manages.
 fn needs_pin(machine: &Machine) -> bool {
     machine.driver.ssh().is_some()
 }
 
-/// Reads who we are to an engine. Most machines have copies of the same three files: what they say is worked
-/// out once.
+/// Reads the client identity for an engine. Caches it: most machines have copies of the same three files.
 pub(crate) fn identity(
     library: &Library,
     ca: &Path,
@@ -348,7 +346,7 @@ pub(crate) fn identity(
 ) -> Result<Identity, Error> {
     let text = |path| library.store.read_text(path);
     let texts = (Secret::from(text(key)?), text(ca)?, text(cert)?);
-    // Whoever panicked with it had nothing half done.
+    // A panic leaves no partial entry in it.
     let mut known = library
         .identities
         .lock()

@@ -1,4 +1,4 @@
-//! Making, checking and renewing certificates.
+//! Issuing, checking and renewing certificates.
 
 pub(crate) mod age;
 pub(crate) mod issue;

@@ -1,9 +1,9 @@
-//! Certificates that come to their end: the client's is issued anew by the same CA, the CA is replaced, and nobody
-//! is cut off meanwhile.
+//! Renewal of certificates that are about to expire: the same CA issues a new client certificate, or the CA is
+//! replaced. No client is locked out meanwhile.
 //!
-//! `ca.pem` then holds several certificates: the new CA's first, whose key `ca-key.pem` is (Go reads the
-//! first one), and those of older CAs for as long as a machine has a certificate of theirs. A machine goes on
-//! with the CA and client certificate in its own directory until it is set up again: by `provision`, `upgrade`,
+//! After a CA replacement `ca.pem` holds several certificates: first the new CA's, whose key is `ca-key.pem` (Go reads
+//! the first one), then those of older CAs for as long as a machine has a certificate from them. A machine keeps the
+//! CA and client certificate in its own directory until it is set up again by `provision`, `upgrade`,
 //! `regenerate-certs`, `start` or `restart`.
 
 use std::path::Path;
@@ -22,47 +22,47 @@ use crate::certificates::issue::{
 use crate::machine::Machine;
 use crate::{CertificatePaths, Error, Library};
 
-/// A CA is replaced so long before its end: machines made until then live to their own end under the new
-/// one, and those of the old one have a month to go.
+/// A CA is replaced this long before it expires. New machines then use the new CA for their whole life; machines of
+/// the old one have a month left.
 const LAST_MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How long `config` waits for another process that is making certificates: whoever asks has seconds
-/// to tell dead from alive.
+/// Timeout of `config`'s wait for another process that is making certificates. The caller has only seconds to find out
+/// whether the machine is alive.
 const IN_PASSING: Duration = Duration::from_secs(1);
 
-/// Where the key of the CA before this one is kept, for whoever wants to go back.
+/// File that keeps the key of the previous CA, for a manual rollback.
 const OLD_KEY: &str = "ca-key-old.pem";
 
-/// Tells whether the CA is the store's own, made here, and not one that the user brought.
+/// Returns whether docker-machine made the store's CA; `false` if the user supplied it.
 pub(crate) fn is_our_own_ca(library: &Library) -> bool {
     let own = CertificatePaths::of_store(&library.settings.store);
     let used = &library.settings.certificates;
     (&used.ca, &used.ca_key) == (&own.ca, &own.ca_key)
 }
 
-/// Tells the same of the client certificate.
+/// Returns whether docker-machine made the store's client certificate; `false` if the user supplied it.
 pub(crate) fn is_our_own_client(library: &Library) -> bool {
     let own = CertificatePaths::of_store(&library.settings.store);
     let used = &library.settings.certificates;
     (&used.client, &used.client_key) == (&own.client, &own.client_key)
 }
 
-/// Tells whether the CA is ours to replace, and it is time.
+/// Returns whether docker-machine made the CA and it is due for replacement.
 pub(crate) fn authority_is_ending(library: &Library) -> bool {
     let files = &library.settings.certificates;
     if !is_our_own_ca(library) {
         return false;
     }
     match trusts_old_authorities(library) {
-        // Of several only the key tells which one signs.
+        // Among several, only the key identifies the signing one.
         true => authority(library, &files.ca, &files.ca_key)
             .is_ok_and(|signing| is_ending(library, signing.certificate(), LAST_MONTH)),
         false => ends_within(library, &files.ca, LAST_MONTH),
     }
 }
 
-/// Tells whether the client's certificate is missing, or ours to replace, and it is time or its key is another
-/// one's.
+/// Returns whether the client certificate is missing, or docker-machine made it and it is about to expire or does not
+/// match its key.
 pub(crate) fn client_is_ending(library: &Library) -> bool {
     let files = &library.settings.certificates;
     let is_there = files.client.exists() && files.client_key.exists();
@@ -75,7 +75,7 @@ pub(crate) fn client_is_ending(library: &Library) -> bool {
                 ))
 }
 
-/// What cannot be read does not end: it fails where it is used, with its name.
+/// Returns `false` for an unreadable certificate: the operation that uses it reports the file.
 fn ends_within(library: &Library, path: &Path, time: Duration) -> bool {
     certificate(library, path).is_ok_and(|certificate| is_ending(library, &certificate, time))
 }
@@ -88,8 +88,8 @@ fn is_ending(library: &Library, certificate: &Certificate, time: Duration) -> bo
     }
 }
 
-/// Brings certificates that are there, and come to their end, up to date. Makes none where there are none:
-/// a machine may have others than the store's.
+/// Renews existing certificates that are about to expire. Makes none if there are none: a machine may use others than
+/// the store's.
 pub(crate) async fn renew_shared_certificates(library: &Library, cx: &Cx) -> Result<(), Error> {
     match library.settings.certificates.ca.exists() {
         true => bootstrap_certificates(library, cx).await,
@@ -97,11 +97,11 @@ pub(crate) async fn renew_shared_certificates(library: &Library, cx: &Cx) -> Res
     }
 }
 
-/// Makes a new CA in the place of the one that ends, and a client certificate of it. The caller holds
-/// the lock.
+/// Replaces the CA that is about to expire, and issues a client certificate from the new one. The caller holds the
+/// lock.
 ///
-/// A crash in between leaves the old key beside a `ca.pem` that begins with the new certificate and holds
-/// the old one too: the old CA goes on signing, and the next call begins again.
+/// A crash in between leaves the old key with a `ca.pem` that has the new certificate first and also the old one. The
+/// old CA then keeps signing, and the next call starts over.
 pub(crate) fn replace_authority(library: &Library, cx: &Cx) -> Result<(), Error> {
     let files = &library.settings.certificates;
     let signing = authority(library, &files.ca, &files.ca_key)?;
@@ -131,14 +131,14 @@ pub(crate) fn replace_authority(library: &Library, cx: &Cx) -> Result<(), Error>
     issue_client_certificate(library, cx)
 }
 
-/// Tells whether `ca.pem` holds CAs that do not sign any more.
+/// Returns whether `ca.pem` holds CAs that no longer sign.
 pub(crate) fn trusts_old_authorities(library: &Library) -> bool {
     let text = library.store.read_text(&library.settings.certificates.ca);
     let all = text.map(|text| Certificate::all_from_pem(&text));
     is_our_own_ca(library) && matches!(all, Ok(Ok(all)) if all.len() > 1)
 }
 
-/// Takes CAs out of `ca.pem` of which no machine has a certificate any more. The caller holds the lock.
+/// Removes CAs from `ca.pem` from which no machine has a certificate. The caller holds the lock.
 pub(crate) fn forget_old_authorities(library: &Library, cx: &Cx) -> Result<(), Error> {
     if !trusts_old_authorities(library) {
         return Ok(());
@@ -157,8 +157,8 @@ pub(crate) fn forget_old_authorities(library: &Library, cx: &Cx) -> Result<(), E
     Ok(())
 }
 
-/// Lists the CAs in `ca.pem`, but for the one that signs, of which a machine has its certificate. A machine
-/// of which nobody can tell counts for each of them.
+/// Lists the CAs in `ca.pem`, except the signing one, from which a machine has its certificate. A machine whose CA
+/// cannot be determined counts for each of them.
 fn old_authorities_in_use(
     library: &Library,
     signing: &Certificate,
@@ -183,8 +183,8 @@ fn old_authorities_in_use(
         .collect())
 }
 
-/// Brings the shared client certificate to a machine whose own copy comes to its end. Without it the machine's
-/// engine would refuse us, and GitLab Runner remove the machine. Returns whether it has a new one.
+/// Copies the shared client certificate to a machine whose own copy is about to expire. Without it the machine's engine
+/// would refuse the connection, and GitLab Runner would remove the machine. Returns whether the machine has a new one.
 pub(crate) async fn renew_own_client_certificate(
     library: &Library,
     machine: &Machine,
@@ -197,8 +197,8 @@ pub(crate) async fn renew_own_client_certificate(
     }
 }
 
-/// Brings the shared client certificate into a machine's directory, having issued a new one of the same CA
-/// where that is at its end, too. Returns whether the machine has it.
+/// Copies the shared client certificate into a machine's directory. If that is about to expire too, the same CA issues
+/// a new one first. Returns whether the machine has it.
 pub(crate) async fn bring_client_certificate(
     library: &Library,
     machine: &Machine,
@@ -207,7 +207,7 @@ pub(crate) async fn bring_client_certificate(
     if !is_our_own_client(library) {
         return Ok(false);
     }
-    // The machine's engine knows only the CAs that it was given.
+    // The machine's engine trusts only the CAs that it was given.
     let trusted = all_certificates(library, &library.store.file(&machine.name, MachineFile::Ca))?;
     let is_trusted = || {
         let shared = certificate(library, &library.settings.certificates.client)?;

@@ -1,4 +1,4 @@
-//! The shared certificates: there, whole, of each other, and not about to end.
+//! Checks the shared certificates: present, readable, matching each other, and not about to expire.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -66,7 +66,7 @@ pub(super) fn examine_certificates(library: &Library) -> Vec<Check> {
     checks
 }
 
-/// Whether the client's certificate is the CA's, and the key the certificate's.
+/// Checks that the CA issued the client certificate and that the key matches it.
 fn of_pair(library: &Library, client: &Certificate, authority: &Certificate) -> Option<Check> {
     let files = &library.settings.certificates;
     let remedy = "remove certificate and key: the next create issues new ones";
@@ -92,7 +92,7 @@ fn of_pair(library: &Library, client: &Certificate, authority: &Certificate) -> 
     }
 }
 
-/// Examines a machine's own certificates: only what is wrong with them is worth a line.
+/// Examines a machine's own certificates. Reports only problems.
 pub(super) fn examine_own_certificate(library: &Library, name: &str, path: &Path) -> Option<Check> {
     let subject = format!("machine {name}");
     let remedy = format!("docker-machine regenerate-certs -f {name}");

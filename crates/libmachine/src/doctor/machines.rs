@@ -1,4 +1,4 @@
-//! Each machine: its version, its certificate, its state, and the routes to its sshd and its engine.
+//! Checks each machine: version, certificate, state, and the connections to its sshd and its engine.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use crate::machine::{credentials, host_key_file};
 use crate::{Error, Library};
 use machine_types::one_line;
 
-/// How many machines are connected to at once: a process may have 1024 descriptors by default
-/// (getrlimit(2)), and each takes two.
+/// Maximum number of machines to connect to at once. A process has 1024 descriptors by default (getrlimit(2)), and each
+/// machine takes two.
 const AT_ONCE: usize = 256;
 
 /// The timeout of a login.
@@ -126,7 +126,7 @@ impl Library {
         checks
     }
 
-    /// Tries the ways to sshd and to the engine, both at once.
+    /// Tries the connections to sshd and to the engine in parallel.
     async fn examine_routes(&self, machine: &Machine, subject: &str) -> Vec<Check> {
         let sshd = async {
             let endpoint = machine.driver.ssh()?;
@@ -168,7 +168,7 @@ impl Library {
 }
 
 impl Library {
-    /// Logs in once. Pins no host key: that would change the store.
+    /// Logs in once. Pins no host key, which would change the store.
     async fn try_login(
         &self,
         machine: &Machine,

@@ -1,5 +1,5 @@
-//! `doctor`: what is right, what is wrong, and what to do. It looks, asks, and changes nothing: no file of the
-//! store, nothing at the cloud, nothing on a machine.
+//! `doctor`: checks the store, credentials, network and machines, and suggests fixes. Read-only: changes no file of the
+//! store, nothing in the cloud and nothing on a machine.
 
 use std::time::Duration;
 
@@ -17,23 +17,23 @@ mod certificates;
 mod machines;
 mod store;
 
-/// How long one cloud may take to answer all questions: throttling is not waited out.
+/// Timeout of all queries to one cloud. Throttled calls are not waited out.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What `doctor` was asked to look at, besides the store.
+/// What `doctor` checks in addition to the store.
 #[derive(Debug, Clone, Default)]
 pub struct DoctorRequest {
-    /// Which machines; none: all.
+    /// Names of the machines to check; all if empty.
     pub names: Vec<String>,
-    /// A create that somebody has in mind: the driver's name, and its flags.
+    /// A planned create: the driver's name and its flags.
     pub plan: Option<(&'static str, Options)>,
 }
 
-/// Examines the store, its certificates and machines, the ways to their clouds, and whatever a create with
-/// the given flags would build on.
+/// Examines the store, its certificates and machines, the access to their clouds, and the prerequisites of a create
+/// with the given flags.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a name that the store does not know. Whatever else is wrong is a line of the answer.
+/// Returns [`Error::NotFound`] for a name that the store does not have. Every other problem is a line of the result.
 pub async fn examine(library: &Library, request: &DoctorRequest) -> Result<Vec<Check>, Error> {
     let mut checks = examine_store(library);
     checks.extend(examine_certificates(library));
@@ -51,7 +51,7 @@ pub async fn examine(library: &Library, request: &DoctorRequest) -> Result<Vec<C
     }
     checks.extend(examine_access(library, &machines).await);
     if let Some((driver, options)) = &request.plan {
-        // Where its machines are already, the way there has been told of.
+        // If the store has machines at that cloud, its access is already reported.
         let mut planned = examine_plan(library, driver, options).await;
         planned.retain(|check| !checks.contains(check));
         checks.extend(planned);
@@ -60,7 +60,7 @@ pub async fn examine(library: &Library, request: &DoctorRequest) -> Result<Vec<C
     Ok(checks)
 }
 
-/// Examines the routes to the clouds of all machines, each once.
+/// Examines the access to the clouds of all machines, each cloud once.
 async fn examine_access(library: &Library, machines: &[Machine]) -> Vec<Check> {
     let cx = &library.context().for_reading();
     let mut routes: Vec<(&str, Route, &dyn Cloud)> = Vec::new();
@@ -86,7 +86,7 @@ async fn examine_plan(library: &Library, driver: &str, options: &Options) -> Vec
     let Ok(kind) = library.kind(driver) else {
         return Vec::new();
     };
-    // No machine is called like this for long: nothing is made under the name.
+    // A temporary name for the check: nothing is created under it.
     let Ok(name) = "doctor".parse() else {
         return Vec::new();
     };
@@ -114,7 +114,7 @@ async fn within(driver: &str, examination: impl Future<Output = Vec<Check>>) -> 
     })
 }
 
-/// Makes the check of something that failed; `remedy` is the way out.
+/// Returns a failed check; `remedy` says how to fix it.
 fn failed(subject: impl Into<String>, error: impl std::error::Error, remedy: &str) -> Check {
     Check::wrong(subject, one_line(error), remedy)
 }

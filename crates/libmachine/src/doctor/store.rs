@@ -1,4 +1,4 @@
-//! The store as a whole: modes, locks, half-made things, tombstones, versions.
+//! Checks the store as a whole: modes, locks, unfinished machines, tombstones, versions.
 
 use machine_driver::Check;
 use machine_store::{Oddity, StoreCondition};
@@ -32,7 +32,7 @@ pub(super) fn examine_store(library: &Library) -> Vec<Check> {
         }
         Err(error) => failed("store", error, "put the file right, or remove it"),
     }];
-    // What is wrong with the file is told above.
+    // Problems of the file itself are reported above.
     let identity = library.store.identity().ok().flatten();
     if let Some(unconfirmed) = identity.and_then(|identity| identity.unconfirmed) {
         let found = format!("{unconfirmed}: prune removes nothing");
@@ -106,7 +106,7 @@ fn of_oddity(oddity: Oddity) -> Check {
     }
 }
 
-/// The line of a machine that cannot be opened.
+/// Returns the check line of a machine that cannot be opened.
 pub(super) fn unreadable(name: &str, error: &Error) -> Check {
     let subject = format!("machine {name}");
     match error {

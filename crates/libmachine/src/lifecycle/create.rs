@@ -1,4 +1,4 @@
-//! `create`: from a command line to an engine that answers over TLS, or to nothing at all.
+//! `create`: creates a machine with an engine that answers over TLS, or rolls back.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -27,56 +27,54 @@ use crate::recovery::tombstones::settle_in_passing;
 use crate::{Error, Left, Library, confirmation_hint};
 use machine_types::one_line;
 
-/// The limit over a whole create: GitLab Runner kills the process after an hour, and a rollback
-/// must have its time before that.
+/// Timeout of a whole create. GitLab Runner kills the process after an hour, and a rollback needs its time before that.
 const LIMIT: Duration = Duration::from_secs(50 * 60);
 
-/// What `create` was asked for.
+/// Options of `create`.
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
-    /// The machine's name, as typed.
+    /// The machine's name, as typed by the user.
     pub name: String,
     /// The driver's name.
     pub driver: String,
     /// The driver's flags.
     pub options: Options,
-    /// How the engine is set up.
+    /// Configuration of the engine.
     pub engine: EngineOptions,
-    /// Classic swarm.
+    /// Options of classic swarm.
     pub swarm: SwarmOptions,
     /// `--tls-san`.
     pub tls_sans: Vec<String>,
-    /// `--hostname-override`, or nothing.
+    /// `--hostname-override`, or empty.
     pub hostname_override: String,
-    /// `--custom-install-script`: an absolute path, or nothing. It replaces installing and configuring
-    /// Docker altogether.
+    /// `--custom-install-script`: an absolute path, or empty. The script replaces the installation and configuration of
+    /// Docker.
     pub custom_install_script: String,
-    /// What provisioning does besides.
+    /// Further options of provisioning.
     pub provisioning: Provisioning,
 }
 
-/// Where the time of a create went.
+/// Durations of the phases of a create.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CreateTimes {
-    /// From the first call to a certain launch.
+    /// From the first call to a confirmed launch.
     pub launch: Duration,
-    /// From there to an address.
+    /// From the launch to an address.
     pub boot: Duration,
-    /// From there to a login.
+    /// From the address to a login.
     pub ssh: Duration,
-    /// From there to an engine that answers over TLS.
+    /// From the login to an engine that answers over TLS.
     pub docker: Duration,
 }
 
-/// Creates a machine. When it fails, whatever was made is removed again; the machine's
-/// directory stays only if something of it could not be, for a later `rm`.
+/// Creates a machine. On failure removes everything that was created. The machine's directory stays only if a resource
+/// could not be removed, for a later `rm`.
 ///
-/// Any number of creates may run at once, the very first ones included. A cancellation ends
-/// it between two calls, and rolls back.
+/// Any number of creates may run at once, including the first ones in a store. A cancellation takes effect between two
+/// calls and rolls back.
 ///
 /// # Errors
-/// [`Error::Configuration`] and [`Error::PreCreate`]: nothing was made. [`Error::Create`]: with
-/// what is left behind.
+/// [`Error::Configuration`] and [`Error::PreCreate`]: nothing was created. [`Error::Create`] lists what is left behind.
 pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateTimes, Error> {
     let name: MachineName = request.name.parse()?;
     let kind = library.kind(&request.driver)?;
@@ -84,7 +82,7 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
         return Err(Error::AlreadyExists(request.name));
     }
     let mut base = library.base(&name, &request.swarm, String::new());
-    // Flags first: a command line that makes no sense must not even make a store.
+    // Flags first: an invalid command line must not create a store.
     let driver = kind
         .configure(&base, &request.options)
         .map_err(Error::Configuration)?;
@@ -106,7 +104,7 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
         .map_err(Error::Configuration)?;
 
     let checked = driver.preflight(&cx).await;
-    // Some flags can be judged only by asking the cloud; they leave nothing behind either.
+    // Some flags can be checked only with the cloud. These checks leave nothing behind either.
     if let Err(error) = checked {
         if error.kind != DriverErrorKind::Configuration {
             bootstrap_certificates(library, &cx).await?;
@@ -162,18 +160,18 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
     }
 }
 
-/// Checks all of a create that can be checked, and returns the plan: a line for each thing that
-/// would be made or used. Makes nothing, here or in the cloud.
+/// Runs all checks of a create and returns the plan: one line for each resource that would be created or used.
+/// Creates nothing, neither locally nor in the cloud.
 ///
 /// # Errors
-/// As [`create`](crate::create), but for what only a launch can tell.
+/// Same as [`create`](crate::create), except for errors that only a launch can show.
 pub async fn rehearse(library: &Library, request: &CreateRequest) -> Result<Vec<String>, Error> {
     let name: MachineName = request.name.parse()?;
     let kind = library.kind(&request.driver)?;
     if library.store.exists(&name) {
         return Err(Error::AlreadyExists(request.name.clone()));
     }
-    // A store that is not there yet, or was made elsewhere, has no id for a new machine, and gets none.
+    // A missing store, or one that was made elsewhere, has no ID for a new machine, and gets none.
     let id = library
         .store
         .identity()?
@@ -225,13 +223,13 @@ async fn bring_up(
             return Err(Error::Driver(ended));
         }
         library.save(work)?;
-        // Another host may get the address of the one that ended.
+        // Another host may get the address of the terminated one.
         let _ = std::fs::remove_file(host_key_file(library, &work.machine.name));
         times.launch += phase.end();
     }
 }
 
-/// Waits until a launched machine can be logged in to, and sets it up.
+/// Waits until a launched machine accepts a login, then sets it up.
 async fn come_up(
     library: &Library,
     work: &mut Work,
@@ -261,7 +259,7 @@ async fn come_up(
     Ok(())
 }
 
-/// Removes what a failed create has made, and says what it could not.
+/// Removes what a failed create has made, and reports what could not be removed.
 async fn roll_back(library: &Library, work: Work, error: Error) -> Error {
     let Work { machine, lock, cx } = work;
     let removed = made(&*machine.driver, &cx);
@@ -272,7 +270,7 @@ async fn roll_back(library: &Library, work: Work, error: Error) -> Error {
             why: one_line(error),
         }],
     };
-    // A machine of which something is left keeps its directory, so that a later rm finds it.
+    // The directory of a machine with leftover resources stays, so that a later rm finds them.
     if left.is_empty()
         && let Err(error) = library.store.remove(lock)
     {
@@ -288,7 +286,7 @@ async fn roll_back(library: &Library, work: Work, error: Error) -> Error {
     }
 }
 
-/// Finds what would make provisioning fail, while there is nothing yet that would have to go again.
+/// Checks whether provisioning would fail, before anything is created that a rollback would have to remove.
 async fn check_provisioning(library: &Library, request: &CreateRequest) -> Result<(), Error> {
     let name = match request.hostname_override.as_str() {
         "" => &request.name,
@@ -339,12 +337,12 @@ fn host_options(library: &Library, name: &MachineName, request: &CreateRequest) 
     }
 }
 
-/// Whether somebody else looks after the engine: there is nothing to wait for, nothing to set up.
+/// Returns whether the user manages the engine: there is nothing to wait for and nothing to set up.
 fn is_left_alone(driver: &dyn Driver) -> bool {
     matches!(driver.key_plan(), KeyPlan::Nothing) && driver.ssh().is_none()
 }
 
-/// Tells whether any of the options of classic swarm asks for something.
+/// Returns whether any option of classic swarm is set.
 fn asks_for_swarm(swarm: &SwarmOptions) -> bool {
     let lists = [&swarm.arbitrary_flags, &swarm.arbitrary_join_flags];
     swarm.is_swarm
@@ -356,7 +354,7 @@ fn asks_for_swarm(swarm: &SwarmOptions) -> bool {
             .any(|list| list.iter().flatten().next().is_some())
 }
 
-/// Tells what kind of failure it is where nothing has been made yet.
+/// Converts a driver error from before anything was created.
 fn before_creation(error: DriverError) -> Error {
     match error.kind {
         DriverErrorKind::Configuration => Error::Configuration(error),
@@ -365,8 +363,8 @@ fn before_creation(error: DriverError) -> Error {
     }
 }
 
-/// Tells what kind of failure it is where the driver was at work: some checks come with the first thing that is
-/// made, so that no other process can come in between.
+/// Converts a driver error from the creation. Some checks run together with the first resource's creation, so that
+/// no other process can intervene.
 fn while_creating(error: DriverError) -> Error {
     match error.kind {
         DriverErrorKind::PreCreate => Error::PreCreate(error),
@@ -374,7 +372,7 @@ fn while_creating(error: DriverError) -> Error {
     }
 }
 
-/// A part of a create, timed.
+/// A timed phase of a create.
 struct Phase {
     cx: Cx,
     name: &'static str,

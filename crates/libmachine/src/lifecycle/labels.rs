@@ -2,11 +2,11 @@
 
 use crate::{Error, Library};
 
-/// Sets labels on a machine, beside those that it has. Nothing of it is kept here, so it waits for
-/// nobody who works on the machine.
+/// Sets labels on a machine, in addition to existing ones. Stores nothing locally, and so does not wait for the
+/// machine's lock.
 ///
 /// # Errors
-/// The driver's: it has no labels, or was refused.
+/// Returns the driver's error: it has no labels, or the cloud refused.
 pub async fn update_labels(
     library: &Library,
     name: &str,

@@ -14,17 +14,16 @@ use crate::lifecycle::provisioning::set_up;
 use crate::machine::{Work, with_removal};
 use crate::{Error, Library};
 
-/// How long a machine that was told to restart may go on answering before it counts as not
-/// restarting at all.
+/// Time that a machine may keep answering after a restart command before the restart counts as failed.
 const GOING_DOWN: Duration = Duration::from_secs(60);
 
-/// How long a stop may take in all: another command's lock, throttled calls, and the machine's own time.
+/// Timeout of a stop, including the wait for the lock, throttled calls, and the machine's shutdown.
 const STOP: Duration = Duration::from_secs(44);
 
-/// Asks for the state of a machine that is about to be started.
+/// Queries the state of a machine that is about to be started.
 ///
 /// # Errors
-/// The driver's, with the way out, where there is nothing to start any more.
+/// Returns the driver's error, with a hint, if the machine no longer exists.
 async fn startable(work: &Work) -> Result<Status, Error> {
     let (machine, cx) = (&work.machine, &work.cx);
     let gone = |error| with_removal(&machine.name, error);
@@ -38,11 +37,11 @@ async fn startable(work: &Work) -> Result<Status, Error> {
     Ok(status)
 }
 
-/// Starts a stopped machine, learns its address, and re-issues its certificate where that is
-/// a new one. It ends when the engine answers.
+/// Starts a stopped machine, updates its address, and re-issues its certificate if the address changed. Returns when
+/// the engine answers.
 ///
 /// # Errors
-/// [`Error::AlreadyRunning`]; the driver's; SSH or the engine that do not come up.
+/// Returns [`Error::AlreadyRunning`], the driver's error, or an error if SSH or the engine does not come up.
 pub async fn start(library: &Library, name: &str) -> Result<(), Error> {
     let mut work = library.open_for_work(name).await?;
     let cx = work.cx.clone();
@@ -57,10 +56,10 @@ pub async fn start(library: &Library, name: &str) -> Result<(), Error> {
     come_back(library, &mut work, "Started").await
 }
 
-/// Shuts a machine down and waits for it, for 45 s at most: the runner kills the command after 60.
+/// Shuts a machine down and waits for at most 45 s: GitLab Runner kills the command after 60 s.
 ///
 /// # Errors
-/// [`Error::AlreadyStopped`]; the driver's; [`Error::NotStopped`].
+/// Returns [`Error::AlreadyStopped`], the driver's error, or [`Error::NotStopped`].
 pub async fn stop(library: &Library, name: &str) -> Result<(), Error> {
     let stopping = stop_at_leisure(library, name);
     tokio::select! {
@@ -86,10 +85,10 @@ async fn stop_at_leisure(library: &Library, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Pulls a machine's plug.
+/// Forces an immediate power-off.
 ///
 /// # Errors
-/// [`Error::AlreadyStopped`]; the driver's.
+/// Returns [`Error::AlreadyStopped`] or the driver's error.
 pub async fn kill(library: &Library, name: &str) -> Result<(), Error> {
     let mut work = library.open_for_work(name).await?;
     let cx = work.cx.clone();
@@ -103,10 +102,10 @@ pub async fn kill(library: &Library, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Restarts a machine; one that is stopped is started. It ends when the engine answers.
+/// Restarts a machine; starts it if it is stopped. Returns when the engine answers.
 ///
 /// # Errors
-/// The driver's; SSH or the engine that do not come back.
+/// Returns the driver's error, or an error if SSH or the engine does not come back.
 pub async fn restart(library: &Library, name: &str) -> Result<(), Error> {
     let mut work = library.open_for_work(name).await?;
     let cx = work.cx.clone();
@@ -119,8 +118,8 @@ pub async fn restart(library: &Library, name: &str) -> Result<(), Error> {
         cx.say(format!("Machine {name:?} was started."));
         return come_back(library, &mut work, "Restarted").await;
     }
-    // A login that was open before tells when the machine goes down: a restart that is still
-    // on its way must not be taken for one that is over.
+    // A login from before the restart shows when the machine goes down. Without it, a restart that has not begun would
+    // look like one that is complete.
     let session = login(library, &work.machine, &cx).await;
     match work.machine.driver.restart(&cx).await? {
         Restart::Asked => {}
@@ -138,8 +137,8 @@ pub async fn restart(library: &Library, name: &str) -> Result<(), Error> {
     come_back(library, &mut work, "Restarted").await
 }
 
-/// Finds a machine that was started again, wherever it is now, and sets up what differs. Ends with the Go
-/// binary's sentence about what was done.
+/// Connects to a started machine at its current address and sets up what differs. Ends with the Go binary's sentence
+/// about the operation.
 async fn come_back(library: &Library, work: &mut Work, done: &str) -> Result<(), Error> {
     let cx = work.cx.clone();
     work.machine.driver.await_address(&cx).await?;
@@ -157,8 +156,8 @@ async fn come_back(library: &Library, work: &mut Work, done: &str) -> Result<(),
     Ok(())
 }
 
-/// Runs the command that restarts a machine. A machine that does it may hang up, or end the command by a
-/// signal, before a status is sent.
+/// Runs the command that restarts a machine. The machine may close the connection, or end the command by a signal,
+/// before it sends a status.
 async fn told_to_restart(session: &Session, command: &str, cx: &Cx) -> Result<(), Error> {
     match session.check(&Command::new("restart", command), cx).await {
         Ok(_) | Err(SshError::Lost { .. } | SshError::NoStatus { .. }) => Ok(()),
@@ -168,13 +167,13 @@ async fn told_to_restart(session: &Session, command: &str, cx: &Cx) -> Result<()
     }
 }
 
-/// Tells whether a signal ended a command; a shell tells of it by a code above 128.
+/// Returns whether a signal ended a command. A shell reports a signal as a code above 128.
 fn is_by_signal(status: &ExitStatus) -> bool {
     status.code().is_none_or(|code| code > 128)
 }
 
-/// Waits until the machine has hung up. One that never does has not gone down; the caller finds
-/// it as it is.
+/// Waits until the machine closes the connection. If it never does, the machine has not gone down, and the caller
+/// continues with it as it is.
 async fn wait_for_hangup(session: &Session, cx: &Cx) -> Result<(), Error> {
     let policy = WaitPolicy::every(Duration::from_millis(200), GOING_DOWN);
     let waited = wait_until(cx, "restart", policy, async || {

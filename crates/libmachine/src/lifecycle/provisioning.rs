@@ -1,5 +1,4 @@
-//! `provision`, `regenerate-certs`, `upgrade`, and the last part of `create`: an engine that
-//! answers over TLS.
+//! `provision`, `regenerate-certs`, `upgrade`, and the last phase of `create`: set up an engine that answers over TLS.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,23 +22,23 @@ use crate::machine::{Machine, Work};
 use crate::{Error, Library};
 use machine_types::one_line;
 
-/// How long a restarted engine may take to answer. It loads its containers and its network first.
+/// Timeout of a restarted engine's first answer. It first loads its containers and its network.
 const ENGINE: Duration = Duration::from_secs(90);
 
-/// What one run of provisioning does besides what the machine's record says.
+/// Options of one provisioning run that are not in the machine's record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Provisioning {
-    /// `--open-firewall`: a firewall of the machine that hides the engine's port lets it through from
-    /// now on. Else it is only named, where the engine cannot be reached.
+    /// `--open-firewall`: opens the engine's port in a firewall on the machine, permanently. Otherwise the firewall is only
+    /// reported if the engine cannot be reached.
     pub open_firewall: bool,
     /// `--accept-new-host-key`.
     pub host_key: HostKeyPolicy,
-    /// Whether the machine gets a new certificate even where the one it has is fine.
+    /// Whether to replace the machine's certificate even if it is still valid.
     pub(crate) new_certificate: bool,
 }
 
 impl Provisioning {
-    /// Makes it out of `--open-firewall`.
+    /// Returns the options for `--open-firewall`.
     pub fn new(open_firewall: bool) -> Self {
         Self {
             open_firewall,
@@ -48,16 +47,16 @@ impl Provisioning {
     }
 }
 
-/// A machine's plan, and the certificate in it that the machine does not own yet.
+/// A machine's plan, and the certificate in it that is not yet saved as the machine's own.
 struct Planned {
     plan: Plan,
     server: Issued,
 }
 
-/// Provisions a machine again: changes what differs, and restarts the engine only if something did.
+/// Provisions a machine again: changes what differs, and restarts the engine only if something changed.
 ///
 /// # Errors
-/// SSH, the machine's own failures, or an engine that does not answer.
+/// Fails if SSH or a step on the machine fails, or the engine does not answer.
 pub async fn provision(
     library: &Library,
     name: &str,
@@ -71,11 +70,11 @@ pub async fn provision(
     set_up(library, machine, &session, provisioning, cx).await
 }
 
-/// Issues a new server certificate for a machine and puts it there: nothing else of the machine
-/// changes. With `client_certs`, a new client certificate first.
+/// Issues a new server certificate for a machine and installs it; changes nothing else on the machine. With
+/// `client_certs`, issues a new client certificate first.
 ///
 /// # Errors
-/// As [`provision`](crate::provision). Until the machine has the new certificate, the old one counts too.
+/// Same as [`provision`](crate::provision). Until the machine has the new certificate, the old one is accepted too.
 pub async fn regenerate_certificates(
     library: &Library,
     name: &str,
@@ -104,11 +103,10 @@ pub async fn regenerate_certificates(
     check_engine(library, machine, &report, cx).await
 }
 
-/// Moves a machine's engine to the newest release, or to the one asked for, and remembers which
-/// that was.
+/// Upgrades a machine's engine to the newest or the requested release, and saves which one that was.
 ///
 /// # Errors
-/// As [`provision`](crate::provision).
+/// Same as [`provision`](crate::provision).
 pub async fn upgrade(
     library: &Library,
     name: &str,
@@ -134,7 +132,7 @@ pub async fn upgrade(
     library.save(&mut work)
 }
 
-/// Sets an engine up over a session that is there, and checks it from here.
+/// Sets up an engine over an existing session, and checks it from this computer.
 pub(crate) async fn set_up(
     library: &Library,
     machine: &Machine,
@@ -162,16 +160,16 @@ pub(crate) async fn set_up(
     check_engine(library, machine, &report, cx).await
 }
 
-/// Brings the shared certificates up to date, and has the machine's directory trust them beside those that
-/// its engine may go on with.
+/// Renews the shared certificates if needed, and adds them to the certificates that the machine's directory trusts. The
+/// engine may keep using the older ones.
 async fn prepare_certificates(library: &Library, machine: &Machine, cx: &Cx) -> Result<(), Error> {
     renew_shared_certificates(library, cx).await?;
     cx.say("Copying certs to the local machine directory...");
     trust_shared_authorities(library, machine)
 }
 
-/// Makes the certificates that the engine now goes by the machine's own, the client's among them: the engine
-/// may not have taken that one before.
+/// Saves the certificates that the engine now uses as the machine's own. They include the client certificate, which the
+/// engine may not have accepted before.
 async fn adopt_certificates(
     library: &Library,
     machine: &Machine,
@@ -219,7 +217,7 @@ fn plan(
     Ok(Planned { plan, server })
 }
 
-/// Waits until the engine answers over TLS, with the machine's own certificate.
+/// Waits until the engine answers over TLS with the machine's own certificate.
 async fn check_engine(
     library: &Library,
     machine: &Machine,
@@ -255,7 +253,7 @@ async fn check_engine(
     })
 }
 
-/// The name that the machine's host is to have; longer ones are shortened on their way.
+/// Returns the host name for the machine. Longer names are shortened later.
 fn host_name_of(machine: &Machine) -> &str {
     match machine.record.host_options.hostname_override.as_str() {
         "" => machine.name.as_str(),
@@ -263,7 +261,7 @@ fn host_name_of(machine: &Machine) -> &str {
     }
 }
 
-/// Says which of the machine's options are read otherwise than they were typed.
+/// Warns about options whose effect differs from what the user typed.
 fn warn_of_options(machine: &Machine, cx: &Cx) {
     let options = &machine.record.host_options;
     if options.custom_install_script.is_empty() {
@@ -280,7 +278,7 @@ fn refuse_custom(machine: &Machine) -> Result<(), Error> {
     }
 }
 
-/// Returns the options of the engine that provisioning acts on.
+/// Returns the engine options that provisioning applies.
 pub(crate) fn engine_config(options: &EngineOptions) -> EngineConfig {
     let list = |list: &GoList| list.clone().unwrap_or_default();
     EngineConfig {

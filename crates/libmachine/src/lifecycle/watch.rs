@@ -1,4 +1,4 @@
-//! A machine that is coming up, watched for its end.
+//! Watches a booting machine for termination.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use machine_ops::{Cx, Look, WaitError, WaitPolicy, WithoutWaits, wait_until};
 use crate::machine::Machine;
 use crate::{Error, Library};
 
-/// When to look: a launch that fails does so within seconds, and most machines are up before the third
-/// look. Each one costs a call, which hundreds of machines have to share.
+/// Poll intervals. A launch that fails does so within seconds, and most machines are up before the third poll. Each
+/// poll costs a call, and hundreds of machines share the rate limit.
 const LOOKS: WaitPolicy = WaitPolicy {
     first: Duration::from_secs(8),
     longest: Duration::from_secs(45),
@@ -18,12 +18,12 @@ const LOOKS: WaitPolicy = WaitPolicy {
     within: Duration::from_secs(24 * 3600),
 };
 
-/// How long the last look may take: it can only explain an error that is there already.
+/// Timeout of the last poll, which can only explain an existing error.
 const LAST_LOOK: Duration = Duration::from_secs(15);
 
 impl Library {
-    /// Does something with a machine, unless it ends meanwhile: then that is the error, with the
-    /// cloud's reason. So is it where the work fails because the machine has ended.
+    /// Runs an operation on a machine until it completes or the machine terminates. If the machine terminated, returns
+    /// that as the error, with the cloud's reason, even if the operation failed first.
     pub(crate) async fn while_it_lives<T>(
         &self,
         machine: &Machine,
@@ -45,7 +45,7 @@ impl Library {
     }
 }
 
-/// Returns when the machine has ended, and never where it does not.
+/// Returns when the machine has terminated; otherwise never.
 async fn until_ended(machine: &Machine, cx: &Cx) -> Error {
     let watching = &Cx {
         events: Arc::new(WithoutWaits(cx.events.clone())),
@@ -64,7 +64,7 @@ async fn until_ended(machine: &Machine, cx: &Cx) -> Error {
     match ended.await {
         Ok(never) => match never {},
         Err(WaitError::Failed(ended)) => ended.into(),
-        // The work itself obeys a cancellation.
+        // The operation itself handles a cancellation.
         Err(WaitError::Cancelled(_) | WaitError::TimedOut { .. }) => std::future::pending().await,
     }
 }

@@ -1,8 +1,8 @@
-//! A machine of which nothing on the disk tells: what the tags of the cloud's resources say of it.
+//! Finds the resources of a machine by their tags when its local records are lost.
 //!
-//! Its configuration and its journal are gone or broken. What carries this store's tag and the machine's
-//! name is the machine's; it is looked for wherever another machine of the store is, and where the
-//! environment points. Nothing is concluded from nothing: where no tag tells, the machine stays.
+//! The machine's configuration and its journal are missing or broken. A resource with this store's tag and the
+//! machine's name is the machine's. The search covers the places of the store's other machines and those that the
+//! environment names. If no tag is found, the machine stays.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -19,34 +19,34 @@ use crate::recovery::rollback::{Report, undo_in_time};
 use crate::{Error, Left, Library, confirmation_hint};
 use machine_types::one_line;
 
-/// What the tags tell of a machine.
+/// Result of the search for a machine's tags.
 #[derive(Default)]
 pub(crate) struct Traces {
-    /// What is the machine's, and who can remove it.
+    /// Resources of the machine, each with the place whose driver can remove them.
     found: Vec<(Place, Vec<Resource>)>,
-    /// Where there may be more: a place that could not be asked, a name that proves nothing.
+    /// Places that may have more: the query failed, or a name proves nothing.
     pub(crate) uncertain: Vec<Left>,
-    /// Where there is nothing, and why.
+    /// Places without resources, and the reason.
     nothing: Vec<Left>,
 }
 
 impl Traces {
-    /// Whether there is something, and nothing besides.
+    /// Returns whether something was found and nothing is uncertain.
     pub(crate) fn are_complete(&self) -> bool {
         !self.found.is_empty() && self.uncertain.is_empty()
     }
 
-    /// Whether nobody tells of anything.
+    /// Returns whether nothing was found and nothing is uncertain.
     pub(crate) fn are_none(&self) -> bool {
         self.found.is_empty() && self.uncertain.is_empty()
     }
 
-    /// Says where was looked in vain.
+    /// Returns the places that were searched without a result.
     pub(crate) fn in_vain(self) -> Vec<Left> {
         self.uncertain.into_iter().chain(self.nothing).collect()
     }
 
-    /// Undoes what was found. With `on_record` it is written into the journal of the context first.
+    /// Undoes what was found. With `on_record`, writes it into the context's journal first.
     pub(crate) async fn undo(&mut self, on_record: bool, cx: &Cx) -> Report {
         let mut report = Report::default();
         for (place, mut resources) in std::mem::take(&mut self.found) {
@@ -60,12 +60,12 @@ impl Traces {
     }
 }
 
-/// A machine to look for.
+/// A machine to search for.
 pub(crate) struct Sought<'a> {
     pub(crate) name: &'a MachineName,
-    /// Whether it is a tombstone's: a machine of that name is another one then.
+    /// Whether it belongs to a tombstone; an existing machine of that name is then another one.
     pub(crate) is_buried: bool,
-    /// Its own driver, where its configuration tells.
+    /// Its own driver, if its configuration names it.
     pub(crate) own: Option<Opened>,
     /// Places that the environment names.
     pub(crate) environment: &'a [(&'static str, Options)],
@@ -74,12 +74,12 @@ pub(crate) struct Sought<'a> {
 /// The other machines of the store.
 struct Others {
     opened: Vec<Opened>,
-    /// Those of which nobody knows what they own.
+    /// Machines whose resources are unknown.
     unread: Vec<MachineName>,
 }
 
-/// Looks for what the tags say is a machine's: where the others are, where the environment points, and
-/// where its own driver is. Touches nothing.
+/// Searches by tags for a machine's resources: in the places of the other machines, those of the environment, and that
+/// of its own driver. Changes nothing.
 pub(crate) async fn traces(library: &Library, sought: Sought<'_>) -> Traces {
     let name = sought.name;
     match look_for(library, sought).await {
@@ -91,8 +91,8 @@ pub(crate) async fn traces(library: &Library, sought: Sought<'_>) -> Traces {
     }
 }
 
-/// Undoes a machine whose journal cannot be read: what its configuration names, and what the tags tell. Returns
-/// besides what nobody can be certain of without the journal.
+/// Undoes a machine whose journal cannot be read: the resources that its configuration names, and those found by tags.
+/// Also returns what remains uncertain without the journal.
 pub(crate) async fn undo_without_journal(
     library: &Library,
     machine: Machine,
@@ -108,7 +108,7 @@ pub(crate) async fn undo_without_journal(
         entries: Vec::new(),
     });
     let driver = machine.driver;
-    // Looked for first: a young key pair tells of an instance that is not shown yet.
+    // The search comes first: a new key pair indicates an instance that is not listed yet.
     let sought = Sought {
         name,
         is_buried,
@@ -135,7 +135,7 @@ async fn look_for(library: &Library, sought: Sought<'_>) -> Result<Traces, Error
         return Ok(traces);
     };
     if let Some(unconfirmed) = identity.unconfirmed {
-        // A machine of that name may be the other store's by now.
+        // The other store may have a machine of that name by now.
         let why = format!("{unconfirmed}: {}", confirmation_hint(&unconfirmed));
         traces.uncertain.push(whatever_was_made_for(name, why));
     }
@@ -151,8 +151,8 @@ async fn look_for(library: &Library, sought: Sought<'_>) -> Result<Traces, Error
         let answer = ask(library, &place, &identity.own, name).await;
         listed.push((place, answer));
     }
-    // Read after the clouds were asked: a create puts itself on record before it launches, so what has been
-    // seen of it is known here.
+    // Read after the cloud queries: a create records itself before it launches, so this includes every resource that
+    // was listed.
     let others = others(library, but).await?;
     let mut owned = Owned::default();
     others.opened.iter().for_each(|other| owned.add(other));
@@ -182,7 +182,7 @@ async fn look_for(library: &Library, sought: Sought<'_>) -> Result<Traces, Error
             continue;
         }
         items.retain(|item| seen.insert(item.resource.id.clone()));
-        // Somebody may have detached it for a rescue: it is prune's, once it has been so for long enough.
+        // A user may have detached it for a rescue. prune removes it once it has been detached for long enough.
         let count = items.len();
         items.retain(|item| item.used.is_some());
         if items.len() < count {
@@ -211,7 +211,7 @@ async fn look_for(library: &Library, sought: Sought<'_>) -> Result<Traces, Error
     Ok(traces)
 }
 
-/// Asks a place for all that carries this store's tag.
+/// Queries a place for all resources with this store's tag.
 async fn ask(
     library: &Library,
     place: &Place,
@@ -231,7 +231,7 @@ async fn ask(
     Ok(all)
 }
 
-/// Says that no place is known, and which variables of the environment would name one.
+/// Returns the message that no place is known, with the environment variables that would name one.
 fn nowhere_to_look(library: &Library) -> String {
     let place_flags = library.kinds.iter().flat_map(|kind| {
         let names = kind.cloud().map_or(&[][..], CloudKind::place_flags);
@@ -248,14 +248,14 @@ fn nowhere_to_look(library: &Library) -> String {
     }
 }
 
-/// Returns how long a place may not show what was made there.
+/// Returns the period for which a place may not list a new resource.
 fn consistency_window(library: &Library, place: &Place) -> Duration {
     let kind = library.kind(place.driver.name()).ok();
     let cloud = kind.and_then(|kind| kind.cloud());
     cloud.map_or(Duration::ZERO, CloudKind::consistency_window)
 }
 
-/// Whether there is nothing but what is made before all else, and that only just now.
+/// Returns whether only the resources that a create makes first exist, and are new.
 fn may_have_more(library: &Library, items: &[LeftBehind], window: Duration) -> bool {
     let now = library.ambient.now();
     let first = |item: &LeftBehind| {
@@ -264,7 +264,7 @@ fn may_have_more(library: &Library, items: &[LeftBehind], window: Duration) -> b
     !items.is_empty() && items.iter().all(first)
 }
 
-/// Opens all machines but one that can be opened. One of another binary's driver carries no tag of ours.
+/// Opens all machines but one, as far as possible. A machine with an unknown driver carries no tag of this program.
 async fn others(library: &Library, but: Option<&MachineName>) -> Result<Others, Error> {
     let (mut opened, mut unread) = (Vec::new(), Vec::new());
     for other in library.store.on_record()? {
@@ -284,7 +284,7 @@ async fn others(library: &Library, but: Option<&MachineName>) -> Result<Others, 
     Ok(Others { opened, unread })
 }
 
-/// Makes the drivers of the places that the environment names.
+/// Returns the drivers of the places that the environment names.
 fn of_environment(
     library: &Library,
     name: &MachineName,
@@ -301,13 +301,13 @@ fn of_environment(
         .collect()
 }
 
-/// Whether something is the machine's, and no other's of the store: the name that it carries may be a
-/// tag that users set as they like.
+/// Returns whether a resource belongs to the machine and to no other of the store. Its name may come from a tag that
+/// users can set freely.
 fn is_its(item: &LeftBehind, name: &MachineName, owned: &Owned) -> bool {
     item.machine == name.as_str() && !owned.has(item)
 }
 
-/// Writes into the journal what was found. Where the disk refuses, this process remembers it.
+/// Writes the found resource into the journal. If the disk fails, this process keeps it in memory.
 fn put_on_record(found: Resource, cx: &Cx) -> Resource {
     let step = cx.ambient.random() >> 1;
     let entry = |phase| Entry {

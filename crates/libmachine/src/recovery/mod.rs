@@ -1,4 +1,4 @@
-//! Removing machines, rolling back creates, pruning what no machine owns.
+//! Removal of machines, rollback of creates, pruning of resources without a machine.
 
 pub(crate) mod by_tags;
 pub(crate) mod prune;

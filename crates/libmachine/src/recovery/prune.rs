@@ -1,11 +1,11 @@
-//! `prune`: what the cloud has and the store does not know.
+//! `prune`: removes cloud resources that no machine of the store owns.
 //!
-//! Finds by our tags what no machine of the store owns, in every place where a machine or a
-//! tombstone of the store is. It touches nothing that does not carry the tags, and guesses nothing:
-//! a store without an id, one that looks as if its disk were not mounted, and one that was copied or moved are
-//! refused.
+//! Finds such resources by their tags, in every place of a machine or a tombstone of the store. Changes nothing without
+//! the tags. Refuses to run if ownership is uncertain: for a store without an ID, one whose disk seems to be unmounted,
+//! and one that was copied or moved.
 //!
-//! What carries the id of a machine that the store has is that machine's until its `rm`, however it came to
+//! A resource with the ID of an existing machine belongs to that machine until its `rm`, whatever its origin: a root
+//! volume that was detached for a rescue, or an instance that was restored from a backup with its tags.
 //! be: a root volume that was detached for a rescue, an instance that was restored from a backup with its tags.
 
 use std::collections::HashSet;
@@ -22,60 +22,60 @@ use crate::recovery::tombstones::{open_tombstone, record_by_journal, settle_tomb
 use crate::{Error, Left, Library};
 use machine_types::one_line;
 
-/// What `prune` was asked for.
+/// Options of `prune`.
 #[derive(Debug, Clone)]
 pub struct PruneOptions {
-    /// Whether to remove what is found; otherwise it is only listed.
+    /// Whether to remove what is found; otherwise only lists it.
     pub force: bool,
-    /// How long something must have been unused to be touched: a create that is running right now is younger.
+    /// Minimum unused time of a resource. Resources of a running create are younger.
     pub older_than: Duration,
-    /// Whether the resources of every store are meant, and not of this one alone: those of managers that
-    /// are gone. Wants [`tags`](Self::tags).
+    /// Whether to include the resources of all stores, such as those of removed managers. Requires
+    /// [`tags`](Self::tags).
     pub all_stores: bool,
-    /// Tags of the user's that a resource must carry besides ours. Values are literal.
+    /// User tags that a resource must carry in addition to docker-machine's. Values are literal.
     pub tags: Vec<(String, String)>,
-    /// A place to ask where the store's machines are not: a driver and its flags.
+    /// A place to search in addition to those of the store's machines: a driver and its flags.
     pub place: Option<(String, Options)>,
 }
 
-/// What `prune` found, or did.
+/// Result of `prune`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// What no machine of the store owns.
+    /// Resources that no machine of the store owns.
     pub found: Vec<Found>,
-    /// What could not be removed.
+    /// Resources that could not be removed.
     pub left: Vec<Left>,
-    /// How many were removed.
+    /// Number of removed resources.
     pub removed: usize,
-    /// How many were left alone since they have not been unused for long enough.
+    /// Number of resources skipped because they have not been unused for long enough.
     pub young: usize,
-    /// Why nothing would be removed: the store was made elsewhere, and what is listed may be another store's.
+    /// Why nothing would be removed: the store was made elsewhere, and the resources may belong to another store.
     pub unconfirmed: Option<Unconfirmed>,
 }
 
-/// What a person says of a store that was made elsewhere.
+/// The user's confirmation for a store that was made elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreOrigin {
-    /// It was moved, and is at no other place any more.
+    /// It was moved and no longer exists at the old place.
     Moved,
-    /// It is a copy; the store that it was copied from goes on.
+    /// It is a copy; the original store stays in use.
     Copied,
 }
 
-/// Something that no machine of the store owns.
+/// A resource that no machine of the store owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// `instance i-0abc in us-east-1`.
     pub what: String,
-    /// Its own name, as the cloud's console shows it.
+    /// Its name in the cloud's console.
     pub name: String,
-    /// The machine that it was made for, by its tags.
+    /// The machine that it was made for, according to its tags.
     pub machine: String,
-    /// Its state, in the cloud's words.
+    /// Its state, as named by the cloud.
     pub state: String,
-    /// How long it has been unused: since its last sign of use, or since it was first seen so.
+    /// How long it has been unused: since its last sign of use, or since it was first seen unused.
     pub age: Duration,
-    /// Why it counts as left behind.
+    /// The reason that it counts as left behind.
     pub why: String,
 }
 
@@ -85,19 +85,19 @@ pub(crate) struct Opened {
     pub(crate) entries: Vec<Entry>,
 }
 
-/// Where to ask, and who can remove what is found there.
+/// A place to query, and the driver that can remove what is found there.
 pub(crate) struct Place {
     pub(crate) driver: Box<dyn Driver>,
     pub(crate) scope: Scope,
-    /// What it is called, in a word.
+    /// A short name of the place.
     pub(crate) name: String,
 }
 
-/// Lists, or with `force` removes, what no machine of the store owns. A place that cannot be asked
-/// is among what is left, and keeps no other from being asked.
+/// Lists resources that no machine of the store owns; with `force`, removes them. A place whose query fails is reported
+/// as left behind; the others are still queried.
 ///
 /// # Errors
-/// [`Error::Prune`] where it would have to guess; [`Error::Configuration`] for the flags of the place.
+/// Returns [`Error::Prune`] if ownership is uncertain, or [`Error::Configuration`] for invalid flags of the place.
 pub async fn prune(library: &Library, options: &PruneOptions) -> Result<Pruned, Error> {
     library.context().phase("looking for what no machine owns");
     let Some(identity) = library.store.identity()? else {
@@ -121,12 +121,12 @@ pub async fn prune(library: &Library, options: &PruneOptions) -> Result<Pruned, 
         store_ids.extend(unconfirmed.ids.iter().cloned());
         pruned.unconfirmed = Some(unconfirmed);
     } else if options.force && !identity.is_bound && !on_record(library)?.is_empty() {
-        // From now on a copy is told from it. A store that cannot be written is pruned as it is.
+        // With the ID, a copy of the store can be detected from now on. A read-only store is pruned without one.
         if let Err(error) = library.store.ensure_id(&library.context()).await {
             library.context().debug(one_line(error));
         }
     }
-    // Looked at first: a store whose last tombstone is settled here was mounted.
+    // Checked before tombstones are processed: a store that still had one was mounted.
     let is_bare = on_record(library)?.is_empty() && library.store.tombstones()?.is_empty();
     if options.force {
         pruned.left = settle_tombstones(library).await;
@@ -157,7 +157,7 @@ pub async fn prune(library: &Library, options: &PruneOptions) -> Result<Pruned, 
                         what: format!("whatever is in {}", place.name),
                         why: one_line(error),
                     });
-                    // The same answer for each id.
+                    // The result is the same for each ID.
                     break;
                 }
             }
@@ -166,8 +166,8 @@ pub async fn prune(library: &Library, options: &PruneOptions) -> Result<Pruned, 
     if let Err(error) = sightings.keep(&library.store) {
         cx.warn(one_line(error));
     }
-    // Read after the clouds were asked: a create puts itself on record before it launches, so what
-    // has been seen of it is known here.
+    // Read after the cloud queries: a create records itself before it launches, so this includes every resource that
+    // was listed.
     let owned = owned(library).await?;
     let now = library.ambient.now();
     let mut seen = HashSet::new();
@@ -198,11 +198,11 @@ pub async fn prune(library: &Library, options: &PruneOptions) -> Result<Pruned, 
     Ok(pruned)
 }
 
-/// Records what a person says of a store that was made elsewhere. Returns whether there was anything to
-/// record: a store that is where it was made stays as it is.
+/// Saves the user's confirmation for a store that was made elsewhere. Returns whether there was anything to save: a
+/// store at its original place stays unchanged.
 ///
 /// # Errors
-/// [`Error::Store`] where the record cannot be written.
+/// Returns [`Error::Store`] if the record cannot be written.
 pub async fn confirm_origin(library: &Library, origin: StoreOrigin) -> Result<bool, Error> {
     let cx = library.context();
     Ok(match origin {
@@ -211,8 +211,8 @@ pub async fn confirm_origin(library: &Library, origin: StoreOrigin) -> Result<bo
     })
 }
 
-/// Returns where to ask: each place of a machine or a tombstone once, and the one that was named. Adds
-/// the tombstones that cannot be made out to what is left.
+/// Returns the places to query: each place of a machine or a tombstone once, and the one that the options name. Reports
+/// tombstones that cannot be read as left behind.
 async fn places(
     library: &Library,
     options: &PruneOptions,
@@ -230,7 +230,7 @@ async fn places(
     for tombstone in tombstones {
         match open_tombstone(library, &tombstone) {
             Ok(Some(machine)) => {
-                // Of a broken one the place is known all the same.
+                // The place of a broken tombstone is still known.
                 let journal = library.store.tombstone_journal(&tombstone);
                 let entries = journal.entries().unwrap_or_default();
                 let driver = machine.driver;
@@ -245,7 +245,7 @@ async fn places(
             }
         }
     }
-    // An empty store that has its id is mounted; what is there to find has to be said, though.
+    // An empty store with its ID is mounted, but the user has to name what to search for.
     if is_bare && !(options.all_stores && options.place.is_some()) {
         return Err(Error::Prune(format!(
             "{} has neither machines nor tombstones, so there is no place to ask (is the disk mounted?); \
@@ -265,10 +265,10 @@ async fn places(
     Ok(distinct(all))
 }
 
-/// Lists every machine that there is a record of.
+/// Lists every machine that has a record.
 ///
 /// # Errors
-/// [`Error::Prune`] where something among the machines may be a record, and cannot be read as one.
+/// Returns [`Error::Prune`] if an entry of the machines directory may be a record and cannot be read as one.
 fn on_record(library: &Library) -> Result<Vec<MachineName>, Error> {
     library.store.on_record().map_err(|error| {
         let way_out = way_out_of_records(&error);
@@ -276,13 +276,13 @@ fn on_record(library: &Library) -> Result<Vec<MachineName>, Error> {
     })
 }
 
-/// Opens the driver of a machine, by its journal where its configuration names a driver that this binary does not
-/// have; none where the journal tells of no other, for then it carries no tag of ours.
+/// Opens the driver of a machine. If its configuration names an unknown driver, uses its journal. Returns none if the
+/// journal names no other driver either: the machine's resources then carry no tag of this program.
 pub(crate) async fn driver_of(
     library: &Library,
     name: &str,
 ) -> Result<Option<Box<dyn Driver>>, Error> {
-    // A machine that cannot be made out may own anything: nothing is pruned around it.
+    // An unreadable machine may own anything: nothing is pruned while it exists.
     match library.open(name).await {
         Ok(machine) => Ok(Some(machine.driver)),
         Err(Error::NotFound(_)) => Ok(None),
@@ -302,7 +302,7 @@ pub(crate) async fn driver_of(
     }
 }
 
-/// Returns what belongs to the store's machines.
+/// Returns the resources that belong to the store's machines.
 async fn owned(library: &Library) -> Result<Owned, Error> {
     let mut owned = Owned::default();
     for name in on_record(library)? {
@@ -315,12 +315,12 @@ async fn owned(library: &Library) -> Result<Owned, Error> {
     Ok(owned)
 }
 
-/// What belongs to machines of the store.
+/// Resources that belong to machines of the store.
 #[derive(Default)]
 pub(crate) struct Owned {
-    /// Ids and keys of all that they have made.
+    /// IDs and keys of all resources that the machines made.
     made: HashSet<String>,
-    /// The ids that their resources carry in a tag.
+    /// The machine IDs in the tags of their resources.
     ids: HashSet<String>,
 }
 
@@ -329,12 +329,12 @@ impl Owned {
         let Opened { driver, entries } = machine;
         let made = resources(&**driver, entries).into_iter();
         let keys = made.flat_map(|resource| resource.id.into_iter().chain([resource.intent.key]));
-        // What the Go binary launched has no token.
+        // Launches of the Go binary have no token.
         self.made.extend(keys.filter(|key| !key.is_empty()));
         self.ids.extend(driver.owner_ids(entries));
     }
 
-    /// Whether something belongs to one of the machines: by its record, or since it carries the machine's id.
+    /// Returns whether a resource belongs to one of the machines, by its record or by the machine's ID in a tag.
     pub(crate) fn has(&self, item: &LeftBehind) -> bool {
         let resource = &item.resource;
         self.made.contains(&resource.intent.key)
@@ -349,14 +349,14 @@ impl Owned {
     }
 }
 
-/// How far two sightings may be apart: a few runs of the hourly timer. What was seen before a longer time may have
-/// been in use since.
+/// Maximum time between two sightings: a few runs of the hourly timer. After a longer gap the resource may have been in
+/// use in between.
 const SIGHTED: Duration = Duration::from_secs(6 * 3600);
 
-/// Since when items without a sign of use have been seen.
+/// Since when resources without a sign of use have been seen.
 struct Seen {
     before: Sightings,
-    /// What is seen now, by the questions that were answered.
+    /// Current sightings, for the queries that succeeded.
     answered: Sightings,
     now: u64,
 }
@@ -371,8 +371,8 @@ impl Seen {
         }
     }
 
-    /// Returns since when each item of an answer has been unused. One that is seen for the first time counts
-    /// from now on: for how long it had been unused before, nobody tells.
+    /// Returns since when each resource of a result has been unused. A resource that is seen for the first time counts
+    /// from now on, since its earlier idle time is unknown.
     fn since(&mut self, place: &Place, owner: &OwnedBy<'_>, items: &[LeftBehind]) -> Vec<u64> {
         let question = question(place, owner);
         let before = self.before.get(&question);
@@ -395,7 +395,7 @@ impl Seen {
         items.iter().map(since).collect()
     }
 
-    /// Keeps what was seen; what an answer lacks is in use again, or gone.
+    /// Saves the sightings. A resource that is missing from a result is in use again or gone.
     fn keep(self, store: &Store) -> Result<(), StoreError> {
         let mut after = self.before.clone();
         after.extend(self.answered);
@@ -407,18 +407,18 @@ impl Seen {
     }
 }
 
-/// Names a question, so that an answer is compared with earlier ones to the same.
+/// Returns a key for a query, so that a result is compared with earlier ones of the same query.
 fn question(place: &Place, owner: &OwnedBy<'_>) -> String {
     let tags = owner.tags.iter();
     let tags: String = tags.map(|(key, value)| format!(" {key}={value}")).collect();
     let store = owner.store.unwrap_or("*");
-    // What is on record may become more, and the place is the same.
+    // Without the records, which may grow: the place stays the same.
     let configured = place.driver.cloud().map(|cloud| cloud.scope(&[]));
     let scope = serde_json::to_string(&configured).unwrap_or_default();
     format!("{} {scope} {store}{tags}", place.driver.name())
 }
 
-/// Says what to do about something among the machines that may be a record, and cannot be read as one.
+/// Returns the hint for an entry that may be a machine's record and cannot be read as one.
 pub(crate) fn way_out_of_records(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unaccounted { .. } => {
@@ -429,7 +429,7 @@ pub(crate) fn way_out_of_records(error: &StoreError) -> &'static str {
     }
 }
 
-/// Says why something counts as left behind.
+/// Returns the reason that a resource counts as left behind.
 fn why(item: &LeftBehind, own: &[StoreId]) -> String {
     let start = |id: &str| printable(id.chars().take(12).collect::<String>().as_bytes());
     let whose = match (&item.owner_id, &item.store) {
@@ -449,7 +449,7 @@ fn why(item: &LeftBehind, own: &[StoreId]) -> String {
     }
 }
 
-/// Keeps each place once.
+/// Removes duplicate places.
 pub(crate) fn distinct(all: impl IntoIterator<Item = Opened>) -> Vec<Place> {
     let mut known = HashSet::new();
     let places = all.into_iter().filter_map(|Opened { driver, entries }| {

@@ -1,7 +1,7 @@
-//! How `rm` tells a `create` of the same machine, in another process, to give up.
+//! Tells a running `create` of another process to stop, on behalf of an `rm` of the same machine.
 //!
-//! The create holds the machine's lock and may go on for minutes. The `rm` leaves a file in the machine's
-//! directory; the create sees it within a quarter of a second, rolls back, and lets the lock go.
+//! The create holds the machine's lock and may run for minutes. The `rm` writes a file into the machine's directory.
+//! The create sees it within a quarter of a second, rolls back, and releases the lock.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use machine_ops::{Cx, Look, WaitPolicy, wait_until};
 use machine_store::{Access, Store, StoreError};
 use machine_types::MachineName;
 
-/// The file's name: the runner and the Go binary look past it.
+/// The file's name. GitLab Runner and the Go binary ignore it.
 const REQUEST: &str = ".removal-requested";
 
-/// How often a create looks.
+/// Poll interval of a create.
 const PACE: Duration = Duration::from_millis(250);
 
-/// Longer than any create: the look ends with the create.
+/// Timeout longer than any create; the poll ends with the create.
 const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Asks whoever creates the machine to give up. A directory that is gone meanwhile is fine.
+/// Asks a running create of the machine to stop. Succeeds if the directory no longer exists.
 pub(crate) fn request_removal(store: &Store, name: &MachineName) -> Result<(), StoreError> {
     match store.write(&file(store, name), "", Access::Private) {
         Err(_) if !store.exists(name) => Ok(()),
@@ -27,14 +27,14 @@ pub(crate) fn request_removal(store: &Store, name: &MachineName) -> Result<(), S
     }
 }
 
-/// Takes a request back that nobody has to obey any more.
+/// Removes a request that no longer applies.
 pub(crate) fn withdraw_request(store: &Store, name: &MachineName) {
-    // Where it stays, the next create of that name has a directory of its own anyway.
+    // If the removal fails, the next create of that name still has a new directory.
     let _ = store.remove_file(&file(store, name));
 }
 
-/// Runs an operation, and cancels it as soon as somebody asks for the machine's removal. The
-/// operation is still waited for: it ends by itself, and its answers reach the record.
+/// Runs an operation, and cancels it as soon as the machine's removal is requested. Still waits for the operation to
+/// end by itself, so that its results are recorded.
 pub(crate) async fn unless_removed<T>(
     store: &Store,
     name: &MachineName,
@@ -63,7 +63,7 @@ fn file(store: &Store, name: &MachineName) -> PathBuf {
     store.directory(name).join(REQUEST)
 }
 
-/// A watch is not part of the operation's story.
+/// Returns a context without trace output, since the poll is not part of the operation.
 fn quiet(cx: &Cx) -> Cx {
     Cx {
         events: std::sync::Arc::new(()),

@@ -1,4 +1,4 @@
-//! `rm`: undo what a machine's journal and configuration name, then forget the machine.
+//! `rm`: removes the resources that a machine's journal and configuration name, then the machine's record.
 
 use std::time::Duration;
 
@@ -17,38 +17,37 @@ use crate::recovery::tombstones::{record_by_journal, settle_in_passing};
 use crate::{Error, Left, Library};
 use machine_types::one_line;
 
-/// How long `rm` waits for a create that it told to give up: a call that was sent gets its answer, then comes the
-/// rollback, which may have to wait for the cloud's rate limit.
+/// Timeout of `rm`'s wait for a create that it told to stop. The create finishes its current call, then rolls back,
+/// which may have to wait for the cloud's rate limit.
 const HANDOVER: Duration = Duration::from_secs(15 * 60);
 
-/// How a machine is removed.
+/// Options of a removal.
 #[derive(Debug, Clone, Default)]
 pub struct RemoveOptions {
-    /// Whether a machine that cannot be undone is forgotten all the same, and its journal kept.
+    /// Whether to remove the record of a machine that cannot be undone; its journal is kept.
     pub force: bool,
-    /// Places that the environment names, each by a driver and its flags: where a machine is looked for of
-    /// which nothing on the disk tells.
+    /// Places that the environment names, each by a driver and its flags. They are searched for a machine whose local
+    /// records are lost.
     pub places: Vec<(&'static str, Options)>,
 }
 
-/// What became of a machine that was removed.
+/// Result of a removal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// What could not be removed, or may still be there. It is on record as a tombstone, which
-    /// `create`, `rm` and `prune` look after.
+    /// Resources that could not be removed or may still exist. They are recorded as a tombstone, which `create`, `rm`
+    /// and
+    /// `prune` retry.
     pub left: Vec<Left>,
-    /// What went wrong and was overridden by force.
+    /// The error that force overrode.
     pub overridden: Option<String>,
 }
 
-/// Removes a machine: its resources in the cloud, then its directory. In any state, and as
-/// often as one likes: what is gone already is fine. What nobody can be certain of is kept on
-/// record outside `machines/`. Where its configuration or its journal is broken the other one tells, and the
-/// tags do.
+/// Removes a machine: its cloud resources, then its directory. Works in any state and can be repeated: missing
+/// resources are not an error. Uncertain resources are recorded outside `machines/`. If the configuration or the
+/// journal is broken, uses the other one and the tags.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a name that the store never knew; [`Error::Remove`] where the cloud refuses: then
-/// the machine stays.
+/// Returns [`Error::NotFound`] for an unknown name, or [`Error::Remove`] if the cloud refuses: the machine then stays.
 pub async fn remove(
     library: &Library,
     name: &str,
@@ -63,14 +62,14 @@ pub async fn remove(
     let removed = if library.store.exists(&parsed) {
         remove_locked(library, lock, options).await
     } else {
-        // A create that rolled back, or another rm, was quicker.
+        // A create's rollback or another rm has removed it meanwhile.
         Ok(Removed::default())
     };
     settle_in_passing(library).await;
     removed
 }
 
-/// Takes the machine's lock; whoever creates it is told to give up.
+/// Takes the machine's lock. If a create holds it, tells the create to stop.
 async fn take_over(library: &Library, name: &MachineName) -> Result<MachineLock, Error> {
     if let Some(lock) = library.store.try_lock_machine(name)? {
         return Ok(lock);
@@ -113,7 +112,7 @@ async fn remove_locked(
     settle_up(library, lock, report, uncertain, force)
 }
 
-/// Opens a machine; where its configuration is broken, or its driver's part of it, going by its journal.
+/// Opens a machine. If its configuration or the driver's part of it is broken, uses its journal.
 async fn open_by_record_or_journal(
     library: &Library,
     name: &MachineName,
@@ -135,8 +134,8 @@ async fn open_by_record_or_journal(
     }
 }
 
-/// Removes what the tags say is the machine's. Where there may be more, that is for force alone, and its files
-/// are kept.
+/// Removes the machine's resources that were found by tags. If there may be more, only force does this, and the
+/// machine's files are kept.
 async fn remove_by_tags(
     library: &Library,
     lock: MachineLock,
@@ -160,12 +159,12 @@ async fn remove_by_tags(
         return forget(library, lock, error);
     }
     going_by(library, "tags", name, &error);
-    // A journal that told of a part would pass for the whole.
+    // A journal of some resources would be taken for a complete one.
     let report = traces.undo(are_complete, cx).await;
     settle_up(library, lock, report, traces.uncertain, options.force)
 }
 
-/// Forgets a machine that was undone, or keeps it on record where something is left or uncertain.
+/// Removes the record of a machine that was undone. Keeps it as a tombstone if resources are left or uncertain.
 fn settle_up(
     library: &Library,
     lock: MachineLock,
@@ -197,8 +196,8 @@ fn going_by(library: &Library, what: &str, name: &MachineName, why: impl std::er
         .warn(format!("({name}) going by the {what}: {why}"));
 }
 
-/// Removes a directory whose machine nobody can make out. Unless it holds neither journal nor
-/// configuration, it is kept as a tombstone: somebody else may read what we cannot.
+/// Removes the directory of a machine that cannot be read. Unless it has neither journal nor configuration, keeps it as
+/// a tombstone, since another version may be able to read it.
 fn forget(library: &Library, lock: MachineLock, error: Error) -> Result<Removed, Error> {
     let overridden = Some(one_line(&error));
     let name = lock.name();
@@ -222,7 +221,7 @@ fn forget(library: &Library, lock: MachineLock, error: Error) -> Result<Removed,
     Ok(Removed { left, overridden })
 }
 
-/// Moves a machine to the tombstones. One that somebody else has taken away is fine.
+/// Moves a machine to the tombstones. Succeeds if another process has removed it.
 fn bury(library: &Library, lock: MachineLock) -> Result<(), Error> {
     match library.store.entomb(lock) {
         Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
@@ -238,7 +237,7 @@ fn unremoved(name: &MachineName, source: Error, left: Vec<Left>) -> Error {
     }
 }
 
-/// Parts the first refusal from what is left behind.
+/// Separates the first refusal from the other leftovers.
 fn take_refusal(mut report: Report) -> (Option<DriverError>, Vec<Left>) {
     let first = report.left.iter().position(|left| left.reason.is_err());
     let refusal = first
@@ -251,7 +250,7 @@ fn take_refusal(mut report: Report) -> (Option<DriverError>, Vec<Left>) {
     (refusal, left(report))
 }
 
-/// What the refusal, which is told in full beside it, comes to.
+/// Returns a summary of a refusal; the full error is printed next to it.
 fn in_short(kind: DriverErrorKind) -> &'static str {
     match kind {
         DriverErrorKind::Denied => "refused",

@@ -1,4 +1,4 @@
-//! Undoing a machine: a failed create and `rm` both end here.
+//! Undoes a machine, for a failed create and for `rm`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,30 +13,30 @@ use machine_ops::{
 use crate::Left;
 use machine_types::one_line;
 
-/// How long an undo may take. It ends as soon as the cloud has answered: this only bounds look-up, key pair and
-/// instance, each of which waits up to ten minutes for the cloud's rate limit, within the hour that GitLab Runner
-/// gives to `rm`.
+/// Timeout of an undo, which ends as soon as the cloud has answered. The limit only bounds lookup, key pair and
+/// instance, each of which waits up to ten minutes for the cloud's rate limit, within the hour that GitLab Runner gives
+/// to `rm`.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
 
-/// What an undo did.
+/// Result of an undo.
 #[derive(Default)]
 pub(crate) struct Report {
-    /// How many resources are gone.
+    /// Number of resources that are gone.
     pub(crate) gone: usize,
-    /// What is left behind, in the order in which it was tried.
+    /// Resources that are left behind, in the order of the attempts.
     pub(crate) left: Vec<Leftover>,
 }
 
-/// Something that an undo could not remove.
+/// A resource that an undo could not remove.
 pub(crate) struct Leftover {
-    /// What, for people.
+    /// Description for messages.
     pub(crate) what: String,
-    /// Why: the error, or the words of [`Undone::Unresolved`].
+    /// The reason: the error, or the text of [`Undone::Unresolved`].
     pub(crate) reason: Result<String, DriverError>,
 }
 
 impl Report {
-    /// Adds what another undo did.
+    /// Adds the result of another undo.
     pub(crate) fn add(&mut self, other: Self) {
         self.gone += other.gone;
         self.left.extend(other.left);
@@ -54,17 +54,17 @@ impl Undo for ByDriver<'_> {
     }
 }
 
-/// Removes everything of ours that the journal knows, and what the saved configuration names
-/// besides. It has a cancellation of its own: an operation that was cancelled is undone all the same.
+/// Removes all resources that the journal lists and those that the saved configuration names. Has its own cancellation,
+/// so that a cancelled operation is undone too.
 ///
 /// # Errors
-/// Only where the journal cannot be read.
+/// Fails only if the journal cannot be read.
 pub(crate) async fn undo_machine(driver: &dyn Driver, cx: &Cx) -> Result<Report, JournalError> {
     let entries = cx.journal.entries()?;
     Ok(undo_in_time(driver, resources(driver, &entries), cx).await)
 }
 
-/// Removes resources, with a cancellation of its own, and within a time.
+/// Removes resources, with its own cancellation and a timeout.
 pub(crate) async fn undo_in_time(driver: &dyn Driver, resources: Vec<Resource>, cx: &Cx) -> Report {
     let cx = cx.with_cancel(Cancel::new());
     within(&cx, "undo", LIMIT, undo(driver, resources, &cx)).await
@@ -75,8 +75,8 @@ pub(crate) async fn undo(driver: &dyn Driver, resources: Vec<Resource>, cx: &Cx)
     told(driver, undo_all(resources, &ByDriver(driver), cx).await)
 }
 
-/// Returns what has to be undone. What the configuration names and the journal has never heard of
-/// was made by the Go binary; what the journal says is undone is not undone again.
+/// Returns the resources to undo. A resource that only the configuration names was made by the Go binary. Excludes
+/// those that the journal lists as undone.
 pub(crate) fn resources(driver: &dyn Driver, entries: &[Entry]) -> Vec<Resource> {
     let mut known: HashSet<String> = HashSet::new();
     for entry in entries {
@@ -103,7 +103,7 @@ pub(crate) fn resources(driver: &dyn Driver, entries: &[Entry]) -> Vec<Resource>
         .collect()
 }
 
-/// Describes what was certainly made and has to be undone, for people.
+/// Describes the resources that certainly exist and have to be undone, for messages.
 pub(crate) fn made(driver: &dyn Driver, cx: &Cx) -> Vec<String> {
     let entries = cx.journal.entries().unwrap_or_default();
     let made = resources(driver, &entries)
@@ -112,7 +112,7 @@ pub(crate) fn made(driver: &dyn Driver, cx: &Cx) -> Vec<String> {
     made.map(|resource| driver.describe(&resource)).collect()
 }
 
-/// Puts a report of `undo_all` into words, while it is known whose resources they are.
+/// Converts a report of `undo_all` to messages, while the owner of the resources is known.
 fn told(driver: &dyn Driver, report: UndoReport<DriverError>) -> Report {
     let left = report.left.into_iter().map(|leftover| Leftover {
         what: driver.describe(&leftover.resource),
@@ -124,7 +124,7 @@ fn told(driver: &dyn Driver, report: UndoReport<DriverError>) -> Report {
     }
 }
 
-/// Says what is left behind, for people.
+/// Describes what is left behind, for messages.
 pub(crate) fn left(report: Report) -> Vec<Left> {
     report
         .left

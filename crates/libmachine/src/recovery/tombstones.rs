@@ -1,4 +1,4 @@
-//! What `rm` could not settle, kept on record until somebody can.
+//! Tombstones: records of resources that `rm` could not remove, kept for a later retry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,10 @@ use crate::recovery::rollback::{left, undo_machine};
 use crate::{Error, Left, Library};
 use machine_types::one_line;
 
-/// How long `create` and `rm` look after old tombstones, in all.
+/// Total time that `create` and `rm` spend on old tombstones.
 const IN_PASSING: Duration = Duration::from_secs(2);
 
-/// Tries, for two seconds at most, to settle what earlier removals left. It never fails the
-/// command in whose passing it happens.
+/// Retries the removal of earlier leftovers for at most two seconds. Never fails the calling command.
 pub(crate) async fn settle_in_passing(library: &Library) {
     let settled = tokio::time::timeout(IN_PASSING, settle_tombstones(library)).await;
     if settled.is_err() {
@@ -30,7 +29,7 @@ pub(crate) async fn settle_in_passing(library: &Library) {
     }
 }
 
-/// Tries to settle every tombstone, and returns what is still left.
+/// Retries every tombstone, and returns what is still left.
 pub(crate) async fn settle_tombstones(library: &Library) -> Vec<Left> {
     let cx = library.context();
     let tombstones = match library.store.tombstones() {
@@ -52,7 +51,7 @@ pub(crate) async fn settle_tombstones(library: &Library) -> Vec<Left> {
 
 async fn settle(library: &Library, tombstone: &Tombstone) -> Result<Vec<Left>, Error> {
     let Some(_lock) = library.store.try_lock_tombstone(tombstone)? else {
-        // Somebody else is at it, or it is settled.
+        // Another process is retrying it, or it is done.
         return Ok(Vec::new());
     };
     let Some(machine) = open_tombstone(library, tombstone)? else {
@@ -77,9 +76,9 @@ async fn settle(library: &Library, tombstone: &Tombstone) -> Result<Vec<Left>, E
     Ok(left)
 }
 
-/// Opens the machine that a tombstone keeps; where its configuration is broken, going by its journal.
-/// `None` where there is nothing for this binary to do: the driver is not one of its own, or
-/// nothing is on record, as once somebody else has settled it.
+/// Opens the machine of a tombstone. If its configuration is broken, uses its journal. Returns `None` if this binary
+/// cannot do anything: it does not include the driver, or no resources are recorded, such as after another process
+/// removed them.
 pub(crate) fn open_tombstone(
     library: &Library,
     tombstone: &Tombstone,
@@ -105,15 +104,15 @@ pub(crate) fn open_tombstone(
     }
 }
 
-/// Makes a record out of a machine's journal, where its configuration is broken: the place of
-/// its resources is all that an undo needs. Credentials then come from the environment.
+/// Builds a record from a machine's journal if its configuration is broken. An undo needs only the place of its
+/// resources. Credentials then come from the environment.
 pub(crate) fn record_by_journal(library: &Library, name: &MachineName) -> Option<MachineRecord> {
     let intents = intents(library.store.entries(name).ok()?);
     record_of(library, name, &intents)
 }
 
-/// The driver that the first entry names knows how to load the place. Of a driver that this binary does
-/// not have, the record names it and tells no more.
+/// Builds a record from journal entries. The driver of the first entry loads the place. If this binary does not include
+/// the driver, the record has only its name.
 fn record_of(library: &Library, name: &MachineName, intents: &[Intent]) -> Option<MachineRecord> {
     let Intent { driver, scope, .. } = intents.first()?;
     let wrote_them = |kind: &&Arc<dyn DriverKind>| match driver.as_str() {
@@ -128,7 +127,7 @@ fn record_of(library: &Library, name: &MachineName, intents: &[Intent]) -> Optio
     Some(MachineRecord::new(name, driver, saved, options))
 }
 
-/// Says that a tombstone cannot be made out.
+/// Returns the message that a tombstone cannot be read.
 pub(crate) fn unopened(tombstone: &Tombstone, error: Error) -> Left {
     Left {
         what: format!("whatever was made for {}", tombstone.name()),
