@@ -466,10 +466,14 @@ impl Store {
             .read(true)
             .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
             .open(&path);
-        if let Ok(file) = options
-            && file.metadata().is_ok_and(|found| has_one_name(&found))
+        let Ok(file) = options else { return };
+        if let Ok(found) = file.metadata()
+            && has_one_name(&found)
+            && let Ok(before) = found.modified()
         {
-            let _ = file.set_modified(self.disk.ambient.now());
+            // rsync compares whole seconds.
+            let next = before + Duration::from_secs(1);
+            let _ = file.set_modified(self.disk.ambient.now().max(next));
         }
     }
 
