@@ -394,9 +394,11 @@ async fn without_a_successful_undo_no_other_candidate_is_launched() {
     let mut machine = fixture.created(&TYPES).await;
     let first = machine.save()["InstanceId"].clone();
     let ended = fixture.end_of(&*machine).await;
-    let denied = fixture
-        .lab
-        .inject(Fault::error("TerminateInstances", "UnauthorizedOperation").always());
+    // Neither the removal is allowed, nor the question whether there is anything to remove.
+    let denied = ["TerminateInstances", "DescribeInstances"].map(|action| {
+        let fault = Fault::error(action, "UnauthorizedOperation");
+        fixture.lab.inject(fault.always())
+    });
     let error = machine.relaunch(&ended, &fixture.cx).await.unwrap_err();
     assert_eq!(error.kind, DriverErrorKind::Denied);
     assert_eq!(fixture.lab.count("RunInstances"), 1);
@@ -405,7 +407,9 @@ async fn without_a_successful_undo_no_other_candidate_is_launched() {
         first,
         "the instance must stay on record"
     );
-    fixture.lab.remove_fault(denied);
+    for fault in denied {
+        fixture.lab.remove_fault(fault);
+    }
     assert!(fixture.undo(&*machine).await.is_clean());
 }
 

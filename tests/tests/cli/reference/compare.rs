@@ -229,6 +229,8 @@ fn facts(params: &BTreeMap<String, String>) -> BTreeSet<String> {
             let of = |field: &str| get(format!("IpPermissions.{}.{field}", &found[1]));
             let (from, to, cidr) = (of("FromPort"), of("ToPort"), of("IpRanges.1.CidrIp"));
             facts.insert(format!("rule {value} {from}-{to} {cidr}"));
+        } else if name.ends_with(".Ebs.Encrypted") && value == "false" {
+            // The Go program always sends it (docs/migration.md).
         } else if !listed.is_match(name) && !value.is_empty() {
             let value = match name.as_str() {
                 "ClientToken" | "PublicKeyMaterial" => "random",
