@@ -121,8 +121,8 @@ async fn openssh_gets_the_new_address_where_another_host_has_the_old_one() {
     let now = flow.host().spec().address.to_string();
     flow.create("m2", &[]).await.ok();
     let hosts = flow.hosts.hosts();
-    let addresses = hosts.iter().map(|host| host.spec().address.to_string());
-    let other = addresses.filter(|address| *address != now).next().unwrap();
+    let mut addresses = hosts.iter().map(|host| host.spec().address.to_string());
+    let other = addresses.find(|address| *address != now).unwrap();
     for file in ["config.json", ".known_hosts"] {
         let path = flow.home.machine("m1").join(file);
         let saved = std::fs::read_to_string(&path).unwrap();
