@@ -44,7 +44,7 @@ async fn told(option: String, value: String, json: bool) -> Option<String> {
     flow.home.set("MACHINE_TRACE", &trace);
     flow.home.set("MACHINE_METRICS_FILE", &metrics);
     let mut argv = vec!["--debug".to_owned()];
-    argv.extend(flow.creating("m1", &[&format!("--{option}={value}")]));
+    argv.extend(flow.creating("m1", &["--dry-run", &format!("--{option}={value}")]));
     let mut told = String::new();
     if json {
         flow.home.set("MACHINE_LOG", "json");
@@ -65,7 +65,7 @@ async fn told(option: String, value: String, json: bool) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "more than a hundred creates: it has not been run to its end yet"]
+#[ignore = "a URL with a secret in place of a path is still shown: --custom-install-script=https://user:secret@host"]
 async fn no_option_tells_a_secret() {
     let flow = Flow::start().await;
     let mut options = options(&flow, "amazonec2").await;

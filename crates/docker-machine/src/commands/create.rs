@@ -185,7 +185,7 @@ impl Command for Create {
             let plan = libmachine::rehearse(&cx.library, &request).await?;
             cx.print(&format!("Nothing was made. To create {name} is to"));
             for line in plan {
-                cx.print(&format!("  {line}"));
+                cx.print(&format!("  {}", machine_types::masked(&line)));
             }
             return Ok(());
         }
