@@ -1,9 +1,9 @@
-//! Whose account this is: a not-found counts only in the account where the thing was made.
+//! Determines the account of the credentials: a not-found result counts only in the account of the resource.
 //!
-//! EC2 is asked before STS, which a private subnet with an endpoint of EC2 alone does not reach. What proves the
-//! account is what its owner alone sees:
+//! Queries EC2 before STS, which is not reachable from a private subnet with an endpoint for EC2 alone. Two things
+//! prove the account, since only the owner sees them:
 //! - a VPC's default security group: it is the VPC owner's, "cannot be shared" (Amazon VPC User Guide, "Share security
-//!   groups"), and of a shared VPC the other accounts "cannot view" it ("Share your VPC subnets with other accounts");
+//! groups"), and of a shared VPC the other accounts "cannot view" it ("Share your VPC subnets with other accounts");
 //! - an instance: its reservation names "the account that owns the reservation" (EC2 API Reference, Reservation).
 //!
 //! Other security groups, VPCs and subnets prove nothing: AWS RAM may share those of another account.
@@ -26,33 +26,33 @@ use crate::api::retry::CONSISTENCY_WINDOW;
 use crate::api::scope;
 use crate::config::saved::Saved;
 
-/// The smallest page of instances that EC2 takes (EC2 API Reference, DescribeInstances, MaxResults).
+/// Smallest page of instances that EC2 accepts (EC2 API Reference, DescribeInstances, MaxResults).
 const FEWEST: i32 = 5;
 
-/// How long an STS that did not answer counts as silent: each question costs seconds.
+/// Time for which an unresponsive STS is not called again, since each attempt takes seconds.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// The accounts that this process has learned, by endpoint and access key.
+/// The accounts known to this process, by endpoint and access key.
 static LEARNED: Mutex<BTreeMap<(String, String), String>> = Mutex::new(BTreeMap::new());
 
-/// The STS endpoints that did not answer this process: the host, and when it was asked.
+/// The STS endpoints that did not answer this process: the host, and the time of the call.
 static SILENT: Mutex<BTreeMap<String, (String, Duration)>> = Mutex::new(BTreeMap::new());
 
-/// Returns the account of an access key, where this process has learned it.
+/// Returns the account of an access key, if this process knows it.
 pub(crate) fn remembered(endpoint: &str, access_key: &str) -> Option<String> {
     let learned = LEARNED.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (endpoint.to_owned(), access_key.to_owned());
     learned.get(&key).cloned()
 }
 
-/// Remembers the account of an access key, for every client of this process.
+/// Caches the account of an access key for every client of this process.
 pub(crate) fn remember(endpoint: &str, access_key: &str, account: &str) {
     let mut learned = LEARNED.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (endpoint.to_owned(), access_key.to_owned());
     learned.insert(key, account.to_owned());
 }
 
-/// Returns the account of the credentials: as EC2 proves it, else as STS says.
+/// Returns the account of the credentials, as proven by EC2 or else as reported by STS.
 pub(crate) async fn caller(api: &Api, cx: &Cx) -> Result<Option<String>, CallError> {
     if let Some(proven) = proven(api, cx).await? {
         return Ok(Some(proven));
@@ -62,14 +62,14 @@ pub(crate) async fn caller(api: &Api, cx: &Cx) -> Result<Option<String>, CallErr
     Ok(account)
 }
 
-/// Learns the account of the credentials, where EC2 can prove it. Nothing depends on it yet: an error is not one.
+/// Determines the account of the credentials if EC2 can prove it. Ignores errors, since no decision depends on it yet.
 pub(crate) async fn learn(api: &Api, cx: &Cx) {
     if let Err(error) = proven(api, cx).await {
         cx.debug(format!("the account is not known yet: {error}"));
     }
 }
 
-/// Returns the account of the credentials, where EC2 has proven it or can.
+/// Returns the account of the credentials if EC2 proves it.
 pub(crate) async fn proven(api: &Api, cx: &Cx) -> Result<Option<String>, CallError> {
     if api.account().is_none() {
         let default = filter("group-name", [lookup::DEFAULT_GROUP.to_owned()]);
@@ -88,7 +88,7 @@ pub(crate) async fn proven(api: &Api, cx: &Cx) -> Result<Option<String>, CallErr
     Ok(api.account())
 }
 
-/// Returns the answer, and `None` for a question that EC2 refuses to these credentials.
+/// Returns the result, or `None` if EC2 denies the query to these credentials.
 fn unless_refused<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
@@ -101,7 +101,7 @@ fn unless_refused<T>(answer: Result<T, CallError>) -> Result<Option<T>, CallErro
     }
 }
 
-/// Asks STS whose credentials these are: account, user or role.
+/// Queries STS for the identity of the credentials: account, user or role.
 pub(crate) async fn identity(api: &Api, cx: &Cx) -> Result<GetCallerIdentityOutput, CallError> {
     let (sts, action) = (api.sts(), "GetCallerIdentity");
     let asked = api.ask(cx, action, |probe| {
@@ -113,7 +113,7 @@ pub(crate) async fn identity(api: &Api, cx: &Cx) -> Result<GetCallerIdentityOutp
     unless_silent(api, cx, action, asked).await
 }
 
-/// Asks STS, unless it has just left a question of this process without an answer.
+/// Queries STS, unless it has just left a call of this process unanswered.
 async fn unless_silent<T>(
     api: &Api,
     cx: &Cx,
@@ -140,15 +140,15 @@ async fn unless_silent<T>(
     answer
 }
 
-/// Tells whether an error says that the keys themselves are no good.
+/// Returns whether an error means that the credentials themselves are invalid.
 pub(crate) fn are_credentials_refused(error: &DriverError) -> bool {
     let call = error.cause().downcast_ref::<CallError>();
     call.is_some_and(|call| codes::is_bad_credentials(call.code()))
 }
 
-/// Returns a client with the provider chain's credentials instead of the machine's own, where both
-/// are certainly of one account: the one on record, or for want of a record the one that AWS says the
-/// saved access key is of.
+/// Returns a client with the provider chain's credentials in place of the machine's own, if both certainly belong to
+/// one account. The machine's account is the one on record, or without a record the one that AWS reports for the saved
+/// access key.
 pub(crate) async fn of_the_environment(
     api: &Api,
     cx: &Cx,
@@ -174,8 +174,8 @@ pub(crate) async fn of_the_environment(
     Some(fresh)
 }
 
-/// Returns the account on record: the one that the answer to a launch named, be it undone by now, else the
-/// one that was known before.
+/// Returns the account on record: the one in the response to a launch, even if that is undone by now, else the one
+/// known before.
 fn in_journal(cx: &Cx) -> Option<String> {
     let entries = cx.journal.entries().unwrap_or_default();
     let told = entries.iter().find_map(|entry| match &entry.phase {
@@ -190,8 +190,8 @@ fn in_journal(cx: &Cx) -> Option<String> {
     })
 }
 
-/// Returns the account that the answer to a launch named, whatever became of it. What an intent says was learned
-/// from something else before: a security group, which may be shared from another account.
+/// Returns the account in the response to a launch, whatever became of the launch. The account of an intent is less
+/// reliable: it may come from a security group that another account shares.
 pub(crate) fn of_launches(entries: &[Entry]) -> Option<String> {
     let is_ours = |step: u64| {
         entries.iter().any(|entry| {
@@ -207,7 +207,7 @@ pub(crate) fn of_launches(entries: &[Entry]) -> Option<String> {
     })
 }
 
-/// Asks which account an access key is of, be it still good or not.
+/// Queries the account of an access key, whether or not the key is still valid.
 async fn owner_of(api: &Api, cx: &Cx, access_key: &str) -> Result<Option<String>, CallError> {
     let (sts, action) = (api.sts(), "GetAccessKeyInfo");
     let asked = api.ask(cx, action, |probe| {
@@ -220,8 +220,8 @@ async fn owner_of(api: &Api, cx: &Cx, access_key: &str) -> Result<Option<String>
     Ok(unless_silent(api, cx, action, asked).await?.account)
 }
 
-/// Puts the account of an instance on record that was just described, where the launch's answer named none, as
-/// CreateFleet's does.
+/// Records the account of an instance that was just described, if the launch's response did not contain it, as with
+/// CreateFleet.
 pub(crate) fn put_on_record(api: &Api, cx: &Cx, id: &str) -> Result<(), JournalError> {
     let account = api.account();
     for resource in open_resources(&cx.journal.entries()?) {
@@ -237,10 +237,11 @@ pub(crate) fn put_on_record(api: &Api, cx: &Cx, id: &str) -> Result<(), JournalE
     Ok(())
 }
 
-/// Says what a not-found means for a resource.
+/// Interprets a not-found result for a resource.
 ///
-/// Gone, where the resource is older than EC2's consistency window and the caller is of the account
-/// on record. For want of a record, the caller of a machine of the Go binary has to see its VPC, and a machine that
+/// The resource is gone if it is older than EC2's consistency window and the caller belongs to the account on record.
+/// Without a record, the caller has to see the VPC of a machine that the Go binary made. A machine that still has the
+/// keys it was made with accepts the caller.
 /// still has the keys it was made with believes the caller.
 pub(crate) async fn gone(
     api: &Api,
@@ -257,7 +258,7 @@ pub(crate) async fn gone(
         )));
     }
     if account.is_none() && resource.step.is_none() && !saved.vpc_id.is_empty() {
-        // Of a machine of the Go binary the VPC is all that tells. Asked for what was not found alone.
+        // For a machine of the Go binary only the VPC proves the account. Queried only after a not-found result.
         let of_vpc = filter("vpc-id", [saved.vpc_id.clone()]);
         match lookup::security_groups(api, cx, vec![of_vpc]).await {
             Ok(found) if !found.is_empty() => {}

@@ -1,7 +1,7 @@
-//! An answer, read whole and held against bounds before anything is made of it.
+//! Reads a complete response and checks its size before it is parsed.
 //!
-//! The SDK makes a structure of each item, whatever the item holds: 25 MB of empty instances become 1.8 GB. So items are
-//! counted first, by the size of what they become, with the tokenizer that the SDK uses.
+//! The SDK allocates a structure for each item, even an empty one: 25 MB of empty instances become 1.8 GB. Items are
+//! therefore counted first, by their size in memory, with the tokenizer that the SDK uses.
 
 use aws_sdk_ec2::types::{Instance, InstanceNetworkInterface};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -10,21 +10,19 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use xmlparser::{ElementEnd, Token, Tokenizer};
 
-/// The largest answer. EC2 puts up to 1,000 instances into a page (EC2 API Reference, DescribeInstances, MaxResults);
-/// the instance of that page's example response has 4.5 KB, and 50 tags of usual length, the most that there are, add
-/// as much.
+/// Largest response. EC2 puts up to 1,000 instances into a page (EC2 API Reference, DescribeInstances, MaxResults). The
+/// instance in that page's example response has 4.5 KB, and 50 tags of usual length, the maximum, add as much.
 const LARGEST: usize = 12 << 20;
 
-/// How much memory the items of an answer may take: of 1,000 instances, each in a reservation of its own, with one
-/// network interface and 60 further items, it is 26 MB.
+/// Maximum memory for the items of a response. 1,000 instances, each in its own reservation, with one network interface
+/// and 60 further items, take 26 MB.
 const LARGEST_ITEMS: usize = 28 << 20;
 
-/// What an item of an answer's own list takes, and what one of an item's lists takes, at most. Larger ones are named
-/// in [`size`].
+/// Maximum memory of an item of a top-level list and of an item of a nested list. Larger items are listed in [`size`].
 const ITEM: usize = 2 << 10;
 const INNER_ITEM: usize = 320;
 
-/// Why an answer is not used.
+/// Why a response is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unbounded {
     #[error("the answer has more than {} MiB", LARGEST >> 20)]
@@ -33,10 +31,10 @@ pub(crate) enum Unbounded {
     Items,
 }
 
-/// Reads an answer whole.
+/// Reads a complete response.
 ///
 /// # Errors
-/// [`Unbounded`], which is no reason to ask again; the connection's.
+/// Returns [`Unbounded`], which is not retried, or the connection's error.
 pub(crate) async fn read(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
     let read = Limited::new(body, LARGEST).collect().await;
@@ -50,10 +48,10 @@ pub(crate) async fn read(mut answer: HttpResponse) -> Result<HttpResponse, Conne
     Ok(answer)
 }
 
-/// Counts the items of an answer.
+/// Counts the items of a response.
 ///
 /// # Errors
-/// [`Unbounded::Items`]. What cannot be parsed is the SDK's to refuse: it stops at the same place.
+/// Returns [`Unbounded::Items`]. Accepts input that cannot be parsed: the SDK stops at the same place and rejects it.
 pub(crate) fn check(body: &[u8]) -> Result<(), Unbounded> {
     let Ok(text) = std::str::from_utf8(body) else {
         return Ok(());
@@ -83,7 +81,7 @@ pub(crate) fn check(body: &[u8]) -> Result<(), Unbounded> {
     Ok(())
 }
 
-/// Returns how much memory an item of this list takes.
+/// Returns the memory size of an item of this list.
 fn size(list: &str, depth: usize) -> usize {
     match list {
         "instancesSet" => size_of::<Instance>(),

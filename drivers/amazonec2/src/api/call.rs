@@ -1,4 +1,4 @@
-//! One call of EC2: traced, its throttling waited out, its error put into words.
+//! One EC2 call: traces it, waits out throttling, and converts its error.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -26,10 +26,10 @@ use crate::api::codes;
 use crate::api::environment::authority;
 use crate::api::retry::is_not_yet_known;
 
-/// A call that did not do what it should.
+/// A failed call.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// The service answered with an error.
+    /// The service returned an error.
     #[error(
         "{action} in region {region} was refused: {message} ({code}{})",
         request(request_id)
@@ -42,7 +42,7 @@ pub(crate) enum CallError {
         request_id: Option<String>,
         status: u16,
     },
-    /// There was no answer, or none that makes sense: the call may have been obeyed.
+    /// There was no valid response. The call may have taken effect.
     #[error("{action} in region {region} got no answer{}", at(endpoint))]
     NoAnswer {
         action: &'static str,
@@ -51,21 +51,21 @@ pub(crate) enum CallError {
         #[source]
         source: BoxError,
     },
-    /// The host has just left another call of this process without an answer.
+    /// The call was not sent, since the host has just left another call of this process unanswered.
     #[error("{action} in region {region} was not sent: {host} did not answer a moment ago")]
     Silent {
         action: &'static str,
         region: String,
         host: String,
     },
-    /// A listing that exceeds its bounds.
+    /// A listing exceeds its bounds.
     #[error("{action} in region {region} does not come to an end: {why}")]
     Endless {
         action: &'static str,
         region: String,
         why: String,
     },
-    /// There are no credentials to sign the call with.
+    /// There are no credentials to sign the call.
     #[error("there are no AWS credentials for {action} in region {region}")]
     NoCredentials {
         action: &'static str,
@@ -73,7 +73,7 @@ pub(crate) enum CallError {
         #[source]
         source: BoxError,
     },
-    /// The answer holds something that was not asked for: nothing in it can be relied on.
+    /// The response contains something that was not requested, and cannot be trusted.
     #[error(
         "cannot rely on {action} in region {region}: the answer{} contains {item}, which does not match the filter {filter}",
         at(endpoint)
@@ -85,7 +85,7 @@ pub(crate) enum CallError {
         item: String,
         filter: String,
     },
-    /// The operation was cancelled while the call waited for its turn.
+    /// The operation was cancelled while the call waited for the rate limiter.
     #[error("{action} was cancelled by {reason}")]
     Cancelled {
         action: &'static str,
@@ -108,7 +108,7 @@ fn at(endpoint: &str) -> String {
 }
 
 impl CallError {
-    /// Returns the service's code, empty where there was no answer.
+    /// Returns the service's error code; empty if there was no response.
     pub(crate) fn code(&self) -> &str {
         match self {
             Self::Refused { code, .. } => code,
@@ -116,7 +116,7 @@ impl CallError {
         }
     }
 
-    /// Returns the service's text, empty where there was no answer.
+    /// Returns the service's error message; empty if there was no response.
     pub(crate) fn message(&self) -> &str {
         match self {
             Self::Refused { message, .. } => message,
@@ -124,7 +124,7 @@ impl CallError {
         }
     }
 
-    /// Tells whether the call may have been obeyed all the same.
+    /// Returns whether the call may have taken effect despite the error.
     pub(crate) fn is_ambiguous(&self) -> bool {
         match self {
             Self::Refused { code, status, .. } => codes::is_ambiguous(code, *status),
@@ -137,32 +137,32 @@ impl CallError {
         }
     }
 
-    /// Tells whether the service judged the request itself, and not just who asks or how often.
+    /// Returns whether the service rejected the request itself, and not the credentials or the call rate.
     pub(crate) fn is_verdict(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if !codes::is_throttling(code))
             && !self.is_ambiguous()
             && !self.is_denied()
-            // Said before EC2 looks for the client token, by a part of it that lags behind.
+            // A component of EC2 that lags behind reports this before EC2 looks for the client token.
             && !is_not_yet_known(self)
     }
 
-    /// Tells whether the thing that was asked about does not exist. An ID that EC2 cannot read (`.Malformed`) says
-    /// nothing about the thing whose ID it was.
+    /// Returns whether the queried resource does not exist. An ID that EC2 cannot parse (`.Malformed`) says nothing
+    /// about the resource.
     pub(crate) fn is_not_found(&self) -> bool {
         self.code().ends_with(".NotFound")
     }
 
-    /// Tells whether the service refused for want of permission or of good credentials.
+    /// Returns whether the service denied the call for missing permissions or invalid credentials.
     pub(crate) fn is_denied(&self) -> bool {
         codes::is_denied(self.code()) || matches!(self, Self::NoCredentials { .. })
     }
 }
 
-/// Counts the attempts of a call, and sees which host it goes to; the SDK reports neither.
+/// Counts the attempts of a call and records its host; the SDK reports neither.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Probe {
     attempts: Arc<AtomicU32>,
-    /// The size of the answers.
+    /// Total size of the responses.
     bytes: Arc<AtomicU64>,
     host: Arc<OnceLock<String>>,
 }
@@ -208,7 +208,7 @@ impl Intercept for Probe {
 }
 
 impl Api {
-    /// Asks something: as [`Api::call`], and given up at once when the operation is cancelled.
+    /// Makes a query like [`Api::call`], but stops at once when the operation is cancelled.
     pub(crate) async fn ask<O, E, F, Fut>(
         &self,
         cx: &Cx,
@@ -225,10 +225,10 @@ impl Api {
         answer.unwrap_or_else(|reason| Err(CallError::Cancelled { action, reason }))
     }
 
-    /// Makes a call, again and again while EC2 says that there are too many.
+    /// Makes a call, and retries it while EC2 throttles it.
     ///
-    /// `send` makes the call afresh with the probe as its interceptor. A call that was sent is
-    /// waited for, whatever is cancelled meanwhile: its answer says what was made.
+    /// `send` builds the call with the probe as its interceptor. Once sent, waits for the response even after a
+    /// cancellation: it says what was created.
     pub(crate) async fn call<O, E, F, Fut>(
         &self,
         cx: &Cx,
@@ -254,7 +254,7 @@ impl Api {
         let mut refusals = 0;
         let mut queued = Duration::ZERO;
         loop {
-            // Others may have put any number of calls into the record: whoever only reads does not wait for all of them.
+            // Other processes may have queued any number of calls. A read-only command does not wait for all of them.
             let within = cx
                 .queues
                 .map_or(left(), |longest| left().min(longest.saturating_sub(queued)));
@@ -306,7 +306,7 @@ impl Api {
         F: Fn(Probe) -> Fut,
         Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>>,
     {
-        // A metadata service that is slow must not use up the call's own time.
+        // A slow metadata service must not use up the call's own time.
         if let Err(error) = self.keys.load(cx).await {
             return Err(CallError::NoCredentials {
                 action,
@@ -316,7 +316,7 @@ impl Api {
         }
         let probe = Probe::default();
         let (started, begun) = (cx.ambient.now(), cx.ambient.monotonic());
-        // The SDK's futures have tens of kilobytes, and a create has dozens of them.
+        // Boxed: the SDK's futures have tens of kilobytes, and a create has dozens of them.
         let answer = Box::pin(send(probe.clone())).await;
         let request_id = match &answer {
             Ok(output) => output.request_id(),
@@ -369,7 +369,7 @@ impl Api {
             let message = answer.err().message().unwrap_or("no reason given");
             let shown = readable(message);
             if shown != message {
-                // For `aws sts decode-authorization-message`, and whoever needs the whole.
+                // The complete message, for `aws sts decode-authorization-message`.
                 cx.debug(format!("{action} was refused: {message}"));
             }
             return CallError::Refused {
@@ -381,7 +381,7 @@ impl Api {
                 status: answer.raw().status().as_u16(),
             };
         }
-        // Without a code it is no answer of EC2's, but of something on the way to it.
+        // Without a code the response is not from EC2, but from a host in between.
         if without_credentials(&error) {
             let source = error.into_source().unwrap_or_else(Into::into);
             return CallError::NoCredentials {
@@ -400,15 +400,15 @@ impl Api {
     }
 }
 
-/// Returns how long a throttled call waits where there is no rate limiter's record: half a second at
-/// first, 15 at last, and half of it left to chance, so that many processes spread out.
+/// Returns the delay before a throttled call is retried without a rate limiter record: from half a second up to 15 s,
+/// half of it jitter, so that many processes spread out.
 fn backoff(cx: &Cx, refusals: i32) -> Duration {
     let longest = (0.5 * 1.6f64.powi(refusals.min(20))).min(15.0);
     let chance = (cx.ambient.random() >> 11) as f64 / (1u64 << 53) as f64;
     Duration::from_secs_f64(longest * (1.0 - 0.5 * chance))
 }
 
-/// Waits before a call that EC2 throttles.
+/// Waits before a throttled call is retried.
 async fn pause(
     cx: &Cx,
     action: &str,
@@ -428,7 +428,7 @@ async fn pause(
         }
     });
     match paused.await {
-        // A computer that has too much to do: the pause was over before it began.
+        // On an overloaded computer the wait was over before it began.
         Err(WaitError::TimedOut { .. }) => Ok(()),
         paused => paused,
     }
@@ -445,21 +445,21 @@ fn without_credentials(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-/// How many characters of EC2's text a message has. The longest of them name a user, an action and a resource by ARNs,
-/// each of up to 2,048 characters (IAM User Guide, quotas), and have 350 as a rule.
+/// Maximum number of characters of EC2's message. The longest messages name a user, an action and a resource by ARNs,
+/// each of up to 2,048 characters (IAM User Guide, quotas); 350 characters are typical.
 const LONGEST_MESSAGE: usize = 1000;
 
-/// What comes before the part of a refusal that AWS alone can read.
+/// Text before the encoded part of a denial, which only AWS can read.
 const ENCODED: &str = " Encoded authorization failure message";
 
-/// Returns EC2's text as it may be shown. Leaves out what only AWS can read, the encoded part of a refusal, which is a
-/// kilobyte of base64.
+/// Returns EC2's message for display. Leaves out the encoded part of a denial, a kilobyte of base64 that only AWS can
+/// read.
 pub(crate) fn readable(message: &str) -> String {
     let plain = message.split(ENCODED).next().unwrap_or(message);
     printable_within(plain.as_bytes(), LONGEST_MESSAGE)
 }
 
-/// An error of the SDK and its sources, each text cut: one may quote a whole answer.
+/// An SDK error and its sources, each truncated: one may quote a complete response.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 struct Cut {

@@ -1,4 +1,4 @@
-//! The EC2 client of one machine, built by hand from what is needed and at the first call.
+//! The EC2 client of one machine, built at the first call from only the required parts.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,16 +23,16 @@ use crate::api::scope;
 use crate::config::region::endpoint_url;
 use crate::config::saved::Saved;
 
-/// How long a connection may take to come up; EC2's endpoints are in the same region as a rule.
+/// Timeout of a connection. EC2's endpoints are usually in the same region.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// How long one attempt may take: a RunInstances answers within seconds, or something is wrong.
+/// Timeout of one attempt. RunInstances normally answers within seconds.
 const ATTEMPT: Duration = Duration::from_secs(12);
 
-/// How long a CreateFleet of type `instant` may take: it is synchronous, and tries one override after another.
+/// Timeout of a CreateFleet of type `instant`, which is synchronous and tries one override after another.
 pub(crate) const FLEET_ATTEMPT: Duration = Duration::from_secs(120);
 
-/// How long a call waits for EC2's rate limit: 1200 launches through EC2's bucket of 5 and 2/s.
+/// Maximum wait for EC2's rate limit: 1200 launches through EC2's bucket of 5 and 2/s.
 pub(crate) const THROTTLED: Duration = Duration::from_secs(600);
 
 /// The domains of AWS's endpoints, by partition (botocore's `partitions.json`, `dnsSuffix` and `dualStackDnsSuffix`).
@@ -53,29 +53,29 @@ const AWS: [&str; 14] = [
     ".api.aws.hci.ic.gov",
 ];
 
-/// A connection to EC2, with what error messages and journals say about it.
+/// A connection to EC2, with the data that error messages and journals need.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     pub ec2: aws_sdk_ec2::Client,
     pub region: String,
-    /// Empty for AWS's own.
+    /// The endpoint; empty for AWS's own.
     pub endpoint: String,
-    /// Whose account this is, as soon as an answer has told it.
+    /// The account of the credentials, set by the first response that contains it.
     account: Arc<OnceLock<String>>,
-    /// The size of all answers.
+    /// Total size of all responses.
     received: Arc<AtomicU64>,
-    /// How long to wait for EC2's rate limit.
+    /// Maximum wait for EC2's rate limit.
     pub throttle_patience: Duration,
     /// The token buckets that all processes of the store share.
     pub rate_limiter: RateLimiter,
     http: SharedHttpClient,
     environment: Arc<Environment>,
-    /// Whose keys sign the calls.
+    /// The credentials that sign the calls.
     pub keys: Keys,
 }
 
 impl Api {
-    /// Makes the client with the machine's own keys, or the provider chain where it has none.
+    /// Creates a client with the machine's own keys, or with the provider chain if it has none.
     pub(crate) fn new(saved: &Saved, store: &Path) -> Self {
         let environment = Environment::read();
         let http = SharedHttpClient::new(Http::new(environment.clone()));
@@ -89,7 +89,7 @@ impl Api {
         Self::with(saved, keys, http, environment, rate_limiter)
     }
 
-    /// Makes a client of the same place with the provider chain's credentials.
+    /// Creates a client for the same place with the provider chain's credentials.
     pub(crate) fn of_the_environment(&self, saved: &Saved) -> Self {
         Self::with(
             saved,
@@ -129,7 +129,7 @@ impl Api {
             true => config
                 .use_fips(environment.use_fips)
                 .use_dual_stack(environment.use_dual_stack),
-            // Whoever names an endpoint has chosen: the SDK refuses the two beside one.
+            // An explicit endpoint takes precedence: the SDK rejects the two options together with one.
             false => config.endpoint_url(&endpoint),
         };
         Self {
@@ -150,10 +150,10 @@ impl Api {
         }
     }
 
-    /// Remembers the owner of something that is certainly the caller's own. Makes no call.
+    /// Records the owner of a resource that is certainly the caller's own. Makes no call.
     pub(crate) fn learn_account(&self, owner: Option<&str>) {
         if let Some(owner) = owner.filter(|owner| !owner.is_empty()) {
-            // The first answer counts; all of them name the same account.
+            // Keeps the first value; all responses contain the same account.
             let _ = self.account.set(owner.to_owned());
             if let Some(key) = self.keys.access_key() {
                 account::remember(&self.endpoint, &key, owner);
@@ -161,13 +161,13 @@ impl Api {
         }
     }
 
-    /// Returns the account of the credentials, where an answer to this process has told it. Makes no call.
+    /// Returns the account of the credentials, if a response to this process contained it. Makes no call.
     pub(crate) fn account(&self) -> Option<String> {
         let learned = self.account.get().cloned();
         learned.or_else(|| account::remembered(&self.endpoint, &self.keys.access_key()?))
     }
 
-    /// Returns how many bytes of answers this client and its clones have read.
+    /// Returns the number of response bytes that this client and its clones have read.
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
@@ -176,15 +176,15 @@ impl Api {
         self.received.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Says where that is what this client makes, as the journal has it.
+    /// Returns the place of the resources that this client creates, in the form of the journal.
     pub(crate) fn scope(&self) -> Scope {
         let mut scope = scope::place(&self.region, &self.endpoint);
         scope.learn(&scope::of_account(self.account()));
         scope
     }
 
-    /// Returns a client of the place where something was made, where that is not this one: the
-    /// configuration may have been changed since.
+    /// Returns a client for the place of a resource, if it differs from this client's: the configuration may have
+    /// changed since.
     pub(crate) fn of_place(&self, place: &Scope, saved: &Saved) -> Option<Self> {
         let (region, endpoint) = (scope::region(place), scope::endpoint(place));
         let here = region == self.region && endpoint == self.endpoint;
@@ -209,7 +209,7 @@ impl Api {
         ))
     }
 
-    /// Makes the error of an answer that tells nothing: the call may have been obeyed.
+    /// Returns the error for a response without information: the call may have taken effect.
     pub(crate) fn no_answer(&self, action: &'static str, why: &'static str) -> CallError {
         CallError::NoAnswer {
             action,
@@ -219,12 +219,12 @@ impl Api {
         }
     }
 
-    /// Returns what decides on the way to EC2. Not for logs and files: it may hold a proxy's password.
+    /// Returns the settings that determine the route to EC2. Not for logs and files: they may hold a proxy's password.
     pub(crate) fn route(&self) -> [&str; 6] {
         self.environment.route()
     }
 
-    /// Makes the client that asks whose credentials these are. Rarely needed, and so not kept.
+    /// Creates an STS client for the identity of the credentials. Rarely needed, and therefore not kept.
     pub(crate) fn sts(&self) -> aws_sdk_sts::Client {
         let mut config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -242,14 +242,14 @@ impl Api {
         aws_sdk_sts::Client::from_conf(config.build())
     }
 
-    /// Returns where STS is asked, `None` for AWS's own endpoint of the region.
+    /// Returns the endpoint of STS; `None` for AWS's own endpoint of the region.
     pub(crate) fn sts_endpoint(&self) -> Option<&str> {
         let own = Some(self.endpoint.as_str()).filter(|endpoint| serves_sts(endpoint));
         self.environment.sts_endpoint.as_deref().or(own)
     }
 }
 
-/// Returns the timeouts of a call, of which one attempt may take so long.
+/// Returns the timeouts of a call for a given attempt timeout.
 pub(crate) fn timeouts(attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT)
@@ -257,7 +257,7 @@ pub(crate) fn timeouts(attempt: Duration) -> TimeoutConfig {
         .build()
 }
 
-/// Returns the region to sign for. The Go binary saves none where there is an endpoint.
+/// Returns the signing region. The Go binary saves none if there is an endpoint.
 fn region(saved: &Saved) -> String {
     if saved.region.is_empty() {
         "us-east-1".to_owned()
@@ -266,8 +266,8 @@ fn region(saved: &Saved) -> String {
     }
 }
 
-/// Tells whether STS is to be found at an endpoint of EC2: at somebody else's it is, at AWS's own, such as
-/// the private ones of a VPC, there is EC2 alone.
+/// Returns whether an EC2 endpoint also serves STS. A third-party endpoint does; AWS's own, such as the private
+/// endpoints of a VPC, serve EC2 alone.
 fn serves_sts(endpoint: &str) -> bool {
     let rest = endpoint.split("://").nth(1).unwrap_or_default();
     let authority = rest.split('/').next().unwrap_or_default();
@@ -277,7 +277,7 @@ fn serves_sts(endpoint: &str) -> bool {
     !host.is_empty() && !AWS.iter().any(|domain| host.ends_with(domain))
 }
 
-/// Says where a machine's resources are, as the journal has it.
+/// Returns the place of a machine's resources, in the form of the journal.
 pub(crate) fn scope(saved: &Saved) -> Scope {
     scope::place(&region(saved), &endpoint_url(saved).unwrap_or_default())
 }
@@ -306,7 +306,7 @@ mod tests {
         }
     }
 
-    /// The hosts are those of botocore's `partitions.json`; behind a private endpoint of EC2, STS is asked there.
+    /// Checks hosts against botocore's `partitions.json`. Behind a private EC2 endpoint, STS is still called at these.
     #[tokio::test]
     async fn sts_has_a_host_in_every_partition() {
         use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};

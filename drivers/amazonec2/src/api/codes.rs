@@ -1,6 +1,6 @@
-//! EC2's error codes, by what they mean for us (EC2 API Reference, "Error codes").
+//! EC2's error codes, grouped by their meaning for this driver (EC2 API Reference, "Error codes").
 
-/// Too many calls, for now.
+/// Returns whether the code means throttling.
 pub(crate) fn is_throttling(code: &str) -> bool {
     matches!(
         code,
@@ -17,7 +17,7 @@ pub(crate) fn is_throttling(code: &str) -> bool {
     )
 }
 
-/// Something that a launch names is not there: subnet, group, image, VPC, key pair or template.
+/// Returns whether an input of a launch is missing: subnet, group, image, VPC, key pair or template.
 pub(crate) fn is_missing_input(code: &str) -> bool {
     let named = [
         "InvalidSubnet",
@@ -31,7 +31,7 @@ pub(crate) fn is_missing_input(code: &str) -> bool {
     named.iter().any(|start| code.starts_with(start)) && !code.ends_with(".Duplicate")
 }
 
-/// No capacity of this kind in this place, or none left of a quota: another candidate may do.
+/// Returns whether capacity or a quota is exhausted; another candidate may succeed.
 pub(crate) fn is_capacity(code: &str) -> bool {
     is_quota(code)
         || is_price(code)
@@ -50,15 +50,16 @@ pub(crate) fn is_capacity(code: &str) -> bool {
                 | "VolumeTypeNotAvailableInZone"
                 | "InsufficientCapacityOnHost"
                 | "UnfulfillableCapacity"
-                // Of a spot instance that ended (EC2 API Reference, StateReason).
+                // State reason of a terminated spot instance (EC2 API Reference, StateReason).
                 | "SpotInstanceTermination"
                 | "SpotInstanceShutdown"
                 | "capacity-not-available"
         )
 }
 
-/// A quota of the account in the region: no zone and no subnet helps, but another instance type may. "The limit depends
-/// on the instance type": families share one, and a smaller type may fit into what is left of it.
+/// Returns whether a quota of the account in the region is exhausted. Another zone or subnet does not help, but another
+/// instance type may. "The limit depends on the instance type": families share one, and a smaller type may fit into the
+/// rest of it.
 pub(crate) fn is_quota(code: &str) -> bool {
     matches!(
         code,
@@ -69,23 +70,23 @@ pub(crate) fn is_quota(code: &str) -> bool {
     )
 }
 
-/// The price that the user set is too low for this instance type in this zone.
+/// Returns whether the user's price is too low for this instance type in this zone.
 pub(crate) fn is_price(code: &str) -> bool {
     matches!(code, "SpotMaxPriceTooLow")
 }
 
-/// The launch was refused, and the spot request behind it may stay open: `SpotMaxPriceTooLow` says so ("your request
-/// remains open"), `UnfulfillableCapacity` advises to wait for capacity "for your request".
+/// Returns whether the spot request of a refused launch may stay open. `SpotMaxPriceTooLow` says so ("your request
+/// remains open"); `UnfulfillableCapacity` advises to wait for capacity "for your request".
 pub(crate) fn may_stay_open(code: &str) -> bool {
     is_price(code) || code == "UnfulfillableCapacity"
 }
 
-/// The client token's instance has ended: the launch was made, and a replay is answered no more.
+/// Returns whether the instance of the client token has terminated: the launch succeeded, and a replay gets no answer.
 pub(crate) fn is_ended(code: &str) -> bool {
     code == "IdempotentInstanceTerminated"
 }
 
-/// The credentials are wrong, or may not do this.
+/// Returns whether the credentials are invalid or lack the permission.
 pub(crate) fn is_denied(code: &str) -> bool {
     is_bad_credentials(code)
         || matches!(
@@ -99,7 +100,7 @@ pub(crate) fn is_denied(code: &str) -> bool {
         )
 }
 
-/// The credentials themselves are refused, whatever they ask for.
+/// Returns whether the credentials themselves are rejected for every call.
 pub(crate) fn is_bad_credentials(code: &str) -> bool {
     matches!(
         code,
@@ -115,13 +116,13 @@ pub(crate) fn is_bad_credentials(code: &str) -> bool {
     )
 }
 
-/// A server's error behind which the act may have been done all the same.
+/// Returns whether a server error leaves it open if the call took effect.
 pub(crate) fn is_ambiguous(code: &str, status: u16) -> bool {
     status >= 500 && !is_capacity(code) && !is_throttling(code)
 }
 
-/// The KMS key of an encrypted volume cannot be used. Of an instance that ended, EC2 may say just that the client is to
-/// blame (EC2 API Reference, StateReason).
+/// Returns whether the KMS key of an encrypted volume cannot be used. For a terminated instance, EC2 may report only a
+/// client error (EC2 API Reference, StateReason).
 pub(crate) fn is_of_kms_key(code: &str) -> bool {
     code == "Client.InternalError"
         || code.contains("InvalidKMSKey")

@@ -1,8 +1,7 @@
-//! Whose keys a call is signed with: the machine's own, or what AWS's provider chain finds.
+//! Credentials of a call: the machine's own, or those from AWS's provider chain.
 //!
-//! The chain (environment, profiles, SSO, web identity, container, instance role) is built when its
-//! first credentials are asked for. What it finds is kept in this process and never written down, so
-//! every process asks for itself.
+//! The chain (environment, profiles, SSO, web identity, container, instance role) is built when its first credentials
+//! are requested. Its result is kept in this process and never written to disk, so every process loads its own.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,10 +26,10 @@ use crate::api::environment::{self, Environment};
 use crate::api::metadata::{Metadata, MetadataError};
 use crate::config::saved::Saved;
 
-/// How long before their end credentials are replaced: a call that was sent with them is through by then.
+/// Credentials are replaced this long before they expire, so that a call completes before the expiry.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// How long a look-up that failed is not repeated: it may have cost seconds.
+/// A failed lookup is not repeated for this long, since it may have taken seconds.
 const FAILED: Duration = Duration::from_secs(60);
 
 /// Why the provider chain has no credentials.
@@ -59,7 +58,7 @@ pub(crate) enum SourcesError {
 }
 
 impl SourcesError {
-    /// Returns the way out, where there is one beside other credentials.
+    /// Returns a hint, if there is one besides using other credentials.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::None(error) => error.hint().map(str::to_owned),
@@ -71,7 +70,7 @@ impl SourcesError {
     }
 }
 
-/// A source of credentials. Clones share what it has found.
+/// A source of credentials. Clones share its result.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys(Arc<Source>);
 
@@ -82,7 +81,7 @@ enum Source {
 }
 
 impl Keys {
-    /// Returns the machine's own, or the provider chain where it has none.
+    /// Returns the machine's own credentials, or the provider chain if it has none.
     pub(crate) fn of(
         saved: &Saved,
         region: &str,
@@ -114,7 +113,7 @@ impl Keys {
         }))))
     }
 
-    /// Returns the access key ID, where it is known without asking anybody.
+    /// Returns the access key ID, if it is known without a query.
     pub(crate) fn access_key(&self) -> Option<String> {
         let known = match &*self.0 {
             Source::Given(given) => Some(given.clone()),
@@ -123,14 +122,14 @@ impl Keys {
         known.map(|credentials| credentials.access_key_id().to_owned())
     }
 
-    /// Makes sure that there are credentials, before the time limit of a call begins to count.
+    /// Loads the credentials before the timeout of a call starts.
     pub(crate) async fn load(&self, cx: &Cx) -> Result<(), Arc<SourcesError>> {
         let Source::Chain(chain) = &*self.0 else {
             return Ok(());
         };
         let now = cx.ambient.now();
         let lasts = |found: Credentials| found.expiry().is_none_or(|end| end > now + MARGIN);
-        // Calls that are made at once ask once.
+        // Parallel calls share one lookup.
         let mut turn = chain.turn.lock().await;
         if chain.found().is_some_and(lasts) {
             return Ok(());
@@ -174,16 +173,16 @@ struct Chain {
     environment: Environment,
     made: OnceCell<Sources>,
     found: Mutex<Option<Credentials>>,
-    /// Held by who asks; what the last look-up failed for, and when.
+    /// Held during a lookup; contains the time and the error of the last failed one.
     turn: tokio::sync::Mutex<Option<(Duration, Arc<SourcesError>)>>,
 }
 
-/// Where credentials come from, in their order.
+/// Sources of credentials, in their order.
 #[derive(Debug)]
 struct Sources {
     chain: CredentialsProviderChain,
     metadata: Metadata,
-    /// The profile whose `login_session` the chain comes upon.
+    /// The first profile in the chain with a `login_session`.
     login_session: Option<String>,
 }
 
@@ -202,7 +201,7 @@ impl Chain {
         Ok(())
     }
 
-    /// Returns the credentials of the first source that has some.
+    /// Returns the credentials of the first source that has any.
     async fn first(&self, cx: &Cx) -> Result<Credentials, SourcesError> {
         let sources = self.made.get_or_try_init(|| self.sources(cx)).await?;
         match sources.chain.provide_credentials().await {
@@ -226,13 +225,13 @@ impl Chain {
         let environment = &self.environment;
         let files = EnvConfigFiles::default();
         let profiles = profile::load(&Fs::real(), &Env::real(), &files, None).await?;
-        // The SDK's chain goes on without a profile that is not there.
+        // The SDK's chain skips a profile that does not exist.
         if let Some(name) = &environment.profile
             && profiles.get_profile(name).is_none()
         {
             return Err(SourcesError::NoProfile(name.clone()));
         }
-        // The SDK panics on one that is no path.
+        // The SDK panics on an invalid path.
         if let Some(path) = &environment.container_path
             && !path.starts_with('/')
         {
@@ -265,11 +264,11 @@ impl Chain {
     }
 }
 
-/// Returns the profile that has the login session of `aws login`, where the chosen profile leads to one. The SDK reads such
-/// sessions with the feature `credentials-login` alone, which brings another service's client and its cryptography.
+/// Returns the profile with the login session of `aws login`, if the chosen profile leads to one. The SDK reads such
+/// sessions only with the feature `credentials-login`, which adds another service's client and its cryptography.
 fn login_session(profiles: &ProfileSet) -> Option<String> {
     let mut name = profiles.selected_profile();
-    // Profiles may name each other in a circle.
+    // Profiles may reference each other in a cycle.
     for _ in 0..profiles.profiles().count() {
         let profile = profiles.get_profile(name)?;
         if profile.get("login_session").is_some() {

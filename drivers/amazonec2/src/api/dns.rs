@@ -1,4 +1,4 @@
-//! Names to addresses for the SDK's HTTP client.
+//! DNS resolution for the SDK's HTTP client.
 
 use std::error::Error as StdError;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use machine_net::Resolver;
 
-/// Looks up names of AWS and of proxies.
+/// Resolves host names of AWS and of proxies.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SystemDns(Resolver);
 
@@ -24,16 +24,16 @@ impl ResolveDns for SystemDns {
     }
 }
 
-/// A name without an address.
+/// A host name without an address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot resolve {host}")]
 pub(crate) struct Unresolved {
-    /// The name.
+    /// The host name.
     pub host: String,
     source: io::Error,
 }
 
-/// Returns the name that an error is about.
+/// Returns the host name that could not be resolved, if an error is about one.
 pub(crate) fn unresolved<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a str> {
     let mut link = Some(error);
     while let Some(error) = link {

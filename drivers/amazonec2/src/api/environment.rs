@@ -1,18 +1,18 @@
-//! The environment variables of AWS's tools that concern the way to the service, not a machine.
+//! Environment variables of AWS's tools that configure the route to the service, not a machine.
 //!
-//! The one place beside the SDK's own provider chain that looks at the environment: proxies and
-//! certificates are the network's, and every AWS tool takes them from here.
+//! Only this module and the SDK's provider chain read the environment: proxies and certificates belong to the network,
+//! and every AWS tool reads them from there.
 
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
 
-/// A proxy that a variable names. Its URL may hold a password, and so it has no other Debug.
+/// A proxy from a variable. Its URL may hold a password; `Debug` does not show it.
 #[derive(Clone)]
 pub(crate) struct Proxy {
-    /// The variable, for messages.
+    /// The variable's name, for messages.
     pub variable: &'static str,
-    /// A URL; where the variable has a host alone, `http` is meant.
+    /// The URL; `http` if the variable has only a host.
     pub url: String,
 }
 
@@ -22,41 +22,40 @@ impl std::fmt::Debug for Proxy {
     }
 }
 
-/// What the environment says about the way to AWS.
+/// Environment settings for the route to AWS.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
-    /// The certificates to trust instead of the system's.
+    /// The certificates to trust in place of the system's.
     pub ca_bundle: Option<String>,
     /// The proxy for plain URLs.
     pub http_proxy: Option<Proxy>,
     /// The proxy for https URLs.
     pub https_proxy: Option<Proxy>,
-    /// For whom there is no proxy.
+    /// The hosts that bypass the proxy.
     pub no_proxy: String,
-    /// The services that hand out credentials, `HOST:PORT` or `HOST`, where they are not at the usual
-    /// addresses of the link.
+    /// The credential services, `HOST:PORT` or `HOST`, that are not at the usual link-local addresses.
     pub credential_services: Vec<String>,
-    /// The endpoint of the instance metadata service, where it is not at the usual address.
+    /// The endpoint of the instance metadata service, if it is not at the usual address.
     pub metadata_endpoint: Option<String>,
-    /// Whether that service is asked at its IPv6 address.
+    /// Whether to use the service's IPv6 address.
     pub metadata_ipv6: bool,
-    /// Whether it is not asked at all, or not without a session token.
+    /// Whether to skip the service, or to use it only with a session token.
     pub metadata_disabled: bool,
     pub metadata_v1_disabled: bool,
-    /// The profile that `AWS_PROFILE` names, where the environment has no keys, which come first.
+    /// The profile from `AWS_PROFILE`, if the environment has no keys, which take precedence.
     pub profile: Option<String>,
     /// The path of a container's credentials.
     pub container_path: Option<String>,
-    /// The endpoint of STS, where it is neither AWS's own nor beside EC2.
+    /// The endpoint of STS, if it is neither AWS's own nor derived from EC2's.
     pub sts_endpoint: Option<String>,
     /// Whether to use the endpoints with FIPS 140 cryptography.
     pub use_fips: bool,
-    /// Whether to use the endpoints that answer over IPv6, too.
+    /// Whether to use the dual-stack endpoints, which also answer over IPv6.
     pub use_dual_stack: bool,
 }
 
-/// Reads keys from the names that AWS's older SDKs, and so the Go binary, take for
-/// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (AWS SDK for Go v1, `EnvProvider`).
+/// Reads keys from the older names that AWS's previous SDKs, and so the Go binary, accept for `AWS_ACCESS_KEY_ID` and
+/// `AWS_SECRET_ACCESS_KEY` (AWS SDK for Go v1, `EnvProvider`).
 pub(crate) fn older_variables() -> Option<Credentials> {
     let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if text("AWS_ACCESS_KEY_ID").is_some() {
@@ -68,8 +67,8 @@ pub(crate) fn older_variables() -> Option<Credentials> {
     Some(Credentials::new(key, secret, token, None, "environment"))
 }
 
-/// Returns the region that the AWS CLI would use, and what names it: `AWS_REGION`, else the profile in
-/// `~/.aws/config`. The Go binary reads neither.
+/// Returns the region that the AWS CLI would use, and its source: `AWS_REGION`, else the profile in `~/.aws/config`.
+/// The Go binary reads neither.
 pub(crate) fn region_of_the_cli() -> Option<(String, String)> {
     let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(region) = text("AWS_REGION") {
@@ -80,7 +79,7 @@ pub(crate) fn region_of_the_cli() -> Option<(String, String)> {
     let path = text("AWS_CONFIG_FILE")
         .map(PathBuf::from)
         .or_else(in_home)?;
-    // A pipe would be waited for.
+    // Reading a pipe would block.
     let is_file = std::fs::metadata(&path).is_ok_and(|file| file.is_file());
     let file = is_file.then(|| std::fs::read_to_string(&path).ok())??;
     let region = profile_region(&file, &profile)?.to_owned();
@@ -97,7 +96,7 @@ fn profile_region<'a>(file: &'a str, profile: &str) -> Option<&'a str> {
             let name = section.strip_prefix("profile ").unwrap_or(section).trim();
             is_ours = name == profile;
         } else if is_ours
-            // What is indented belongs to the setting above.
+            // An indented line belongs to the setting above.
             && !line.starts_with([' ', '\t'])
             && let Some((name, value)) = bare.split_once('=')
             && name.trim() == "region"
@@ -109,7 +108,7 @@ fn profile_region<'a>(file: &'a str, profile: &str) -> Option<&'a str> {
 }
 
 impl Environment {
-    /// Returns what decides on the way that a call takes, proxies' passwords included.
+    /// Returns the settings that determine the route of a call, including proxy passwords.
     pub(crate) fn route(&self) -> [&str; 6] {
         let proxies = [&self.http_proxy, &self.https_proxy];
         let [http, https] = proxies.map(|proxy| proxy.as_ref().map_or("", |proxy| &proxy.url));
@@ -123,10 +122,10 @@ impl Environment {
         ]
     }
 
-    /// Reads `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` (or in lower case; `ALL_PROXY` does not count, as for
-    /// Go's programs), `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `AWS_EC2_METADATA_SERVICE_ENDPOINT` and its likes,
-    /// `AWS_PROFILE`, `AWS_CONTAINER_CREDENTIALS_FULL_URI`, `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, `AWS_ENDPOINT_URL_STS`, `AWS_USE_FIPS_ENDPOINT` and
-    /// `AWS_USE_DUALSTACK_ENDPOINT`.
+    /// Reads `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` (also in lower case; not `ALL_PROXY`, as in Go's programs),
+    /// `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `AWS_EC2_METADATA_SERVICE_ENDPOINT` and related variables, `AWS_PROFILE`,
+    /// `AWS_CONTAINER_CREDENTIALS_FULL_URI`, `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, `AWS_ENDPOINT_URL_STS`,
+    /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`.
     pub(crate) fn read() -> Self {
         let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let yes = |name| text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -168,7 +167,7 @@ impl Environment {
     }
 }
 
-/// Returns `HOST:PORT` of a URL, as it is written there.
+/// Returns `HOST:PORT` of a URL, as written in it.
 pub(crate) fn authority(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', '?']).next().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! From EC2's errors to the driver's: what kind of trouble, and the way out.
+//! Converts EC2's errors to the driver's errors: their kind and a hint.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use crate::api::credentials::SourcesError;
 use crate::api::dns::unresolved;
 use crate::api::environment::Environment;
 
-/// Why an image may not be found that is there (EC2 User Guide, "Allowed AMIs": what does not match the criteria is
+/// Why an existing image may not be found (EC2 User Guide, "Allowed AMIs": an image that does not match the criteria is
 /// neither shown nor launched).
 pub(crate) const WHERE_IMAGES_HIDE: &str = "check --amazonec2-ami and the region; an image may also be private, or kept out by the account's Allowed AMIs setting";
 
-/// What the use of a KMS key for volumes needs (Amazon EBS User Guide, "Required permissions for EBS encryption").
+/// Permissions to use a KMS key for volumes (Amazon EBS User Guide, "Required permissions for EBS encryption").
 pub(crate) const KMS_GRANTS: &str = "where volumes are encrypted, the KMS key must be enabled, and its policy must allow kms:CreateGrant, \
      kms:GenerateDataKeyWithoutPlaintext, kms:Decrypt, kms:ReEncrypt* and kms:DescribeKey; for a spot instance, the role \
      AWSServiceRoleForEC2Spot needs a grant besides";
@@ -92,7 +92,8 @@ fn hint(error: &CallError) -> Option<String> {
         {
             Some("the image is another account's: have it shared with this account, or give another --amazonec2-ami".into())
         }
-        // EC2 answers so in a Region that is not enabled for the account, too (EC2 User Guide, "Regions and Zones").
+        // EC2 returns the same code in a Region that is not enabled for the account (EC2 User Guide, "Regions and
+        // Zones").
         CallError::Refused { code, region, .. } if codes::is_bad_credentials(code) => Some(format!(
             "check the AWS credentials, their expiry, this computer's clock, and that {region} is enabled for the account"
         )),
@@ -107,11 +108,11 @@ fn hint(error: &CallError) -> Option<String> {
     }
 }
 
-/// Says what would allow an action that was refused with a text of AWS's.
+/// Returns a hint about the permission for an action that AWS denied with a message.
 pub(crate) fn policy_hint(action: &str, message: &str) -> String {
     let statement = statement(action, message);
     match message.contains("explicit deny") {
-        // AWS says which kind of policy it is: identity-based, service control, boundary…
+        // AWS names the kind of policy: identity-based, service control, boundary…
         true => format!(
             "a policy denies it explicitly, and no permission helps against that; in the policy that AWS names, except {statement}"
         ),
@@ -119,8 +120,8 @@ pub(crate) fn policy_hint(action: &str, message: &str) -> String {
     }
 }
 
-/// Returns the smallest statement that is known to allow the call: AWS's text names action and
-/// resource, unless the account's policies hide them.
+/// Returns the smallest policy statement that allows the call. AWS's message names action and resource, unless the
+/// account's policies hide them.
 fn statement(action: &str, message: &str) -> String {
     let action = after(message, "not authorized to perform: ")
         .map_or_else(|| format!("ec2:{action}"), str::to_owned);
@@ -128,8 +129,8 @@ fn statement(action: &str, message: &str) -> String {
     serde_json::json!({"Effect": "Allow", "Action": action, "Resource": resource}).to_string()
 }
 
-/// Returns the action that AWS's text says is denied, and on which type of resource: `ec2:CreateTags` and `volume`.
-/// `None` where it hides them.
+/// Returns the denied action and the type of its resource from AWS's message, such as `ec2:CreateTags` and `volume`.
+/// Returns `None` if the message hides them.
 pub(crate) fn denied_on(message: &str) -> Option<(&str, Option<&str>)> {
     let action = after(message, "not authorized to perform: ")?;
     // arn:PARTITION:ec2:REGION:ACCOUNT:TYPE/ID

@@ -1,5 +1,5 @@
-//! HTTP for the SDK: proxies, certificates, names. What a call does not need is not made: system roots
-//! are read at the first https request, and a plain endpoint never reads them.
+//! HTTP client for the SDK: proxies, certificates, DNS. Loads only what a call needs: system roots are read at the
+//! first https request, and never for a plain HTTP endpoint.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +23,7 @@ use crate::api::answer;
 use crate::api::dns::SystemDns;
 use crate::api::environment::{Environment, Proxy, authority};
 
-/// The metadata services of EC2 and of containers: they are on the link, and behind no proxy.
+/// The link-local metadata services of EC2 and of containers, which are never reached through a proxy.
 const ON_THE_LINK: [&str; 4] = [
     "169.254.169.254",
     "169.254.170.2",
@@ -60,7 +60,7 @@ impl HttpClient for Http {
 }
 
 impl Http {
-    /// Returns the way out with these timeouts.
+    /// Returns the connector with these timeouts.
     pub(crate) fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
         let key = (settings.connect_timeout(), settings.read_timeout());
         let mut connectors = self
@@ -79,11 +79,11 @@ impl Http {
     }
 }
 
-/// How a request gets to its host.
+/// The route of a request to its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Route {
     tls: bool,
-    /// Past all proxies.
+    /// Whether to bypass all proxies.
     direct: bool,
 }
 
@@ -104,7 +104,8 @@ impl Route {
     }
 }
 
-/// No proxy leads to this computer itself, as for Go's programs (net/http, `ProxyFromEnvironment`).
+/// Returns whether a host is this computer, which is never reached through a proxy, as in Go's programs (net/http,
+/// `ProxyFromEnvironment`).
 fn is_this_computer(host: &str) -> bool {
     let address = host.parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
@@ -125,7 +126,7 @@ impl Routes {
             return Ok(connector.clone());
         }
         let proxy = self.environment.proxy_of(route);
-        // A proxy that is spoken to over TLS needs roots as well.
+        // A proxy with TLS needs roots as well.
         let tls = route.tls || proxy.is_some_and(|proxy| proxy.url.starts_with("https:"));
         let proxy = match proxy {
             Some(proxy) => proxy_config(proxy, route, &self.environment.no_proxy)?,
@@ -135,7 +136,7 @@ impl Routes {
             true => trust_store(&self.environment)?,
             false => TrustStore::empty(),
         };
-        // An empty configuration cannot fail to build; were it to, the default one is as good.
+        // An empty configuration cannot fail to build; the fallback is the default one.
         let context = TlsContext::builder()
             .with_trust_store(trust)
             .build()
@@ -164,7 +165,7 @@ impl HttpConnector for Routes {
     }
 }
 
-/// What a variable names for the way to AWS cannot be used.
+/// An environment variable for the route to AWS has an unusable value.
 #[derive(Debug, thiserror::Error)]
 enum BadWay {
     #[error("cannot read the certificates in {path}")]
@@ -201,7 +202,7 @@ fn proxy_config(proxy: &Proxy, route: Route, no_proxy: &str) -> Result<ProxyConf
         Ok(made) if url.starts_with("http:") || url.starts_with("https:") => {
             Ok(made.no_proxy(no_proxy))
         }
-        // What is wrong with it may quote its password.
+        // The underlying error may quote the proxy's password.
         _ => Err(BadWay::Proxy(proxy.variable)),
     }
 }
@@ -214,7 +215,7 @@ fn trust_store(environment: &Environment) -> Result<TrustStore, BadWay> {
         path: path.clone(),
         source,
     })?;
-    // The connector panics on what it cannot parse: it is handed what was parsed here.
+    // The connector panics on certificates that it cannot parse, so they are parsed here first.
     let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
     let mut roots = RootCertStore::empty();
     let usable = certificates.is_ok_and(|found| {

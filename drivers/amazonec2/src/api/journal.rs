@@ -1,4 +1,4 @@
-//! What the journal tells about the launch of a machine.
+//! Journal data about the launch of a machine.
 
 use std::time::Duration;
 
@@ -6,11 +6,10 @@ use machine_ops::{Cx, open_resources};
 
 use crate::api::retry::CONSISTENCY_WINDOW;
 
-/// The kind of an instance in the journal.
+/// Journal kind of an instance.
 pub(crate) const INSTANCE: &str = "instance";
 
-/// Tells when the launch of this machine began, where the journal knows it, and less than the
-/// consistency window ago.
+/// Returns whether the launch of this machine began less than the consistency window ago, according to the journal.
 pub(crate) fn is_young(cx: &Cx) -> bool {
     let entries = cx.journal.entries().unwrap_or_default();
     let launched = open_resources(&entries)
@@ -21,7 +20,7 @@ pub(crate) fn is_young(cx: &Cx) -> bool {
     launched.is_some_and(|at| age(cx, at) < CONSISTENCY_WINDOW)
 }
 
-/// Returns how long ago a moment of the journal was.
+/// Returns the age of a journal timestamp.
 pub(crate) fn age(cx: &Cx, at: u64) -> Duration {
     let now = cx
         .ambient

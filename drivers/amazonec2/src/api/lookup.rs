@@ -1,8 +1,8 @@
-//! Finding instances: by id, client token, tag. By filters only, since one unknown id fails a whole list
-//! of ids, where a filter just finds less.
+//! Finds instances by ID, client token or tag. Uses only filters: one unknown ID fails a whole list of IDs, while a
+//! filter returns the others.
 //!
-//! Every answer is held against the filters again: what it leads to may be a removal, and an endpoint that
-//! ignores filters shows everything that there is.
+//! Checks every response against the filters again. The result may lead to a removal, and an endpoint that ignores
+//! filters returns every resource.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,22 +14,22 @@ use machine_types::MachineState;
 use crate::api::call::{CallError, readable};
 use crate::api::client::{Api, THROTTLED};
 
-/// The most values of one filter (EC2 API Reference, DescribeInstances).
+/// Maximum number of values of one filter (EC2 API Reference, DescribeInstances).
 pub(crate) const MOST_VALUES: usize = 200;
 
-/// The most that one listing may come to over all its pages: several times what a crowded account has under the tags
-/// of one store. EC2 puts up to 1000 items into a page (EC2 API Reference, DescribeInstances, MaxResults).
+/// Maximum size of one listing over all its pages: several times what a large account has under the tags of one store.
+/// EC2 puts up to 1000 items into a page (EC2 API Reference, DescribeInstances, MaxResults).
 const MOST_PAGES: usize = 100;
 const MOST_ITEMS: usize = 10_000;
 const MOST_BYTES: u64 = 32 << 20;
 const LONGEST: Duration = THROTTLED;
 
-/// Makes a filter whose values are literal.
+/// Returns a filter with literal values.
 pub(crate) fn filter(name: impl Into<String>, values: impl IntoIterator<Item = String>) -> Filter {
     pattern(name, values.into_iter().map(|value| literal(&value)))
 }
 
-/// Makes a filter in whose values `*` and `?` are wildcards.
+/// Returns a filter with `*` and `?` as wildcards in its values.
 pub(crate) fn pattern(name: impl Into<String>, values: impl IntoIterator<Item = String>) -> Filter {
     let values = values.into_iter().collect();
     Filter::builder()
@@ -52,11 +52,11 @@ pub(crate) fn value_of<'a>(tags: &'a [Tag], key: &str) -> Option<&'a str> {
     tags.iter().find(|tag| tag.key() == Some(key))?.value()
 }
 
-/// Holds one item of an answer against the filters that were sent: tags, and the client token of an instance.
-/// Ids are compared by whoever asks for them.
+/// Checks one item of a response against the sent filters: tags, and the client token of an instance. Callers compare
+/// IDs themselves.
 ///
 /// # Errors
-/// [`CallError::Unfiltered`] names the item.
+/// Returns [`CallError::Unfiltered`] with the item.
 pub(crate) fn check(
     api: &Api,
     action: &'static str,
@@ -84,7 +84,7 @@ pub(crate) fn check(
     }
 }
 
-/// Says that an answer has an item that a filter should have left out.
+/// Returns the error for an item that a filter should have excluded.
 pub(crate) fn unfiltered(
     api: &Api,
     action: &'static str,
@@ -100,10 +100,10 @@ pub(crate) fn unfiltered(
     }
 }
 
-/// Finds all instances that pass the filters, page by page, with the account that owns each.
+/// Finds all instances that match the filters, page by page, with the account that owns each.
 ///
 /// # Errors
-/// Besides the call's: [`CallError::Unfiltered`].
+/// Returns the call's error or [`CallError::Unfiltered`].
 pub(crate) async fn instances(
     api: &Api,
     cx: &Cx,
@@ -125,7 +125,7 @@ pub(crate) async fn instances(
             })
             .await?;
         for reservation in answer.reservations.unwrap_or_default() {
-            // Only its owner sees a reservation.
+            // Only the owner of a reservation sees it.
             api.learn_account(reservation.owner_id());
             let owner = reservation.owner_id;
             for instance in reservation.instances.unwrap_or_default() {
@@ -147,14 +147,14 @@ pub(crate) async fn instances(
     }
 }
 
-/// The pages of one listing, within bounds. A listing that exceeds one is an error, and never a short listing: what
-/// is not in a listing counts as gone.
+/// The pages of one listing, within bounds. A listing that exceeds a bound is an error and never truncated, since a
+/// resource that is missing from a listing counts as gone.
 pub(crate) struct Pages<'a> {
     api: &'a Api,
     cx: &'a Cx,
     action: &'static str,
     begun: Duration,
-    /// What the client had read before.
+    /// The number of bytes that the client had read before.
     received: u64,
     tokens: HashSet<String>,
     /// The next page's token; `None` for the first page.
@@ -174,10 +174,11 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// Turns to the page with this token. False after the last one.
+    /// Moves to the page with this token. Returns `false` after the last page.
     ///
     /// # Errors
-    /// [`CallError::Endless`] where the listing has `items` and exceeds a bound, or comes back to an earlier page.
+    /// Returns [`CallError::Endless`] if the listing, with `items` so far, exceeds a bound or returns to an earlier
+    /// page.
     pub(crate) fn turn(&mut self, next: Option<String>, items: usize) -> Result<bool, CallError> {
         let bytes = self.api.received().saturating_sub(self.received);
         let took = self.cx.ambient.monotonic().saturating_sub(self.begun);
@@ -208,13 +209,13 @@ pub(crate) async fn instance(api: &Api, cx: &Cx, id: &str) -> Result<Option<Inst
         .find(|i| i.instance_id() == Some(id)))
 }
 
-/// Returns the state of an instance in EC2's words.
+/// Returns the state of an instance as EC2 names it.
 pub(crate) fn state_name(instance: &Instance) -> &str {
     let name = instance.state().and_then(|state| state.name());
     name.map_or("unknown", InstanceStateName::as_str)
 }
 
-/// Translates EC2's states.
+/// Converts EC2's state.
 pub(crate) fn machine_state(instance: &Instance) -> MachineState {
     match state_name(instance) {
         "pending" => MachineState::Starting,
@@ -225,15 +226,15 @@ pub(crate) fn machine_state(instance: &Instance) -> MachineState {
     }
 }
 
-/// Returns the code of the reason why the instance is in its state, without the side that EC2 blames:
-/// `InsufficientInstanceCapacity` of `Server.InsufficientInstanceCapacity`.
+/// Returns the code of the state reason of an instance without its prefix: `InsufficientInstanceCapacity` for
+/// `Server.InsufficientInstanceCapacity`.
 pub(crate) fn reason_code(instance: &Instance) -> &str {
     let code = instance.state_reason().and_then(|reason| reason.code());
     let code = code.unwrap_or_default();
     code.strip_prefix("Server.").unwrap_or(code)
 }
 
-/// Returns why the instance is in its state, in EC2's words.
+/// Returns the state reason of an instance in EC2's words.
 pub(crate) fn reason(instance: &Instance) -> String {
     let reason = instance.state_reason();
     let message = reason
@@ -251,11 +252,10 @@ pub(crate) fn reason(instance: &Instance) -> String {
     }
 }
 
-/// The name of each VPC's own group, which no other group can have.
+/// Name of each VPC's default group. No other group can have it.
 pub(crate) const DEFAULT_GROUP: &str = "default";
 
-/// Describes groups. Learns the account from default groups: any other group may be one that another account
-/// shares.
+/// Describes groups. Records the account from default groups only, since another account may share any other group.
 pub(crate) async fn security_groups(
     api: &Api,
     cx: &Cx,

@@ -1,7 +1,7 @@
 //! Credentials of the instance's role, from the instance metadata service (IMDS).
 //!
-//! The SDK's client panics on a role name that no path can hold, never falls back to IMDSv1, and repeats questions
-//! whose answer does not change. This one asks for a session token, for the role's name, and for its credentials.
+//! The SDK's client panics on a role name that is not valid in a path, never falls back to IMDSv1, and retries requests
+//! whose answer does not change. This client requests a session token, the role's name, and its credentials.
 
 use std::time::{Duration, SystemTime};
 
@@ -31,18 +31,18 @@ const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
 /// Timeout of a connection: a lost SYN is repeated after 1 and 3 s (tcp(7), `tcp_syn_retries`).
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long a session token may take before IMDSv1 is asked too.
+/// Timeout of a session token before IMDSv1 is tried as well.
 const HEAD_START: Duration = Duration::from_secs(2);
 
-/// How long a service that answers with an error of its own (500, 502, …) is asked again.
+/// Retry period for a service that returns a server error (500, 502, …).
 const BROKEN: Duration = Duration::from_secs(3);
 
-/// How long a service that is slow, or that has too many to answer (429, 503), is asked again: two hundred
-/// processes may ask it at once, and EC2 throttles it (EC2 User Guide, "Query throttling").
+/// Retry period for a slow or overloaded service (429, 503): two hundred processes may query it at once, and EC2
+/// throttles it (EC2 User Guide, "Query throttling").
 const BUSY: Duration = Duration::from_secs(10);
 const BUSY_ON_EC2: Duration = Duration::from_secs(90);
 
-/// How long the credentials that the service last had are used beyond their end (AWS SDKs and Tools Reference Guide,
+/// Time for which the last credentials of the service are used after their expiry (AWS SDKs and Tools Reference Guide,
 /// "IMDS credential provider", static stability).
 const EXTENDED: Duration = Duration::from_secs(10 * 60);
 
@@ -99,7 +99,7 @@ pub(crate) enum MetadataError {
 }
 
 impl MetadataError {
-    /// Returns the way out, where there is one beside other credentials.
+    /// Returns a hint, if there is one besides using other credentials.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Silent { what: TOKEN, .. } => Some(
@@ -116,7 +116,7 @@ const TOKEN: &str = "a session token";
 const ROLE: &str = "the role's name";
 const CREDENTIALS: &str = "the role's credentials";
 
-/// A question to the service.
+/// A request to the service.
 #[derive(Debug)]
 struct Question<'a> {
     what: &'static str,
@@ -140,23 +140,23 @@ impl<'a> Question<'a> {
     }
 }
 
-/// How the service is spoken to.
+/// The protocol version of the session.
 #[derive(Clone)]
 enum Session {
-    /// With this session token.
+    /// IMDSv2 with this session token.
     V2(String),
     V1,
 }
 
-/// An answer that did not come.
+/// A request without a response.
 enum Lost {
-    /// There is no connection.
+    /// The connection failed.
     Unreachable(String),
-    /// There is one, and nothing comes.
+    /// The connection was made, but no response came.
     Silent,
 }
 
-/// The service, and the operation that asks it.
+/// The service, with the context of the operation.
 #[derive(Clone)]
 pub(crate) struct Metadata {
     cx: Cx,
@@ -164,7 +164,7 @@ pub(crate) struct Metadata {
     endpoint: String,
     is_disabled: bool,
     allows_v1: bool,
-    /// How long a service that is there is waited for.
+    /// Retry period for a service that exists.
     busy: Duration,
 }
 
@@ -175,7 +175,7 @@ impl std::fmt::Debug for Metadata {
 }
 
 impl Metadata {
-    /// Makes a client of the service. `configured` is the endpoint of the AWS configuration file.
+    /// Creates a client of the service. `configured` is the endpoint from the AWS configuration file.
     pub(crate) fn new(cx: &Cx, environment: &Environment, configured: Option<&str>) -> Self {
         let given = environment.metadata_endpoint.as_deref().or(configured);
         let usual = match environment.metadata_ipv6 {
@@ -189,7 +189,7 @@ impl Metadata {
             endpoint: given.unwrap_or(usual).trim_end_matches('/').to_owned(),
             is_disabled: environment.metadata_disabled,
             allows_v1: !environment.metadata_v1_disabled,
-            // Whoever names an endpoint says that there is a service.
+            // An explicit endpoint means that there is a service.
             busy: match given.is_some() || is_on_ec2() {
                 true => BUSY_ON_EC2,
                 false => BUSY,
@@ -218,8 +218,8 @@ impl Metadata {
         self.read(&role, &text)
     }
 
-    /// Opens a session: with a token, or with IMDSv1 where the service has none to give, or none that arrives (a hop
-    /// limit of 1 keeps it from a container); then the role's name is known already.
+    /// Opens a session with a token. Uses IMDSv1 if the service has no tokens or none arrives (a hop limit of 1 keeps
+    /// it from a container); the role's name is then known already.
     async fn session(&self) -> Result<(Session, Option<String>), MetadataError> {
         let question = Question {
             what: TOKEN,
@@ -240,7 +240,7 @@ impl Metadata {
             }
         };
         match answer {
-            // Visible characters alone fit into a header.
+            // A header can hold only visible characters.
             Ok(token)
                 if is_word(&token, 1024, |b| b.is_ascii_graphic()) && !token.contains('<') =>
             {
@@ -276,7 +276,7 @@ impl Metadata {
         Some(role)
     }
 
-    /// Reads the role's name: IAM permits letters, digits and `+=,.@_-` in it (IAM User Guide, "IAM and AWS STS
+    /// Parses the role's name: IAM permits letters, digits and `+=,.@_-` in it (IAM User Guide, "IAM and AWS STS
     /// quotas"), and EC2 gives one role to an instance.
     fn role_in(&self, answer: Result<String, MetadataError>) -> Result<String, MetadataError> {
         let text = match answer {
@@ -322,7 +322,7 @@ impl Metadata {
         ))
     }
 
-    /// Asks until there is an answer, or none is to be expected any more.
+    /// Sends a request until there is a response, or no retry can succeed.
     async fn ask(&self, question: &Question<'_>) -> Result<String, MetadataError> {
         let cx = &self.cx;
         let begun = cx.ambient.monotonic();
@@ -344,10 +344,10 @@ impl Metadata {
                     Ok(Look::Pending(format!("HTTP status {status}")))
                 }
                 Ok((status, _)) => Err(refused(status)),
-                // It has had its time, unless it is EC2's own.
+                // Other services have had their timeout; EC2's own is retried.
                 Err(Lost::Silent) if is_on_ec2() => Ok(Look::Pending("no answer".to_owned())),
                 Err(Lost::Silent) => Err(self.silent(question.what, BUSY)),
-                // EC2's own drops packets where too many come.
+                // EC2's own service drops packets under load.
                 Err(Lost::Unreachable(cause))
                     if is_on_ec2() && before < CONNECT && waited() >= CONNECT =>
                 {
@@ -421,7 +421,7 @@ impl Metadata {
     }
 }
 
-/// For profiles with `credential_source = Ec2InstanceMetadata`.
+/// Provides credentials for profiles with `credential_source = Ec2InstanceMetadata`.
 impl ProvideCredentials for Metadata {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
@@ -434,8 +434,8 @@ impl ProvideCredentials for Metadata {
     }
 }
 
-/// What the service answers when it is asked for credentials (EC2 User Guide, "Retrieve security credentials from
-/// instance metadata").
+/// The service's response to a request for credentials (EC2 User Guide, "Retrieve security credentials from instance
+/// metadata").
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -456,8 +456,8 @@ fn is_word(text: &str, longest: usize, is: impl Fn(u8) -> bool) -> bool {
     !text.is_empty() && text.len() <= longest && text.bytes().all(is)
 }
 
-/// Tells whether the firmware says that this is an instance of EC2 (EC2 User Guide, "Determine whether a Linux computer
-/// is an EC2 instance").
+/// Returns whether the firmware identifies this computer as an EC2 instance (EC2 User Guide, "Determine whether a Linux
+/// computer is an EC2 instance").
 fn is_on_ec2() -> bool {
     let read = |name: &str| std::fs::read_to_string(format!("/sys/class/dmi/id/{name}"));
     let says = |name, is: fn(&str) -> bool| read(name).is_ok_and(|text| is(text.trim()));

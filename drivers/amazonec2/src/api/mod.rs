@@ -1,4 +1,4 @@
-//! The way to EC2 and STS: client, credentials, one call with its errors, retries and rate limit.
+//! Access to EC2 and STS: client, credentials, calls with their errors, retries and rate limit.
 
 pub(crate) mod account;
 pub(crate) mod answer;

@@ -1,5 +1,5 @@
-//! Repeats calls whose answer was lost or comes too early, and forbids the SDK's own retries where they would hide an
-//! answer.
+//! Retries calls whose response was lost or came too early, and disables the SDK's own retries where they would hide a
+//! response.
 
 use std::error::Error as StdError;
 use std::fmt::Display;
@@ -21,23 +21,23 @@ use crate::api::call::{CallError, Probe};
 use crate::api::client::Api;
 use crate::api::codes;
 
-/// How long EC2 may not know an id that it just handed out, to be on the safe side (EC2 API Reference,
-/// "Eventual consistency", advises to back off for up to five minutes).
+/// Time for which EC2 may not know an ID that it has just returned, with a margin (EC2 API Reference, "Eventual
+/// consistency", advises to back off for up to five minutes).
 pub(crate) const CONSISTENCY_WINDOW: Duration = Duration::from_secs(300);
 
-/// How long a call is repeated whose answer was lost.
+/// Retry period of a call whose response was lost.
 const LOST: Duration = Duration::from_secs(60);
 
-/// How long a call is repeated that does not know yet what this create has made.
+/// Retry period of a call that does not know a new resource of this create yet.
 const NOT_YET_KNOWN: Duration = Duration::from_secs(30);
 
-/// Returns a context that is not cancelled: a call that was sent is waited for.
+/// Returns a context without cancellation, to wait for the response of a sent call.
 pub(crate) fn steady(cx: &Cx) -> Cx {
     cx.with_cancel(Cancel::new())
 }
 
-/// Repeats a call until its answer is certain, `cx` is cancelled or a minute is over; then returns `None`, or the last
-/// answer.
+/// Retries a call until its result is certain, `cx` is cancelled, or a minute has passed. In the latter cases returns
+/// `None` or the last result.
 pub(crate) async fn until_certain<T, E, F, Fut>(
     cx: &Cx,
     what: &str,
@@ -53,10 +53,10 @@ where
     repeat(cx, what, policy, is_uncertain, ask).await
 }
 
-/// Repeats a call while it says that a group or key pair of this create is unknown.
+/// Retries a call while it reports a group or key pair of this create as unknown.
 ///
 /// # Errors
-/// As [`until_accepted`].
+/// Same as [`until_accepted`].
 pub(crate) async fn until_known<O, E, F, Fut>(
     api: &Api,
     cx: &Cx,
@@ -72,10 +72,10 @@ where
     until_accepted(api, cx, action, is_not_yet_known, send).await
 }
 
-/// Repeats a call while it fails for a reason that passes.
+/// Retries a call while it fails with a transient error.
 ///
 /// # Errors
-/// The first error that does not pass; where none comes within 30 s, the first error of all.
+/// Returns the first permanent error; if there is none within 30 s, the first error of all.
 pub(crate) async fn until_accepted<O, E, F, Fut>(
     api: &Api,
     cx: &Cx,
@@ -105,8 +105,8 @@ where
     accepted.unwrap_or(Err(refused))
 }
 
-/// Repeats a call while it fails for a reason that passes. A call that was sent is waited for even where `cx` is
-/// cancelled: to drop it would lose what it makes.
+/// Retries a call while it fails with a transient error. Waits for the response of a sent call even if `cx` is
+/// cancelled: dropping it would lose the created resource.
 async fn repeat<T, E, F, Fut>(
     cx: &Cx,
     what: &str,
@@ -134,7 +134,7 @@ where
     answered.await.ok()
 }
 
-/// Tells whether a call failed for what this create itself has made or found a moment ago.
+/// Returns whether a call failed because EC2 does not know a resource yet that this create has just made or found.
 pub(crate) fn is_not_yet_known(error: &CallError) -> bool {
     matches!(
         error.code(),
@@ -142,14 +142,14 @@ pub(crate) fn is_not_yet_known(error: &CallError) -> bool {
     )
 }
 
-/// Makes an operation go out once only: of the SDK's own attempts the last answer alone is told, and a refusal
-/// of the second says nothing about what the first has launched. Whoever sends it repeats it himself.
+/// Limits an operation to one attempt. The SDK returns only the last response of its own attempts, and a refusal of the
+/// second does not show whether the first one launched. The caller retries.
 pub(crate) fn one_attempt() -> Builder {
     Builder::new().retry_config(RetryConfig::disabled())
 }
 
-/// Forbids retries of a want of capacity, which EC2 reports as a server's error: the next
-/// candidate is the answer to it. Throttling is retried by the caller, who has more patience.
+/// Disables retries of a capacity shortage, which EC2 reports as a server error: the caller tries the next candidate
+/// instead. The caller also retries throttled calls, for longer than the SDK.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NoRetry;
 

@@ -1,61 +1,61 @@
-//! The token bucket of one API action, shared by the processes of a store. Pure: the caller hands in the time.
+//! The token bucket of one API action, shared by the processes of a store. Pure: the caller passes the time.
 //!
-//! EC2 keeps a token bucket for each account, region and API action. This is a model of one of them: it begins
-//! with the documented size and rate, and multiplies both by a scale that follows what EC2 really grants. Other
-//! programs may use the same account, and a quota may have been raised.
+//! EC2 keeps a token bucket for each account, region and API action. This is a model of one of them. It starts with the
+//! documented size and rate, and multiplies both by a scale that follows the measured rate: other programs may use the
+//! same account, and a quota may have been raised.
 //!
 //! - Until EC2 refuses a call, each call that it serves while others wait raises the scale (slow start).
 //! - A refusal corrects the scale to the rate that was measured since the bucket was last known to be full or
 //!   empty. Calls that were sent before a correction took effect do not correct again; they refine its
 //!   measurement (one reduction for a window of data, RFC 5681, section 4.3).
 //! - From then on the scale grows with the third power of the calls that were served since (CUBIC, RFC 9438),
-//!   counted in calls instead of seconds, so that it is the same for a slow bucket and a fast one: quickly up to
-//!   the documented rate, and beyond it slowly at first.
-//! - Callers wait in the order of their tickets. A refused caller keeps its ticket, and is first again.
+//!   counted in calls instead of seconds, so that slow and fast buckets behave alike: quickly up to the documented
+//!   rate, and beyond it slowly at first.
+//! - Callers wait in the order of their tickets. A refused caller keeps its ticket and is first again.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What is from later than that was written before the clock was set back.
+/// A timestamp further in the future than this was written before the clock was set back.
 const CLOCK_SKEW: u64 = 60_000;
 
-/// How long a caller that does not show up keeps its place: it was killed.
+/// A caller without a heartbeat for this long was killed and loses its place.
 const FORGOTTEN: u64 = 5_000;
 
-/// How often a waiting caller shows that it is still there.
+/// Interval of a waiting caller's heartbeats.
 const HEARTBEAT: u64 = 1_500;
 
-/// The longest pause between two looks of a waiting caller: a raised quota shortens the queue at any time.
+/// Longest interval between two polls of a waiting caller: a raised quota may shorten the queue at any time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How much of a burst is sent before the first answer tells whether the bucket is as large as documented
-/// (the initial window of RFC 6928).
+/// Part of a burst that is sent before the first response shows whether the bucket has its documented size (the initial
+/// window of RFC 6928).
 const INITIAL_BURST: f64 = 10.0;
 
 /// The bounds of the scale.
 const SMALLEST: f64 = 0.02;
 const LARGEST: f64 = 100.0;
 
-/// How fast the scale grows below the documented rate, and above it.
+/// Growth of the scale below the documented rate, and above it.
 const RECOVERY: f64 = 2e-4;
 const PROBING: f64 = 2e-5;
 
-/// A correction goes down to the measured rate, but keeps at least this part of the scale: a small bucket that
-/// was full for a while makes a measurement too low.
+/// A correction lowers the scale to the measured rate, but keeps at least this part of it: a small bucket that was full
+/// for a while makes a measurement too low.
 const KEPT: f64 = 0.9;
-/// The same where nothing was served since the last correction.
+/// The same if no call was served since the last correction.
 const KEPT_AGAIN: f64 = 0.7;
-/// The same where the measurement contradicts the scale clearly.
+/// The same if the measurement clearly contradicts the scale.
 const KEPT_AT_LEAST: f64 = 0.5;
-/// How far above the measured rate the scale may stay at most.
+/// Maximum of the scale relative to the measured rate.
 const ABOVE_MEASURED: f64 = 1.25;
 
-/// What is left in the bucket when a call is refused that was sent when it was due: most of a token.
+/// Tokens left in the bucket when a call that was sent on time is refused: most of one.
 const LEFT_WHEN_DUE: f64 = 0.8;
 const LEFT_WHEN_AGAIN: f64 = 0.5;
 
-/// The size of a bucket in calls, and the calls that it gains per second.
+/// The size of a bucket in calls, and its refill rate in calls per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Limit {
     pub size: f64,
@@ -64,7 +64,7 @@ pub(super) struct Limit {
 
 impl Limit {
     /// Returns the documented limit of an action (EC2 Developer Guide, "Request throttling for the Amazon EC2
-    /// API", "Request token bucket sizes and refill rates"); `None` for those of other services.
+    /// API", "Request token bucket sizes and refill rates"); `None` for actions of other services.
     pub(super) fn of(action: &str) -> Option<Self> {
         let (size, rate) = match action {
             "GetCallerIdentity" | "GetAccessKeyInfo" => return None,
@@ -81,7 +81,7 @@ impl Limit {
 /// Whether a caller may send its call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Turn {
-    /// The token is taken.
+    /// Yes; the token is taken.
     Now,
     Later(Queued),
 }
@@ -89,30 +89,30 @@ pub(super) enum Turn {
 /// A place in the queue.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Queued {
-    /// When the token is due, if the rate stays as it is.
+    /// When the token is due at the current rate.
     pub due: Duration,
-    /// When to look again.
+    /// When to poll again.
     pub pause: Duration,
-    /// How many callers are before this one.
+    /// Number of callers ahead of this one.
     pub ahead: usize,
 }
 
 /// A token bucket and its queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct TokenBucket {
-    /// What EC2 grants, as a multiple of the documented limit.
+    /// The measured limit, as a multiple of the documented one.
     scale: f64,
-    /// Tokens in the bucket `at` a moment (Unix time in milliseconds, as all moments here).
+    /// Tokens in the bucket at the time `at` (Unix time in milliseconds, as all times here).
     level: f64,
     at: u64,
-    /// The part of the documented size that no served call has proven yet.
+    /// The part of the documented size that no served call has confirmed yet.
     unproven: f64,
     window: Window,
     correction: Option<Correction>,
     waiting: Vec<Waiting>,
 }
 
-/// What was sent since the bucket was last known to be full or empty.
+/// The calls sent since the bucket was last known to be full or empty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Window {
     since: u64,
@@ -123,23 +123,23 @@ struct Window {
 /// The last correction of the scale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Correction {
-    /// Calls sent until then belong to the same bunch.
+    /// Calls sent until then belong to the same burst.
     at: u64,
-    /// The calls that EC2 let through in the window before, as far as it is known by now.
+    /// The calls that EC2 served in the previous window, as far as known by now.
     let_through: f64,
-    /// How many of them the documented limit allows.
+    /// The number of calls that the documented limit allows in that window.
     documented: f64,
-    /// The scale before, and the least part of it that is kept.
+    /// The previous scale, and the minimum part of it that is kept.
     before: f64,
     kept: f64,
-    /// How far above the measured rate the scale may stay; any far where nothing was served to measure.
+    /// Maximum of the scale relative to the measured rate; no maximum if nothing was served to measure.
     above_measured: Option<f64>,
-    /// The scale after.
+    /// The new scale.
     base: f64,
-    /// The calls sent after it that were served.
+    /// The calls sent after the correction that were served.
     served: u32,
-    /// The scale doubles at most once for each round trip: not above the ceiling, until a call is answered
-    /// that was sent after `round`.
+    /// The scale doubles at most once for each round trip: it stays below the ceiling until a call that was sent after
+    /// `round` is answered.
     round: u64,
     ceiling: f64,
 }
@@ -180,7 +180,7 @@ impl TokenBucket {
         }
     }
 
-    /// Makes the bucket of an action whose calls were not counted until EC2 refused one.
+    /// Creates the bucket of an action whose calls were not counted until EC2 refused one.
     pub(super) fn empty(limit: Limit, now: u64) -> Self {
         let mut bucket = Self::new(limit, now);
         bucket.correction = Some(Correction {
@@ -192,12 +192,12 @@ impl TokenBucket {
         bucket
     }
 
-    /// Returns when the record last changed.
+    /// Returns the time of the record's last change.
     pub(super) fn changed(&self) -> u64 {
         self.at
     }
 
-    /// Tells whether it can be what one of us has written at `now`.
+    /// Returns whether this process or another one can have written the record by `now`.
     pub(super) fn is_sane(&self, now: u64) -> bool {
         let is_number = |number: &f64| (0.0..=1e6).contains(number);
         let mut numbers = vec![self.level, self.unproven, self.window.sent];
@@ -227,7 +227,7 @@ impl TokenBucket {
         }
     }
 
-    /// Returns the place of a caller that is in the queue, and need not say so again yet.
+    /// Returns the place of a queued caller whose next heartbeat is not due yet.
     pub(super) fn queued(&self, limit: Limit, ticket: u64, now: u64) -> Option<Queued> {
         let own = self.waiting.iter().find(|own| own.ticket == ticket)?;
         match self.place(limit, ticket, now) {
@@ -236,17 +236,17 @@ impl TokenBucket {
         }
     }
 
-    /// Gives a place in the queue up.
+    /// Leaves the queue.
     pub(super) fn leave(&mut self, ticket: u64) {
         self.waiting.retain(|other| other.ticket != ticket);
     }
 
-    /// Tells whether the answer to a call is worth a note: callers wait, or the burst is still to be proven.
+    /// Returns whether to record the response of a call: callers wait, or the burst size is not confirmed yet.
     pub(super) fn is_busy(&self, limit: Limit, now: u64) -> bool {
         self.unproven > 0.0 || !self.waiting.is_empty() || self.level_at(limit, now) < 1.0
     }
 
-    /// Notes that EC2 served a call.
+    /// Records that EC2 served a call.
     pub(super) fn served(&mut self, limit: Limit, sent: u64, now: u64) {
         self.refill(limit, now);
         if self.unproven >= 1.0 {
@@ -282,7 +282,7 @@ impl TokenBucket {
         }
     }
 
-    /// Notes that EC2 refused a call for too many of them.
+    /// Records that EC2 throttled a call.
     pub(super) fn refused(&mut self, limit: Limit, sent: u64, now: u64) {
         self.refill(limit, now);
         let last = match self.correction.take() {
@@ -301,7 +301,7 @@ impl TokenBucket {
         self.scale = last.base;
     }
 
-    /// Begins a correction.
+    /// Starts a correction.
     fn correct(&mut self, limit: Limit, served: u32, now: u64) -> Correction {
         let window = self.window;
         let size = if window.was_full { limit.size } else { 0.0 };
@@ -370,7 +370,7 @@ impl TokenBucket {
             return Turn::Now;
         }
         let due = Duration::from_secs_f64(missing / self.rate(limit));
-        // Who is near the front looks more often.
+        // Callers near the front poll more often.
         let often = Duration::from_millis(100 + 20 * ahead as u64).min(LONGEST_PAUSE);
         let exact = due <= often;
         let pause = if exact { due } else { often.min(due / 2) };

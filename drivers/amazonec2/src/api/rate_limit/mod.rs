@@ -1,10 +1,10 @@
 //! The rate limiter that the processes of one store share: a token bucket for each API action.
 //!
-//! EC2 counts the calls of an account in a region, whichever process makes them. Each process takes its tokens
-//! from the store's record, so that two hundred creates at once send as many calls as EC2 serves, and not all of
-//! them at once, again and again. See [`bucket`] for how the record follows what EC2 really grants.
+//! EC2 counts the calls of an account in a region over all processes. Each process takes its tokens from the store's
+//! record, so that two hundred parallel creates send as many calls as EC2 serves, without repeated bursts. See
+//! [`bucket`] for how the record follows EC2's real limits.
 //!
-//! The record is a hint. Where it cannot be locked, read or written, each process backs off by itself.
+//! The record is a hint. If it cannot be locked, read or written, each process backs off by itself.
 
 mod bucket;
 #[cfg(test)]
@@ -20,20 +20,20 @@ use serde::{Deserialize, Serialize};
 use self::bucket::{Limit, Queued, TokenBucket, Turn};
 use crate::api::shared_record::{SharedRecord, millis};
 
-/// The record's name.
+/// File name of the record.
 const FILE: &str = ".ec2-rate-limit.json";
 
-/// The record of versions before 0.17.
+/// File name of the record in versions before 0.17.
 const OLD_FILE: &str = ".ec2-pace.json";
 
-/// How long a bucket is remembered that nobody uses: longer, and a load of others would outlive itself.
+/// An unused bucket is kept for this long. A longer time would keep the effects of other programs' past load.
 const REMEMBERED: u64 = 600_000;
 
-/// A wait that a user would otherwise take for a hang, and how often it is reported.
+/// A wait longer than this is reported, since a user would take it for a hang; also the interval of the reports.
 const WORTH_TELLING: Duration = Duration::from_secs(5);
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
-/// A bucket, and whose it is.
+/// A bucket and its owner.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
     /// The access key of the machine's own credentials; empty for those of the environment.
@@ -44,7 +44,7 @@ struct Entry {
     bucket: TokenBucket,
 }
 
-/// The store's record, as seen by one client.
+/// The store's record, as used by one client.
 #[derive(Debug, Clone)]
 pub(crate) struct RateLimiter {
     directory: PathBuf,
@@ -53,13 +53,13 @@ pub(crate) struct RateLimiter {
     endpoint: String,
 }
 
-/// A call's place in the order of arrival. It is kept when EC2 refuses the call.
+/// A call's place in the order of arrival. The call keeps it when EC2 refuses it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket {
     action: &'static str,
     limit: Limit,
-    /// Whether the call only reads. Such calls are not counted before EC2 refuses one: commands that change
-    /// nothing write nothing, and EC2 serves a hundred of them at once.
+    /// Whether the call only reads. Such calls are not counted before EC2 refuses one: read-only commands then write
+    /// nothing, and EC2 serves a hundred of them at once.
     is_read: bool,
     number: u64,
 }
@@ -74,17 +74,17 @@ impl RateLimiter {
         }
     }
 
-    /// Returns the same store's record as seen by a client of another place, whose buckets are others.
+    /// Returns the same store's record for a client of another place, which has other buckets.
     pub(crate) fn elsewhere(&self, region: &str, endpoint: &str) -> Self {
         Self::new(&self.directory, &self.access_key, region, endpoint)
     }
 
-    /// Returns the same store's record as seen by a client with the environment's credentials.
+    /// Returns the same store's record for a client with the environment's credentials.
     pub(crate) fn of_the_environment(&self) -> Self {
         Self::new(&self.directory, "", &self.region, &self.endpoint)
     }
 
-    /// Draws a ticket for a call; `None` for an action that is not limited.
+    /// Returns a ticket for a call; `None` for an action without a limit.
     pub(crate) fn ticket(&self, cx: &Cx, action: &'static str) -> Option<Ticket> {
         let limit = Limit::of(action)?;
         let number = millis(cx.ambient.now()) << 20 | cx.ambient.random() >> 44;
@@ -96,11 +96,11 @@ impl RateLimiter {
         })
     }
 
-    /// Waits for a token, `within` a time, and reports a long wait. Returns when the token was taken (Unix time
-    /// in milliseconds); `None` where the time is over or the record is of no use.
+    /// Waits for a token with the timeout `within`, and reports a long wait. Returns when the token was taken (Unix
+    /// time in milliseconds), or `None` on a timeout or if the record is unusable.
     ///
     /// # Errors
-    /// Where the operation is cancelled meanwhile: the place in the queue is given up.
+    /// Fails if the operation is cancelled meanwhile; leaves the queue.
     pub(crate) async fn acquire(
         &self,
         cx: &Cx,
@@ -148,7 +148,7 @@ impl RateLimiter {
         }
     }
 
-    /// Takes a token or a place in the queue. Waiting callers read the record without its lock as a rule.
+    /// Takes a token or a place in the queue. Waiting callers usually read the record without its lock.
     async fn look(&self, cx: &Cx, ticket: Ticket) -> Option<Turn> {
         let now = millis(cx.ambient.now());
         let (limit, number) = (ticket.limit, ticket.number);
@@ -164,7 +164,7 @@ impl RateLimiter {
         self.change(cx, ticket, take).await
     }
 
-    /// Notes that EC2 served a call.
+    /// Records that EC2 served a call.
     pub(crate) async fn served(&self, cx: &Cx, ticket: Ticket, sent: u64) {
         let now = millis(cx.ambient.now());
         let is_idle = self
@@ -178,7 +178,7 @@ impl RateLimiter {
         }
     }
 
-    /// Notes that EC2 refused a call for too many of them.
+    /// Records that EC2 throttled a call.
     pub(crate) async fn refused(&self, cx: &Cx, ticket: Ticket, sent: u64) {
         let note = |bucket: &mut TokenBucket, now| bucket.refused(ticket.limit, sent, now);
         self.change(cx, ticket, note).await;
@@ -197,7 +197,8 @@ impl RateLimiter {
         SharedRecord::new(&self.directory, FILE)
     }
 
-    /// Reads what the record says of the present. Without its lock, who sees half of it looks again with the lock.
+    /// Reads the current entries of the record. A caller without the lock that reads a partial write retries with the
+    /// lock.
     fn read(&self, now: u64) -> Vec<Entry> {
         let mut entries: Vec<Entry> = self.record().read();
         entries.retain(|entry| {
@@ -207,7 +208,7 @@ impl RateLimiter {
         entries
     }
 
-    /// Changes a bucket under the record's lock; `None` where that cannot be done.
+    /// Changes a bucket under the record's lock; returns `None` if that fails.
     async fn change<T>(
         &self,
         cx: &Cx,
@@ -244,7 +245,7 @@ impl RateLimiter {
     }
 }
 
-/// Locks the record. It is held for microseconds; a process that was stopped with it holds up nobody.
+/// Locks the record. The lock is held for microseconds; a suspended lock holder does not block other processes.
 async fn lock(cx: &Cx, file: &File) -> Option<()> {
     if file.try_lock().is_ok() {
         return Some(());
@@ -267,7 +268,7 @@ async fn lock(cx: &Cx, file: &File) -> Option<()> {
     locked.await.ok()
 }
 
-/// Tells a user what a long wait is for: on a terminal at each look, else every half a minute.
+/// Reports the reason for a long wait: on a terminal at each poll, otherwise every half a minute.
 fn report(cx: &Cx, action: &str, queued: Queued, told: &std::sync::Mutex<Option<Duration>>) {
     if queued.due < WORTH_TELLING {
         return;

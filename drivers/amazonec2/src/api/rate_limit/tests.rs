@@ -1,4 +1,4 @@
-//! Simulations: processes that create machines, against the lab's buckets and on a clock of their own.
+//! Simulations of processes that create machines, with the buckets of the test EC2 and a simulated clock.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,38 +8,38 @@ use ec2_lab::ec2::{self, Throttling};
 
 use super::bucket::{Limit, TokenBucket, Turn};
 
-/// The calls of a create, in their order.
+/// The calls of a create, in order.
 const CREATE: [&str; 2] = ["ImportKeyPair", "RunInstances"];
 
-/// A set of processes that all make the same calls.
+/// A set of processes that make the same calls.
 #[derive(Clone)]
 struct Simulation {
     processes: usize,
     calls: Vec<&'static str>,
     /// The buckets of EC2, one for each call.
     buckets: Vec<ec2::Bucket>,
-    /// How long a call that is served takes, in milliseconds. A refusal comes sooner.
+    /// Duration of a served call in milliseconds. A refusal is faster.
     round_trip: u64,
-    /// How far apart the processes start, in milliseconds.
+    /// Interval between the starts of the processes, in milliseconds.
     stagger: u64,
-    /// How many of the first processes are killed as soon as they wait.
+    /// Number of processes, from the first, that are killed as soon as they wait.
     killed: usize,
-    /// Another program that uses the last call's bucket: calls per second, and until when, in milliseconds.
+    /// Another program that uses the last call's bucket: calls per second, and its end in milliseconds.
     other: (f64, u64),
 }
 
 #[derive(Debug)]
 struct Outcome {
     took: f64,
-    /// What the buckets alone and the round trips take.
+    /// The minimum time from the buckets and the round trips.
     floor: f64,
     /// Refused calls for each process.
     refused: f64,
-    /// How often the record was looked at.
+    /// Number of reads of the record.
     looks: usize,
 }
 
-/// What happens at a moment: milliseconds, order, process, call, what, and when the call was sent.
+/// A simulated event: milliseconds, order, process, call, kind, and the time at which the call was sent.
 type Event = Reverse<(u64, usize, usize, usize, What, u64)>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +79,7 @@ impl Simulation {
             order += 1;
             events.push(Reverse((at, order, process, call, what, sent)));
         };
-        // A ticket is the moment of a process's arrival, and something to tell it from others.
+        // A ticket is the time of a process's arrival and a number that makes it unique.
         let mut tickets = vec![0; self.processes];
         for (process, ticket) in tickets.iter_mut().enumerate() {
             let at = 1 + self.stagger * process as u64;
@@ -164,7 +164,7 @@ impl Simulation {
     }
 }
 
-/// Runs simulations, and checks that each is nearly as fast as the buckets allow. The last process ends with it.
+/// Runs simulations and checks that each is nearly as fast as the buckets allow, up to the end of the last process.
 fn assert_fast(simulations: impl IntoIterator<Item = (String, Simulation)>) {
     let mut slow = Vec::new();
     for (what, simulation) in simulations {
@@ -233,7 +233,7 @@ fn a_rate_or_a_size_alone_may_be_another() {
     ]);
 }
 
-/// While another program takes three launches of four for a minute, and after that.
+/// Another program takes three launches of four for a minute, then stops.
 #[test]
 fn the_rate_comes_back_when_others_stop() {
     let shared = Simulation {
@@ -252,7 +252,7 @@ fn killed_processes_hold_nobody_up() {
     assert_fast([("killed".to_owned(), killed)]);
 }
 
-/// Runs calls of one process, one after the other, against an EC2 that refuses none; returns how long it waited.
+/// Runs calls of one process in sequence against an EC2 that refuses none; returns the total wait.
 fn in_a_row(bucket: &mut TokenBucket, calls: usize, begin: u64) -> u64 {
     let limit = Limit::of("DeleteKeyPair").unwrap();
     let mut now = begin;
@@ -287,7 +287,7 @@ fn a_bunch_of_refusals_is_one_correction() {
         for ticket in 0..calls {
             bucket.refused(limit, 1, 50 + ticket);
         }
-        // The place of a refused call is before that of everybody who came later.
+        // A refused call keeps its place before all later callers.
         assert!(matches!(bucket.take(limit, 9, 60), Turn::Later(_)));
         let Turn::Later(first) = bucket.take(limit, 0, 60) else {
             panic!("the bucket is empty")
@@ -295,7 +295,7 @@ fn a_bunch_of_refusals_is_one_correction() {
         assert_eq!(first.ahead, 0);
         first.due.as_secs_f64()
     };
-    // All five of a bunch halve the rate, as the last one does.
+    // All five refusals of a burst halve the rate, the same as the last one alone.
     assert!(refused(1) <= 1.05 / (0.8 * limit.rate), "{}", refused(1));
     assert!(refused(5) <= 1.05 / (0.5 * limit.rate), "{}", refused(5));
 }
