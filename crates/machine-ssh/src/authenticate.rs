@@ -1,4 +1,4 @@
-//! Logging in with keys.
+//! Public-key authentication.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,29 +16,29 @@ use tokio::time::timeout;
 use crate::keys::{public_half, read_private_key};
 use crate::{Credentials, KeyError};
 
-/// How long the agent may take to list its keys. Signing is bounded with the whole login: the
-/// agent may ask its owner.
+/// Timeout for the agent to list its keys. A signature has no timeout of its own but that of the login: the agent may
+/// prompt the user.
 const AGENT_LISTS: Duration = Duration::from_secs(5);
 
-/// The keys at hand, read.
+/// The keys read for a login.
 pub(crate) struct Keyring {
     agent: Option<PathBuf>,
     files: Vec<(PathBuf, Arc<PrivateKey>)>,
-    /// Which of the agent's keys are offered.
+    /// Selects the agent's keys to offer.
     of_agent: OfAgent,
 }
 
 enum OfAgent {
-    /// All of them, those of these files first.
+    /// All keys, with those of these files first.
     All { first: Vec<KeyData> },
-    /// The one of an encrypted file.
+    /// Only the key of this encrypted file.
     One { file: PathBuf, key: KeyData },
 }
 
-/// How a login went.
+/// Result of a login.
 pub(crate) enum Login {
     Accepted,
-    /// All keys at hand are refused.
+    /// The server refused all available keys.
     Refused,
     /// The connection ended.
     HungUp(russh::Error),
@@ -46,8 +46,8 @@ pub(crate) enum Login {
     Unusable(KeyError),
 }
 
-/// What was offered and refused on the connections of one login. OpenSSH ends a connection after six refusals
-/// (sshd_config(5), `MaxAuthTries`); the next one goes on with the rest.
+/// Keys that were offered and refused on the connections of one login. OpenSSH ends a connection after six refusals
+/// (sshd_config(5), `MaxAuthTries`); the next connection continues with the remaining keys.
 #[derive(Default)]
 pub(crate) struct Offers {
     refused: Vec<String>,
@@ -56,12 +56,12 @@ pub(crate) struct Offers {
 }
 
 impl Offers {
-    /// Returns how many keys were refused.
+    /// Returns the number of refused keys.
     pub(crate) fn refused(&self) -> usize {
         self.refused.len()
     }
 
-    /// Tells whether keys are left that were not offered.
+    /// Returns whether some keys were not offered yet.
     pub(crate) fn has_more(&self) -> bool {
         self.held_back > 0
     }
@@ -125,7 +125,7 @@ impl Keyring {
         }
     }
 
-    /// Offers the keys that were not refused yet, one after the other, until one is accepted.
+    /// Offers the keys that were not refused yet, in order, until the server accepts one.
     pub(crate) async fn log_in<H: Handler>(
         &self,
         handle: &mut Handle<H>,
@@ -154,7 +154,7 @@ impl Keyring {
         for (id, offer) in fresh {
             offers.held_back -= 1;
             offers.of_agent += usize::from(matches!(offer, Offer::OfAgent(_)));
-            // Whatever the answer is, this key was offered.
+            // The key counts as offered, whatever the response is.
             offers.refused.push(id);
             match (offer, &mut agent) {
                 (Offer::OfAgent(identity), Some(agent)) => {
@@ -180,7 +180,7 @@ impl Keyring {
         agent_keys(self.agent.as_deref()?).await
     }
 
-    /// Returns the agent's keys that are offered, in order.
+    /// Returns the agent's keys to offer, in order.
     fn chosen(&self, mut identities: Vec<AgentIdentity>) -> Result<Vec<AgentIdentity>, KeyError> {
         match &self.of_agent {
             OfAgent::All { first } => {
@@ -200,7 +200,7 @@ impl Keyring {
         Ok(identities)
     }
 
-    /// Names what was offered, for the error.
+    /// Describes the offered keys, for the error.
     pub(crate) fn offered(&self, offers: &Offers) -> String {
         let plural = |count, noun: &str| match count {
             1 => format!("1 {noun}"),
@@ -234,7 +234,7 @@ impl Keyring {
 }
 
 impl Offer {
-    /// Tells keys apart. A certificate is not the key that it is for.
+    /// Returns an identifier that distinguishes keys. A certificate differs from the key that it certifies.
     fn id(&self) -> String {
         match self {
             Self::OfAgent(identity) => match &**identity {
@@ -267,8 +267,8 @@ async fn agent_keys(socket: &Path) -> Option<(AgentClient<UnixStream>, Vec<Agent
     timeout(AGENT_LISTS, listing).await.ok().flatten()
 }
 
-/// Checks that a private key can be used for a login: it is readable, and not encrypted unless the agent holds it.
-/// Makes no connection but to the agent.
+/// Checks that a private key can be used for a login: it is readable, and either not encrypted or held by the agent.
+/// Connects only to the agent.
 ///
 /// # Errors
 /// [`KeyError`] names the file.
@@ -301,7 +301,7 @@ async fn offer_key<H: Handler>(
     Ok(result == AuthResult::Success)
 }
 
-/// Returns `None` where the agent itself failed: it does not sign with this key.
+/// Returns `None` if the agent fails: it does not sign with this key.
 async fn offer_agent_key<H: Handler>(
     handle: &mut Handle<H>,
     user: &str,
@@ -328,8 +328,8 @@ async fn offer_agent_key<H: Handler>(
     result.ok().map(|result| result == AuthResult::Success)
 }
 
-/// Chooses how an RSA key signs. A server that does not tell (RFC 8308) is taken to know
-/// rsa-sha2-256, which all do that are still supported.
+/// Returns the hash for signatures of an RSA key. A server that does not announce its algorithms (RFC 8308) is assumed
+/// to support rsa-sha2-256, as all servers do that are still maintained.
 async fn signature_hash<H: Handler>(
     handle: &Handle<H>,
     rsa: bool,

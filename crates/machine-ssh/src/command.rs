@@ -14,7 +14,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// Makes a command. The title names it in spans and errors (`install docker`); the shell runs the text.
+    /// Creates a command. Spans and errors show the title (`install docker`); the shell runs the text.
     pub fn new(title: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
             title: title.into(),
@@ -23,8 +23,8 @@ impl Command {
         }
     }
 
-    /// Limits the time from the start of the command on the machine to the last byte of its output. Without
-    /// it only the session's detection of a dead peer ends the command.
+    /// Sets a timeout from the start of the command on the machine to the last byte of its output. Without it, only
+    /// the session's detection of a dead peer ends the command.
     #[must_use]
     pub fn within(mut self, timeout: Duration) -> Self {
         self.within = Some(timeout);

@@ -1,4 +1,4 @@
-//! One attempt to connect, layer by layer.
+//! One connection attempt, layer by layer.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,18 +17,19 @@ use crate::session::Connection;
 use crate::wire::{Hold, Introduction, Wire};
 use crate::{ConnectError, Credentials, HostKeys, Layer, ProtocolError, Session};
 
-/// A peer that has sent nothing for this long is asked for a sign of life, and taken for dead
-/// when it has not given one for three more.
+/// A peer that has sent nothing for this long receives a keepalive request. After three more without a response, it
+/// counts as dead.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// How many channels the machine may try to open. Each is rejected: nothing is forwarded, so none is expected.
+/// Maximum number of channels that the machine may try to open. Each is rejected: nothing is forwarded, so none is
+/// expected.
 const UNEXPECTED_CHANNELS: usize = 16;
 
-/// Connects once: resolves, dials, exchanges keys, checks the host key, logs in, pins.
+/// Connects once: resolves, dials, exchanges keys, checks the host key, logs in, pins the host key.
 ///
 /// # Errors
-/// [`ConnectError`] names the layer that failed; it took at most `within`. Nothing is left open.
-/// A cancellation ends it at once.
+/// Returns a [`ConnectError`] that names the failed layer, after at most `within`. Leaves nothing open. A cancellation
+/// ends the attempt at once.
 pub async fn connect(
     endpoint: &SshEndpoint,
     credentials: &Credentials,
@@ -46,7 +47,7 @@ pub async fn connect(
 /// Resolves, dials, exchanges keys and checks the host key. Makes no login, and writes no pin.
 ///
 /// # Errors
-/// As [`connect`]; the TCP connection took at most `dial_within`.
+/// Same as [`connect`]. The TCP connection takes at most `dial_within`.
 pub async fn check_host_key(
     endpoint: &SshEndpoint,
     host_keys: &HostKeys,
@@ -98,7 +99,7 @@ async fn handshake(
     }
 }
 
-/// The same with a bound of its own for the TCP connection, and not cut by a cancellation.
+/// Same as [`connect`], with a separate timeout for the TCP connection, and without cancellation.
 pub(crate) async fn attempt(
     endpoint: &SshEndpoint,
     credentials: &Credentials,
@@ -131,14 +132,14 @@ pub(crate) async fn attempt(
         let login = keyring.log_in(&mut handle, &endpoint.user, &mut offers);
         let error = match timeout_at(deadline, login).await {
             Ok(Login::Accepted) => {
-                // Not before the login: a machine may make new host keys while it boots, and until it
-                // accepts our key it has not shown that it is the one we made.
+                // Pins only after the login. A machine may generate new host keys while it boots, and until it accepts
+                // the key, it is not proven to be the created machine.
                 observed.settle(endpoint, cx).map_err(not_accepted)?;
                 let connection = Connection::new(handle, observed, address, hold);
                 return Ok(Session::new(connection));
             }
             Ok(Login::Refused) => None,
-            // A server that has answered to a key, or says what it is about, had enough of them.
+            // The server has responded to a key, or reports too many keys: it accepts no further ones.
             Ok(Login::HungUp(_)) if observed.had_enough() || offers.refused() > refused + 1 => None,
             Ok(Login::HungUp(error)) => Some(error),
             Ok(Login::Unusable(source)) => return Err(ConnectError::Key { address, source }),
@@ -169,12 +170,13 @@ pub(crate) async fn attempt(
     }
 }
 
-/// How many connections one login may take, each of which ends with the keys that the server takes (MaxAuthTries, 6 by
-/// default). OpenSSH 9.8 and later shut a client out whose logins fail more often in a few seconds.
+/// Maximum number of connections of one login. The server ends each after the number of keys that it accepts
+/// (MaxAuthTries, 6 by default). OpenSSH 9.8 and later block a client whose logins fail more often within a few
+/// seconds.
 const MOST_CONNECTIONS: usize = 3;
 
-/// The library's defaults, without SHA-1, and with the pinned key's type first: a server has
-/// keys of several types and shows the one that is asked for.
+/// Returns the library's defaults, without SHA-1, and with the pinned key's type first: a server has keys of several
+/// types and shows the requested one.
 fn config(verdict: &Verdict) -> client::Config {
     let mut key_types = vec![
         Algorithm::Ed25519,
@@ -249,7 +251,7 @@ fn silent(address: String, introduction: &Introduction, within: Duration) -> Con
     ConnectError::Banner { address, what }
 }
 
-/// What the protocol's task saw, for the session's owner to read.
+/// State observed by the protocol task, for the session's owner.
 #[derive(Clone)]
 pub(crate) struct Observed(Arc<Mutex<Seen>>);
 
@@ -287,26 +289,26 @@ impl Observed {
         })
     }
 
-    /// Tells whether the server ended the connection for the keys that it was offered (OpenSSH's words).
+    /// Returns whether the server ended the connection because of too many keys (OpenSSH's message).
     fn had_enough(&self) -> bool {
         let goodbye = self.goodbye();
         goodbye.is_some_and(|goodbye| goodbye.contains("Too many authentication failures"))
     }
 
-    /// Why the connection ended, printable, if it has.
+    /// Returns the reason for the end of the connection, printable, if it has ended.
     pub(crate) fn goodbye(&self) -> Option<String> {
         self.with(|seen| seen.goodbye.clone())
     }
 }
 
-/// The side of us that the protocol's task talks to.
+/// Event handler of the protocol task.
 pub(crate) struct Client(Observed);
 
 impl Client {
-    /// Counts a channel that the machine tries to open. It is rejected when the library's handle for the answer is dropped.
+    /// Counts a channel that the machine tries to open. Dropping the library's reply handle rejects the channel.
     ///
     /// # Errors
-    /// Ends the connection where there are too many.
+    /// Ends the connection if there are too many.
     fn unexpected_channel(&self) -> Result<(), russh::Error> {
         let count = self.0.with(|seen| {
             seen.unexpected_channels += 1;

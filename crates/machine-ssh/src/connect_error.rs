@@ -1,4 +1,4 @@
-//! Why there is no session, by the layer that failed.
+//! Connection errors, by the layer that failed.
 
 use std::fmt;
 use std::io;
@@ -6,28 +6,27 @@ use std::time::Duration;
 
 use crate::{HostKeyError, KeyError};
 
-/// How far an attempt got: the layer that failed. In order, the outermost first.
+/// The layer at which an attempt failed, in order, outermost first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
     /// The name has no address.
     Address,
-    /// Nothing answers at the address: no route, a firewall or security group, a machine that
-    /// has not booted.
+    /// No response from the address: no route, a firewall or security group, or a machine that has not booted.
     Route,
-    /// The machine answers, and refuses the port: no sshd listens there (yet).
+    /// The machine refuses the port: no sshd listens there, or not yet.
     Port,
-    /// Something accepts the connection, and does not introduce itself as SSH.
+    /// The port accepts the connection, but sends no SSH identification.
     Banner,
-    /// SSH was begun, and no keys were agreed on.
+    /// The SSH key exchange did not complete.
     KeyExchange,
-    /// The host key is not the pinned one.
+    /// The host key differs from the pinned one.
     HostKey,
     /// The login was refused: user or key.
     Authentication,
 }
 
 impl Layer {
-    /// Returns where to look when a machine does not get beyond this layer.
+    /// Returns a hint for a machine that does not get beyond this layer.
     pub fn advice(self) -> &'static str {
         match self {
             Self::Address => "its name has no address here: check the name and this computer's DNS",
@@ -55,7 +54,7 @@ impl Layer {
 }
 
 impl Layer {
-    /// Returns why a wait is not over, if this layer failed last.
+    /// Returns the reason why a wait continues, if this layer failed last.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Address => "the name has no address",
@@ -83,12 +82,12 @@ impl fmt::Display for Layer {
     }
 }
 
-/// What the SSH protocol's implementation had to say.
+/// An error of the SSH library.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct ProtocolError(#[from] pub(crate) russh::Error);
 
-/// Why an attempt to connect did not end in a session. Nothing is left open.
+/// Reason why an attempt to connect did not create a session. Nothing is left open.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The name cannot be resolved.
@@ -100,15 +99,15 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
-    /// Nobody answers.
+    /// No response from the address.
     #[error("{address} does not answer ({} s)", within.as_secs())]
     NoAnswer {
         /// `HOST:PORT`.
         address: String,
-        /// For how long it was tried.
+        /// The timeout of the attempt.
         within: Duration,
     },
-    /// The network has no way there.
+    /// The network has no route to the machine.
     #[error("cannot reach {address}")]
     Unreachable {
         /// `HOST:PORT`.
@@ -117,45 +116,45 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
-    /// The machine is there, and its port is closed.
+    /// The machine is reachable, but its port is closed.
     #[error("{address} refuses connections")]
     Refused {
         /// `HOST:PORT`.
         address: String,
     },
-    /// The connection was accepted, and no SSH server introduced itself.
+    /// The connection was accepted, but no SSH server sent its identification.
     #[error("{address} accepts connections, but {what}")]
     Banner {
         /// `HOST:PORT`.
         address: String,
-        /// What it did instead; remote text in it is printable and short.
+        /// The observed behaviour; remote text in it is printable and short.
         what: String,
     },
-    /// The key exchange failed or was not finished in time.
+    /// The key exchange failed or did not complete in time.
     #[error("no key exchange with {address}")]
     KeyExchange {
         /// `HOST:PORT`.
         address: String,
-        /// The protocol's reason.
+        /// The protocol error.
         #[source]
         source: ProtocolError,
     },
-    /// The key exchange or the login was not finished in time.
+    /// The key exchange or the login did not complete in time.
     #[error("{address} stopped answering during {layer} ({} s)", within.as_secs())]
     Stalled {
         /// `HOST:PORT`.
         address: String,
-        /// Where it stopped.
+        /// The step that did not complete.
         layer: Layer,
-        /// The bound of the attempt.
+        /// The timeout of the attempt.
         within: Duration,
     },
-    /// The host key is not accepted, or could not be pinned.
+    /// The host key was not accepted, or could not be pinned.
     #[error("the host key of {address} is not accepted")]
     HostKey {
         /// `HOST:PORT`.
         address: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: HostKeyError,
     },
@@ -166,7 +165,7 @@ pub enum ConnectError {
         address: String,
         /// The login name.
         user: String,
-        /// What was offered: `the key /path/id_rsa`, `2 keys of the agent`.
+        /// The offered keys: `the key /path/id_rsa`, `2 keys of the agent`.
         tried: String,
     },
     /// The connection ended during the login.
@@ -176,16 +175,16 @@ pub enum ConnectError {
         address: String,
         /// The login name.
         user: String,
-        /// The protocol's reason.
+        /// The protocol error.
         #[source]
         source: ProtocolError,
     },
-    /// The private key is of no use.
+    /// The private key cannot be used.
     #[error("cannot log in to {address}")]
     Key {
         /// `HOST:PORT`.
         address: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: KeyError,
     },
@@ -195,7 +194,7 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Returns the layer that failed; `None` where it was our own side: key file, cancellation.
+    /// Returns the layer that failed; `None` for a local failure: key file, cancellation.
     pub fn layer(&self) -> Option<Layer> {
         match self {
             Self::Resolve { .. } => Some(Layer::Address),

@@ -1,24 +1,23 @@
-//! What to log in with.
+//! Credentials for a login.
 
 use std::path::{Path, PathBuf};
 
 use machine_types::SshEndpoint;
 
-/// What to log in with.
+/// Credentials for a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// This private key and no other. A key that cannot be read ends the attempt, and a wait.
+    /// This private key only. An unreadable key ends the attempt, and a wait.
     KeyFile(PathBuf),
-    /// The same. Where the file is encrypted, the agent signs, if it holds this key.
+    /// This private key only. If the file is encrypted, the agent signs, provided that it holds this key.
     KeyFileWithAgent {
         /// The private key's file.
         file: PathBuf,
         /// The agent's socket, the value of `SSH_AUTH_SOCK`.
         agent: PathBuf,
     },
-    /// The agent's keys, first those of these private key files, then the files, in order, until one is accepted. Files
-    /// that do not exist are passed over, and so are encrypted ones; an agent that does not
-    /// answer is like none.
+    /// First the agent's keys, with those of these private key files in front, then the files, in order, until one is
+    /// accepted. Skips files that do not exist or are encrypted. An agent that does not respond counts as absent.
     AgentThenKeyFiles {
         /// The agent's socket, the value of `SSH_AUTH_SOCK`.
         agent: Option<PathBuf>,
@@ -28,7 +27,7 @@ pub enum Credentials {
 }
 
 impl Credentials {
-    /// Chooses for an endpoint: its own key where it has one, else the agent and the user's keys.
+    /// Selects the credentials for an endpoint: its own key if it has one, else the agent and the user's keys.
     pub fn of(endpoint: &SshEndpoint, agent: Option<&Path>, files: &[PathBuf]) -> Self {
         match (&endpoint.key, agent) {
             (Some(key), None) => Self::KeyFile(key.clone()),

@@ -1,4 +1,4 @@
-//! From a name to an accepted TCP connection.
+//! Opens TCP connections to a host.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,14 +12,14 @@ use tokio::time::timeout;
 
 use crate::ConnectError;
 
-/// How long after an attempt that is not answered the next one starts beside it. A packet to a
-/// machine that has not booted is lost, and TCP sends it again only after 1 s, 3 s, 7 s.
+/// Delay before the next attempt starts in parallel with an unanswered one. A packet to a machine that has not booted
+/// is lost, and TCP resends it only after 1 s, 3 s, 7 s.
 const PACE: Duration = Duration::from_millis(250);
 
-/// How many attempts may be under way at once.
+/// Maximum number of parallel attempts.
 const IN_FLIGHT: usize = 16;
 
-/// How many of a name's addresses are tried.
+/// Maximum number of addresses of a name that are tried.
 const ADDRESSES: usize = 8;
 
 /// Returns `HOST:PORT`, an IPv6 address in brackets.
@@ -31,8 +31,8 @@ pub(crate) fn authority(endpoint: &SshEndpoint) -> String {
     }
 }
 
-/// Opens a TCP connection: the first that is accepted among attempts that overlap. Ends early
-/// once each address has refused.
+/// Opens a TCP connection with overlapping attempts, and returns the first that is accepted. Ends early when each
+/// address has refused.
 pub(crate) async fn dial(
     endpoint: &SshEndpoint,
     within: Duration,
@@ -63,7 +63,7 @@ async fn race(
             Ok(Some(Err(error))) => {
                 refusals.push(refusal(endpoint, error));
                 if refusals.len() >= addresses.len() {
-                    // A machine that refuses is nearer than a network that has no route.
+                    // A refusal by the machine says more than a network without a route.
                     refusals.sort_by_key(ConnectError::layer);
                     return Err(refusals.pop().unwrap_or(ConnectError::Refused {
                         address: authority(endpoint),
@@ -93,12 +93,11 @@ async fn resolve(endpoint: &SshEndpoint) -> Result<Vec<SocketAddr>, ConnectError
 
 async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
-    // TCP lets a socket connect to itself where its own port happens to be the one it dials:
-    // nobody listens there.
+    // A TCP socket can connect to itself if its own port is the destination port. Then there is no listener.
     if stream.local_addr()? == address {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
-    // Keystrokes and small requests must not wait for each other's acknowledgement.
+    // Without this, keystrokes and small requests would wait for the acknowledgement of earlier ones.
     stream.set_nodelay(true)?;
     Ok(stream)
 }

@@ -1,4 +1,4 @@
-//! Answers of a hostile host, for the fuzz targets `sftp` and `peer` and for bounded tests.
+//! Responses of a hostile host, for the fuzz targets `sftp` and `peer` and for bounded tests.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::sftp::begin;
 use crate::sftp_stream::{OpenFile, Reader, Writer};
 use crate::{Credentials, HostKeys, KeyType, connect, generate_key_pair};
 
-/// More than any run takes.
+/// Longer than any run takes.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a peer that says nothing more is waited for.
+/// Time to wait for a silent peer.
 const SILENCE: Duration = Duration::from_millis(50);
 
-/// The largest answer of SFTP that a run makes.
+/// Maximum size of the SFTP response in a run.
 const LONGEST: usize = 300;
 
 fn run(work: impl Future<Output = ()>) {
@@ -34,8 +34,8 @@ fn run(work: impl Future<Output = ()>) {
     assert!(ended.is_ok(), "it does not end");
 }
 
-/// Answers each request of SFTP with a packet made of these bytes: its type, its length, and what is in it. The number of
-/// the request is right: an answer to another one is not read at all.
+/// Answers each SFTP request with a packet of these bytes: its type, length and content. The request ID is correct,
+/// because a response with another ID is discarded unread.
 pub fn sftp(bytes: &[u8]) {
     let bytes = bytes.to_vec();
     run(async move {
@@ -50,7 +50,7 @@ pub fn sftp(bytes: &[u8]) {
     });
 }
 
-/// Does once what a copy does. What fails is an error.
+/// Performs each operation of a copy once. Failures are ignored.
 async fn use_files(mut files: RawSftpSession) {
     if let Ok(able) = begin(&files).await {
         files.set_limits(able.limits);
@@ -90,7 +90,7 @@ async fn answer(mut stream: DuplexStream, bytes: Vec<u8>) -> std::io::Result<()>
         let mut request = vec![0; length as usize];
         stream.read_exact(&mut request).await?;
         let (Some(kind), Some(length)) = (bytes.next(), bytes.next()) else {
-            // The end of the session.
+            // The session has ended.
             return Ok(());
         };
         const KINDS: [u8; 8] = [2, 101, 102, 103, 104, 105, 201, 101];
@@ -106,7 +106,7 @@ async fn answer(mut stream: DuplexStream, bytes: Vec<u8>) -> std::io::Result<()>
     }
 }
 
-/// Connects to a peer that sends these bytes, whatever it is told.
+/// Connects to a peer that sends these bytes, whatever it receives.
 pub fn peer(bytes: &[u8]) {
     let bytes = bytes.to_vec();
     run(async move {
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn any_answers_of_sftp_are_read_to_their_end() {
         let mut random = Random(0x9e37_79b9_7f4a_7c15);
-        // A version, a handle, and names: so that the rest is looked at.
+        // A version, a handle, and names: so that the bytes after them are parsed.
         let begin = [0, 2, 0, 0, 0, 3, 2, 3, 0, 0, 0, 1, b'h'];
         for round in 0..300 {
             let mut bytes = match round % 3 {
@@ -188,7 +188,7 @@ mod tests {
                 _ => b"SSH-2.0-x\r\n".to_vec(),
             };
             if round % 4 > 1 {
-                // A packet of key exchange, whose lists are whatever follows.
+                // A packet of key exchange, whose lists are the random bytes that follow.
                 bytes.extend([0, 0, 1, 4, 10, 20]);
             }
             let length = random.below(400);

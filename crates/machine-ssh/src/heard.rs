@@ -1,4 +1,4 @@
-//! A stream that remembers how it began.
+//! A stream that records its first bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -8,24 +8,24 @@ use std::task::{Context, Poll, ready};
 use machine_types::printable;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How many bytes are kept: a line of text.
+/// Number of recorded bytes: a line of text.
 const KEPT: usize = 80;
 
-/// A stream whose first bytes are kept.
+/// A stream whose first bytes are recorded.
 pub(crate) struct Heard<S> {
     stream: S,
     first: FirstBytes,
-    /// What of the first bytes was not passed on yet: SFTP asks for four, too few to tell what they are of.
+    /// Bytes that were read but not passed on yet: the SFTP client asks for four, too few to recognize text.
     unread: Vec<u8>,
 }
 
-/// What the first read from a stream has brought.
+/// Bytes of the first read from a stream.
 #[derive(Clone, Default)]
 pub(crate) struct FirstBytes(Arc<Mutex<Vec<u8>>>);
 
 impl FirstBytes {
-    /// Returns the first line, printable, where the bytes are text. An SFTP packet is none: it begins with its
-    /// length as four bytes, and the first of them is 0 (draft-ietf-secsh-filexfer-02, section 3).
+    /// Returns the first line, printable, if the bytes are text. An SFTP packet is not text: it begins with its length
+    /// as four bytes, and the first of them is 0 (draft-ietf-secsh-filexfer-02, section 3).
     pub(crate) fn text(&self) -> Option<String> {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bytes.first().filter(|first| **first != 0)?;

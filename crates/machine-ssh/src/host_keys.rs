@@ -1,4 +1,4 @@
-//! Which host keys are accepted.
+//! Host key policies.
 
 use std::path::PathBuf;
 
@@ -8,44 +8,43 @@ use russh::keys::{Algorithm, PublicKey};
 
 use crate::known_hosts::{Pins, fingerprint};
 
-/// The shortest RSA key that is accepted, in bits: what NIST SP 800-131A (rev. 2, table 2) allows for signatures.
+/// Minimum length of an RSA key, in bits: NIST SP 800-131A (rev. 2, table 2) allows it for signatures.
 const SHORTEST_RSA: u32 = 2048;
 
-/// Which host keys are accepted. The files are in OpenSSH's `known_hosts` format, one per
-/// machine, so that rsync and sshfs can be given them as `UserKnownHostsFile`.
+/// Host key policy. The files are in OpenSSH's `known_hosts` format, one per machine, so that rsync and sshfs can use
+/// them as `UserKnownHostsFile`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostKeys {
-    /// Accepts any key while the file is missing or holds none, and writes it there once the
-    /// login has succeeded; afterwards accepts only what the file holds, whatever the machine's
-    /// address (the line is rewritten when that has changed).
+    /// Accepts any key if the file is missing or holds none, and saves it there after the login has succeeded. Later
+    /// accepts only the keys in the file, whatever the machine's address (if it has changed, the line is rewritten).
     PinAtFirstContact(PathBuf),
-    /// Accepts only what the file holds, and never adds to it; a missing file is an error.
+    /// Accepts only the keys in the file, and never adds one; a missing file is an error.
     AcceptPinnedOnly(PathBuf),
-    /// Accepts any key. One that the file does not hold takes the place of those that it holds once the login has
-    /// succeeded, which is said.
+    /// Accepts any key. After the login has succeeded, a key that is not in the file replaces the keys in it, with a
+    /// message.
     AcceptNew(PathBuf),
-    /// Accepts any key and remembers none: for machines that are checked by other means.
+    /// Accepts any key and saves none: for machines that are authenticated by other means.
     AcceptAny,
 }
 
-/// Why a host key is not accepted, or could not be remembered.
+/// Reason why a host key is not accepted, or could not be saved.
 #[derive(Debug, thiserror::Error)]
 pub enum HostKeyError {
-    /// The machine shows another key than the one pinned.
+    /// The host key differs from the pinned one.
     #[error(
         "the host key of {host} has changed: it shows {shown}, {} has {pinned}", file.display()
     )]
     Changed {
         /// `HOST:PORT`.
         host: String,
-        /// The fingerprint of the key shown, with its type.
+        /// Fingerprint of the presented key, with its type.
         shown: String,
-        /// The fingerprints of the pinned keys, with their types.
+        /// Fingerprints of the pinned keys, with their types.
         pinned: String,
-        /// The file that holds the pin.
+        /// The file with the pinned keys.
         file: PathBuf,
     },
-    /// An RSA key that can be factored.
+    /// An RSA key so short that it can be factored.
     #[error(
         "the host key of {host} is an RSA key of {bits} bits, and fewer than {SHORTEST_RSA} are not safe: make a new one on \
          the machine with 'ssh-keygen -A', and remove the short one"
@@ -56,15 +55,15 @@ pub enum HostKeyError {
         /// The length of its modulus.
         bits: u32,
     },
-    /// There must be a pin, and there is none.
+    /// A pinned key is required, but there is none.
     #[error("no host key of {host} is pinned in {}", file.display())]
     NotPinned {
         /// `HOST:PORT`.
         host: String,
-        /// The file that should hold the pin.
+        /// The file that should contain the pinned key.
         file: PathBuf,
     },
-    /// The file holds something, and no key: it is damaged, and nobody knows which key was meant.
+    /// The file is not empty, but contains no key: it is damaged, and the pinned key is unknown.
     #[error("{} holds no readable host key; if the machine is the right one, remove that file", file.display())]
     Damaged {
         /// The file.
@@ -83,11 +82,11 @@ pub enum HostKeyError {
     },
 }
 
-/// The policy with the file read: decides on the key that a host shows.
+/// A policy with its file read: accepts or rejects host keys.
 pub(crate) struct Verdict {
     host: String,
     file: PathBuf,
-    /// `None` where any key is accepted and none remembered.
+    /// `None` if any key is accepted and none saved.
     pins: Option<Pins>,
     accepts_new: bool,
 }
@@ -124,7 +123,7 @@ impl Verdict {
         })
     }
 
-    /// Tells whether a key of this type is pinned.
+    /// Returns whether a key of this type is pinned.
     pub(crate) fn prefers(&self, algorithm: &Algorithm) -> bool {
         let same_type = |pin: &PublicKey| {
             pin.algorithm() == *algorithm
@@ -135,7 +134,7 @@ impl Verdict {
             .is_some_and(|pins| pins.keys().any(same_type))
     }
 
-    /// Decides on a key.
+    /// Accepts or rejects a key.
     pub(crate) fn on(&self, key: &PublicKey) -> Result<(), HostKeyError> {
         if let Some(bits) = key.key_data().rsa().map(|rsa| rsa.key_size())
             && bits < SHORTEST_RSA
@@ -158,7 +157,7 @@ impl Verdict {
         }
     }
 
-    /// Remembers an accepted key under the endpoint's present address.
+    /// Saves an accepted key under the endpoint's current address.
     pub(crate) fn settle(
         &self,
         endpoint: &SshEndpoint,
@@ -181,7 +180,8 @@ impl Verdict {
             return Ok(());
         }
         match pins.settle(host, port, key, unique) {
-            // The key is the pinned one, or the first: who may only read the store can use the machine, too.
+            // The key is the pinned one, or the first. A user with read-only access to the store can use the machine,
+            // too.
             Err(HostKeyError::Io { file, source, .. }) if is_read_only(&source) => {
                 cx.alert(format!(
                     "WARNING: the host key of {} is not recorded: cannot write {}: {source}",

@@ -1,4 +1,4 @@
-//! SSH key pairs: made, and read from files.
+//! SSH key pairs: generation and reading.
 
 use std::path::{Path, PathBuf};
 
@@ -11,14 +11,13 @@ use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::private::{KeypairData, RsaKeypair};
 use russh::keys::{Algorithm, PrivateKey, PublicKey};
 
-/// What kind of key pair to make.
+/// Type of a key pair to generate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KeyType {
-    /// Ed25519, in OpenSSH's own format. Small, quick, known to OpenSSH since 6.5.
+    /// Ed25519, in OpenSSH's own format. Small and fast, supported by OpenSSH since 6.5.
     #[default]
     Ed25519,
-    /// RSA of this many bits, 2048 to 8192, as PKCS#1 in PEM, as the Go binary wrote it. Takes
-    /// seconds to make.
+    /// RSA of this many bits, 2048 to 8192, as PKCS#1 in PEM, as the Go binary wrote it. Takes seconds to generate.
     Rsa {
         /// The length of the modulus in bits.
         bits: usize,
@@ -28,17 +27,17 @@ pub enum KeyType {
 /// A new key pair.
 #[derive(Clone)]
 pub struct KeyPair {
-    /// The private key's file, PEM, for OpenSSH, Go and this crate to read.
+    /// Content of the private key file, in PEM, readable by OpenSSH, Go and this crate.
     pub private: Secret,
-    /// The public key's line, `ssh-ed25519 AAAA…`, with a line end and without a comment.
+    /// Public key line, `ssh-ed25519 AAAA…`, with a newline and without a comment.
     pub public: String,
 }
 
-/// Makes a key pair with the operating system's random numbers. CPU-bound: RSA belongs on a
-/// blocking thread.
+/// Generates a key pair with the operating system's random number generator. CPU-bound: run it for RSA on a blocking
+/// thread.
 ///
 /// # Errors
-/// [`KeyError::Length`] for an RSA key that is too short or too long.
+/// Returns [`KeyError::Length`] for an RSA key that is too short or too long.
 pub fn generate_key_pair(kind: KeyType) -> Result<KeyPair, KeyError> {
     let mut random = safe_rng();
     let key = match kind {
@@ -60,14 +59,14 @@ pub fn generate_key_pair(kind: KeyType) -> Result<KeyPair, KeyError> {
     Ok(KeyPair { private, public })
 }
 
-/// What OpenSSH calls weak, and what takes minutes to make.
+/// OpenSSH calls shorter keys weak; longer ones take minutes to generate.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 fn generate_error(error: impl std::error::Error + Send + Sync + 'static) -> KeyError {
     KeyError::Generate(Box::new(error))
 }
 
-/// The line as Go's `ssh.MarshalAuthorizedKey` writes it: no comment, a line end.
+/// Returns the line as Go's `ssh.MarshalAuthorizedKey` writes it: without a comment, with a newline.
 fn public_line_of(key: &PublicKey) -> Result<String, russh::keys::ssh_key::Error> {
     let public = PublicKey::new(key.key_data().clone(), "");
     Ok(format!("{}\n", public.to_openssh()?.trim_end()))
@@ -91,19 +90,19 @@ fn third_field(sequence: &[u8]) -> der::Result<&[u8]> {
     Ok(AnyRef::decode(&mut fields)?.value())
 }
 
-/// Reads the private key in a file and returns its public line, `ssh-rsa AAAA…` with a line end
-/// and without a comment. OpenSSH's format, PKCS#1, PKCS#8 and SEC1 are understood.
+/// Reads the private key in a file and returns its public key line, `ssh-rsa AAAA…` with a newline and without a
+/// comment. Supports OpenSSH's format, PKCS#1, PKCS#8 and SEC1.
 ///
 /// # Errors
-/// [`KeyError`] names the file; so does an encrypted key that does not tell its public half.
+/// Returns a [`KeyError`] that names the file, also for an encrypted key whose public half is not available.
 pub fn public_key_line(private: &Path) -> Result<String, KeyError> {
     public_line_of(&public_half(private)?).map_err(|_| KeyError::Malformed {
         file: private.to_owned(),
     })
 }
 
-/// Reads the public half of a private key. Of an encrypted one it is in the file's header, where that is OpenSSH's
-/// (openssh-key-v1), or in the file of that name with `.pub` behind it.
+/// Reads the public half of a private key. For an encrypted key, reads it from the header if the file is in OpenSSH's
+/// format (openssh-key-v1), else from the file of the same name with the suffix `.pub`.
 pub(crate) fn public_half(private: &Path) -> Result<PublicKey, KeyError> {
     let encrypted = match read_private_key(private) {
         Err(error @ KeyError::Encrypted { .. }) => error,
@@ -123,7 +122,7 @@ pub(crate) fn public_half(private: &Path) -> Result<PublicKey, KeyError> {
         .ok_or(encrypted)
 }
 
-/// The longest file that is taken for a key. An RSA key of 16384 bits has 13 KB.
+/// Maximum size of a key file. An RSA key of 16384 bits has 13 KB.
 const LONGEST_FILE: u64 = 64 << 10;
 
 fn read_text(file: &Path) -> Result<Secret, KeyError> {
@@ -144,7 +143,7 @@ pub(crate) fn read_private_key(file: &Path) -> Result<PrivateKey, KeyError> {
     let text = read_text(file)?;
     match russh::keys::decode_secret_key(text.expose(), None) {
         Ok(key) => Ok(key),
-        // PKCS#1 and PKCS#8 say it in their headers, OpenSSH's format inside.
+        // PKCS#1 and PKCS#8 declare encryption in their headers, OpenSSH's format inside.
         Err(russh::keys::Error::KeyIsEncrypted) => Err(KeyError::Encrypted {
             file: file.to_owned(),
         }),
@@ -155,7 +154,7 @@ pub(crate) fn read_private_key(file: &Path) -> Result<PrivateKey, KeyError> {
     }
 }
 
-/// Why a key cannot be used, or made.
+/// Reason why a key cannot be used or generated.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read.
@@ -173,19 +172,19 @@ pub enum KeyError {
         /// The file.
         file: PathBuf,
     },
-    /// The file holds no private key, or one of an unknown kind.
+    /// The file contains no private key, or one of an unknown type.
     #[error("{} is not a private key in OpenSSH, PKCS#1 or PKCS#8 format", file.display())]
     Malformed {
         /// The file.
         file: PathBuf,
     },
-    /// Such a key would be too weak, or take minutes to make.
+    /// The key would be too weak, or take minutes to generate.
     #[error("an RSA key of {bits} bits: 2048 to 8192 are possible")]
     Length {
-        /// What was asked for.
+        /// The requested length.
         bits: usize,
     },
-    /// The key could not be made.
+    /// The key could not be generated.
     #[error("cannot make a key pair")]
     Generate(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

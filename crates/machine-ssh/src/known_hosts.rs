@@ -1,7 +1,7 @@
-//! The file that a machine's host key is pinned in.
+//! The file with a machine's pinned host key.
 //!
-//! In OpenSSH's `known_hosts` format, but read otherwise: the file belongs to one machine, so a
-//! key is looked up by itself and not by the address, which a stopped machine loses.
+//! It has OpenSSH's `known_hosts` format, but different semantics: the file belongs to one machine, so a key is looked
+//! up by itself and not by the address, which a stopped machine loses.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use russh::keys::{HashAlg, PublicKey};
 
 use crate::HostKeyError;
 
-/// A file of one machine has a few lines; what is longer is not one of ours.
+/// Maximum size: the file of one machine has a few lines.
 const LONGEST_FILE: u64 = 1 << 20;
 
-/// What the file holds.
+/// Content of the file.
 pub(crate) struct Pins {
     file: PathBuf,
     lines: Vec<Line>,
@@ -28,8 +28,7 @@ enum Line {
 }
 
 impl Pins {
-    /// Reads the file. A missing one holds nothing; one that holds something and no key is
-    /// damaged.
+    /// Reads the file. A missing file counts as empty; a file with content but without a key is damaged.
     pub(crate) fn read(file: &Path) -> Result<Self, HostKeyError> {
         let bytes = match files::read(file, LONGEST_FILE, Links::Refuse) {
             Ok(bytes) => bytes,
@@ -57,7 +56,7 @@ impl Pins {
         Ok(pins)
     }
 
-    /// An empty file of this name.
+    /// Returns an empty file of this name.
     pub(crate) fn none(file: &Path) -> Self {
         Self {
             file: file.to_owned(),
@@ -65,7 +64,7 @@ impl Pins {
         }
     }
 
-    /// Names the pinned keys.
+    /// Lists the fingerprints of the pinned keys.
     pub(crate) fn fingerprints(&self) -> String {
         self.keys().map(fingerprint).collect::<Vec<_>>().join(", ")
     }
@@ -85,7 +84,7 @@ impl Pins {
         self.keys().any(|pin| pin.key_data() == key.key_data())
     }
 
-    /// Returns the keys that are pinned under a host.
+    /// Returns the keys that are pinned for a host.
     fn names(&self, pattern: &str) -> impl Iterator<Item = &PublicKey> {
         self.lines.iter().filter_map(move |line| match line {
             Line::Pin(hosts, key) => hosts.split(',').any(|host| host == pattern).then_some(key),
@@ -93,8 +92,8 @@ impl Pins {
         })
     }
 
-    /// Sees to it that the file names the key under this host, and writes it if it did not.
-    /// `unique` tells the temporary files of concurrent writers apart.
+    /// Ensures that the file lists the key for this host, and writes it if needed. `unique` distinguishes the
+    /// temporary files of concurrent writers.
     pub(crate) fn settle(
         &self,
         host: &str,
@@ -140,7 +139,7 @@ impl Pins {
     }
 }
 
-/// Tells whether a file of host keys has one of this host, so that OpenSSH finds it there.
+/// Returns whether a `known_hosts` file has a key for this host, so that OpenSSH finds it there.
 pub fn is_pinned(file: &Path, host: &str, port: u16) -> bool {
     Pins::read(file).is_ok_and(|pins| pins.names(&pattern(host, port)).next().is_some())
 }
@@ -167,7 +166,7 @@ fn pin_line(pattern: &str, key: &PublicKey) -> io::Result<String> {
     Ok(format!("{pattern} {}\n", key.trim_end()))
 }
 
-/// The host as sshd(8) describes it for this file: in brackets with its port, unless that is 22.
+/// Returns the host in the format of sshd(8): in brackets with its port, unless that is 22.
 fn pattern(host: &str, port: u16) -> String {
     let host = host.to_lowercase();
     match port {
@@ -176,7 +175,7 @@ fn pattern(host: &str, port: u16) -> String {
     }
 }
 
-/// `ssh-ed25519 SHA256:…`
+/// Returns the fingerprint: `ssh-ed25519 SHA256:…`
 pub(crate) fn fingerprint(key: &PublicKey) -> String {
     format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256))
 }

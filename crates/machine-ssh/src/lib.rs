@@ -1,11 +1,11 @@
 //! SSH to a machine: one [`Session`] for commands, an interactive shell and files.
 //!
-//! Owns the connection (waiting for a machine that is still booting, which layer failed), the pin of its host key, and
-//! SSH key pairs. Refuses the environment: paths, the agent's socket, clock and cancellation are arguments; nothing is
-//! printed, no terminal is changed. The provisioner, `libmachine` and the tests of the lab call it; they know what a
-//! command means.
+//! Owns the connection (waits for a machine that is still booting, reports the layer that failed), the pinned host
+//! key, and SSH key pairs. Does not read the environment: paths, the agent's socket, clock and cancellation are
+//! arguments. Prints nothing and changes no terminal. The callers are the provisioner, `libmachine` and the tests of
+//! the lab; they decide what to run.
 //!
-//! The library below is russh; its types do not leave this crate.
+//! Uses russh, whose types do not leave this crate.
 //!
 //! ```
 //! use machine_ssh::{KeyType, generate_key_pair, shell_quote};

@@ -1,15 +1,15 @@
-//! The names in a directory of a machine, which says when they end.
+//! Limits for the directory listing of a machine, which is untrusted and could be endless.
 
-/// More entries than a directory has that somebody copies by SFTP.
+/// Maximum number of entries: more than a directory has that a user copies by SFTP.
 const ENTRIES: usize = 100_000;
 
-/// How long all names may be together: 80 bytes for each entry.
+/// Maximum total size of all names: 80 bytes for each entry.
 const BYTES: usize = 8 << 20;
 
-/// How many answers may have no names. OpenSSH's server sends none.
+/// Maximum number of responses without names. OpenSSH's server sends none.
 const EMPTY_ANSWERS: usize = 16;
 
-/// The names so far.
+/// The names received so far.
 #[derive(Default)]
 pub(crate) struct Listing {
     names: Vec<String>,
@@ -18,10 +18,10 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Adds an answer's names, `.` and `..` left out.
+    /// Adds the names of a response, except `.` and `..`.
     ///
     /// # Errors
-    /// What is too much.
+    /// Returns the exceeded limit.
     pub(crate) fn add(&mut self, names: impl Iterator<Item = String>) -> Result<(), String> {
         let mut is_empty = true;
         for name in names {

@@ -1,4 +1,4 @@
-//! One end of a copy: a path here or on a machine, treated alike.
+//! One end of a copy: a local path or a path on a machine, with a common interface.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -15,9 +15,9 @@ use crate::{Entry, EntryKind, Sftp, TransferError};
 /// One end of a copy.
 #[derive(Debug, Clone, Copy)]
 pub enum Place<'a> {
-    /// A path of this computer.
+    /// A path on this computer.
     Local(&'a Path),
-    /// A path of a machine, relative to the login's directory; empty is that directory, and so is `~`.
+    /// A path on a machine, relative to the login directory. An empty path and `~` are that directory.
     Remote(&'a Sftp, &'a str),
 }
 
@@ -28,13 +28,13 @@ pub(crate) enum Spot<'a> {
     Remote(&'a Sftp, String),
 }
 
-/// A path as errors show it.
+/// Formats a path for errors.
 pub(crate) fn local(path: &Path) -> String {
     path.display().to_string()
 }
 
 impl<'a> Spot<'a> {
-    /// Returns the place, `~` read as scp(1) reads it.
+    /// Resolves a leading `~` as scp(1) does.
     pub(crate) async fn of(place: Place<'a>) -> Result<Self, TransferError> {
         Ok(match place {
             Place::Local(path) => Self::Local(path.to_owned()),
@@ -42,7 +42,7 @@ impl<'a> Spot<'a> {
         })
     }
 
-    /// What a source stands for. A pattern of this computer's paths is the shell's to expand.
+    /// Returns the paths that a source matches. Patterns in local paths are left to the user's shell.
     pub(crate) async fn expanded(self) -> Result<Vec<Self>, TransferError> {
         match self {
             Self::Local(_) => Ok(vec![self]),
@@ -57,7 +57,7 @@ impl<'a> Spot<'a> {
         matches!(self, Self::Local(_))
     }
 
-    /// The path, to be shown.
+    /// Returns the path for messages.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Local(path) => local(path),
@@ -65,8 +65,8 @@ impl<'a> Spot<'a> {
         }
     }
 
-    /// Returns the last part of the path as it was given, so that `d/.` is not `d`; `None` for `.`, `..`, the root and the
-    /// login's directory, whose content goes to the target itself.
+    /// Returns the last component of the path as given, so that `d/.` is not `d`. Returns `None` for `.`, `..`, the
+    /// root and the login directory, whose content is copied to the target itself.
     pub(crate) fn base_name(&self) -> Result<Option<String>, TransferError> {
         let path = match self {
             Self::Local(path) => path.as_os_str().as_bytes(),
@@ -84,7 +84,7 @@ impl<'a> Spot<'a> {
         }
     }
 
-    /// The path of what a directory's listing names.
+    /// Returns the path of a directory entry.
     pub(crate) fn child(&self, name: &str) -> Result<Self, TransferError> {
         plain_name(&self.name(), name)?;
         Ok(match self {
@@ -117,7 +117,7 @@ impl<'a> Spot<'a> {
         }
     }
 
-    /// Lists the names in a directory. Those that SFTP cannot carry are errors of their own.
+    /// Lists the names in a directory. Names that SFTP cannot represent are separate errors.
     pub(crate) async fn names(&self) -> Result<Vec<Result<String, TransferError>>, TransferError> {
         let path = match self {
             Self::Remote(sftp, path) => {
@@ -135,7 +135,8 @@ impl<'a> Spot<'a> {
         Ok(names)
     }
 
-    /// Makes a directory. With a mode, it is writable for its owner until [`Spot::close_directory`] sets that mode.
+    /// Creates a directory. With a mode, the directory is writable for its owner until [`Spot::close_directory`] sets
+    /// that mode.
     pub(crate) async fn make_directory(&self, mode: Option<u32>) -> Result<(), TransferError> {
         match self {
             Self::Local(path) => {
@@ -153,7 +154,7 @@ impl<'a> Spot<'a> {
         }
     }
 
-    /// Takes from a directory that was made what its mode does not allow its owner.
+    /// Removes the owner's permissions that the mode of a created directory does not include.
     pub(crate) async fn close_directory(&self, mode: u32) -> Result<(), TransferError> {
         match mode & WHILE_COPIED {
             WHILE_COPIED => Ok(()),
@@ -192,7 +193,7 @@ impl<'a> Spot<'a> {
         };
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);
-        // As scp(1): a copy here can be written by its owner.
+        // Same as scp(1): the owner can write a local copy.
         options.mode(mode | 0o200);
         match fs::OpenOptions::from(options).open(path).await {
             Ok(file) => Ok(Box::new(file)),
@@ -200,7 +201,7 @@ impl<'a> Spot<'a> {
         }
     }
 
-    /// An error of this place.
+    /// Returns an error for this path.
     pub(crate) fn failed(&self, source: io::Error) -> TransferError {
         match self {
             Self::Local(path) => TransferError::Local {
@@ -212,7 +213,7 @@ impl<'a> Spot<'a> {
     }
 }
 
-/// What a directory allows its owner while it is filled.
+/// Permissions of a directory's owner while the directory is filled.
 const WHILE_COPIED: u32 = 0o300;
 
 fn not_utf8() -> io::Error {

@@ -1,4 +1,4 @@
-//! A channel of a session: starts something on it, and copies until it ends.
+//! A channel of a session: starts a command or shell, and copies its streams until it ends.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -15,34 +15,33 @@ use tokio::time::timeout;
 use crate::status::Ended;
 use crate::{ExitStatus, Pty, WindowSize};
 
-/// As much as one packet carries (RFC 4253, section 6.1).
+/// Maximum data of one packet (RFC 4253, section 6.1).
 const CHUNK: usize = 32 << 10;
 
-/// The stream of standard error among a channel's extended data (RFC 4254, section 5.2).
+/// Code of standard error among a channel's extended data (RFC 4254, section 5.2).
 const STDERR: u32 = 1;
 
-/// How long the message that closes an abandoned channel may wait to be sent.
+/// Timeout for sending the message that closes an abandoned channel.
 const CLOSING: Duration = Duration::from_secs(10);
 
-/// An open channel. One that is dropped before its end is closed, and what runs on it is told
-/// to end.
+/// An open channel. Dropping it before its end closes it, and signals the remote process to end.
 pub(crate) struct Channel {
     read: ChannelReadHalf,
     write: Option<ChannelWriteHalf<Msg>>,
 }
 
-/// Why copying ended without a status.
+/// Reason why copying ended without a status.
 #[derive(Debug)]
 pub(crate) enum PumpError {
-    /// The connection is gone.
+    /// The connection is lost.
     Lost,
-    /// The server did not do what was asked.
+    /// The server rejected the request.
     Refused,
-    /// The channel was closed, and nobody told how the command ended.
+    /// The channel was closed without an exit status.
     NoStatus,
-    /// Our input failed.
+    /// Reading the local input failed.
     Input(io::Error),
-    /// Our output failed.
+    /// Writing the local output failed.
     Output(io::Error),
 }
 
@@ -84,8 +83,7 @@ impl Channel {
         self.write.as_ref().ok_or(PumpError::Lost)
     }
 
-    /// Waits for the answer to a request. Nothing else of interest comes before it: output
-    /// belongs to what has been started.
+    /// Waits for the response to a request. Discards earlier messages: output starts only after the request succeeded.
     async fn granted(&mut self, sent: Result<(), russh::Error>) -> Result<(), PumpError> {
         sent.map_err(|_| PumpError::Lost)?;
         loop {
@@ -95,7 +93,7 @@ impl Channel {
         }
     }
 
-    /// Copies until the channel is closed, and returns how the command ended.
+    /// Copies until the channel is closed, and returns the exit status.
     pub(crate) async fn pump(
         mut self,
         stdin: impl AsyncRead + Send,
@@ -107,22 +105,22 @@ impl Channel {
             return Err(PumpError::Lost);
         };
         let (stdin, stdout, stderr) = (pin!(stdin), pin!(stdout), pin!(stderr));
-        // The three run side by side, and the end is always the reader's: it goes on reading
-        // while input waits for the machine to take it, which else could wait for ever.
+        // The three run concurrently, and normally the reader ends first. It continues while the input waits for the
+        // machine to accept data, which might otherwise deadlock.
         let result = tokio::select! {
             result = drain(&mut self.read, stdout, stderr) => result,
             error = feed(write, stdin) => Err(error),
             never = resize(write, resizes) => match never {},
         };
         if result.is_ok() {
-            // Closed by both sides: nothing is left to be said.
+            // Both sides have closed the channel: no message is left to send.
             self.write = None;
         }
         result
     }
 }
 
-/// Starts a subsystem on a channel that is to be a stream.
+/// Starts a subsystem on a channel that becomes a stream.
 pub(crate) async fn subsystem(
     mut channel: russh::Channel<Msg>,
     name: &str,
@@ -136,7 +134,7 @@ pub(crate) async fn subsystem(
     }
 }
 
-/// Reads the answer to a request, if the message is one.
+/// Returns the response to a request, if the message is one.
 fn answer(message: Option<ChannelMsg>) -> Option<Result<(), PumpError>> {
     match message {
         Some(ChannelMsg::Success) => Some(Ok(())),
@@ -185,13 +183,13 @@ async fn drain(
     }
 }
 
-/// Writes through to the other side of a pipe at once: somebody may be watching.
+/// Writes and flushes at once: a user may be reading the output.
 async fn copy_out(to: &mut Pin<&mut impl AsyncWrite>, data: &[u8]) -> Result<(), PumpError> {
     to.write_all(data).await.map_err(PumpError::Output)?;
     to.flush().await.map_err(PumpError::Output)
 }
 
-/// Copies to the channel, and returns only if the input fails.
+/// Copies to the channel. Returns only if the input fails.
 async fn feed(write: &ChannelWriteHalf<Msg>, mut stdin: Pin<&mut impl AsyncRead>) -> PumpError {
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -205,13 +203,13 @@ async fn feed(write: &ChannelWriteHalf<Msg>, mut stdin: Pin<&mut impl AsyncRead>
             _ => write.data_bytes(Bytes::copy_from_slice(data)).await,
         };
         if length == 0 || sent.is_err() {
-            // At its end, or at the channel's, which the reader sees too.
+            // The input has ended, or the channel has, which the reader detects, too.
             return std::future::pending().await;
         }
     }
 }
 
-/// Passes the window's sizes on; never returns.
+/// Forwards the window's sizes; never returns.
 async fn resize(
     write: &ChannelWriteHalf<Msg>,
     resizes: Option<mpsc::Receiver<WindowSize>>,
@@ -226,7 +224,7 @@ async fn resize(
     std::future::pending().await
 }
 
-/// The signal's name, made of what may be in one: it comes from the server.
+/// Returns the signal's name, reduced to its valid characters: the server is untrusted.
 fn signal_word(signal: &Sig) -> String {
     let name = match signal {
         Sig::Custom(name) => name.clone(),
@@ -236,7 +234,7 @@ fn signal_word(signal: &Sig) -> String {
     name.chars().filter(fit).take(64).collect()
 }
 
-/// Keeps the first bytes of a stream, and drops the rest.
+/// Keeps the first bytes of a stream, and discards the rest.
 pub(crate) struct Kept {
     pub(crate) bytes: Vec<u8>,
     pub(crate) truncated: bool,

@@ -16,17 +16,17 @@ use crate::pump::{Channel, Kept, PumpError};
 use crate::wire::Hold;
 use crate::{Command, ExitStatus, Output, Pty, Sftp, SftpError, SshError, WindowSize};
 
-/// How much of each output stream [`Session::run`] keeps.
+/// Maximum size of each output stream that [`Session::run`] keeps.
 const OUTPUT_LIMIT: usize = 1 << 20;
 
-/// A login on a machine. Any number of commands, shells and transfers may run on it, one after
-/// the other or at once; they share one connection, so that a stream whose reader dawdles slows
-/// the others down. A peer that is silent for 40 s is taken for dead. Dropping it hangs up.
+/// A login on a machine. Any number of commands, shells and transfers may run on it, in sequence or concurrently. They
+/// share one connection, so a stream with a slow reader slows down the others. A peer that is silent for 40 s counts
+/// as dead. Dropping the session closes the connection.
 pub struct Session {
     connection: Arc<Connection>,
 }
 
-/// What a session and what runs on it share.
+/// State shared by a session and its operations.
 pub(crate) struct Connection {
     handle: ClientHandle,
     observed: Observed,
@@ -44,7 +44,7 @@ impl Connection {
         }
     }
 
-    /// Opens a channel for what `title` names.
+    /// Opens a channel for the operation `title`.
     pub(crate) async fn open(&self, title: &str) -> Result<russh::Channel<Msg>, SshError> {
         match self.handle.channel_open_session().await {
             Ok(channel) => Ok(channel),
@@ -73,7 +73,7 @@ impl Connection {
         }
     }
 
-    /// Says in the words of a session how a channel's copying failed.
+    /// Converts an error of a channel to one of the session.
     pub(crate) fn explain(&self, title: &str, end: PumpError) -> SshError {
         let (title, host) = (title.to_owned(), self.host.clone());
         let local = |title, action, source| SshError::Local {
@@ -94,7 +94,7 @@ impl Connection {
         }
     }
 
-    /// Bounds a piece of work on the session, and tells of its end.
+    /// Limits the time of an operation on the session, and reports its end.
     pub(crate) async fn bounded<T>(
         &self,
         title: &str,
@@ -137,7 +137,7 @@ impl Session {
         }
     }
 
-    /// Returns the `HOST:PORT` that it is connected to.
+    /// Returns the `HOST:PORT` of the machine.
     pub fn host(&self) -> &str {
         &self.connection.host
     }
@@ -165,19 +165,18 @@ impl Session {
     /// Runs a command that must succeed.
     ///
     /// # Errors
-    /// [`SshError::Failed`] for any status but 0, with the end of what it said; else as
+    /// Returns [`SshError::Failed`] for any status but 0, with the end of the command's output; other errors as for
     /// [`Session::run`].
     pub async fn check(&self, command: &Command, cx: &Cx) -> Result<Output, SshError> {
         let output = self.run(command, cx).await?;
         self.must_succeed(command, output)
     }
 
-    /// Runs a command between three streams, byte for byte and as it goes. Its end is the end of
-    /// the remote process: the rest of the input is left unread. The way for content, and the
-    /// only way for secrets.
+    /// Runs a command with three streams, which are copied unchanged and without buffering. Returns when the remote
+    /// process ends; the rest of the input is left unread. Use this for file content, and always for secrets.
     ///
     /// # Errors
-    /// As [`Session::run`], and [`SshError::Local`] where a local stream fails (a closed pipe).
+    /// Same as [`Session::run`], and [`SshError::Local`] if a local stream fails (a closed pipe).
     pub async fn pipe(
         &self,
         command: &Command,
@@ -199,11 +198,11 @@ impl Session {
         connection.bounded(title, command.within, cx, work).await
     }
 
-    /// Runs a command on a pseudo-terminal, or an interactive shell, and copies until it ends. Putting
-    /// the local terminal into raw mode and back is the caller's business. `resizes` may end early.
+    /// Runs a command on a pseudo-terminal, or an interactive shell, and copies until it ends. The caller puts the
+    /// local terminal into raw mode and restores it. `resizes` may end early.
     ///
     /// # Errors
-    /// As [`Session::pipe`].
+    /// Same as [`Session::pipe`].
     pub async fn on_terminal(
         &self,
         pty: &Pty,
@@ -228,27 +227,26 @@ impl Session {
         connection.bounded(title, None, cx, work).await
     }
 
-    /// Starts the machine's SFTP server on this session. Paths are relative to the login's
-    /// directory.
+    /// Starts the machine's SFTP server on this session. Paths are relative to the login directory.
     ///
     /// # Errors
-    /// [`SftpError`], for instance where the machine has no SFTP server.
+    /// Returns [`SftpError`], for example if the machine has no SFTP server.
     pub async fn sftp(&self, cx: &Cx) -> Result<Sftp, SftpError> {
         Sftp::start(self.connection.clone(), cx).await
     }
 
-    /// Tells whether the connection has ended, as far as it is known here.
+    /// Returns whether the connection is known to have ended.
     pub fn is_closed(&self) -> bool {
         self.connection.is_closed()
     }
 
-    /// Says goodbye and hangs up. Dropping does the same without the goodbye.
+    /// Sends a disconnect message and closes the connection. Dropping the session closes it without the message.
     pub async fn close(self) {
         let goodbye = self
             .connection
             .handle
             .disconnect(Disconnect::ByApplication, "", "");
-        // The connection is cut either way: a peer that does not listen gets no goodbye.
+        // The connection is closed either way, even if the peer does not receive the message.
         let _ = timeout(GOODBYE, goodbye).await;
     }
 
@@ -272,5 +270,5 @@ impl Session {
     }
 }
 
-/// How long the last words may take.
+/// Timeout for sending the disconnect message.
 const GOODBYE: Duration = Duration::from_secs(1);

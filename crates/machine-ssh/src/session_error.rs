@@ -1,32 +1,32 @@
-//! Why something on an open session did not come to its end.
+//! Errors of operations on an open session.
 
 use std::time::Duration;
 
 use crate::ExitStatus;
 
-/// Why something on a session did not come to its end.
+/// Reason why an operation on a session failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SshError {
-    /// The command ended badly, and was expected not to.
+    /// The command failed, but had to succeed.
     #[error("{title} failed on {host}: {status}{said}")]
     Failed {
         /// The command's title.
         title: String,
         /// The machine's `HOST:PORT`.
         host: String,
-        /// How it ended.
+        /// The exit status.
         status: ExitStatus,
         /// Empty, or `: ` and the end of its standard error (else output), printable, short.
         said: String,
     },
-    /// It took longer than the command allows.
+    /// The command exceeded its timeout.
     #[error("{title} did not end on {host} within {} s", within.as_secs())]
     TimedOut {
         /// The command's title.
         title: String,
         /// The machine's `HOST:PORT`.
         host: String,
-        /// The command's bound.
+        /// The command's timeout.
         within: Duration,
     },
     /// The operation was cancelled.
@@ -34,21 +34,20 @@ pub enum SshError {
     Cancelled {
         /// The command's title.
         title: String,
-        /// Why: `SIGTERM`.
+        /// The reason, for example `SIGTERM`.
         reason: &'static str,
     },
-    /// The connection ended before the command did: the machine was shut down, the network
-    /// failed, sshd was killed.
+    /// The connection ended before the command: the machine was shut down, the network failed, or sshd was killed.
     #[error("the connection to {host} was lost during {title}{reason}")]
     Lost {
         /// The command's title.
         title: String,
         /// The machine's `HOST:PORT`.
         host: String,
-        /// Empty, or `: ` and the server's parting words, printable, or what was noticed.
+        /// Empty, or `: ` and the server's disconnect message, printable, or the detected cause.
         reason: String,
     },
-    /// The machine refused to start it: too many sessions, no shell, no such subsystem.
+    /// The machine refused to start the operation: too many sessions, no shell, no such subsystem.
     #[error("{host} refuses to start {title}{reason}")]
     Refused {
         /// The command's title.
@@ -66,7 +65,7 @@ pub enum SshError {
         /// The machine's `HOST:PORT`.
         host: String,
     },
-    /// A stream on our own side failed.
+    /// A local stream failed.
     #[error("cannot {action} for {title}")]
     Local {
         /// The command's title.
@@ -80,7 +79,7 @@ pub enum SshError {
 }
 
 impl SshError {
-    /// A word for the trace.
+    /// Returns the outcome's name in the trace.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Failed { .. } => "status",

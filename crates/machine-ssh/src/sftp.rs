@@ -1,4 +1,4 @@
-//! The machine's files, by SFTP (draft-ietf-secsh-filexfer-02, version 3, as OpenSSH speaks it).
+//! Files of a machine, by SFTP (draft-ietf-secsh-filexfer-02, version 3, as OpenSSH implements it).
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,18 +19,18 @@ use crate::pump::subsystem;
 use crate::session::Connection;
 use crate::sftp_stream::{OpenFile, Reader, Writer};
 
-/// How long the machine may take for one answer, with others of a slow line queued before it.
+/// Timeout for one response, including the queued ones before it on a slow connection.
 const ANSWER: u64 = 60;
 
-/// What one request writes, and reads where the server does not tell how much it can: all servers take it (draft 02,
-/// section 3).
+/// Size of a write request, and of a read request if the server does not announce its limits: all servers accept it
+/// (draft 02, section 3).
 const BLOCK: u32 = 32 << 10;
 
-/// What one request reads at most: as much as OpenSSH's server gives at once, 255 KB.
+/// Maximum size of a read request: OpenSSH's server returns at most 255 KB.
 const LARGEST_READ: u32 = 255 << 10;
 
-/// The machine's files. Paths are relative to the login's directory; an empty one is that
-/// directory, `~` has no meaning (see `without_tilde`). Keeps the connection open while it lives.
+/// Files of a machine. Paths are relative to the login directory, and an empty path is that directory. `~` has no
+/// special meaning (see `without_tilde`). Keeps the connection open until dropped.
 pub struct Sftp {
     files: Arc<RawSftpSession>,
     connection: Arc<Connection>,
@@ -39,18 +39,18 @@ pub struct Sftp {
     expands_paths: bool,
 }
 
-/// What there is at a path; links are followed.
+/// Metadata of a path; links are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is.
+    /// Type of the entry.
     pub kind: EntryKind,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub size: u64,
-    /// Its permissions, the lower nine bits of its mode.
+    /// Permissions, the lower nine bits of the mode.
     pub mode: u32,
 }
 
-/// What a path leads to.
+/// Type of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     /// A regular file.
@@ -99,10 +99,10 @@ impl Sftp {
         })
     }
 
-    /// Looks what is at a path.
+    /// Returns the metadata of a path.
     ///
     /// # Errors
-    /// [`SftpError::Remote`] names the path, where there is nothing, too.
+    /// Returns a [`SftpError::Remote`] that names the path, also if it does not exist.
     pub async fn entry(&self, path: &str) -> Result<Entry, SftpError> {
         let found = self.files.stat(or_here(path)).await;
         found
@@ -110,10 +110,10 @@ impl Sftp {
             .map_err(|e| self.failed(path, &e))
     }
 
-    /// Looks what is at a path, if anything.
+    /// Returns the metadata of a path, or `None` if it does not exist.
     ///
     /// # Errors
-    /// [`SftpError::Remote`] where the machine does not say.
+    /// Returns [`SftpError::Remote`] if the machine cannot tell.
     pub async fn entry_if_any(&self, path: &str) -> Result<Option<Entry>, SftpError> {
         match self.files.stat(or_here(path)).await {
             Ok(found) => Ok(Some(Entry::from(found.attrs))),
@@ -122,11 +122,11 @@ impl Sftp {
         }
     }
 
-    /// Returns the path for one that begins with `~`, as scp(1) reads it: `~` and `~/…` are the login's directory,
-    /// `~user` is what the server says it is.
+    /// Expands a path that begins with `~`, as scp(1) does: `~` and `~/…` are the login directory, and the server
+    /// resolves `~user`.
     ///
     /// # Errors
-    /// [`SftpError::Remote`] where the server does not know the user, or does not tell.
+    /// Returns [`SftpError::Remote`] if the server does not know the user, or cannot expand paths.
     pub(crate) async fn without_tilde(&self, path: &str) -> Result<String, SftpError> {
         match path.strip_prefix('~') {
             None => return Ok(path.to_owned()),
@@ -150,16 +150,16 @@ impl Sftp {
         first.ok_or_else(|| refused("the SFTP server does not tell what it stands for"))
     }
 
-    /// Lists the names in a directory, `.` and `..` left out, as the machine gives them: whoever
-    /// makes a path of one has to look at it first.
+    /// Lists the names in a directory, except `.` and `..`, unchanged. The names are untrusted input: the caller must
+    /// check a name before using it in a path.
     ///
     /// # Errors
-    /// [`SftpError::Remote`] names the directory, where it has more entries than can be read, too.
+    /// Returns a [`SftpError::Remote`] that names the directory, also if it has more entries than the limit.
     pub async fn names(&self, directory: &str) -> Result<Vec<String>, SftpError> {
         let opened = self.files.opendir(or_here(directory)).await;
         let handle = opened.map_err(|e| self.failed(directory, &e))?.handle;
         let names = self.listed(directory, &handle).await;
-        // The names are known, or the error is: how the directory closes changes neither.
+        // Closing the directory does not change the result.
         let _ = self.files.close(handle).await;
         names
     }
@@ -184,10 +184,10 @@ impl Sftp {
         }
     }
 
-    /// Opens a file to be read. Reads ahead.
+    /// Opens a file for reading, with read-ahead.
     ///
     /// # Errors
-    /// [`SftpError::Remote`] names the path; reading itself fails with the machine's words.
+    /// Returns a [`SftpError::Remote`] that names the path. A later read fails with the machine's message.
     pub async fn read(
         &self,
         path: &str,
@@ -196,11 +196,11 @@ impl Sftp {
         Ok(Reader::new(file.await?, self.read))
     }
 
-    /// Opens a file to be written from its start, emptied if it is there, else made with `mode`
-    /// less the umask's bits. What was written is on the machine once `shutdown` has succeeded.
+    /// Opens a file for writing from its start. Truncates it if it exists, else creates it with `mode` less the
+    /// umask's bits. The data is on the machine after `shutdown` has succeeded.
     ///
     /// # Errors
-    /// [`SftpError::Remote`] names the path; writing itself fails with the machine's words.
+    /// Returns a [`SftpError::Remote`] that names the path. A later write fails with the machine's message.
     pub async fn write(
         &self,
         path: &str,
@@ -211,19 +211,19 @@ impl Sftp {
         Ok(Writer::new(file, self.write as usize))
     }
 
-    /// Makes a directory.
+    /// Creates a directory.
     ///
     /// # Errors
-    /// [`SftpError::Remote`] names the path, where it is there already, too.
+    /// Returns a [`SftpError::Remote`] that names the path, also if it exists.
     pub async fn make_directory(&self, path: &str) -> Result<(), SftpError> {
         let made = self.files.mkdir(path, FileAttributes::empty()).await;
         made.map(drop).map_err(|error| self.failed(path, &error))
     }
 
-    /// Sets the permissions of what is at a path.
+    /// Sets the permissions of a path.
     ///
     /// # Errors
-    /// [`SftpError::Remote`] names the path.
+    /// Returns a [`SftpError::Remote`] that names the path.
     pub async fn set_mode(&self, path: &str, mode: u32) -> Result<(), SftpError> {
         let set = self.files.setstat(or_here(path), permissions(mode)).await;
         set.map(drop).map_err(|error| self.failed(path, &error))
@@ -245,7 +245,7 @@ impl Sftp {
         answer(&self.connection, path, error)
     }
 
-    /// Returns the error of an open file that cannot be read or written.
+    /// Returns the error for a failed read or write of an open file.
     pub(crate) fn failed_open(&self, path: &str, error: &std::io::Error) -> SftpError {
         let path = path.to_owned();
         match self.connection.is_closed() {
@@ -267,13 +267,13 @@ impl fmt::Debug for Sftp {
     }
 }
 
-/// What a server says that it can.
+/// Capabilities that a server announces.
 pub(crate) struct Able {
     pub(crate) limits: Limits,
     expands_paths: bool,
 }
 
-/// Begins the session.
+/// Initializes the session.
 pub(crate) async fn begin(files: &RawSftpSession) -> Result<Able, Error> {
     let version = files.init().await?;
     let has = |name| version.extensions.get(name).is_some_and(|v| v == "1");
@@ -286,7 +286,7 @@ pub(crate) async fn begin(files: &RawSftpSession) -> Result<Able, Error> {
     })
 }
 
-/// The length of a request that the server allows, if it says.
+/// Returns the request size that the server allows, or the default if it does not announce one.
 fn length(allowed: Option<u64>, default: u32, largest: u32) -> u32 {
     let allowed = allowed.map(|allowed| u32::try_from(allowed).unwrap_or(largest));
     allowed.unwrap_or(default).clamp(1, largest)
@@ -323,7 +323,7 @@ const LOST: &str = "the connection was lost";
 fn answer(connection: &Connection, path: &str, error: &Error) -> SftpError {
     let path = path.to_owned();
     let reason = match error {
-        // In the system's words, as scp gives them.
+        // The operating system's messages, as scp prints them.
         Error::Status(status) => {
             let reason = match status.status_code {
                 StatusCode::NoSuchFile => "No such file or directory".to_owned(),
@@ -339,26 +339,26 @@ fn answer(connection: &Connection, path: &str, error: &Error) -> SftpError {
     SftpError::Lost { path, reason }
 }
 
-/// Why something with the machine's files failed.
+/// Reason why an operation on the machine's files failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SftpError {
-    /// There is no SFTP on this session.
+    /// The session has no SFTP.
     #[error("cannot start SFTP")]
     Start(#[source] SshError),
-    /// The machine's answer about one path.
+    /// The machine's error for one path.
     #[error("{path}: {reason}")]
     Remote {
         /// The path as it was given.
         path: String,
-        /// `No such file or directory`, `Permission denied`, or the server's words, printable.
+        /// `No such file or directory`, `Permission denied`, or the server's message, printable.
         reason: String,
     },
-    /// The SFTP session has ended or does not answer: every further request fails too.
+    /// The SFTP session has ended or does not respond: every further request fails, too.
     #[error("{path}: {reason}")]
     Lost {
         /// The path as it was given.
         path: String,
-        /// Why there is no answer.
+        /// Reason why there is no response.
         reason: String,
     },
     /// The login shell, which starts the SFTP server, has printed text.

@@ -1,7 +1,7 @@
 //! Open files of an SFTP session, as streams.
 //!
-//! Many requests are under way at once. What the server may make us hold is bounded by their number and size, which
-//! are ours.
+//! Many requests are in flight at once. Their number and size are fixed on this side, which limits the memory that the
+//! server can make this process use.
 
 use std::io;
 use std::pin::Pin;
@@ -17,18 +17,18 @@ use russh_sftp::client::error::Error;
 use russh_sftp::protocol::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How many bytes are under way at once: OpenSSH's window.
+/// Maximum number of bytes in flight: OpenSSH's window.
 const WINDOW: usize = 2 << 20;
 
-/// In how many requests at most: as many as OpenSSH's `sftp` has.
+/// Maximum number of requests in flight: that of OpenSSH's `sftp`.
 const REQUESTS: usize = 64;
 
-/// How many requests of this length are under way at once.
+/// Returns the maximum number of requests of this length in flight.
 fn requests(length: usize) -> usize {
     (WINDOW / length.max(1)).clamp(1, REQUESTS)
 }
 
-/// An open file. It is closed when it is dropped.
+/// An open file. Dropping it closes it.
 pub(crate) struct OpenFile {
     session: Arc<RawSftpSession>,
     handle: String,
@@ -44,7 +44,7 @@ impl OpenFile {
         }
     }
 
-    /// Reads a block; it is shorter than `length` only at the end of the file.
+    /// Reads a block. It is shorter than `length` only at the end of the file.
     async fn read(self: Arc<Self>, offset: u64, length: u32) -> io::Result<Bytes> {
         let mut block = Vec::new();
         loop {
@@ -90,13 +90,13 @@ impl Drop for OpenFile {
         };
         let (session, handle) = (self.session.clone(), std::mem::take(&mut self.handle));
         runtime.spawn(async move {
-            // Whoever dropped it does not need to know: the server closes what is left with the session.
+            // The error can be ignored: the server closes the remaining files with the session.
             let _ = session.close(handle).await;
         });
     }
 }
 
-/// The server's own text where it sent one.
+/// Returns the server's message if it sent one.
 fn words(error: Error) -> io::Error {
     match error {
         Error::Status(status) => io::Error::other(status.error_message),
@@ -104,7 +104,7 @@ fn words(error: Error) -> io::Error {
     }
 }
 
-/// Reads a file from its start, ahead of its reader.
+/// Reads a file from its start, with read-ahead.
 pub(crate) struct Reader {
     blocks: BoxStream<'static, io::Result<Bytes>>,
     block: Bytes,
@@ -113,7 +113,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// `length` is that of one request.
+    /// `length` is the length of one request.
     pub(crate) fn new(file: OpenFile, length: u32) -> Self {
         let file = Arc::new(file);
         let offsets = (0..).map(move |number: u64| number.saturating_mul(length.into()));
@@ -149,7 +149,7 @@ impl AsyncRead for Reader {
     }
 }
 
-/// Writes a file from its start. An error may be told of a later write, or at the shutdown.
+/// Writes a file from its start. A later write or the shutdown may return the error of an earlier write.
 pub(crate) struct Writer {
     file: Arc<OpenFile>,
     offset: u64,
@@ -159,7 +159,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// `length` is that of one request.
+    /// `length` is the length of one request.
     pub(crate) fn new(file: OpenFile, length: usize) -> Self {
         Self {
             file: Arc::new(file),
@@ -170,7 +170,7 @@ impl Writer {
         }
     }
 
-    /// Takes the answers that are there; pending until there are fewer requests under way than `bound`.
+    /// Processes the available responses. Pending while `bound` or more requests are in flight.
     fn poll_answers(&mut self, cx: &mut Context<'_>, bound: usize) -> Poll<io::Result<()>> {
         loop {
             match self.pending.poll_next_unpin(cx) {
@@ -197,7 +197,7 @@ impl AsyncWrite for Writer {
         let write = writer.file.clone().write(writer.offset, data.to_vec());
         writer.pending.push(Box::pin(write));
         writer.offset += data.len() as u64;
-        // Sends the request. Its answer is not waited for.
+        // Sends the request without waiting for its response.
         ready!(writer.poll_answers(cx, usize::MAX))?;
         Poll::Ready(Ok(data.len()))
     }

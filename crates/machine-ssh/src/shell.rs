@@ -9,11 +9,11 @@ pub struct WindowSize {
     pub rows: u32,
 }
 
-/// The pseudo-terminal to ask for.
+/// Parameters of a pseudo-terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pty {
-    /// The terminal's type, the value of `TERM`.
+    /// Terminal type, the value of `TERM`.
     pub term: String,
-    /// Its size at the start.
+    /// Initial size.
     pub size: WindowSize,
 }

@@ -1,8 +1,8 @@
-//! How a remote command ended, and what it said. After `std::process::{ExitStatus, Output}`.
+//! Exit status and output of a remote command, modelled on `std::process::{ExitStatus, Output}`.
 
 use std::fmt;
 
-/// How a remote command ended: with a code, or by a signal.
+/// Exit status of a remote command: a code or a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitStatus(pub(crate) Ended);
 
@@ -13,12 +13,12 @@ pub(crate) enum Ended {
 }
 
 impl ExitStatus {
-    /// Tells whether the command ended with code 0.
+    /// Returns whether the command ended with code 0.
     pub fn success(&self) -> bool {
         self.0 == Ended::Code(0)
     }
 
-    /// Returns the exit code; `None` where a signal ended the command.
+    /// Returns the exit code; `None` if a signal ended the command.
     pub fn code(&self) -> Option<u32> {
         match self.0 {
             Ended::Code(code) => Some(code),
@@ -26,8 +26,8 @@ impl ExitStatus {
         }
     }
 
-    /// Returns the name of the signal that ended the command, without `SIG`: `KILL`, `TERM`
-    /// (RFC 4254, section 6.10). Letters, digits and `-@._` only, whatever the server sent.
+    /// Returns the name of the signal that ended the command, without `SIG`: `KILL`, `TERM` (RFC 4254, section 6.10).
+    /// Contains letters, digits and `-@._` only, whatever the server sent.
     pub fn signal(&self) -> Option<&str> {
         match &self.0 {
             Ended::Code(_) => None,
@@ -45,22 +45,22 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// What a command that has ended leaves: its status and both its streams, each on its own.
+/// Result of a command that has ended: its status and both streams, separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// How it ended.
+    /// Exit status.
     pub status: ExitStatus,
-    /// What it wrote to standard output, up to the command's limit.
+    /// Standard output, up to the command's limit.
     pub stdout: Vec<u8>,
-    /// What it wrote to standard error, up to the command's limit.
+    /// Standard error, up to the command's limit.
     pub stderr: Vec<u8>,
-    /// Whether more came than the limit lets us keep.
+    /// Whether the output exceeded the limit and was truncated.
     pub truncated: bool,
 }
 
 impl Output {
-    /// Returns standard output as text, its trailing line ends removed; what is not UTF-8 is
-    /// replaced. Not fit to be shown: see [`machine_types::printable`].
+    /// Returns standard output as text, without trailing newlines and with invalid UTF-8 replaced. Do not display it
+    /// unsanitized: see [`machine_types::printable`].
     pub fn text(&self) -> String {
         let text = String::from_utf8_lossy(&self.stdout);
         text.trim_end_matches(['\r', '\n']).to_owned()

@@ -1,4 +1,4 @@
-//! Copying files and directories between here and machines, and between two machines.
+//! Copies files and directories between this computer and machines, and between two machines.
 
 use std::path::PathBuf;
 
@@ -9,49 +9,49 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use crate::place::{Spot, local};
 use crate::{Entry, EntryKind, Place, SftpError};
 
-/// How deep directories may lie in each other, as for scp(1): a link that leads upwards makes them endless.
+/// Maximum depth of directories, that of scp(1): a link to a parent directory would make it infinite.
 const DEEPEST: usize = 64;
 
-/// How many entries may fail. Links that lead upwards, two in a directory, make the failures endless, too.
+/// Maximum number of failed entries. Two links to parent directories in one directory would make it infinite, too.
 const MOST_FAILURES: usize = 10_000;
 
-/// How much is read at once.
+/// Size of one read.
 const CHUNK: usize = 256 << 10;
 
-/// How much memory the names of what is still to be copied may take: those of a full listing and a half. All names in a
-/// directory are known before its first file is copied, and directories lie in each other.
+/// Maximum memory for the names of pending entries: that of one and a half full listings. All names in a directory are
+/// read before its first file is copied, and directories are nested.
 const WAITING: usize = 16 << 20;
 
-/// What a name of those takes besides its bytes.
+/// Memory of a pending name besides its bytes.
 const NAME: usize = 96;
 
-/// How many bytes more than its size a file may have: it may grow while it is copied.
+/// How many bytes more than its size a file may have: it may grow during the copy.
 const GROWTH: u64 = 64 << 20;
 
-/// How to copy.
+/// Options of a copy.
 pub struct Copy<'a> {
-    /// Whether directories are copied, with all that is in them.
+    /// Whether to copy directories recursively.
     pub recursive: bool,
-    /// Receives how far each file has come: its source's path, the bytes copied, its size.
+    /// Receives the progress of each file: the source's path, the bytes copied, the size.
     pub progress: &'a mut (dyn FnMut(&str, u64, u64) + Send),
-    /// Receives what is not copied while the copy goes on.
+    /// Receives each entry that is not copied, while the copy continues.
     pub left_out: &'a mut (dyn FnMut(TransferError) + Send),
 }
 
-/// Copies as scp(1) does over SFTP: into `to` where that is a directory, else to `to`. Of a source that ends in `.` or
-/// `..` the content is copied.
+/// Copies as scp(1) does over SFTP: into `to` if that is a directory, else to `to`. For a source that ends in `.` or
+/// `..`, copies its content.
 ///
-/// - Several sources need a directory, which is made on a machine where there is none. A pattern in a machine's path
-///   stands for all that match it there, and makes the directory here, too.
+/// - Several sources need a directory. On a machine, it is created if missing. A pattern in a machine's path stands
+///   for all paths that match it there; for a pattern, a local directory is created, too.
 /// - Existing files are replaced and keep their mode; links are followed.
-/// - New files get the source's mode less the umask's bits, and so do new directories here; new directories on a
-///   machine get the source's mode. The mode of what was there before does not change.
+/// - New files get the source's mode less the umask's bits, and so do new local directories; new directories on a
+///   machine get the source's mode. The mode of existing files and directories does not change.
 ///
 /// # Errors
-/// What cannot be copied does not keep the rest from being copied: each is given to `left_out`, and
-/// [`TransferError::Incomplete`] is the result. A device or a socket in a directory is left out without being an error. A
-/// single source that cannot be copied at all, a connection that is lost and a cancellation end the copy. What
-/// was copied stays, a file that was cut short included.
+/// An entry that cannot be copied does not end the copy: each is passed to `left_out`, and the result is
+/// [`TransferError::Incomplete`]. A device or a socket in a directory is left out without an error. A single source
+/// that cannot be copied at all, a lost connection and a cancellation end the copy. Everything copied so far remains,
+/// including a truncated file.
 pub async fn copy(
     from: &[Place<'_>],
     to: Place<'_>,
@@ -70,30 +70,30 @@ pub async fn copy(
     }
 }
 
-/// What is still to be done, the next last.
+/// Pending steps; the last one is next.
 enum Step<'a> {
     Copy {
         from: Spot<'a>,
         to: Spot<'a>,
         depth: usize,
     },
-    /// The names in a directory that are still to be copied.
+    /// Names in a directory that are still to be copied.
     Rest {
         from: Spot<'a>,
         to: Spot<'a>,
         names: std::vec::IntoIter<Result<String, TransferError>>,
         depth: usize,
     },
-    /// A new directory's own mode comes when it is full: it may forbid writing.
+    /// Sets a new directory's own mode once it is filled: the mode may forbid writing.
     Close { directory: Spot<'a>, mode: u32 },
 }
 
 struct Copier<'a> {
     options: Copy<'a>,
-    /// Whether there is one source: its error is the copy's.
+    /// Whether there is one source: its error is the error of the copy.
     is_alone: bool,
     failures: usize,
-    /// How much memory the names in all [`Step::Rest`] take.
+    /// Memory of the names in all [`Step::Rest`].
     waiting: usize,
 }
 
@@ -121,7 +121,7 @@ impl Copier<'_> {
         }
     }
 
-    /// Tells whether sources go into the target. Makes it where they need one.
+    /// Returns whether sources are copied into the target. Creates the target if they need a directory.
     async fn target_is_directory(
         &self,
         to: &Spot<'_>,
@@ -130,7 +130,7 @@ impl Copier<'_> {
         let is_directory = match to.entry_if_any().await? {
             Some(entry) => entry.kind == EntryKind::Directory,
             None if self.is_alone && sources < 2 => return Ok(false),
-            // scp(1) asks for it here, so that a mistyped name does not become a directory.
+            // scp(1) requires an existing directory here, so that a mistyped name does not become a directory.
             None if !self.is_alone && to.is_local() => to.entry().await.map(|_| true)?,
             None => {
                 to.make_directory(None).await?;
@@ -188,7 +188,7 @@ impl Copier<'_> {
         Ok(())
     }
 
-    /// Copies a file, or makes a directory and notes what is in it.
+    /// Copies a file, or creates a directory and adds its entries to the pending steps.
     async fn copy_entry<'a>(
         &mut self,
         from: Spot<'a>,
@@ -217,7 +217,7 @@ impl Copier<'_> {
         if depth == DEEPEST {
             return Err(TransferError::TooDeep { path: from.name() });
         }
-        // Before the target is made, which may lie in it.
+        // Listed before the target is created, which may be inside this directory.
         let names = from.names().await;
         match to.entry_if_any().await? {
             None => {
@@ -279,7 +279,7 @@ impl Copier<'_> {
         finished.map_err(|error| to.failed(error))
     }
 
-    /// Goes on with the next source, where there are several.
+    /// Continues with the next source if there are several.
     fn go_on_after(&mut self, error: TransferError) -> Result<(), TransferError> {
         match self.is_alone {
             true => Err(error),
@@ -287,7 +287,7 @@ impl Copier<'_> {
         }
     }
 
-    /// Reports what is not copied. Returns the error where nothing else would be, either.
+    /// Reports an entry that is not copied. Returns the error if all further entries would fail, too.
     fn leave_out(&mut self, error: TransferError) -> Result<(), TransferError> {
         if error.ends_the_copy() {
             return Err(error);
@@ -303,12 +303,12 @@ impl Copier<'_> {
     }
 }
 
-/// Returns how much memory a name takes.
+/// Returns the memory that a name takes.
 fn memory(name: &Result<String, TransferError>) -> usize {
     NAME + name.as_ref().map_or(0, String::len)
 }
 
-/// Looks at a name that a directory's listing gave: a machine that means harm could list
+/// Checks a name from a directory listing, which is untrusted: a malicious machine could list
 /// `../.ssh/authorized_keys`.
 pub(crate) fn plain_name(directory: &str, name: &str) -> Result<(), TransferError> {
     match name {
@@ -322,13 +322,13 @@ pub(crate) fn plain_name(directory: &str, name: &str) -> Result<(), TransferErro
     })
 }
 
-/// Why a copy ended early.
+/// Reason why a copy ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// On a machine.
+    /// An error on a machine.
     #[error(transparent)]
     Remote(#[from] SftpError),
-    /// Here.
+    /// A local error.
     #[error("{}", local(path))]
     Local {
         /// The path.
@@ -337,7 +337,7 @@ pub enum TransferError {
         #[source]
         source: std::io::Error,
     },
-    /// A directory that was not asked for, or a device.
+    /// A directory in a copy that is not recursive, or a device.
     #[error("{path}: not a regular file")]
     NotAFile {
         /// The path.
@@ -345,13 +345,13 @@ pub enum TransferError {
         /// Whether it is a directory.
         is_directory: bool,
     },
-    /// Where several or a directory were to be copied.
+    /// The target is not a directory, but several sources or a directory were to be copied.
     #[error("{path}: not a directory")]
     NotADirectory {
         /// The path.
         path: String,
     },
-    /// Directories in directories without an end.
+    /// Directories are nested too deeply.
     #[error(
         "{path}: directories lie deeper than {DEEPEST} in each other; is there a link that leads upwards?"
     )]
@@ -359,17 +359,17 @@ pub enum TransferError {
         /// The path.
         path: String,
     },
-    /// The rest was copied.
+    /// Some entries failed; the others were copied.
     #[error(
         "{}{failures} {} not copied",
         if *failures == MOST_FAILURES { "the copy has ended: " } else { "" },
         if *failures == 1 { "entry was" } else { "entries were" }
     )]
     Incomplete {
-        /// How many were not.
+        /// Number of entries that failed.
         failures: usize,
     },
-    /// More than can be held of what is still to be copied.
+    /// Too many pending entries for the memory limit.
     #[error(
         "{path}: it and the directories above it have too many files: copy them with 'scp --delta', or as an archive"
     )]
@@ -377,17 +377,17 @@ pub enum TransferError {
         /// The directory.
         path: String,
     },
-    /// The file has many more bytes than was said.
+    /// The file has many more bytes than its announced size.
     #[error("{path}: it does not end: {copied} bytes were copied of a file of {size} bytes")]
     Endless {
         /// The path.
         path: String,
-        /// Its size as it was told.
+        /// The announced size.
         size: u64,
-        /// What was copied.
+        /// The number of bytes copied.
         copied: u64,
     },
-    /// A listing names a file in a way that leads out of the directory.
+    /// A name in a listing leads out of the directory.
     #[error("{path}: its listing has {name:?}, which is not a file's name")]
     BadName {
         /// The directory.
@@ -398,12 +398,12 @@ pub enum TransferError {
 }
 
 impl TransferError {
-    /// Tells whether everything that would be copied after it fails, too.
+    /// Returns whether everything after this error would fail, too.
     fn ends_the_copy(&self) -> bool {
         match self {
             Self::Remote(SftpError::Remote { .. }) => false,
             Self::Remote(_) | Self::Incomplete { .. } => true,
-            // The next directory has as many files, and the next file does not end.
+            // The next directory would have as many files, and the next file would not end.
             Self::TooMany { .. } | Self::Endless { .. } => true,
             _ => false,
         }

@@ -1,4 +1,4 @@
-//! Waiting for a machine that is still booting.
+//! Waits for a machine that is still booting.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,18 +11,17 @@ use crate::connect::attempt;
 use crate::dial::authority;
 use crate::{ConnectError, Credentials, HostKeys, Layer, Session};
 
-/// Waits until a machine can be logged in to, and returns the session.
+/// Waits until a login to a machine succeeds, and returns the session.
 ///
-/// Dials at a tight pace while nothing answers or the port is refused, and finishes the
-/// handshake on the first connection that is accepted. A refused login is tried again only after
-/// seconds: early on it means that the key has not been put there yet, and sshd blocks clients
-/// that fail too often. Ends early on what waiting cannot mend: a changed host key, a private
-/// key that cannot be used; of a host that is up (see [`WaitLimits`]) also a name without an address, a refused
-/// port and a refused login. To end it for a reason of the caller's own (the instance has
-/// terminated), drop the future: nothing is left open.
+/// Dials in short intervals while there is no response or the port is refused, and completes the handshake on the
+/// first connection that is accepted. Retries a refused login only after seconds: early on, a refusal means that the
+/// key is not installed yet, and sshd blocks clients that fail too often. Ends early on permanent errors: a changed
+/// host key, or a private key that cannot be used; for a host that is up (see [`WaitLimits`]) also a name without an
+/// address, a refused port and a refused login. To end the wait for another reason (the instance has terminated), drop
+/// the future: nothing is left open.
 ///
 /// # Errors
-/// [`WaitForSshError::TimedOut`] tells how far it got.
+/// Returns a [`WaitForSshError::TimedOut`] that names the layer reached.
 pub async fn wait_for_ssh(
     endpoint: &SshEndpoint,
     credentials: &Credentials,
@@ -43,8 +42,7 @@ pub async fn wait_for_ssh(
     });
     let name = format!("{}@{}", endpoint.user, authority(endpoint));
     let policy = WaitPolicy::every(PACE, within);
-    // Each look owns what it uses: of a future that borrows from a closure the compiler cannot
-    // tell whether it may move to another thread.
+    // Each poll owns its data: for a future that borrows from a closure, the compiler cannot prove that it is `Send`.
     let look = {
         let wait = wait.clone();
         move || {
@@ -60,7 +58,7 @@ pub async fn wait_for_ssh(
     }
 }
 
-/// When a wait ends.
+/// Time limits of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaitLimits {
     within: Duration,
@@ -68,8 +66,8 @@ pub struct WaitLimits {
 }
 
 impl WaitLimits {
-    /// Ends after this time, and sooner where a host that is up is reached no better by waiting: at once for a name
-    /// without an address, after 10 s of refused connections, after three refused logins.
+    /// Ends after this time, or sooner if a host that is up fails permanently: at once for a name without an address,
+    /// after 10 s of refused connections, after three refused logins.
     pub fn of_host_that_is_up(within: Duration) -> Self {
         Self {
             within,
@@ -87,33 +85,33 @@ impl From<Duration> for WaitLimits {
     }
 }
 
-/// For how long a host that is up may have no address or refuse connections, and how many logins.
+/// Limits for a host that is up: the time without an address or with refused connections, and the number of refused
+/// logins.
 const REFUSED_CONNECTIONS: Duration = Duration::from_secs(10);
 const REFUSED_LOGINS: u32 = 3;
 
-/// The pause between two attempts that did not reach a server.
+/// Delay between two attempts that did not reach a server.
 const PACE: Duration = Duration::from_millis(200);
 
-/// The bound of one round of dialling, within which attempts overlap.
+/// Timeout of one round of dialling, within which attempts overlap.
 const DIAL: Duration = Duration::from_secs(3);
 
-/// The bound of one attempt: a small machine that is still booting takes seconds for a key
-/// exchange.
+/// Timeout of one attempt: a small machine that is still booting takes seconds for a key exchange.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 
-/// What the last attempt gets, at the end of all patience.
+/// Minimum timeout of the last attempt, at the end of the overall timeout.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// OpenSSH 9.8 and later count 5 s against the client's address for each failed login
-/// (`PerSourcePenalties authfail:5s`), forget one second per second, and shut it out once 15 s
-/// have added up. After a first quick retry, one try in five seconds never gets there.
+/// Delays after a failed login. OpenSSH 9.8 and later count 5 s against the client's address for each
+/// (`PerSourcePenalties authfail:5s`), subtract one second per second, and block the client at 15 s. After a first
+/// quick retry, one attempt per 5.5 s never reaches that limit.
 const FIRST_REFUSAL: Duration = Duration::from_secs(2);
 const LATER_REFUSALS: Duration = Duration::from_millis(5500);
 
-/// The same servers count 1 s for a connection without a login.
+/// Delay after a connection without a login, for which the same servers count 1 s.
 const NO_LOGIN: Duration = Duration::from_secs(1);
 
-/// One wait: what for, and how far it got.
+/// Target and progress of one wait.
 struct Wait {
     endpoint: SshEndpoint,
     credentials: Credentials,
@@ -127,7 +125,7 @@ struct Wait {
 
 #[derive(Default)]
 struct Progress {
-    /// The last attempt's error, its layer, and since when it has been that layer.
+    /// The last attempt's error, its layer, and the time since which this layer fails.
     last: Option<(ConnectError, Layer, Duration)>,
     refusals: u32,
 }
@@ -166,7 +164,7 @@ impl Wait {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells whether a host that is up will go on failing like this.
+    /// Returns whether a failure of a host that is up is permanent.
     fn is_for_good(&self, error: &ConnectError, layer: Layer) -> bool {
         let progress = self.progress();
         let lasts = match &progress.last {
@@ -185,10 +183,11 @@ impl Wait {
         }
     }
 
-    /// Notes a failed attempt, and returns how long to leave the machine alone at least.
+    /// Records a failed attempt, and returns the minimum delay before the next one.
     fn note(&self, error: ConnectError, layer: Layer) -> Duration {
         let mut progress = self.progress();
-        // The overall timeout cuts the last attempt short. If an earlier attempt got as far, its error says more.
+        // The overall timeout cuts the last attempt short. If an earlier attempt got as far, its error is more
+        // specific.
         let is_over = self.elapsed() >= self.within;
         if is_over && progress.last.as_ref().is_some_and(|last| last.1 >= layer) {
             return Duration::ZERO;
@@ -228,25 +227,25 @@ impl Wait {
     }
 }
 
-/// Why waiting for SSH ended without a session.
+/// Reason why waiting for SSH ended without a session.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitForSshError {
-    /// Patience ran out.
+    /// The timeout expired.
     #[error("no login at {endpoint} within {} s; it got no further than the {reached}, for the last {} s", within.as_secs(), stuck.as_secs())]
     TimedOut {
         /// `USER@HOST:PORT`.
         endpoint: String,
-        /// For how long it was tried.
+        /// The overall timeout.
         within: Duration,
         /// The layer that failed last.
         reached: Layer,
-        /// Since when it has been that layer.
+        /// For how long this layer has failed.
         stuck: Duration,
         /// The last attempt's error.
         #[source]
         last: ConnectError,
     },
-    /// More waiting would not have helped.
+    /// The error is permanent.
     #[error(transparent)]
     Hopeless(ConnectError),
     /// The operation was cancelled.
@@ -255,7 +254,7 @@ pub enum WaitForSshError {
 }
 
 impl WaitForSshError {
-    /// Returns the layer that it did not get beyond, where one is known.
+    /// Returns the last layer that failed, if known.
     pub fn layer(&self) -> Option<Layer> {
         match self {
             Self::TimedOut { reached, .. } => Some(*reached),

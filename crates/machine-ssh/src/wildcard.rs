@@ -1,5 +1,5 @@
-//! Patterns in the path of a source on a machine (`m1:/var/log/*.log`), which `scp` has the machine
-//! expand: `*`, `?` and `[...]` in any part of the path, and `\` before what stands for itself, as in glob(7).
+//! Patterns in the path of a source on a machine (`m1:/var/log/*.log`), which `scp` expands on the machine: `*`, `?`
+//! and `[...]` in any part of the path, and `\` as an escape character, as in glob(7).
 
 use glob::{MatchOptions, Pattern};
 
@@ -11,12 +11,12 @@ const SHELL_LIKE: MatchOptions = MatchOptions {
     require_literal_leading_dot: true,
 };
 
-/// Returns the paths that a path stands for, in the order of their names: itself where there is no
-/// pattern in it, or something of that very name.
+/// Returns the paths that match, sorted by name. A path without a pattern, or one that exists literally, stands for
+/// itself.
 ///
 /// # Errors
-/// Where the machine does not say, or a directory cannot be listed; [`SftpError::Remote`] names the
-/// path where nothing matches, too.
+/// Returns an error if the machine cannot tell or a directory cannot be listed; a [`SftpError::Remote`] that names the
+/// path, also if nothing matches.
 pub(crate) async fn expand(sftp: &Sftp, path: &str) -> Result<Vec<String>, SftpError> {
     if !path.contains(['*', '?', '[', '\\']) || sftp.entry_if_any(path).await?.is_some() {
         return Ok(vec![path.to_owned()]);
@@ -53,7 +53,7 @@ enum Part {
 }
 
 impl Part {
-    /// Reads a part. What is no pattern after all (`[` alone) is a name.
+    /// Parses a part. An invalid pattern (`[` alone) is a literal name.
     fn read(part: &str) -> Self {
         let (mut name, mut pattern, mut is_pattern) = (String::new(), String::new(), false);
         let mut characters = part.chars();
@@ -65,7 +65,7 @@ impl Part {
             name.push(escaped.unwrap_or(character));
             match escaped {
                 Some(escaped) => pattern.push_str(&Pattern::escape(&escaped.to_string())),
-                // The library gives several stars a meaning that the shell has not.
+                // The library gives repeated stars a meaning that the shell lacks.
                 None if character == '*' && pattern.ends_with('*') => {}
                 None => {
                     is_pattern |= ['*', '?', '['].contains(&character);
@@ -88,7 +88,7 @@ async fn matching(
     let mut found = Vec::new();
     for directory in directories {
         let mut names = sftp.names(directory).await?;
-        // A name that leads elsewhere is a server's that means harm.
+        // Discards names with a slash, which only a malicious server sends.
         names.retain(|name| !name.contains('/') && pattern.matches_with(name, SHELL_LIKE));
         names.sort();
         found.extend(names.iter().map(|name| join(directory, name)));
@@ -96,7 +96,7 @@ async fn matching(
     Ok(found)
 }
 
-/// Keeps the paths at which there is something of a kind.
+/// Keeps the paths that have an entry of a kind.
 async fn of_a_kind(
     sftp: &Sftp,
     paths: Vec<String>,

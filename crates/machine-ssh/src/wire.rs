@@ -1,8 +1,8 @@
-//! The TCP connection under a session: can be cut from outside, notices a peer that takes
-//! nothing any more, and remembers how the peer introduced itself.
+//! The TCP connection under a session. It can be closed from outside, detects a peer that no longer accepts data, and
+//! records the peer's first bytes.
 //!
-//! The protocol runs in a task of its own that ends only with its stream. Whoever owns the
-//! [`Hold`] owns that task's life: dropping it ends the stream, in whatever state it is.
+//! The protocol runs in a separate task that ends only with its stream. The owner of the [`Hold`] controls that task:
+//! dropping it ends the stream, in whatever state it is.
 
 use std::future::{Future, Pending, pending};
 use std::io;
@@ -16,12 +16,11 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::Timeout;
 
-/// How long the peer may refuse to take a single byte. Keepalives cannot tell, as they would
-/// have to be written. TCP itself gives up after a quarter of an hour.
+/// Maximum time for which the peer may accept no data. Keepalives cannot detect this, because they would have to be
+/// written. TCP itself gives up after a quarter of an hour.
 const STALLED: Duration = Duration::from_secs(40);
 
-/// How much of the introduction is kept: 20 lines of 255 bytes may come before a server's
-/// identification, by the library's own bounds.
+/// Number of recorded bytes: 20 lines of 255 bytes may precede a server's identification, by the library's own limits.
 const INTRODUCTION: usize = 6 << 10;
 
 /// The connection.
@@ -33,23 +32,23 @@ pub(crate) struct Wire {
     listening: bool,
 }
 
-/// Ends the connection when it is dropped.
+/// Closes the connection when dropped.
 pub(crate) struct Hold {
     _cut: oneshot::Sender<()>,
 }
 
-/// The first bytes that came from the peer.
+/// The first bytes received from the peer.
 #[derive(Clone, Default)]
 pub(crate) struct Introduction(Arc<Mutex<Vec<u8>>>);
 
 impl Introduction {
-    /// Returns what came so far.
+    /// Returns the bytes received so far.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bytes.clone()
     }
 
-    /// Tells whether an SSH server has named its version (RFC 4253, section 4.2).
+    /// Returns whether the peer has sent an SSH identification (RFC 4253, section 4.2).
     pub(crate) fn is_ssh(&self) -> bool {
         let bytes = self.bytes();
         let mut lines = bytes.split_inclusive(|b| *b == b'\n');
@@ -78,7 +77,7 @@ impl Wire {
         }
     }
 
-    /// Passes a write on, and bounds for how long it may be put off.
+    /// Forwards a write, and limits the time for which it may be pending.
     fn poll_moving<T>(
         &mut self,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Any bytes as what a host says when it is connected to: an error, and nothing else.
+//! Arbitrary bytes from a host after the connection: the result is always an error, never a panic or a hang.
 //!
 //! `cargo +nightly fuzz run peer` in `crates/machine-ssh`.
 

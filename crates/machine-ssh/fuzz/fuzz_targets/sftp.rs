@@ -1,4 +1,4 @@
-//! Any bytes as the answers of a host to SFTP: nothing panics, everything ends.
+//! Arbitrary SFTP responses of a host: no operation panics, and every operation ends.
 //!
 //! `cargo +nightly fuzz run sftp` in `crates/machine-ssh`.
 

@@ -215,8 +215,8 @@ async fn a_command_times_out_and_its_process_ends() {
     need_openssh!();
     let server = Server::started();
     let session = server.session().await;
-    // The process ends because its output fails once the channel is closed. (OpenSSH delivers the signal that goes with
-    // it for all users except root.)
+    // The process ends because its output fails after the channel is closed. (OpenSSH also delivers the signal for all
+    // users except root.)
     let mark = server.path("ended");
     let text = format!("(while echo; do sleep 0.1; done); touch {}", mark.display());
     let command = Command::new("wait", text).within(Duration::from_millis(700));

@@ -27,7 +27,7 @@ async fn transfer(
     copied
 }
 
-/// Copies, and says what was left out.
+/// Copies, and returns the entries that were left out.
 async fn transfer_all(
     from: &[Place<'_>],
     to: Place<'_>,
@@ -43,7 +43,7 @@ async fn transfer_all(
     copy(from, to, options, cx).await
 }
 
-/// The umask of this process, and of the server that it starts.
+/// Returns the umask of this process, and of the server that it starts.
 fn umask() -> u32 {
     u32::from_str_radix(tool("sh", &["-c", "umask"]).trim(), 8).unwrap()
 }

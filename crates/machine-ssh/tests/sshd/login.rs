@@ -12,7 +12,7 @@ use machine_ssh::{
 use crate::need_openssh;
 use crate::server::{Server, TIMEOUT, cx, keygen, told, tool};
 
-/// An agent of the test's own, which ends with it.
+/// An SSH agent for one test, killed when dropped.
 struct Agent {
     socket: PathBuf,
     child: Child,
@@ -27,7 +27,7 @@ impl Agent {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // The agent says where it listens once it does.
+        // The agent prints its socket once it listens.
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
@@ -45,7 +45,7 @@ impl Agent {
     }
 
     fn stop(&mut self) {
-        // One that has ended is no longer there to be killed.
+        // An agent that has exited cannot be killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -57,7 +57,7 @@ impl Drop for Agent {
     }
 }
 
-/// Gives a key a passphrase.
+/// Sets a passphrase for a key.
 fn encrypt(key: &Path, format: &str) {
     let key = key.to_str().unwrap();
     tool(
@@ -103,7 +103,7 @@ async fn the_agent_signs_for_an_encrypted_key_that_it_holds() {
             file: key.clone(),
             agent: agent.socket.clone(),
         };
-        // Not the one key that the agent may hold already.
+        // A different key from the one that the agent may hold already.
         let refused = log_in(&server, credentials.clone()).await.unwrap_err();
         assert_eq!(refused.layer(), None);
         assert!(
@@ -137,7 +137,7 @@ async fn the_agent_signs_for_an_encrypted_key_that_it_holds() {
         log_in(&server, credentials.clone()).await.unwrap();
         let line = std::fs::read_to_string(&public).unwrap();
         assert_eq!(public_key_line(&key).unwrap().trim(), line.trim());
-        // OpenSSH's header holds the public half; of the others it is in the file beside.
+        // OpenSSH's header contains the public half; for the other formats it is in the `.pub` file.
         std::fs::remove_file(&public).unwrap();
         let alone = log_in(&server, credentials).await;
         assert_eq!(alone.is_ok(), format == "RFC4716", "{name}");
@@ -160,12 +160,12 @@ async fn more_keys_than_the_server_takes_in_one_connection() {
     };
     server.authorize(&server.path("h.pub"));
     log_in(&server, of_agent(vec![])).await.unwrap();
-    // Ninth of all, in the third connection.
+    // The ninth of all keys, on the third connection.
     server.authorize(&server.path("id.pub"));
     log_in(&server, of_agent(vec![server.path("id")]))
         .await
         .unwrap();
-    // What is named is offered first, and one key is one connection.
+    // The named key is offered first, and one key needs one connection.
     let stranger = keygen(server.directory.path(), "stranger", &["-t", "ed25519"]);
     let refused = log_in(&server, of_agent(vec![stranger])).await.unwrap_err();
     assert_eq!(refused.layer(), Some(Layer::Authentication));
@@ -199,7 +199,7 @@ async fn more_keys_than_the_server_takes_in_one_connection() {
         ),
         "{refused}"
     );
-    // The key that a file names comes first.
+    // The key of a named file is first.
     log_in(&strict, of_agent(vec![strict.path("h")]))
         .await
         .unwrap();
@@ -365,7 +365,7 @@ async fn the_agent_is_tried_before_key_files() {
     agent.add(&rsa);
     log_in(of_agent(vec![])).await.unwrap();
     agent.stop();
-    // An agent that is gone is like none.
+    // An agent that is gone counts as absent.
     server.authorize(&server.path("id.pub"));
     log_in(of_agent(vec![server.path("id")])).await.unwrap();
 }

@@ -35,7 +35,7 @@ async fn a_server_that_starts_later_is_reached() {
         .unwrap();
 }
 
-/// A host that nobody starts: what waiting does not mend ends the wait.
+/// A host that is already up: permanent errors end the wait.
 #[tokio::test]
 async fn a_host_that_is_up_is_not_waited_for_in_vain() {
     need_openssh!();
