@@ -20,7 +20,7 @@ pub struct NewFile<'a> {
 }
 
 impl<'a> NewFile<'a> {
-    /// Makes one of the files that every machine has, with its mode.
+    /// Creates one of the files that every machine has, with its mode.
     pub const fn of(file: MachineFile, contents: &'a str) -> Self {
         Self {
             name: file.name(),

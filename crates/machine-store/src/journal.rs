@@ -55,7 +55,7 @@ impl FileJournal {
     /// Parses the contents of a journal's file. A last line without a line feed was torn by a crash, and is dropped.
     ///
     /// # Errors
-    /// The first invalid line, by `path` and line number.
+    /// Returns an error for the first invalid line, with `path` and line number.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Entry>, JournalError> {
         whole_lines(bytes)
             .split(|b| *b == b'\n')

@@ -58,8 +58,8 @@ impl MachineFile {
         }
     }
 
-    /// Returns the file's mode, the same as the Go binary's under umask 022: certificates are world-readable, but the
-    /// directory lets only the owner in.
+    /// Returns the file's mode, the same as the Go binary's under umask 022: certificates are world-readable, but only
+    /// the owner can enter the directory.
     pub const fn mode(self) -> u32 {
         match self {
             Self::Ca | Self::Cert | Self::Server => 0o644,

@@ -89,7 +89,7 @@ impl LockedFile {
         }
     }
 
-    /// Tells whether a lock is held, and by which process, without taking it or making its file.
+    /// Returns whether a lock is held, and by which process, without taking it or creating its file.
     pub(crate) fn holder(path: &Path) -> Option<Option<u32>> {
         let mut file = File::open(path).ok()?;
         match file.try_lock_shared() {
@@ -98,12 +98,12 @@ impl LockedFile {
                 let _ = (&mut file).take(16).read_to_string(&mut text);
                 Some(text.trim().parse().ok())
             }
-            // Closing it gives it back.
+            // Closing the file releases the lock.
             Ok(()) | Err(TryLockError::Error(_)) => None,
         }
     }
 
-    /// Waits for a lock, for `within` at most.
+    /// Waits at most `within` for a lock.
     pub(crate) async fn wait(
         disk: &Disk,
         path: &Path,

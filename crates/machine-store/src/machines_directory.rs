@@ -1,8 +1,10 @@
-//! Which directory holds the machines: `machines/` may be a disk of its own, and not mounted, or restored.
+//! Identity of the directory that holds the machines: `machines/` may be a separate disk, which may be missing or
+//! restored from a backup.
 //!
-//! Without its disk a store looks as if it had no machines, and `prune` would remove them all. So the directory has
-//! a mark, a file with random digits, and the id's file says which mark and which inode it was. A directory without
-//! the mark, or another one with it, is treated like a store that was made elsewhere.
+//! Without its disk, a store appears to have no machines, and `prune` would remove them all. The directory therefore
+//! contains a mark, a file with random digits, and the id file records the mark and the directory's inode. A directory
+//! without the mark, or another directory with the same mark, is treated like a store that was created at another
+//! place.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,17 +15,17 @@ use serde::{Deserialize, Serialize};
 use crate::place::{Medium, agree, born, medium};
 use crate::{Store, StoreError};
 
-/// The file in `machines/`. The Go binary and GitLab Runner read directories alone.
+/// The mark's file in `machines/`. The Go binary and GitLab Runner read only directories there.
 const MARK: &str = ".docker-machine-directory";
 const LIMIT: u64 = 4 << 10;
 
-/// A directory of machines.
+/// Identity of a directory of machines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MachinesDirectory {
-    /// 32 hexadecimal digits.
+    /// The mark: 32 hexadecimal digits.
     mark: String,
     inode: u64,
-    /// Nanoseconds since 1970.
+    /// Creation time, in nanoseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     born: Option<u64>,
 }
@@ -33,7 +35,7 @@ impl Store {
         self.layout.machines().join(MARK)
     }
 
-    /// Reads which directory holds the machines; `None` where it has no mark, or is not there.
+    /// Reads the identity of the current directory; `None` if it has no mark or does not exist.
     fn marked_directory(&self) -> Result<Option<MachinesDirectory>, StoreError> {
         let bytes = match self.disk.read_ours(&self.mark_path(), LIMIT) {
             Err(error) if error.is_missing() => return Ok(None),
@@ -53,7 +55,7 @@ impl Store {
         }))
     }
 
-    /// Tells whether the directory on record is the one that is there.
+    /// Returns whether the current directory is the recorded one.
     pub(crate) fn has_machines_of(&self, recorded: &MachinesDirectory) -> Result<bool, StoreError> {
         let Some(here) = self.marked_directory()? else {
             return Ok(false);
@@ -67,7 +69,7 @@ impl Store {
         Ok(recorded.mark == here.mark && (is_same_inode || medium == Medium::Renumbered))
     }
 
-    /// Makes the directory and its mark, as far as they are missing. For the holder of the lock of the id.
+    /// Creates the directory and its mark if they are missing. The caller must hold the lock of the id.
     pub(crate) fn mark_directory(&self) -> Result<MachinesDirectory, StoreError> {
         let directory = self.layout.machines();
         self.disk.make_directories(&directory)?;

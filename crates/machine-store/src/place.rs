@@ -1,26 +1,26 @@
-//! Where a store is: evidence by which a copy of a store is told from the store itself.
+//! Location of a store: evidence that distinguishes a store from its copy.
 //!
-//! The store's id is a file, and whoever copies the store copies the id. The file therefore also says where it
-//! was made. What counts as evidence, and why:
+//! The store's id is a file, so copying the store copies the id. The file therefore also records where it was created.
+//! The evidence and its properties:
 //!
 //! | evidence | survives | changes with | not compared |
 //! |---|---|---|---|
-//! | inode of the id file and of the store's directory | reboot, `mv` on one file system, bind mounts under any path, NFS (the file id is the inode) | `cp -a`, `rsync`, `tar`, a restored backup; `cp -al` by the directory's | where the kernel makes inode numbers up: FUSE, SMB, FAT |
-//! | creation time of the id file (`statx`) | as the inode, and no program can set it | as the inode; tells apart two fresh disks that number alike | where one side does not know it |
-//! | serial number of the disk (an EBS volume's id) | reboot, a volume that is attached to the next manager, a pod that moves with its volume | an image or a snapshot, which is a new volume even where inodes, path and machine-id stay | shared storage; serials that are none (`nvme_card-pd`, `QM00001`) |
-//! | hardware UUID (readable by root), else machine-id | reboot; the UUID in containers too | another computer | shared storage; where the disk has told already; where one side does not know it (a container without `/etc/machine-id`) |
+//! | inode of the id file and of the store's directory | reboot, `mv` on one file system, bind mounts under any path, NFS (the file id is the inode) | `cp -a`, `rsync`, `tar`, a restored backup; `cp -al` (the directory's only) | file systems with generated inode numbers: FUSE, SMB, FAT |
+//! | creation time of the id file (`statx`) | same as the inode; no program can set it | same as the inode; distinguishes new disks with equal inode numbers | if unknown on one side |
+//! | serial number of the disk (an EBS volume's id) | reboot, a volume that is attached to the next manager, a pod that moves with its volume | an image or a snapshot, which is a new volume even where inodes, path and machine-id stay | shared storage; placeholder serials (`nvme_card-pd`, `QM00001`) |
+//! | hardware UUID (readable by root), else machine-id | reboot; the UUID in containers too | another computer | shared storage; if the disk's serial number was compared; if unknown on one side (a container without `/etc/machine-id`) |
 //! | the writable layer of a container (`upperdir`) | a restart of the container | another container of the same image | outside of containers |
 //!
 //! Device numbers are no evidence: they change with a reboot and differ between computers. Neither is the path by
-//! itself: a container sees the store under another one. On shared storage (NFS, CephFS, Lustre, …) the
-//! computer means nothing, and inodes alone decide: a server that was restored from a snapshot is not told from the
-//! one that it replaces. Where inode numbers are made up they prove nothing, for copies are numbered alike: a store
-//! is known by its computer, its path and the source of the mount together.
+//! itself: a container sees the store under another path. On shared storage (NFS, CephFS, Lustre, …) the computer is
+//! not compared, and only inodes decide: a server that was restored from a snapshot is not distinguished from the
+//! original one. Generated inode numbers prove nothing, because copies get the same numbers: then the computer, the
+//! path and the source of the mount identify a store together.
 //!
-//! What was recorded and cannot be compared with anything counts as different: a question to a person costs
-//! less than somebody else's machine. Not told apart: a copy of a whole computer that keeps serial
-//! number, hardware UUID and machine-id, and a snapshot that the file system itself makes (btrfs, ZFS, LVM) and
-//! that is used on the same computer.
+//! Recorded evidence that cannot be compared with anything counts as different: a needless confirmation costs less
+//! than the removal of another store's machine. Not detected: a copy of a whole computer that keeps serial number,
+//! hardware UUID and machine-id, and a snapshot by the file system itself (btrfs, ZFS, LVM) that is used on the same
+//! computer.
 
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::flags;
 
-/// How a file system numbers its files, and who sees it.
+/// How a file system assigns inode numbers, and how many computers access it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Medium {
     /// A disk of one computer.
@@ -43,30 +43,30 @@ pub enum Medium {
     Local,
     /// Several computers see the same files under the same inode numbers.
     Shared,
-    /// Inode numbers may be others after the next mount.
+    /// Inode numbers may change with the next mount.
     Renumbered,
 }
 
-/// The computer and the file system that a store is on. What is not known is `None`.
+/// The computer and the file system of a store. Unknown values are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    /// The computer's name, for people.
+    /// Host name, for messages.
     pub host: Option<String>,
-    /// The hardware's UUID, which only root may read.
+    /// UUID of the hardware, readable only by root.
     pub hardware: Option<String>,
     /// `/etc/machine-id`.
     pub system: Option<String>,
-    /// The disk's serial number, where it is one.
+    /// Serial number of the disk, if it is unique.
     pub disk: Option<String>,
     /// The writable layer of the container that holds the store.
     pub layer: Option<String>,
-    /// What is mounted (`server:/export`), where inode numbers are made up.
+    /// Source of the mount (`server:/export`), if inode numbers are generated.
     pub source: Option<String>,
-    /// How the file system numbers its files.
+    /// How the file system assigns inode numbers.
     pub medium: Medium,
 }
 
-/// Where a store was at a time.
+/// Recorded location of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     path: String,
@@ -74,7 +74,7 @@ pub struct Place {
     host: Option<String>,
     directory: u64,
     file: u64,
-    /// Nanoseconds since 1970.
+    /// Creation time, in nanoseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     born: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,7 +112,7 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// Names the place of an id file, by the file that is open and the directory that it is in.
+    /// Returns the place of an id file, from the metadata of the open file and of its directory.
     pub(crate) fn new(
         path: String,
         directory: &Metadata,
@@ -135,7 +135,7 @@ impl Place {
         }
     }
 
-    /// Tells whether the recorded place is this one.
+    /// Returns whether the recorded place is the current one.
     pub(crate) fn is_here(&self, here: &Self, medium: Medium) -> bool {
         let is_same_file = self.file == here.file
             && self.directory == here.directory
@@ -146,7 +146,7 @@ impl Place {
         let is_unbound = self.disk.is_none() && self.hardware.is_none() && self.system.is_none();
         match medium {
             Medium::Shared => is_same_file,
-            // Copies are numbered alike.
+            // Copies get the same inode numbers.
             Medium::Renumbered => {
                 self.path == here.path
                     && agree(&self.source, &here.source) != Some(false)
@@ -162,12 +162,12 @@ impl Place {
     }
 }
 
-/// Compares what both sides know.
+/// Compares two values if both are known.
 pub(crate) fn agree<T: PartialEq>(there: &Option<T>, here: &Option<T>) -> Option<bool> {
     there.as_ref().zip(here.as_ref()).map(|(a, b)| a == b)
 }
 
-/// Returns when a file was created. File systems that do not keep the time say nothing, or 1970.
+/// Returns the creation time of a file. File systems that do not store it return nothing, or 1970.
 pub(crate) fn born(file: &Metadata) -> Option<u64> {
     let since = file.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(since.as_nanos())
@@ -176,7 +176,7 @@ pub(crate) fn born(file: &Metadata) -> Option<u64> {
 }
 
 impl Surroundings {
-    /// Looks at the computer and at the file system of a directory.
+    /// Reads the properties of the computer and of a directory's file system.
     pub(crate) fn of(directory: &Path, metadata: &Metadata) -> Self {
         Self::below(Path::new("/"), metadata.dev(), medium(directory))
     }
@@ -198,12 +198,12 @@ impl Surroundings {
     }
 }
 
-/// Tells how a file system numbers its files, by the magic number that statfs(2) gives.
+/// Returns how a file system assigns inode numbers, by the magic number from statfs(2).
 pub(crate) fn medium(directory: &Path) -> Medium {
     let Ok(found) = statfs(directory) else {
         return Medium::Local;
     };
-    // From linux/magic.h, and statfs(2) for those that are not in there.
+    // From linux/magic.h, or from statfs(2) for numbers missing there.
     match i128::from(found.f_type) & 0xffff_ffff {
         // NFS, Ceph, AFS, Lustre, GFS2, OCFS2, 9P.
         0x6969 | 0x00c3_6400 | 0x5346_414f | 0x0bd0_0bd0 | 0x0116_1970 | 0x7461_636f
@@ -216,7 +216,7 @@ pub(crate) fn medium(directory: &Path) -> Medium {
     }
 }
 
-/// Returns the serial number of the disk that a device number stands for: sysfs(5).
+/// Returns the serial number of the disk with a device number: sysfs(5).
 fn serial(root: &Path, device: u64) -> Option<String> {
     let number = format!("{}:{}", major(device), minor(device));
     let mut block = fs::canonicalize(root.join("sys/dev/block").join(number)).ok()?;
@@ -240,19 +240,19 @@ fn serial(root: &Path, device: u64) -> Option<String> {
     let serial = ["serial", "device/serial"].iter().find_map(|file| {
         let serial = read_small(&block.join(file))?;
         let digits = serial.chars().filter(char::is_ascii_digit).count();
-        // Emulated disks have serial numbers as well, the same for each.
+        // Emulated disks have serial numbers as well, but all have the same one.
         (serial.len() >= 12 && digits >= 6).then_some(serial)
     });
     serial.or_else(|| {
         ["wwid", "device/wwid"].iter().find_map(|file| {
             let wwid = read_small(&block.join(file))?;
-            // Names that are unique by the rules of IEEE; `t10.` is what a maker likes.
+            // These prefixes are unique by the rules of IEEE; the content of `t10.` is the manufacturer's choice.
             (wwid.starts_with("naa.") || wwid.starts_with("eui.")).then_some(wwid)
         })
     })
 }
 
-/// Returns what proc_pid_mountinfo(5) says of a device behind the separator: type, source, options.
+/// Returns the part of a device's mountinfo line after the separator (proc_pid_mountinfo(5)): type, source, options.
 fn mounted(root: &Path, device: u64) -> Option<String> {
     let mut mounts = String::new();
     let file = open(&root.join("proc/self/mountinfo"))?;
@@ -265,7 +265,7 @@ fn mounted(root: &Path, device: u64) -> Option<String> {
     Some(mounted.to_owned())
 }
 
-/// Returns where a container's overlay keeps what is written.
+/// Returns the directory in which a container's overlay stores changes.
 fn layer(root: &Path, device: u64) -> Option<String> {
     let mounted = mounted(root, device)?;
     let mut options = mounted
@@ -278,7 +278,7 @@ fn layer(root: &Path, device: u64) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Returns what is mounted: `user@server:/export`, `//server/share`.
+/// Returns the source of a mount: `user@server:/export`, `//server/share`.
 fn source(root: &Path, device: u64) -> Option<String> {
     let mounted = mounted(root, device)?;
     mounted.split(' ').nth(1).map(str::to_owned)
@@ -292,7 +292,7 @@ fn open(path: &Path) -> Option<File> {
         .ok()
 }
 
-/// Reads one line of text; `None` where there is none.
+/// Reads one line of text; `None` if there is none.
 fn read_small(path: &Path) -> Option<String> {
     let mut text = String::new();
     open(path)?.take(4096).read_to_string(&mut text).ok()?;
@@ -338,7 +338,7 @@ mod tests {
             let found = Surroundings::below(root.path(), device, Medium::Local);
             assert_eq!(found.disk.as_deref(), Some("vol0a1b2c3d4e5f67890"));
         }
-        // The same for each disk of that kind: no serial number.
+        // Every disk of that kind has the same value: not a serial number.
         for none in ["nvme_card-pd\n", "QM00001\n", "\n"] {
             put(root.path(), "sys/devices/pci0/nvme/nvme0/serial", none);
             assert_eq!(serial(root.path(), DEVICE), None, "{none}");

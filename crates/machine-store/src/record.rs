@@ -48,7 +48,7 @@ impl Default for MachineRecord {
 }
 
 impl MachineRecord {
-    /// Makes the record of a new machine.
+    /// Creates the record of a new machine.
     pub fn new(
         name: &MachineName,
         driver_name: impl Into<String>,

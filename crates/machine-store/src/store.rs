@@ -1,4 +1,4 @@
-//! The store's own door: names, reading, saving, locking.
+//! The storage directory: names, reading, saving, locking.
 
 use std::fs;
 use std::future::ready;
@@ -19,20 +19,20 @@ use crate::{
     StoreError, Surroundings,
 };
 
-/// The largest `config.json` that is read. A real one has 4 KB.
+/// Maximum size of `config.json`. A typical one has 4 KB.
 pub(crate) const CONFIG_LIMIT: u64 = 4 << 20;
-/// The largest certificate, key or host-key file that is read.
+/// Maximum size of a certificate, key or host-key file.
 const FILE_LIMIT: u64 = 1 << 20;
-/// How long a reader waits for a `config.json` that is being replaced: the Go binary removes the old one
-/// before it renames the new one.
+/// How long a reader waits for a `config.json` that is being replaced: the Go binary removes the old one before it
+/// renames the new one.
 const MOMENT: Duration = Duration::from_millis(250);
 
-/// Who may read a file.
+/// Read access to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// The owner: 0600.
     Private,
-    /// Everyone who gets into the directory: 0644, less the umask.
+    /// All users that can enter the directory: 0644, less the umask.
     Public,
 }
 
@@ -45,7 +45,7 @@ impl Access {
     }
 }
 
-/// A storage directory. Making one touches no disk; cheap to clone.
+/// A storage directory. Its construction does not access the disk; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) layout: Layout,
@@ -54,7 +54,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Names a store by its base directory, which need not be there.
+    /// Creates a store for a base directory, which need not exist.
     pub fn new(base: impl Into<PathBuf>, ambient: Arc<dyn Ambient>) -> Self {
         Self {
             layout: Layout::new(base.into()),
@@ -66,13 +66,13 @@ impl Store {
         }
     }
 
-    /// Sets what is called before every operation on a file, for tests.
+    /// Sets the hook that is called before every operation on a file, for tests.
     pub fn with_hook(mut self, hook: Arc<dyn FileHook>) -> Self {
         self.disk.hook = hook;
         self
     }
 
-    /// Sets the computer and the file system that the store believes to be on, for tests.
+    /// Sets the computer and the file system that the store assumes, for tests.
     pub fn with_surroundings(mut self, surroundings: Surroundings) -> Self {
         self.surroundings = Some(Arc::new(surroundings));
         self
@@ -93,21 +93,22 @@ impl Store {
         self.directory(name).join(file.name())
     }
 
-    /// Lists the machines, sorted by byte: every real directory without a leading dot, broken ones included.
-    /// No store is no machines. Directories that no machine can be called like are left to [`Store::odd_names`].
+    /// Lists the machines, sorted by byte: every real directory without a leading dot, broken ones included. A store
+    /// that does not exist has no machines. Excludes directories with invalid machine names, which
+    /// [`Store::odd_names`] lists.
     ///
     /// # Errors
-    /// Where the directory cannot be read.
+    /// Fails if the directory cannot be read.
     pub fn names(&self) -> Result<Vec<MachineName>, StoreError> {
         let names = self.entries_of_machines()?;
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// Lists directories beside the machines that the Go binary and the runner take for machines, and that
-    /// no machine can be called like. Escaped for a terminal.
+    /// Lists directories in `machines/` with invalid machine names, which the Go binary and the runner treat as
+    /// machines. Escaped for a terminal.
     ///
     /// # Errors
-    /// Where the directory cannot be read.
+    /// Fails if the directory cannot be read.
     pub fn odd_names(&self) -> Result<Vec<String>, StoreError> {
         let names = self.entries_of_machines()?;
         Ok(names
@@ -117,12 +118,13 @@ impl Store {
             .collect())
     }
 
-    /// Lists every machine that there is a record of, sorted by byte, for those who look for what no machine owns: the
-    /// machines of [`Store::names`], and those whose directory is a link, which the Go binary does not list.
+    /// Lists every machine with a record, sorted by byte, for a search for resources without an owner: the machines of
+    /// [`Store::names`], and those whose directory is a link, which the Go binary does not list.
     ///
     /// # Errors
-    /// [`StoreError::Unaccounted`] where a directory that no machine can be called like holds a machine's
-    /// configuration or journal; what cannot be examined, a link to a disk that is not mounted for one; the disk.
+    /// Returns [`StoreError::Unaccounted`] if a directory with an invalid machine name holds a machine's configuration
+    /// or journal. Fails if an entry cannot be examined, for example a link to a disk that is not mounted; disk
+    /// errors.
     pub fn on_record(&self) -> Result<Vec<MachineName>, StoreError> {
         let mut names = Vec::new();
         for entry in self.disk.list(&self.layout.machines())? {
@@ -131,7 +133,7 @@ impl Store {
                 fs::metadata(path).map_err(|source| StoreError::disk("examine", path, source))
             };
             match examine(&path) {
-                // Removed meanwhile. A link that leads nowhere is still there.
+                // Removed in the meantime. A dangling link still exists.
                 Err(error) if error.is_missing() && path.symlink_metadata().is_err() => continue,
                 Err(error) => return Err(error),
                 Ok(found) if !found.is_dir() => continue,
@@ -169,16 +171,16 @@ impl Store {
             .collect())
     }
 
-    /// Tells whether there is a directory of that name, with or without a configuration in it.
+    /// Returns whether the directory of that machine exists, with or without a configuration.
     pub fn exists(&self, name: &MachineName) -> bool {
         self.directory(name).is_dir()
     }
 
-    /// Reads a machine's configuration, of whatever version. Where it is missing, looks again for a moment
-    /// (250 ms): the Go binary may be replacing it.
+    /// Reads a machine's configuration, of any version. If it is missing, retries for 250 ms: the Go binary may be
+    /// replacing it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] at once; everything that [`Store::try_load`] says.
+    /// Returns [`StoreError::NotFound`] at once; all errors of [`Store::try_load`].
     pub async fn load(&self, name: &MachineName, cx: &Cx) -> Result<MachineRecord, StoreError> {
         match self.try_load(name) {
             Err(StoreError::ConfigMissing { .. }) => {}
@@ -201,11 +203,11 @@ impl Store {
         })
     }
 
-    /// Reads a machine's configuration, looking once.
+    /// Reads a machine's configuration, without retries.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] without a directory, [`StoreError::ConfigMissing`] without a file, and whatever is
-    /// wrong with the file, by its path. A newer version is no error: it is read as far as it is understood.
+    /// Returns [`StoreError::NotFound`] without a directory, [`StoreError::ConfigMissing`] without a file, and any
+    /// error of the file, with its path. A newer version is not an error: unknown fields are ignored.
     pub fn try_load(&self, name: &MachineName) -> Result<MachineRecord, StoreError> {
         let path = self.file(name, MachineFile::Config);
         match self.disk.read(&path, CONFIG_LIMIT) {
@@ -218,8 +220,8 @@ impl Store {
         }
     }
 
-    /// Tells that a machine's configuration can be read, for those who want nothing of it. `false`
-    /// tells nothing: [`Store::try_load`] knows what is wrong, if anything is.
+    /// Returns whether a machine's configuration is certainly readable, for callers that do not need its content.
+    /// `false` means unknown: [`Store::try_load`] returns the error, if there is one.
     pub fn is_plainly_sound(&self, name: &MachineName) -> bool {
         let path = self.file(name, MachineFile::Config);
         self.disk
@@ -227,10 +229,10 @@ impl Store {
             .is_ok_and(|bytes| MachineRecord::is_plainly_sound(&bytes, name))
     }
 
-    /// Waits for the right to change a machine, which need not exist.
+    /// Waits for the lock of a machine, which need not exist.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] names the holder when `within` is over; [`StoreError::Cancelled`]; the disk.
+    /// Returns [`StoreError::Locked`] with the holder after `within`; [`StoreError::Cancelled`]; disk errors.
     pub async fn lock_machine(
         &self,
         name: &MachineName,
@@ -245,10 +247,10 @@ impl Store {
         })
     }
 
-    /// Takes the right to change a machine, or returns `None` where somebody else has it.
+    /// Takes the lock of a machine, or returns `None` if another process holds it.
     ///
     /// # Errors
-    /// The disk.
+    /// Returns disk errors.
     pub fn try_lock_machine(&self, name: &MachineName) -> Result<Option<MachineLock>, StoreError> {
         let path = self.layout.lock(name.as_str());
         Ok(match LockedFile::attempt(&self.disk, &path)? {
@@ -260,15 +262,15 @@ impl Store {
         })
     }
 
-    /// Tells whether a process is at work on a machine, and its id where that is known. Changes nothing.
+    /// Returns whether a process holds the lock of a machine, and its process id if known. Changes nothing.
     pub fn holder(&self, name: &MachineName) -> Option<Option<u32>> {
         LockedFile::holder(&self.layout.lock(name.as_str()))
     }
 
-    /// Waits for the right to change the shared certificates.
+    /// Waits for the lock of the shared certificates.
     ///
     /// # Errors
-    /// As [`Store::lock_machine`].
+    /// Same as [`Store::lock_machine`].
     pub async fn lock_bootstrap(
         &self,
         within: Duration,
@@ -279,17 +281,17 @@ impl Store {
         Ok(BootstrapLock { _file: file })
     }
 
-    /// Replaces a machine's configuration. A configuration of an older version is kept beside it once, as
-    /// `config.json.bak`, as the Go binary does.
+    /// Replaces a machine's configuration. Before the first replacement of an older version, saves it as
+    /// `config.json.bak` in the same directory, as the Go binary does.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] where the record, or the file that is there, is of a later version; the disk. The
-    /// old file is then still there, whole.
+    /// Returns [`StoreError::Newer`] if the record, or the existing file, is of a later version; disk errors. The old
+    /// file is then kept unchanged.
     pub fn save(&self, lock: &MachineLock, record: &MachineRecord) -> Result<(), StoreError> {
         save_in(&self.disk, &self.directory(&lock.name), record)
     }
 
-    /// Returns a machine's journal, for the one who holds its lock.
+    /// Returns a machine's journal, for the lock holder.
     pub fn journal(&self, lock: &MachineLock) -> FileJournal {
         FileJournal::new(
             self.disk.clone(),
@@ -299,10 +301,10 @@ impl Store {
         )
     }
 
-    /// Reads a machine's journal without its lock. No journal is no entries.
+    /// Reads a machine's journal without its lock. A missing journal has no entries.
     ///
     /// # Errors
-    /// Where the file cannot be read or understood.
+    /// Fails if the file cannot be read or parsed.
     pub fn entries(&self, name: &MachineName) -> Result<Vec<Entry>, JournalError> {
         FileJournal::new(
             self.disk.clone(),
@@ -313,19 +315,20 @@ impl Store {
         .read()
     }
 
-    /// Reads a text file (a certificate, a key, pinned host keys) of 1 MiB at most, in the store or elsewhere.
+    /// Reads a text file (a certificate, a key, pinned host keys) of at most 1 MiB, in the store or elsewhere.
     ///
     /// # Errors
-    /// [`StoreError::is_missing`] where there is none; not a file, too large, not text, the disk.
+    /// Returns an error with [`StoreError::is_missing`] if there is no file; not a file, too large, not text; disk
+    /// errors.
     pub fn read_text(&self, path: &Path) -> Result<String, StoreError> {
         self.disk.read_text(path, FILE_LIMIT)
     }
 
-    /// Replaces a file whole, in the store or elsewhere; makes it where it is missing, and the store's own
-    /// directories too. What lies outside the store must have its directory.
+    /// Replaces a file atomically, in the store or elsewhere. Creates it if it is missing, including the store's own
+    /// directories. Outside the store, the directory must exist.
     ///
     /// # Errors
-    /// The disk; the old file is then still there, whole.
+    /// Returns disk errors; the old file is then kept unchanged.
     pub fn write(&self, path: &Path, contents: &str, access: Access) -> Result<(), StoreError> {
         let directory = machine_ops::files::parent(path);
         if directory == self.layout.under(CERTS) || directory == self.base() {
@@ -334,10 +337,10 @@ impl Store {
         self.disk.write(path, contents.as_bytes(), access.mode())
     }
 
-    /// Removes a file; one that is not there is fine.
+    /// Removes a file. Succeeds if it does not exist.
     ///
     /// # Errors
-    /// The disk.
+    /// Returns disk errors.
     pub fn remove_file(&self, path: &Path) -> Result<(), StoreError> {
         self.disk.remove_file(path)
     }
@@ -363,7 +366,7 @@ pub(crate) fn save_in(
     disk.write(&path, &bytes, MachineFile::Config.mode())
 }
 
-/// Returns a configuration's version; 0 where it has none, or is none.
+/// Returns the version of a configuration; 0 if it has none, or is invalid.
 fn version_of(bytes: &[u8]) -> i64 {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "PascalCase")]
