@@ -1,4 +1,4 @@
-//! The processors that executables are released for.
+//! Processor architectures of the released executables.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -16,10 +16,10 @@ pub(crate) enum Architecture {
 impl Architecture {
     pub(crate) const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
 
-    /// Returns what an executable was built for, by the field `e_machine` of its header (elf(5)).
+    /// Returns the architecture of an executable, from the field `e_machine` of its header (elf(5)).
     ///
     /// # Errors
-    /// The file cannot be read, or is no executable for one of them.
+    /// Fails if the file cannot be read, or is not an executable for one of them.
     pub(crate) fn of(executable: &Path) -> Result<Self> {
         let name = executable.display();
         let mut header = [0; 20];
@@ -33,7 +33,7 @@ impl Architecture {
         }
     }
 
-    /// As `uname -m` prints it.
+    /// Name in the output of `uname -m`.
     pub(crate) fn linux(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
@@ -41,7 +41,7 @@ impl Architecture {
         }
     }
 
-    /// As `dpkg --print-architecture` prints it.
+    /// Name in the output of `dpkg --print-architecture`.
     pub(crate) fn debian(self) -> &'static str {
         match self {
             Self::X86_64 => "amd64",
@@ -49,7 +49,7 @@ impl Architecture {
         }
     }
 
-    /// Rust's target.
+    /// Rust target.
     pub(crate) fn target(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64-unknown-linux-gnu",

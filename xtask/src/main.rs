@@ -1,5 +1,5 @@
-//! The tasks of a developer: `check` (format, lints, documentation), `fast` (the tests of the inner loop), `full`
-//! (`tests/run`), and `dist`: everything that is released, out of one commit.
+//! Development tasks: `check` (format, lints, documentation), `fast` (quick tests), `full` (`tests/run`), and `dist`:
+//! all release files of one commit.
 //!
 //! ```text
 //! target/dist/docker-machine-Linux-x86_64             the static executable
@@ -11,7 +11,7 @@
 //!             SHA256SUMS                              of all these
 //! ```
 //!
-//! The same commit gives the same bytes: every time in them is the commit's, or `SOURCE_DATE_EPOCH`
+//! The same commit gives the same bytes: every timestamp in them is the commit's, or `SOURCE_DATE_EPOCH`
 //! (reproducible-builds.org). Needs git, getconf, sha256sum, cargo-deb and cargo-generate-rpm besides cargo.
 
 mod architecture;
@@ -28,7 +28,7 @@ use std::process::Command;
 use architecture::Architecture;
 use materials::Materials;
 
-/// What goes wrong here is told to whoever releases, as it is.
+/// Errors are printed unchanged to the release engineer.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage: cargo xtask check | fast | full | dist [--binary FILE]... [--out DIRECTORY]\n\n\
@@ -97,11 +97,11 @@ fn main() -> Result<()> {
     dist(root, &binaries, &std::path::absolute(out)?)
 }
 
-/// Builds the static executable. Paths of this computer would be in it: they are replaced.
+/// Builds the static executable. Replaces paths of this computer, which it would otherwise contain.
 fn build(root: &Path, target: &Path, architecture: Architecture) -> Result<PathBuf> {
     let home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))?;
-    // The last one that fits counts: the target directory may lie in the clone.
+    // The last match counts: the target directory may be inside the clone.
     let replaced = [
         (home, "/cargo"),
         (root.display().to_string(), "/docker-machine"),
@@ -150,7 +150,7 @@ fn dist(root: &Path, binaries: &[PathBuf], out: &Path) -> Result<()> {
     print(&format!("{}:\n{sums}", out.display()))
 }
 
-/// Runs a program to its end.
+/// Runs a program and waits for it.
 fn run(command: &mut Command) -> Result<()> {
     let status = command
         .status()
@@ -161,7 +161,7 @@ fn run(command: &mut Command) -> Result<()> {
     }
 }
 
-/// Runs a program and returns what it says.
+/// Runs a program and returns its output.
 fn output(command: &mut Command) -> Result<String> {
     let output = command
         .output()

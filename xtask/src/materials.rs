@@ -1,4 +1,4 @@
-//! What the executable is made of: the packages that are linked into it, out of `cargo metadata`.
+//! Contents of the executable: the linked packages, from `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,37 +14,37 @@ use crate::{Result, output};
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
-    /// An SPDX expression; empty where the package says none.
+    /// SPDX expression; empty if the package declares none.
     pub(crate) licence: String,
     pub(crate) directory: PathBuf,
-    /// SHA-256 of the package's archive, out of Cargo.lock; none for the crates of this workspace.
+    /// SHA-256 of the package's archive, from Cargo.lock; none for the crates of this workspace.
     pub(crate) checksum: Option<String>,
-    /// The identities of what it uses.
+    /// Package IDs of its dependencies.
     pub(crate) uses: Vec<String>,
 }
 
 impl Package {
-    /// Tells whether it is not of this workspace.
+    /// Returns whether it is not part of this workspace.
     pub(crate) fn is_foreign(&self) -> bool {
         self.checksum.is_some()
     }
 
-    /// Its package URL (github.com/package-url/purl-spec).
+    /// Returns its package URL (github.com/package-url/purl-spec).
     pub(crate) fn purl(&self) -> String {
         format!("pkg:cargo/{}@{}", self.name, self.version)
     }
 }
 
-/// All that goes into a release.
+/// Contents of a release.
 #[derive(Debug)]
 pub(crate) struct Materials {
-    /// By cargo's identity; in order.
+    /// Packages by cargo's package ID, sorted.
     pub(crate) packages: BTreeMap<String, Package>,
-    /// The identity of `docker-machine`.
+    /// Package ID of `docker-machine`.
     pub(crate) root: String,
     /// Unix time of the commit, or `SOURCE_DATE_EPOCH`.
     pub(crate) epoch: i64,
-    /// The version of the C library that is linked in.
+    /// Version of the linked C library.
     pub(crate) libc: String,
 }
 
@@ -101,7 +101,7 @@ impl Materials {
         })
     }
 
-    /// What is not of this workspace, by name and version.
+    /// Returns the packages outside this workspace, by name and version.
     pub(crate) fn foreign(&self) -> Vec<&Package> {
         let mut foreign: Vec<_> = self.packages.values().filter(|p| p.is_foreign()).collect();
         foreign.sort_by_key(|package| (&package.name, &package.version));
@@ -109,7 +109,7 @@ impl Materials {
     }
 }
 
-/// Where cargo builds.
+/// Returns cargo's target directory.
 pub(crate) fn target_directory(root: &Path) -> Result<PathBuf> {
     let metadata = metadata(root, &["--no-deps"])?;
     Ok(PathBuf::from(text(&metadata["target_directory"])))
@@ -124,7 +124,7 @@ fn metadata(root: &Path, more: &[&str]) -> Result<Value> {
     Ok(serde_json::from_str(&output(&mut cargo)?)?)
 }
 
-/// Which package links which: no build scripts, no tests, no macros.
+/// Returns the link-time dependencies of each package: no build scripts, no tests, no macros.
 fn uses(metadata: &Value, macros: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
     let nodes = list(&metadata["resolve"]["nodes"]).iter().map(|node| {
         let linked = list(&node["deps"]).iter().filter(|dependency| {
@@ -138,7 +138,7 @@ fn uses(metadata: &Value, macros: &BTreeSet<String>) -> BTreeMap<String, Vec<Str
     nodes.collect()
 }
 
-/// Reads the archives' checksums out of Cargo.lock, whose form is fixed: a key and a value a line.
+/// Reads the archives' checksums from Cargo.lock, whose format is fixed: one key and value per line.
 fn checksums(lock: &str) -> BTreeMap<(String, String), String> {
     let (mut name, mut version) = (String::new(), String::new());
     let mut checksums = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The notices: the authors of linked packages, and their licence texts, word for word.
+//! Third-party notices: the authors of linked packages, and their licence texts, verbatim.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

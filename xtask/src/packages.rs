@@ -1,4 +1,4 @@
-//! The Debian package and the RPM, by cargo-deb and cargo-generate-rpm. What is in them stands in
+//! Debian package and RPM, built by cargo-deb and cargo-generate-rpm. Their contents are declared in
 //! `crates/docker-machine/Cargo.toml`.
 
 use std::fs;
@@ -9,10 +9,10 @@ use crate::architecture::Architecture;
 use crate::materials::Materials;
 use crate::{Result, run};
 
-/// Makes both in `out`; returns their files' names.
+/// Creates both in `out`; returns their file names.
 ///
 /// # Errors
-/// A tool is missing or fails.
+/// Fails if a tool is missing or fails.
 pub(crate) fn make(
     root: &Path,
     materials: &Materials,
@@ -26,7 +26,7 @@ pub(crate) fn make(
         .get(&materials.root)
         .ok_or("no root")?
         .version;
-    // The tools take the files of `target/release` from a target directory: here from one of its own.
+    // The tools take the files of `target/release` from a target directory: here from a separate one.
     let stage = out.join("stage");
     let release = stage.join(architecture.target()).join("release");
     fs::create_dir_all(&release)?;
@@ -36,7 +36,7 @@ pub(crate) fn make(
     let rpm = format!("docker-machine-{version}-1.{}.rpm", architecture.linux());
     run(tool("cargo-deb", root, materials, &stage)
         .args(["--package=docker-machine", "--no-build", "--no-strip"])
-        // By gzip(1): the tool's own compressor takes minutes in a build without optimisation.
+        // Compressed by gzip(1): the tool's own compressor takes minutes in a build without optimisation.
         .args(["--compress-type=gzip", "--compress-system"])
         .arg(format!("--target={}", architecture.target()))
         .arg("--output")
@@ -52,7 +52,7 @@ pub(crate) fn make(
     Ok([deb, rpm])
 }
 
-/// A subcommand of cargo, called by its own name; times in what it makes are the commit's.
+/// Returns a command for a cargo subcommand, called by its own name. Timestamps in its output are the commit's.
 fn tool(name: &str, root: &Path, materials: &Materials, target_directory: &Path) -> Command {
     let mut command = Command::new(PathBuf::from(name));
     command

@@ -1,11 +1,12 @@
-//! The bill of materials, CycloneDX 1.5 (cyclonedx.org/docs/1.5/json).
+//! Software bill of materials, CycloneDX 1.5 (cyclonedx.org/docs/1.5/json).
 
 use serde_json::{Value, json};
 
 use crate::Result;
 use crate::materials::{Materials, Package};
 
-/// Writes it. No serial number and no time of its own: the same commit gives the same text.
+/// Writes the bill of materials. It has no serial number and no timestamp of its own: the same commit gives the same
+/// text.
 pub(crate) fn cyclonedx(materials: &Materials) -> Result<String> {
     let root = materials.packages.get(&materials.root).ok_or("no root")?;
     let libc = materials.libc.split_whitespace().last().unwrap_or_default();
