@@ -38,7 +38,7 @@ impl Sshd {
         if rustix::process::geteuid().is_root() {
             std::fs::create_dir_all("/run/sshd").unwrap();
         }
-        // SFTP logs in there, and not in the home of whoever runs the test.
+        // SFTP sessions start there, and not in the home directory of the user who runs the test.
         std::fs::create_dir(directory.path().join("home")).unwrap();
         let address = free_address();
         let root = directory.path().display();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{Ambient, Cancel, Events, Hook, Journal, SystemAmbient};
 
-/// How long an operation that only reads may wait in a queue of all processes: whoever runs `status` waits for it.
+/// How long an operation that only reads may wait in a queue of all processes: the user of `status` waits for it.
 const READER_QUEUES: Duration = Duration::from_secs(2);
 
 /// The context of an operation on one machine: clock and random numbers, cancellation, events, the journal, and the
@@ -22,12 +22,12 @@ pub struct Cx {
     pub journal: Arc<dyn Journal>,
     /// Called at every cut point of every step; does nothing outside tests.
     pub hook: Arc<dyn Hook>,
-    /// How long each call may wait for the calls of other processes; none: as long as its own time allows.
+    /// How long each call may wait for the calls of other processes; `None`: as long as its own timeout allows.
     pub queues: Option<Duration>,
 }
 
 impl Cx {
-    /// Makes a context with the system's clock, which drops all events.
+    /// Creates a context with the system's clock, which drops all events.
     pub fn new(journal: Arc<dyn Journal>) -> Self {
         Self {
             ambient: Arc::new(SystemAmbient::new()),
@@ -39,8 +39,8 @@ impl Cx {
         }
     }
 
-    /// Returns the same context for an operation that only reads: its calls wait two seconds at most for those of other
-    /// processes, and are then made all the same.
+    /// Returns the same context for an operation that only reads: its calls wait at most two seconds for those of
+    /// other processes, and are then made regardless.
     pub fn for_reading(&self) -> Self {
         Self {
             queues: Some(READER_QUEUES),

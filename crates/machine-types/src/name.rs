@@ -63,7 +63,7 @@ impl AsRef<str> for MachineName {
 #[error("Invalid hostname specified. Allowed hostname chars are: 0-9a-zA-Z . -")]
 pub struct InvalidName(pub String, NameFault);
 
-/// What is wrong with a name.
+/// The rule that a name breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum NameFault {
     Empty,
@@ -73,7 +73,7 @@ enum NameFault {
 }
 
 impl InvalidName {
-    /// Returns what is wrong with the name, and what a name may be.
+    /// Returns the broken rule, and what a name may contain.
     pub fn hint(&self) -> String {
         match self.1 {
             NameFault::Empty => "the name is empty".to_owned(),
@@ -93,12 +93,12 @@ impl InvalidName {
         }
     }
 
-    /// Returns the name with dashes for what is not allowed, where that is a name.
+    /// Returns the name with dashes in place of invalid characters, if that is a valid name.
     fn suggestion(&self) -> Option<String> {
         let allowed = |c: char| if is_allowed(c) { c } else { '-' };
         let name: String = self.0.chars().map(allowed).collect();
         let name = name.trim_matches(['-', '.']).to_owned();
-        // An escape sequence is longer than what it stands for.
+        // An escape sequence is longer than the character that it represents.
         Some(name).filter(|name| !name.is_empty() && !self.0.contains('\\'))
     }
 }

@@ -1,7 +1,7 @@
-//! The known word that a mistyped one was meant to be.
+//! Suggests the nearest known word for a mistyped one.
 
-/// Returns the known word that is nearest to `word`, where at most two letters differ: of short words one,
-/// of the shortest none. The first of several that are equally near.
+/// Returns the known word that is nearest to `word`, if at most two letters differ: for short words one, for the
+/// shortest none. Among equally near words, returns the first.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = match word.chars().count() {
         0..=2 => 0,

@@ -14,7 +14,7 @@ pub fn printable(bytes: &[u8]) -> String {
     printable_within(bytes, LONGEST)
 }
 
-/// The same with at most `longest` characters.
+/// Same as [`printable`], with at most `longest` characters.
 pub fn printable_within(bytes: &[u8], longest: usize) -> String {
     // A character has at most four bytes: the rest cannot be quoted anyway.
     let (bytes, cut) = match bytes.get(..longest.saturating_mul(4)) {
@@ -25,8 +25,8 @@ pub fn printable_within(bytes: &[u8], longest: usize) -> String {
     quote(text.trim(), cut, longest)
 }
 
-/// Spells out what a terminal would obey or hide (`\u{1b}`), and leaves the rest as it is: lines, tabs, length. For
-/// everything that goes to a terminal or a log, whoever wrote it.
+/// Escapes characters that a terminal interprets or that hide text (`\u{1b}`), and keeps everything else: lines, tabs,
+/// length. For all text that goes to a terminal or a log, including the program's own.
 pub fn harmless(text: &str) -> Cow<'_, str> {
     if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
@@ -41,14 +41,14 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(spelled)
 }
 
-/// Returns a message as it may be shown: without secrets, and without what a terminal would obey. For all that goes to
-/// standard error, to a log, or among the lines of a command.
+/// Returns a message for display: secrets are masked, and characters that a terminal interprets are escaped. For all
+/// text that goes to standard error, to a log, or among the lines of a command.
 pub fn shown(text: &str) -> String {
     harmless(&masked(text)).into_owned()
 }
 
-/// Tells whether a terminal obeys a character (C0 and C1 of ECMA-48, but line ends and tabs), or whether it reorders or
-/// hides text.
+/// Returns whether a terminal interprets a character (C0 and C1 of ECMA-48, except line ends and tabs), or whether it
+/// reorders or hides text.
 pub fn is_harmful(character: char) -> bool {
     let is_layout = matches!(character, '\n' | '\t');
     (character.is_control() && !is_layout) || is_deceptive(character)

@@ -466,7 +466,7 @@ async fn operands_never_become_options() {
     home.shell("docker-machine scp -- f -m:x")
         .await
         .failed(1, &["invalid machine name \"-m\""]);
-    // An address that somebody wrote into a configuration.
+    // An invalid address in an edited configuration.
     let config = home.machine("m1").join("config.json");
     let saved = std::fs::read_to_string(&config).unwrap();
     let address = "-oProxyCommand=touch${IFS}x";
@@ -500,7 +500,7 @@ async fn quotes_and_commas_in_the_path_of_a_store() {
         machine_tests::left_out("the options of sshfs", "no sshfs");
         return;
     }
-    // sshfs hands its options to the first ssh in PATH; this one asks OpenSSH what it makes of them.
+    // sshfs passes its options to the first ssh in PATH; this one prints how OpenSSH parses them.
     let ssh = "#!/bin/sh\nfor word; do shift; case $word in -x|-a|-2|-s|sftp) ;; *) set -- \"$@\" \"$word\";; esac; done\n\
                /usr/bin/ssh -G \"$@\" > \"$HOME/seen\"\n";
     let programs = home.path().join("programs");

@@ -147,7 +147,7 @@ async fn a_volume_that_no_prune_has_seen_for_hours_begins_anew() {
     let (fixture, lab) = (&owned.fixture, owned.fixture.lab());
     fixture.run(Command::Remove).await.ok();
     fixture.run(Command::Prune).await.ok();
-    // Three days without the timer, in which somebody may have used it.
+    // Three days without the timer, during which the volume may have been used.
     lab.clock().advance(36 * TWO_HOURS);
     fixture.run(Command::Prune).await.ok();
     assert!(owned.has_volume());

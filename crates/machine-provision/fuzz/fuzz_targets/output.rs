@@ -1,4 +1,4 @@
-//! Any bytes as the output of the provisioning script: nothing panics, nothing obeyed by a terminal is shown.
+//! Arbitrary bytes as the output of the provisioning script: no input causes a panic or shows a control character.
 //!
 //! `cargo +nightly fuzz run output` in `crates/machine-provision`.
 

@@ -1,4 +1,4 @@
-//! Any bytes as the answer of EC2 to each action that the driver uses: nothing panics.
+//! Arbitrary bytes as the response of EC2 to each action that the driver uses: no input causes a panic.
 //!
 //! `cargo +nightly fuzz run answers` in `drivers/amazonec2`.
 
