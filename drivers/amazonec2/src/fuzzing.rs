@@ -1,4 +1,4 @@
-//! Answers of a hostile endpoint, for the fuzz target `answers` and for a bounded test.
+//! Responses of a hostile endpoint, for the fuzz target `answers` and for a bounded test.
 
 use aws_credential_types::Credentials;
 use aws_sdk_ec2::config::retry::RetryConfig;
@@ -15,7 +15,7 @@ use aws_smithy_types::body::SdkBody;
 
 use crate::api::answer;
 
-/// An endpoint that answers everything in the same way.
+/// An endpoint that returns the same response to every request.
 #[derive(Debug, Clone)]
 struct Endpoint {
     status: u16,
@@ -42,7 +42,7 @@ impl HttpConnector for Endpoint {
     }
 }
 
-/// Reads any bytes as the answer of each action that the driver uses, and as its error.
+/// Parses any bytes as the response, and as the error, of each action that the driver uses.
 pub fn answers(bytes: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -62,7 +62,7 @@ pub fn answers(bytes: &[u8]) {
     }
 }
 
-/// Calls each action once. What the answers are is no matter.
+/// Calls each action once. Ignores the results.
 async fn ask(ec2: &Client) {
     macro_rules! each {
         ($($action:ident)*) => {
@@ -81,7 +81,7 @@ async fn ask(ec2: &Client) {
 
 #[cfg(test)]
 mod tests {
-    /// Parts of answers.
+    /// Parts of responses.
     const PARTS: &[&str] = &[
         "<DescribeInstancesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">",
         "</DescribeInstancesResponse>",
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn any_answer_is_read_or_refused() {
-        // Marsaglia's xorshift64*: the same answers in every run.
+        // Marsaglia's xorshift64*: the same responses in every run.
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut random = |bound: usize| {
             state ^= state >> 12;

@@ -1,4 +1,4 @@
-//! What an instance tells about its machine: addresses, state, and its end.
+//! Reads the machine's data from its instance: addresses, state, and the reason of its termination.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::api::errors::KMS_GRANTS;
 use crate::api::lookup::{machine_state, reason, reason_code, state_name};
 use crate::config::saved::Saved;
 
-/// The machine is not as it should be.
+/// The machine is in an unexpected state.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LifecycleError {
     #[error("the machine {machine} has no instance: its create did not get that far")]
@@ -66,7 +66,7 @@ impl From<LifecycleError> for DriverError {
     }
 }
 
-/// Says what EC2 leaves out of the reason for an end.
+/// Returns a hint that EC2's reason for a termination leaves out.
 fn hint(error: &LifecycleError) -> Option<&'static str> {
     let LifecycleError::Ended { code, .. } = error else {
         return None;
@@ -74,7 +74,7 @@ fn hint(error: &LifecycleError) -> Option<&'static str> {
     codes::is_of_kms_key(code).then_some(KMS_GRANTS)
 }
 
-/// Returns EC2's code for why an instance ended, where that is what an error is about.
+/// Returns EC2's code for a termination, if the error is about one.
 pub(crate) fn code_of(error: &DriverError) -> Option<&str> {
     match error.cause().downcast_ref() {
         Some(LifecycleError::Ended { code, .. }) => Some(code),
@@ -82,12 +82,12 @@ pub(crate) fn code_of(error: &DriverError) -> Option<&str> {
     }
 }
 
-/// Tells whether the machine is spoken to at its private address.
+/// Returns whether the machine is reached at its private address.
 pub(crate) fn speaks_private(saved: &Saved) -> bool {
     (saved.use_private_ip || saved.private_ip_only) && !saved.ipv6_address_only
 }
 
-/// Returns the machine's instance id.
+/// Returns the machine's instance ID.
 pub(crate) fn instance_id(saved: &Saved) -> Result<&str, DriverError> {
     if saved.instance_id.is_empty() {
         return Err(LifecycleError::NoInstance {
@@ -98,12 +98,12 @@ pub(crate) fn instance_id(saved: &Saved) -> Result<&str, DriverError> {
     Ok(&saved.instance_id)
 }
 
-/// Returns the address to connect to, where the instance has it yet.
+/// Returns the address to connect to, if the instance has it already.
 pub(crate) fn address(saved: &Saved, instance: &Instance) -> Result<Option<String>, DriverError> {
     parse(instance, to_connect_to(saved, &addresses(instance)))
 }
 
-/// Returns the addresses as EC2 tells them.
+/// Returns the addresses in EC2's response.
 fn addresses(instance: &Instance) -> Addresses {
     let text = |address: Option<&str>| address.map(str::to_owned);
     let interfaces = instance.network_interfaces().iter();
@@ -121,8 +121,7 @@ fn addresses(instance: &Instance) -> Addresses {
     }
 }
 
-/// Returns the address that the machine is connected to at, out of those that it has; of several IPv6 addresses the saved
-/// one.
+/// Returns the address to connect to among the machine's addresses. Of several IPv6 addresses prefers the saved one.
 fn to_connect_to<'a>(saved: &Saved, addresses: &'a Addresses) -> Option<&'a str> {
     let address = if saved.ipv6_address_only {
         let mut all = addresses.ipv6.iter();
@@ -136,7 +135,7 @@ fn to_connect_to<'a>(saved: &Saved, addresses: &'a Addresses) -> Option<&'a str>
     address.map(String::as_str)
 }
 
-/// Returns what an instance tells about its machine. What is no IP address is left out.
+/// Returns the machine's status from its instance. Ignores invalid IP addresses.
 pub(crate) fn status(instance: &Instance) -> Status {
     let is_ip = |address: &String| address.parse::<IpAddr>().is_ok();
     let told = addresses(instance);
@@ -150,7 +149,7 @@ pub(crate) fn status(instance: &Instance) -> Status {
     }
 }
 
-/// Takes over the address to connect to, where it is another one than the saved; tells whether it is.
+/// Saves the address to connect to if it differs from the saved one; returns whether it does.
 pub(crate) fn adopt(saved: &mut Saved, addresses: &Addresses) -> bool {
     let parsed = |text: &str| text.parse::<IpAddr>().ok();
     let found = to_connect_to(saved, addresses).and_then(parsed);
@@ -164,7 +163,7 @@ pub(crate) fn adopt(saved: &mut Saved, addresses: &Addresses) -> bool {
     true
 }
 
-/// Parses what EC2 calls an address: it is stored, and becomes part of command lines and URLs.
+/// Parses an address from EC2: it is stored, and becomes part of command lines and URLs.
 pub(crate) fn parse(
     instance: &Instance,
     address: Option<&str>,
@@ -182,7 +181,7 @@ pub(crate) fn parse(
     }
 }
 
-/// Takes over what an instance tells about its addresses; true where the one to connect to is known.
+/// Saves the addresses of an instance; returns whether the one to connect to is known.
 pub(crate) fn take_addresses(saved: &mut Saved, instance: &Instance) -> Result<bool, DriverError> {
     if let Some(private) = parse(instance, instance.private_ip_address())? {
         saved.private_ip_address = private;

@@ -1,9 +1,9 @@
 //! The driver `amazonec2`: a machine is an EC2 instance.
 //!
-//! Owns everything specific to Amazon: flags, credentials, the client, the launch and its undo, and its part of
-//! `config.json`. Refuses SSH, prompts and files of the store, except for small caches that its processes share:
-//! capacity, pre-flight results, and the token buckets of EC2's API. It is the only crate of the shipped binary that uses the AWS SDK. `libmachine`
-//! calls it through the traits of `machine-driver`.
+//! Implements everything specific to Amazon: flags, credentials, the client, the launch and its undo, and its part of
+//! `config.json`. Does not use SSH, prompts or files of the store, except for small caches that its processes share:
+//! capacity, pre-flight results, and the token buckets of EC2's API. It is the only crate of the shipped binary that
+//! uses the AWS SDK. `libmachine` calls it through the traits of `machine-driver`.
 //!
 //! ```
 //! use driver_amazonec2::AmazonEc2;
@@ -38,7 +38,7 @@ use crate::machine::Machine;
 
 const NAME: &str = "amazonec2";
 
-/// Makes machines of the driver `amazonec2`.
+/// The driver `amazonec2`.
 #[derive(Debug, Clone, Copy)]
 pub struct AmazonEc2;
 
@@ -90,7 +90,8 @@ impl CloudKind for AmazonEc2 {
         })
     }
 
-    /// docker-machine 0.17 wrote journals before their entries named a driver, and no other driver made anything.
+    /// Returns `true`: docker-machine 0.17 wrote journals before their entries named a driver, and only this driver
+    /// made resources then.
     fn owns_unnamed_entries(&self) -> bool {
         true
     }

@@ -1,4 +1,4 @@
-//! A launched machine: waiting for its address, state, start, stop, kill, restart, and its end.
+//! A launched machine: waits for its address, queries its state, and starts, stops, kills and restarts it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -17,20 +17,20 @@ use crate::instance::{
     LifecycleError, address, end_of, ended_as, instance_id, status, take_addresses,
 };
 
-/// How long a launched or started instance may take to run and have its address.
+/// Timeout for a launched or started instance to run and have its address.
 const RUNNING: Duration = Duration::from_secs(300);
 
-/// After so many looks at a running instance without an address it will not get one any more.
+/// Number of polls after which a running instance without an address counts as having none.
 const WITHOUT_ADDRESS: u32 = 3;
 
-/// After so many polls an instance that is still `stopped` has failed to start: an older state may be shown for a few
-/// seconds after StartInstances.
+/// Number of polls after which an instance that is still `stopped` counts as failed to start: an older state may be
+/// shown for a few seconds after StartInstances.
 const STILL_STOPPED: u32 = 4;
 
-/// How long a stop is waited for: the runner kills the command after 60 s.
+/// Timeout of a stop: GitLab Runner kills the command after 60 s.
 const STOPPED: Duration = Duration::from_secs(40);
 
-/// Looks at the machine's instance; `None` while EC2 need not know it yet.
+/// Queries the machine's instance; returns `None` while EC2 may not know it yet.
 async fn look(api: &Api, cx: &Cx, saved: &Saved) -> Result<Option<Instance>, DriverError> {
     let id = instance_id(saved)?;
     match instance(api, cx, id).await? {
@@ -44,10 +44,10 @@ async fn look(api: &Api, cx: &Cx, saved: &Saved) -> Result<Option<Instance>, Dri
     }
 }
 
-/// Waits until the instance has the address that the machine is spoken to at.
+/// Waits until the instance has the address that the machine is reached at.
 ///
-/// An address comes seconds after the launch: the first look is worth it only then, and the ones
-/// after it ever less often.
+/// An address is assigned seconds after the launch. The first poll comes only then, and the intervals of the next polls
+/// increase.
 pub(crate) async fn await_address(
     api: &Api,
     cx: &Cx,
@@ -96,7 +96,7 @@ pub(crate) async fn await_address(
     Ok(())
 }
 
-/// Makes the error of an instance that will never have the address that is waited for.
+/// Returns the error of an instance that will not get the expected address.
 fn no_address(saved: &Saved, instance: &Instance) -> DriverError {
     let (what, hint) = if saved.ipv6_address_only {
         (
@@ -116,7 +116,7 @@ fn no_address(saved: &Saved, instance: &Instance) -> DriverError {
     DriverError::from(error).with_hint(hint)
 }
 
-/// Looks whether the instance has ended; an error of the look says nothing about the instance.
+/// Checks whether the instance has terminated. Ignores a query error, which says nothing about the instance.
 pub(crate) async fn ended(api: &Api, cx: &Cx, saved: &Saved) -> Option<DriverError> {
     match look(api, cx, saved).await {
         Ok(instance) => instance.and_then(|instance| end_of(&instance)),
@@ -125,13 +125,13 @@ pub(crate) async fn ended(api: &Api, cx: &Cx, saved: &Saved) -> Option<DriverErr
     }
 }
 
-/// Asks for the machine's state.
+/// Queries the machine's state.
 pub(crate) async fn state(api: &Api, cx: &Cx, saved: &Saved) -> Result<Status, DriverError> {
     let found = look(api, cx, saved).await?;
     Ok(found.map_or(MachineState::Starting.into(), |found| status(&found)))
 }
 
-/// Tells the state of a machine that has no instance on record: on its way, where its journal says so.
+/// Returns the state of a machine without a recorded instance: starting, if its journal says so.
 pub(crate) fn state_without_instance(cx: &Cx) -> MachineState {
     let entries = cx.journal.entries().unwrap_or_default();
     let under_way = entries.last().is_some_and(|last| {
@@ -145,10 +145,10 @@ pub(crate) fn state_without_instance(cx: &Cx) -> MachineState {
     }
 }
 
-/// Starts the machine, and waits until it runs. Its addresses may be others then.
+/// Starts the machine and waits until it runs. Its addresses may change.
 ///
 /// # Errors
-/// [`LifecycleError::Ended`] with the reason of a start that leads back to `stopped`.
+/// Returns [`LifecycleError::Ended`] with the reason if the start leads back to `stopped`.
 pub(crate) async fn start(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), DriverError> {
     let id = instance_id(saved)?.to_owned();
     let snapshot = &*saved;
@@ -196,13 +196,13 @@ pub(crate) async fn start(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), D
     });
     let running = running.await?;
     if !take_addresses(saved, &running)? {
-        // The old address is another machine's by now.
+        // The old address may belong to another machine by now.
         saved.base.ip_address.clear();
     }
     Ok(())
 }
 
-/// Stops the machine, by pulling the plug where `force` says so, and waits for it.
+/// Stops the machine, with an immediate power-off if `force` is set, and waits for it.
 pub(crate) async fn stop(
     api: &Api,
     cx: &Cx,
@@ -257,7 +257,7 @@ pub(crate) async fn stop(
     Ok(())
 }
 
-/// Asks EC2 to restart the machine.
+/// Restarts the machine through EC2.
 pub(crate) async fn restart(api: &Api, cx: &Cx, saved: &Saved) -> Result<(), DriverError> {
     let id = instance_id(saved)?;
     api.call(cx, "RebootInstances", |probe| {

@@ -1,4 +1,4 @@
-//! From flags to a machine that could be launched. Reads the files that flags name, and asks nobody.
+//! Converts flags to a machine configuration. Reads the files that flags name; makes no network call.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::config::root_volume;
 use crate::config::saved::Saved;
 use crate::config::user_data;
 
-/// Flags that do not make sense.
+/// The flags are invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigureError {
     #[error("Invalid region specified: {0:?}")]
@@ -95,7 +95,7 @@ impl From<ConfigureError> for DriverError {
 }
 
 impl ConfigureError {
-    /// Returns the way out, where the text does not name it.
+    /// Returns a hint, if the message does not contain it.
     fn hint(&self) -> Option<String> {
         let Self::Region(region) = self else {
             return None;
@@ -110,23 +110,23 @@ impl ConfigureError {
     }
 }
 
-/// When a spot launch may become an on-demand one.
+/// When a spot launch may fall back to on-demand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum SpotFallback {
     #[default]
     Never,
-    /// Where there is no spot capacity.
+    /// If there is no spot capacity.
     Capacity,
-    /// Where the price is too low, too.
+    /// Also if the price is too low.
     Any,
 }
 
-/// What only a create needs, and the file does not keep.
+/// Options that only a create needs and the file does not keep.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CreateOptions {
-    /// In the order in which they are tried.
+    /// In the order of the attempts.
     pub instance_types: Vec<String>,
-    /// In the order in which they are tried; none: one of the zone and VPC.
+    /// In the order of the attempts; if empty, one of the zone and VPC.
     pub subnets: Vec<String>,
     pub user_data: Option<Vec<u8>>,
     pub cidrs: Vec<String>,
@@ -140,7 +140,7 @@ pub(crate) struct CreateOptions {
     pub region_given: bool,
 }
 
-/// The flags of which an empty value means the default, as Terraform's templates send it.
+/// The flags whose empty value means the default, as sent by Terraform's templates.
 const EMPTY_IS_DEFAULT: [&str; 8] = [
     "amazonec2-device-name",
     "amazonec2-instance-type",
@@ -152,7 +152,7 @@ const EMPTY_IS_DEFAULT: [&str; 8] = [
     "amazonec2-zone",
 ];
 
-/// Turns flags into what is saved and what is wished for.
+/// Converts flags to the saved configuration and the options of the create.
 pub(crate) fn configure(
     base: &Base,
     options: &Options,
@@ -179,7 +179,7 @@ pub(crate) fn configure(
     let instance_types = last_first(flags.all("instance-type"));
     let create_options = CreateOptions {
         instance_types: match saved.use_fleet {
-            // Its template has an instance type of its own.
+            // The launch template contains an instance type.
             true if !flags.given("instance-type") => Vec::new(),
             _ => instance_types,
         },
@@ -228,7 +228,7 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
         session_token: Secret::new(flags.text("session-token")),
         region: flags.text("region"),
         ami: flags.text("ami"),
-        // The launch template's key pair is the user's, too.
+        // The launch template's key pair belongs to the user, too.
         existing_key: !flags.text("keypair-name").is_empty() || flags.bool("use-fleet"),
         key_name: flags.text("keypair-name"),
         instance_type: flags.text("instance-type"),
@@ -245,7 +245,7 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
             0..=i64::from(i32::MAX),
             "a number of MiB/s",
         )?,
-        // A key to encrypt with is a wish for encryption; EC2 refuses the one without the other.
+        // An encryption key implies encryption; EC2 rejects the key without it.
         volume_encrypted: flags.bool("volume-encrypted")
             || flags.bool("encrypt-ebs-volume")
             || !flags.either("volume-kms-key", "kms-key").is_empty(),
@@ -308,7 +308,7 @@ fn check_access(saved: &Saved) -> Result<(), ConfigureError> {
         if saved.disable_ssl {
             return Err(ConfigureError::InsecureWithoutEndpoint);
         }
-        // An EC2 of somebody else's has regions of its own.
+        // A third-party EC2 has its own region names.
         if !looks_like_a_region(&saved.region) || is_mistyped(&saved.region) {
             return Err(ConfigureError::Region(saved.region.clone()));
         }
@@ -321,8 +321,7 @@ fn check_access(saved: &Saved) -> Result<(), ConfigureError> {
     Ok(())
 }
 
-/// Takes the region off a full zone name, since the file keeps the letter, which the Go binary
-/// puts behind the region again.
+/// Removes the region from a full zone name: the file keeps the letter, to which the Go binary adds the region again.
 fn short_zone(saved: &Saved) -> String {
     match saved.zone.strip_prefix(&saved.region) {
         Some(letter) if saved.endpoint.is_empty() && !letter.is_empty() => letter.to_owned(),
@@ -330,7 +329,7 @@ fn short_zone(saved: &Saved) -> String {
     }
 }
 
-/// Checks what EC2 would refuse at the very end, after everything else has been made.
+/// Checks for values that EC2 would reject only at the launch, after everything else has been created.
 fn check_launch(saved: &Saved) -> Result<(), ConfigureError> {
     if saved.ipv6_address_count == 0 && (saved.ipv6_address_only || saved.enable_primary_ipv6) {
         return Err(ConfigureError::NoIpv6Address);

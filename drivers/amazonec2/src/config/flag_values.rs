@@ -1,4 +1,4 @@
-//! Reading the values of flags: numbers, words, ports, networks, times.
+//! Parses the values of flags: numbers, words, ports, networks, durations.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use machine_driver::Options;
 use crate::config::configure::ConfigureError;
 use crate::config::saved::Saved;
 
-/// Puts the last value first: a command line of the Go binary launches what it always launched.
-/// What is repeated counts once, and what is empty not at all.
+/// Puts the last value first, so that a command line for the Go binary launches the same as before. Removes duplicates
+/// and empty values.
 pub(crate) fn last_first(values: Vec<String>) -> Vec<String> {
     let mut order = Vec::new();
     let last = values.last().cloned();
@@ -20,7 +20,7 @@ pub(crate) fn last_first(values: Vec<String>) -> Vec<String> {
     order
 }
 
-/// Reads `80` and `53/udp`.
+/// Parses `80` and `53/udp`.
 pub(crate) fn port_and_protocol(text: &str) -> Option<(i32, &str)> {
     let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let port: u16 = port.parse().ok()?;
@@ -39,7 +39,7 @@ pub(crate) fn is_cidr(text: &str) -> bool {
     bits.parse::<u8>().is_ok_and(|bits| bits <= most)
 }
 
-/// Reads `6h`, `90m`, `1h30m`; nothing shorter than a minute.
+/// Parses `6h`, `90m`, `1h30m`; rejects durations below a minute.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (mut seconds, mut digits) = (0u64, String::new());
     for c in text.chars() {
@@ -72,7 +72,7 @@ pub(crate) fn value(
     }
 }
 
-/// The options under their names without the driver's prefix.
+/// The options by their names without the driver's prefix.
 pub(crate) struct Flags<'a>(pub(crate) &'a Options);
 
 impl Flags<'_> {
@@ -114,7 +114,7 @@ impl Flags<'_> {
             .then_some(number)
             .ok_or_else(|| value(flag, number, wanted))
     }
-    /// The metadata service's hop limit, in the spelling of either fork (EC2 takes 1 to 64).
+    /// Returns the metadata service's hop limit from the flag of either fork (EC2 accepts 1 to 64).
     pub(crate) fn hop_limit(&self) -> Result<i64, ConfigureError> {
         let flag = match self.int("http-put-response-hop-limit") {
             0 => "metadata-token-response-hop-limit",
@@ -122,7 +122,7 @@ impl Flags<'_> {
         };
         self.within(flag, 1..=64, "a number from 1 to 64")
     }
-    /// Hours of a defined duration, in minutes; 0: none.
+    /// Returns the defined duration, given in hours, in minutes; 0 if there is none.
     pub(crate) fn block_duration(&self) -> Result<i64, ConfigureError> {
         let (flag, wanted) = (
             "block-duration-minutes",
@@ -148,7 +148,7 @@ impl Flags<'_> {
     }
 }
 
-/// Returns the port of a classic swarm's master, of `--swarm-host tcp://ADDRESS:PORT`.
+/// Returns the port of a classic swarm's master from `--swarm-host tcp://ADDRESS:PORT`.
 pub(crate) fn swarm_port(saved: &Saved) -> Option<u16> {
     let (_, rest) = saved.base.swarm_host.split_once("://")?;
     let host = rest.split('/').next()?;

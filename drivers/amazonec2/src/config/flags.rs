@@ -1,13 +1,13 @@
-//! The flags of `create --driver amazonec2`, in the spellings of every fork that people come from.
+//! The flags of `create --driver amazonec2`, including the names of all forks that users migrate from.
 //!
-//! What a value means is `configure`'s business.
+//! `configure` interprets their values.
 
 use machine_driver::FlagSpec;
 
-/// The login name of a machine whose image tells none.
+/// Login name for an image without a known one.
 pub(crate) const SSH_USER: &str = "ubuntu";
 
-/// The groups of the flags in help, as in docs/amazonec2.md, and their names without the prefix.
+/// The groups of the flags in the help, as in docs/amazonec2.md, and the flag names without the prefix.
 const GROUPS: [(&str, &[&str]); 6] = [
     (
         "Access",
@@ -96,7 +96,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ),
 ];
 
-/// Returns the place of a flag among the groups: which group, and where in it.
+/// Returns the position of a flag: its group, and the index in the group.
 fn place(name: &str) -> Option<(usize, usize)> {
     let name = name.strip_prefix("amazonec2-")?;
     GROUPS.iter().enumerate().find_map(|(index, (_, names))| {
@@ -105,7 +105,7 @@ fn place(name: &str) -> Option<(usize, usize)> {
     })
 }
 
-/// Returns all of them; the names, defaults and variables are those of the Go forks.
+/// Returns all flags; names, defaults and variables are those of the Go forks.
 pub(crate) fn flags() -> Vec<FlagSpec> {
     let mut all = access();
     all.extend(launch());

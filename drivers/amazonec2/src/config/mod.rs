@@ -1,4 +1,4 @@
-//! Flags, their values, and the part of `config.json` that is this driver's.
+//! Flags, their values, and this driver's part of `config.json`.
 
 pub(crate) mod configure;
 pub(crate) mod flag_values;

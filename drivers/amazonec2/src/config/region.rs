@@ -1,21 +1,20 @@
-//! Which partition a region belongs to, told from its name: no table of regions grows stale.
+//! Determines a region's partition from its name, without a table of regions that would become out of date.
 
 use machine_types::nearest;
 
 use crate::config::saved::Saved;
 
-/// A part of AWS with accounts, images and endpoints of its own.
+/// A partition of AWS, with its own accounts, images and endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Partition {
     Commercial,
     China,
     UsGov,
-    /// The isolated and the sovereign ones.
+    /// The isolated and the sovereign partitions.
     Other,
 }
 
-/// The prefixes of region names, from botocore's `partitions.json` (each is followed by a word
-/// and a number).
+/// The prefixes of region names, from botocore's `partitions.json`. Each is followed by a word and a number.
 const PREFIXES: [(&[&str], Partition); 4] = [
     (
         &["us", "eu", "ap", "sa", "ca", "me", "af", "il", "mx"],
@@ -29,7 +28,7 @@ const PREFIXES: [(&[&str], Partition); 4] = [
     ),
 ];
 
-/// Regions to suggest for a mistyped name (botocore's `endpoints.json`). One that is missing here works all the same.
+/// Regions to suggest for a mistyped name (botocore's `endpoints.json`). A region that is not listed here works too.
 const KNOWN: [&str; 43] = [
     "us-east-1",
     "us-east-2",
@@ -76,7 +75,7 @@ const KNOWN: [&str; 43] = [
     "eusc-de-east-1",
 ];
 
-/// The words in the names of all regions so far: points of the compass.
+/// The words in the names of all current regions: compass directions.
 const DIRECTIONS: [&str; 9] = [
     "north",
     "south",
@@ -89,7 +88,7 @@ const DIRECTIONS: [&str; 9] = [
     "southwest",
 ];
 
-/// What a text may have been meant to be that is no region's name.
+/// The probable meaning of an invalid region name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meant<'a> {
     /// A region.
@@ -98,7 +97,7 @@ pub(crate) enum Meant<'a> {
     ZoneOf(&'a str),
 }
 
-/// Returns what a text was probably meant to be.
+/// Returns the probable meaning of a text.
 pub(crate) fn meant(text: &str) -> Option<Meant<'_>> {
     let region = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
     if region.len() + 1 == text.len() && looks_like_a_region(region) {
@@ -107,13 +106,13 @@ pub(crate) fn meant(text: &str) -> Option<Meant<'_>> {
     nearest(text, KNOWN).map(Meant::Region)
 }
 
-/// Tells whether a region's name has the right form, and is all the same a mistyped one.
+/// Returns whether a region's name has a valid form but is probably mistyped.
 pub(crate) fn is_mistyped(region: &str) -> bool {
     let word = region.rsplit('-').nth(1).unwrap_or_default();
     !DIRECTIONS.contains(&word) && nearest(region, KNOWN).is_some()
 }
 
-/// Returns the partition of a region, `None` for what is no region's name.
+/// Returns the partition of a region; `None` if the name is not a region's.
 pub(crate) fn partition(region: &str) -> Option<Partition> {
     let (rest, number) = region.rsplit_once('-')?;
     let (prefix, word) = rest.rsplit_once('-')?;
@@ -127,12 +126,12 @@ pub(crate) fn partition(region: &str) -> Option<Partition> {
     plausible.then_some(known.1)
 }
 
-/// Tells whether a text could be the name of a region of AWS, now or later.
+/// Returns whether a text can be the name of a current or future AWS region.
 pub(crate) fn looks_like_a_region(region: &str) -> bool {
     partition(region).is_some()
 }
 
-/// Returns the endpoint as a URL, `None` where there is none or it is neither URL nor host.
+/// Returns the endpoint as a URL; `None` if there is none or it is neither a URL nor a host.
 pub(crate) fn endpoint_url(saved: &Saved) -> Option<String> {
     let given = saved.endpoint.trim_end_matches('/');
     let (scheme, rest) = match given.split_once("://") {
@@ -180,7 +179,7 @@ mod tests {
         assert_eq!(meant("us-east1"), Some(Meant::Region("us-east-1")));
         assert_eq!(meant("us-east-1a"), Some(Meant::ZoneOf("us-east-1")));
         assert_eq!(meant("xx-nowhere-9"), None);
-        // A new region, and a new kind of name.
+        // A new region, and a new kind of region name.
         for region in KNOWN.into_iter().chain(["us-west-9", "eu-orbit-1"]) {
             assert!(
                 looks_like_a_region(region) && !is_mistyped(region),

@@ -1,4 +1,4 @@
-//! What EC2 accepts for type, IOPS and throughput of the root volume.
+//! Checks type, IOPS and throughput of the root volume against EC2's limits.
 
 use crate::config::configure::ConfigureError;
 use crate::config::flag_values::value;
@@ -39,10 +39,10 @@ const PROVISIONED: [Limits; 3] = [
     },
 ];
 
-/// The other types of AWS. An EC2 of somebody else's may have more, and judges them itself.
+/// The other volume types of AWS. A third-party EC2 may have more and checks them itself.
 const NOT_PROVISIONED: [&str; 4] = ["gp2", "st1", "sc1", "standard"];
 
-/// Of gp3 volumes, in MiB/s (EC2 API Reference, EbsBlockDevice, Throughput).
+/// Throughput of gp3 volumes in MiB/s (EC2 API Reference, EbsBlockDevice, Throughput).
 const THROUGHPUT: std::ops::RangeInclusive<i64> = 125..=2_000;
 
 /// The IOPS that one MiB/s of throughput needs (Amazon EBS User Guide, "General Purpose SSD volumes": 0.25 MiB/s per IOPS).
@@ -51,7 +51,7 @@ const IOPS_PER_THROUGHPUT: i64 = 4;
 /// Checks type, IOPS and throughput against each other. Makes no network call.
 ///
 /// # Errors
-/// What EC2 would refuse at the launch, naming the flag.
+/// Returns an error with the flag's name for values that EC2 would reject at the launch.
 pub(crate) fn check(saved: &Saved) -> Result<(), ConfigureError> {
     let (kind, iops) = (saved.volume_type.as_str(), saved.volume_iops);
     if saved.use_fleet && !is_of_fleet(saved) {
@@ -94,7 +94,7 @@ pub(crate) fn check(saved: &Saved) -> Result<(), ConfigureError> {
     Ok(())
 }
 
-/// Tells whether a fleet's launch changes the root volume of its launch template.
+/// Returns whether a fleet launch changes the root volume of its launch template.
 pub(crate) fn is_of_fleet(saved: &Saved) -> bool {
     saved.use_fleet && (saved.volume_iops != 0 || saved.volume_throughput != 0)
 }

@@ -1,14 +1,14 @@
-//! The `Driver` object of `config.json`: the Go fork's fields, in its order, then our own.
+//! The `Driver` object of `config.json`: the Go fork's fields in its order, then this driver's own.
 //!
-//! Fields of our own are written only where they differ from their default, so that a plain
-//! machine's file is the one that the Go binary writes.
+//! Own fields are written only if they differ from their default, so that a plain machine's file is identical to the Go
+//! binary's.
 
 use machine_driver::{DriverError, DriverErrorKind, SavedBase, read_saved};
 use machine_types::{GoList, Secret};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// What is saved of a machine.
+/// The saved configuration of a machine.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Saved {
@@ -31,10 +31,10 @@ pub(crate) struct Saved {
     pub instance_type: String,
     #[serde(rename = "PrivateIPAddress")]
     pub private_ip_address: String,
-    /// Of old versions: one group only.
+    /// From old versions: the only group's ID.
     pub security_group_id: String,
     pub security_group_ids: GoList,
-    /// Of old versions: one group only.
+    /// From old versions: the only group's name.
     pub security_group_name: String,
     pub security_group_names: GoList,
     pub security_group_read_only: bool,
@@ -49,7 +49,7 @@ pub(crate) struct Saved {
     pub iam_instance_profile: String,
     pub vpc_id: String,
     pub subnet_id: String,
-    /// The zone's letter; the full name where there is an endpoint.
+    /// The zone's letter; the full name if there is an endpoint.
     pub zone: String,
     pub request_spot_instance: bool,
     pub spot_price: String,
@@ -70,7 +70,7 @@ pub(crate) struct Saved {
     pub metadata_token_setting: String,
     pub metadata_token_response_hop_limit: i64,
 
-    // Of rancher's fork and ours.
+    // From rancher's fork and this driver.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub http_endpoint: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -98,7 +98,7 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    /// Reads the object; what is missing or `null` gets the default.
+    /// Parses the object. A missing or `null` field gets its default.
     pub(crate) fn read(saved: &Value) -> Result<Self, DriverError> {
         let mut read: Self = read_saved(saved)
             .map_err(|error| DriverError::new(DriverErrorKind::Configuration, Unreadable(error)))?;
@@ -107,13 +107,13 @@ impl Saved {
         Ok(read)
     }
 
-    /// Tells whether the key is a copy of one of the user's, which other machines may have, too.
+    /// Returns whether the key is a copy of the user's, which other machines may use too.
     pub(crate) fn has_own_key(&self) -> bool {
         !self.ssh_private_key_path.is_empty()
     }
 
-    /// Returns the zone's full name: `us-east-1a`. With an endpoint the Go binary takes the zone as
-    /// it is; a lone letter is no zone's full name, so there it stands for a zone of the region, too.
+    /// Returns the zone's full name, such as `us-east-1a`. With an endpoint the Go binary uses the zone unchanged; a
+    /// single letter is not a full name, and so means a zone of the region there, too.
     pub(crate) fn zone_name(&self) -> String {
         let is_letter = matches!(self.zone.as_bytes(), [b'a'..=b'z']);
         if is_letter || (self.endpoint.is_empty() && !self.zone.is_empty()) {

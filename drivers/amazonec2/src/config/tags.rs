@@ -1,17 +1,17 @@
-//! Tags by the flags: the machine's name, the user's, and our own that say which store owns a resource.
+//! Tags from the flags: the machine's name, the user's tags, and docker-machine's own tags that name the owning store.
 
 use crate::config::saved::Saved;
 
-/// The most tags that a resource may have (EC2 User Guide, "Tag restrictions").
+/// Maximum number of tags of a resource (EC2 User Guide, "Tag restrictions").
 pub(crate) const MOST: usize = 50;
 
-/// The prefix of our own tags, unless the user wants another one.
+/// Default prefix of docker-machine's own tags.
 pub(crate) const DEFAULT_PREFIX: &str = "docker-machine";
 
 /// A key and a value.
 pub(crate) type Tag = (String, String);
 
-/// Returns the name of our tag that holds the store's id, or the machine's.
+/// Returns the key of the tag with the store's or the machine's ID.
 pub(crate) fn owner_key(saved: &Saved, what: &str) -> String {
     let prefix = if saved.owner_tag_prefix.is_empty() {
         DEFAULT_PREFIX
@@ -21,7 +21,7 @@ pub(crate) fn owner_key(saved: &Saved, what: &str) -> String {
     format!("{prefix}:{what}")
 }
 
-/// Returns our own tags: none where the user switched them off.
+/// Returns docker-machine's own tags; none if the user disabled them.
 pub(crate) fn owner_tags(saved: &Saved, store_id: &str) -> Vec<Tag> {
     if saved.no_owner_tags {
         return Vec::new();
@@ -32,8 +32,8 @@ pub(crate) fn owner_tags(saved: &Saved, store_id: &str) -> Vec<Tag> {
     ]
 }
 
-/// Finds our tag that holds the machine's id among a resource's tags, whatever the prefix is: the one that has
-/// a store's beside it.
+/// Finds the tag with the machine's ID among a resource's tags, with any prefix. A tag with a store's ID must have the
+/// same prefix.
 pub(crate) fn machine_id(tags: &[Tag]) -> Option<Tag> {
     let is_ours = |key: &str| {
         let prefix = key.strip_suffix(":id");
@@ -45,7 +45,7 @@ pub(crate) fn machine_id(tags: &[Tag]) -> Option<Tag> {
     tags.iter().find(|(key, _)| is_ours(key)).cloned()
 }
 
-/// Returns `Name` and the user's tags; of a repeated key the last value counts.
+/// Returns `Name` and the user's tags. The last value of a repeated key counts.
 pub(crate) fn users_tags(saved: &Saved) -> Vec<Tag> {
     let mut tags: Vec<Tag> = vec![("Name".into(), saved.base.machine_name.clone())];
     for (key, value) in pairs(&saved.tags).0 {
@@ -57,20 +57,20 @@ pub(crate) fn users_tags(saved: &Saved) -> Vec<Tag> {
     tags
 }
 
-/// Returns `Name`, the user's tags and our own.
+/// Returns `Name`, the user's tags and docker-machine's own.
 pub(crate) fn all_tags(saved: &Saved, store_id: &str) -> Vec<Tag> {
     within_limit(users_tags(saved), owner_tags(saved, store_id))
 }
 
-/// Puts our own tags behind the user's, as far as there is room for them.
+/// Appends docker-machine's own tags to the user's, up to the maximum number.
 fn within_limit(mut tags: Vec<Tag>, ours: Vec<Tag>) -> Vec<Tag> {
     let room = MOST.saturating_sub(tags.len());
     tags.extend(ours.into_iter().take(room));
     tags
 }
 
-/// Splits `k1,v1,k2,v2`; the second part is the number of elements where it is odd. A key
-/// without a value is left out, as in the Go fork.
+/// Splits `k1,v1,k2,v2`. The second result is the number of elements if it is odd. Ignores a key without a value, as in
+/// the Go fork.
 pub(crate) fn pairs(text: &str) -> (Vec<Tag>, Option<usize>) {
     if text.is_empty() {
         return (Vec::new(), None);
@@ -85,13 +85,13 @@ pub(crate) fn pairs(text: &str) -> (Vec<Tag>, Option<usize>) {
     )
 }
 
-/// Returns the tags of the machine's key pair: all, and the user's.
+/// Returns the tags of the machine's key pair: all of them, and only the user's.
 pub(crate) fn of_key_pair(saved: &Saved, store_id: &str) -> [Vec<Tag>; 2] {
     [all_tags(saved, store_id), users_tags(saved)]
 }
 
-/// Returns the tags of a security group: all, and the user's. The group serves other machines too and outlives
-/// this one: it bears a name and, of our own tags, the store's.
+/// Returns the tags of a security group: all of them, and only the user's. Other machines share the group, and it
+/// outlives this one: it gets a name and, of docker-machine's own tags, only the store's.
 pub(crate) fn of_group(saved: &Saved, store_id: &str, name: &str) -> [Vec<Tag>; 2] {
     let of_machine = ("Name".to_owned(), saved.base.machine_name.clone());
     let named = |tag: Tag| match tag == of_machine {

@@ -1,19 +1,19 @@
-//! User data: the user's own file, and the lease that rides beside it.
+//! User data: the user's file, combined with the lease script.
 
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The most that EC2 takes, before base64 (EC2 User Guide, "Run commands at launch").
+/// Maximum size that EC2 accepts, before base64 (EC2 User Guide, "Run commands at launch").
 pub(crate) const LARGEST: usize = 16 * 1024;
 
 const BOUNDARY: &str = "docker-machine-7c1f0a52e6";
 
-/// Joins the user's data and a script that powers the instance off when its lease is over.
+/// Combines the user's data with a script that powers the instance off when its lease ends.
 ///
-/// Cloud-init's format for several parts is MIME; each is encoded, so that no content can be
-/// mistaken for a boundary. The script is a boothook: it runs at every boot, and the end that it
+/// Cloud-init's format for several parts is MIME. Each part is encoded, so that its content cannot contain a boundary.
+/// The script is a boothook: it runs at every boot and keeps the end time that it saved at the first one.
 /// wrote down at the first one stays.
 pub(crate) fn with_lease(user: Option<&[u8]>, lifetime: Duration) -> Vec<u8> {
     let mut parts = vec![(
@@ -30,7 +30,7 @@ pub(crate) fn with_lease(user: Option<&[u8]>, lifetime: Duration) -> Vec<u8> {
             "--{BOUNDARY}\nContent-Type: {kind}\nMIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\n"
         ));
         let encoded = STANDARD.encode(body);
-        // RFC 2045 ends a line after 76 characters at the latest.
+        // RFC 2045 limits a line to 76 characters.
         for line in encoded.as_bytes().chunks(76) {
             mime.push_str(&String::from_utf8_lossy(line));
             mime.push('\n');
@@ -54,7 +54,7 @@ fn lease(lifetime: Duration) -> String {
     )
 }
 
-/// Tells what cloud-init would take the data for: its formats begin with marks of their own.
+/// Returns the content type that cloud-init would detect: its formats begin with their own markers.
 fn content_type(data: &[u8]) -> String {
     let marks: [(&[u8], &str); 9] = [
         (b"\x1f\x8b", "application/gzip"),
@@ -69,7 +69,7 @@ fn content_type(data: &[u8]) -> String {
     ];
     let known = marks.iter().find(|(mark, _)| data.starts_with(mark));
     known.map_or_else(
-        // A MIME archive of the user's own is one part, which cloud-init opens in turn.
+        // The user's own MIME archive is one part, which cloud-init unpacks in turn.
         || {
             if data.starts_with(b"Content-Type: multipart") || data.starts_with(b"MIME-Version:") {
                 "message/rfc822".to_owned()

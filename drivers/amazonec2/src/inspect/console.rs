@@ -1,4 +1,4 @@
-//! The end of an instance's console, for machines that do not let us in.
+//! The last lines of an instance's console, for machines that do not accept a login.
 
 use base64::Engine as _;
 use machine_ops::Cx;
@@ -8,10 +8,10 @@ use crate::api::client::Api;
 use crate::config::saved::Saved;
 use crate::instance::instance_id;
 
-/// How much of the console's end is worth quoting.
+/// Number of console lines to quote.
 const CONSOLE_LINES: usize = 20;
 
-/// Returns the end of the console's text. Who may not read it, or has none, gets nothing.
+/// Returns the last lines of the console; `None` if the call is denied or there is no output.
 pub(crate) async fn tail(api: &Api, cx: &Cx, saved: &Saved) -> Option<String> {
     let id = instance_id(saved).ok()?;
     let answer = api
@@ -29,7 +29,7 @@ pub(crate) async fn tail(api: &Api, cx: &Cx, saved: &Saved) -> Option<String> {
         .decode(answer.output?.trim())
         .ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    // It goes to somebody's terminal, and anybody on the machine can write to its console.
+    // Untrusted: any user on the machine can write to its console, and the text is shown on a terminal.
     let lines: Vec<String> = text
         .lines()
         .map(|line| printable(line.as_bytes()))

@@ -1,5 +1,5 @@
-//! `create --dry-run`: every call that would make something is sent with EC2's `DryRun`, which checks
-//! parameters and permissions and makes nothing.
+//! `create --dry-run`: sends every call that would create something with EC2's `DryRun`, which checks parameters and
+//! permissions and creates nothing.
 
 use aws_sdk_ec2::primitives::Blob;
 use base64::Engine as _;
@@ -22,7 +22,7 @@ use crate::launch::tags::{self, Tag};
 use crate::network::security_groups;
 use crate::recovery::undo;
 
-/// A call that was carried out, though it was asked not to be.
+/// The endpoint carried out a call despite `DryRun`.
 #[derive(Debug, thiserror::Error)]
 #[error("the endpoint {endpoint} does not know DryRun: {action} was carried out ({made})")]
 struct Ignored {
@@ -31,7 +31,7 @@ struct Ignored {
     made: String,
 }
 
-/// Why a rehearsed call does not do.
+/// Why a dry-run call failed.
 enum Refused {
     Call(CallError),
     Ignored(Ignored),
@@ -57,10 +57,10 @@ pub(crate) struct DryRun<'a> {
 }
 
 impl DryRun<'_> {
-    /// Returns the plan, a line for each thing that would be made.
+    /// Returns the plan: one line for each resource that would be created.
     ///
     /// # Errors
-    /// What EC2 would refuse. A candidate without capacity is one only where it is the last.
+    /// Returns what EC2 would refuse. A candidate without capacity is an error only if it is the last one.
     pub(crate) async fn run(&self) -> Result<Vec<String>, DriverError> {
         if self.saved.use_fleet {
             return self.fleet().await;
@@ -115,7 +115,7 @@ impl DryRun<'_> {
         Ok(format!("import a key pair under the name {name}"))
     }
 
-    /// Rehearses one security group; returns its id where there is one.
+    /// Checks one security group; returns its ID if it exists.
     async fn group(&self, name: &str) -> Result<(String, Option<String>), DriverError> {
         let (api, cx, saved) = (self.api, self.cx, self.saved);
         let known = security_groups::known(&self.preflight_result.groups, name);
@@ -162,7 +162,7 @@ impl DryRun<'_> {
         let ports = ports.join(", ");
         let answer = answer.map(|_| None);
         let line = match self.passed("AuthorizeSecurityGroupIngress", answer) {
-            // The create goes on without, too.
+            // The create continues without it, too.
             Err(Refused::Call(error)) if error.is_denied() => {
                 format!("use the security group {name}, in which {ports} may not be opened")
             }
@@ -185,7 +185,7 @@ impl DryRun<'_> {
     async fn instance(&self, groups: Vec<String>) -> Result<Vec<String>, DriverError> {
         let mut saved = self.saved.clone();
         if !saved.existing_key {
-            // It is not there, and EC2 would say so.
+            // The key pair does not exist yet, and EC2 would report that.
             saved.key_name.clear();
         }
         saved.security_group_ids = Some(groups);
@@ -285,7 +285,7 @@ impl DryRun<'_> {
         }
     }
 
-    /// Deletes what an endpoint has imported though it was asked not to; says what became of it.
+    /// Deletes a key pair that an endpoint imported despite `DryRun`; returns the outcome for the message.
     async fn delete(&self, name: &str, id: Option<String>) -> String {
         let id = id.unwrap_or_else(|| name.to_owned());
         match key_pair::delete(self.api, self.cx, name).await {
@@ -294,7 +294,7 @@ impl DryRun<'_> {
         }
     }
 
-    /// Terminates what an endpoint has launched though it was asked not to; says what became of it.
+    /// Terminates an instance that an endpoint launched despite `DryRun`; returns the outcome for the message.
     async fn end(
         &self,
         launched: Result<Vec<String>, CallError>,
@@ -317,7 +317,7 @@ impl DryRun<'_> {
         next.map(|next| next.concessions).ok_or(refused)
     }
 
-    /// Tells whether a call would have succeeded.
+    /// Returns whether a call would have succeeded.
     fn passed(
         &self,
         action: &'static str,
@@ -335,8 +335,7 @@ impl DryRun<'_> {
     }
 }
 
-/// Returns a public key of the right form, to which nobody has the other half: the machine's own is
-/// made when there is a directory for it.
+/// Returns a well-formed public key without a private one. The machine's own key is made together with its directory.
 fn nobodys_key() -> Blob {
     let mut key = b"\0\0\0\x0bssh-ed25519\0\0\0\x20".to_vec();
     key.extend([1; 32]);

@@ -1,4 +1,4 @@
-//! Read-only checks: before a create, for `--dry-run`, for `doctor`, and the console of a host.
+//! Read-only checks before a create, for `--dry-run` and for `doctor`, and the console of a host.
 
 pub(crate) mod console;
 pub(crate) mod dry_run;

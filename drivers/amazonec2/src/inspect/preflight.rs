@@ -1,4 +1,4 @@
-//! Everything that can be asked before anything is made, at once.
+//! All read-only checks before a create, in parallel.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::launch::preflight_cache::{Facts, PreflightCache, PreflightResult, Tur
 use crate::launch::{fleet, key_pair, root_volume, tags};
 use crate::network::{security_groups, subnets};
 
-/// There is nobody to ask EC2 as.
+/// There are no credentials for EC2.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "amazonec2 driver requires AWS credentials configured with the --amazonec2-access-key and --amazonec2-secret-key options, environment variables, ~/.aws/credentials, or an instance role"
@@ -26,7 +26,7 @@ struct NoCredentials {
     source: DriverError,
 }
 
-/// Says of a check that had no credentials that they belong to the flags: nothing has begun.
+/// Converts missing credentials in a check to a configuration error: nothing has been created.
 pub(crate) fn without_credentials(mut error: DriverError) -> DriverError {
     let cause = error.cause().downcast_ref::<CallError>();
     if !matches!(cause, Some(CallError::NoCredentials { .. })) {
@@ -41,7 +41,7 @@ pub(crate) fn without_credentials(mut error: DriverError) -> DriverError {
     named
 }
 
-/// The default VPC stands for a flag that was not given.
+/// Converts an error about the default VPC to one about the flag that would replace it.
 fn of_the_flags(mut error: DriverError) -> DriverError {
     if error.kind != DriverErrorKind::Cancelled {
         error.kind = DriverErrorKind::Configuration;
@@ -49,11 +49,10 @@ fn of_the_flags(mut error: DriverError) -> DriverError {
     error
 }
 
-/// Asks, unless another create has asked the same a moment ago, and `after` a moment (Unix time in milliseconds).
-/// Fills in what follows from the answers.
+/// Runs the checks, unless another create made the same queries a moment ago, and after the time `after` (Unix time in
+/// milliseconds). Fills in the values that follow from the responses.
 ///
-/// A new key pair is not asked about: importing it tells whether its name is free, in the one call
-/// that no other process can come in between.
+/// Does not query a new key pair: importing it shows whether its name is free, in a single call without a race.
 pub(crate) async fn check(
     api: &Api,
     cx: &Cx,
@@ -91,7 +90,7 @@ pub(crate) async fn check(
         }
     };
     if saved.use_fleet && are_cached {
-        // CreateFleet's answer names no account, and a file is no proof of it.
+        // CreateFleet's response contains no account, and a cached record does not prove it.
         account::learn(api, cx).await;
     }
     saved.vpc_id.clone_from(&facts.vpc);
@@ -141,7 +140,7 @@ async fn of_instance(
             false => Ok::<_, DriverError>(()),
         }
     };
-    // Groups are looked for by name in a VPC: where only the subnet tells which, it comes first.
+    // Groups are looked up by name in a VPC. If only the subnet determines the VPC, the subnet comes first.
     let network = async {
         if asked.vpc_id.is_empty() {
             let places = subnets::places(api, cx, asked, create_options).await?;
@@ -161,8 +160,8 @@ async fn of_instance(
     Ok(Facts::new(&asked.vpc_id, places, image, &groups))
 }
 
-/// Asks what a fleet depends on: its template decides on groups, key pair, image and volumes, and on
-/// the network where no subnets are given.
+/// Queries the prerequisites of a fleet. Its template determines groups, key pair, image and volumes, and the network
+/// if no subnets are given.
 async fn of_fleet(
     api: &Api,
     cx: &Cx,
@@ -176,7 +175,7 @@ async fn of_fleet(
         }
     };
     let image = fleet::check_template(api, cx, asked, &create_options.instance_types);
-    // CreateFleet's answer names no account.
+    // CreateFleet's response contains no account.
     let account = async {
         account::learn(api, cx).await;
         Ok(())
@@ -185,7 +184,7 @@ async fn of_fleet(
     Ok(Facts::new(&asked.vpc_id, places, image, &[]))
 }
 
-/// Makes the root volume as large as the image needs, where no size was given: the Go program's default is the smaller one.
+/// Sets the root volume's size to what the image needs if no size was given. The Go program's default may be smaller.
 fn fit_root_volume(
     cx: &Cx,
     saved: &mut Saved,

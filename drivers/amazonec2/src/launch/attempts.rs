@@ -1,5 +1,5 @@
-//! The attempts of one create: by RunInstances one candidate after another, by CreateFleet all candidates of a market
-//! at once.
+//! The attempts of one create. RunInstances tries one candidate after another; CreateFleet tries all candidates of a
+//! market at once.
 
 use std::path::Path;
 
@@ -18,12 +18,12 @@ use crate::launch::fleet::FleetRequest;
 use crate::launch::outcome::{Launched, Request, launch};
 use crate::launch::run_instances::LaunchRequest;
 
-/// What one create has tried and may still try.
+/// The attempts so far and the remaining candidates of one create.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     by_fleet: bool,
     remaining: Vec<Candidate>,
-    /// The candidate that was launched; of a fleet, the one that EC2 has chosen.
+    /// The launched candidate; for a fleet, the one that EC2 chose.
     launched: Option<Candidate>,
     places: Vec<Place>,
     shortages: CapacityCache,
@@ -37,7 +37,7 @@ pub(crate) struct Attempts {
 struct NothingToTry;
 
 impl Attempts {
-    /// Lists the candidates, those last that the store's record says have no capacity.
+    /// Lists the candidates. Those without capacity according to the store's record come last.
     pub(crate) fn new(
         api: &Api,
         cx: &Cx,
@@ -66,10 +66,10 @@ impl Attempts {
         }
     }
 
-    /// Launches the machine where there is capacity for it.
+    /// Launches the machine with the first candidate that has capacity.
     ///
     /// # Errors
-    /// The last want of capacity, or the first error of any other kind.
+    /// Returns the last capacity error, or the first error of any other kind.
     pub(crate) async fn launch(
         &mut self,
         api: &Api,
@@ -117,7 +117,7 @@ impl Attempts {
         ))
     }
 
-    /// Notes why what was launched came to nothing, and tells whether there is something else to try.
+    /// Records why a launched instance failed, and returns whether there is another candidate.
     pub(crate) fn moves_on(&mut self, cx: &Cx, saved: &Saved, code: &str) -> bool {
         let Some(launched) = self.launched.take() else {
             return false;
@@ -135,7 +135,7 @@ impl Attempts {
         goes_on
     }
 
-    /// Takes what a request was refused for off the list, and tells whether there is something else to try.
+    /// Removes the refused candidates from the list, and returns whether there is another one.
     fn moves_past(
         &mut self,
         cx: &Cx,
@@ -165,16 +165,16 @@ impl Attempts {
         goes_on
     }
 
-    /// Tells whether another candidate may do better than the instance types that were refused with these codes.
+    /// Returns whether another candidate may succeed after these instance types were refused with these codes.
     fn goes_on(&mut self, refused: &[(&str, &str)]) -> bool {
         if refused.is_empty() || !refused.iter().all(|(_, code)| codes::is_capacity(code)) {
             return false;
         }
-        // On demand it costs more than the price that was too low: only `any` agrees to that.
+        // On-demand costs more than the price that was too low; only `any` permits that.
         if self.fallback != SpotFallback::Any {
             let too_low = refused.iter().filter(|(_, code)| codes::is_price(code));
             for (kind, _) in too_low {
-                // Without a name it is the type of all of them.
+                // If EC2 names no type, the refusal applies to all of them.
                 let is_it = |next: &Candidate| kind.is_empty() || next.instance_type == *kind;
                 self.remaining.retain(|next| next.spot || !is_it(next));
             }
@@ -208,7 +208,7 @@ impl Attempts {
         }
     }
 
-    /// Notes a shortage for other creates; a price is of this one alone.
+    /// Records a capacity shortage for other creates. A price applies only to this one.
     fn note(&mut self, tried: &Candidate, code: &str) {
         if codes::is_capacity(code) && !codes::is_price(code) {
             self.shortages.note(tried, code);
@@ -219,7 +219,7 @@ impl Attempts {
         self.places.iter().find(|place| place.subnet == subnet)
     }
 
-    /// Returns the candidate that was launched.
+    /// Returns the launched candidate.
     fn chosen(&self, first: &Candidate, launched: &Launched) -> Option<Candidate> {
         if !self.by_fleet {
             return Some(first.clone());
@@ -235,7 +235,7 @@ impl Attempts {
         self.remaining.iter().find(is_it).cloned()
     }
 
-    /// Returns the configuration with what was decided, and with what the answer tells.
+    /// Returns the configuration with the chosen candidate and the data of the response.
     fn adopted(&self, saved: &Saved, first: &Candidate, launched: &Launched) -> Saved {
         let mut saved = saved.clone();
         self.concessions.adopt(&mut saved);

@@ -1,10 +1,10 @@
-//! What to try, in which order: instance types, subnets, markets.
+//! The order of the launch attempts: instance types, subnets, markets.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::saved::Saved;
 
-/// One way to launch the machine. A client token belongs to one candidate: idempotency is zonal.
+/// One way to launch the machine. Each candidate has its own client token, since idempotency is zonal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
     pub instance_type: String,
@@ -14,7 +14,7 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    /// Says what it is, for messages.
+    /// Describes the candidate for messages.
     pub(crate) fn describe(&self) -> String {
         let market = if self.spot { "spot " } else { "" };
         format!(
@@ -33,7 +33,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Saves where the machine is.
+    /// Saves the machine's subnet and zone.
     pub(crate) fn save(&self, saved: &mut Saved) {
         saved.subnet_id.clone_from(&self.subnet);
         if saved.vpc_id.is_empty() {
@@ -47,7 +47,7 @@ impl Place {
     }
 }
 
-/// Lists all candidates: a type's subnets before the next type, and all of spot before on-demand.
+/// Lists all candidates: all subnets of a type before the next type, and all spot candidates before on-demand.
 pub(crate) fn candidates(
     types: &[String],
     places: &[Place],
@@ -73,7 +73,7 @@ pub(crate) fn candidates(
     all
 }
 
-/// Lists what fleets may choose from; what the template decides is empty.
+/// Lists the choices of a fleet. A value that the template determines is empty.
 pub(crate) fn choices(
     types: &[String],
     places: &[Place],

@@ -1,7 +1,6 @@
-//! Where there was no capacity a moment ago: a small record that parallel creates of a store share.
+//! Recent capacity shortages: a small record that parallel creates of a store share.
 //!
-//! It saves calls and decides nothing: a candidate on it is tried last, and a record that cannot be
-//! read or written is no record.
+//! It only saves calls: a listed candidate is tried last, and a record that cannot be read or written is ignored.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -14,25 +13,25 @@ use crate::launch::candidates::Candidate;
 
 const FILE: &str = ".ec2-shortages.json";
 
-/// The largest record that is read; a real one has a line for each instance type and zone.
+/// Maximum size of the record that is read. A real one has a line for each instance type and zone.
 const LARGEST: u64 = 1 << 20;
 
-/// How long a shortage is believed in: a few minutes.
+/// Time for which a shortage counts: a few minutes.
 const BELIEVED: Duration = Duration::from_secs(180);
 
-/// A line of the record.
+/// An entry of the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Shortage {
     region: String,
     spot: bool,
     instance_type: String,
-    /// Empty for a quota, which is the region's.
+    /// Empty for a quota, which applies to the region.
     zone: String,
     /// Unix time in seconds.
     until: u64,
 }
 
-/// The record, as it was read at the start of a launch.
+/// The record as read at the start of a launch.
 #[derive(Debug)]
 pub(crate) struct CapacityCache {
     file: PathBuf,
@@ -57,7 +56,7 @@ impl CapacityCache {
         }
     }
 
-    /// Puts the candidates that are said to have no capacity last, all else in its order.
+    /// Moves the candidates without capacity to the end and keeps the order otherwise.
     pub(crate) fn last(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         candidates.sort_by_key(|candidate| {
             self.known
@@ -74,8 +73,8 @@ impl CapacityCache {
             && (shortage.zone.is_empty() || shortage.zone == candidate.zone)
     }
 
-    /// Notes that a candidate had no capacity, for the others. What a launch template decides about it they cannot
-    /// know.
+    /// Records that a candidate had no capacity, for other creates. Skips values that a launch template determines,
+    /// since other creates cannot compare them.
     pub(crate) fn note(&mut self, candidate: &Candidate, code: &str) {
         let zone = match codes::is_quota(code) {
             true => "",
@@ -92,7 +91,7 @@ impl CapacityCache {
             zone: zone.to_owned(),
             until: self.now + BELIEVED.as_secs(),
         };
-        // Others wrote meanwhile; what two write at the same moment may be lost, and is found anew.
+        // Other creates may have written meanwhile. A concurrent entry may be lost and is then found again.
         let mut all = load(&self.file, self.now);
         all.retain(|known| {
             Shortage {
@@ -103,7 +102,7 @@ impl CapacityCache {
         all.push(shortage);
         self.known.clone_from(&all);
         let text = serde_json::to_vec(&all).unwrap_or_default();
-        // A record that cannot be written is no record.
+        // A record that cannot be written is ignored.
         let unique = u64::from(std::process::id());
         let _ = files::replace_cache(&self.file, &text, 0o600, unique);
     }
@@ -112,7 +111,7 @@ impl CapacityCache {
 fn load(file: &Path, now: u64) -> Vec<Shortage> {
     let text = files::read(file, LARGEST, Links::Refuse).unwrap_or_default();
     let mut all: Vec<Shortage> = serde_json::from_slice(&text).unwrap_or_default();
-    // A clock that was put back must not make a shortage last.
+    // Limits an entry's time if the clock was set back.
     all.retain(|shortage| shortage.until > now && shortage.until <= now + BELIEVED.as_secs());
     all
 }

@@ -1,4 +1,4 @@
-//! What a launch gives up where AWS refuses it: instance metadata without a session token, and tags.
+//! Changes to a launch that AWS refused: a required session token for instance metadata, and fewer tags.
 
 use machine_ops::Cx;
 
@@ -6,21 +6,21 @@ use crate::api::errors::denied_on;
 use crate::config::saved::Saved;
 use crate::launch::tags::{LaunchTags, Tagging};
 
-/// What the launches of a create do without.
+/// The changes to the launches of a create.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Concessions {
     pub tagging: Tagging,
-    /// Whether the instance metadata service demands a session token (IMDSv2).
+    /// Whether the instance metadata service requires a session token (IMDSv2).
     pub requires_tokens: bool,
-    /// Whether AWS has said that it must.
+    /// Whether AWS reported that it must.
     is_demanded: bool,
 }
 
-/// What the next launch does without.
+/// The change for the next launch.
 #[derive(Debug)]
 pub(crate) struct Next {
     pub concessions: Concessions,
-    /// Such as `with fewer tags`.
+    /// Description, such as `with fewer tags`.
     pub how: &'static str,
 }
 
@@ -30,13 +30,12 @@ impl Concessions {
         self.tagging.at_birth(saved, store_id)
     }
 
-    /// Returns what to do without after a refusal; `None` where nothing of it is the reason.
+    /// Returns the change after a refusal; `None` if no change can help.
     ///
-    /// A policy that demands session tokens, and one that judges a launch by its tags, deny the same action with the
-    /// same text (github.com/runs-on/runs-on/issues/22): tokens are required first, which costs nothing that AWS's
-    /// tools need.
+    /// A policy that requires session tokens, and one that checks a launch's tags, deny the same action with the same
+    /// message (github.com/runs-on/runs-on/issues/22). Session tokens are tried first, since AWS's tools support them.
     pub(crate) fn after(&self, saved: &Saved, code: &str, message: &str) -> Option<Next> {
-        // A fleet's template decides on its own.
+        // A fleet's template determines the metadata options.
         let has_service = saved.http_endpoint != "disabled" && !saved.use_fleet;
         let may_require =
             has_service && !self.requires_tokens && saved.metadata_token_setting != "required";
@@ -59,7 +58,7 @@ impl Concessions {
         Some(Next {
             concessions: Self {
                 tagging: self.tagging.less(saved, code, message)?,
-                // They were not the reason.
+                // The tokens were not the reason.
                 requires_tokens: self.requires_tokens && (self.is_demanded || !may_be_demanded),
                 is_demanded: self.is_demanded,
             },
@@ -67,7 +66,7 @@ impl Concessions {
         })
     }
 
-    /// Saves what was launched.
+    /// Saves the options of the launched instance.
     pub(crate) fn adopt(&self, saved: &mut Saved) {
         if self.requires_tokens {
             "required".clone_into(&mut saved.metadata_token_setting);
@@ -76,14 +75,14 @@ impl Concessions {
 }
 
 impl Next {
-    /// Says that a launch is repeated.
+    /// Reports that a launch is repeated.
     pub(crate) fn tell(&self, cx: &Cx, saved: &Saved, refused: &dyn std::fmt::Display) {
         let (name, how) = (&saved.base.machine_name, self.how);
         cx.warn(format!("({name}) launching {how}: {refused}"));
     }
 }
 
-/// Tells whether the account enforces session tokens (EC2 User Guide, "Troubleshoot instance launch issues",
+/// Returns whether the account enforces session tokens (EC2 User Guide, "Troubleshoot instance launch issues",
 /// "Launching an IMDSv1-enabled instance fails").
 fn is_enforced(code: &str, message: &str) -> bool {
     code == "UnsupportedOperation" && message.contains("httpTokensEnforced")

@@ -1,4 +1,4 @@
-//! Why a launch came to nothing: EC2's refusal, of a fleet one for each instance type and subnet.
+//! Launch errors: EC2's refusal; for a fleet one refusal for each instance type and subnet.
 
 use aws_sdk_ec2::types::CreateFleetError;
 use machine_driver::{DriverError, DriverErrorKind};
@@ -7,7 +7,7 @@ use crate::api::call::CallError;
 use crate::api::codes;
 use crate::api::errors::policy_hint;
 
-/// A launch that launched nothing.
+/// A launch failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LaunchError {
     #[error(transparent)]
@@ -29,14 +29,14 @@ impl From<CallError> for LaunchError {
     }
 }
 
-/// What EC2 said of one override.
+/// EC2's error for one override.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// Such as `spot t3.small in subnet-1`.
     pub tried: String,
-    /// Empty where the template decides.
+    /// Empty if the template determines it.
     pub instance_type: String,
-    /// Empty where the template decides.
+    /// Empty if the template determines it.
     pub subnet: String,
     pub spot: bool,
     pub code: String,
@@ -49,12 +49,12 @@ fn listed(refusals: &[Refusal]) -> String {
 }
 
 impl LaunchError {
-    /// Tells whether something may have been launched all the same.
+    /// Returns whether an instance may have been launched despite the error.
     pub(crate) fn is_ambiguous(&self) -> bool {
         matches!(self, Self::Call(error) if error.is_ambiguous())
     }
 
-    /// Tells whether the service judged the request itself, and not just who asks or how often.
+    /// Returns whether the service rejected the request itself, and not the credentials or the call rate.
     pub(crate) fn is_verdict(&self) -> bool {
         match self {
             Self::Call(error) => error.is_verdict(),
@@ -62,12 +62,12 @@ impl LaunchError {
         }
     }
 
-    /// Tells whether a spot request may be open behind the refusal. Fleets of type `instant` leave none.
+    /// Returns whether the refused request may have left an open spot request. Fleets of type `instant` leave none.
     pub(crate) fn may_stay_open(&self) -> bool {
         matches!(self, Self::Call(error) if codes::may_stay_open(error.code()))
     }
 
-    /// Returns code and text of every refusal.
+    /// Returns code and message of every refusal.
     pub(crate) fn refusals(&self) -> Vec<(&str, &str)> {
         match self {
             Self::Call(error) => vec![(error.code(), error.message())],
@@ -78,12 +78,12 @@ impl LaunchError {
         }
     }
 
-    /// Tells whether every refusal is of a kind.
+    /// Returns whether every refusal is of the given kind.
     fn all(&self, is: impl Fn(&str) -> bool) -> bool {
         self.refusals().iter().all(|(code, _)| is(code))
     }
 
-    /// Returns the instance type and code of every refusal, `instance_type` where EC2 names none.
+    /// Returns the instance type and code of every refusal; uses `instance_type` if EC2 names none.
     pub(crate) fn by_type<'a>(&'a self, instance_type: &'a str) -> Vec<(&'a str, &'a str)> {
         match self {
             Self::Call(error) => vec![(instance_type, error.code())],
@@ -94,7 +94,7 @@ impl LaunchError {
         }
     }
 
-    /// Returns what EC2 said of each override of a fleet.
+    /// Returns EC2's errors for the overrides of a fleet.
     pub(crate) fn of_overrides(&self) -> &[Refusal] {
         match self {
             Self::Call(_) => &[],
@@ -104,7 +104,7 @@ impl LaunchError {
 }
 
 impl Refusal {
-    /// Reads one of the errors of a fleet's answer.
+    /// Converts one of the errors of a fleet's response.
     pub(crate) fn read(error: &CreateFleetError) -> Self {
         let overrides = error
             .launch_template_and_overrides()

@@ -1,5 +1,5 @@
-//! CreateFleet of type `instant`: one call in which EC2 chooses among all instance types and subnets,
-//! with the user's launch template for everything else.
+//! CreateFleet of type `instant`: one call in which EC2 chooses among all instance types and subnets. The user's launch
+//! template determines everything else.
 
 use aws_sdk_ec2::operation::create_fleet::builders::CreateFleetFluentBuilder;
 use aws_sdk_ec2::types::{
@@ -24,27 +24,27 @@ use crate::launch::outcome::Launched;
 use crate::launch::root_volume::{self, RootVolume};
 use crate::launch::tags::{self, LaunchTags, Tag};
 
-/// What CreateFleet is asked for; the journal keeps it.
+/// The CreateFleet request; the journal keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FleetRequest {
     pub token: String,
-    /// A name, or an id (`lt-…`).
+    /// A name or an ID (`lt-…`).
     pub launch_template: String,
-    /// What EC2 may choose from, in the order of preference.
+    /// The choices for EC2, in order of preference.
     #[serde(default)]
     pub choices: Vec<Choice>,
     pub spot: bool,
-    /// Dollars an hour; empty: the on-demand price.
+    /// Dollars per hour; empty means the on-demand price.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub max_price: String,
-    /// The root volume, where it is not the template's.
+    /// The root volume, if it is not the template's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<RootVolume>,
     #[serde(flatten)]
     pub tags: LaunchTags,
 }
 
-/// One of a fleet's overrides; what is empty is the template's.
+/// One override of a fleet. An empty value is the template's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Choice {
     pub instance_type: String,
@@ -52,7 +52,7 @@ pub(crate) struct Choice {
 }
 
 impl FleetRequest {
-    /// Puts a fleet together for one market, out of the candidates in it.
+    /// Builds the request for one market from its candidates.
     pub(crate) fn new<'a>(
         cx: &Cx,
         saved: &Saved,
@@ -77,7 +77,7 @@ impl FleetRequest {
         }
     }
 
-    /// Fills the call in.
+    /// Adds the request's parameters to the call.
     pub(crate) fn fill(&self, call: CreateFleetFluentBuilder) -> CreateFleetFluentBuilder {
         let template = FleetLaunchTemplateSpecificationRequest::builder().version("$Default");
         let template = if self.launch_template.starts_with("lt-") {
@@ -121,7 +121,8 @@ impl FleetRequest {
     /// Sends the request once.
     ///
     /// # Errors
-    /// EC2's, of the call or of each override; an answer with neither instance nor error counts as none.
+    /// Returns EC2's error for the call or for each override. A response with neither instance nor error counts as
+    /// missing.
     pub(crate) async fn send(&self, api: &Api, cx: &Cx) -> Result<Launched, LaunchError> {
         let answer = api
             .call(cx, "CreateFleet", |probe| {
@@ -160,7 +161,7 @@ impl FleetRequest {
         }
     }
 
-    /// The choices that say anything which the template does not.
+    /// Returns overrides for the choices that differ from the template.
     fn overrides(&self) -> Vec<FleetLaunchTemplateOverridesRequest> {
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let price = given(&self.max_price).filter(|_| self.spot);
@@ -186,25 +187,25 @@ impl FleetRequest {
     }
 }
 
-/// Tells whether a resource is a fleet's launch, whose instance no client token finds.
+/// Returns whether a resource is a fleet launch, whose instance cannot be found by client token.
 pub(crate) fn is_fleets(detail: &Value) -> bool {
     detail.get("launch_template").is_some()
 }
 
-/// Returns the tag with the machine's id that a launch carries: what carries none cannot be found by it. The
-/// journal alone tells, whatever became of the configuration.
+/// Returns the tag with the machine's ID of a launch; without one, the instance cannot be found by tag. Reads only the
+/// journal, independent of the configuration.
 pub(crate) fn id_tag(detail: &Value) -> Option<Tag> {
     let tags = serde_json::from_value::<LaunchTags>(detail.clone()).unwrap_or_default();
     tags::machine_id(tags.of_instance())
 }
 
-/// Returns the tag with the machine's id that the spot request of a launch carries.
+/// Returns the tag with the machine's ID of a launch's spot request.
 pub(crate) fn id_tag_of_spot_request(detail: &Value) -> Option<Tag> {
     let tags = serde_json::from_value::<LaunchTags>(detail.clone()).unwrap_or_default();
     tags::machine_id(tags.of_spot_request())
 }
 
-/// The launch template rules the machine out.
+/// The launch template does not fit the machine.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no launch template {template} in region {region}")]
 struct NoSuchTemplate {
@@ -212,8 +213,8 @@ struct NoSuchTemplate {
     region: String,
 }
 
-/// Looks the launch template up, and checks its image against the instance types. Who may not look
-/// goes on without: EC2 judges the template at the launch.
+/// Looks up the launch template and checks its image against the instance types. If the lookup is denied, continues
+/// without it: EC2 checks the template at the launch.
 pub(crate) async fn check_template(
     api: &Api,
     cx: &Cx,
@@ -275,12 +276,12 @@ pub(crate) async fn check_template(
                 ..facts
             })
         }
-        // A parameter of the Systems Manager, which EC2 looks up at the launch.
+        // A Systems Manager parameter, which EC2 resolves at the launch.
         other => Ok(unknown(other.unwrap_or_default())),
     }
 }
 
-/// Saves what the template and EC2 decided.
+/// Saves the values that the template and EC2 determined.
 pub(crate) fn take_facts(saved: &mut Saved, instance: &Instance) {
     let take = |field: &mut String, value: Option<&str>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {

@@ -1,4 +1,4 @@
-//! The machine image: is it there, does it fit, what is its root device, who logs in.
+//! Checks the machine image: existence, compatibility, root device and login name.
 
 use aws_sdk_ec2::types::{Image, ImageState};
 use machine_driver::{DriverError, DriverErrorKind};
@@ -11,7 +11,7 @@ use crate::api::errors::WHERE_IMAGES_HIDE;
 use crate::api::lookup::{filter, pattern};
 use crate::config::region::{Partition, partition};
 
-/// The image rules the machine out.
+/// The image does not fit the machine.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ImageError {
     #[error("there is no image {image} in region {region}, or it is not shared with this account")]
@@ -48,21 +48,21 @@ impl From<ImageError> for DriverError {
     }
 }
 
-/// What follows from an image.
+/// Values that follow from an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImageFacts {
     pub id: String,
     pub root_device: Option<String>,
-    /// The size of its root volume in GB: EC2 launches with no smaller one.
+    /// The size of its root volume in GB, the minimum for a launch.
     #[serde(default)]
     pub root_size: Option<i32>,
-    /// The size that a launch template gives to the root volume.
+    /// The size of the root volume in a launch template.
     #[serde(default)]
     pub template_size: Option<i32>,
     pub user: Option<String>,
 }
 
-/// Looks an image up, and checks it against the instance types.
+/// Looks up an image and checks it against the instance types.
 pub(crate) async fn check(
     api: &Api,
     cx: &Cx,
@@ -137,7 +137,7 @@ async fn by_id(api: &Api, cx: &Cx, ami: &str) -> Result<Image, DriverError> {
     Ok(found.ok_or_else(missing)?)
 }
 
-/// Finds the newest Ubuntu LTS: releases of April in even years, by Canonical's own account.
+/// Finds the newest Ubuntu LTS image: April releases of even years, from Canonical's account.
 async fn newest_ubuntu(api: &Api, cx: &Cx, instance_type: &str) -> Result<Image, DriverError> {
     let arm = architecture(instance_type) == Some("arm64");
     let (architecture, in_name) = if arm {
@@ -187,7 +187,7 @@ fn canonical(region: &str) -> &'static str {
     }
 }
 
-/// Returns the year of an LTS release out of an image's name, `None` for every other release.
+/// Returns the year of an LTS release from an image's name; `None` for every other release.
 fn release(image: &Image) -> Option<u32> {
     let name = image.name()?;
     let year = name
@@ -198,8 +198,8 @@ fn release(image: &Image) -> Option<u32> {
     (year % 2 == 0).then_some(year)
 }
 
-/// Tells the architecture of an instance type by its name: a `g` among the letters behind the
-/// generation is Graviton. `None` for names that do not follow the rule.
+/// Returns the architecture of an instance type from its name: a `g` among the letters after the generation means
+/// Graviton. Returns `None` for names that do not follow the rule.
 pub(crate) fn architecture(instance_type: &str) -> Option<&'static str> {
     let family = instance_type.split('.').next()?;
     if family == "a1" {
@@ -216,10 +216,11 @@ pub(crate) fn architecture(instance_type: &str) -> Option<&'static str> {
     Some(if arm { "arm64" } else { "x86_64" })
 }
 
-/// The login names of images, by how their names begin; the first that fits counts. [EC2] is the EC2 User Guide, "Default
+/// Login names of images by the prefix of the image's name; the first match counts. [EC2] is the EC2 User Guide,
+/// "Default usernames".
 /// usernames".
 const LOGIN_NAMES: [(&str, &str); 16] = [
-    // [EC2]; bitnami.com, "SSH connection". Its images name Debian or Ubuntu further behind.
+    // [EC2]; bitnami.com, "SSH connection". Its image names contain Debian or Ubuntu further on.
     ("bitnami", "bitnami"),
     // [EC2]; documentation.ubuntu.com/aws.
     ("ubuntu", "ubuntu"),
@@ -229,9 +230,9 @@ const LOGIN_NAMES: [(&str, &str); 16] = [
     ("amzn", "ec2-user"),
     ("al2023", "ec2-user"),
     ("amazon-linux", "ec2-user"),
-    // [EC2], which has `root` for those before 6.4.
+    // [EC2]; it gives `root` for images before 6.4.
     ("rhel", "ec2-user"),
-    // [EC2], which has `root` besides; openSUSE's images are made like those of SLES.
+    // [EC2], which also lists `root`; openSUSE's images are built like those of SLES.
     ("suse", "ec2-user"),
     ("opensuse", "ec2-user"),
     // docs.fedoraproject.org/en-US/fedora-coreos/provisioning-aws: "the default user core".
@@ -250,7 +251,7 @@ const LOGIN_NAMES: [(&str, &str); 16] = [
 
 const CENTOS: &str = "centos";
 
-/// Returns who logs in, as the image's makers have it.
+/// Returns the login name that the image's vendor documents.
 fn login_name(image: &Image) -> Option<&'static str> {
     let name = image.name().unwrap_or_default().to_ascii_lowercase();
     let place = image
@@ -265,8 +266,8 @@ fn login_name(image: &Image) -> Option<&'static str> {
     })
 }
 
-/// CentOS Stream has `ec2-user` since 9 (github.com/test-kitchen/kitchen-ec2, standard_platform/centos.rb): `CentOS Stream 9
-/// x86_64 20260101`, `CentOS-7-2111-20220825`.
+/// Returns CentOS's login name: `ec2-user` since CentOS Stream 9 (github.com/test-kitchen/kitchen-ec2,
+/// standard_platform/centos.rb). Image names: `CentOS Stream 9 x86_64 20260101`, `CentOS-7-2111-20220825`.
 fn of_centos(name: &str) -> &'static str {
     let mut numbers = name.split(|c: char| !c.is_ascii_digit());
     let release = numbers.find_map(|digits| digits.parse::<u32>().ok());

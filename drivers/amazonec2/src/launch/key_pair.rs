@@ -1,5 +1,5 @@
-//! The machine's key pair in EC2: imported under its name, replaced where it is a left-over of this
-//! store, and left alone where it is somebody else's.
+//! The machine's key pair in EC2: imports it under the machine's name, replaces a leftover of this store, and keeps a
+//! key pair of any other owner.
 
 use aws_sdk_ec2::operation::delete_key_pair::builders::DeleteKeyPairFluentBuilder;
 use aws_sdk_ec2::operation::import_key_pair::builders::ImportKeyPairFluentBuilder;
@@ -18,10 +18,10 @@ use crate::api::retry::{one_attempt, steady, until_certain};
 use crate::config::saved::Saved;
 use crate::launch::tags::{self, Tag, owner_key};
 
-/// The kind of its journal entries.
+/// Journal kind of a key pair.
 pub(crate) const KIND: &str = "key-pair";
 
-/// The key pair cannot be made, or is not there.
+/// The key pair cannot be imported or does not exist.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyPairError {
     #[error(transparent)]
@@ -62,11 +62,11 @@ pub(crate) async fn import(
         ownership: Ownership::Ours,
         undo: UndoOrder::First,
         scope: api.scope(),
-        // By its public half a lost import is recognised where tags are switched off.
+        // If tags are disabled, the public key identifies a lost import.
         detail: json!({"public_key": key_body(public)}),
     };
     cx.step("import key pair", intent, async {
-        // Before the pair is there: whoever reads config.json then, the Go binary for one, can delete it.
+        // Saved before the import: every reader of config.json, such as the Go binary, can then delete the key pair.
         let driver = serde_json::to_value(saved).unwrap_or_default();
         if let Err(error) = cx.journal.save_driver(&driver) {
             return Err(StepFailure::NotMade(error.into()));
@@ -82,7 +82,7 @@ pub(crate) async fn import(
     Ok(())
 }
 
-/// Imports the key pair; where it is not certain whether it is there, looks, and imports again.
+/// Imports the key pair. If the result is uncertain, looks the key pair up and imports it again.
 async fn put(
     api: &Api,
     cx: &Cx,
@@ -95,7 +95,7 @@ async fn put(
         Err(error) if error.is_ambiguous() || is_duplicate(&error) => error,
         Err(error) => return Err(StepFailure::NotMade(error.into())),
     };
-    // A name that is taken, and by a pair that cannot be seen yet, is not settled either.
+    // A taken name whose key pair is not listed yet is uncertain too.
     let is_uncertain = |error: &KeyPairError| matches!(error, KeyPairError::Call(error) if error.is_ambiguous() || is_duplicate(error));
     let steady = &steady(cx);
     let settled = until_certain(cx, "the key pair to be known", is_uncertain, || {
@@ -104,7 +104,7 @@ async fn put(
     match settled.await {
         Some(Ok(id)) => Ok(id),
         Some(Err(taken @ KeyPairError::Taken(_))) => Err(StepFailure::NotMade(taken)),
-        // Who may not ask any more has not heard what became of the first request.
+        // If retries are exhausted, the outcome of the first request is unknown.
         Some(Err(error)) => Err(StepFailure::Unknown(error)),
         None => Err(StepFailure::Unknown(uncertain.into())),
     }
@@ -114,7 +114,7 @@ fn is_duplicate(error: &CallError) -> bool {
     error.code() == "InvalidKeyPair.Duplicate"
 }
 
-/// Takes over or replaces the key pair that has the name already, where it is ours to do so.
+/// Takes over or replaces the existing key pair of this name if this store owns it.
 async fn replace(
     api: &Api,
     cx: &Cx,
@@ -123,11 +123,11 @@ async fn replace(
     public: &str,
 ) -> Result<Option<String>, KeyPairError> {
     let Some(there) = find(api, cx, &saved.key_name).await? else {
-        // It went away between the two calls.
+        // It was deleted between the two calls.
         return Ok(send(api, cx, saved, store_id, public).await?);
     };
     if is_this_machines(&there, saved, public) {
-        // The answer to an earlier attempt was lost.
+        // The response to an earlier attempt was lost.
         return Ok(there.key_pair_id);
     }
     if !is_this_stores(&there, saved, store_id) {
@@ -167,7 +167,7 @@ async fn send(
     tags::with_fewer(tags, import).await
 }
 
-/// Fills the call in that imports a public key.
+/// Adds the parameters to the call that imports a public key.
 pub(crate) fn import_call(
     api: &Api,
     saved: &Saved,
@@ -197,7 +197,7 @@ pub(crate) async fn find(api: &Api, cx: &Cx, name: &str) -> Result<Option<KeyPai
     match answer {
         Ok(answer) => {
             let mut pairs = answer.key_pairs.unwrap_or_default().into_iter();
-            // An endpoint may answer with others, and what is found here may be replaced.
+            // An endpoint may return others as well, and the result may be replaced.
             Ok(pairs.find(|pair| pair.key_name() == Some(name)))
         }
         Err(error) if error.is_not_found() => Ok(None),
@@ -205,7 +205,7 @@ pub(crate) async fn find(api: &Api, cx: &Cx, name: &str) -> Result<Option<KeyPai
     }
 }
 
-/// Tells whether this machine has imported a key pair of that name for itself, as its journal says.
+/// Returns whether the journal records that this machine imported its own key pair of this name.
 pub(crate) fn imported(cx: &Cx, name: &str) -> bool {
     let entries = cx.journal.entries().unwrap_or_default();
     !name.is_empty()
@@ -214,7 +214,7 @@ pub(crate) fn imported(cx: &Cx, name: &str) -> bool {
         })
 }
 
-/// Makes sure that the user's existing key pair is there.
+/// Checks that the user's existing key pair exists.
 pub(crate) async fn check_existing(api: &Api, cx: &Cx, saved: &Saved) -> Result<(), KeyPairError> {
     match find(api, cx, &saved.key_name).await {
         Ok(Some(_)) => Ok(()),
@@ -223,12 +223,12 @@ pub(crate) async fn check_existing(api: &Api, cx: &Cx, saved: &Saved) -> Result<
     }
 }
 
-/// Deletes a key pair by its name; returns its id where EC2 says that there was one.
+/// Deletes a key pair by its name; returns its ID if EC2 reports that it existed.
 pub(crate) async fn delete(api: &Api, cx: &Cx, name: &str) -> Result<Option<String>, CallError> {
     send_delete(api, cx, api.ec2.delete_key_pair().key_name(name)).await
 }
 
-/// Deletes the key pair with this id, and none that was imported under its name meanwhile.
+/// Deletes the key pair with this ID, and never one that was imported under its name meanwhile.
 pub(crate) async fn delete_by_id(
     api: &Api,
     cx: &Cx,
@@ -254,7 +254,7 @@ async fn send_delete(
     }
 }
 
-/// Tells whether a key pair is the one that this very machine imported.
+/// Returns whether this machine imported the key pair.
 pub(crate) fn is_this_machines(pair: &KeyPairInfo, saved: &Saved, public: &str) -> bool {
     value_of(pair.tags(), &owner_key(saved, "id")) == Some(saved.id.as_str())
         || (!saved.has_own_key()
@@ -262,17 +262,17 @@ pub(crate) fn is_this_machines(pair: &KeyPairInfo, saved: &Saved, public: &str) 
             && pair.public_key().map(key_body) == Some(key_body(public)))
 }
 
-/// Whose a key pair is that was found under a machine's name.
+/// The owner of a key pair that has a machine's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
     ThisMachines,
     Others,
-    /// Neither a tag nor a public key tells.
+    /// Neither a tag nor a public key shows the owner.
     Unknown,
 }
 
-/// Tells whose a key pair is: by the tag with the machine's id, else by its public half. A key of the user's may
-/// have been imported elsewhere, too.
+/// Determines a key pair's owner by the tag with the machine's ID, else by its public key. A user's key may have been
+/// imported for something else, too.
 pub(crate) fn whose(pair: &KeyPairInfo, saved: &Saved, public: &str) -> Whose {
     let by_tag = value_of(pair.tags(), &owner_key(saved, "id"));
     let found = pair.public_key().map(key_body).unwrap_or_default();
@@ -286,12 +286,12 @@ pub(crate) fn whose(pair: &KeyPairInfo, saved: &Saved, public: &str) -> Whose {
     }
 }
 
-/// Tells whether a key pair was imported for a machine of this store.
+/// Returns whether a key pair was imported for a machine of this store.
 pub(crate) fn is_this_stores(pair: &KeyPairInfo, saved: &Saved, store_id: &str) -> bool {
     !store_id.is_empty() && value_of(pair.tags(), &owner_key(saved, "store")) == Some(store_id)
 }
 
-/// Returns the key itself, without its type's name and its comment.
+/// Returns the key data without its type and its comment.
 pub(crate) fn key_body(public: &str) -> &str {
     public.split_whitespace().nth(1).unwrap_or(public)
 }

@@ -1,4 +1,4 @@
-//! Finds a launch whose answer was lost, by the machine's tag and by its client token.
+//! Finds a launch whose response was lost, by the machine's tag and by its client token.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use crate::api::client::Api;
 use crate::api::lookup::{self, filter, state_name};
 use crate::config::tags::Tag;
 
-/// How long an instance that may have been launched is looked for.
+/// Timeout of the search for an instance that may have been launched.
 pub(crate) const LOOK_UP: Duration = Duration::from_secs(10);
 
 /// An instance with the account that owns it.
 pub(crate) type Found = (Instance, Option<String>);
 
-/// A launch whose answer was lost, and how its instance is told from others that the machine had: one that ended
-/// while it was coming up is shown for an hour, with the same tags.
+/// A launch whose response was lost, and the data that distinguishes its instance from the machine's others. An
+/// instance that terminated while it was booting is listed for an hour with the same tags.
 #[derive(Debug)]
 pub(crate) struct Lost<'a> {
     token: &'a str,
     is_fleets: bool,
-    /// The tag with the machine's id, where the launch may have carried it.
+    /// The tag with the machine's ID, if the launch may have carried it.
     tag: Option<Tag>,
     /// The instances of the machine's other launches.
     others: Vec<String>,
@@ -44,10 +44,10 @@ impl<'a> Lost<'a> {
         })
     }
 
-    /// Asks once for the instances of this launch, those that have ended included.
+    /// Queries once for the instances of this launch, including terminated ones.
     ///
-    /// By tag first, then by client token: a launch that was refused its tags has its token still. The instances
-    /// of a fleet have tokens of EC2's own.
+    /// First by tag, then by client token: a launch whose tags were refused still has its token. The instances of a
+    /// fleet have tokens of EC2's own.
     pub(crate) async fn find(&self, api: &Api, cx: &Cx) -> Result<Vec<Found>, CallError> {
         if let Some((key, id)) = &self.tag {
             let by_tag = vec![filter(format!("tag:{key}"), [id.clone()])];
@@ -63,8 +63,8 @@ impl<'a> Lost<'a> {
         Ok(self.of_this(lookup::instances(api, cx, by_token).await?))
     }
 
-    /// Asks until the launch is found; `None` where [`LOOK_UP`] is over, or the operation is cancelled. An error
-    /// proves nothing, and counts as nothing found.
+    /// Polls until the launch is found. Returns `None` after [`LOOK_UP`] or a cancellation. Treats an error as not
+    /// found, since it proves nothing.
     pub(crate) async fn await_found(&self, api: &Api, cx: &Cx) -> Option<Found> {
         if self.is_fleets && self.tag.is_none() {
             return None;
@@ -84,7 +84,7 @@ impl<'a> Lost<'a> {
     fn of_this(&self, mut found: Vec<Found>) -> Vec<Found> {
         found.retain(|(instance, _)| {
             let id = instance.instance_id().unwrap_or_default();
-            // Another EC2 may show no token.
+            // A third-party EC2 may return no token.
             let token = instance.client_token().unwrap_or_default();
             let has_token = self.is_fleets || token.is_empty() || token == self.token;
             has_token && !self.others.iter().any(|other| other == id)
@@ -93,19 +93,19 @@ impl<'a> Lost<'a> {
     }
 }
 
-/// Chooses one of the instances found: one that has not ended, where there is one.
+/// Returns one of the instances found, preferably one that is not terminated.
 pub(crate) fn living_first(found: Vec<Found>) -> Option<Found> {
     found
         .into_iter()
         .max_by_key(|(instance, _)| is_living(instance))
 }
 
-/// Tells whether an instance is neither terminated nor about to be.
+/// Returns whether an instance is neither terminated nor shutting down.
 pub(crate) fn is_living(instance: &Instance) -> bool {
     !matches!(state_name(instance), "shutting-down" | "terminated")
 }
 
-/// Returns the ids of all instances that the journal has heard of, those that are gone included.
+/// Returns the IDs of all instances in the journal, including removed ones.
 fn launched(entries: &[Entry]) -> Vec<String> {
     let ids = entries.iter().filter_map(|entry| match &entry.phase {
         Phase::Made { id, .. } => id.clone(),

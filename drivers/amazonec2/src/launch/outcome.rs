@@ -1,4 +1,4 @@
-//! A launch from its record to its outcome: sent, and sent again until it is certain what became of it.
+//! Runs a launch to a certain outcome: records it, sends it, and resends it until the outcome is known.
 
 use machine_ops::{Cx, Intent, Made, Ownership, StepError, StepFailure, UndoOrder};
 use serde::Serialize;
@@ -16,17 +16,17 @@ use crate::launch::run_instances::{KIND, LaunchRequest};
 use crate::launch::spot_requests::{self, By};
 use crate::launch::tags::{self, LaunchTags};
 
-/// What is sent, and what the journal keeps of it.
+/// The request, in the form that the journal keeps.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Request {
-    /// RunInstances, of one candidate.
+    /// RunInstances with one candidate.
     Instance(LaunchRequest),
-    /// CreateFleet, of all candidates in a market.
+    /// CreateFleet with all candidates of a market.
     Fleet(FleetRequest),
 }
 
-/// An instance that was launched, as far as the answer tells of it.
+/// A launched instance, with the data of the response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Launched {
     pub instance: String,
@@ -34,14 +34,14 @@ pub(crate) struct Launched {
     pub subnet: Option<String>,
     pub private_ip: Option<String>,
     pub account: Option<String>,
-    /// What EC2 said of the overrides of a fleet that it tried before.
+    /// EC2's errors for the fleet overrides that it tried before.
     pub refusals: Vec<Refusal>,
 }
 
 impl Launched {
-    /// Reads an instance; `None` where it has no id.
+    /// Converts an instance; returns `None` if it has no ID.
     pub(crate) fn found((instance, account): Found) -> Option<Self> {
-        // One that cannot be used is an error once the instance is described: its launch is not undone by it.
+        // An unusable address becomes an error later, when the instance is described: the launch is not undone for it.
         let private_ip = parse(&instance, instance.private_ip_address());
         Some(Self {
             instance: instance.instance_id?,
@@ -76,8 +76,8 @@ impl Request {
         }
     }
 
-    /// Sends the request again until its answer is certain. A fleet's instance is looked for before: its replay alone
-    /// would find one that EC2 does not list.
+    /// Resends the request until its result is certain. Searches for a fleet's instance first: only its replay finds
+    /// one that EC2 does not list.
     async fn replay(
         &self,
         api: &Api,
@@ -101,9 +101,9 @@ impl Request {
     }
 }
 
-/// Launches, and makes certain whether anything was launched; only then it is called not made.
+/// Launches the machine and determines the outcome. Reports it as not made only if that is certain.
 ///
-/// `adopted` returns the configuration with what was launched. It is saved at once, whatever is cancelled meanwhile:
+/// `adopted` returns the configuration with the launched instance. It is saved at once, even after a cancellation, since
 /// the Go binary reads nothing else.
 pub(crate) async fn launch(
     api: &Api,
@@ -126,9 +126,9 @@ pub(crate) async fn launch(
         Request::Fleet(_) => "launch instance by fleet",
     };
     cx.step(name, intent, async {
-        // Instances of two kilobytes each are in it.
+        // Boxed: it contains instances of two kilobytes each.
         let launched = Box::pin(settle(api, cx, saved, request)).await?;
-        // A disk that refuses says so when the outcome is recorded.
+        // A disk error is reported when the outcome is recorded.
         let driver = serde_json::to_value(adopted(&launched)).unwrap_or_default();
         let _ = cx.journal.save_driver(&driver);
         Ok(Made {
@@ -140,7 +140,7 @@ pub(crate) async fn launch(
     .await
 }
 
-/// Sends the request, and the same request again, until EC2 says what became of it.
+/// Sends the same request until EC2 reports its outcome.
 async fn settle(
     api: &Api,
     cx: &Cx,
@@ -172,7 +172,7 @@ async fn settle(
         true => match request.replay(api, cx, saved, &launch).await {
             Some(Ok(launched)) => return Ok(launched),
             Some(Err(verdict)) if verdict.is_verdict() => verdict,
-            // Without leave to ask, or time, the outcome of the first request stays unknown.
+            // If retries are exhausted or not permitted, the outcome of the first request stays unknown.
             _ => refused,
         },
     };
@@ -180,22 +180,22 @@ async fn settle(
     let is_closed =
         !may_stay_open(&refused) || close_spot_request(api, steady, saved, request).await;
     let found = match was_lost {
-        // A refusal of the second request does not prove that the first was refused: its instance may be what
-        // exhausts the quota, the addresses or the capacity, or it may have ended already.
+        // A refusal of the second request does not prove that the first one failed: the first one's instance may have
+        // used up the quota, the addresses or the capacity, or may have terminated already.
         true => Ok(launch.await_found(api, cx).await),
         // The request may have been fulfilled before it was cancelled.
         false => launch.find(api, steady).await.map(living_first),
     };
     match found {
         Ok(None) if !was_lost && is_closed => Err(StepFailure::NotMade(refused)),
-        // Not found proves nothing so soon after a launch: it stays on record.
+        // Not found proves nothing so soon after a launch: the launch stays on record.
         Ok(None) | Err(_) => Err(StepFailure::Unknown(refused)),
         Ok(Some(found)) => Launched::found(found).ok_or(StepFailure::Unknown(refused)),
     }
 }
 
-/// Cancels the spot request of a refused launch, which may be open and launch later. False where it may still be
-/// cancelled later; whoever may not cancel it is told.
+/// Cancels the spot request of a refused launch, which may be open and launch later. Returns `false` if it may still be
+/// cancelled later; warns if the call is denied.
 async fn close_spot_request(api: &Api, cx: &Cx, saved: &Saved, request: &Request) -> bool {
     let name = &saved.base.machine_name;
     let tag = tags::machine_id(request.tags().of_spot_request());

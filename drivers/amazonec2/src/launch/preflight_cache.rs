@@ -1,9 +1,8 @@
-//! What pre-flight checks found a moment ago: a small record that creates of a store share.
+//! Recent results of pre-flight checks: a small record that creates of a store share.
 //!
-//! Of many creates at once with the same parameters and credentials, one reads subnets, groups and image, and makes
-//! what is missing of the groups; the others wait for it and take over what it found. The record saves calls and
-//! decides nothing: a launch that fails for want of something in it reads everything afresh, and a record that
-//! cannot be locked, read or written is none.
+//! Of many parallel creates with the same parameters and credentials, one reads subnets, groups and image, and creates
+//! missing groups; the others wait and use its results. The record only saves calls: a launch that fails because
+//! a cached resource is missing reads everything again, and a record that cannot be locked, read or written is ignored.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -28,30 +27,30 @@ use crate::config::saved::Saved;
 use crate::launch::candidates::Place;
 use crate::launch::image::ImageFacts;
 
-/// What the answers were.
+/// Results of the checks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PreflightResult {
     pub(crate) places: Vec<Place>,
     pub(crate) groups: Vec<SecurityGroup>,
     pub(crate) facts: Facts,
     pub(crate) cache: Option<PreflightCache>,
-    /// Whether another create has asked.
+    /// Whether they are from another create.
     pub(crate) are_cached: bool,
 }
 
 impl PreflightResult {
-    /// Tells whether a launch may have failed because what another create found is true no longer.
+    /// Returns whether a launch may have failed because a cached result is out of date.
     pub(crate) fn are_outdated(&self, error: &DriverError) -> bool {
         let call = error.cause().downcast_ref::<CallError>();
         self.are_cached && call.is_some_and(|call| codes::is_missing_input(call.code()))
     }
 
-    /// Returns when EC2 was asked (Unix time in milliseconds).
+    /// Returns the time of the queries (Unix time in milliseconds).
     pub(crate) fn asked(&self) -> u64 {
         self.facts.asked
     }
 
-    /// Waits for another create that makes or opens the groups, or tells that it is this one's turn.
+    /// Waits for another create that makes or opens the groups, or returns that this create has to do it.
     pub(crate) async fn turn(&self, cx: &Cx, is_done: impl Fn(&[SecurityGroup]) -> bool) -> Turn {
         match &self.cache {
             Some(cache) => cache.turn(cx, |facts| is_done(&facts.groups())).await,
@@ -59,7 +58,7 @@ impl PreflightResult {
         }
     }
 
-    /// Tells other creates what became of the groups.
+    /// Shares the resulting groups with other creates.
     pub(crate) fn share(&self, cx: &Cx, turn: &Turn, groups: &[SecurityGroup]) {
         if let (Some(cache), Turn::Ours(file)) = (&self.cache, turn) {
             let mut facts = self.facts.clone();
@@ -69,19 +68,19 @@ impl PreflightResult {
     }
 }
 
-/// The record's name.
+/// File name of the record.
 const FILE: &str = ".ec2-preflight.json";
 
-/// How long what was found is believed, in milliseconds.
+/// Validity of the results in milliseconds.
 const BELIEVED: u64 = 15_000;
 
-/// How long a create waits for another one that asks the same: its calls have attempts of 12 s.
+/// Timeout of the wait for another create with the same queries, whose calls have attempts of 12 s.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the calls before a launch answer.
+/// Results of the queries before a launch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Facts {
-    /// When EC2 was asked (Unix time in milliseconds).
+    /// Time of the queries (Unix time in milliseconds).
     pub asked: u64,
     pub vpc: String,
     pub places: Vec<Place>,
@@ -89,7 +88,7 @@ pub(crate) struct Facts {
     groups: Vec<Group>,
 }
 
-/// A security group, as far as it matters.
+/// The required data of a security group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Group {
     id: Option<String>,
@@ -183,37 +182,37 @@ fn texts<T>(all: &[T], text: impl Fn(&T) -> Option<&str>) -> Vec<String> {
     texts.map(str::to_owned).collect()
 }
 
-/// What one create found, and what it had asked.
+/// The results of one create, and its queries.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
-    /// A SHA-256 digest of what was asked, and as whom.
+    /// A SHA-256 digest of the queries and the credentials.
     question: String,
     /// Unix time in milliseconds.
     at: u64,
     facts: Facts,
 }
 
-/// The store's record, as seen by a create.
+/// The store's record, as used by a create.
 #[derive(Debug, Clone)]
 pub(crate) struct PreflightCache {
     record: SharedRecord,
     question: String,
 }
 
-/// Whose turn it is to ask.
+/// Which create makes the queries.
 #[derive(Debug)]
 pub(crate) enum Turn {
-    /// Nobody's: another create has just found it.
+    /// None: another create has just made them.
     Known(Facts),
-    /// This create's, while it holds the record.
+    /// This create, while it holds the record's lock.
     Ours(File),
-    /// Everybody's, since the record is of no use or held for too long.
+    /// Every create by itself, since the record is unusable or locked for too long.
     Alone,
 }
 
 impl PreflightCache {
-    /// Returns the record for what a create asks; `None` without credentials. An access key is of one account:
-    /// what one account sees is never told to another.
+    /// Returns the record for the queries of a create; `None` without credentials. An access key belongs to one
+    /// account, so that one account's results are never shared with another.
     pub(crate) async fn of(
         api: &Api,
         cx: &Cx,
@@ -240,7 +239,7 @@ impl PreflightCache {
             "key_pair": key_pair,
             "template": template,
         });
-        // Nothing of credentials and passwords is written down.
+        // Credentials and passwords are not written to disk.
         let digest = Sha256::digest(question.to_string());
         Some(Self {
             record: SharedRecord::new(store, FILE),
@@ -248,7 +247,7 @@ impl PreflightCache {
         })
     }
 
-    /// Waits until another create has found what is `enough`, or it is this one's turn to ask.
+    /// Waits until another create has results that satisfy `enough`, or until this one has to make the queries.
     pub(crate) async fn turn(&self, cx: &Cx, enough: impl Fn(&Facts) -> bool) -> Turn {
         let known = || self.find(cx).filter(|facts| enough(facts));
         let Some(file) = self.record.open() else {
@@ -257,7 +256,7 @@ impl PreflightCache {
         let look = || match known() {
             Some(facts) => Look::Ready(Some(facts)),
             None if file.try_lock().is_err() => Look::Pending("under way".into()),
-            // Meanwhile another one may have found it.
+            // Another create may have finished meanwhile.
             None => Look::Ready(known()),
         };
         let policy = WaitPolicy::backing_off(
@@ -265,7 +264,7 @@ impl PreflightCache {
             Duration::from_millis(400),
             TIMEOUT,
         );
-        // What is done next sees a cancellation by itself.
+        // The next step handles a cancellation itself.
         let steady = cx.with_cancel(Cancel::new());
         let waited = wait_until_ready(&steady, "another create's checks", policy, || {
             std::future::ready(Ok::<_, Infallible>(look()))
@@ -278,7 +277,7 @@ impl PreflightCache {
         }
     }
 
-    /// Writes down what was found, for as long as it is believed.
+    /// Saves the results for their validity period.
     pub(crate) fn keep(&self, cx: &Cx, file: &File, facts: Facts) {
         let at = millis(cx.ambient.now());
         let mut entries = self.load(at);
@@ -300,10 +299,10 @@ impl PreflightCache {
         Some(found.facts)
     }
 
-    /// Reads what is still believed.
+    /// Reads the results that are still valid.
     fn load(&self, now: u64) -> Vec<Entry> {
         let mut entries: Vec<Entry> = self.record.read();
-        // A clock that was set back must not make them last.
+        // Limits an entry's validity if the clock was set back.
         entries.retain(|entry| entry.at <= now && now - entry.at < BELIEVED);
         entries
     }

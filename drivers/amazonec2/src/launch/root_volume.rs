@@ -1,4 +1,4 @@
-//! The root volume: what EC2 accepts for it, and what a launch asks for.
+//! The root volume of a launch: checks its size against the image, and builds the request.
 
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, EbsBlockDevice, FleetBlockDeviceMappingRequest, FleetEbsBlockDeviceRequest,
@@ -13,7 +13,7 @@ use crate::config::root_volume::limits;
 use crate::config::saved::Saved;
 use crate::launch::image::ImageFacts;
 
-/// The root volume and the image do not fit each other.
+/// The root volume does not fit the image.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RootVolumeError {
     #[error(
@@ -45,10 +45,10 @@ impl From<RootVolumeError> for DriverError {
     }
 }
 
-/// Returns the size of the root volume in GB: the one that was given, else the default, and no less than the image needs.
+/// Returns the size of the root volume in GB: the given one, else the default, but at least what the image needs.
 ///
 /// # Errors
-/// A size that was given and is too small for the image, or for the IOPS.
+/// Fails if the given size is too small for the image or for the IOPS.
 pub(crate) fn size(
     saved: &Saved,
     create_options: &CreateOptions,
@@ -69,7 +69,7 @@ pub(crate) fn size(
             image: image.id.clone(),
         });
     }
-    // A template's own size counts before our default.
+    // The template's size takes precedence over the default.
     let size = match image.template_size {
         Some(size) if saved.use_fleet && !is_given => i64::from(size),
         _ => given.max(least),
@@ -89,7 +89,7 @@ pub(crate) fn size(
     Ok(size)
 }
 
-/// The root volume of a launch. What is `None` is not sent: EC2 then goes by its defaults, such as the account's
+/// The root volume of a launch. A `None` value is not sent, so that EC2 uses its default, such as the account's
 /// encryption by default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RootVolume {
@@ -120,7 +120,7 @@ impl RootVolume {
         }
     }
 
-    /// Returns the mapping of RunInstances.
+    /// Returns the mapping for RunInstances.
     pub(crate) fn mapping(&self) -> BlockDeviceMapping {
         let volume = EbsBlockDevice::builder()
             .volume_size(self.size)
@@ -137,7 +137,7 @@ impl RootVolume {
             .build()
     }
 
-    /// Returns the mapping of a fleet's override ("Supported only for fleets of type instant", EC2 API Reference,
+    /// Returns the mapping for a fleet's override ("Supported only for fleets of type instant", EC2 API Reference,
     /// FleetLaunchTemplateOverridesRequest).
     pub(crate) fn fleet_mapping(&self) -> FleetBlockDeviceMappingRequest {
         let volume = FleetEbsBlockDeviceRequest::builder()

@@ -1,7 +1,7 @@
-//! RunInstances: what a launch of one candidate asks for, what the journal keeps of it, and its answer.
+//! RunInstances: the request for one candidate, its journal record, and its response.
 //!
-//! One value makes the request and its record, so that a replay is the same request to the letter: EC2 refuses a client
-//! token with other parameters (IdempotentParameterMismatch).
+//! One value makes the request and its record, so that a replay is exactly the same request: EC2 rejects a client token
+//! with other parameters (IdempotentParameterMismatch).
 
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
@@ -26,11 +26,11 @@ use crate::launch::outcome::Launched;
 use crate::launch::root_volume::RootVolume;
 use crate::launch::tags::LaunchTags;
 
-/// The kind of a launch's journal entries.
+/// Journal kind of a launch.
 pub(crate) const KIND: &str = crate::api::journal::INSTANCE;
 
-/// Everything that a launch consists of. Holds no secret but what the user data may hold, and
-/// goes nowhere but to EC2 and to the journal (0600).
+/// The complete launch request. Only the user data may hold secrets; the request goes only to EC2 and the journal
+/// (0600).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LaunchRequest {
     pub token: String,
@@ -44,19 +44,19 @@ pub(crate) struct LaunchRequest {
     pub device: String,
     #[serde(flatten)]
     pub tags: LaunchTags,
-    /// In base64.
+    /// Base64-encoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data: Option<String>,
-    /// Whether a shutdown from inside ends the instance for good.
+    /// Whether a shutdown from inside terminates the instance.
     #[serde(default)]
     pub lease: bool,
-    /// Whether the instance metadata service demands a session token, whatever was configured.
+    /// Whether the instance metadata service requires a session token, regardless of the configuration.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tokens_required: bool,
 }
 
 impl LaunchRequest {
-    /// Puts a launch together for one candidate.
+    /// Builds the request for one candidate.
     pub(crate) fn new(
         cx: &Cx,
         saved: &Saved,
@@ -84,7 +84,7 @@ impl LaunchRequest {
         }
     }
 
-    /// Lays the request over an empty RunInstances call. What is no candidate's own comes from `saved`.
+    /// Adds the request to an empty RunInstances call. Values that do not depend on the candidate come from `saved`.
     pub(crate) fn fill(
         &self,
         call: RunInstancesFluentBuilder,
@@ -118,7 +118,7 @@ impl LaunchRequest {
     /// Sends the request once.
     ///
     /// # Errors
-    /// EC2's; an answer without an instance counts as none.
+    /// Returns EC2's error. A response without an instance counts as missing.
     pub(crate) async fn send(
         &self,
         api: &Api,
@@ -145,7 +145,7 @@ impl LaunchRequest {
             .device_index(0)
             .set_groups(Some(self.groups.clone()))
             .subnet_id(&self.subnet)
-            // An IPv6-only subnet has none to give.
+            // An IPv6-only subnet has no public IPv4 addresses.
             .associate_public_ip_address(!saved.private_ip_only && !saved.ipv6_address_only)
             .set_ipv6_address_count((addresses > 0).then_some(addresses))
             .set_primary_ipv6(saved.enable_primary_ipv6.then_some(true))
@@ -157,7 +157,7 @@ impl LaunchRequest {
         let hops = saved.metadata_token_response_hop_limit;
         let tokens = match self.tokens_required {
             true => Some(HttpTokensState::Required),
-            // Left out where it is empty: EC2 then goes by the image's and the account's default.
+            // Omitted if empty, so that EC2 uses the default of the image and the account.
             false => {
                 some(&saved.metadata_token_setting).map(|text| HttpTokensState::from(text.as_str()))
             }
@@ -196,7 +196,7 @@ fn profile(name: &str) -> Option<IamInstanceProfileSpecification> {
     }
 }
 
-/// Returns the spot options; an empty price leaves the on-demand price as the cap.
+/// Returns the spot options. An empty price means the on-demand price as the maximum.
 fn spot(saved: &Saved) -> InstanceMarketOptionsRequest {
     let minutes = i32::try_from(saved.block_duration_minutes).unwrap_or(0);
     let price = &saved.spot_price;
@@ -211,11 +211,11 @@ fn spot(saved: &Saved) -> InstanceMarketOptionsRequest {
         .build()
 }
 
-/// What a client token begins with.
+/// Prefix of a client token.
 const TOKEN: &str = "docker-machine-";
 
-/// Makes a client token: our name, and 128 random bits in hexadecimal; 47 of the 64 ASCII characters that EC2 takes
-/// ("Ensuring idempotency", EC2 API developer guide).
+/// Returns a new client token: the prefix and 128 random bits in hexadecimal; 47 of the 64 ASCII characters that EC2
+/// accepts ("Ensuring idempotency", EC2 API developer guide).
 pub(crate) fn token(cx: &Cx) -> String {
     format!(
         "{TOKEN}{:016x}{:016x}",
@@ -224,9 +224,9 @@ pub(crate) fn token(cx: &Cx) -> String {
     )
 }
 
-/// Tells whether a client token has the form of those that [`token`] makes, or made in older versions: without a
-/// prefix. Ansible's tokens look like those (`uuid4().hex`), so a UUID of version 4 is none of ours (RFC 9562, 5.4),
-/// and of our own old ones one in 64 is not recognised. Consoles, SDKs and Auto Scaling take UUIDs with hyphens.
+/// Returns whether a client token has the form of those that [`token`] makes, or made in older versions without a
+/// prefix. Ansible's tokens look like the older ones (`uuid4().hex`), so a UUID of version 4 is not accepted (RFC 9562,
+/// 5.4), and one in 64 of the older tokens is not recognised. Consoles, SDKs and Auto Scaling use UUIDs with hyphens.
 pub(crate) fn is_token(text: &str) -> bool {
     let is_random = |text: &str| {
         text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -246,13 +246,13 @@ mod tests {
     fn a_token_of_ours_is_told_from_those_of_others() {
         for ours in [
             "docker-machine-0123456789abcdef0123456789abcdef",
-            // Of an older version.
+            // From an older version.
             "0123456789abcdef0123456789abcdef",
         ] {
             assert!(is_token(ours), "{ours}");
         }
         for others in [
-            // uuid.uuid4().hex of Python.
+            // Python's uuid.uuid4().hex.
             "0d6c3ba28a0f4b0e9c1e2f3a4b5c6d7e",
             "1323657e-2aa4-1d94-2c48-5d7a423e7394",
             "docker-machine-",

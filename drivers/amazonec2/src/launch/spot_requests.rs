@@ -1,4 +1,4 @@
-//! Open spot requests: lists them, and cancels those that EC2 leaves behind a refusal.
+//! Open spot requests: lists them, and cancels those that a refused launch leaves behind.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use crate::api::client::Api;
 use crate::api::lookup::{Pages, check, filter, unfiltered};
 use crate::config::tags::Tag;
 
-/// EC2 API Reference, DescribeSpotInstanceRequests, `Filter.N`.
+/// Filter name from the EC2 API Reference, DescribeSpotInstanceRequests, `Filter.N`.
 const KEY_NAME: &str = "launch.key-name";
 
-/// How long a request that was refused a moment ago may not be listed yet.
+/// Time for which a request that was just refused may not be listed yet.
 const LISTED: Duration = Duration::from_secs(3);
 
-/// What tells a machine's spot requests from others.
+/// Identifies a machine's spot requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum By<'a> {
-    /// The tag with the machine's id.
+    /// The tag with the machine's ID.
     Tag(&'a Tag),
-    /// The key pair of that name, which this machine has imported for itself: where AWS refused the tags.
+    /// The name of the key pair that this machine imported for itself, used if AWS refused the tags.
     KeyPair(&'a str),
 }
 
-/// Cancels the machine's open spot requests, where there are any. Looks for them once, or for
-/// a few seconds where `just_refused` says that they may not be listed yet.
+/// Cancels the machine's open spot requests, if there are any. Looks for them once, or for a few seconds if
+/// `just_refused` is set, since they may not be listed yet.
 ///
-/// An instance that was launched from one meanwhile lives on: "Canceling a Spot Instance request does not terminate
-/// running Spot Instances associated with the request" (EC2 API Reference, CancelSpotInstanceRequests).
+/// An instance that was launched from one meanwhile keeps running: "Canceling a Spot Instance request does not
+/// terminate running Spot Instances associated with the request" (EC2 API Reference, CancelSpotInstanceRequests).
 pub(crate) async fn cancel_open(
     api: &Api,
     cx: &Cx,
@@ -71,7 +71,7 @@ async fn await_open(api: &Api, cx: &Cx, by: By<'_>) -> Result<Vec<String>, CallE
     });
     match open.await {
         Ok(open) => Ok(open),
-        // EC2 has closed it by itself.
+        // EC2 has closed the request.
         Err(WaitError::TimedOut { .. }) => Ok(Vec::new()),
         Err(WaitError::Failed(error)) => Err(error),
         Err(WaitError::Cancelled(reason)) => Err(CallError::Cancelled {
@@ -104,7 +104,7 @@ async fn open(api: &Api, cx: &Cx, by: By<'_>) -> Result<Vec<String>, CallError> 
     Ok(open)
 }
 
-/// Lists the open spot requests that pass the filters. An active one has an instance, is seen by it, and ends with it.
+/// Lists the open spot requests that match the filters. Omits active ones: their instances are listed and removed.
 pub(crate) async fn list_open(
     api: &Api,
     cx: &Cx,

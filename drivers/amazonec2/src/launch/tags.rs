@@ -1,5 +1,5 @@
-//! Tags: the machine's name, the user's, and our own that say which store owns a resource; which of them a
-//! creation carries where AWS refuses some, and which are written afterwards.
+//! Tags of a launch: chooses the tags of each request, drops those that AWS refuses, and writes the missing ones
+//! afterwards.
 
 use std::future::Future;
 
@@ -20,22 +20,22 @@ pub(crate) use crate::config::tags::{
 };
 use crate::instance::instance_id;
 
-/// The tags that a launch carries.
+/// The tags of a launch request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LaunchTags {
     tags: Vec<Tag>,
-    /// The types of resources without them, such as `spot-instances-request`.
+    /// The resource types without tags, such as `spot-instances-request`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     untagged: Vec<String>,
 }
 
 impl LaunchTags {
-    /// Returns the tags of the instance itself.
+    /// Returns the tags of the instance.
     pub(crate) fn of_instance(&self) -> &[Tag] {
         self.of(INSTANCE)
     }
 
-    /// Returns the tags of the spot request behind the instance.
+    /// Returns the tags of the instance's spot request.
     pub(crate) fn of_spot_request(&self) -> &[Tag] {
         self.of(ResourceType::SpotInstancesRequest.as_str())
     }
@@ -47,7 +47,7 @@ impl LaunchTags {
         }
     }
 
-    /// Returns the tags in the form that a launch takes, for each of these types of resources.
+    /// Returns the tag specifications of a launch for each of these resource types.
     pub(crate) fn specifications(
         &self,
         types: impl IntoIterator<Item = ResourceType>,
@@ -78,7 +78,7 @@ impl std::fmt::Display for LaunchTags {
     }
 }
 
-/// Returns tags in the form in which one resource is created with them.
+/// Returns the tag specifications for the creation of one resource.
 pub(crate) fn specifications(kind: ResourceType, tags: &[Tag]) -> Option<Vec<TagSpecification>> {
     (!tags.is_empty()).then(|| vec![specification(kind, tags)])
 }
@@ -90,7 +90,7 @@ fn specification(kind: ResourceType, tags: &[Tag]) -> TagSpecification {
         .build()
 }
 
-/// Returns tags as the SDK has them.
+/// Converts tags to the SDK's type.
 fn sdk_tags(tags: &[Tag]) -> Vec<aws_sdk_ec2::types::Tag> {
     let tag = |(key, value): &Tag| {
         aws_sdk_ec2::types::Tag::builder()
@@ -101,23 +101,23 @@ fn sdk_tags(tags: &[Tag]) -> Vec<aws_sdk_ec2::types::Tag> {
     tags.iter().map(tag).collect()
 }
 
-/// The instance's type of resource.
+/// Resource type of an instance.
 const INSTANCE: &str = "instance";
 
-/// What a refusal says of tags.
+/// The part of the tags that a refusal is about.
 #[derive(Debug, PartialEq, Eq)]
 enum Refusal {
-    /// This type of resource may not be tagged.
+    /// Resources of this type may not be tagged.
     Type(String),
-    /// A key, a value or the number of tags.
+    /// A key, a value or the number of tags is refused.
     Tags,
-    /// AWS hides which action it refuses.
+    /// AWS hides the refused action.
     Hidden,
 }
 
-/// Returns what a refusal of EC2's says of tags; `None` where it is about something else.
+/// Returns the part of the tags that EC2's refusal is about; `None` if it is about something else.
 ///
-/// Codes: EC2 API Reference, "Error codes". Texts, as reported on GitHub: aws/karpenter-provider-aws#5270 (a type,
+/// Codes: EC2 API Reference, "Error codes". Messages, as reported on GitHub: aws/karpenter-provider-aws#5270 (a type,
 /// denied), aws/aws-sdk-ruby#1718 (a type, invalid), runs-on/runs-on#485 (a tag policy), seek-oss/aec#411 (a key,
 /// where the metadata service shows tags), jcjorel/ec2-spot-converter#13 (a key),
 /// iriusrisk/GoCD-EC2-Elastic-Agent-Plugin#24 (a length).
@@ -126,7 +126,7 @@ fn refusal(code: &str, message: &str) -> Option<Refusal> {
         "UnauthorizedOperation" => match denied_on(message) {
             None | Some(("ec2:CreateTags", None)) => Some(Refusal::Hidden),
             Some(("ec2:CreateTags", Some(kind))) => Some(Refusal::Type(kind.to_owned())),
-            // A policy may judge what is created by its tags (`aws:RequestTag`, `aws:TagKeys`).
+            // A policy may check the tags of a new resource (`aws:RequestTag`, `aws:TagKeys`).
             Some((action, _)) => action.starts_with("ec2:").then_some(Refusal::Tags),
         },
         "TagPolicyViolation" | "TagLimitExceeded" | "InvalidTagKey.Malformed" => {
@@ -147,7 +147,7 @@ fn refusal(code: &str, message: &str) -> Option<Refusal> {
     }
 }
 
-/// Which tags the launches of a create carry: fewer, where AWS refuses some.
+/// The tags that the launches of a create carry; fewer if AWS refuses some.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tagging {
     keys: Keys,
@@ -156,16 +156,16 @@ pub(crate) struct Tagging {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Keys {
-    /// The user's and our own.
+    /// The user's and docker-machine's own tags.
     #[default]
     All,
     Users,
-    /// None: the instance is tagged afterwards, as the Go fork tags spot instances.
+    /// No tags: the instance is tagged afterwards, as the Go fork tags spot instances.
     None,
 }
 
 impl Tagging {
-    /// Returns the tags of the next launch, ours last, and only where there is room for them.
+    /// Returns the tags of the next launch. docker-machine's own come last, up to the maximum number.
     pub(crate) fn at_birth(&self, saved: &Saved, store_id: &str) -> LaunchTags {
         let tags = match self.keys {
             Keys::All => all_tags(saved, store_id),
@@ -178,8 +178,8 @@ impl Tagging {
         }
     }
 
-    /// Returns how to tag after a refusal with this code and text; `None` where tags are not the reason, or one of
-    /// the user's is, without which the launch would not be what was asked for.
+    /// Returns the tagging after a refusal with this code and message. Returns `None` if tags are not the reason, or if
+    /// a tag of the user's is, which the launch requires.
     pub(crate) fn less(&self, saved: &Saved, code: &str, message: &str) -> Option<Self> {
         let names_one_of_the_users = || {
             let users = users_tags(saved);
@@ -205,8 +205,8 @@ impl Tagging {
         }
     }
 
-    /// Leaves out a type of resource. The instance's tags matter most, and where they are refused, our keys may be
-    /// the reason: AWS names the type in either case.
+    /// Omits the tags of a resource type. If the instance's tags are refused, drops docker-machine's own keys instead,
+    /// since the instance's tags matter most and the own keys may be the reason: AWS names the type in either case.
     fn without(&self, kind: String) -> Option<Self> {
         let instance_is_untagged = self.untagged.iter().any(|untagged| untagged == INSTANCE);
         let (keys, untagged) = match self.keys {
@@ -219,7 +219,8 @@ impl Tagging {
         Some(Self { keys, untagged })
     }
 
-    /// Writes the tags that the instance's launch was refused. A refusal costs the tags, not the machine.
+    /// Writes the tags that the instance's launch could not carry. If they are refused again, keeps the machine without
+    /// them.
     pub(crate) async fn complete(&self, api: &Api, cx: &Cx, saved: &Saved, store_id: &str) {
         let launched = self.at_birth(saved, store_id);
         let mut missing = all_tags(saved, store_id);
@@ -232,7 +233,7 @@ impl Tagging {
             Ok(()) => return,
             Err(error) => ("tags", error),
         };
-        // Ours alone may be what is refused.
+        // Only docker-machine's own tags may be refused.
         let ours = owner_tags(saved, store_id);
         let users: Vec<_> = missing
             .into_iter()
@@ -253,13 +254,13 @@ impl Tagging {
     }
 }
 
-/// What is lost where only the user's tags are accepted.
+/// Description of what is missing if only the user's tags are accepted.
 const OWN_TAGS: &str = "docker-machine's own tags, by which prune finds it";
 
-/// Creates one resource with all tags, where AWS refuses them with the user's, and at last without.
+/// Creates one resource with all tags. If AWS refuses them, retries with the user's tags, and finally without tags.
 ///
 /// # Errors
-/// That of the last attempt, or the first refusal where not even that is permitted.
+/// Returns the error of the last attempt, or the first refusal if creation without tags is not permitted either.
 pub(crate) async fn with_fewer<T, Fut>(
     [all, users]: [Vec<Tag>; 2],
     create: impl Fn(Vec<Tag>) -> Fut,
@@ -283,8 +284,8 @@ where
     result
 }
 
-/// Writes tags on something that exists. An id is waited for that EC2 need not know yet, and so are others that
-/// write tags at the same time (EC2 API Reference, "Error codes", ConcurrentTagAccess).
+/// Writes tags on an existing resource. Retries while EC2 does not know the ID yet, or another caller writes tags at
+/// the same time (EC2 API Reference, "Error codes", ConcurrentTagAccess).
 async fn write(
     api: &Api,
     cx: &Cx,
@@ -307,14 +308,14 @@ async fn write(
     .map(|_| ())
 }
 
-/// A tag that rm and prune go by.
+/// The label is a tag that rm and prune depend on.
 #[derive(Debug, thiserror::Error)]
 #[error("the tag {key} is docker-machine's own: rm and prune find the machine by it")]
 struct OwnTag {
     key: String,
 }
 
-/// Tags the instance: what the user or the runner wants to have said of it.
+/// Sets tags of the user's or GitLab Runner's on the instance.
 pub(crate) async fn set_labels(
     api: &Api,
     cx: &Cx,

@@ -1,4 +1,4 @@
-//! `doctor`: what a create would build on, each part asked for by itself, and nothing changed.
+//! `doctor`: checks each prerequisite of a create separately. Read-only.
 
 use aws_sdk_ec2::types::SecurityGroup;
 use machine_driver::{Check, DriverError};
@@ -14,12 +14,12 @@ use crate::launch::{image, key_pair, root_volume};
 use crate::machine::Machine;
 use crate::network::{security_groups, subnets};
 
-/// Examines the credentials and the region of a machine.
+/// Checks the credentials and the region of a machine.
 pub(crate) async fn access(machine: &Machine, cx: &Cx) -> Vec<Check> {
     of_caller(machine.api(), cx, &machine.saved).await
 }
 
-/// Examines everything that a create asks for before it makes anything.
+/// Checks everything that a create queries before it makes anything.
 pub(crate) async fn plan(machine: &Machine, cx: &Cx) -> Vec<Check> {
     let (api, saved) = (machine.api(), &machine.saved);
     let mut checks = of_caller(api, cx, saved).await;
@@ -27,7 +27,7 @@ pub(crate) async fn plan(machine: &Machine, cx: &Cx) -> Vec<Check> {
         .iter()
         .any(|check| check.verdict == machine_driver::Verdict::Wrong)
     {
-        // Every other question would be refused for the same reason.
+        // Every further query would fail for the same reason.
         return checks;
     }
     let of_image = image::check(api, cx, &saved.ami, &machine.create_options.instance_types);
@@ -39,7 +39,7 @@ pub(crate) async fn plan(machine: &Machine, cx: &Cx) -> Vec<Check> {
     checks.extend(network);
     checks.push(match of_image {
         Ok(facts) => match root_volume::size(saved, &machine.create_options, &facts) {
-            // A fleet's image is its launch template's.
+            // A fleet's image comes from its launch template.
             Err(error) if !saved.use_fleet => {
                 Check::failed("image", &error.into(), "correct --amazonec2-root-size")
             }
@@ -70,7 +70,7 @@ async fn of_caller(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
                 identity.arn().unwrap_or("nobody says whose")
             ),
         ),
-        // What each source of the chain says fills lines, and is seldom what is looked for.
+        // The errors of all sources in the chain fill several lines and are rarely useful.
         Err(error @ CallError::NoCredentials { .. }) => {
             cx.debug(one_line(&error));
             let found =
@@ -94,9 +94,9 @@ async fn of_caller(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
         "" => api.region.clone(),
         endpoint => format!("{} at {endpoint}", api.region),
     };
-    // Any question that everybody may ask tells whether the region is open to the account.
+    // Any query that every user may make shows whether the region is enabled for the account.
     let region = match subnets::default_vpc(api, cx).await {
-        // The credentials are good: it is the region that does not take them.
+        // The credentials are valid, but the region rejects them.
         Err(error) if account::are_credentials_refused(&error) => {
             let remedy = format!("enable {place} for the account");
             Check::wrong(subject, one_line(error.cause()), remedy)
@@ -109,7 +109,7 @@ async fn of_caller(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
     vec![caller, region]
 }
 
-/// Somebody who may not ask this question may ask others: the region is there.
+/// Returns whether the query was denied. Other queries may still be permitted: the region exists.
 fn is_refusal_of_the_question(error: &DriverError) -> bool {
     let call = error.cause().downcast_ref::<CallError>();
     call.is_some_and(|call| {
@@ -190,7 +190,7 @@ async fn of_vpc(api: &Api, cx: &Cx, vpc: &str) -> Check {
             "correct --amazonec2-vpc-id or --amazonec2-region",
         ),
         Ok(_) => Check::right("VPC", vpc),
-        // A create does not ask this question: the subnet tells.
+        // A create does not make this query, since the subnet determines the VPC.
         Err(error) if error.is_denied() => Check::notable(
             "VPC",
             format!("{vpc} cannot be looked at: {error}"),
@@ -248,7 +248,7 @@ fn of_groups(saved: &Saved, found: &[SecurityGroup]) -> Vec<Check> {
 }
 
 async fn of_key_pair(api: &Api, cx: &Cx, saved: &Saved) -> Option<Check> {
-    // A fleet's key pair is its launch template's.
+    // A fleet's key pair comes from its launch template.
     if !saved.existing_key || saved.use_fleet {
         return None;
     }

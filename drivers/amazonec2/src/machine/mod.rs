@@ -1,4 +1,4 @@
-//! One machine: the parts of the driver put together.
+//! One machine: combines the parts of the driver.
 
 mod doctor;
 mod states;
@@ -36,17 +36,17 @@ use crate::recovery::{inventory, undo};
 /// A machine of the driver `amazonec2`.
 pub(crate) struct Machine {
     base: Base,
-    /// The object as it was loaded, with what other versions wrote.
+    /// The object as loaded, including fields of other versions.
     loaded: Map<String, Value>,
     pub(crate) saved: Saved,
     pub(crate) create_options: CreateOptions,
     preflight_result: PreflightResult,
-    /// What the flags asked for, before the checks filled in what follows.
+    /// The configuration from the flags, before the checks filled in further values.
     asked: Option<Box<Saved>>,
-    /// Of the create that is under way.
+    /// The attempts of the current create.
     attempts: Option<Attempts>,
     api: OnceLock<Api>,
-    /// The same with the environment's credentials, once AWS has refused the saved ones.
+    /// A client with the environment's credentials, set after AWS refused the saved ones.
     renewed: OnceLock<Api>,
 }
 
@@ -70,7 +70,7 @@ impl Machine {
         }
     }
 
-    /// Returns the client, made at the first call.
+    /// Returns the client; creates it at the first call.
     pub(crate) fn api(&self) -> &Api {
         let make = || Api::new(&self.saved, &self.base.store);
         self.renewed
@@ -78,8 +78,8 @@ impl Machine {
             .unwrap_or_else(|| self.api.get_or_init(make))
     }
 
-    /// Goes over to the environment's credentials, since AWS refuses the saved ones: they may have expired
-    /// since the create. False where there are none of the same account.
+    /// Switches to the environment's credentials, since AWS refuses the saved ones, which may have expired since the
+    /// create. Returns `false` if the environment has none for the same account.
     pub(crate) async fn renew(&self, cx: &Cx, account: Option<&str>) -> bool {
         if self.renewed.get().is_some() {
             return false;
@@ -88,8 +88,8 @@ impl Machine {
         fresh.is_some_and(|fresh| self.renewed.set(fresh).is_ok())
     }
 
-    /// Asks for something; where AWS refuses the saved credentials, once more with those of the environment. A
-    /// call that was refused for its credentials has done nothing.
+    /// Makes a call; if AWS refuses the saved credentials, repeats it with those of the environment. A call that was
+    /// refused for its credentials had no effect.
     async fn renewing<T, F: Future<Output = Result<T, DriverError>>>(
         &self,
         cx: &Cx,
@@ -106,7 +106,7 @@ impl Machine {
         }
     }
 
-    /// Checks what the launch depends on; what another create has found `after` a moment will do.
+    /// Checks the prerequisites of the launch. Accepts results of another create from after the time `after`.
     async fn check(&mut self, api: &Api, cx: &Cx, after: u64) -> Result<(), DriverError> {
         let store = &self.base.store;
         let checked =
@@ -115,7 +115,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Warns where no flag gives the region and the AWS CLI would use another one.
+    /// Warns if no flag sets the region and the AWS CLI would use another one.
     fn warn_of_other_region(&self, cx: &Cx) {
         if self.create_options.region_given {
             return;
@@ -129,7 +129,7 @@ impl Machine {
         }
     }
 
-    /// Checks again, beginning with what the flags asked for.
+    /// Repeats the checks, starting with the configuration from the flags.
     async fn check_again(&mut self, api: &Api, cx: &Cx) -> Result<(), DriverError> {
         if let Some(asked) = &self.asked {
             let (saved, asked) = (&mut self.saved, asked.as_ref());
@@ -162,7 +162,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Launches the machine; after an attempt that came to nothing, with those that are left.
+    /// Launches the machine; after a failed attempt, with the remaining candidates.
     async fn launch(
         &mut self,
         api: &Api,
@@ -219,7 +219,7 @@ impl Driver for Machine {
                     saved.ssh_port
                 },
                 user: match saved.ssh_user.as_str() {
-                    // Stored by a create whose template set none, and the Go binary's default.
+                    // Saved by a create whose template set none; also the Go binary's default.
                     "" => crate::config::flags::SSH_USER.to_owned(),
                     user => user.to_owned(),
                 },
@@ -282,7 +282,7 @@ impl Driver for Machine {
             "({}) Launching instance...",
             self.saved.base.machine_name
         ));
-        // First, since it tells whether the name is free: groups stay when a create fails.
+        // First, since it shows whether the name is free: groups stay if a create fails.
         if !self.saved.use_fleet && !self.saved.existing_key {
             self.saved
                 .key_name
@@ -467,7 +467,7 @@ impl Cloud for Machine {
 
     fn owner_ids(&self, entries: &[Entry]) -> Vec<String> {
         let saved = Some(self.saved.id.clone()).filter(|id| !id.is_empty());
-        // Where config.json is broken, the launches on record tell.
+        // If config.json is broken, uses the launches in the journal.
         let launched = entries.iter().filter_map(|entry| match &entry.phase {
             Phase::Intent { intent } => fleet::id_tag(&intent.detail).map(|(_, id)| id),
             _ => None,

@@ -1,4 +1,4 @@
-//! The states of many machines of one route, with one call for each 200 of them.
+//! Queries the states of many machines of one place, with one call for each 200 of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::api::lookup::{MOST_VALUES, filter, instances, state_name};
 use crate::instance::{LifecycleError, ended_as, status};
 use crate::machine::Machine;
 
-/// A call that failed for a whole group of machines.
+/// A call failed for a whole group of machines.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 struct Shared(Arc<CallError>);
 
-/// Asks for the states of instances where one of their machines is, in their order.
+/// Returns the states of instances in their order, queried from one machine's place.
 pub(crate) async fn states(
     machine: &Machine,
     ids: &[String],
@@ -43,7 +43,7 @@ pub(crate) async fn states(
                     .filter_map(|(found, _)| Some((found.instance_id()?, found)))
                     .collect();
                 let state = |id: &String| match known.get(id.as_str()) {
-                    // Shown with the reason, as long as EC2 knows it.
+                    // Shown with the reason for as long as EC2 lists it.
                     Some(found) if state_name(found) == "terminated" => Err(ended_as(found)),
                     Some(found) => Ok(status(found)),
                     None if is_young(cx) => Ok(MachineState::Starting.into()),

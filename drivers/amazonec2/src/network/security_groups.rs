@@ -1,4 +1,4 @@
-//! Security groups: shared by machines, found or made, opened where needed, and never removed.
+//! Security groups, which machines share: finds or creates them and opens ports. Never removes them.
 
 use aws_sdk_ec2::operation::create_security_group::builders::CreateSecurityGroupFluentBuilder;
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup};
@@ -19,7 +19,7 @@ use crate::launch::tags::{self, Tag};
 const EVERYWHERE: &str = "0.0.0.0/0";
 const EVERYWHERE_V6: &str = "::/0";
 
-/// A group that the flags name by an id that does not exist.
+/// The flags name a group by an ID that does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no security group {group} in region {region}")]
 struct NoSuchGroup {
@@ -27,7 +27,7 @@ struct NoSuchGroup {
     region: String,
 }
 
-/// A group that cannot be the machine's, and must not be opened for it.
+/// The group cannot be used for the machine, and must not be changed for it.
 #[derive(Debug, thiserror::Error)]
 #[error("the security group {group} is of {own}, and the machine's VPC is {vpc}")]
 struct OfAnotherVpc {
@@ -36,9 +36,9 @@ struct OfAnotherVpc {
     vpc: String,
 }
 
-/// Finds the groups that the flags name, in one call for names and one for ids.
+/// Finds the groups that the flags name, in one call for names and one for IDs.
 ///
-/// Without a VPC there is nothing to look in for names.
+/// Without a VPC, names are not looked up.
 pub(crate) async fn find(
     api: &Api,
     cx: &Cx,
@@ -47,7 +47,7 @@ pub(crate) async fn find(
 ) -> Result<Vec<SecurityGroup>, DriverError> {
     let wanted = saved.security_group_names.clone().unwrap_or_default();
     let (ids, names): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|group| is_id(group));
-    // Rules that stay as they are need not be read.
+    // Rules that are not changed need not be read.
     let ids_matter = !ids.is_empty() && !saved.security_group_read_only;
     let by_id = async {
         match ids_matter {
@@ -60,7 +60,7 @@ pub(crate) async fn find(
             account::learn(api, cx).await;
             return Ok(Vec::new());
         }
-        // The VPC's default group besides: it tells whose account this is, at no further call.
+        // Also the VPC's default group: it proves the account, without a further call.
         let besides =
             (!names.iter().any(|name| name == DEFAULT_GROUP)).then(|| DEFAULT_GROUP.to_owned());
         let asked = names.iter().cloned().chain(besides.clone());
@@ -98,8 +98,8 @@ pub(crate) async fn find(
     Ok(by_id.into_iter().chain(by_name).collect())
 }
 
-/// Makes what is missing, opens what is closed, and returns the ids in the order of the flags. Of several creates
-/// at once one does it, and the others take over what it has done.
+/// Creates missing groups, opens missing ports, and returns the IDs in the order of the flags. Of several parallel
+/// creates one does this, and the others use its results.
 pub(crate) async fn ensure(
     api: &Api,
     cx: &Cx,
@@ -138,7 +138,7 @@ pub(crate) async fn ensure(
     Ok(ids)
 }
 
-/// Tells whether all groups are there, with all ports open.
+/// Returns whether all groups exist with all ports open.
 fn are_open(saved: &Saved, create_options: &CreateOptions, found: &[SecurityGroup]) -> bool {
     let mut names = saved.security_group_names.iter().flatten();
     names.all(|name| match known(found, name) {
@@ -156,7 +156,7 @@ fn are_open(saved: &Saved, create_options: &CreateOptions, found: &[SecurityGrou
     })
 }
 
-/// Returns the group of this name or id.
+/// Returns the group with this name or ID.
 pub(crate) fn known<'a>(found: &'a [SecurityGroup], name: &str) -> Option<&'a SecurityGroup> {
     found.iter().find(|group| {
         let field = if is_id(name) {
@@ -168,7 +168,7 @@ pub(crate) fn known<'a>(found: &'a [SecurityGroup], name: &str) -> Option<&'a Se
     })
 }
 
-/// Fills the call in that makes a group.
+/// Adds the parameters to the call that creates a group.
 pub(crate) fn create_call(
     api: &Api,
     saved: &Saved,
@@ -221,7 +221,7 @@ async fn create(
             if failed.code() != "InvalidGroup.Duplicate" && !failed.is_ambiguous() {
                 return Err(StepFailure::NotMade(failed));
             }
-            // Another create was faster, or the answer was lost: it is there now.
+            // Another create was faster, or the response was lost: the group exists now.
             let filters = vec![
                 filter("group-name", [name.to_owned()]),
                 filter("vpc-id", [saved.vpc_id.clone()]),
@@ -256,7 +256,7 @@ fn borrowed(api: &Api, kind: &str, key: &str) -> Intent {
     }
 }
 
-/// Returns the rules that a group has not.
+/// Returns the rules that are missing from a group.
 pub(crate) fn closed(
     saved: &Saved,
     create_options: &CreateOptions,
@@ -306,7 +306,7 @@ async fn open(
         match answer {
             Ok(()) => Ok(Made::plain(())),
             Err(error) if error.code() == "InvalidPermission.Duplicate" => Ok(Made::plain(())),
-            // Who may not open ports may have them opened elsewhere: SSH will tell.
+            // If opening ports is denied, an administrator may open them elsewhere; the SSH login shows it.
             Err(error) if error.is_denied() => {
                 cx.warn(format!(
                     "({}) cannot open ports in the security group {group}, going on without: {error}",
@@ -322,7 +322,7 @@ async fn open(
     Ok(closed)
 }
 
-/// One rule that is there fails the whole call, and the others are not made.
+/// Adds the rules one by one: one existing rule fails a call for several, and the others are not added.
 async fn one_by_one(
     api: &Api,
     cx: &Cx,
@@ -365,7 +365,7 @@ pub(crate) fn ports(saved: &Saved) -> Vec<(i32, &str)> {
     let swarm = swarm_port(saved).filter(|_| saved.base.swarm_master);
     let swarm = swarm.map(|port| (i32::from(port), "tcp"));
     let open = saved.open_ports.iter().flatten();
-    // EC2 refuses a rule that is given twice.
+    // EC2 rejects a duplicate rule.
     for port in swarm
         .into_iter()
         .chain(open.filter_map(|text| port_and_protocol(text)))
@@ -377,7 +377,7 @@ pub(crate) fn ports(saved: &Saved) -> Vec<(i32, &str)> {
     ports
 }
 
-/// Tells whether a group's rule opens a port, to whomever but the group itself: the manager is not in it.
+/// Returns whether a group's rule opens a port to other sources than the group itself, which the manager is not in.
 pub(crate) fn covers(group: &str, rule: &IpPermission, port: i32, protocol: &str) -> bool {
     let groups = rule.user_id_group_pairs();
     let from_itself_alone = rule.ip_ranges().is_empty()
@@ -398,8 +398,8 @@ pub(crate) fn covers(group: &str, rule: &IpPermission, port: i32, protocol: &str
     }
 }
 
-/// Returns the networks that ports are opened to. The default is the Go binary's, and the same of IPv6
-/// where the machine is spoken to over it alone.
+/// Returns the networks for which ports are opened. The default is the Go binary's, and its IPv6 equivalent if the
+/// machine is reached only over IPv6.
 fn networks(saved: &Saved, create_options: &CreateOptions) -> Vec<String> {
     match (create_options.cidrs.is_empty(), saved.ipv6_address_only) {
         (false, _) => create_options.cidrs.clone(),

@@ -1,4 +1,4 @@
-//! Where a machine is launched: VPC, subnets, zones.
+//! Finds VPC, subnets and zones for a launch.
 
 use aws_sdk_ec2::types::{AccountAttributeName, Subnet};
 use machine_driver::{DriverError, DriverErrorKind};
@@ -11,7 +11,7 @@ use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::candidates::Place;
 
-/// There is no place for the machine.
+/// There is no subnet for the machine.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NetworkError {
     #[error(
@@ -52,7 +52,7 @@ impl From<NetworkError> for DriverError {
     }
 }
 
-/// Finds the account's default VPC: by its attribute, which is cheap, else among its VPCs.
+/// Finds the account's default VPC: by the account attribute, a cheap call, else among its VPCs.
 pub(crate) async fn default_vpc(api: &Api, cx: &Cx) -> Result<String, DriverError> {
     let attributes = api
         .ask(cx, "DescribeAccountAttributes", |probe| {
@@ -87,7 +87,7 @@ pub(crate) async fn default_vpc(api: &Api, cx: &Cx) -> Result<String, DriverErro
     Ok(found.ok_or(NetworkError::NoDefaultVpc)?.to_owned())
 }
 
-/// Finds the places to launch in, in the order in which they are tried.
+/// Finds the subnets to launch in, in the order of the attempts.
 pub(crate) async fn places(
     api: &Api,
     cx: &Cx,
@@ -131,7 +131,7 @@ pub(crate) async fn places(
         }
         places.push(place);
     }
-    // Of several subnets each brings its own zone; a single one must not contradict the flag.
+    // Each of several subnets determines its own zone; a single one must not contradict the flag.
     if let [only] = places.as_slice()
         && create_options.zone_given
         && only.zone != saved.zone_name()
@@ -145,7 +145,7 @@ pub(crate) async fn places(
     Ok(places)
 }
 
-/// Tells a VPC that does not exist from one without a subnet in the zone.
+/// Distinguishes a VPC that does not exist from one without a subnet in the zone.
 async fn no_subnet(api: &Api, cx: &Cx, zone: String, vpc: String) -> NetworkError {
     let answer = api
         .ask(cx, "DescribeVpcs", |probe| {
@@ -161,7 +161,7 @@ async fn no_subnet(api: &Api, cx: &Cx, zone: String, vpc: String) -> NetworkErro
             vpc,
             region: api.region.clone(),
         },
-        // The policy may not allow the question.
+        // The policy may not allow the query.
         _ => NetworkError::NoSubnetInZone { zone, vpc },
     }
 }

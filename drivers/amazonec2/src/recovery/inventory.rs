@@ -1,4 +1,4 @@
-//! What carries a store's tag: instances, key pairs, spot requests, volumes.
+//! Lists the resources with a store's tag: instances, key pairs, spot requests, volumes.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -19,12 +19,12 @@ use crate::config::tags::owner_key;
 use crate::launch::{key_pair, run_instances, spot_requests};
 use crate::recovery::origin::{launched_by_us, manager};
 
-/// The kind of a spot request on record.
+/// Journal kind of a spot request.
 pub(crate) const SPOT_REQUEST: &str = "spot-request";
-/// The kind of a volume on record.
+/// Journal kind of a volume.
 pub(crate) const VOLUME: &str = "volume";
 
-/// The machines are in one account, and the credentials are of another.
+/// The machines are in one account, and the credentials belong to another.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the machines are in account {expected}, region {region}, and the credentials are of {own}"
@@ -35,7 +35,7 @@ struct OtherAccount {
     own: String,
 }
 
-/// Lists everything with the owner's tags that still costs or may be in the way.
+/// Lists everything with the owner's tags that still costs money or may block a name.
 pub(crate) async fn left_behind(
     api: &Api,
     cx: &Cx,
@@ -74,7 +74,7 @@ pub(crate) async fn left_behind(
     let ours = launched_by_us(api, cx, &found).await?;
     let of_images = snapshots_of_images(api, cx, &volumes).await?;
     let mut list = Listing::new(saved, &pairs);
-    // A key pair may bear our own tags only: then the user's are those of its instance.
+    // A key pair may have only docker-machine's own tags: the user's are then read from its instance.
     let machines: HashSet<&str> = found
         .iter()
         .filter_map(|instance| list.id_of(instance.tags()))
@@ -141,7 +141,7 @@ async fn volumes(api: &Api, cx: &Cx, filters: &[Filter]) -> Result<Vec<Volume>, 
     let answer = api
         .ask(cx, "DescribeVolumes", |probe| {
             let call = api.ec2.describe_volumes();
-            // Attached ones go with their instance.
+            // Attached volumes are removed with their instance.
             let loose = filter("status", ["available".to_owned()]);
             call.set_filters(Some(filters.to_vec()))
                 .filters(loose)
@@ -163,10 +163,10 @@ fn snapshot_of(volume: &Volume) -> Option<&str> {
     volume.snapshot_id().filter(|id| !id.is_empty())
 }
 
-/// Returns those of the volumes' snapshots that an image consists of: a volume of a launch comes from one of the
-/// image's, and one that was restored with its tags from another one ("the snapshot from which the volume was created",
-/// EC2 API Reference, Volume; DescribeImages, `block-device-mapping.snapshot-id`). An image that AWS Backup made is
-/// no proof. Where images may not be looked up, no volume is known to be a launch's.
+/// Returns those of the volumes' snapshots that are part of an image. A volume of a launch comes from a snapshot of the
+/// image; one that was restored with its tags comes from another one ("the snapshot from which the volume was created",
+/// EC2 API Reference, Volume; DescribeImages, `block-device-mapping.snapshot-id`). An image that AWS Backup made is no
+/// proof. If the image lookup is denied, no volume counts as a launch's.
 async fn snapshots_of_images(
     api: &Api,
     cx: &Cx,
@@ -204,19 +204,19 @@ async fn snapshots_of_images(
     Ok(of_images)
 }
 
-/// What the list's items have in common.
+/// Common data of the list's items.
 struct Listing<'a> {
     scope: Scope,
-    /// The keys of the tags that hold a machine's id and a store's.
+    /// The keys of the tags with a machine's ID and a store's.
     id: String,
     store: String,
-    /// The names of machines, by their ids.
+    /// The names of machines by their IDs.
     names: HashMap<&'a str, &'a str>,
-    /// What carries the tags, and was made by something else.
+    /// Resources that carry the tags but have another origin.
     foreign: Vec<String>,
 }
 
-/// What there is to say of an item.
+/// The data of an item.
 struct Facts {
     machine: String,
     is_named_by_key_pair: bool,
@@ -230,7 +230,7 @@ struct Facts {
 }
 
 impl<'a> Listing<'a> {
-    /// A key pair of ours bears its machine's name, whatever `Name` the user's tags give to the rest.
+    /// Reads the machine names from key pairs, which have them even if the user's tags set another `Name`.
     fn new(saved: &Saved, pairs: &'a [KeyPairInfo]) -> Self {
         let id = owner_key(saved, "id");
         let names = pairs
@@ -267,7 +267,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Puts an item together, unless a tag of AWS's says that another service manages it.
+    /// Builds an item, unless a tag of AWS's shows that another service manages it.
     fn item(
         &mut self,
         (kind, key, id): (&str, &str, &str),
@@ -312,7 +312,7 @@ impl<'a> Listing<'a> {
         })
     }
 
-    /// What there is to say of an instance, unless it is gone or on its way, or something else launched it.
+    /// Returns an instance's data. Skips it if it is terminated or shutting down, or has another origin.
     fn instance(
         &mut self,
         instance: &Instance,
@@ -366,9 +366,9 @@ impl<'a> Listing<'a> {
         self.of_a_machine((SPOT_REQUEST, id, id), request.tags(), facts)
     }
 
-    /// A volume that nothing is attached to. Since when, EC2 does not tell: DescribeVolumes has the attachments
-    /// that there are, with their AttachTime, and of one that is over nothing; DescribeReplaceRootVolumeTasks has
-    /// a CompleteTime, but names no volume. (CloudTrail knows, and is no part of EC2.)
+    /// Returns the data of a detached volume. EC2 does not report since when: DescribeVolumes lists current attachments
+    /// with their AttachTime, but no past ones; DescribeReplaceRootVolumeTasks has a CompleteTime, but names no volume.
+    /// (CloudTrail has the time, but is not part of EC2.)
     fn volume(&mut self, volume: &Volume, of_images: &HashSet<String>) -> Option<LeftBehind> {
         let id = volume.volume_id().unwrap_or_default();
         let source = volume.source_volume_id().filter(|id| !id.is_empty());
@@ -390,7 +390,7 @@ impl<'a> Listing<'a> {
         self.of_a_machine((VOLUME, id, id), volume.tags(), facts)
     }
 
-    /// An item that only its tag tells whose it is: without a machine's id it may be a living one's.
+    /// Builds an item that only its tag assigns to a machine. Without a machine's ID it may belong to an existing one.
     fn of_a_machine(
         &mut self,
         names: (&str, &str, &str),
@@ -421,8 +421,8 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// Returns the last sign of use of an instance, Unix time in milliseconds: its last start, its last stop, the last
-/// time that something was attached to it. Its launch alone says nothing of one that was stopped yesterday.
+/// Returns the last sign of use of an instance (Unix time in milliseconds): its last start, stop or attachment. The
+/// launch time alone says nothing about an instance that was stopped yesterday.
 fn last_use(instance: &Instance) -> Option<u64> {
     let launched = instance.launch_time().and_then(millis);
     let volumes = instance.block_device_mappings().iter();
@@ -433,8 +433,7 @@ fn last_use(instance: &Instance) -> Option<u64> {
     launched.into_iter().chain(signs).max()
 }
 
-/// Reads the time in `User initiated (2016-11-22 15:00:00 GMT)` (EC2 API Reference, Instance,
-/// StateTransitionReason).
+/// Parses the time in `User initiated (2016-11-22 15:00:00 GMT)` (EC2 API Reference, Instance, StateTransitionReason).
 fn changed(instance: &Instance) -> Option<u64> {
     let (_, time) = instance.state_transition_reason()?.rsplit_once('(')?;
     let (date, time) = time.strip_suffix(" GMT)")?.split_once(' ')?;
@@ -446,7 +445,7 @@ fn millis(time: &DateTime) -> Option<u64> {
     u64::try_from(time.to_millis().ok()?).ok()
 }
 
-/// Cancels a spot request. One that is closed already is as good.
+/// Cancels a spot request. Succeeds if it is closed already.
 pub(crate) async fn cancel_spot_request(
     api: &Api,
     cx: &Cx,
@@ -464,7 +463,7 @@ pub(crate) async fn cancel_spot_request(
     gone(answer)
 }
 
-/// Deletes a volume that nothing is attached to.
+/// Deletes a detached volume.
 pub(crate) async fn delete_volume(api: &Api, cx: &Cx, id: &str) -> Result<Undone, DriverError> {
     let answer = api
         .call(cx, "DeleteVolume", |probe| {

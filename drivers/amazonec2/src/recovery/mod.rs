@@ -1,4 +1,4 @@
-//! Undoing what the journal names, and listing what a store has left behind in an account.
+//! Undoes the resources in the journal, and lists the resources that a store left in an account.
 
 pub(crate) mod inventory;
 pub(crate) mod origin;

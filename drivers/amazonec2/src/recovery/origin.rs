@@ -1,5 +1,5 @@
-//! What made a resource that carries our tags. Tags are copied: AWS Backup does it when it restores, the console
-//! when it launches "more like this", people when they copy a volume. The client token of a launch is not.
+//! Determines the origin of a resource with docker-machine's tags. Tags can be copied: by AWS Backup in a restore, by
+//! the console in "Launch more like this", by users who copy a volume. The client token of a launch is not copied.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -11,11 +11,12 @@ use crate::api::client::Api;
 use crate::api::lookup::value_of;
 use crate::launch::run_instances::is_token;
 
-/// The tag by which EC2 names the fleet that launched an instance (EC2 User Guide, "Tag an EC2 Fleet"). Nobody
-/// else can set it: the prefix `aws:` is reserved.
+/// The tag with the fleet that launched an instance (EC2 User Guide, "Tag an EC2 Fleet"). Only EC2 can set it: the
+/// prefix
+/// `aws:` is reserved.
 const FLEET_ID: &str = "aws:ec2:fleet-id";
 
-/// The most ids that one DescribeFleets is asked for.
+/// Maximum number of IDs in one DescribeFleets.
 const MOST_FLEETS: usize = 100;
 
 /// Returns the id of the fleet that launched an instance.
@@ -24,16 +25,16 @@ fn fleet_of(instance: &Instance) -> Option<&str> {
 }
 
 /// Returns the tag of another service that manages the resource: `aws:autoscaling:groupName`,
-/// `aws:cloudformation:stack-id`. EC2's own say nothing but how it was launched.
+/// `aws:cloudformation:stack-id`. EC2's own tags only describe the launch.
 pub(crate) fn manager(tags: &[Tag]) -> Option<&str> {
     let mut keys = tags.iter().filter_map(Tag::key);
     keys.find(|key| key.starts_with("aws:") && !key.starts_with("aws:ec2"))
 }
 
-/// Tells which instances were launched by this program: by a client token of its own, or by a fleet with one.
+/// Returns the instances that this program launched: with a client token of its own, or through a fleet with one.
 ///
 /// # Errors
-/// Where fleets cannot be asked for, for another reason than a denial: then nobody can tell.
+/// Fails if the query of fleets fails for another reason than a denial: the origin is then unknown.
 pub(crate) async fn launched_by_us(
     api: &Api,
     cx: &Cx,
@@ -52,7 +53,7 @@ pub(crate) async fn launched_by_us(
     for some in ids.chunks(MOST_FLEETS) {
         match describe(api, cx, some).await {
             Ok(found) => fleets.extend(found),
-            // One unknown id fails all of them: a fleet that was deleted is shown for a while only.
+            // One unknown ID fails the whole call: a deleted fleet is listed only for a while.
             Err(error) if some.len() > 1 && is_unknown(&error) => {
                 for one in some {
                     match describe(api, cx, &[one]).await {
@@ -71,7 +72,7 @@ pub(crate) async fn launched_by_us(
     }
     for fleet in fleets.iter().filter(|fleet| is_ours(fleet)) {
         let launched = fleet.instances().iter().flat_map(|set| set.instance_ids());
-        // The instance names the fleet, and the fleet the instance.
+        // The instance must name the fleet, and the fleet the instance.
         ours.extend(
             launched
                 .filter(|id| of_fleets.get(*id).copied() == fleet.fleet_id())
@@ -81,20 +82,20 @@ pub(crate) async fn launched_by_us(
     Ok(ours)
 }
 
-/// Whether an instance with a machine's tags comes from a launch of the machine's.
+/// Whether an instance with a machine's tags was launched for the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     ThisLaunch,
     Others,
-    /// It cannot be told, and why.
+    /// Unknown, with the reason.
     Unknown(String),
 }
 
-/// Tells which instances come from the launch with a client token, one answer for each: by their own token, or by
-/// that of the fleet that launched them.
+/// Returns for each instance whether it comes from the launch with a client token: by its own token, or by that of its
+/// fleet.
 ///
 /// # Errors
-/// Where fleets cannot be asked for, for another reason than a denial.
+/// Fails if the query of fleets fails for another reason than a denial.
 pub(crate) async fn of_launch<'a>(
     api: &Api,
     cx: &Cx,
@@ -112,7 +113,7 @@ pub(crate) async fn of_launch<'a>(
                 Origin::Unknown("EC2 shows no client token".to_owned())
             }
             (false, _) => Origin::Others,
-            // Its tags may have been copied; only EC2 sets this one.
+            // The other tags may have been copied; only EC2 sets this one.
             (true, None) if !api.endpoint.is_empty() => {
                 Origin::Unknown(format!("not the tag {FLEET_ID} of a fleet's"))
             }
@@ -149,8 +150,7 @@ fn is_ours(fleet: &FleetData) -> bool {
     fleet.r#type() == Some(&FleetType::Instant) && fleet.client_token().is_some_and(is_token)
 }
 
-/// Asks for fleets by their ids: without its id, one of type `instant` is not shown (EC2 API Reference,
-/// DescribeFleets).
+/// Queries fleets by their IDs: a fleet of type `instant` is listed only by its ID (EC2 API Reference, DescribeFleets).
 async fn describe(api: &Api, cx: &Cx, ids: &[&str]) -> Result<Vec<FleetData>, CallError> {
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
     let answer = api

@@ -1,4 +1,4 @@
-//! Removing what a machine made. Nothing is made again here: what may exist is looked up.
+//! Removes the resources of a machine. Creates nothing: looks up resources that may exist.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::launch::{fleet, key_pair, run_instances, spot_requests};
 use crate::recovery::inventory;
 use crate::recovery::origin::{Origin, of_launch};
 
-/// A resource of a kind that this version does not know.
+/// This version does not know the kind of the resource.
 #[derive(Debug, thiserror::Error)]
 #[error("this version cannot remove a {kind} ({key})")]
 struct UnknownKind {
@@ -33,7 +33,7 @@ struct UnknownKind {
     key: String,
 }
 
-/// EC2 keeps an instance that is protected from termination.
+/// EC2 keeps an instance with termination protection.
 #[derive(Debug, thiserror::Error)]
 #[error("the instance {0} is protected from termination")]
 struct Protected(String, #[source] CallError);
@@ -69,8 +69,8 @@ fn id_or_key(resource: &Resource) -> String {
         .unwrap_or_else(|| resource.intent.key.clone())
 }
 
-/// Deletes the key pair by its id, where that is on record. A name is no proof: the credentials may be those of
-/// another account, or the pair may have been replaced. So by its name alone only what is this machine's is deleted.
+/// Deletes the key pair by its ID, if that is on record. A name is no proof: the credentials may belong to another
+/// account, or the pair may have been replaced. By its name alone, deletes only a pair that this machine imported.
 async fn key_pair(
     api: &Api,
     cx: &Cx,
@@ -101,7 +101,7 @@ async fn key_pair(
     let what = format!("the key pair {name}");
     let deleted = match &resource.id {
         Some(id) => match key_pair::delete_by_id(api, cx, id).await {
-            // A policy with conditions on tags denies it for a key pair that does not exist.
+            // A policy with conditions on tags denies the call for a key pair that does not exist.
             Err(error) if error.is_denied() => match key_pair::find(api, cx, name).await {
                 Ok(found) if found.as_ref().and_then(|pair| pair.key_pair_id()) != Some(id) => None,
                 _ => return Err(error.into()),
@@ -116,17 +116,17 @@ async fn key_pair(
     };
     match deleted {
         Some(_) => Ok(Undone::Gone),
-        // EC2 calls it a success as well where there is none: here, or in the wrong account.
+        // EC2 reports success even if the key pair does not exist, here or in the wrong account.
         None => account::gone(api, cx, saved, resource, &what).await,
     }
 }
 
-/// What became of a key pair of which the name alone is on record.
+/// Result of the deletion of a key pair of which only the name is on record.
 enum ByName {
     Deleted(Option<String>),
-    /// There is none of that name, or another one.
+    /// There is no key pair of that name, or only another owner's.
     NotThere,
-    /// Whose it is cannot be told.
+    /// The owner is unknown.
     Unproven(Undone),
 }
 
@@ -159,7 +159,7 @@ async fn key_pair_by_name(
         Whose::Unknown => {
             let what = format!("the key pair {name}");
             match account::gone(api, cx, saved, resource, &what).await? {
-                // These credentials are of the account on record, or none is on record.
+                // The credentials belong to the account on record, or none is on record.
                 Undone::Gone => {}
                 other => return Ok(ByName::Unproven(other)),
             }
@@ -169,11 +169,11 @@ async fn key_pair_by_name(
         Some(id) => key_pair::delete_by_id(api, cx, id).await?,
         None => key_pair::delete(api, cx, name).await?,
     };
-    // Found and deleted, whether the answer names it or not.
+    // Found and deleted, even if the response does not contain the ID.
     Ok(ByName::Deleted(deleted.or(found.key_pair_id)))
 }
 
-/// Reads the public half of the machine's key, beside the private one; empty where it cannot be read.
+/// Reads the machine's public key from the file next to the private one; returns an empty string if that fails.
 fn public_key(saved: &Saved) -> String {
     /// OpenSSH reads lines of 8 KiB.
     const LIMIT: u64 = 8 << 10;
@@ -203,7 +203,7 @@ async fn instance(
     Ok(undone)
 }
 
-/// Terminates an instance; `None` where EC2 does not know it, after a while where that is to be expected.
+/// Terminates an instance. Returns `None` if EC2 does not know it, after retries if `patiently` is set.
 async fn end(api: &Api, cx: &Cx, id: &str, patiently: bool) -> Result<Option<()>, DriverError> {
     let ended = look_up(cx, "the instance to be known", patiently, || async {
         known(api, cx, id, terminate(api, cx, id).await).await
@@ -219,7 +219,7 @@ async fn end(api: &Api, cx: &Cx, id: &str, patiently: bool) -> Result<Option<()>
 }
 
 fn known_id(saved: &Saved, resource: &Resource) -> Option<String> {
-    // A journal that was cut after the launch, and a configuration that knows the id already.
+    // The journal ends right after the launch, and the configuration has the ID already.
     let of_this_launch = resource.step.is_none() && !saved.instance_id.is_empty();
     resource
         .id
@@ -227,8 +227,8 @@ fn known_id(saved: &Saved, resource: &Resource) -> Option<String> {
         .or_else(|| of_this_launch.then(|| saved.instance_id.clone()))
 }
 
-/// Returns `None` if there is no such instance. A policy with conditions on tags denies the call for an instance that does
-/// not exist, and for one that has ended and lost its tags.
+/// Returns the instance; `None` if it does not exist. A policy with conditions on tags denies the call for an instance
+/// that does not exist, and for a terminated one that lost its tags.
 async fn known(
     api: &Api,
     cx: &Cx,
@@ -263,8 +263,8 @@ pub(crate) async fn terminate(api: &Api, cx: &Cx, id: &str) -> Result<(), CallEr
     .map(|_| ())
 }
 
-/// Makes certain that an instance that ended is gone, and takes it off the record. One that EC2 does not know
-/// stays on it, for the machine's undo: minutes after a launch that is no proof.
+/// Verifies that a terminated instance is gone, and removes it from the record. Keeps one that EC2 does not know for
+/// the machine's undo: within minutes after a launch that is no proof.
 pub(crate) async fn settle_ended(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), DriverError> {
     let id = std::mem::take(&mut saved.instance_id);
     let ended = match end(api, cx, &id, true).await {
@@ -287,7 +287,7 @@ pub(crate) async fn settle_ended(api: &Api, cx: &Cx, saved: &mut Saved) -> Resul
     Ok(())
 }
 
-/// Looks for a launch whose answer never came: by the machine's own tag, then by its client token.
+/// Looks for a launch whose response was lost: by the machine's own tag, then by its client token.
 async fn unfinished(
     api: &Api,
     cx: &Cx,
@@ -303,7 +303,7 @@ async fn unfinished(
             saved.base.machine_name
         )));
     }
-    // What was lost may have been a refusal that leaves the spot request open.
+    // The lost response may have been a refusal that leaves the spot request open.
     let key_name = detail["key_name"].as_str().unwrap_or_default();
     let of_request = fleet::id_tag_of_spot_request(detail);
     let by = match &of_request {
@@ -360,7 +360,7 @@ async fn unfinished(
             }
             _ => is_found = true,
         }
-        // Who has just found it may not find it the next moment.
+        // An instance that was just found may not be found a moment later.
         if !is_over && end(api, cx, id, true).await?.is_none() {
             return Ok(Undone::Unresolved(format!(
                 "the instance {id} was found, and then EC2 did not know it"
@@ -379,12 +379,12 @@ fn id_tag_of(saved: &Saved) -> Option<Tag> {
     has_tags.then(|| (owner_key(saved, "id"), saved.id.clone()))
 }
 
-/// Tells whether EC2 may not know the resource yet; later it knows what there is.
+/// Returns whether EC2 may not know the resource yet. After the consistency window, its answer is reliable.
 fn is_young(cx: &Cx, resource: &Resource) -> bool {
     age(cx, resource.at) < CONSISTENCY_WINDOW
 }
 
-/// Looks once, or, patiently, until something is found or the patience is over.
+/// Looks the resource up once; if `patiently` is set, until it is found or the timeout is over.
 async fn look_up<T: Send, Fut: Future<Output = Result<Option<T>, CallError>> + Send>(
     cx: &Cx,
     what: &str,
