@@ -177,6 +177,11 @@ impl Command for Create {
             hostname_override: options.string("hostname-override"),
             custom_install_script: match options.string("custom-install-script").as_str() {
                 "" => String::new(),
+                url if url.contains("://") => {
+                    return Err(Failure::new(format!(
+                        "invalid value {url:?} for --custom-install-script: expected a path; a URL is for --engine-install-url"
+                    )));
+                }
                 path => absolute(cx, path),
             },
             provisioning: Provisioning::new(options.bool("open-firewall")),
