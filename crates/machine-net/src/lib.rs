@@ -82,8 +82,8 @@ fn configuration() -> io::Result<(ResolverConfig, ResolverOpts)> {
 
 /// Returns the socket addresses of a host, as [`Resolver::look_up`] finds them.
 ///
+/// # Errors
 /// Same as [`Resolver::look_up`].
-/// Those of [`Resolver::look_up`].
 pub async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let found = Resolver::default().look_up(host).await?;
     Ok(found
