@@ -16,7 +16,7 @@ use crate::half_made::half_made;
 use crate::machine::{Machine, Work, with_removal};
 use crate::{Error, Library};
 
-/// Time that a first login may take before the cloud is asked for the address. A running machine accepts it sooner.
+/// Time that a first login may take before the cloud is queried for the address. A running machine accepts it sooner.
 const ASKED_AFTER: Duration = Duration::from_secs(5);
 
 /// Timeout of the cloud's query for the address.
@@ -32,8 +32,8 @@ pub(crate) enum Down {
     Unknown,
 }
 
-/// Takes over the address of a machine that runs, where it is another one than the saved, and says so. Saves it, unless
-/// somebody else works on the machine or the store is read-only. Returns whether it is another one.
+/// Updates the address of a running machine if it differs from the saved one, and reports the change. Saves it unless
+/// another process holds the machine's lock or the store is read-only. Returns whether the address differs.
 pub(crate) fn take_address(
     library: &Library,
     machine: &mut Machine,
@@ -50,7 +50,7 @@ pub(crate) fn take_address(
         None
     });
     if before.is_none() && lock.is_none() && half_made(library, machine).is_some() {
-        // It is being created, and its create learns the address.
+        // Its create is running and sets the address itself.
         if let Ok(unchanged) = library.open_record(machine.name.clone(), machine.record.clone()) {
             *machine = unchanged;
         }
@@ -132,7 +132,7 @@ pub(crate) async fn why_down(
     }
 }
 
-/// Logs in to a locked machine that may still be booting. If the login is slow or fails, asks the cloud once for
+/// Logs in to a locked machine that may still be booting. If the login is slow or fails, queries the cloud once for
 /// another address and logs in there.
 pub(crate) async fn reach(
     library: &Library,

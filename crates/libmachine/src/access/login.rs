@@ -169,8 +169,8 @@ pub async fn ssh_details(library: &Library, name: &str) -> Result<SshDetails, Er
     details(library, &machine)
 }
 
-/// Tells how to reach a machine with OpenSSH. Logs in once where its host key is not yet pinned, or where the saved
-/// address does not show the pinned key.
+/// Returns the settings to reach a machine with OpenSSH. Logs in once if its host key is not yet pinned, or the saved
+/// address does not present the pinned key.
 ///
 /// # Errors
 /// Fails if a login is needed and fails.

@@ -41,7 +41,7 @@ pub(crate) fn without_credentials(mut error: DriverError) -> DriverError {
     named
 }
 
-/// Converts an error about the default VPC to one about the flag that would replace it.
+/// Marks an error about the default VPC as a configuration error, since a flag would replace the default VPC.
 fn of_the_flags(mut error: DriverError) -> DriverError {
     if error.kind != DriverErrorKind::Cancelled {
         error.kind = DriverErrorKind::Configuration;

@@ -205,7 +205,7 @@ impl Tagging {
         }
     }
 
-    /// Omits the tags of a resource type. If the instance's tags are refused, drops docker-machine's own keys instead,
+    /// Omits the tags of a resource type. If the instance's tags are refused, first drops docker-machine's own keys,
     /// since the instance's tags matter most and the own keys may be the reason: AWS names the type in either case.
     fn without(&self, kind: String) -> Option<Self> {
         let instance_is_untagged = self.untagged.iter().any(|untagged| untagged == INSTANCE);

@@ -230,7 +230,7 @@ struct Facts {
 }
 
 impl<'a> Listing<'a> {
-    /// Reads the machine names from key pairs, which have them even if the user's tags set another `Name`.
+    /// Takes the machine names from their key pairs, which have them even if the user's tags set another `Name`.
     fn new(saved: &Saved, pairs: &'a [KeyPairInfo]) -> Self {
         let id = owner_key(saved, "id");
         let names = pairs

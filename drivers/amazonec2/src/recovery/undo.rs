@@ -227,7 +227,7 @@ fn known_id(saved: &Saved, resource: &Resource) -> Option<String> {
         .or_else(|| of_this_launch.then(|| saved.instance_id.clone()))
 }
 
-/// Returns the instance; `None` if it does not exist. A policy with conditions on tags denies the call for an instance
+/// Interprets the result of a termination; returns `None` if the instance does not exist. A policy with conditions on tags denies the call for an instance
 /// that does not exist, and for a terminated one that lost its tags.
 async fn known(
     api: &Api,

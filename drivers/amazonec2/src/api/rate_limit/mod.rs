@@ -29,7 +29,7 @@ const OLD_FILE: &str = ".ec2-pace.json";
 /// An unused bucket is kept for this long. A longer time would keep the effects of other programs' past load.
 const REMEMBERED: u64 = 600_000;
 
-/// A wait longer than this is reported, since a user would take it for a hang; also the interval of the reports.
+/// Time until the first report of a long wait, which a user would otherwise take for a hang, and between later ones.
 const WORTH_TELLING: Duration = Duration::from_secs(5);
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
