@@ -1,4 +1,4 @@
-//! Attacks, each a run of the binary against a hostile peer: how it ends, and how much memory it takes.
+//! Attacks: runs of the binary against a hostile peer, with their result and peak memory.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,31 +9,31 @@ use tokio::process::Command;
 use crate::flows::Home;
 use crate::{built, tell};
 
-/// How much memory a run under attack may take, in KiB.
+/// Maximum memory of a run under attack, in KiB.
 pub const MEMORY_KIB: u64 = 64 << 10;
 
-/// How a run under attack ended.
+/// Result of a run under attack.
 #[derive(Debug)]
 pub struct Outcome {
     /// The exit status.
     pub status: i64,
     /// Standard error.
     pub err: String,
-    /// The most memory that it had, in KiB.
+    /// Peak memory, in KiB.
     pub peak_kib: u64,
-    /// How long it took.
+    /// Duration.
     pub took: Duration,
 }
 
-/// Runs the binary to its end. Its standard output goes nowhere.
+/// Runs the binary and waits for it. Discards its standard output.
 ///
 /// # Panics
-/// It took too much memory, said something that a terminal obeys, or had a bug.
+/// The run used too much memory, printed a control character, or reported a bug.
 pub async fn run(home: &Home, argv: &[&str]) -> Outcome {
     run_as(home, home.binary(), argv).await
 }
 
-/// The same with another program.
+/// Same as [`run`], with another program.
 ///
 /// # Panics
 /// See [`run`].
@@ -60,7 +60,7 @@ pub async fn run_as(home: &Home, program: &Path, argv: &[&str]) -> Outcome {
 }
 
 impl Outcome {
-    /// Prints the row of the table of attacks: what was tried, what came of it before it was mended, and now.
+    /// Prints the row of the table of attacks: the attack, its effect before the fix, and its effect now.
     pub fn row(self, attack: &str, before: &str) -> Self {
         let first = self.err.lines().next().unwrap_or_default();
         let after: String = match first.char_indices().nth(120) {
@@ -76,14 +76,14 @@ impl Outcome {
         self
     }
 
-    /// Asserts that it succeeded.
+    /// Asserts success.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert_eq!(self.status, 0, "{self:?}");
         self
     }
 
-    /// Asserts that it failed and said each of these.
+    /// Asserts failure, and that standard error contains each of these texts.
     #[track_caller]
     pub fn failed(self, said: &[&str]) -> Self {
         assert_eq!(self.status, 1, "{self:?}");

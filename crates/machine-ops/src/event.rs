@@ -18,7 +18,7 @@ pub enum Event {
     Debug(String),
     /// The current wait, for the live line of a terminal.
     Phase(String),
-    /// A poll that has not found yet what is waited for: for the live line, and for a log.
+    /// A poll whose condition is not met yet: for the live line, and for a log.
     Waiting(Waiting),
     /// A span that has ended: for the trace, the log, the metrics and `--debug`.
     Ended(Span),

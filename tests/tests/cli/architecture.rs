@@ -1,6 +1,5 @@
 //! Layers: allowed dependencies between crates, libraries that only one crate may use, and folders of a crate that
-//! import
-//! only from folders below.
+//! import only from folders below.
 //!
 //! The test reads `cargo metadata`, so it also rejects a dependency that is declared but unused.
 

@@ -1,8 +1,8 @@
 //! The documents are correct: their commands run, their flags exist, and their links have targets.
 //!
 //! The lines of code blocks that begin with `$ ` run, in order, in one home per document, against a lab. The binary
-//! only
-//! parses every other `docker-machine` line. Separate tests run or check the commands that install, build and enable.
+//! only parses every other `docker-machine` line. Separate tests run or check the commands that install, build and
+//! enable.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
@@ -262,11 +262,11 @@ async fn the_documented_replacement_and_restoration_work() {
     assert_eq!(installed(), "old");
 }
 
-/// What help says about a flag, or a document.
+/// Description of a flag in the help or in a document.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Described {
     variable: Option<String>,
-    /// Nothing where it is none, or told in words.
+    /// `None` without a default, or if it is described in words.
     default: Option<String>,
 }
 
@@ -284,7 +284,7 @@ async fn flags_of_help(driver: &str) -> BTreeMap<String, Described> {
     };
     let mut described = BTreeMap::new();
     for flag in help.split(&format!("\n      --{driver}-")).skip(1) {
-        // Behind an empty line is another group.
+        // After an empty line, another group begins.
         let flag = flag.split("\n\n").next().unwrap();
         let text = flag.split_whitespace().collect::<Vec<_>>().join(" ");
         let (name, text) = text.split_once(' ').unwrap();
@@ -299,7 +299,7 @@ async fn flags_of_help(driver: &str) -> BTreeMap<String, Described> {
     described
 }
 
-/// The flags in the tables of a driver's document: names, variables and the words of the default.
+/// Returns the flags in the tables of a driver's document: names, variables and the text of the default.
 fn flags_of_document(path: &str) -> BTreeMap<String, (Option<String>, String)> {
     let text = std::fs::read_to_string(root().join(path)).unwrap();
     let (_, text) = text.split_once("\n## Flags\n").unwrap();
@@ -323,8 +323,8 @@ fn flags_of_document(path: &str) -> BTreeMap<String, (Option<String>, String)> {
     described
 }
 
-/// Help and document name the same flags, variables and defaults. Both are about what a create does: what help says
-/// is read from the same table as the values.
+/// Help and document name the same flags, variables and defaults. Both describe a create: the help is generated from
+/// the table that also supplies the values.
 #[tokio::test(flavor = "multi_thread")]
 async fn help_and_document_agree_on_flags_defaults_and_variables() {
     let (help, document) = (
@@ -336,7 +336,7 @@ async fn help_and_document_agree_on_flags_defaults_and_variables() {
         names(help.keys().collect()),
         names(document.keys().collect())
     );
-    // The default of these is a matter of the image.
+    // The default of these depends on the image.
     let of_the_image = ["device-name", "ssh-user"];
     for (flag, (variable, default)) in &document {
         let said = &help[flag];
@@ -383,7 +383,7 @@ async fn help_and_document_agree_on_flags_defaults_and_variables() {
             "hint: the drivers are amazonec2, generic, none",
         ],
     );
-    // Named in the help of the Go binary, and read by neither.
+    // Named in the help of the Go binary, but ignored by both.
     let ignored = Home::new()
         .run(["create", "-d", "amazonec2", "--help"])
         .await
@@ -425,7 +425,7 @@ async fn the_demo_shows_the_progress_and_the_errors_of_its_build() {
     home.end(lab, b"").await.failed(1, &said);
 }
 
-/// Cargo's own commands, our aliases, and systemd units.
+/// Cargo's own commands, this repository's aliases, and systemd units.
 #[test]
 fn cargo_commands_and_systemd_units_in_documents_exist() {
     let config = std::fs::read_to_string(root().join(".cargo/config.toml")).unwrap();

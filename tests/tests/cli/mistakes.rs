@@ -1,6 +1,6 @@
-//! Mistakes that people make, and what they are told: each names the way out.
+//! User mistakes and their error messages: each message names the remedy.
 //!
-//! `cargo test -p machine-tests --test cli mistakes -- --nocapture` prints the table: what was typed, what was said,
+//! `cargo test -p machine-tests --test cli mistakes -- --nocapture` prints the table: the typed command, the output,
 //! the exit status and the seconds.
 
 use std::process::Stdio;
@@ -13,10 +13,10 @@ use machine_tests::terminal::Terminal;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt as _;
 
-/// No answer to a mistake takes longer, on a computer that has much else to do.
+/// Maximum duration of a command that reports a mistake, on a busy computer.
 const PROMPT: Duration = Duration::from_secs(15);
 
-/// Prints a line of the table, and checks what was said.
+/// Prints a row of the table, and checks the output.
 #[track_caller]
 fn told(ended: Ended, code: i32, said: &[&str]) -> Ended {
     let typed = ended.argv.split_once(' ').map_or("", |(_, words)| words);
@@ -169,7 +169,7 @@ async fn words_of_the_command_line() {
         &["the name has 300 characters: 200 is the limit"],
     )
     .await;
-    // A name that is not there is no question.
+    // No question is asked for an unknown name.
     let asked = typed(&home, "rm nosuch", 1, &[]).await;
     assert!(!asked.out.contains("Are you sure"), "{asked}");
 }
@@ -193,7 +193,7 @@ async fn at_a_terminal_help_is_named_and_not_printed() {
         let shown = at_a_terminal(&home, line, said).await;
         assert!(shown.lines().count() <= 6, "{line}: {shown}");
     }
-    // In a pipe it is printed, as ever.
+    // In a pipe, the help is printed.
     let piped = typed(
         &home,
         "ls --bogus",
@@ -229,7 +229,7 @@ async fn shells() {
             .contains("bash, zsh, sh, fish, tcsh, cmd, powershell, emacs"),
         "{unknown}"
     );
-    // Other names may be those of shells that read what sh does.
+    // Other names may be those of shells with sh syntax.
     for shell in ["dash", "nu", "Fish"] {
         let line = format!("env -u --shell {shell}");
         assert_eq!(typed(&home, &line, 0, &[]).await.err, "", "{shell}");
@@ -268,7 +268,7 @@ async fn regions() {
         3,
         &["there is no VPC vpc-0123456789abcdef0 in region us-east-1"],
     );
-    // Names under .invalid are refused without asking anybody (RFC 6761).
+    // Names under .invalid are rejected without a DNS query (RFC 6761).
     let unresolved =
         "create -d amazonec2 --amazonec2-endpoint=https://ec2.invalid --amazonec2-vpc-id=vpc-1 m1";
     typed(
@@ -282,7 +282,7 @@ async fn regions() {
         ],
     )
     .await;
-    // The Go binary reads neither variable nor profile: said, and not changed.
+    // The Go binary reads neither the variable nor the profile: a warning is printed, and the region is unchanged.
     let rehearse = |flow: &Flow| {
         let endpoint = flow.lab.endpoint();
         format!(
@@ -408,7 +408,7 @@ async fn an_engine_that_does_not_answer_is_no_matter_of_certificates() {
     let flow = with_a_server_of_ones_own().await;
     let config = flow.home.machine("g1").join("config.json");
     let saved = std::fs::read_to_string(&config).unwrap();
-    // Nothing listens at this port; the machine runs.
+    // The machine runs, but this port has no listener.
     std::fs::write(
         &config,
         saved.replace("\"EnginePort\": 2376", "\"EnginePort\": 9"),
@@ -427,7 +427,7 @@ async fn a_server_of_ones_own_stays() {
     let home = &flow.home;
     let said = ["g1: only the local reference is deleted; the server stays as it is"];
     typed(home, "rm -y g1", 0, &said).await;
-    // Of an instance that is removed nothing is said.
+    // No message is printed for an instance that is removed.
     assert_eq!(typed(home, "rm -y m1", 0, &[]).await.err, "");
 }
 

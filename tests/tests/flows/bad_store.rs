@@ -1,8 +1,7 @@
 //! A store that cannot be written: read-only, or full at any point of a create.
 //!
 //! The store is a tmpfs in a mount namespace of the run, which ends with it. This requires root, or a kernel that
-//! allows
-//! user namespaces.
+//! allows user namespaces.
 
 use machine_tests::flows::{Ended, Flow};
 

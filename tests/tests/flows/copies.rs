@@ -210,7 +210,7 @@ async fn patterns_are_expanded_on_the_machine() {
     refused.failed(1, &["nowhere/*: No such file or directory"]);
 }
 
-/// What there is below a directory: paths, modes and contents.
+/// Returns the paths, modes and contents below a directory.
 fn tree(root: &Path) -> Vec<String> {
     let mut seen = Vec::new();
     let mut directories = vec![root.to_owned()];
@@ -234,7 +234,7 @@ fn tree(root: &Path) -> Vec<String> {
     seen
 }
 
-/// Files, directories and links to copy, the same each time.
+/// Files, directories and links to copy, identical for each copy.
 const FIXTURE: &str = "
     umask 022
     echo f > f; echo g > g; chmod 640 g; chmod 700 .
@@ -244,8 +244,8 @@ const FIXTURE: &str = "
     mkdir -p broken/z broken/a; ln -s nowhere broken/dangling; mkfifo broken/pipe; echo z > broken/z/z; echo a > broken/a/a
 ";
 
-/// Tells whether a line of [`tree`] is of a directory whose mode OpenSSH's releases leave differently: 9.2 changes that of
-/// directories that were there before, and makes one for several files with the mode of the first.
+/// Returns whether a line of [`tree`] is of a directory whose mode depends on the OpenSSH release: 9.2 changes the
+/// mode of existing directories, and creates a directory for several files with the mode of the first.
 fn differs_by_release(line: &str) -> bool {
     ["existing ", "existing/d ", "new "].iter().any(|name| {
         let rest = line.split_once(' ').map_or("", |(_, rest)| rest);
@@ -253,7 +253,7 @@ fn differs_by_release(line: &str) -> bool {
     })
 }
 
-/// Each copy is made by OpenSSH's scp and by this program, of the same files to the same files.
+/// Copies the same files to the same targets with OpenSSH's scp and with this program, and compares the results.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_end_as_those_of_openssh() {
     let Some((home, servers)) = two_machines("scp beside OpenSSH's") else {
@@ -261,7 +261,7 @@ async fn copies_end_as_those_of_openssh() {
     };
     let mut differences = Vec::new();
     for line in [
-        // `~` is where the login begins.
+        // `~` is the login directory.
         "f m1:~",
         "f m1:~/",
         "f m1:~/new",
@@ -286,7 +286,7 @@ async fn copies_end_as_those_of_openssh() {
         "-r m1:d/ .",
         "-r m1: existing",
         "-r m1:. .",
-        // What cannot be copied keeps nothing else from it.
+        // An entry that cannot be copied does not stop the others.
         "-r broken m1:",
         "-r broken m1:new",
         "-r m1:broken .",
@@ -311,7 +311,7 @@ async fn copies_end_as_those_of_openssh() {
         "m1:f m1:g f",
         "m1:d/* existing",
         "-r m1:* new",
-        // Of an existing file the content changes, and not the mode.
+        // An existing file gets new content, and keeps its mode.
         "f m1:existing/f",
         "m1:g existing/f",
     ] {
@@ -340,7 +340,7 @@ async fn copies_end_as_those_of_openssh() {
             end.extend(tree(&there).into_iter().map(|line| format!("there {line}")));
             ends.push(end);
         }
-        // Of what was there before, the modes stay.
+        // Existing files and directories keep their modes.
         for side in ["here", "there"] {
             for before in ["existing 700 ", "existing/d 711 "] {
                 let before = format!("{side} {before}");
@@ -368,7 +368,7 @@ async fn copies_end_as_those_of_openssh() {
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
 }
 
-/// Where releases of OpenSSH differ, or fail, this is what its newest sources do, or what was meant.
+/// Where OpenSSH releases differ or fail, this program does what the newest OpenSSH sources do or intend.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_content_of_a_parent_and_a_directory_to_be_made() {
     let Some((home, servers)) = two_machines("directories of scp") else {
@@ -420,14 +420,14 @@ async fn what_is_not_copied_is_named_and_counted() {
     for name in ["broken/a/a", "broken/z/z", "f"] {
         assert!(there.join("existing-not").join(name).exists(), "{name}");
     }
-    // From two machines at once, to a third place.
+    // From two machines at once, to a local directory.
     std::fs::write(servers[1].path("home/other"), "other").unwrap();
     std::fs::create_dir(home.path().join("both")).unwrap();
     home.run(["scp", "m1:existing-not/f", "m2:~/other", "both"])
         .await
         .ok();
     assert!(home.path().join("both/f").exists() && home.path().join("both/other").exists());
-    // `~user` is looked up on the machine.
+    // The machine resolves `~user`.
     let me = home.shell("id -un").await.ok().out;
     let of_user = format!("m1:~{}", me.trim());
     let refused = home.run(["scp", &of_user, "got"]).await;
@@ -444,7 +444,7 @@ async fn what_is_not_copied_is_named_and_counted() {
         .failed(1, &["Improper number of arguments"]);
 }
 
-/// Programs that are started take nothing of a command line for an option of theirs.
+/// External programs never parse an operand as an option.
 #[tokio::test(flavor = "multi_thread")]
 async fn operands_never_become_options() {
     let Some((home, _servers)) = two_machines("operands that look like options") else {

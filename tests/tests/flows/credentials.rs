@@ -16,8 +16,7 @@ const TEXT: &str = "Content-Type: text/plain";
 const XML: &str = "Content-Type: text/xml";
 
 /// Creates and removes a machine with credentials of the provider chain. Asserts that they signed every call and are
-/// not
-/// saved.
+/// not saved.
 async fn assert_chain_works(flow: &Flow) {
     flow.create("m1", &[]).await.ok();
     let store = all_files(&flow.home.store());

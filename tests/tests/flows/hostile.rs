@@ -1,5 +1,5 @@
-//! The table of attacks: what hostile hosts, endpoints and stores try, what came of it before it was mended, and what
-//! comes of it now. `cargo test -p machine-tests --test flows hostile -- --nocapture` prints it.
+//! The table of attacks: the attempts of hostile hosts, endpoints and stores, their effect before the fix, and their
+//! effect now. `cargo test -p machine-tests --test flows hostile -- --nocapture` prints it.
 
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -138,7 +138,7 @@ async fn an_engine_without_its_certificate_on_record_is_not_believed() {
     clean(flow).await;
 }
 
-/// An answer of `bytes`, all of it items of a list that become instances.
+/// Returns a response of `bytes`, consisting of list items that are parsed as instances.
 fn flood_of_instances(bytes: usize) -> String {
     let item = "<item/>";
     format!(

@@ -1,6 +1,5 @@
 //! Launches through the binary: by public address, over IPv6, by fleet, with a capacity failure after the launch, and
-//! as
-//! a dry run.
+//! as a dry run.
 
 use std::time::Duration;
 

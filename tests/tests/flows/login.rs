@@ -148,7 +148,7 @@ async fn options_of_ssh_are_accepted_before_the_command() {
     home.run(["ssh", "m1", "true"]).await.failed(1, &["log in"]);
     home.run(["ssh", &format!("{user}@m1"), "true"]).await.ok();
 
-    // What is no option of ssh's.
+    // Invalid options.
     home.run(["ssh", "m1", "--help", "true"])
         .await
         .failed(1, &["ssh(1) has no option --", "'--'"]);
@@ -163,7 +163,7 @@ async fn options_of_ssh_are_accepted_before_the_command() {
         .failed(1, &["begins with a dash"]);
 }
 
-/// With an option that this program does not have, OpenSSH's ssh takes its place.
+/// For an option that this program does not support, OpenSSH's ssh replaces it.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_options_run_openssh_with_key_and_pins() {
     let Some(sshd) = Sshd::start("options of OpenSSH") else {
@@ -171,10 +171,10 @@ async fn other_options_run_openssh_with_key_and_pins() {
     };
     let mut home = Home::new();
     sshd.adopt(&home, "m1");
-    // A configuration that would lead elsewhere is not read.
+    // A user configuration with other settings is not read.
     std::fs::create_dir(home.path().join(".ssh")).unwrap();
     home.file(".ssh/config", "Host *\n  Port 1\n  User nobody\n");
-    // Streams and status are those of ssh(1), which the host key is pinned for first.
+    // Streams and status are those of ssh(1). The host key is pinned before it starts.
     let whole =
         "printf in | docker-machine ssh m1 -A -l nobody -p 1 -- 'cat; echo err >&2; exit 23'";
     let ended = home.shell(&format!("{whole}; exit")).await;
@@ -231,7 +231,7 @@ async fn other_options_run_openssh_with_key_and_pins() {
     rustix::process::kill_process(process.unwrap(), Signal::TERM).unwrap();
     let ended = waiting.wait().await.unwrap();
     assert!(!ended.success(), "{ended}");
-    // At a terminal it has the terminal.
+    // At a terminal, ssh(1) gets the terminal.
     let left = Terminal::start(
         &home,
         ["ssh", "m1", "-tA", "tty >/dev/null && echo terminal"],
@@ -240,7 +240,7 @@ async fn other_options_run_openssh_with_key_and_pins() {
     let left = left.end().await;
     assert!(left.shown.contains("terminal\r\n"), "{left:?}");
 
-    // Another host key than the pinned one.
+    // A host key that differs from the pinned one.
     let other = home.path().join("other");
     new_key(&other);
     let public = std::fs::read_to_string(other.with_extension("pub")).unwrap();

@@ -1,10 +1,8 @@
 //! SSH that never becomes ready. The error names the failed layer, and quotes the end of the console if the policy
-//! allows
-//! it.
+//! allows it.
 //!
 //! A create waits for fifteen minutes. The command line runs in this process, with a clock that shortens this to
-//! seconds.
-//! Everything else is as in the other flows.
+//! seconds. Everything else is as in the other flows.
 
 use std::io::{Cursor, Write};
 use std::sync::{Arc, Mutex};

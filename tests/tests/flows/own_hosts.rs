@@ -8,7 +8,7 @@ use machine_tests::flows::{Ended, Flow, Home};
 use machine_tests::sshd::{free_address, new_key};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// A host of the lab that a key of the user's logs in to, and that key.
+/// Returns a host of the lab that accepts a key of the user, and that key.
 async fn host_and_key(flow: &Flow) -> (String, PathBuf) {
     let key = flow.home.path().join("work_key");
     new_key(&key);
@@ -27,7 +27,7 @@ async fn create(home: &Home, name: &str, address: &str, more: &[&str]) -> Ended 
     home.run(argv).await
 }
 
-/// Gives a key a passphrase.
+/// Sets a passphrase for a key.
 fn encrypt(key: &Path) {
     let encrypted = Command::new("ssh-keygen")
         .args(["-q", "-p", "-P", "", "-N", "geheim", "-f"])
@@ -36,7 +36,7 @@ fn encrypt(key: &Path) {
     assert!(encrypted.unwrap().success());
 }
 
-/// An agent that holds a key, and ends with the test.
+/// An SSH agent that holds a key, killed when dropped.
 struct Agent(Child);
 
 impl Agent {
@@ -48,7 +48,7 @@ impl Agent {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // It says where it listens once it does.
+        // The agent prints its socket once it listens.
         let mut line = String::new();
         let stdout = agent.stdout.take().unwrap();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
@@ -65,7 +65,7 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // One that has ended is no longer there to be killed.
+        // An agent that has exited cannot be killed.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -79,7 +79,7 @@ async fn an_encrypted_key_needs_an_agent_that_holds_it() {
     std::fs::copy(&key, &plain).unwrap();
     encrypt(&key);
 
-    // Without one nothing is launched, and no directory is made.
+    // Without an agent, nothing is launched, and no directory is created.
     let launches = || {
         let changes = flow.changes();
         changes
@@ -111,7 +111,7 @@ async fn an_encrypted_key_needs_an_agent_that_holds_it() {
     }
     assert_eq!(launches(), before);
     assert_eq!(flow.home.directories(), ["m1"]);
-    // Nor with what is no private key at all.
+    // The same applies to files that are not private keys.
     for name in ["work_key.pub", "."] {
         let path = format!(
             "--amazonec2-ssh-keypath={}/{name}",

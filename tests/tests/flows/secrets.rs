@@ -6,13 +6,13 @@ use ec2_lab::hosts::HostOptions;
 use machine_tests::flows::Flow;
 use tokio::sync::Semaphore;
 
-/// What stands for a secret.
+/// The secret of these tests.
 const SECRET: &str = "MARKED0SECRET";
 
-/// How many creates at once.
+/// Number of concurrent creates.
 const AT_ONCE: usize = 4;
 
-/// The options of `create` that take a text, as the binary itself lists them.
+/// The options of `create` that take a text, from the binary's help.
 async fn options(flow: &Flow, driver: &str) -> Vec<String> {
     let help = flow
         .home
@@ -24,7 +24,7 @@ async fn options(flow: &Flow, driver: &str) -> Vec<String> {
     texts.map(|found| found[1].to_owned()).collect()
 }
 
-/// The values that have the secret in them.
+/// The values that contain the secret.
 fn values(option: &str) -> Vec<String> {
     let url = format!("https://user:{SECRET}@127.0.0.1:1/x?sig={SECRET}");
     let named = format!("log-opt=splunk-token={SECRET}");
@@ -36,7 +36,7 @@ fn values(option: &str) -> Vec<String> {
     values
 }
 
-/// Creates a machine with an option, and returns the line that tells the secret, if one does.
+/// Creates a machine with an option, and returns the output line that contains the secret, if there is one.
 async fn told(option: String, value: String, json: bool) -> Option<String> {
     let mut flow = Flow::with_hosts(HostOptions::default()).await;
     let trace = flow.home.path().join("trace");

@@ -1,9 +1,9 @@
-//! `env`, evaluated by the shells that it is for.
+//! `env`, evaluated by each supported shell.
 
 use machine_tests::flows::Flow;
 use tokio::process::Command;
 
-/// A directory's name that each shell would obey something in.
+/// A directory name with special characters of each shell.
 const HOSTILE: &str = r#"it's a $(touch pwned) `touch pwned` "q" \n \! !x $HOME & %PATH% *"#;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,6 @@
 //! - hosts: it has none, so RebootInstances reaches no host, and GetConsoleOutput has no output;
 //! - addresses: it chooses them freely. Private ones in a subnet of loopback have a host here; public and IPv6 ones
 //!   belong to other hosts and are not connected to.
-//!   and IPv6 ones lead elsewhere and are not connected to.
 
 use ec2_lab::ec2::Lab;
 use ec2_lab::hosts::{HostOptions, SimulatedHosts};

@@ -1,8 +1,7 @@
 //! The environment of a case: a separate home, store and EC2.
 //!
 //! The recording host had only loopback, so that nothing answered at 172.31.0.4. Here the endpoint assigns loopback
-//! addresses
-//! without a listener: connections are refused likewise, and no other host is contacted.
+//! addresses without a listener: connections are refused likewise, and no other host is contacted.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt as _;

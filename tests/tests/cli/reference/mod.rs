@@ -1,12 +1,9 @@
 //! Recorded behaviour of the Go docker-machine, case by case, checked with the real binary.
 //!
 //! The cases (`tests/data/reference/*.json`) are recordings: arguments, environment, files, standard input, and the
-//! results.
-//! `tests/data/own_cases`, in the same format, contains further observed behaviour of the Go program. Each case runs in
-//! a
-//! separate home with a separate EC2, on loopback. [`compare`] contains the rules of comparison; [`differences`] lists,
-//! with
-//! the reason, each case in which this program intentionally differs.
+//! results. `tests/data/own_cases`, in the same format, contains further observed behaviour of the Go program. Each
+//! case runs in a separate home with a separate EC2, on loopback. [`compare`] contains the rules of comparison;
+//! [`differences`] lists, with the reason, each case in which this program intentionally differs.
 //!
 //! Runs one case: `REFERENCE_CASE=ls.two cargo test -p machine-tests --test cli reference`.
 
