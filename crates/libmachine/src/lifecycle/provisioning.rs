@@ -28,8 +28,8 @@ const ENGINE: Duration = Duration::from_secs(90);
 /// Options of one provisioning run that are not in the machine's record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Provisioning {
-    /// `--open-firewall`: opens the engine's port in a firewall on the machine, permanently. Otherwise the firewall is only
-    /// reported if the engine cannot be reached.
+    /// `--open-firewall`: opens the engine's port in a firewall on the machine, permanently. Otherwise the firewall is
+    /// only reported if the engine cannot be reached.
     pub open_firewall: bool,
     /// `--accept-new-host-key`.
     pub host_key: HostKeyPolicy,

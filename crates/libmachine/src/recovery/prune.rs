@@ -6,7 +6,6 @@
 //!
 //! A resource with the ID of an existing machine belongs to that machine until its `rm`, whatever its origin: a root
 //! volume that was detached for a rescue, or an instance that was restored from a backup with its tags.
-//! be: a root volume that was detached for a rescue, an instance that was restored from a backup with its tags.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

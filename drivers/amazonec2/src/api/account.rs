@@ -242,7 +242,6 @@ pub(crate) fn put_on_record(api: &Api, cx: &Cx, id: &str) -> Result<(), JournalE
 /// The resource is gone if it is older than EC2's consistency window and the caller belongs to the account on record.
 /// Without a record, the caller has to see the VPC of a machine that the Go binary made. A machine that still has the
 /// keys it was made with accepts the caller.
-/// still has the keys it was made with believes the caller.
 pub(crate) async fn gone(
     api: &Api,
     cx: &Cx,

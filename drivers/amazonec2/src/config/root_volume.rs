@@ -13,8 +13,8 @@ pub(crate) struct Limits {
     pub(crate) wanted: &'static str,
 }
 
-/// From the EC2 API Reference, EbsBlockDevice, Iops (botocore 1.44.8), and the Amazon EBS User Guide, "Amazon EBS volume
-/// types" (IOPS per GiB).
+/// Limits from the EC2 API Reference, EbsBlockDevice, Iops (botocore 1.44.8), and the Amazon EBS User Guide, "Amazon EBS
+/// volume types" (IOPS per GiB).
 const PROVISIONED: [Limits; 3] = [
     Limits {
         kind: "gp3",
@@ -45,7 +45,7 @@ const NOT_PROVISIONED: [&str; 4] = ["gp2", "st1", "sc1", "standard"];
 /// Throughput of gp3 volumes in MiB/s (EC2 API Reference, EbsBlockDevice, Throughput).
 const THROUGHPUT: std::ops::RangeInclusive<i64> = 125..=2_000;
 
-/// The IOPS that one MiB/s of throughput needs (Amazon EBS User Guide, "General Purpose SSD volumes": 0.25 MiB/s per IOPS).
+/// Minimum IOPS for one MiB/s of throughput (Amazon EBS User Guide, "General Purpose SSD volumes": 0.25 MiB/s per IOPS).
 const IOPS_PER_THROUGHPUT: i64 = 4;
 
 /// Checks type, IOPS and throughput against each other. Makes no network call.

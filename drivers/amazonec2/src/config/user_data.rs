@@ -14,7 +14,6 @@ const BOUNDARY: &str = "docker-machine-7c1f0a52e6";
 ///
 /// Cloud-init's format for several parts is MIME. Each part is encoded, so that its content cannot contain a boundary.
 /// The script is a boothook: it runs at every boot and keeps the end time that it saved at the first one.
-/// wrote down at the first one stays.
 pub(crate) fn with_lease(user: Option<&[u8]>, lifetime: Duration) -> Vec<u8> {
     let mut parts = vec![(
         "text/cloud-boothook".to_owned(),

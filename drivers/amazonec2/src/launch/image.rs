@@ -218,7 +218,6 @@ pub(crate) fn architecture(instance_type: &str) -> Option<&'static str> {
 
 /// Login names of images by the prefix of the image's name; the first match counts. [EC2] is the EC2 User Guide,
 /// "Default usernames".
-/// usernames".
 const LOGIN_NAMES: [(&str, &str); 16] = [
     // [EC2]; bitnami.com, "SSH connection". Its image names contain Debian or Ubuntu further on.
     ("bitnami", "bitnami"),

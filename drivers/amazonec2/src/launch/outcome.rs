@@ -103,8 +103,8 @@ impl Request {
 
 /// Launches the machine and determines the outcome. Reports it as not made only if that is certain.
 ///
-/// `adopted` returns the configuration with the launched instance. It is saved at once, even after a cancellation, since
-/// the Go binary reads nothing else.
+/// `adopted` returns the configuration with the launched instance. It is saved at once, even after a cancellation,
+/// since the Go binary reads nothing else.
 pub(crate) async fn launch(
     api: &Api,
     cx: &Cx,

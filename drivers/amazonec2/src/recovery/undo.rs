@@ -227,8 +227,8 @@ fn known_id(saved: &Saved, resource: &Resource) -> Option<String> {
         .or_else(|| of_this_launch.then(|| saved.instance_id.clone()))
 }
 
-/// Interprets the result of a termination; returns `None` if the instance does not exist. A policy with conditions on tags denies the call for an instance
-/// that does not exist, and for a terminated one that lost its tags.
+/// Interprets the result of a termination; returns `None` if the instance does not exist. A policy with conditions on
+/// tags denies the call for an instance that does not exist, and for a terminated one that lost its tags.
 async fn known(
     api: &Api,
     cx: &Cx,
