@@ -21,7 +21,7 @@ struct Parts {
     left: Vec<Left>,
     hint: Option<String>,
     help: Option<Help>,
-    /// Whether the hint names the command line that prints the help, in place of the help itself.
+    /// Whether to print the command line that prints the help, in place of the help itself.
     short: bool,
     status: ExitStatus,
     cause: &'static str,

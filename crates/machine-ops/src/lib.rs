@@ -1,8 +1,9 @@
 //! Building blocks of long operations: clock, cancellation, events, the waiter, the journal and its step, the undo.
 //!
-//! Owns the mechanics, small shared files ([`files`]) and the shape of journal entries. Does not own storage: where a
-//! journal lies is decided by `machine-store`, what a resource is by a driver. Refuses the environment: time and random
-//! numbers come through [`Ambient`]. Called by every crate that waits, writes files or creates resources.
+//! Owns the mechanics, small shared files ([`files`]) and the format of journal entries. Does not own storage:
+//! `machine-store` determines the journal's location, and a driver defines its resources. Does not read the
+//! environment: time and random numbers come through [`Ambient`]. Called by every crate that waits, writes files or
+//! creates resources.
 //!
 //! ```
 //! use std::convert::Infallible;

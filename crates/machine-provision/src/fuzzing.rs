@@ -34,7 +34,7 @@ pub fn output(bytes: &[u8]) {
         original: find(&sections, "original"),
         written: find(&sections, "written"),
     };
-    // What does not fit is an error.
+    // Invalid input is an error.
     let _ = reconcile(&texts, Vec::new());
     let _ = inherit(&sections, &[], &[]);
 }

@@ -59,7 +59,7 @@ impl SavedGeneric {
     }
 }
 
-/// Refuses what is neither a name nor an address, and says where its other parts belong.
+/// Rejects a text that is neither a name nor an address. The error names the flags for its other parts.
 fn check_address(address: &str) -> Result<(), GenericError> {
     if address.parse::<IpAddr>().is_ok() {
         return Ok(());

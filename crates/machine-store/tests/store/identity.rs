@@ -33,7 +33,7 @@ fn copy(from: &Path, to: &Path, how: &str) {
     assert!(copied.unwrap().success());
 }
 
-/// Makes the surroundings of a computer with its own disk.
+/// Returns the surroundings of a computer with its own disk.
 fn computer(name: &str, disk: Option<&str>) -> Surroundings {
     Surroundings {
         host: Some(name.to_owned()),
@@ -143,7 +143,7 @@ fn the_user_confirms_a_move_or_copy_before_or_after_a_create() {
         let current = found.current.clone().unwrap();
         match made {
             Some(made) => assert_eq!(current, made),
-            // A timer that was forgotten at the former place goes by the former id.
+            // A forgotten timer at the former place uses the former id.
             None => assert_ne!(current, former),
         }
         assert!(found.own.contains(&current));
@@ -321,7 +321,7 @@ fn without_the_directory_of_its_machines_a_store_asks_and_takes_another_id() {
     assert_eq!((asked.current, asked.own), (None, Vec::new()));
     let told = asked.unconfirmed.unwrap().to_string();
     assert!(told.contains("is its disk mounted?"), "{told}");
-    // What is created meanwhile is hidden once the disk is mounted, and must not count as left behind then.
+    // Resources created now are hidden once the disk is mounted, and must not count as orphaned then.
     let meanwhile = ensure(&store);
     assert_ne!(meanwhile, id);
     assert_eq!(identity(&store).own, from_ref(&meanwhile));
@@ -373,7 +373,7 @@ fn a_backup_that_is_restored_in_place_is_told_from_the_store() {
     let backup = base.path().join("backup");
     copy(store.base(), &backup, "-a");
     create(&store, "later");
-    // As rsync restores: what has another size or time is replaced, what is too much is removed.
+    // Same as a restore by rsync: replaces files with another size or time, removes additional files.
     let time = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
     assert_ne!(time(&file), time(&backup.join(FILE)));
     copy(&backup.join(FILE), &store.base().join(".new"), "-a");

@@ -66,20 +66,20 @@ pub enum DockerStart {
     NeverListens,
 }
 
-/// What a hostile host does to those who connect to it over SSH.
+/// Attack of a hostile host on its SSH clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attack {
-    /// Before a command begins, it opens so many channels to the client, of every type that there is.
+    /// Before a command begins, opens this number of channels of every type to the client.
     OpenChannels(usize),
-    /// The listing of a directory by SFTP has names without an end.
+    /// An SFTP directory listing returns names endlessly.
     EndlessListing,
-    /// The listing of a directory by SFTP has answers without names, without an end.
+    /// An SFTP directory listing returns responses without names endlessly.
     EmptyListing,
-    /// Each entry that SFTP lists is a directory with 50,000 entries of its own.
+    /// Each entry in an SFTP listing is a directory with 50,000 entries.
     DeepTree,
-    /// Each file that SFTP reads has five bytes, as it says, and does not end.
+    /// Each file that SFTP reads has an announced size of five bytes, and does not end.
     EndlessFile,
-    /// The texts of SFTP's errors, and the names in its listings, are long and have control characters in them.
+    /// SFTP error messages and names in listings are long and contain control characters.
     Escapes,
 }
 
@@ -108,7 +108,7 @@ pub struct HostOptions {
     pub new_host_key_at_reboot: bool,
     /// sshd's private host key in OpenSSH's format; none: a new Ed25519 key.
     pub host_key: Option<String>,
-    /// What the host does to its clients.
+    /// The attack on clients, if any.
     pub attack: Option<Attack>,
     /// The message with which sudo refuses every command, such as `sudo: a password is required`.
     pub sudo_refuses: Option<String>,

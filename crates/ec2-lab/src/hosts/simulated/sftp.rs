@@ -81,7 +81,7 @@ impl Files {
             .join(absolute.strip_prefix("/").unwrap_or(&absolute))
     }
 
-    /// The next part of a listing of a hostile host, if this one is.
+    /// Returns the next part of a hostile host's endless or empty listing; `None` for any other host.
     fn hostile_names(&mut self) -> Option<Vec<Entry>> {
         let file = FileAttributes::default();
         let entries = match self.attack? {
@@ -100,7 +100,7 @@ impl Files {
         Some(entries)
     }
 
-    /// What a hostile host says that there is at a path, if this one is.
+    /// Returns a hostile host's attributes of a path; `None` for any other host.
     fn hostile_attributes(&self, id: u32, path: &str) -> Option<Result<Attrs, StatusReply>> {
         const DIRECTORY: u32 = 0o40_755;
         const FILE: u32 = 0o100_644;
@@ -137,7 +137,7 @@ impl Files {
     }
 }
 
-/// Control characters of a terminal, of C0 and C1, and one that reverses what follows it.
+/// Terminal control characters, of C0 and C1, and one that reverses the text after it.
 const ESCAPES: &str = "\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}x";
 
 /// Returns the protocol's status for an error of the file system, with its text.
