@@ -1,9 +1,9 @@
 //! Certificates and the dial: makes and reads CA, client and server certificates, and checks that an engine is the
 //! expected one.
 //!
-//! Owns X.509, the pins, and a dial of a Docker Engine, over TLS or plain TCP, with a timeout. Refuses files (all input
-//! is PEM text), the environment and the clock (times are arguments; only I/O timeouts are measured here). `libmachine`
-//! calls it.
+//! Owns X.509, the pins, and a dial of a Docker Engine, over TLS or plain TCP, with a timeout. Reads no files (all input
+//! is PEM text), no environment and no clock (times are arguments; only I/O timeouts are measured here). Called by
+//! `libmachine`.
 //!
 //! All cryptography is aws-lc-rs, chosen explicitly: no process-wide default is set or needed. Every future here needs a
 //! Tokio runtime with I/O and time, and can be dropped at any point: the connection is then closed.

@@ -1,7 +1,7 @@
 //! Completion: the candidates at the cursor of an incomplete command line.
 //!
-//! A pure function over the tables of commands and drivers. The scripts of the shells call it by `docker-machine
-//! completion candidates WORD...`.
+//! A pure function over the tables of commands and drivers. The scripts of the shells call it by
+//! `docker-machine completion candidates WORD...`.
 
 use std::sync::Arc;
 

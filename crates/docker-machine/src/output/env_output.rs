@@ -114,8 +114,8 @@ impl Language {
     /// Escapes the special characters of a value.
     ///
     /// # Errors
-    /// Returns the character that cannot be escaped. Control characters are errors in every shell: in `eval
-    /// $(docker-machine env)`, where the shell splits the output into words, most of them are lost or end the command.
+    /// Returns the character that cannot be escaped. Control characters are errors in every shell: most of them are
+    /// lost, or end the command, in `eval $(docker-machine env)`, where the shell splits the output into words.
     fn escaped(self, value: &str) -> Result<String, char> {
         let mut escaped = String::with_capacity(value.len());
         let mut characters = value.chars().peekable();

@@ -45,8 +45,8 @@ pub fn restore() {
     }
 }
 
-/// Returns whether standard input is a terminal. Standard output may be a pipe, as with OpenSSH: `docker-machine ssh
-/// m1 | tee log`.
+/// Returns whether standard input is a terminal. Standard output may be a pipe, as with OpenSSH:
+/// `docker-machine ssh m1 | tee log`.
 pub(crate) fn is_interactive() -> bool {
     stdin().is_terminal()
 }
