@@ -51,6 +51,12 @@ async fn the_hint_follows_from_action_and_text_of_a_refusal() {
         ),
         (
             "RunInstances",
+            "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
+            "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.",
+            "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
+        ),
+        (
+            "RunInstances",
             "Client.InvalidKMSKey.InvalidState",
             "The KMS key is disabled",
             "kms:CreateGrant",

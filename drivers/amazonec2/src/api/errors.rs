@@ -92,6 +92,13 @@ fn hint(error: &CallError) -> Option<String> {
         {
             Some("the image is another account's: have it shared with this account, or give another --amazonec2-ami".into())
         }
+        // The first spot launch of an account creates the role (EC2 User Guide, "Service-linked role for Spot Instance
+        // requests"; github.com/determined-ai/determined/issues/1830).
+        CallError::Refused { code, .. }
+            if code == "AuthFailure.ServiceLinkedRoleCreationNotPermitted" =>
+        {
+            Some("create the role once, as an administrator: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com".into())
+        }
         // EC2 returns the same code in a Region that is not enabled for the account (EC2 User Guide, "Regions and
         // Zones").
         CallError::Refused { code, region, .. } if codes::is_bad_credentials(code) => Some(format!(
