@@ -69,6 +69,16 @@ async fn every_kind_of_machine_works_at_the_lab() {
     assert_eq!(rows(&output), expected, "{output:?}");
     assert!(output.status.success(), "{output:?}");
     flow.assert_clean();
+    let calls = flow.lab.counts();
+    for action in ["DeleteSecurityGroup", "DeleteLaunchTemplate"] {
+        assert!(calls.contains_key(action), "{calls:?}");
+    }
+    let owned = |group: &ec2_lab::ec2::SecurityGroup| {
+        flow.lab
+            .tags(&group.id)
+            .contains_key("docker-machine:store")
+    };
+    assert!(!flow.lab.security_groups().iter().any(owned));
 }
 
 #[tokio::test(flavor = "multi_thread")]
