@@ -13,6 +13,8 @@ pub struct FlagSpec {
     pub help: &'static str,
     /// The heading of its group in help; empty for no group.
     pub group: &'static str,
+    /// Whether an empty value counts as not given, as templates send it where nothing is set.
+    pub ignores_empty: bool,
 }
 
 /// The type of a flag, with its default.
@@ -51,6 +53,7 @@ impl FlagSpec {
             env: None,
             help,
             group: "",
+            ignores_empty: false,
         }
     }
 
@@ -62,6 +65,7 @@ impl FlagSpec {
             env: None,
             help,
             group: "",
+            ignores_empty: false,
         }
     }
 
@@ -73,6 +77,7 @@ impl FlagSpec {
             env: None,
             help,
             group: "",
+            ignores_empty: false,
         }
     }
 
@@ -84,6 +89,7 @@ impl FlagSpec {
             env: None,
             help,
             group: "",
+            ignores_empty: false,
         }
     }
 
@@ -95,12 +101,19 @@ impl FlagSpec {
             env: None,
             help,
             group: "",
+            ignores_empty: false,
         }
     }
 
     /// Sets the heading of its group in help.
     pub const fn group(mut self, group: &'static str) -> Self {
         self.group = group;
+        self
+    }
+
+    /// Makes an empty value count as not given.
+    pub const fn ignoring_empty(mut self) -> Self {
+        self.ignores_empty = true;
         self
     }
 

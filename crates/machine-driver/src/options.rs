@@ -39,9 +39,17 @@ impl Options {
     /// [`OptionError`] names the first flag whose value is not a valid number or boolean.
     pub fn new(
         specs: Vec<FlagSpec>,
-        given: BTreeMap<&'static str, OptionValue>,
+        mut given: BTreeMap<&'static str, OptionValue>,
     ) -> Result<Self, OptionError> {
         for spec in &specs {
+            if spec.ignores_empty
+                && let Some(value) = given.get_mut(spec.name)
+            {
+                value.values.retain(|value| !value.is_empty());
+                if value.values.is_empty() {
+                    given.remove(spec.name);
+                }
+            }
             let values = given.get(spec.name).map_or(&[][..], |g| &g.values);
             for value in values {
                 let wanted = match spec.kind {
@@ -57,20 +65,6 @@ impl Options {
             }
         }
         Ok(Self { specs, given })
-    }
-
-    /// Returns the options without the empty values of these flags: an empty value means the default there, as
-    /// templates send it where nothing is set.
-    #[must_use]
-    pub fn ignoring_empty(&self, names: &[&str]) -> Self {
-        let mut options = self.clone();
-        options.given.retain(|name, given| {
-            if names.contains(name) {
-                given.values.retain(|value| !value.is_empty());
-            }
-            !given.values.is_empty()
-        });
-        options
     }
 
     /// Returns whether the user set the flag, on the command line or in the environment.
@@ -179,6 +173,7 @@ mod tests {
             FlagSpec::bool("b", ""),
             FlagSpec::list("l", "").default_list(&["x"]),
             FlagSpec::switch("w", "capacity", ""),
+            FlagSpec::string("e", "").default_text("d").ignoring_empty(),
         ];
         let value = |values: &[&str]| OptionValue {
             values: values.iter().map(ToString::to_string).collect(),
@@ -217,6 +212,14 @@ mod tests {
         assert_eq!(o.all("s"), ["1", "2", ""]);
         assert_eq!(o.list("l"), ["a", "b"]);
         assert!(o.is_given("s"));
+    }
+
+    #[test]
+    fn an_empty_value_is_the_default_where_the_flag_says_so() {
+        let o = options(&[("e", &["", ""]), ("s", &[""])]).unwrap();
+        assert_eq!((o.string("e"), o.string("s")), ("d".into(), String::new()));
+        assert!(!o.is_given("e") && o.is_given("s"));
+        assert_eq!(options(&[("e", &["x", ""])]).unwrap().string("e"), "x");
     }
 
     #[test]

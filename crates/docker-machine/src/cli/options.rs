@@ -33,8 +33,11 @@ pub fn read(
     for spec in &specs {
         let typed: Vec<String> = matches
             .get_many::<String>(spec.name)
-            .map(|values| values.cloned().collect())
-            .unwrap_or_default();
+            .into_iter()
+            .flatten()
+            .filter(|value| !(spec.ignores_empty && value.is_empty()))
+            .cloned()
+            .collect();
         let fallback = from_environment(spec, owner, !typed.is_empty(), environment, warnings);
         let value = match (typed.is_empty(), fallback) {
             (true, fallback) => fallback,
@@ -115,6 +118,10 @@ mod tests {
     fn specs() -> Vec<FlagSpec> {
         vec![
             FlagSpec::string("driver", "").env("D"),
+            FlagSpec::string("zone", "")
+                .env("Z")
+                .default_text("a")
+                .ignoring_empty(),
             FlagSpec::list("mirror", "").env("M"),
             FlagSpec::int("size", 16, "").env("S"),
             FlagSpec::bool("on", "").env("B"),
@@ -175,5 +182,15 @@ mod tests {
         let (o, warnings) = options(Owner::Driver, &[], &[("S", "big"), ("B", "maybe")]);
         assert_eq!((o.int("size"), o.bool("on")), (16, false));
         assert!(warnings[0].contains("--size") && warnings[1].contains("--on"));
+    }
+
+    #[test]
+    fn an_empty_value_leaves_the_environment_or_the_default() {
+        let (zone, _) = options(Owner::Driver, &["--zone="], &[("Z", "b")]);
+        assert_eq!(zone.string("zone"), "b");
+        let (zone, _) = options(Owner::Driver, &["--zone="], &[("Z", "")]);
+        assert_eq!(zone.string("zone"), "a");
+        let (driver, _) = options(Owner::Driver, &["--driver="], &[("D", "b")]);
+        assert_eq!(driver.string("driver"), "");
     }
 }

@@ -140,25 +140,12 @@ pub(crate) struct CreateOptions {
     pub region_given: bool,
 }
 
-/// The flags whose empty value means the default, as sent by Terraform's templates.
-const EMPTY_IS_DEFAULT: [&str; 8] = [
-    "amazonec2-device-name",
-    "amazonec2-instance-type",
-    "amazonec2-region",
-    "amazonec2-security-group",
-    "amazonec2-ssh-key-type",
-    "amazonec2-ssh-user",
-    "amazonec2-volume-type",
-    "amazonec2-zone",
-];
-
 /// Converts flags to the saved configuration and the options of the create.
 pub(crate) fn configure(
     base: &Base,
     options: &Options,
 ) -> Result<(Saved, CreateOptions), ConfigureError> {
-    let options = options.ignoring_empty(&EMPTY_IS_DEFAULT);
-    let flags = Flags(&options);
+    let flags = Flags(options);
     let mut saved = save_flags(base, &flags)?;
     check_access(&saved)?;
     check_launch(&saved)?;

@@ -117,8 +117,24 @@ pub(crate) fn flags() -> Vec<FlagSpec> {
         Some((group, _)) => flag.group(GROUPS[group].0),
         None => flag,
     };
-    all.into_iter().map(grouped).collect()
+    let ignoring = |flag: FlagSpec| match EMPTY_IS_DEFAULT.contains(&flag.name) {
+        true => flag.ignoring_empty(),
+        false => flag,
+    };
+    all.into_iter().map(grouped).map(ignoring).collect()
 }
+
+/// The flags whose empty value means the environment variable or the default, as sent by Terraform's templates.
+const EMPTY_IS_DEFAULT: [&str; 8] = [
+    "amazonec2-device-name",
+    "amazonec2-instance-type",
+    "amazonec2-region",
+    "amazonec2-security-group",
+    "amazonec2-ssh-key-type",
+    "amazonec2-ssh-user",
+    "amazonec2-volume-type",
+    "amazonec2-zone",
+];
 
 const fn text(name: &'static str, env: &'static str, help: &'static str) -> FlagSpec {
     FlagSpec::string(name, help).env(env)
