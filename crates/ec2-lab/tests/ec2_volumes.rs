@@ -33,6 +33,16 @@ async fn invalid_volumes_get_ec2s_error_messages() {
             "The parameter iops is not supported for gp2 volumes.",
         ),
         (
+            &[("VolumeType", "standard"), ("VolumeSize", "2000")],
+            "InvalidParameterValue",
+            "Volume of 2000GiB is too large for volume type standard; maximum is 1024GiB",
+        ),
+        (
+            &[("VolumeType", "st1"), ("VolumeSize", "125")],
+            combination,
+            "The parameter iops is not supported for st1 volumes.",
+        ),
+        (
             &[
                 ("VolumeType", "io2"),
                 ("Iops", "100"),

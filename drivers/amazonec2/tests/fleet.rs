@@ -7,7 +7,7 @@ mod fixture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ec2_lab::ec2::{ACCESS_KEY, Denial, Effect, Fault, Gate, Market, Shortage};
+use ec2_lab::ec2::{ACCESS_KEY, ACCOUNT, Denial, Effect, Fault, Gate, Market, Shortage};
 use fixture::AMI;
 use fixture::fleet::Fleet;
 use machine_driver::{DriverErrorKind, KeyPlan};
@@ -334,4 +334,51 @@ async fn iops_and_throughput_of_a_fleet_override_the_templates_root_volume() {
         |volume: &&ec2_lab::ec2::Volume| instance.volumes.values().any(|v| *v == volume.id);
     let volume = volumes.iter().find(is_its).unwrap();
     assert_eq!((volume.iops, volume.throughput), (Some(4000), Some(500)));
+}
+
+/// A fleet's override may replace the template's block device mappings.
+#[tokio::test]
+async fn iops_of_a_fleet_do_not_drop_encryption_or_volumes_of_the_template() {
+    let fleet = Fleet::new().await;
+    let encrypted = ["Encrypted", "true"];
+    for (template, device, ebs, words) in [
+        ("encrypts", "/dev/sda1", encrypted, "encryption"),
+        ("key", "/dev/sda1", ["KmsKeyId", "alias/k"], "encryption"),
+        (
+            "data",
+            "/dev/sdb",
+            ["VolumeSize", "9"],
+            "mappings of /dev/sdb",
+        ),
+    ] {
+        let [name, value] = ebs;
+        fleet.fixture.lab.add_launch_template(
+            ACCOUNT,
+            fixture::REGION,
+            template,
+            &[
+                ("ImageId", AMI),
+                ("InstanceType", "c5.large"),
+                ("BlockDeviceMapping.1.DeviceName", device),
+                (&format!("BlockDeviceMapping.1.Ebs.{name}"), value),
+            ],
+        );
+        let flags = [
+            ("launch-template", template),
+            ("volume-type", "gp3"),
+            ("volume-iops", "4000"),
+        ];
+        let mut machine = fleet.machine(&flags);
+        let error = machine.preflight(&fleet.fixture.cx).await.unwrap_err();
+        assert_eq!(error.kind, DriverErrorKind::PreCreate);
+        let told = error.to_string();
+        assert!(told.contains(words) && told.contains(template), "{told}");
+        let encrypts = [&flags[..], &[("volume-encrypted", "true")]].concat();
+        let mut machine = fleet.machine(&encrypts);
+        let allowed = machine.preflight(&fleet.fixture.cx).await.is_ok();
+        assert_eq!(allowed, device == "/dev/sda1", "{template}");
+        // Without the flags nothing is overridden.
+        let mut machine = fleet.machine(&flags[..1]);
+        machine.preflight(&fleet.fixture.cx).await.unwrap();
+    }
 }

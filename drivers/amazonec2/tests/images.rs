@@ -147,6 +147,24 @@ async fn a_root_volume_without_a_given_size_is_as_large_as_the_image_needs() {
 }
 
 #[tokio::test]
+async fn the_size_of_another_device_is_not_compared_with_the_image() {
+    let (fixture, ami) = with_large_image().await;
+    let flags = [
+        ("ami", ami),
+        ("device-name", "/dev/sdb"),
+        ("root-size", "16"),
+    ];
+    let checks = fixture.machine(&flags).examine_plan(&fixture.cx).await;
+    let found = checks.iter().find(|check| check.subject == "image");
+    assert!(found.unwrap().found.contains("is available"), "{checks:?}");
+    fixture.created(&flags).await;
+    let sizes = |volume: &ec2_lab::ec2::Volume| volume.size;
+    let mut sizes: Vec<_> = fixture.lab.volumes().iter().map(sizes).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [16, 30]);
+}
+
+#[tokio::test]
 async fn a_root_volume_that_ec2_would_refuse_is_told_before_anything_is_made() {
     let (fixture, ami) = with_large_image().await;
     for (flags, words) in [
@@ -157,6 +175,18 @@ async fn a_root_volume_that_ec2_would_refuse_is_told_before_anything_is_made() {
         (
             &[("volume-type", "gp3"), ("volume-iops", "16000")],
             "--amazonec2-volume-iops is 16000, and EC2 takes 8000 at most for 16 GB of gp3",
+        ),
+        (
+            &[("volume-type", "st1"), ("root-size", "125")],
+            "--amazonec2-volume-type st1 cannot be used for a root volume",
+        ),
+        (
+            &[("root-size", "16385")],
+            "a volume of 16385 GB cannot be of type gp2: expected 1 to 16384 GB",
+        ),
+        (
+            &[("volume-type", "standard"), ("root-size", "1025")],
+            "a volume of 1025 GB cannot be of type standard: expected 1 to 1024 GB",
         ),
     ] {
         let mut machine = fixture.machine(flags);

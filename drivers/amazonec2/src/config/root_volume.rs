@@ -42,6 +42,20 @@ const PROVISIONED: [Limits; 3] = [
 /// The other volume types of AWS. A third-party EC2 may have more and checks them itself.
 const NOT_PROVISIONED: [&str; 4] = ["gp2", "st1", "sc1", "standard"];
 
+/// The sizes of each type in GB (EC2 API Reference, EbsBlockDevice, VolumeSize; botocore 1.44.8).
+const SIZES: [(&str, std::ops::RangeInclusive<i64>); 7] = [
+    ("gp2", 1..=16_384),
+    ("gp3", 1..=65_536),
+    ("io1", 4..=16_384),
+    ("io2", 4..=65_536),
+    ("st1", 125..=16_384),
+    ("sc1", 125..=16_384),
+    ("standard", 1..=1_024),
+];
+
+/// EC2 does not boot from these (EC2 API Reference, CreateVolume, VolumeType).
+const NOT_BOOTABLE: [&str; 2] = ["st1", "sc1"];
+
 /// Throughput of gp3 volumes in MiB/s (EC2 API Reference, EbsBlockDevice, Throughput).
 const THROUGHPUT: std::ops::RangeInclusive<i64> = 125..=2_000;
 
@@ -97,6 +111,17 @@ pub(crate) fn check(saved: &Saved) -> Result<(), ConfigureError> {
 /// Returns whether a fleet launch changes the root volume of its launch template.
 pub(crate) fn is_of_fleet(saved: &Saved) -> bool {
     saved.use_fleet && (saved.volume_iops != 0 || saved.volume_throughput != 0)
+}
+
+/// Returns the sizes of a volume type in GB; `None` of a type that AWS does not have.
+pub(crate) fn sizes(kind: &str) -> Option<std::ops::RangeInclusive<i64>> {
+    let of_kind = SIZES.iter().find(|(of, _)| *of == kind);
+    of_kind.map(|(_, sizes)| sizes.clone())
+}
+
+/// Returns whether EC2 boots from volumes of this type.
+pub(crate) fn is_bootable(kind: &str) -> bool {
+    !NOT_BOOTABLE.contains(&kind)
 }
 
 pub(crate) fn limits(kind: &str) -> Option<&'static Limits> {

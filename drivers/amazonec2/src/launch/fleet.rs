@@ -6,8 +6,8 @@ use aws_sdk_ec2::types::{
     DefaultTargetCapacityType, FleetLaunchTemplateConfigRequest,
     FleetLaunchTemplateOverridesRequest, FleetLaunchTemplateSpecificationRequest,
     FleetOnDemandAllocationStrategy, FleetType, Instance, InstanceLifecycleType, InstanceType,
-    OnDemandOptionsRequest, ResourceType, SpotAllocationStrategy, SpotOptionsRequest,
-    TargetCapacitySpecificationRequest,
+    LaunchTemplateBlockDeviceMapping, LaunchTemplateEbsBlockDevice, OnDemandOptionsRequest,
+    ResourceType, SpotAllocationStrategy, SpotOptionsRequest, TargetCapacitySpecificationRequest,
 };
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::Cx;
@@ -265,14 +265,21 @@ pub(crate) async fn check_template(
     match data.and_then(|data| data.image_id()) {
         Some(ami) if ami.starts_with("ami-") => {
             let facts = image::check(api, cx, ami, &types).await?;
-            let mut mappings = data
-                .map_or(&[][..], |data| data.block_device_mappings())
-                .iter();
-            let root =
-                mappings.find(|mapping| mapping.device_name() == facts.root_device.as_deref());
-            let template_size = root.and_then(|root| root.ebs()?.volume_size());
+            let mappings = data.map_or(&[][..], |data| data.block_device_mappings());
+            let (root, others): (Vec<_>, Vec<_>) = mappings
+                .iter()
+                .partition(|mapping| mapping.device_name() == facts.root_device.as_deref());
+            let root = root.first().and_then(|root| root.ebs());
+            let encrypts = |root: &LaunchTemplateEbsBlockDevice| {
+                root.encrypted() == Some(true) || root.kms_key_id().is_some()
+            };
+            let device = |mapping: &LaunchTemplateBlockDeviceMapping| {
+                mapping.device_name().unwrap_or("a device").to_owned()
+            };
             Ok(ImageFacts {
-                template_size,
+                template_size: root.and_then(|root| root.volume_size()),
+                template_encrypts: root.is_some_and(encrypts),
+                template_devices: others.into_iter().map(device).collect(),
                 ..facts
             })
         }

@@ -59,6 +59,12 @@ pub(crate) struct ImageFacts {
     /// The size of the root volume in a launch template.
     #[serde(default)]
     pub template_size: Option<i32>,
+    /// Whether a launch template encrypts the root volume.
+    #[serde(default)]
+    pub template_encrypts: bool,
+    /// The other devices that a launch template maps.
+    #[serde(default)]
+    pub template_devices: Vec<String>,
     pub user: Option<String>,
 }
 
@@ -109,6 +115,8 @@ pub(crate) async fn check(
         root_device: root_device.map(str::to_owned),
         root_size: root.and_then(|root| root.ebs()?.volume_size()),
         template_size: None,
+        template_encrypts: false,
+        template_devices: Vec::new(),
         user: login_name(&image).map(str::to_owned),
         id,
     })
@@ -218,7 +226,7 @@ pub(crate) fn architecture(instance_type: &str) -> Option<&'static str> {
 
 /// Login names of images by the prefix of the image's name; the first match counts. [EC2] is the EC2 User Guide,
 /// "Default usernames".
-const LOGIN_NAMES: [(&str, &str); 16] = [
+const LOGIN_NAMES: [(&str, &str); 17] = [
     // [EC2]; bitnami.com, "SSH connection". Its image names contain Debian or Ubuntu further on.
     ("bitnami", "bitnami"),
     // [EC2]; documentation.ubuntu.com/aws.
@@ -244,11 +252,14 @@ const LOGIN_NAMES: [(&str, &str); 16] = [
     ("almalinux", "ec2-user"),
     // github.com/k0sproject/k0s, hack/ostests/modules/os/os_flatcar.tf.
     ("flatcar", "core"),
+    // [EC2]: "for an Oracle AMI"; see [`is_of_oracle`].
+    (ORACLE, "ec2-user"),
     // [EC2]: "centos or ec2-user"; see [`of_centos`].
     (CENTOS, "centos"),
 ];
 
 const CENTOS: &str = "centos";
+const ORACLE: &str = "ol";
 
 /// Returns the login name that the image's vendor documents.
 fn login_name(image: &Image) -> Option<&'static str> {
@@ -257,12 +268,32 @@ fn login_name(image: &Image) -> Option<&'static str> {
         .image_location()
         .unwrap_or_default()
         .to_ascii_lowercase();
-    let is_of = |mark: &str| name.starts_with(mark) || place.contains(&format!("/{mark}"));
+    if name.starts_with("deep learning") {
+        return of_deep_learning(&name);
+    }
+    let is_of = |mark: &str| match mark {
+        ORACLE => is_of_oracle(&name),
+        _ => name.starts_with(mark) || place.contains(&format!("/{mark}")),
+    };
     let (mark, user) = LOGIN_NAMES.iter().find(|(mark, _)| is_of(mark))?;
     Some(match *mark {
         CENTOS => of_centos(&name),
         _ => user,
     })
+}
+
+/// Oracle Linux: `OL` and its release.
+fn is_of_oracle(name: &str) -> bool {
+    let release = name.strip_prefix(ORACLE);
+    release.is_some_and(|release| release.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// AWS Deep Learning AMIs name their system in brackets (awsdocs-neuron.readthedocs-hosted.com, "AWS CLI commands to launch
+/// inf1 instances"): `Deep Learning AMI (Amazon Linux 2) …`, `… (Ubuntu 18.04) …`. The users are those of [EC2].
+fn of_deep_learning(name: &str) -> Option<&'static str> {
+    let systems = [("(amazon linux", "ec2-user"), ("(ubuntu", "ubuntu")];
+    let system = systems.iter().find(|(system, _)| name.contains(system));
+    system.map(|(_, user)| *user)
 }
 
 /// Returns CentOS's login name: `ec2-user` since CentOS Stream 9 (github.com/test-kitchen/kitchen-ec2,
@@ -346,6 +377,16 @@ mod tests {
             (
                 "bitnami-wordpress-6.4-r03-linux-debian-12-x86_64-hvm-ebs",
                 Some("bitnami"),
+            ),
+            ("OL9.3-x86_64-HVM-2023-11-17", Some("ec2-user")),
+            ("old-image", None),
+            (
+                "Deep Learning Base OSS Nvidia Driver GPU AMI (Amazon Linux 2023) 20260101",
+                Some("ec2-user"),
+            ),
+            (
+                "Deep Learning OSS Nvidia Driver AMI GPU PyTorch 2.7 (Ubuntu 22.04) 20260101",
+                Some("ubuntu"),
             ),
             ("my own", None),
         ] {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::configure::CreateOptions;
 pub(crate) use crate::config::root_volume::is_of_fleet;
-use crate::config::root_volume::limits;
+use crate::config::root_volume::{is_bootable, limits, sizes};
 use crate::config::saved::Saved;
 use crate::launch::image::ImageFacts;
 
@@ -32,6 +32,27 @@ pub(crate) enum RootVolumeError {
         most: i64,
         size: i64,
         kind: String,
+    },
+    #[error(
+        "--amazonec2-root-size: a volume of {size} GB cannot be of type {kind}: expected {least} to {most} GB; change the size or --amazonec2-volume-type"
+    )]
+    SizeOfType {
+        size: i64,
+        kind: String,
+        least: i64,
+        most: i64,
+    },
+    #[error(
+        "--amazonec2-volume-type {0} cannot be used for a root volume: expected gp3, gp2, io1, io2 or standard"
+    )]
+    NotBootable(String),
+    #[error(
+        "cannot set IOPS and throughput of the launch template {template}: the launch would lose its {lost}: set IOPS and throughput in the template{way_out}"
+    )]
+    TemplateLoses {
+        template: String,
+        lost: String,
+        way_out: &'static str,
     },
     #[error(
         "cannot set IOPS and throughput of the launch template {0}: the root device of its image is not known: set them in the template, or allow ec2:DescribeLaunchTemplateVersions"
@@ -60,7 +81,16 @@ pub(crate) fn size(
     if saved.use_fleet && image.root_device.is_none() {
         return Err(RootVolumeError::UnknownRoot(saved.launch_template.clone()));
     }
-    let least = image.root_size.map_or(0, i64::from);
+    if saved.use_fleet {
+        check_template(saved, image)?;
+    }
+    // Of another device the image says nothing.
+    let is_root =
+        !create_options.device_given || image.root_device.as_ref() == Some(&saved.device_name);
+    let least = match is_root {
+        true => image.root_size.map_or(0, i64::from),
+        false => 0,
+    };
     let (given, is_given) = (saved.root_size, create_options.size_given);
     if is_given && given < least {
         return Err(RootVolumeError::TooSmall {
@@ -75,6 +105,19 @@ pub(crate) fn size(
         _ => given.max(least),
     };
     let (kind, iops) = (&saved.volume_type, saved.volume_iops);
+    if is_root && !is_bootable(kind) {
+        return Err(RootVolumeError::NotBootable(kind.clone()));
+    }
+    if let Some(sizes) = sizes(kind)
+        && !sizes.contains(&size)
+    {
+        return Err(RootVolumeError::SizeOfType {
+            size,
+            kind: kind.clone(),
+            least: *sizes.start(),
+            most: *sizes.end(),
+        });
+    }
     if let Some(limits) = limits(kind) {
         let most = (limits.per_gb * size).max(limits.least);
         if iops > most {
@@ -87,6 +130,25 @@ pub(crate) fn size(
         }
     }
     Ok(size)
+}
+
+/// Refuses a template whose block device mappings say what a fleet's override does not: EC2 does not document whether it
+/// merges the two lists, and a volume must not lose its encryption.
+fn check_template(saved: &Saved, image: &ImageFacts) -> Result<(), RootVolumeError> {
+    let loses = |lost, way_out| RootVolumeError::TemplateLoses {
+        template: saved.launch_template.clone(),
+        lost,
+        way_out,
+    };
+    if !image.template_devices.is_empty() {
+        let devices = image.template_devices.join(", ");
+        return Err(loses(format!("mappings of {devices}"), ""));
+    }
+    if image.template_encrypts && !saved.volume_encrypted {
+        let way_out = ", or add --amazonec2-volume-encrypted and --amazonec2-volume-kms-key";
+        return Err(loses("encryption".to_owned(), way_out));
+    }
+    Ok(())
 }
 
 /// The root volume of a launch. A `None` value is not sent, so that EC2 uses its default, such as the account's

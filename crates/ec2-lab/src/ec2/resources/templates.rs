@@ -181,6 +181,8 @@ pub(crate) fn describe_versions(cx: &mut Cx<'_>, params: &Params) -> Result<Xml,
                 xml.node("ebs", |xml| {
                     xml.leaf_if("volumeSize", mapping.get("Ebs.VolumeSize"));
                     xml.leaf_if("volumeType", mapping.get("Ebs.VolumeType"));
+                    xml.leaf_if("encrypted", mapping.get("Ebs.Encrypted"));
+                    xml.leaf_if("kmsKeyId", mapping.get("Ebs.KmsKeyId"));
                 });
             });
         });

@@ -106,6 +106,10 @@ impl Wanted {
                     "The parameter [KmsKeyId] requires the parameter Encrypted to be set.",
                 ));
             }
+            asked.check_size(image.size)?;
+            if asked.device == image.root_device {
+                asked.check_boot()?;
+            }
             asked.check_performance(image.size)?;
             match wanted.iter_mut().find(|w| w.device == asked.device) {
                 Some(base) => {
@@ -136,6 +140,43 @@ impl Wanted {
             }
         }
         Ok(wanted)
+    }
+
+    /// Rejects a type that EC2 does not boot from. EC2 answers with a text about IOPS that were not given:
+    /// github.com/boto/boto3/issues/3653.
+    fn check_boot(&self) -> Result<(), ApiError> {
+        match self.volume_type.as_deref() {
+            Some(kind @ ("st1" | "sc1")) => Err(ApiError::new(
+                "InvalidParameterCombination",
+                format!("The parameter iops is not supported for {kind} volumes."),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Rejects a size that the type does not have. Sizes: EC2 API Reference, EbsBlockDevice, VolumeSize; EC2's message:
+    /// github.com/fog/fog-aws/issues/186, and the same for a volume that is too small.
+    fn check_size(&self, size_of_image: u32) -> Result<(), ApiError> {
+        let kind = self.volume_type.as_deref().unwrap_or("gp2");
+        let size = self.size.unwrap_or(size_of_image);
+        let (least, most) = match kind {
+            "gp2" => (1, 16_384),
+            "gp3" => (1, 65_536),
+            "io1" => (4, 16_384),
+            "io2" => (4, 65_536),
+            "st1" | "sc1" => (125, 16_384),
+            _ => (1, 1_024),
+        };
+        let text = if size > most {
+            format!("Volume of {size}GiB is too large for volume type {kind}; maximum is {most}GiB")
+        } else if size < least {
+            format!(
+                "Volume of {size}GiB is too small for volume type {kind}; minimum is {least}GiB"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(ApiError::new("InvalidParameterValue", text))
     }
 
     /// Rejects IOPS and throughput that the volume type does not support. Ranges: EC2 API Reference, EbsBlockDevice;
