@@ -86,7 +86,7 @@ impl Console {
         self.terminals
     }
 
-    /// Writes output. To a pipe or a file, writes it unchanged, byte for byte; to a terminal, replaces control
+    /// Writes output. To a pipe or a file, writes it unchanged, byte for byte; to a terminal, escapes control
     /// characters, so that the text has no other effect than to be shown.
     pub fn write(&self, stream: Stream, bytes: &[u8]) {
         let is_terminal = match stream {
