@@ -171,7 +171,7 @@ async fn a_volume_that_was_restored_from_a_snapshot_with_its_tags_is_none_of_our
         told.contains(&restored) && told.contains("of no image"),
         "{told}"
     );
-    // Whoever may not look at images does not know.
+    // Without permission for DescribeImages, the origin is unknown.
     fixture.lab.deny(Denial::of("ec2:DescribeImages"));
     assert_eq!(volumes(listed(&fixture, &*machine).await), [""; 0]);
 }

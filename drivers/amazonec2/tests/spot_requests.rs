@@ -133,7 +133,7 @@ async fn a_cancellation_that_the_policy_denies_is_reported() {
 async fn a_request_without_a_tag_of_ours_is_found_by_the_machines_own_key_pair() {
     for is_lost in [false, true] {
         let fixture = fixture().await;
-        // Of another launch with another key pair, and so nobody's business.
+        // A request of an unrelated launch with another key pair, which must be left alone.
         let theirs = [("keypair-name", "theirs")];
         fixture.lab.add_key_pair(ACCOUNT, REGION, "theirs", PUBLIC);
         let key = fixture.store.path().join("key");

@@ -206,7 +206,7 @@ async fn an_undo_of_a_lost_launch_relies_on_no_answer_without_its_tag() {
     }
 }
 
-/// Somebody else's public key.
+/// The public key of another user.
 const OTHER_PUBLIC: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB2mYJ6iVvQq0o9zv0Tn8r3l4i8v6wq8m3b1s5d7f9hJ other";
 
@@ -229,7 +229,7 @@ async fn a_key_pair_of_the_same_name_in_another_account_is_left_alone() {
     assert_eq!(report.left.len(), 2, "{:?}", report.left);
     assert!(has_key_pair(&fixture, &theirs));
 
-    // Of a machine of the Go binary the name alone is known.
+    // For a machine of the Go binary, only the key pair's name is on record.
     let without_journal = Cx {
         journal: Arc::<MemoryJournal>::default(),
         ..fixture.cx.clone()
@@ -247,7 +247,7 @@ async fn a_key_pair_of_the_same_name_in_another_account_is_left_alone() {
     let [_, instance] = undone.as_slice() else {
         panic!("{undone:?}")
     };
-    // Neither is its VPC known to these credentials.
+    // Its VPC is unknown to these credentials as well.
     assert!(matches!(instance, Undone::Unresolved(_)), "{instance:?}");
     assert_eq!(fixture.lab.live_instances().len(), 1);
 
@@ -274,7 +274,7 @@ async fn nor_is_one_that_somebody_has_imported_under_the_name_since() {
     assert!(has_key_pair(&fixture, &theirs));
 }
 
-/// Loses the answer to a launch, and makes nobody know what became of it; returns the launch.
+/// Loses the response to a launch, so that its outcome is unknown; returns the launch.
 async fn lose_launch(
     fixture: &Fixture,
     machine: &mut Box<dyn machine_driver::Driver>,
@@ -309,7 +309,7 @@ async fn a_copy_of_a_lost_launch_is_whoever_made_it() {
         let launched = launched.unwrap();
         let mut tags = fixture.lab.tags(&launched);
         tags.remove("aws:ec2:fleet-id");
-        // Nothing but the tags tells: its client token was not set, or is its fleet's.
+        // The copy has only the tags in common: its client token is unset, or its fleet's.
         let copy = fixture.lab.launch_like(&launched, "", &tags).unwrap();
         if action == "CreateFleet" {
             fixture
