@@ -144,6 +144,15 @@ pub fn is_pinned(file: &Path, host: &str, port: u16) -> bool {
     Pins::read(file).is_ok_and(|pins| pins.names(&pattern(host, port)).next().is_some())
 }
 
+/// Returns the first name in a file of host keys.
+pub fn pinned_as(file: &Path) -> Option<String> {
+    let pins = Pins::read(file).ok()?;
+    pins.lines.iter().find_map(|line| match line {
+        Line::Pin(hosts, _) => hosts.split(',').next().map(str::to_owned),
+        Line::Other(_) => None,
+    })
+}
+
 impl Line {
     fn parse(line: &str) -> Self {
         let other = || Self::Other(line.to_owned());

@@ -113,6 +113,30 @@ async fn programs_get_the_new_address_of_a_locked_machine() {
     drop(lock);
 }
 
+/// The file of host keys keeps the old address then.
+#[tokio::test(flavor = "multi_thread")]
+async fn openssh_gets_the_new_address_with_a_read_only_store() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let Some(unshare) = crate::bad_store::unshare(&flow).await else {
+        return;
+    };
+    let now = flow.host().spec().address.to_string();
+    set_saved_address(&flow, BEFORE);
+    let pins = flow.home.machine("m1").join(".known_hosts");
+    let pinned = std::fs::read_to_string(&pins).unwrap();
+    std::fs::write(&pins, pinned.replace(&now, BEFORE)).unwrap();
+    let inside = "s=$MACHINE_STORAGE_PATH; mount --bind $s $s && mount -o remount,bind,ro $s && \
+                  docker-machine ssh m1 -o Compression=yes true";
+    let ended = flow
+        .home
+        .shell(&format!("{unshare} sh -c '{inside}'"))
+        .await;
+    let told = format!("(m1) The machine's address is {now} now; it was {BEFORE}");
+    assert!(ended.ok().err.contains(&told));
+    restore_saved_address(&flow, BEFORE);
+}
+
 /// EC2 gives the address of a stopped machine to another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn openssh_gets_the_new_address_where_another_host_has_the_old_one() {

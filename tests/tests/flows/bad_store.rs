@@ -6,7 +6,7 @@
 use machine_tests::flows::{Ended, Flow};
 
 /// Returns the command that creates a namespace on this computer. Without one, reports the skipped test.
-async fn unshare(flow: &Flow) -> Option<&'static str> {
+pub(crate) async fn unshare(flow: &Flow) -> Option<&'static str> {
     for unshare in ["unshare --mount", "unshare --mount --map-root-user"] {
         let probe = format!("{unshare} mount -t tmpfs none \"$HOME\"");
         if flow.home.shell(&probe).await.code == Some(0) {

@@ -51,6 +51,9 @@ pub(crate) fn openssh_options(details: &libmachine::SshDetails) -> Result<Vec<St
         "LogLevel=ERROR".to_owned(),
         format!("Port={}", details.port),
     ];
+    if let Some(name) = &details.pinned_as {
+        options.push(format!("HostKeyAlias={name}"));
+    }
     if let Some(key) = &details.key {
         options.push("IdentitiesOnly=yes".to_owned());
         options.push(format!("IdentityFile={}", word(key)?));

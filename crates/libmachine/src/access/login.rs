@@ -42,6 +42,8 @@ pub struct SshDetails {
     pub key: Option<PathBuf>,
     /// The pinned host keys, in OpenSSH's format.
     pub known_hosts: PathBuf,
+    /// The name of the machine in that file, where it is not the address: a read-only store keeps the old one.
+    pub pinned_as: Option<String>,
 }
 
 /// Which host key a login accepts.
@@ -210,12 +212,18 @@ pub async fn saved_ssh_details(library: &Library, name: &str) -> Result<SshDetai
 
 fn details(library: &Library, machine: &Machine) -> Result<SshDetails, Error> {
     let endpoint = ssh_endpoint(machine)?;
+    let known_hosts = host_key_file(library, &machine.name);
+    let is_pinned = machine_ssh::is_pinned(&known_hosts, &endpoint.host, endpoint.port);
     Ok(SshDetails {
+        pinned_as: match is_pinned {
+            true => None,
+            false => machine_ssh::pinned_as(&known_hosts),
+        },
         host: endpoint.host,
         port: endpoint.port,
         user: endpoint.user,
         key: endpoint.key,
-        known_hosts: host_key_file(library, &machine.name),
+        known_hosts,
     })
 }
 
