@@ -1,4 +1,5 @@
-//! Tells the compiler which commit this is: the same commit gives the same binary.
+//! Tells the compiler which commit this is (the same commit gives the same binary), and the linker what to leave out of
+//! the executable that ships.
 
 use std::process::Command;
 
@@ -12,6 +13,12 @@ fn main() {
         .or_else(commit)
         .unwrap_or_else(|| "HEAD".to_owned());
     println!("cargo:rustc-env=DOCKER_MACHINE_BUILD={build}");
+    // `cargo static` sets this feature, and links with lld.
+    if std::env::var_os("CARGO_FEATURE_NO_LOGS").is_some() {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/without-unwind-tables.ld");
+        println!("cargo:rerun-if-changed={script}");
+        println!("cargo:rustc-link-arg-bins=-Wl,-T,{script}");
+    }
 }
 
 fn commit() -> Option<String> {
