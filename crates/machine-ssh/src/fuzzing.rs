@@ -122,7 +122,7 @@ pub fn peer(bytes: &[u8]) {
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await?;
             stream.write_all(&bytes).await?;
-            std::io::Result::Ok(std::future::pending::<()>().await)
+            std::future::pending::<std::io::Result<()>>().await
         });
         let key =
             std::env::temp_dir().join(format!("fuzz-{}-{}", std::process::id(), address.port()));
