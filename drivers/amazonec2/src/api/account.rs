@@ -3,7 +3,7 @@
 //! Queries EC2 before STS, which is not reachable from a private subnet with an endpoint for EC2 alone. Two things
 //! prove the account, since only the owner sees them:
 //! - a VPC's default security group: it is the VPC owner's, "cannot be shared" (Amazon VPC User Guide, "Share security
-//! groups"), and of a shared VPC the other accounts "cannot view" it ("Share your VPC subnets with other accounts");
+//!   groups"), and of a shared VPC the other accounts "cannot view" it ("Share your VPC subnets with other accounts");
 //! - an instance: its reservation names "the account that owns the reservation" (EC2 API Reference, Reservation).
 //!
 //! Other security groups, VPCs and subnets prove nothing: AWS RAM may share those of another account.
