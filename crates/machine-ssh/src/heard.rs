@@ -19,7 +19,8 @@ pub(crate) struct Heard<S> {
     unread: Vec<u8>,
 }
 
-/// Bytes of the first read from a stream.
+/// The first bytes of a stream: of the first read if they are an SFTP packet, else more, since a shell may print a text
+/// in several writes.
 #[derive(Clone, Default)]
 pub(crate) struct FirstBytes(Arc<Mutex<Vec<u8>>>);
 
@@ -58,7 +59,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
         let heard = self.get_mut();
         if heard.unread.is_empty() {
             let mut first = heard.first.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if !first.is_empty() {
+            let is_packet = first.first() == Some(&0);
+            if is_packet || first.len() >= KEPT {
                 drop(first);
                 return Pin::new(&mut heard.stream).poll_read(cx, buffer);
             }

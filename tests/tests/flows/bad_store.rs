@@ -18,12 +18,12 @@ pub(crate) async fn unshare(flow: &Flow) -> Option<&'static str> {
     None
 }
 
-/// Creates a machine in a tmpfs, then prints the entries of its `machines`.
+/// Creates a machine in a tmpfs, then prints the entries of its `machines` but for the directory's own mark.
 async fn create_on(flow: &Flow, unshare: &str, options: &str, between: &str) -> Ended {
     let create = format!("docker-machine create {} m1", flow.flags().join(" "));
     let inside = format!(
         "mount -t tmpfs -o {options} none \"$MACHINE_STORAGE_PATH\"; {between} {create} >/dev/null; rc=$?; \
-         ls -A \"$MACHINE_STORAGE_PATH/machines\" 2>/dev/null; exit $rc"
+         ls -A \"$MACHINE_STORAGE_PATH/machines\" 2>/dev/null | grep -v '^.docker-machine-directory$'; exit $rc"
     );
     let line =
         format!("mkdir -p \"$MACHINE_STORAGE_PATH\"; inside=$(cat); {unshare} sh -c \"$inside\"");

@@ -23,6 +23,7 @@ use machine_types::{printable, printable_within};
 
 use crate::api::client::Api;
 use crate::api::codes;
+use crate::api::dns::Unresolved;
 use crate::api::environment::authority;
 use crate::api::retry::is_not_yet_known;
 
@@ -462,15 +463,25 @@ pub(crate) fn readable(message: &str) -> String {
 /// An SDK error and its sources, each truncated: one may quote a complete response.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
-struct Cut {
+pub(super) struct Cut {
     text: String,
+    /// The host name, if the error is about one without an address.
+    unresolved: Option<String>,
     source: Option<Box<Cut>>,
 }
 
 impl Cut {
+    /// Returns the host name that could not be resolved, if the error is about one.
+    pub(super) fn unresolved(&self) -> Option<&str> {
+        let below = || self.source.as_ref()?.unresolved();
+        self.unresolved.as_deref().or_else(below)
+    }
+
     fn of(error: &(dyn StdError + 'static)) -> Self {
+        let unresolved = error.downcast_ref::<Unresolved>();
         Self {
             text: readable(&error.to_string()),
+            unresolved: unresolved.map(|error| error.host.clone()),
             source: error.source().map(|source| Box::new(Self::of(source))),
         }
     }

@@ -1,6 +1,5 @@
 //! DNS resolution for the SDK's HTTP client.
 
-use std::error::Error as StdError;
 use std::io;
 
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
@@ -31,16 +30,4 @@ pub(crate) struct Unresolved {
     /// The host name.
     pub host: String,
     source: io::Error,
-}
-
-/// Returns the host name that could not be resolved, if an error is about one.
-pub(crate) fn unresolved<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a str> {
-    let mut link = Some(error);
-    while let Some(error) = link {
-        if let Some(unresolved) = error.downcast_ref::<Unresolved>() {
-            return Some(&unresolved.host);
-        }
-        link = error.source();
-    }
-    None
 }

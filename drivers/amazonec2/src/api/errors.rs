@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use machine_driver::{DriverError, DriverErrorKind};
 
-use crate::api::call::CallError;
+use crate::api::call::{CallError, Cut};
 use crate::api::codes;
 use crate::api::credentials::SourcesError;
-use crate::api::dns::unresolved;
 use crate::api::environment::Environment;
 
 /// Why an existing image may not be found (EC2 User Guide, "Allowed AMIs": an image that does not match the criteria is
@@ -69,7 +68,7 @@ fn hint(error: &CallError) -> Option<String> {
             })
         }
         CallError::NoAnswer { region, source, .. } => {
-            let host = unresolved(&**source)?;
+            let host = source.downcast_ref::<Cut>()?.unresolved()?;
             let proxy = match Environment::read().https_proxy {
                 Some(proxy) => format!("${} is set", proxy.variable),
                 None => "$HTTPS_PROXY is not set".to_owned(),

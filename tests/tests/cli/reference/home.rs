@@ -229,8 +229,8 @@ impl Home {
     /// The `config.json` of the only machine.
     fn config(&self) -> Option<Value> {
         let machines = std::fs::read_dir(self.store().join("machines")).ok()?;
-        let mut machines = machines.map(|entry| entry.unwrap().path());
-        let text = std::fs::read_to_string(machines.next()?.join("config.json")).ok()?;
+        let mut records = machines.map(|entry| entry.unwrap().path().join("config.json"));
+        let text = std::fs::read_to_string(records.find(|record| record.is_file())?).ok()?;
         serde_json::from_str(&self.placed(&text)).ok()
     }
 }
