@@ -170,7 +170,7 @@ impl Suite<'_> {
             (
                 "small",
                 &[
-                    "--amazonec2-root-size=8",
+                    "--amazonec2-root-size=20",
                     "--amazonec2-instance-type=t3.nano",
                 ],
             ),

@@ -100,7 +100,7 @@ async fn key_pair(
     }
     let what = format!("the key pair {name}");
     let deleted = match &resource.id {
-        Some(id) => match key_pair::delete_by_id(api, cx, id).await {
+        Some(id) => match delete_key_pair(api, cx, name, id).await {
             // A policy with conditions on tags denies the call for a key pair that does not exist.
             Err(error) if error.is_denied() => match key_pair::find(api, cx, name).await {
                 Ok(found) if found.as_ref().and_then(|pair| pair.key_pair_id()) != Some(id) => None,
@@ -118,6 +118,29 @@ async fn key_pair(
         Some(_) => Ok(Undone::Gone),
         // EC2 reports success even if the key pair does not exist, here or in the wrong account.
         None => account::gone(api, cx, saved, resource, &what).await,
+    }
+}
+
+/// Deletes a key pair by its ID; returns the ID if the key pair existed.
+///
+/// EC2 returns the ID of the deleted key pair. An endpoint that returns none may not know IDs, such as moto: if the name
+/// still has this ID, the key pair is deleted by its name.
+async fn delete_key_pair(
+    api: &Api,
+    cx: &Cx,
+    name: &str,
+    id: &str,
+) -> Result<Option<String>, CallError> {
+    let deleted = key_pair::delete_by_id(api, cx, id).await?;
+    if deleted.is_some() {
+        return Ok(deleted);
+    }
+    match key_pair::find(api, cx, name).await {
+        Ok(Some(pair)) if pair.key_pair_id() == Some(id) => {
+            key_pair::delete(api, cx, name).await?;
+            Ok(pair.key_pair_id)
+        }
+        _ => Ok(None),
     }
 }
 
@@ -166,7 +189,7 @@ async fn key_pair_by_name(
         }
     }
     let deleted = match &found.key_pair_id {
-        Some(id) => key_pair::delete_by_id(api, cx, id).await?,
+        Some(id) => delete_key_pair(api, cx, name, id).await?,
         None => key_pair::delete(api, cx, name).await?,
     };
     // Found and deleted, even if the response does not contain the ID.
