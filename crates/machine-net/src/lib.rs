@@ -21,6 +21,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::read_system_conf;
 
 /// Looks names up. Clones share the configuration and the cache. A resolver belongs to the tokio runtime of its first
@@ -45,7 +46,10 @@ impl Resolver {
         if let Ok(address) = host.trim_matches(['[', ']']).parse() {
             return Ok(vec![address]);
         }
-        let found = self.made()?.lookup_ip(host).await;
+        // Without the checks for internationalized names, which refuse an underscore.
+        let name = Name::from_ascii(host).or_else(|_| Name::from_utf8(host));
+        let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let found = self.made()?.lookup_ip(name).await;
         let found = found.map_err(|error| match error.is_no_records_found() {
             true => io::Error::new(io::ErrorKind::NotFound, error),
             false => io::Error::other(error),
@@ -113,6 +117,13 @@ mod tests {
         let found = Resolver::default().look_up("localhost").await;
         let found = found.unwrap_or_default();
         assert_eq!(found.first(), Some(&Ipv4Addr::LOCALHOST.into()));
+    }
+
+    /// `/etc/hosts` and name servers of one's own have names with an underscore.
+    #[tokio::test]
+    async fn a_name_may_have_an_underscore() {
+        let error = Resolver::default().look_up("my_host.invalid").await;
+        assert!(error.is_err_and(|error| error.kind() == io::ErrorKind::NotFound));
     }
 
     /// RFC 6761 reserves `.invalid`; the resolver refuses it without a query.
