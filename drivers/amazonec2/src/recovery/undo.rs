@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_sdk_ec2::types::Instance;
+use aws_sdk_ec2::types::KeyPairInfo;
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::files::{self, Links};
 use machine_ops::{
@@ -78,6 +79,7 @@ async fn key_pair(
     resource: &Resource,
 ) -> Result<Undone, DriverError> {
     let name = &resource.intent.key;
+    let mut known = None;
     if !resource.made && resource.step.is_some() {
         let public = resource.intent.detail["public_key"]
             .as_str()
@@ -90,7 +92,8 @@ async fn key_pair(
         )
         .await?;
         match found {
-            Some(pair) if key_pair::is_this_machines(&pair, saved, public) => {}
+            // Kept: another query may not find it yet.
+            Some(pair) if key_pair::is_this_machines(&pair, saved, public) => known = Some(pair),
             Some(_) => return Ok(Undone::Gone),
             None => {
                 return account::gone(api, cx, saved, resource, &format!("the key pair {name}"))
@@ -108,11 +111,25 @@ async fn key_pair(
             },
             deleted => deleted?,
         },
-        None => match key_pair_by_name(api, cx, saved, resource).await? {
-            ByName::Deleted(id) => id,
-            ByName::NotThere => None,
-            ByName::Unproven(undone) => return Ok(undone),
-        },
+        None => {
+            let found = match known {
+                None => {
+                    look_up(
+                        cx,
+                        "the key pair to be found",
+                        is_young(cx, resource),
+                        || key_pair::find(api, cx, name),
+                    )
+                    .await?
+                }
+                known => known,
+            };
+            match key_pair_by_name(api, cx, saved, resource, found).await? {
+                ByName::Deleted(id) => id,
+                ByName::NotThere => None,
+                ByName::Unproven(undone) => return Ok(undone),
+            }
+        }
     };
     match deleted {
         Some(_) => Ok(Undone::Gone),
@@ -158,12 +175,11 @@ async fn key_pair_by_name(
     cx: &Cx,
     saved: &Saved,
     resource: &Resource,
+    found: Option<KeyPairInfo>,
 ) -> Result<ByName, DriverError> {
     let name = &resource.intent.key;
-    let found = match key_pair::find(api, cx, name).await {
-        Ok(Some(found)) => found,
-        Ok(None) => return Ok(ByName::NotThere),
-        Err(error) => return Err(error.into()),
+    let Some(found) = found else {
+        return Ok(ByName::NotThere);
     };
     let on_record = resource.intent.detail["public_key"].as_str();
     let public = match on_record {
