@@ -68,7 +68,8 @@ async fn told(option: String, value: String, json: bool) -> Option<String> {
 async fn no_option_tells_a_secret() {
     let flow = Flow::start().await;
     let mut options = options(&flow, "amazonec2").await;
-    options.retain(|option| option != "driver");
+    // A volume type is an enum of EC2's API: the check against the API model counts any other value as a fault.
+    options.retain(|option| !["driver", "amazonec2-volume-type"].contains(&&**option));
     assert!(options.len() > 50, "{options:?}");
     for known in ["engine-opt", "engine-registry-mirror", "amazonec2-endpoint"] {
         assert!(options.iter().any(|option| option == known), "{known}");
