@@ -58,7 +58,7 @@ enum FetchError {
     Roots(String),
     #[error("the proxy {0} answers {1}")]
     Proxy(String, StatusCode),
-    #[error("the proxy {0} is none for HTTP: http:// and https:// are")]
+    #[error("unsupported proxy scheme in {0}: expected http or https")]
     NoProxy(String),
     #[error("no answer from {0}: {1}")]
     Http(String, hyper::Error),

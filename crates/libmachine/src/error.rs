@@ -162,11 +162,11 @@ pub enum Error {
     #[error("Unable to query docker version")]
     EngineDown(#[source] Box<Error>),
     /// The URL is not one that docker-machine can connect to.
-    #[error("{0:?} is no address of an engine that can be connected to: tcp://HOST:PORT is")]
+    #[error("invalid engine address {0:?}: expected tcp://HOST:PORT")]
     NoEngine(String),
     /// The URL is not that of an engine with a version query.
     #[error(
-        "Unable to query docker version: {0:?} is no address of an engine that can be connected to: tcp://HOST:PORT is"
+        "Unable to query docker version: invalid engine address {0:?}: expected tcp://HOST:PORT"
     )]
     NoEngineToAsk(String),
     /// The engine was set up but cannot be reached from this computer.
@@ -512,7 +512,7 @@ fn not_running_hint(name: &str, state: MachineState) -> String {
 fn advice(name: &str, layer: Layer) -> String {
     match layer {
         Layer::HostKey => format!(
-            "if the machine was set up anew: docker-machine provision --accept-new-host-key {name}. Otherwise somebody else \
+            "if the machine was set up anew: docker-machine provision --accept-new-host-key {name}. Otherwise another host \
              may be answering in its place"
         ),
         layer => layer.advice().to_owned(),

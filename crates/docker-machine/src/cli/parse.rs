@@ -105,7 +105,11 @@ pub(crate) fn no_driver(names: &[&'static str]) -> UsageError {
 const DEBUG_VARIABLE: &str = "MACHINE_DEBUG";
 
 fn debug_flag() -> FlagSpec {
-    FlagSpec::bool("debug", "Tell each step, call and wait, with its duration").env(DEBUG_VARIABLE)
+    FlagSpec::bool(
+        "debug",
+        "Log every step, API call and wait with its duration",
+    )
+    .env(DEBUG_VARIABLE)
 }
 
 /// The flags before the command.

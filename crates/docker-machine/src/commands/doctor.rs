@@ -21,7 +21,7 @@ impl Command for Doctor {
         About {
             name: "doctor",
             arguments: "[NAME...]",
-            summary: "Say what is right, what is wrong, and what to do",
+            summary: "Check the store, credentials, network and machines",
             details: "Looks at the store, the certificates, the credentials, and the ways to the machines: all of them, or those named. With --driver and the flags of a create, also at all that this create would build on. Changes nothing, here or in the cloud. Fails where something is wrong.",
         }
     }

@@ -23,7 +23,7 @@ impl Command for Inspect {
             name: "inspect",
             arguments: "[NAME]",
             summary: "Print the configuration of a machine",
-            details: "As JSON, secrets included; with --format json on one line; or by a Go template, for instance {{.Driver.IPAddress}} or {{json .HostOptions}}. Asks nobody. Without a name, of the machine 'default'.",
+            details: "As JSON, secrets included; with --format json on one line; or by a Go template, for instance {{.Driver.IPAddress}} or {{json .HostOptions}}. Makes no network call. Without a name, of the machine 'default'.",
         }
     }
 

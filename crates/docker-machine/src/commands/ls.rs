@@ -37,7 +37,11 @@ impl Command for Ls {
 
     fn flags(&self) -> Vec<Flag> {
         vec![
-            Flag::new(FlagSpec::bool("quiet", "Print names only, and ask nobody")).short("q"),
+            Flag::new(FlagSpec::bool(
+                "quiet",
+                "Print names only, without contacting any machine",
+            ))
+            .short("q"),
             Flag::new(FlagSpec::list("filter", "Which machines, as KEY=VALUE")),
             Flag::new(FlagSpec::int(
                 "timeout",

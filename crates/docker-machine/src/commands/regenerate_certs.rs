@@ -42,7 +42,11 @@ impl Command for RegenerateCerts {
             match cx.confirm(question).await? {
                 Some(true) => {}
                 Some(false) => return Ok(()),
-                None => return Err(Failure::new("nobody answered: say -f to go ahead unasked")),
+                None => {
+                    return Err(Failure::new(
+                        "no answer to the question: give -f to skip it",
+                    ));
+                }
             }
         }
         cx.print("Regenerating TLS certificates");

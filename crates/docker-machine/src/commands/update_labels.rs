@@ -38,7 +38,7 @@ impl Command for UpdateLabels {
             }
             _ => Err(arguments
                 .usage
-                .failure("--label KEY=VALUE is wanted, at least once")),
+                .failure("at least one --label KEY=VALUE is required")),
         }
     }
 }

@@ -104,7 +104,7 @@ impl Library {
             Ok(MachineState::Timeout) => {
                 checks.push(Check::wrong(
                     &subject,
-                    "nobody says what it is doing",
+                    "its command is unknown",
                     "try again",
                 ));
             }
@@ -113,7 +113,7 @@ impl Library {
                 format!(
                     "{state}, without an address: it is being created, or its create was killed"
                 ),
-                format!("if nobody works on it: {remove}"),
+                format!("if no command uses it: {remove}"),
             )),
             Ok(state) => checks.push(Check::notable(
                 &subject,
@@ -201,7 +201,7 @@ fn route(
     };
     let remedy = match &error {
         _ if machine.driver.ssh().is_none() => {
-            "whoever looks after this engine has to: the driver only knows its URL".to_owned()
+            "start it on its host: the driver knows only its URL".to_owned()
         }
         Error::NotPinned { name, .. } => format!("docker-machine provision {name}"),
         Error::Dial(DialError::Refused { .. }) => {

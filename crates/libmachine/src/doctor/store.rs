@@ -86,10 +86,10 @@ fn of_oddity(oddity: Oddity) -> Check {
             "lock",
             match (what.as_str(), pid) {
                 ("-bootstrap", Some(pid)) => format!("process {pid} works on the certificates"),
-                ("-bootstrap", None) => "somebody works on the certificates".to_owned(),
-                ("-store-id", _) => "somebody works on the store's id".to_owned(),
+                ("-bootstrap", None) => "a command uses the certificates".to_owned(),
+                ("-store-id", _) => "a command uses the store's ID".to_owned(),
                 (name, Some(pid)) => format!("process {pid} works on {name}"),
-                (name, None) => format!("somebody works on {name}"),
+                (name, None) => format!("a command uses {name}"),
             },
             "nothing, unless it has been there for an hour",
         ),

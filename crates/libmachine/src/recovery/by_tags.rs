@@ -241,7 +241,7 @@ fn nowhere_to_look(library: &Library) -> String {
     let variables: Vec<String> = place_flags
         .filter_map(|flag| Some(format!("${}", flag.env?)))
         .collect();
-    let why = "nobody says where to look: no other machine";
+    let why = "the place of the machine is unknown: no other machine";
     match variables.is_empty() {
         true => why.to_owned(),
         false => format!("{why}, and neither {}", variables.join(" nor ")),

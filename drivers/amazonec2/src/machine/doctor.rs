@@ -67,7 +67,7 @@ async fn of_caller(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
             format!(
                 "{whose}, of account {}, {}",
                 identity.account().unwrap_or("unknown"),
-                identity.arn().unwrap_or("nobody says whose")
+                identity.arn().unwrap_or("unknown identity")
             ),
         ),
         // The errors of all sources in the chain fill several lines and are rarely useful.

@@ -48,7 +48,7 @@ pub(crate) async fn left_behind(
             let other = OtherAccount {
                 expected: expected.to_owned(),
                 region: saved.region.clone(),
-                own: own.unwrap_or_else(|| "nobody knows which".into()),
+                own: own.unwrap_or_else(|| "unknown".into()),
             };
             return Err(DriverError::new(DriverErrorKind::Denied, other)
                 .with_hint("set up credentials of that account in the environment"));
