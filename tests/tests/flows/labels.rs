@@ -50,10 +50,10 @@ async fn invalid_labels_are_refused_without_a_call() {
     let label = |label: &'static str| ["update-labels", "--label", label, "m1"];
     for wrong in ["", "alone", "=value"] {
         let ended = flow.home.run(label(wrong)).await;
-        ended.failed(1, &["--label KEY=VALUE is wanted"]);
+        ended.failed(1, &["at least one --label KEY=VALUE is required"]);
     }
     let none = flow.home.run(["update-labels", "m1"]).await;
-    none.failed(1, &["--label KEY=VALUE is wanted"]);
+    none.failed(1, &["at least one --label KEY=VALUE is required"]);
     for own in ["Name=x", "docker-machine:store=x", "docker-machine:id=x"] {
         let ended = flow.home.run(label(own)).await;
         let (key, _) = own.split_once('=').unwrap();
