@@ -42,7 +42,17 @@ impl Engine {
         engine.registry_mirrors = all("engine-registry-mirror", &options.registry_mirror);
         let environment = all("engine-env", &options.env);
         for typed in &options.arbitrary_flags {
-            let flags = split(typed);
+            if unquoted(typed).trim().is_empty() {
+                // dockerd would take `--` for the end of its flags.
+                warnings.push("an empty --engine-opt is ignored".to_owned());
+                continue;
+            }
+            // Quotes may be around several flags.
+            let typed = match typed.starts_with(['"', '\'']) {
+                true => bare("engine-opt", typed, &mut warnings),
+                false => typed.clone(),
+            };
+            let flags = split(&typed);
             engine.flags.extend(
                 flags
                     .iter()
@@ -75,25 +85,51 @@ impl Engine {
     /// # Errors
     /// [`ProvisionError::Option`] for the first such option.
     pub(crate) fn check(&self) -> Result<(), ProvisionError> {
-        check_labels(&self.labels)?;
-        for mirror in &self.registry_mirrors {
-            fault("engine-registry-mirror", mirror, mirror_fault(mirror))?;
+        check_labels(&self.values("label", "engine-label", &self.labels))?;
+        let mirrors = self.values(
+            "registry-mirror",
+            "engine-registry-mirror",
+            &self.registry_mirrors,
+        );
+        for (option, mirror) in mirrors {
+            fault(option, mirror, mirror_fault(mirror))?;
         }
-        for registry in &self.insecure_registries {
-            fault(
-                "engine-insecure-registry",
-                registry,
-                registry_fault(registry),
-            )?;
+        let registries = self.values(
+            "insecure-registry",
+            "engine-insecure-registry",
+            &self.insecure_registries,
+        );
+        for (option, registry) in registries {
+            fault(option, registry, registry_fault(registry))?;
         }
-        let driver = &self.storage_driver;
-        // The name of a plug-in has a slash or a tag.
-        let is_known = driver.is_empty()
-            || driver.contains(['/', ':'])
-            || STORAGE_DRIVERS.contains(&driver.as_str());
-        let expected =
-            (!is_known).then(|| format!("expected one of {}", STORAGE_DRIVERS.join(", ")));
-        fault("engine-storage-driver", driver, expected)
+        let own = std::slice::from_ref(&self.storage_driver);
+        for (option, driver) in self.values("storage-driver", "engine-storage-driver", own) {
+            // The name of a plug-in has a slash or a tag.
+            let is_known = driver.is_empty()
+                || driver.contains(['/', ':'])
+                || STORAGE_DRIVERS.contains(&driver);
+            let expected =
+                (!is_known).then(|| format!("expected one of {}", STORAGE_DRIVERS.join(", ")));
+            fault(option, driver, expected)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the values of a dockerd flag, each with the option that it came by: the flag's own, or `--engine-opt`.
+    fn values<'a>(
+        &'a self,
+        flag: &str,
+        option: &'static str,
+        own: &'a [String],
+    ) -> Vec<(&'static str, &'a str)> {
+        let own = own.iter().map(|value| (option, value.as_str()));
+        let others = self.flags.iter().filter_map(|typed| {
+            let (name, value) = typed
+                .trim_start_matches('-')
+                .split_once(|c: char| c == '=' || c.is_whitespace())?;
+            (name == flag).then(|| ("engine-opt", value.trim_start()))
+        });
+        own.chain(others).collect()
     }
 }
 
@@ -195,19 +231,19 @@ fn fault(option: &str, value: &str, fault: Option<String>) -> Result<(), Provisi
 }
 
 /// Checks labels like moby's `opts.ValidateLabel` and `config.GetConflictFreeLabels`.
-fn check_labels(labels: &[String]) -> Result<(), ProvisionError> {
-    for (place, label) in labels.iter().enumerate() {
+fn check_labels(labels: &[(&'static str, &str)]) -> Result<(), ProvisionError> {
+    for (place, (option, label)) in labels.iter().enumerate() {
         let Some((name, value)) = label.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            return fault("engine-label", label, Some("expected KEY=VALUE".to_owned()));
+            return fault(option, label, Some("expected KEY=VALUE".to_owned()));
         };
         let earlier = labels
             .iter()
             .take(place)
-            .filter_map(|label| label.split_once('='));
+            .filter_map(|(_, label)| label.split_once('='));
         let mut conflicts = earlier.filter(|(other, said)| *other == name && *said != value);
         if let Some((_, said)) = conflicts.next() {
             let reason = format!("the same key has the value {said:?} already");
-            return fault("engine-label", label, Some(reason));
+            return fault(option, label, Some(reason));
         }
     }
     Ok(())
@@ -288,6 +324,8 @@ mod tests {
                 "log-opt=tag='a --b'",
                 "label=it's",
                 "bip 10.0.0.1/24",
+                "\"dns=1.1.1.1 --dns=1.0.0.1\"",
+                "''",
             ]),
             labels: list(&["'a=b'", "c=d"]),
             registry_mirror: list(&["'https://m'"]),
@@ -311,6 +349,8 @@ mod tests {
                 "log-opt=tag='a --b'",
                 "label=it's",
                 "bip 10.0.0.1/24",
+                "dns=1.1.1.1",
+                "--dns=1.0.0.1",
             ]
         );
         assert_eq!(engine.labels, ["a=b", "c=d"]);
@@ -324,6 +364,8 @@ mod tests {
         for said in [
             "--engine-opt mtu: the quotes",
             "--engine-opt log-opt: the quotes",
+            "--engine-opt dns: the quotes",
+            "an empty --engine-opt is ignored",
             "--engine-label a: the quotes",
             "--engine-registry-mirror https://m: the quotes",
             "--engine-env A: the quotes",
@@ -335,7 +377,7 @@ mod tests {
         ] {
             assert!(warnings.contains(said), "{said}: {warnings}");
         }
-        assert_eq!(engine.warnings.len(), 10, "{warnings}");
+        assert_eq!(engine.warnings.len(), 12, "{warnings}");
         assert!(!warnings.contains("secret"), "{warnings}");
     }
 
@@ -379,7 +421,29 @@ mod tests {
             );
             engine.check().unwrap();
         }
-        let bad: [(Set, &[&str], &str); 18] = [
+        let flags: Set = |engine, values| engine.flags = values;
+        let bad: [(Set, &[&str], &str); 24] = [
+            (
+                flags,
+                &["label=noeq"],
+                "invalid --engine-opt \"noeq\": expected KEY=VALUE",
+            ),
+            (flags, &["--label a=b", "label=a=c"], "the same key"),
+            (flags, &["registry-mirror=foo"], "expected http"),
+            (flags, &["insecure-registry=ftp://r"], "expected HOST"),
+            (
+                flags,
+                &["storage-driver=nosuch"],
+                "expected one of overlay2",
+            ),
+            (
+                |engine, values| {
+                    engine.labels = vec!["env=a".to_owned()];
+                    engine.flags = values;
+                },
+                &["label=env=b"],
+                "the same key",
+            ),
             (
                 labels,
                 &["novalue"],
