@@ -1,0 +1,1 @@
+//! GitLab's fleeting plugin protocol over docker-machine's library.
