@@ -26,6 +26,7 @@ mod fetch;
 mod listing;
 pub mod output;
 mod remote;
+pub mod runner_config;
 pub mod signals;
 pub mod telemetry;
 pub mod version;
