@@ -149,8 +149,8 @@ impl Failure {
         self.0.status
     }
 
-    /// The first line holds the failed action, the error and its direct cause.
-    fn chained(what: &str, error: &(dyn StdError + 'static)) -> Self {
+    /// Creates a failure from any error. The first line holds the failed action, the error and its direct cause.
+    pub(crate) fn chained(what: &str, error: &(dyn StdError + 'static)) -> Self {
         let mut links: Vec<String> = Vec::new();
         let mut next = Some(error);
         while let Some(link) = next {

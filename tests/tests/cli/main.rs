@@ -3,6 +3,7 @@
 mod architecture;
 mod bad_input;
 mod completions;
+mod convert_runner_config;
 mod doctor;
 mod documents;
 mod hostile_answers;

@@ -8,6 +8,7 @@ use crate::cli::Command;
 mod active;
 mod completion;
 mod config;
+mod convert_runner_config;
 mod create;
 mod doctor;
 mod env;
@@ -38,6 +39,7 @@ pub static TABLE: &[&dyn Command] = &[
     &active::Active,
     &completion::Completions,
     &config::Config,
+    &convert_runner_config::ConvertRunnerConfig,
     &create::Create,
     &doctor::Doctor,
     &env::Env,

@@ -1,8 +1,8 @@
 //! Periods of the docker+machine executor as periods of the autoscaler.
 //!
-//! docker+machine reads them with gorhill/cronexpr (`cronexpr_parse.go`): five fields, six with years, seven with seconds
-//! and years. The autoscaler reads the five fields of cron (docs/configuration/advanced-configuration.md of GitLab
-//! Runner, "Periods syntax" of the policies). Both match the current time against the fields.
+//! docker+machine reads them with gorhill/cronexpr (`cronexpr_parse.go`): five fields, six with years, seven with
+//! seconds and years. The autoscaler reads the five fields of cron (docs/configuration/advanced-configuration.md of
+//! GitLab Runner, "Periods syntax" of the policies). Both match the current time against the fields.
 
 use std::collections::BTreeSet;
 
