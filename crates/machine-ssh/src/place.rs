@@ -96,6 +96,38 @@ impl<'a> Spot<'a> {
         })
     }
 
+    /// Returns the directory that contains this path.
+    pub(crate) fn parent(&self) -> Self {
+        match self {
+            Self::Local(path) => Self::Local(match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+                _ => PathBuf::from("."),
+            }),
+            Self::Remote(sftp, path) => Self::Remote(
+                sftp,
+                match path.rsplit_once('/') {
+                    Some(("", _)) => "/".to_owned(),
+                    Some((parent, _)) => parent.to_owned(),
+                    None => String::new(),
+                },
+            ),
+        }
+    }
+
+    /// Returns the number of free bytes in the file system of an existing path, including those reserved for root.
+    /// Returns `None` if the file system or the machine does not tell.
+    pub(crate) async fn free_space(&self) -> Option<u64> {
+        match self {
+            Self::Local(path) => {
+                let path = path.clone();
+                let found = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&path));
+                let found = found.await.ok()?.ok()?;
+                (found.f_blocks > 0).then(|| found.f_bfree.saturating_mul(found.f_frsize))
+            }
+            Self::Remote(sftp, path) => sftp.free_space(path).await,
+        }
+    }
+
     pub(crate) async fn entry(&self) -> Result<Entry, TransferError> {
         match self {
             Self::Local(path) => match fs::metadata(path).await {

@@ -37,6 +37,7 @@ pub struct Sftp {
     read: u32,
     write: u32,
     expands_paths: bool,
+    tells_free_space: bool,
 }
 
 /// Metadata of a path; links are followed.
@@ -96,6 +97,7 @@ impl Sftp {
             read: length(able.limits.read_len, BLOCK, LARGEST_READ),
             write: length(able.limits.write_len, BLOCK, BLOCK),
             expands_paths: able.expands_paths,
+            tells_free_space: able.tells_free_space,
         })
     }
 
@@ -120,6 +122,15 @@ impl Sftp {
             Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => Ok(None),
             Err(error) => Err(self.failed(path, &error)),
         }
+    }
+
+    /// Returns the number of free bytes in the file system of a path, or `None` if the server does not tell.
+    pub(crate) async fn free_space(&self, path: &str) -> Option<u64> {
+        if !self.tells_free_space {
+            return None;
+        }
+        let found = self.files.statvfs(or_here(path)).await.ok()?;
+        (found.blocks > 0).then(|| found.blocks_free.saturating_mul(found.fragment_size))
     }
 
     /// Expands a path that begins with `~`, as scp(1) does: `~` and `~/…` are the login directory, and the server
@@ -271,18 +282,20 @@ impl fmt::Debug for Sftp {
 pub(crate) struct Able {
     pub(crate) limits: Limits,
     expands_paths: bool,
+    tells_free_space: bool,
 }
 
 /// Initializes the session.
 pub(crate) async fn begin(files: &RawSftpSession) -> Result<Able, Error> {
     let version = files.init().await?;
-    let has = |name| version.extensions.get(name).is_some_and(|v| v == "1");
+    let has = |name, number| version.extensions.get(name).is_some_and(|v| v == number);
     Ok(Able {
-        limits: match has(extensions::LIMITS) {
+        limits: match has(extensions::LIMITS, "1") {
             true => files.limits().await?.into(),
             false => Limits::default(),
         },
-        expands_paths: has(extensions::EXPAND_PATH),
+        expands_paths: has(extensions::EXPAND_PATH, "1"),
+        tells_free_space: has(extensions::STATVFS, "2"),
     })
 }
 

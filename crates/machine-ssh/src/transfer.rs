@@ -28,6 +28,10 @@ const NAME: usize = 96;
 /// How many bytes more than its size a file may have: it may grow during the copy.
 const GROWTH: u64 = 64 << 20;
 
+/// Minimum size of a file for which the free space is checked: the check of a smaller one would take longer than its
+/// copy.
+const CHECKED: u64 = 1 << 20;
+
 /// Options of a copy.
 pub struct Copy<'a> {
     /// Whether to copy directories recursively.
@@ -251,6 +255,7 @@ impl Copier<'_> {
         entry: Entry,
     ) -> Result<(), TransferError> {
         let name = from.name();
+        check_space(from, to, entry.size).await?;
         let most = entry.size.saturating_add(entry.size / 8 + GROWTH);
         let mut reader: Box<dyn AsyncRead + Send + Unpin> = from.read().await?;
         let mut writer = to.write(entry.mode).await?;
@@ -300,6 +305,28 @@ impl Copier<'_> {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+/// Refuses a file for which the target's file system has no space. Called before the target is truncated.
+async fn check_space(from: &Spot<'_>, to: &Spot<'_>, size: u64) -> Result<(), TransferError> {
+    if size < CHECKED {
+        return Ok(());
+    }
+    let (place, replaced) = match to.entry_if_any().await? {
+        None => (to.parent(), 0),
+        Some(found) if found.kind == EntryKind::File => (to.clone(), found.size),
+        // A device takes any number of bytes.
+        Some(_) => return Ok(()),
+    };
+    match place.free_space().await {
+        Some(free) if size > free.saturating_add(replaced) => Err(TransferError::NoSpace {
+            path: from.name(),
+            size,
+            to: to.name(),
+            free,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -386,6 +413,18 @@ pub enum TransferError {
         size: u64,
         /// The number of bytes copied.
         copied: u64,
+    },
+    /// The file is larger than the free space of the target's file system.
+    #[error("{path}: no space for its {size} bytes: the file system of {to} has {free} bytes free")]
+    NoSpace {
+        /// The path.
+        path: String,
+        /// The announced size.
+        size: u64,
+        /// The target.
+        to: String,
+        /// The number of free bytes.
+        free: u64,
     },
     /// A name in a listing leads out of the directory.
     #[error("{path}: its listing has {name:?}, which is not a file's name")]

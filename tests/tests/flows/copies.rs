@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use machine_tests::flows::Home;
 use machine_tests::sshd::Sshd;
 use machine_tests::terminal::Terminal;
+use tokio::task::JoinSet;
 
 /// A home with machines `m1` and `m2`, which serve this computer's files.
 fn two_machines(what: &str) -> Option<(Home, [Sshd; 2])> {
@@ -62,6 +63,43 @@ async fn a_hundred_megabytes_are_copied_both_ways_and_between_machines() {
         assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""));
         assert_eq!(checksum(&home, copy).await, sum, "{from} {to}");
     }
+}
+
+/// A file that is larger than any disk of a test, of which no block is allocated.
+const SPARSE: u64 = 15 << 40;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_larger_than_the_free_space_is_not_begun() {
+    let Some((home, servers)) = two_machines("scp of a file without space for it") else {
+        return;
+    };
+    let sparse = |path: &Path| {
+        std::fs::File::create(path)
+            .unwrap()
+            .set_len(SPARSE)
+            .unwrap()
+    };
+    sparse(&servers[0].path("there"));
+    sparse(&home.path().join("here"));
+    home.file("before", "before");
+    let from = remote("m1", &servers[0].path("there"));
+    let across = servers[1].path("across");
+    for (from, to) in [
+        (from.as_str(), "got"),
+        (&from, "before"),
+        ("here", &remote("m2", &across)),
+        (&from, &remote("m2", &across)),
+    ] {
+        let refused = home.run(["scp", from, to]).await;
+        let said = format!("no space for its {SPARSE} bytes: ");
+        refused.failed(1, &[&said, " bytes free"]);
+    }
+    assert!(!home.path().join("got").exists() && !across.exists());
+    let kept = std::fs::read_to_string(home.path().join("before")).unwrap();
+    assert_eq!(kept, "before");
+    // A device takes any number of bytes.
+    home.file("some", vec![7; 3 << 20]);
+    home.run(["scp", "some", "m1:/dev/null"]).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,68 +291,83 @@ fn differs_by_release(line: &str) -> bool {
     })
 }
 
+/// Command lines of scp, with `m1:` for the machine.
+static COPIES: [&str; 48] = [
+    // `~` is the login directory.
+    "f m1:~",
+    "f m1:~/",
+    "f m1:~/new",
+    "f m1:~//existing",
+    "-r d m1:~/existing/",
+    "m1:~/f got",
+    "m1:~/existing/f m1:~/g existing",
+    "-r m1:~/d got",
+    "-r m1:~ got",
+    "f m1:~nobody-is-called-so/f",
+    // The content of `.`, and not a directory of that name.
+    "-r . m1:existing",
+    "-r ./ m1:existing",
+    "-r d/. m1:existing",
+    "-r d/ m1:existing",
+    "-r d m1:existing",
+    "-r d m1:",
+    "-r d m1:new",
+    "-r . m1:new",
+    "-r m1:d/. existing",
+    "-r m1:d existing",
+    "-r m1:d/ .",
+    "-r m1: existing",
+    "-r m1:. .",
+    // An entry that cannot be copied does not stop the others.
+    "-r broken m1:",
+    "-r broken m1:new",
+    "-r m1:broken .",
+    "-r m1:broken new",
+    "-r f m1:existing/d",
+    "d m1:new",
+    "m1:d new",
+    "nothing m1:",
+    "m1:nothing .",
+    "f m1:no/such/directory",
+    "m1:f no/such/directory",
+    // Several.
+    "f g m1:",
+    "f g m1:existing",
+    "f g m1:new",
+    "f d m1:existing",
+    "-r f d m1:new",
+    "f g m1:f",
+    "m1:f m1:g existing",
+    "m1:f m1:nothing m1:g existing",
+    "m1:f m1:g new",
+    "m1:f m1:g f",
+    "m1:d/* existing",
+    "-r m1:* new",
+    // An existing file gets new content, and keeps its mode.
+    "f m1:existing/f",
+    "m1:g existing/f",
+];
+
+/// Number of concurrent comparisons: each mostly waits for sshd.
+const AT_ONCE: usize = 4;
+
 /// Copies the same files to the same targets with OpenSSH's scp and with this program, and compares the results.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_end_as_those_of_openssh() {
-    let Some((home, servers)) = two_machines("scp beside OpenSSH's") else {
-        return;
-    };
+    let mut compared = JoinSet::new();
+    for lines in COPIES.chunks(COPIES.len().div_ceil(AT_ONCE)) {
+        compared.spawn(differences(lines));
+    }
+    let differences: Vec<String> = compared.join_all().await.concat();
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+async fn differences(lines: &[&str]) -> Vec<String> {
     let mut differences = Vec::new();
-    for line in [
-        // `~` is the login directory.
-        "f m1:~",
-        "f m1:~/",
-        "f m1:~/new",
-        "f m1:~//existing",
-        "-r d m1:~/existing/",
-        "m1:~/f got",
-        "m1:~/existing/f m1:~/g existing",
-        "-r m1:~/d got",
-        "-r m1:~ got",
-        "f m1:~nobody-is-called-so/f",
-        // The content of `.`, and not a directory of that name.
-        "-r . m1:existing",
-        "-r ./ m1:existing",
-        "-r d/. m1:existing",
-        "-r d/ m1:existing",
-        "-r d m1:existing",
-        "-r d m1:",
-        "-r d m1:new",
-        "-r . m1:new",
-        "-r m1:d/. existing",
-        "-r m1:d existing",
-        "-r m1:d/ .",
-        "-r m1: existing",
-        "-r m1:. .",
-        // An entry that cannot be copied does not stop the others.
-        "-r broken m1:",
-        "-r broken m1:new",
-        "-r m1:broken .",
-        "-r m1:broken new",
-        "-r f m1:existing/d",
-        "d m1:new",
-        "m1:d new",
-        "nothing m1:",
-        "m1:nothing .",
-        "f m1:no/such/directory",
-        "m1:f no/such/directory",
-        // Several.
-        "f g m1:",
-        "f g m1:existing",
-        "f g m1:new",
-        "f d m1:existing",
-        "-r f d m1:new",
-        "f g m1:f",
-        "m1:f m1:g existing",
-        "m1:f m1:nothing m1:g existing",
-        "m1:f m1:g new",
-        "m1:f m1:g f",
-        "m1:d/* existing",
-        "-r m1:* new",
-        // An existing file gets new content, and keeps its mode.
-        "f m1:existing/f",
-        "m1:g existing/f",
-    ] {
+    let Some((home, servers)) = two_machines("scp beside OpenSSH's") else {
+        return differences;
+    };
+    for line in lines {
         let mut ends = Vec::new();
         let mut said = String::new();
         let line = line.replace('*', "\\*");
@@ -365,7 +418,7 @@ async fn copies_end_as_those_of_openssh() {
             ));
         }
     }
-    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+    differences
 }
 
 /// Where OpenSSH releases differ or fail, this program does what the newest OpenSSH sources do or intend.
