@@ -22,13 +22,18 @@ const LARGEST_ITEMS: usize = 28 << 20;
 const ITEM: usize = 2 << 10;
 const INNER_ITEM: usize = 320;
 
+/// Maximum number of open elements. The deepest responses of EC2 have about fifteen.
+const DEEPEST: usize = 100;
+
 /// Why a response is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unbounded {
-    #[error("the answer has more than {} MiB", LARGEST >> 20)]
+    #[error("it has more than {} MiB", LARGEST >> 20)]
     Bytes,
-    #[error("the answer has more items than EC2 sends")]
+    #[error("it has more items than EC2 sends")]
     Items,
+    #[error("it has more than {DEEPEST} elements in each other")]
+    Depth,
 }
 
 /// Reads a complete response.
@@ -48,10 +53,10 @@ pub(crate) async fn read(mut answer: HttpResponse) -> Result<HttpResponse, Conne
     Ok(answer)
 }
 
-/// Counts the items of a response.
+/// Counts the items and the open elements of a response.
 ///
 /// # Errors
-/// Returns [`Unbounded::Items`]. Accepts input that cannot be parsed: the SDK stops at the same place and rejects it.
+/// Returns [`Unbounded::Items`] or [`Unbounded::Depth`]. Accepts input that cannot be parsed: the SDK stops at the same place and rejects it.
 pub(crate) fn check(body: &[u8]) -> Result<(), Unbounded> {
     let Ok(text) = std::str::from_utf8(body) else {
         return Ok(());
@@ -66,6 +71,9 @@ pub(crate) fn check(body: &[u8]) -> Result<(), Unbounded> {
                     taken += size(open.last().copied().unwrap_or_default(), depth);
                 }
                 open.push(local.as_str());
+                if open.len() > DEEPEST {
+                    return Err(Unbounded::Depth);
+                }
             }
             Ok(Token::ElementEnd {
                 end: ElementEnd::Close(..) | ElementEnd::Empty,
@@ -160,6 +168,9 @@ mod tests {
         }
         assert_eq!(check(b"<a>\xff<item/>"), Ok(()));
         assert_eq!(check(b"<a"), Ok(()));
-        assert_eq!(check("<a>".repeat(100_000).as_bytes()), Ok(()));
+        assert_eq!(
+            check("<a>".repeat(100_000).as_bytes()),
+            Err(Unbounded::Depth)
+        );
     }
 }

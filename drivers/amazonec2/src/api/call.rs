@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -21,6 +22,7 @@ use machine_ops::{
 };
 use machine_types::{printable, printable_within};
 
+use crate::api::answer::Unbounded;
 use crate::api::client::Api;
 use crate::api::codes;
 use crate::api::dns::Unresolved;
@@ -51,6 +53,17 @@ pub(crate) enum CallError {
         endpoint: String,
         #[source]
         source: BoxError,
+    },
+    /// The response exceeds a bound and was not parsed. The call may have taken effect.
+    #[error(
+        "cannot read the answer to {action} in region {region}{}: {why}",
+        at(endpoint)
+    )]
+    Unbounded {
+        action: &'static str,
+        region: String,
+        endpoint: String,
+        why: Unbounded,
     },
     /// The call was not sent, since the host has just left another call of this process unanswered.
     #[error("{action} in region {region} was not sent: {host} did not answer a moment ago")]
@@ -129,7 +142,7 @@ impl CallError {
     pub(crate) fn is_ambiguous(&self) -> bool {
         match self {
             Self::Refused { code, status, .. } => codes::is_ambiguous(code, *status),
-            Self::NoAnswer { .. } => true,
+            Self::NoAnswer { .. } | Self::Unbounded { .. } => true,
             Self::Unfiltered { .. }
             | Self::NoCredentials { .. }
             | Self::Silent { .. }
@@ -383,12 +396,20 @@ impl Api {
             };
         }
         // Without a code the response is not from EC2, but from a host in between.
-        if without_credentials(&error) {
+        if cause::<CredentialsError>(&error).is_some() {
             let source = error.into_source().unwrap_or_else(Into::into);
             return CallError::NoCredentials {
                 action,
                 region,
                 source,
+            };
+        }
+        if let Some(why) = cause::<Unbounded>(&error) {
+            return CallError::Unbounded {
+                action,
+                region,
+                endpoint: host,
+                why: why.clone(),
             };
         }
         let source = error.into_source().unwrap_or_else(Into::into);
@@ -435,15 +456,12 @@ async fn pause(
     }
 }
 
-fn without_credentials(error: &(dyn StdError + 'static)) -> bool {
-    let mut link = Some(error);
-    while let Some(error) = link {
-        if error.is::<aws_credential_types::provider::error::CredentialsError>() {
-            return true;
-        }
-        link = error.source();
+/// Returns the error of this type in a chain of sources, if there is one.
+fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    match error.downcast_ref() {
+        None => cause(error.source()?),
+        found => found,
     }
-    false
 }
 
 /// Maximum number of characters of EC2's message. The longest messages name a user, an action and a resource by ARNs,

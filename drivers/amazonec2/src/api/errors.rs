@@ -22,9 +22,10 @@ impl From<CallError> for DriverError {
     fn from(error: CallError) -> Self {
         let kind = match &error {
             CallError::Cancelled { reason, .. } => return Self::cancelled(reason),
-            CallError::NoAnswer { .. } | CallError::Silent { .. } | CallError::Endless { .. } => {
-                DriverErrorKind::Unavailable
-            }
+            CallError::NoAnswer { .. }
+            | CallError::Unbounded { .. }
+            | CallError::Silent { .. }
+            | CallError::Endless { .. } => DriverErrorKind::Unavailable,
             CallError::NoCredentials { .. } => DriverErrorKind::Denied,
             CallError::Unfiltered { .. } => DriverErrorKind::Other,
             CallError::Refused { code, status, .. } => kind_of(code, *status),
