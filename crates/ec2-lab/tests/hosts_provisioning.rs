@@ -292,7 +292,7 @@ async fn a_changed_unit_takes_effect_after_daemon_reload() {
     assert_eq!(
         client
             .run(
-                &format!("systemctl status docker >/dev/null; {write}"),
+                &format!("systemctl show -p LoadState docker; {write}"),
                 b"[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --nope\n"
             )
             .await
@@ -304,10 +304,10 @@ async fn a_changed_unit_takes_effect_after_daemon_reload() {
     assert!(output.err().contains("changed on disk"), "{}", output.err());
     assert_eq!(
         client
-            .run("systemctl show docker -p NeedDaemonReload --value", b"")
+            .run("systemctl show docker -p NeedDaemonReload", b"")
             .await
             .out(),
-        "yes\n"
+        "NeedDaemonReload=yes\n"
     );
     assert_eq!(
         client
@@ -319,10 +319,10 @@ async fn a_changed_unit_takes_effect_after_daemon_reload() {
             .status,
         Some(1)
     );
-    let shown = client.run("systemctl cat docker", b"").await.out();
-    assert!(
-        shown.contains("# /etc/systemd/system/docker.service.d/10-machine.conf\n[Service]"),
-        "{shown}"
+    let shown = client.run("systemctl show -p DropInPaths docker", b"");
+    assert_eq!(
+        shown.await.out(),
+        "DropInPaths=/etc/systemd/system/docker.service.d/10-machine.conf\n"
     );
 }
 
@@ -354,9 +354,12 @@ async fn docker_is_installed_by_the_script_of_the_install_url() {
         )
         .await;
     assert_eq!(output.status, Some(0), "{}", output.err());
-    let found = client.run("command -v dockerd; systemctl is-enabled docker; sudo docker version --format '{{.Server.Version}}'", b"").await.out();
+    let found = client.run("command -v dockerd; systemctl show -p UnitFileState docker; sudo docker version --format '{{.Server.Version}}'", b"").await.out();
     let root = hosts.host("i-1").unwrap().root().display().to_string();
-    assert_eq!(found, format!("{root}/usr/bin/dockerd\nenabled\n28.0.4\n"));
+    assert_eq!(
+        found,
+        format!("{root}/usr/bin/dockerd\nUnitFileState=enabled\n28.0.4\n")
+    );
     assert_eq!(hosts.host("i-1").unwrap().counts().installations, 1);
     // The internet is unreachable.
     assert_eq!(

@@ -21,8 +21,6 @@ pub struct Shortage {
     instance_type: Option<String>,
     zone: Option<String>,
     market: Option<Market>,
-    subnet: Option<String>,
-    region: Option<String>,
     #[serde(default)]
     after_launch: bool,
     /// The number of launches that it still affects; `None` for all.
@@ -37,8 +35,6 @@ impl Shortage {
             instance_type: None,
             zone: None,
             market: None,
-            subnet: None,
-            region: None,
             after_launch: false,
             times: None,
         }
@@ -55,20 +51,6 @@ impl Shortage {
     #[must_use]
     pub fn in_zone(mut self, zone: impl Into<String>) -> Self {
         self.zone = Some(zone.into());
-        self
-    }
-
-    /// Restricts it to a region.
-    #[must_use]
-    pub fn in_region(mut self, region: impl Into<String>) -> Self {
-        self.region = Some(region.into());
-        self
-    }
-
-    /// Restricts it to a subnet.
-    #[must_use]
-    pub fn in_subnet(mut self, subnet: impl Into<String>) -> Self {
-        self.subnet = Some(subnet.into());
         self
     }
 
@@ -98,7 +80,6 @@ impl Shortage {
 /// The properties of a launch that shortages depend on.
 pub(crate) struct Wanted<'a> {
     pub(crate) instance_type: &'a str,
-    pub(crate) region: &'a str,
     pub(crate) zone: &'a str,
     pub(crate) subnet: &'a str,
     pub(crate) market: Market,
@@ -116,8 +97,6 @@ impl Shortages {
             s.times != Some(0)
                 && fits(&s.instance_type, wanted.instance_type)
                 && fits(&s.zone, wanted.zone)
-                && fits(&s.subnet, wanted.subnet)
-                && fits(&s.region, wanted.region)
                 && s.market.is_none_or(|m| m == wanted.market)
         }) else {
             return Ok(None);

@@ -142,13 +142,6 @@ impl Builder {
         self
     }
 
-    /// Makes accounts without a default VPC.
-    #[must_use]
-    pub fn no_default_vpc(mut self) -> Self {
-        self.config.default_vpc = false;
-        self
-    }
-
     /// Sets the number of zones of a region: a, b, c…; six by default.
     #[must_use]
     pub fn zones(mut self, zones: u8) -> Self {

@@ -266,11 +266,6 @@ impl Lab {
         self.core.lock().blindness.insert(kind, blindness);
     }
 
-    /// Ends blindness for resources created from now on.
-    pub fn see_all(&self) {
-        self.core.lock().blindness.clear();
-    }
-
     /// Adds an image to a region.
     pub fn add_image(&self, account: &str, region: &str, image: Image) {
         let mut inner = self.core.lock();

@@ -93,7 +93,6 @@ pub(crate) struct Config {
     pub(crate) access_keys: BTreeMap<String, String>,
     pub(crate) regions: Vec<String>,
     pub(crate) zones: u8,
-    pub(crate) default_vpc: bool,
     pub(crate) vpc_cidr: Cidr,
     pub(crate) public: Vec<Cidr>,
     pub(crate) ipv6_loopback: bool,
@@ -138,7 +137,6 @@ impl Default for Config {
             access_keys: BTreeMap::new(),
             regions: REGIONS.iter().map(|r| (*r).to_owned()).collect(),
             zones: 6,
-            default_vpc: true,
             vpc_cidr: Cidr::new(Ipv4Addr::new(172, 31, 0, 0), 16),
             public: documentation
                 .iter()

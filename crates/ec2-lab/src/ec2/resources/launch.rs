@@ -101,7 +101,6 @@ pub(crate) fn start(cx: &mut Cx<'_>, params: &Params) -> Result<String, ApiError
     }
     let fate = cx.shared.shortages.meet(&Wanted {
         instance_type: &launch.instance_type,
-        region: &cx.region.name,
         zone: &launch.network.subnet.zone,
         subnet: &launch.network.subnet.id,
         market,

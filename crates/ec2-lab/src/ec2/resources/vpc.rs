@@ -53,9 +53,6 @@ pub struct Subnet {
 /// Adds the default VPC, with a `/20`-like subnet per zone, to a new region.
 pub(crate) fn furnish(region: &mut Region, shared: &mut Shared) {
     let config = shared.config.clone();
-    if !config.default_vpc {
-        return;
-    }
     let vpc = add_vpc(region, shared, config.vpc_cidr, true);
     // EC2's default subnets are /20 in a /16.
     let prefix = (config.vpc_cidr.prefix + 4).min(30);

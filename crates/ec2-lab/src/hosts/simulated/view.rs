@@ -51,13 +51,6 @@ impl HostView {
         lock(&self.0.console).clone()
     }
 
-    /// Returns the lines of the journal of Docker's service.
-    #[must_use]
-    pub fn docker_journal(&self) -> Vec<String> {
-        let entries = self.0.journal.tail(Some(super::docker_service::UNIT), None);
-        entries.into_iter().map(|entry| entry.text).collect()
-    }
-
     /// Changes the host's options from now on. Options that are read at boot take effect at the next boot.
     pub fn change(&self, change: impl FnOnce(&mut HostOptions)) {
         change(&mut self.0.options());
@@ -81,11 +74,6 @@ impl HostView {
     /// Adds the key to `authorized_keys` now.
     pub fn let_in(&self) {
         self.0.gates().inspect(|gates| gates.accepts_key.open());
-    }
-
-    /// Ends cloud-init now.
-    pub fn end_cloud_init(&self) {
-        self.0.gates().inspect(|gates| gates.cloud_init_done.open());
     }
 
     /// Closes all current SSH connections; the host keeps running.
