@@ -57,7 +57,7 @@ pub(crate) enum DemoError {
     /// Resources are left in the account.
     #[error("resources left after rm: {}", .0.join(", "))]
     Left(Vec<String>),
-    /// Interrupted by Ctrl-C.
+    /// Interrupted by a signal.
     #[error("interrupted")]
     Interrupted,
 }
@@ -82,14 +82,14 @@ pub(crate) fn command() -> Command {
         )
 }
 
-/// Runs the demo to its end, or until Ctrl-C.
+/// Runs the demo to its end, or until a signal asks to end.
 ///
 /// # Errors
 /// The first failing line ends the demo. In either case no files or processes are left behind.
 pub(crate) async fn run(options: &ArgMatches) -> Result<(), DemoError> {
     tokio::select! {
         ended = show(options) => ended,
-        Ok(()) = tokio::signal::ctrl_c() => Err(DemoError::Interrupted),
+        Ok(()) = crate::interrupted() => Err(DemoError::Interrupted),
     }
 }
 

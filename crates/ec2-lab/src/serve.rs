@@ -48,12 +48,13 @@ pub(crate) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .conflicts_with("vpc-cidr")
                 .help(
-                    "Boot a simulated host for each instance, on loopback, with sshd on port 2222",
+                    "Boot a simulated host for each instance, on loopback, with sshd on port 2222. Sessions are \
+                     processes of this user: they can read and change this computer's files, not only the host's",
                 ),
         )
 }
 
-/// Serves until Ctrl-C.
+/// Serves until a signal asks to end.
 ///
 /// # Errors
 /// The endpoint cannot be started, or there is no address for its hosts.
@@ -81,8 +82,7 @@ pub(crate) async fn run(options: &ArgMatches) -> Result<(), Box<dyn std::error::
     let lab = lab.start().await?;
     println!("EC2 at {}", lab.endpoint());
     println!("access keys {ACCESS_KEY} and {OTHER_ACCESS_KEY}, any secret key");
-    // If the handler for the signal cannot be installed, the default action ends the process as well.
-    let _ = tokio::signal::ctrl_c().await;
+    crate::interrupted().await?;
     Ok(())
 }
 
