@@ -9,7 +9,7 @@ use machine_driver::FlagSpec;
 
 // Includes the source file: the crate would bring in the drivers, and with them an AWS client.
 #[allow(dead_code)]
-#[path = "../../src/argv.rs"]
+#[path = "../../src/cli/argv.rs"]
 mod argv;
 
 use argv::{Flag, Grammar, normalize};
