@@ -342,3 +342,29 @@ async fn openssh_clients_work_with_the_server() {
         assert_eq!(view.counts().sftp_sessions, 2);
     }
 }
+
+#[tokio::test]
+async fn members_of_group_docker_reach_dockers_socket_from_their_next_login_on() {
+    let (hosts, spec, client) = booted().await;
+    let open = async |client: &Client| {
+        let opened = client
+            .session
+            .channel_open_direct_streamlocal("/var/run/docker.sock");
+        opened.await.ok()
+    };
+    assert!(open(&client).await.is_none());
+    let joined = client.run("sudo usermod -aG docker admin; id -nG admin", b"");
+    assert_eq!(joined.await.out(), "admin docker\n");
+    assert!(open(&client).await.is_none());
+    let client = connect(&spec, 2222).await;
+    let mut socket = open(&client).await.unwrap().into_stream();
+    let request = b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n";
+    socket.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nOK"), "{answer}");
+    client.run("sudo systemctl stop docker", b"").await;
+    assert!(open(&client).await.is_none());
+    assert_eq!(hosts.host("i-1").unwrap().counts().docker_requests, 1);
+}

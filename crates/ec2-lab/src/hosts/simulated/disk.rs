@@ -24,6 +24,7 @@ const STUBS: &[(&str, &str)] = &[
     ("uname", include_str!("stubs/uname")),
     ("chown", include_str!("stubs/chown")),
     ("install", include_str!("stubs/install")),
+    ("usermod", include_str!("stubs/usermod")),
 ];
 
 /// Programs of every host: name, and its stub.
@@ -36,7 +37,7 @@ const EVERYWHERE: &[(&str, &str)] = &[
     ("chown", "chown"),
     ("chgrp", "chown"),
     ("install", "install"),
-    ("usermod", "nothing"),
+    ("usermod", "usermod"),
     ("groupadd", "nothing"),
     ("modprobe", "nothing"),
     ("sysctl", "nothing"),
@@ -266,6 +267,7 @@ impl Shelf {
         fs::write(root.join("etc/os-release"), &options.os_release)?;
         fs::write(root.join("etc/hostname"), format!("{name}\n"))?;
         fs::write(root.join("etc/hosts"), "127.0.0.1 localhost\n")?;
+        fs::write(root.join("etc/group"), "root:x:0:\n")?;
         fs::write(
             root.join("var/lib/cloud/instance/user-data.txt"),
             &host.user_data,
@@ -325,6 +327,11 @@ impl Shelf {
         self.link("host-call", &root.join(directory).join("dockerd"))?;
         self.link("host-call", &root.join("usr/bin/docker"))?;
         fs::create_dir_all(root.join("etc/docker"))?;
+        let group = root.join("etc/group");
+        let groups = fs::read_to_string(&group)?;
+        if !groups.contains("docker:") {
+            fs::write(group, groups + "docker:x:999:\n")?;
+        }
         fs::write(
             root.join("usr/lib/systemd/system/docker.service"),
             include_str!("stubs/docker.service").replace("@COMMAND@", command),
@@ -338,6 +345,14 @@ pub(super) fn home(root: &Path, user: &str) -> PathBuf {
         "root" => root.join("root"),
         user => root.join("home").join(user),
     }
+}
+
+/// Returns whether `/etc/group` lets a user use Docker's socket, whose group is `docker`.
+pub(super) fn may_use_docker(root: &Path, user: &str) -> bool {
+    let groups = fs::read_to_string(root.join("etc/group")).unwrap_or_default();
+    let docker = groups.lines().find(|line| line.starts_with("docker:"));
+    let members = docker.and_then(|line| line.rsplit(':').next());
+    user == "root" || members.is_some_and(|members| members.split(',').any(|name| name == user))
 }
 
 /// Returns EC2's name of a host: its private address.

@@ -136,7 +136,8 @@ pub(super) async fn serve(
     }
 }
 
-async fn http<S>(stream: S, daemon: Arc<Daemon>, seen: impl Fn())
+/// Serves one connection.
+pub(super) async fn http<S>(stream: S, daemon: Arc<Daemon>, seen: impl Fn())
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

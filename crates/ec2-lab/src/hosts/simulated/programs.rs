@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::calls::{Answer, Call};
+use super::disk::may_use_docker;
 use super::host::{Host, lock};
 use super::{packages, systemctl, web};
 
@@ -124,7 +125,7 @@ async fn docker(host: &Host, call: &Call) -> Answer {
             "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
         );
     };
-    if !call.is_root() {
+    if !may_use_docker(&host.root, &call.user) {
         return Answer::fails(
             1,
             "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",

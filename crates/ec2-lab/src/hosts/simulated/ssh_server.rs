@@ -17,14 +17,15 @@ use russh::keys::PublicKey;
 use russh::server::{
     Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, MethodKind, MethodSet, Pty, Sig, SshId};
+use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty, Sig, SshId};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::counters::count;
-use super::disk::home;
+use super::disk::{home, may_use_docker};
+use super::docker_api;
 use super::exec::{self, Control, Job, Work};
 use super::host::{Gates, Host, lock};
 use super::listening::Listening;
@@ -81,6 +82,7 @@ async fn connection(
             host: Arc::clone(&host),
             peer,
             user: String::new(),
+            may_use_docker: false,
             line: Arc::clone(&line),
             channels: HashMap::new(),
         };
@@ -117,6 +119,8 @@ struct Login {
     host: Arc<Host>,
     peer: SocketAddr,
     user: String,
+    /// Whether the user may use Docker's socket: a new group counts from the next login on.
+    may_use_docker: bool,
     line: Arc<std::net::TcpStream>,
     channels: HashMap<ChannelId, SessionChannel>,
 }
@@ -269,6 +273,7 @@ impl Handler for Login {
             return Ok(Auth::reject());
         }
         self.user = user.to_owned();
+        self.may_use_docker = may_use_docker(&self.host.root, user);
         Ok(Auth::Accept)
     }
 
@@ -287,6 +292,32 @@ impl Handler for Login {
         };
         self.channels.insert(id, entry);
         reply.accept().await;
+        Ok(())
+    }
+
+    /// Docker's socket; sshd's AllowStreamLocalForwarding is on by default.
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        socket_path: &str,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let is_docker = matches!(socket_path, "/var/run/docker.sock" | "/run/docker.sock");
+        let daemon = self.host.docker.daemon().await;
+        match daemon.filter(|_| is_docker && self.may_use_docker) {
+            Some(daemon) => {
+                reply.accept().await;
+                let host = Arc::clone(&self.host);
+                let seen = move || count(&host.counters.docker_requests);
+                tokio::spawn(docker_api::http(
+                    channel.into_stream(),
+                    Arc::new(daemon),
+                    seen,
+                ));
+            }
+            None => reply.reject(ChannelOpenFailure::ConnectFailed).await,
+        }
         Ok(())
     }
 
