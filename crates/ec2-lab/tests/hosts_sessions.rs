@@ -368,3 +368,38 @@ async fn members_of_group_docker_reach_dockers_socket_from_their_next_login_on()
     assert!(open(&client).await.is_none());
     assert_eq!(hosts.host("i-1").unwrap().counts().docker_requests, 1);
 }
+
+/// RFC 4254, 5.3 and 6.10, as OpenSSH does it: first the reply, no data after the end of a stream, and the status
+/// before the close, after which a client reads nothing.
+#[tokio::test]
+async fn the_reply_the_output_the_status_and_the_close_are_in_order() {
+    let (_hosts, _, client) = booted().await;
+    let runs = (0..50).map(|_| async {
+        let mut channel = client.session.channel_open_session().await.unwrap();
+        channel.exec(true, "echo x; echo y >&2").await.unwrap();
+        let mut seen = Vec::new();
+        while let Some(message) = channel.wait().await {
+            seen.push(match message {
+                ChannelMsg::Success => "success",
+                ChannelMsg::Data { .. } | ChannelMsg::ExtendedData { .. } => "data",
+                ChannelMsg::Eof => "eof",
+                ChannelMsg::ExitStatus { exit_status: 0 } => "status",
+                ChannelMsg::Close => "close",
+                other => panic!("{other:?}"),
+            });
+        }
+        seen
+    });
+    for seen in futures_util::future::join_all(runs).await {
+        let at = |what| seen.iter().position(|message| *message == what).unwrap();
+        let mut sorted = seen.clone();
+        sorted.sort_unstable();
+        assert_eq!(
+            sorted,
+            ["close", "data", "data", "eof", "status", "success"]
+        );
+        assert_eq!((at("success"), at("close")), (0, 5), "{seen:?}");
+        let last = seen.iter().rposition(|message| *message == "data");
+        assert!(last < Some(at("eof")), "{seen:?}");
+    }
+}
