@@ -11,6 +11,7 @@ pub mod attack;
 pub mod certificates;
 pub mod containers;
 pub mod flows;
+pub mod go;
 pub mod keys;
 pub mod moto;
 pub mod pages;

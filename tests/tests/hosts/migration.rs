@@ -1,10 +1,10 @@
 //! Migration from the Go binary and back.
 //!
 //! The Go binary is represented by its recorded `config.json`, and by a Go program that reads a store by its rules
-//! (`tests/go/read_store.go`).
+//! (`tests/go/read-store`).
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use machine_tests::flows::{Ended, Flow};
@@ -145,26 +145,9 @@ async fn the_go_binary_reads_our_store() {
 
 /// Reads the store by the Go binary's rules.
 async fn by_go(flow: &Flow) -> Option<Ended> {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("go/read_store.go");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = std::env::split_paths(&path);
-    let Some(go) = directories.map(|d| d.join("go")).find(|go| go.is_file()) else {
-        machine_tests::left_out("the Go binary's rules of reading", "go is not installed");
-        return None;
-    };
-    // A shared cache: Go's library need not be compiled again for every home directory.
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let cache = cache
-        .unwrap_or_else(|| flow.home.path().into())
-        .join("go-build");
-    let mut command = Command::new("env");
-    command.arg(format!("GOCACHE={}", cache.display()));
-    command
-        .arg(go)
-        .arg("run")
-        .arg(program)
-        .arg(flow.home.store());
+    let program = machine_tests::go::program("read-store", "the Go binary's rules of reading")?;
+    let mut command = Command::new(program);
+    command.arg(flow.home.store());
     Some(flow.home.end(command, b"").await)
 }
 

@@ -1,0 +1,3 @@
+module read-store
+
+go 1.21
