@@ -1,6 +1,6 @@
 //! Containers on a machine, with this machine's stock docker clients.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::flows::Home;
 
@@ -60,9 +60,23 @@ pub async fn docker(home: &Home, machine: &str, words: &str) -> String {
 }
 
 async fn import(home: &Home, machine: &str) {
+    let archive = image(home).await;
+    docker(
+        home,
+        machine,
+        &format!("import {} hello", archive.display()),
+    )
+    .await;
+}
+
+/// Builds the image's archive, for `docker import`: `/hello` prints a line.
+///
+/// # Panics
+/// The program cannot be compiled.
+pub async fn image(home: &Home) -> PathBuf {
     home.file("hello.c", PROGRAM);
     home.shell("cc -static -O1 -o hello hello.c && tar -cf hello.tar hello")
         .await
         .ok();
-    docker(home, machine, "import hello.tar hello").await;
+    home.path().join("hello.tar")
 }

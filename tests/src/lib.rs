@@ -10,6 +10,7 @@
 pub mod attack;
 pub mod certificates;
 pub mod containers;
+pub mod fleeting;
 pub mod flows;
 pub mod go;
 pub mod keys;
