@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use libmachine::{Ambient, Cancel, CertificatePaths, Library, Settings};
+use libmachine::{Ambient, Cancel, CertificatePaths, Events, Library, Settings};
 use machine_driver::{DriverKind, Options};
 
 use crate::environment::Environment;
@@ -52,34 +52,7 @@ impl Context {
         drivers: Vec<Arc<dyn DriverKind>>,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        let mut certificates = CertificatePaths::of_store(&store);
-        for (flag, path) in [
-            ("tls-ca-cert", &mut certificates.ca),
-            ("tls-ca-key", &mut certificates.ca_key),
-            ("tls-client-cert", &mut certificates.client),
-            ("tls-client-key", &mut certificates.client_key),
-        ] {
-            let given = global.string(flag);
-            if !given.is_empty() {
-                *path = world.directory.join(given);
-            }
-        }
-        let environment = &world.environment;
-        let ssh = world.home.as_ref().map(|home| home.join(".ssh"));
-        let settings = Settings {
-            store: store.clone(),
-            certificates,
-            user: environment.get("USER").unwrap_or("unknown").to_owned(),
-            ssh_agent: environment.get("SSH_AUTH_SOCK").map(PathBuf::from),
-            // The names that OpenSSH tries, in the same order (ssh_config(5), IdentityFile).
-            user_keys: ["id_rsa", "id_ecdsa", "id_ed25519"]
-                .iter()
-                .filter_map(|name| Some(ssh.as_ref()?.join(name)))
-                .collect(),
-        };
-        let library = Library::new(settings, drivers, telemetry, world.cancel.clone())
-            .with_ambient(world.ambient.clone())
-            .with_fetch(Arc::new(Fetch::new(&world.environment)));
+        let library = library(&world, store, global, drivers, telemetry);
         Self { world, library }
     }
 
@@ -109,6 +82,44 @@ impl Context {
             stream: Stream::Out,
         }
     }
+}
+
+/// Builds the library from the global flags.
+pub(crate) fn library(
+    world: &World,
+    store: PathBuf,
+    global: &Options,
+    drivers: Vec<Arc<dyn DriverKind>>,
+    events: Arc<dyn Events>,
+) -> Library {
+    let mut certificates = CertificatePaths::of_store(&store);
+    for (flag, path) in [
+        ("tls-ca-cert", &mut certificates.ca),
+        ("tls-ca-key", &mut certificates.ca_key),
+        ("tls-client-cert", &mut certificates.client),
+        ("tls-client-key", &mut certificates.client_key),
+    ] {
+        let given = global.string(flag);
+        if !given.is_empty() {
+            *path = world.directory.join(given);
+        }
+    }
+    let environment = &world.environment;
+    let ssh = world.home.as_ref().map(|home| home.join(".ssh"));
+    let settings = Settings {
+        store: store.clone(),
+        certificates,
+        user: environment.get("USER").unwrap_or("unknown").to_owned(),
+        ssh_agent: environment.get("SSH_AUTH_SOCK").map(PathBuf::from),
+        // The names that OpenSSH tries, in the same order (ssh_config(5), IdentityFile).
+        user_keys: ["id_rsa", "id_ecdsa", "id_ed25519"]
+            .iter()
+            .filter_map(|name| Some(ssh.as_ref()?.join(name)))
+            .collect(),
+    };
+    Library::new(settings, drivers, events, world.cancel.clone())
+        .with_ambient(world.ambient.clone())
+        .with_fetch(Arc::new(Fetch::new(&world.environment)))
 }
 
 /// Removes `//`, `/.` and `/x/..` from a path without reading the file system, as Go's `filepath.Clean` does.

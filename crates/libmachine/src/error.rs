@@ -57,6 +57,24 @@ pub enum Error {
         "{0:?} was set up by a custom install script: its engine and certificates are that script's"
     )]
     CustomScript(String),
+    /// The machine belongs to a pool: its engine has no TLS and no network port.
+    #[error(
+        "{name:?} belongs to the pool {pool:?}: its Docker is reached over SSH only: docker-machine ssh {name} docker ps"
+    )]
+    OfPool {
+        /// The machine's name.
+        name: String,
+        /// The pool's name.
+        pool: String,
+    },
+    /// Another process keeps the pool.
+    #[error("the pool {pool:?} is kept by another plugin{}", process(*pid))]
+    PoolKept {
+        /// The pool's name.
+        pool: String,
+        /// The process that keeps it, if known.
+        pid: Option<u32>,
+    },
     /// A check failed before anything was created.
     #[error("Error with pre-create check")]
     PreCreate(#[source] DriverError),
@@ -517,4 +535,10 @@ fn advice(name: &str, layer: Layer) -> String {
         ),
         layer => layer.advice().to_owned(),
     }
+}
+
+/// Returns `, process 4711`, or nothing.
+fn process(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(", process {pid}"))
+        .unwrap_or_default()
 }

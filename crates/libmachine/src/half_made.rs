@@ -45,7 +45,10 @@ pub(crate) fn half_made(library: &Library, machine: &Machine) -> Option<HalfMade
     let mut files = files
         .map(|file| library.store.file(&machine.name, file))
         .into_iter();
-    let has_engine = files.any(|file| file.exists());
+    let has_engine = match &machine.record.pool {
+        Some(pool) => pool.ready,
+        None => files.any(|file| file.exists()),
+    };
     if !is_ours || has_engine || !machine.record.host_options.custom_install_script.is_empty() {
         return None;
     }

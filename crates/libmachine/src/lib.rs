@@ -35,6 +35,7 @@ mod library;
 mod lifecycle;
 mod list;
 mod machine;
+mod pool;
 mod recovery;
 
 pub use access::connect::{Connection, connection, docker_version, url};
@@ -46,16 +47,22 @@ pub use certificates::age::warn_of_age;
 pub use doctor::{DoctorRequest, examine};
 pub use error::{Error, Left, Silence, confirmation_hint};
 pub use library::{CertificatePaths, Library, Settings, is_unknown, sound_names};
-pub use lifecycle::create::{CreateRequest, CreateTimes, create, rehearse};
+pub use lifecycle::create::{CREATE_LIMIT, CreateRequest, CreateTimes, check, create, rehearse};
 pub use lifecycle::labels::update_labels;
 pub use lifecycle::power::{kill, restart, start, stop};
 pub use lifecycle::provisioning::{Provisioning, provision, regenerate_certificates, upgrade};
 pub use list::{Active, ListItem, ListOptions, StoredMachine, list};
 pub use machine::{Machine, inspect, state};
-pub use recovery::prune::{Found, PruneOptions, Pruned, StoreOrigin, confirm_origin, prune};
-pub use recovery::remove::{RemoveOptions, Removed, remove};
+pub use pool::{
+    Member, MemberAccess, MemberState, lock_pool, member_access, member_states, pool_members,
+};
+pub use recovery::prune::{
+    Found, PruneOptions, Pruned, StoreOrigin, confirm_origin, prune, remove_orphans,
+};
+pub use recovery::remove::{RemoveOptions, Removed, remove, remove_all};
 
 // Re-exports for the binary, which does not depend on the lower crates.
+pub use machine_driver::{Addresses, Options};
 pub use machine_ops::files;
 pub use machine_ops::{
     Ambient, Cancel, Cx, Event, Events, Hook, Look, MemoryJournal, Span, SpanKind, SpanOutcome,
@@ -63,4 +70,6 @@ pub use machine_ops::{
 };
 pub use machine_provision::{FetchScript, RemoteError};
 pub use machine_ssh::{Copy, ExitStatus as RemoteExit, Pty, WindowSize};
-pub use machine_store::{EngineOptions, HostOptions, MachineRecord, SwarmOptions};
+pub use machine_store::{
+    EngineOptions, HostOptions, MachineRecord, PoolDocker, PoolLock, PoolMember, SwarmOptions,
+};

@@ -157,6 +157,7 @@ impl Library {
             store: self.settings.store.clone(),
             directory: self.store.directory(name),
             store_id,
+            exposes_engine: true,
             swarm_master: swarm.master,
             swarm_host: swarm.host.clone(),
             swarm_discovery: swarm.discovery.clone(),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::iter;
-use machine_driver::{Cloud, DriverError, Route, Status};
-use machine_ops::Event;
+use machine_driver::{Cloud, DriverError, DriverErrorKind, Route, Status};
+use machine_ops::{Cx, Event};
 use machine_store::MachineRecord;
 use machine_types::{MachineState, one_line};
 
@@ -121,12 +121,15 @@ pub(crate) struct NoState {
     pub(crate) text: String,
     /// Whether the machine terminated or does not exist.
     pub(crate) is_gone: bool,
+    /// Whether the cloud does not know the machine. A new machine may still appear.
+    pub(crate) is_missing: bool,
 }
 
 impl From<DriverError> for NoState {
     fn from(error: DriverError) -> Self {
         Self {
             is_gone: is_gone(&error),
+            is_missing: error.kind == DriverErrorKind::NotFound,
             text: one_line(error),
         }
     }
@@ -189,7 +192,7 @@ pub async fn list(
     // With a timeout of zero, makes no query.
     let mut states = match options.timeout.is_zero() {
         true => BTreeMap::new(),
-        false => states(library, &opened, options.timeout).await,
+        false => states(library, &opened, Query::Ids, options.timeout).await,
     };
     let cx = &library.context();
     for (at, machine) in opened.iter_mut().enumerate() {
@@ -236,11 +239,21 @@ fn count(library: &Library, items: &[ListItem]) {
     library.events.emit(Event::Counted(counted));
 }
 
+/// How to query the states of machines of a cloud.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Query {
+    /// By their IDs.
+    Ids,
+    /// By the tag of their store; by ID for those that the result lacks.
+    Store,
+}
+
 /// Queries all states, by the machines' indices. Queries each cloud once for all of its machines, and each other
 /// machine separately, all in parallel.
 pub(crate) async fn states(
     library: &Library,
     machines: &[Machine],
+    query: Query,
     timeout: Duration,
 ) -> BTreeMap<usize, Result<Status, NoState>> {
     let cx = &library.context().for_reading();
@@ -268,7 +281,7 @@ pub(crate) async fn states(
     let together = groups.iter().map(|group| async move {
         let (indices, ids): (Vec<usize>, Vec<String>) = group.members.iter().cloned().unzip();
         // If a cloud times out, all its machines keep the state `Timeout`.
-        let asked = tokio::time::timeout(timeout, group.cloud.states(&ids, cx));
+        let asked = tokio::time::timeout(timeout, states_of(group.cloud, &ids, query, cx));
         let states = asked.await.unwrap_or_default();
         indices.into_iter().zip(states).collect::<Vec<_>>()
     });
@@ -282,6 +295,36 @@ pub(crate) async fn states(
         .chain(apart.into_iter().flatten())
         .map(|(index, state)| (index, state.map_err(NoState::from)))
         .collect()
+}
+
+/// Returns the states of the machines of a cloud in the order of their IDs; none if the cloud cannot be queried by the
+/// tag.
+async fn states_of(
+    cloud: &dyn Cloud,
+    ids: &[String],
+    query: Query,
+    cx: &Cx,
+) -> Vec<Result<Status, DriverError>> {
+    if query == Query::Ids {
+        return cloud.states(ids, cx).await;
+    }
+    let mut known = match cloud.states_of_store(cx).await {
+        Ok(known) => known,
+        Err(error) => {
+            cx.debug(one_line(error));
+            return Vec::new();
+        }
+    };
+    let missing: Vec<String> = ids
+        .iter()
+        .filter(|id| !known.contains_key(*id))
+        .cloned()
+        .collect();
+    if !missing.is_empty() {
+        let states = cloud.states(&missing, cx).await;
+        known.extend(missing.into_iter().zip(states));
+    }
+    ids.iter().filter_map(|id| known.remove(id)).collect()
 }
 
 async fn item(
@@ -328,11 +371,12 @@ async fn item(
         let text = half_made.text(machine.name.as_str());
         item.error = format!("Unable to query docker version: {text}");
     }
-    if item.state == MachineState::Running {
+    let has_tls = machine.has_tls().is_ok();
+    if item.state == MachineState::Running && has_tls {
         item.url = machine.driver.docker_host().unwrap_or_default();
         item.active = active(&machine, &item.url, options.docker_host.as_deref());
     }
-    if item.state == MachineState::Running && half_made.is_none() {
+    if item.state == MachineState::Running && half_made.is_none() && has_tls {
         let left = options.timeout.saturating_sub(looked_up);
         // The connection's own timeout must not fire first: it would report another error.
         let asked = engine_version(library, &machine, left.saturating_mul(2));

@@ -70,6 +70,17 @@ impl Machine {
         self.driver.cloud().is_none() && self.driver.ssh().is_some()
     }
 
+    /// Fails if the machine belongs to a pool: its engine has no TLS and no network port.
+    pub(crate) fn has_tls(&self) -> Result<(), Error> {
+        match &self.record.pool {
+            None => Ok(()),
+            Some(pool) => Err(Error::OfPool {
+                name: self.name.to_string(),
+                pool: pool.name.clone(),
+            }),
+        }
+    }
+
     /// Returns the URL of the swarm whose master this machine is.
     pub(crate) fn swarm_url(&self) -> Option<String> {
         let swarm = &self.record.host_options.swarm_options;

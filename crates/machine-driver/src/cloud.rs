@@ -1,5 +1,6 @@
 //! The cloud traits: the additional interface of a driver that creates machines through a cloud's API.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -131,6 +132,26 @@ pub trait Cloud: Send + Sync {
     /// Queries the states of machines of the same [`Route`] by their ids, with as few calls as possible. The answers
     /// are in the order of `ids`.
     async fn states(&self, ids: &[String], cx: &Cx) -> Vec<Result<Status, DriverError>>;
+
+    /// Queries the states of all machines of this machine's store and [`Route`], by their ids, with one call where the
+    /// cloud can find them by their owner. The result may lack machines: query these by [`Cloud::states`]. The default
+    /// returns none.
+    ///
+    /// # Errors
+    /// The cloud cannot be queried.
+    async fn states_of_store(
+        &self,
+        _cx: &Cx,
+    ) -> Result<BTreeMap<String, Result<Status, DriverError>>, DriverError> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Requests the end of several machines of the same [`Route`] and recorded scope, by their ids, with as few calls
+    /// as possible. Returns the ids of those that are certainly ending; [`Cloud::undo`] handles the others one by one.
+    /// The default requests nothing.
+    async fn end(&self, _ids: &[String], _scope: &Scope, _cx: &Cx) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Replaces the saved address to connect to if the machine has another one, for example after a stop and a start in
     /// the cloud's console. Returns whether it replaced it. Makes no network call, and does not write the configuration.

@@ -7,7 +7,7 @@ use machine_ops::Cx;
 use machine_types::{MachineName, SshEndpoint};
 use serde_json::Value;
 
-use crate::{Check, Cloud, CloudKind, DriverError, FlagSpec, Options, Status};
+use crate::{Addresses, Check, Cloud, CloudKind, DriverError, FlagSpec, Options, Status};
 
 /// The information for a driver about the machine and its directory in the store. The driver opens none of these
 /// paths.
@@ -21,6 +21,8 @@ pub struct Base {
     pub directory: PathBuf,
     /// The store's id, used in tags.
     pub store_id: String,
+    /// Whether clients reach the engine over the network. Only [`DriverKind::configure`] needs it, for firewall rules.
+    pub exposes_engine: bool,
     /// Classic swarm's flags, which `config.json` repeats in the driver's part.
     pub swarm_master: bool,
     /// `--swarm-host`.
@@ -70,6 +72,10 @@ pub struct Access {
     pub ssh: Option<SshEndpoint>,
     /// The command that restarts the machine over SSH, for a driver without another way.
     pub restart_command: Option<&'static str>,
+    /// All saved addresses.
+    pub addresses: Addresses,
+    /// The processor architecture in Go's terms, such as `amd64` and `arm64`; `None` if unknown.
+    pub architecture: Option<&'static str>,
 }
 
 /// A power action.

@@ -543,6 +543,32 @@ impl Cloud for FakeDriver {
         (!id.is_empty()).then(|| id.clone())
     }
 
+    async fn states_of_store(
+        &self,
+        _cx: &Cx,
+    ) -> Result<BTreeMap<String, Result<Status, DriverError>>, DriverError> {
+        let (store, place) = (&self.store, self.saved.place.as_str());
+        let asked = self.fake().call(format!("states in {place}"), |world| {
+            let resources = world.resources.iter();
+            let own = resources.filter(|(_, resource)| {
+                resource.place == place && resource.store.as_ref() == Some(store)
+            });
+            own.map(|(id, resource)| (id.clone(), Ok(resource.state.into())))
+                .collect()
+        });
+        Ok(asked.await?)
+    }
+
+    async fn end(&self, ids: &[String], _scope: &Scope, _cx: &Cx) -> Vec<String> {
+        let asked = self.fake().call(format!("end {}", ids.len()), |world| {
+            let ended = ids
+                .iter()
+                .filter(|id| world.resources.remove(*id).is_some());
+            ended.cloned().collect()
+        });
+        asked.await.unwrap_or_default()
+    }
+
     async fn states(&self, ids: &[String], _cx: &Cx) -> Vec<Result<Status, DriverError>> {
         let call = format!("states of {} in {}", ids.len(), self.saved.place);
         let asked = self.fake().call(call, |world| {

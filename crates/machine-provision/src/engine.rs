@@ -27,6 +27,18 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    /// Returns whether no option is set.
+    pub(crate) fn is_default(&self) -> bool {
+        let lists = [
+            &self.labels,
+            &self.insecure_registries,
+            &self.registry_mirrors,
+            &self.flags,
+            &self.environment,
+        ];
+        self.storage_driver.is_empty() && lists.iter().all(|list| list.is_empty())
+    }
+
     /// Reads the options as typed.
     pub(crate) fn read(options: &EngineConfig) -> Self {
         let mut engine = Self::default();

@@ -176,13 +176,18 @@ pub(crate) fn key(flag: &str) -> &str {
     }
 }
 
-/// Returns all flags of a plan.
+/// Returns all flags of a plan; none if the engine's configuration stays as it is.
 pub(crate) fn flags(plan: &Plan, engine: &Engine) -> Vec<Flag> {
-    let any = if plan.ipv6 { "[::]" } else { "0.0.0.0" };
-    let mut flags = vec![
-        Flag::two("-H", "hosts", &format!("tcp://{any}:{}", plan.engine_port)).vital(),
-        Flag::two("-H", "hosts", "unix:///var/run/docker.sock").vital(),
-    ];
+    if plan.certificates.is_none() && engine.is_default() {
+        return Vec::new();
+    }
+    let mut flags = Vec::new();
+    if plan.certificates.is_some() {
+        let any = if plan.ipv6 { "[::]" } else { "0.0.0.0" };
+        let everywhere = format!("tcp://{any}:{}", plan.engine_port);
+        flags.push(Flag::two("-H", "hosts", &everywhere).vital());
+    }
+    flags.push(Flag::two("-H", "hosts", "unix:///var/run/docker.sock").vital());
     if !engine.storage_driver.is_empty() {
         flags.push(Flag::two(
             "--storage-driver",
@@ -190,18 +195,20 @@ pub(crate) fn flags(plan: &Plan, engine: &Engine) -> Vec<Flag> {
             &engine.storage_driver,
         ));
     }
-    flags.push(Flag {
-        key: "tlsverify".to_owned(),
-        words: vec!["--tlsverify".to_owned()],
-        value: "true".to_owned(),
-        vital: true,
-    });
-    for (name, file) in [
-        ("tlscacert", "/etc/docker/ca.pem"),
-        ("tlscert", "/etc/docker/server.pem"),
-        ("tlskey", "/etc/docker/server-key.pem"),
-    ] {
-        flags.push(Flag::two(&format!("--{name}"), name, file).vital());
+    if plan.certificates.is_some() {
+        flags.push(Flag {
+            key: "tlsverify".to_owned(),
+            words: vec!["--tlsverify".to_owned()],
+            value: "true".to_owned(),
+            vital: true,
+        });
+        for (name, file) in [
+            ("tlscacert", "/etc/docker/ca.pem"),
+            ("tlscert", "/etc/docker/server.pem"),
+            ("tlskey", "/etc/docker/server-key.pem"),
+        ] {
+            flags.push(Flag::two(&format!("--{name}"), name, file).vital());
+        }
     }
     let label = |label: &str| Flag::two("--label", "labels", label);
     flags.extend(engine.labels.iter().map(|text| label(text)));

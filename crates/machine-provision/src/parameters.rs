@@ -15,6 +15,7 @@ const SHOWN: &[&str] = &[
     "p_mode",
     "p_hostname",
     "p_port",
+    "p_tls",
     "p_flags",
     "p_inherited",
     "p_storage_driver",

@@ -34,8 +34,9 @@ pub struct Plan {
     /// Fetches the install script on this machine, for a host that cannot. `None`: the distribution's package is the
     /// next choice.
     pub fetch: Option<Arc<dyn FetchScript>>,
-    /// Certificates and key of the engine.
-    pub certificates: Certificates,
+    /// Certificates and key of the engine. `None`: it listens on its local socket only, and without any options of its
+    /// own in the plan its configuration stays as it is.
+    pub certificates: Option<Certificates>,
     /// Whether to open the engine's port if a firewall of the host blocks it. Otherwise only a warning names the
     /// firewall.
     pub open_firewall: bool,

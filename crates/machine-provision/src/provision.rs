@@ -205,12 +205,14 @@ fn parameters(
         ("p_daemon_json_seen", ""),
         ("p_daemon_json", ""),
         ("p_daemon_json_original", ""),
-        ("p_ca", &plan.certificates.ca),
-        ("p_server", &plan.certificates.server),
-        ("p_key", plan.certificates.key.expose()),
     ] {
         parameters.set(name, value);
     }
+    let certificates = plan.certificates.as_ref();
+    parameters.set("p_tls", certificates.map_or("", |_| "yes"));
+    parameters.set("p_ca", certificates.map_or("", |these| &these.ca));
+    parameters.set("p_server", certificates.map_or("", |these| &these.server));
+    parameters.set("p_key", certificates.map_or("", |these| these.key.expose()));
     Ok(parameters)
 }
 

@@ -86,11 +86,11 @@ fn plan(address: &str) -> Plan {
         engine_version: None,
         install: InstallSource::parse(""),
         fetch: None,
-        certificates: Certificates {
+        certificates: Some(Certificates {
             ca: ca_pem,
             server: server.signed_by(&key, &issuer).unwrap().pem(),
             key: key.serialize_pem().into(),
-        },
+        }),
         open_firewall: false,
     }
 }

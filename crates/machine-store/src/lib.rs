@@ -80,9 +80,9 @@ pub use host_options::{AuthOptions, EngineOptions, HostOptions, SwarmOptions};
 pub use identity::{StoreCondition, StoreId, StoreIdentity, Unconfirmed};
 pub use journal::FileJournal;
 pub use layout::MachineFile;
-pub use lock::{BootstrapLock, MachineLock};
+pub use lock::{BootstrapLock, MachineLock, PoolLock};
 pub use place::{Medium, Place, Surroundings};
-pub use record::{CONFIG_VERSION, MachineRecord};
+pub use record::{CONFIG_VERSION, MachineRecord, PoolDocker, PoolMember};
 pub use sightings::{Sighting, Sightings};
 pub use store::{Access, Store};
 // Tests make disk operations fail through this hook.

@@ -37,6 +37,13 @@ pub struct BootstrapLock {
     pub(crate) _file: LockedFile,
 }
 
+/// Exclusive access to a pool of machines: one process creates and removes them.
+#[derive(Debug)]
+#[must_use = "the lock is free again when this is dropped"]
+pub struct PoolLock {
+    pub(crate) _file: LockedFile,
+}
+
 /// A locked file. It contains the holder's process id, for the error message of waiting processes.
 #[derive(Debug)]
 pub(crate) struct LockedFile {

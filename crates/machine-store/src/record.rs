@@ -25,12 +25,39 @@ pub struct MachineRecord {
     pub host_options: HostOptions,
     /// The machine's name.
     pub name: String,
+    /// The pool that the machine belongs to; `None`: the machine belongs to no pool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolMember>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
     /// Whether the file had an older version: then the first save keeps a copy of it.
     #[serde(skip)]
     pub(crate) migrated: bool,
+}
+
+/// A machine's membership in a pool, which a fleeting plugin keeps. The Go binary does not have this field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PoolMember {
+    /// The pool's name.
+    pub name: String,
+    /// What a create does about Docker.
+    pub docker: PoolDocker,
+    /// Whether the create has finished.
+    #[serde(default)]
+    pub ready: bool,
+}
+
+/// What a create does about Docker on a machine of a pool. The engine listens on its local socket only, without TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolDocker {
+    /// Installs Docker if it is missing, and applies the engine's options.
+    #[default]
+    Install,
+    /// Expects Docker in the image, and only logs in.
+    Expect,
 }
 
 impl Default for MachineRecord {
@@ -41,6 +68,7 @@ impl Default for MachineRecord {
             driver_name: String::new(),
             host_options: HostOptions::default(),
             name: String::new(),
+            pool: None,
             extra: Map::new(),
             migrated: false,
         }

@@ -16,7 +16,7 @@ use crate::layout::{CERTS, CREATING, Layout, REMOVING, name_between};
 use crate::lock::{Attempt, LockedFile};
 use crate::{
     BootstrapLock, CONFIG_VERSION, FileHook, FileJournal, MachineFile, MachineLock, MachineRecord,
-    StoreError, Surroundings,
+    PoolLock, StoreError, Surroundings,
 };
 
 /// Maximum size of `config.json`. A typical one has 4 KB.
@@ -279,6 +279,22 @@ impl Store {
         let path = self.layout.lock("-bootstrap");
         let file = LockedFile::wait(&self.disk, &path, "certificates", within, cx).await?;
         Ok(BootstrapLock { _file: file })
+    }
+
+    /// Waits for the lock of a pool.
+    ///
+    /// # Errors
+    /// Same as [`Store::lock_machine`].
+    pub async fn lock_pool(
+        &self,
+        pool: &str,
+        within: Duration,
+        cx: &Cx,
+    ) -> Result<PoolLock, StoreError> {
+        // No machine name begins with `-`.
+        let path = self.layout.lock(&format!("-pool-{pool}"));
+        let file = LockedFile::wait(&self.disk, &path, pool, within, cx).await?;
+        Ok(PoolLock { _file: file })
     }
 
     /// Replaces a machine's configuration. Before the first replacement of an older version, saves it as

@@ -13,6 +13,7 @@
 //! ```
 
 mod address;
+mod duration;
 mod exit;
 mod masked;
 mod name;
@@ -24,6 +25,7 @@ mod state;
 mod unquoted;
 
 pub use address::{DOCKER_PORT, DockerUrl, SshEndpoint};
+pub use duration::duration;
 pub use exit::ExitStatus;
 pub use masked::masked;
 pub use name::{InvalidName, MachineName};

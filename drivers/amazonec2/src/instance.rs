@@ -163,6 +163,23 @@ pub(crate) fn adopt(saved: &mut Saved, addresses: &Addresses) -> bool {
     true
 }
 
+/// Returns the saved addresses.
+pub(crate) fn saved_addresses(saved: &Saved) -> Addresses {
+    let some = |address: &String| Some(address.clone()).filter(|address| !address.is_empty());
+    let main = some(&saved.base.ip_address);
+    let mut addresses = Addresses {
+        public: None,
+        private: some(&saved.private_ip_address),
+        ipv6: Vec::new(),
+    };
+    if saved.ipv6_address_only {
+        addresses.ipv6.extend(main);
+    } else if !speaks_private(saved) {
+        addresses.public = main;
+    }
+    addresses
+}
+
 /// Parses an address from EC2: it is stored, and becomes part of command lines and URLs.
 pub(crate) fn parse(
     instance: &Instance,

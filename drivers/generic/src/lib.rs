@@ -161,6 +161,7 @@ impl Driver for GenericDriver {
                 key: self.key(),
             }),
             restart_command,
+            ..Access::default()
         }
     }
 

@@ -19,6 +19,7 @@ fn base() -> Base {
         store: "/store".into(),
         directory: "/store/machines/g1".into(),
         store_id: String::new(),
+        exposes_engine: true,
         swarm_master: false,
         swarm_host: String::new(),
         swarm_discovery: String::new(),

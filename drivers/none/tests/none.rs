@@ -17,6 +17,7 @@ fn base() -> Base {
         store: "/store".into(),
         directory: "/store/machines/n1".into(),
         store_id: String::new(),
+        exposes_engine: true,
         swarm_master: true,
         swarm_host: "tcp://0.0.0.0:3376".into(),
         swarm_discovery: String::new(),

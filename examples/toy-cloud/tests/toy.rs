@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libmachine::{
-    Cancel, CertificatePaths, CreateRequest, EngineOptions, Library, ListOptions, Provisioning,
-    PruneOptions, RemoveOptions, Settings, SwarmOptions,
+    CREATE_LIMIT, Cancel, CertificatePaths, CreateRequest, EngineOptions, Library, ListOptions,
+    Provisioning, PruneOptions, RemoveOptions, Settings, SwarmOptions,
 };
 use machine_driver::{DriverKind, Options};
 use machine_types::MachineState;
@@ -60,6 +60,8 @@ impl World {
             hostname_override: String::new(),
             custom_install_script: String::new(),
             provisioning: Provisioning::default(),
+            pool: None,
+            limit: CREATE_LIMIT,
         };
         libmachine::create(&self.library(), request).await.unwrap();
     }

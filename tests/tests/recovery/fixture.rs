@@ -318,6 +318,8 @@ fn request(flow: &Flow) -> CreateRequest {
         hostname_override: String::new(),
         custom_install_script: String::new(),
         provisioning: Provisioning::default(),
+        pool: None,
+        limit: libmachine::CREATE_LIMIT,
     }
 }
 

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use libmachine::{CreateRequest, CreateTimes, EngineOptions, Error, Provisioning, SwarmOptions};
+use libmachine::{
+    CREATE_LIMIT, CreateRequest, CreateTimes, EngineOptions, Error, Provisioning, SwarmOptions,
+};
 use machine_driver::{FlagSpec, Options};
 use machine_types::{MachineName, unquoted};
 
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
 use crate::cli::{About, Command, no_driver};
-use crate::context::Context;
+use crate::context::{Context, World};
 use crate::failure::Failure;
 
 /// Creates a machine.
@@ -137,56 +139,10 @@ impl Command for Create {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let name = match arguments.words.as_slice() {
-            [name] if !name.is_empty() => name.clone(),
-            [_, extra @ ..] if !extra.is_empty() => {
-                let extra = extra.join(" ");
-                let failure = Failure::new(format!(
-                    "Invalid command line. Found extra arguments [{extra}]"
-                ));
-                return Err(match switch_with_a_word(&cx.world.args) {
-                    Some(switch) => {
-                        failure.with_hint(format!("a switch takes its value after '=': {switch}"))
-                    }
-                    None => failure,
-                });
-            }
-            _ => {
-                return Err(arguments.usage.failure("Error: No machine name specified"));
-            }
-        };
-        name.parse::<MachineName>()
-            .map_err(|invalid| Failure::from(Error::from(invalid)))?;
-        if arguments.driver_name.is_empty() {
-            return Err(no_driver(&crate::drivers::names()).into());
-        }
-        let options = arguments.options;
-        let discovery = options.string("swarm-discovery");
-        if !discovery.is_empty() && !discovery.contains("://") {
-            return Err(Failure::new(format!(
-                "Error parsing swarm discovery: Swarm Discovery URL was in the wrong format: {discovery}"
-            )));
-        }
-        let request = CreateRequest {
-            name: name.clone(),
-            driver: arguments.driver_name.to_owned(),
-            options: arguments.driver,
-            engine: engine(cx, &options),
-            swarm: swarm(&options),
-            tls_sans: options.list("tls-san"),
-            hostname_override: options.string("hostname-override"),
-            custom_install_script: match options.string("custom-install-script").as_str() {
-                "" => String::new(),
-                url if url.contains("://") => {
-                    return Err(Failure::new(format!(
-                        "invalid value {url:?} for --custom-install-script: expected a path; a URL is for --engine-install-url"
-                    )));
-                }
-                path => absolute(cx, path),
-            },
-            provisioning: Provisioning::new(options.bool("open-firewall")),
-        };
-        if options.bool("dry-run") {
+        let is_dry = arguments.options.bool("dry-run");
+        let request = request(&cx.world, arguments)?;
+        let name = request.name.clone();
+        if is_dry {
             let plan = libmachine::rehearse(&cx.library, &request).await?;
             cx.print(&format!("Nothing was made. To create {name} is to"));
             for line in plan {
@@ -213,6 +169,64 @@ impl Command for Create {
     }
 }
 
+/// Returns the request of a command line.
+///
+/// # Errors
+/// The command line is incomplete, or a value is invalid.
+pub(crate) fn request(world: &World, arguments: Arguments) -> Result<CreateRequest, Failure> {
+    let name = match arguments.words.as_slice() {
+        [name] if !name.is_empty() => name.clone(),
+        [_, extra @ ..] if !extra.is_empty() => {
+            let extra = extra.join(" ");
+            let failure = Failure::new(format!(
+                "Invalid command line. Found extra arguments [{extra}]"
+            ));
+            return Err(match switch_with_a_word(&world.args) {
+                Some(switch) => {
+                    failure.with_hint(format!("a switch takes its value after '=': {switch}"))
+                }
+                None => failure,
+            });
+        }
+        _ => {
+            return Err(arguments.usage.failure("Error: No machine name specified"));
+        }
+    };
+    name.parse::<MachineName>()
+        .map_err(|invalid| Failure::from(Error::from(invalid)))?;
+    if arguments.driver_name.is_empty() {
+        return Err(no_driver(&crate::drivers::names()).into());
+    }
+    let options = arguments.options;
+    let discovery = options.string("swarm-discovery");
+    if !discovery.is_empty() && !discovery.contains("://") {
+        return Err(Failure::new(format!(
+            "Error parsing swarm discovery: Swarm Discovery URL was in the wrong format: {discovery}"
+        )));
+    }
+    Ok(CreateRequest {
+        name,
+        driver: arguments.driver_name.to_owned(),
+        options: arguments.driver,
+        engine: engine(world, &options),
+        swarm: swarm(&options),
+        tls_sans: options.list("tls-san"),
+        hostname_override: options.string("hostname-override"),
+        custom_install_script: match options.string("custom-install-script").as_str() {
+            "" => String::new(),
+            url if url.contains("://") => {
+                return Err(Failure::new(format!(
+                    "invalid value {url:?} for --custom-install-script: expected a path; a URL is for --engine-install-url"
+                )));
+            }
+            path => absolute(world, path),
+        },
+        provisioning: Provisioning::new(options.bool("open-firewall")),
+        pool: None,
+        limit: CREATE_LIMIT,
+    })
+}
+
 /// Returns the intended form of a switch that is followed by a boolean, which Go's syntax takes for a machine's name.
 fn switch_with_a_word(args: &[String]) -> Option<String> {
     args.windows(2).find_map(|pair| match pair {
@@ -224,7 +238,7 @@ fn switch_with_a_word(args: &[String]) -> Option<String> {
     })
 }
 
-fn engine(cx: &Context, options: &Options) -> EngineOptions {
+fn engine(world: &World, options: &Options) -> EngineOptions {
     EngineOptions {
         arbitrary_flags: Some(options.list("engine-opt")),
         env: Some(options.list("engine-env")),
@@ -233,7 +247,7 @@ fn engine(cx: &Context, options: &Options) -> EngineOptions {
         registry_mirror: Some(options.list("engine-registry-mirror")),
         storage_driver: options.string("engine-storage-driver"),
         tls_verify: true,
-        install_url: install_url(cx, options.string("engine-install-url")),
+        install_url: install_url(world, options.string("engine-install-url")),
         engine_version: options.string("engine-version"),
         ..EngineOptions::default()
     }
@@ -260,15 +274,19 @@ fn swarm(options: &Options) -> SwarmOptions {
 
 /// Returns the location of the script, independent of the working directory: a path becomes absolute. A text without a
 /// scheme is a path if that file exists, else it is passed to curl unchanged.
-fn install_url(cx: &Context, given: String) -> String {
+fn install_url(world: &World, given: String) -> String {
     let bare = unquoted(&given);
     let is_path = bare.starts_with(['/', '.'])
-        || !bare.is_empty() && !bare.contains("://") && cx.world.directory.join(&bare).is_file();
-    if is_path { absolute(cx, &bare) } else { given }
+        || !bare.is_empty() && !bare.contains("://") && world.directory.join(&bare).is_file();
+    if is_path {
+        absolute(world, &bare)
+    } else {
+        given
+    }
 }
 
-fn absolute(cx: &Context, path: &str) -> String {
-    let path = cx.world.directory.join(path);
+fn absolute(world: &World, path: &str) -> String {
+    let path = world.directory.join(path);
     // Removes the dot of ./install.sh.
     path.components().collect::<PathBuf>().display().to_string()
 }

@@ -9,7 +9,7 @@ mod active;
 mod completion;
 mod config;
 mod convert_runner_config;
-mod create;
+pub(crate) mod create;
 mod doctor;
 mod env;
 mod help;

@@ -147,6 +147,7 @@ pub async fn docker_version(library: &Library, name: &str) -> Result<String, Err
 
 /// Returns the saved URL. If a running machine has none, returns the URL of the address that its cloud reports.
 async fn engine_url(library: &Library, machine: &mut Machine, cx: &Cx) -> Result<String, Error> {
+    machine.has_tls()?;
     if let Some(url) = machine.driver.docker_host() {
         return Ok(url);
     }
@@ -204,6 +205,7 @@ pub(crate) async fn engine_version(
     machine: &Machine,
     within: Duration,
 ) -> Result<String, Error> {
+    machine.has_tls()?;
     let url = match (machine.driver.docker_host(), machine.driver.cloud()) {
         (Some(url), _) => url,
         (None, Some(_)) => {

@@ -17,8 +17,7 @@ use crate::access::connect::dial;
 use crate::doctor::certificates::examine_own_certificate;
 use crate::half_made::HalfMade;
 use crate::half_made::half_made;
-use crate::list::NoState;
-use crate::list::states;
+use crate::list::{NoState, Query, states};
 use crate::machine::Machine;
 use crate::machine::{credentials, host_key_file};
 use crate::{Error, Library};
@@ -33,7 +32,7 @@ const LOGIN: Duration = Duration::from_secs(10);
 
 impl Library {
     pub(super) async fn examine_machines(&self, machines: &[Machine]) -> Vec<Check> {
-        let mut states = states(self, machines, TIMEOUT).await;
+        let mut states = states(self, machines, Query::Ids, TIMEOUT).await;
         let examined = machines.iter().enumerate().map(|(index, machine)| {
             let status = states.remove(&index);
             self.examine_machine(machine, status.unwrap_or(Ok(MachineState::Timeout.into())))
@@ -151,6 +150,7 @@ impl Library {
             })
         };
         let engine = async {
+            machine.has_tls().ok()?;
             let url = machine.driver.docker_host()?;
             let Some(endpoint) = DockerUrl::parse(&url) else {
                 return Some(Check::notable(

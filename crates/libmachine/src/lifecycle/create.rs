@@ -7,8 +7,8 @@ use machine_driver::{Driver, DriverError, DriverErrorKind, KeyMaterial, KeyPlan,
 use machine_ops::{Cx, SpanKind, SpanOutcome, within};
 use machine_provision::InstallSource;
 use machine_store::{
-    AuthOptions, EngineOptions, HostOptions, MachineFile, MachineRecord, NewFile, StoreError,
-    SwarmOptions,
+    AuthOptions, EngineOptions, HostOptions, MachineFile, MachineRecord, NewFile, PoolMember,
+    StoreError, SwarmOptions,
 };
 use machine_types::MachineName;
 
@@ -27,8 +27,9 @@ use crate::recovery::tombstones::settle_in_passing;
 use crate::{Error, Left, Library, confirmation_hint};
 use machine_types::one_line;
 
-/// Timeout of a whole create. GitLab Runner kills the process after an hour, and a rollback needs its time before that.
-const LIMIT: Duration = Duration::from_secs(50 * 60);
+/// Default timeout of a whole create. GitLab Runner kills the process after an hour, and a rollback needs its time
+/// before that.
+pub const CREATE_LIMIT: Duration = Duration::from_secs(50 * 60);
 
 /// Options of `create`.
 #[derive(Debug, Clone)]
@@ -52,6 +53,10 @@ pub struct CreateRequest {
     pub custom_install_script: String,
     /// Further options of provisioning.
     pub provisioning: Provisioning,
+    /// The pool of the machine. Such a machine has no TLS: its engine listens on its local socket only.
+    pub pool: Option<PoolMember>,
+    /// Timeout of the whole create.
+    pub limit: Duration,
 }
 
 /// Durations of the phases of a create.
@@ -82,6 +87,8 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
         return Err(Error::AlreadyExists(request.name));
     }
     let mut base = library.base(&name, &request.swarm, String::new());
+    let has_tls = request.pool.is_none();
+    base.exposes_engine = has_tls;
     // Flags first: an invalid command line must not create a store.
     let driver = kind
         .configure(&base, &request.options)
@@ -106,25 +113,28 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
     let checked = driver.preflight(&cx).await;
     // Some flags can be checked only with the cloud. These checks leave nothing behind either.
     if let Err(error) = checked {
-        if error.kind != DriverErrorKind::Configuration {
+        if error.kind != DriverErrorKind::Configuration && has_tls {
             bootstrap_certificates(library, &cx).await?;
             cx.say("Running pre-create checks...");
         }
         return Err(before_creation(error));
     }
-    bootstrap_certificates(library, &cx).await?;
-    check_shared_certificates(library, !is_left_alone(&*driver))?;
+    if has_tls {
+        bootstrap_certificates(library, &cx).await?;
+        check_shared_certificates(library, !is_left_alone(&*driver))?;
+    }
     cx.say("Running pre-create checks...");
     cx.say("Creating machine...");
     settle_in_passing(library).await;
 
     let key = make_key(library, &driver.key_plan()).await?;
-    let record = MachineRecord::new(
+    let mut record = MachineRecord::new(
         &name,
         driver.name(),
         driver.save(),
         host_options(library, &name, &request),
     );
+    record.pool = request.pool;
     let files: Vec<NewFile<'_>> = key
         .files
         .iter()
@@ -154,9 +164,26 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
     let cx = work.cx.clone();
     let bring_up = bring_up(library, &mut work, &key.material, request.provisioning);
     let bring_up = unless_removed(&library.store, &name, &cx, bring_up);
-    match within(&cx, "create", LIMIT, bring_up).await {
+    match within(&cx, "create", request.limit, bring_up).await {
         Ok(times) => Ok(times),
         Err(error) => Err(roll_back(library, work, error).await),
+    }
+}
+
+/// Runs those checks of a create that need no network.
+///
+/// # Errors
+/// Same as [`create`](crate::create), as far as the request itself shows them.
+pub async fn check(library: &Library, request: &CreateRequest) -> Result<(), Error> {
+    let name: MachineName = request.name.parse()?;
+    let base = library.base(&name, &request.swarm, String::new());
+    let kind = library.kind(&request.driver)?;
+    let driver = kind
+        .configure(&base, &request.options)
+        .map_err(Error::Configuration)?;
+    match is_left_alone(&*driver) {
+        true => Ok(()),
+        false => check_provisioning(library, request).await,
     }
 }
 
@@ -209,13 +236,14 @@ async fn bring_up(
     library.save(work)?;
     times.launch = phase.end();
     if is_left_alone(&*work.machine.driver) {
-        return Ok(times);
+        return ready(library, work).map(|()| times);
     }
 
     loop {
         let ended = match come_up(library, work, provisioning, cx, &mut times).await {
             Err(Error::Driver(error)) if error.kind == DriverErrorKind::Capacity => error,
-            result => return result.map(|()| times),
+            Err(error) => return Err(error),
+            Ok(()) => return ready(library, work).map(|()| times),
         };
         phase = Phase::begin(cx, "launch");
         let moved = work.machine.driver.relaunch(&ended, cx).await;
@@ -227,6 +255,15 @@ async fn bring_up(
         let _ = std::fs::remove_file(host_key_file(library, &work.machine.name));
         times.launch += phase.end();
     }
+}
+
+/// Records that a machine of a pool is ready. For other machines, their certificates show it.
+fn ready(library: &Library, work: &mut Work) -> Result<(), Error> {
+    if let Some(pool) = &mut work.machine.record.pool {
+        pool.ready = true;
+        library.save(work)?;
+    }
+    Ok(())
 }
 
 /// Waits until a launched machine accepts a login, then sets it up.

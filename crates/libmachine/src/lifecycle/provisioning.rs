@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until};
-use machine_provision::{Certificates, EngineConfig, InstallSource, Plan, Report};
+use machine_provision::{Certificates, EngineConfig, InstallSource, Plan, ProvisionError, Report};
 use machine_ssh::Session;
-use machine_store::EngineOptions;
+use machine_store::{EngineOptions, PoolDocker};
 use machine_tls::Issued;
 use machine_types::{DOCKER_PORT, GoList};
 
@@ -50,7 +50,8 @@ impl Provisioning {
 /// A machine's plan, and the certificate in it that is not yet saved as the machine's own.
 struct Planned {
     plan: Plan,
-    server: Issued,
+    /// `None` for an engine without TLS.
+    server: Option<Issued>,
 }
 
 /// Provisions a machine again: changes what differs, and restarts the engine only if something changed.
@@ -83,6 +84,7 @@ pub async fn regenerate_certificates(
 ) -> Result<(), Error> {
     let mut work = library.open_for_work(name).await?;
     refuse_custom(&work.machine)?;
+    work.machine.has_tls()?;
     if client_certs {
         work.cx.say("Regenerating local certificates");
         renew_client_certificate(library, &work.cx).await?;
@@ -95,12 +97,9 @@ pub async fn regenerate_certificates(
         new_certificate: true,
         ..Provisioning::default()
     };
-    let Planned { plan, server } = plan(library, machine, provisioning)?;
-    let report = machine_provision::replace_certificates(&session, &plan, cx)
-        .await
-        .map_err(|error| Error::Provision(Box::new(error)))?;
-    adopt_certificates(library, machine, &server, cx).await?;
-    check_engine(library, machine, &report, cx).await
+    let planned = plan(library, machine, provisioning)?;
+    let report = machine_provision::replace_certificates(&session, &planned.plan, cx).await;
+    adopt(library, machine, planned, report, cx).await
 }
 
 /// Upgrades a machine's engine to the newest or the requested release, and saves which one that was.
@@ -123,12 +122,9 @@ pub async fn upgrade(
     let Work { machine, cx, .. } = &work;
     prepare_certificates(library, machine, cx).await?;
     cx.say("Upgrading docker...");
-    let Planned { plan, server } = plan(library, machine, Provisioning::default())?;
-    let report = machine_provision::upgrade(&session, &plan, cx)
-        .await
-        .map_err(|error| Error::Provision(Box::new(error)))?;
-    adopt_certificates(library, machine, &server, cx).await?;
-    check_engine(library, machine, &report, cx).await?;
+    let planned = plan(library, machine, Provisioning::default())?;
+    let report = machine_provision::upgrade(&session, &planned.plan, cx).await;
+    adopt(library, machine, planned, report, cx).await?;
     library.save(&mut work)
 }
 
@@ -140,6 +136,10 @@ pub(crate) async fn set_up(
     provisioning: Provisioning,
     cx: &Cx,
 ) -> Result<(), Error> {
+    let pool = machine.record.pool.as_ref();
+    if pool.is_some_and(|pool| pool.docker == PoolDocker::Expect) {
+        return Ok(());
+    }
     cx.say("Detecting the provisioner...");
     prepare_certificates(library, machine, cx).await?;
     let options = &machine.record.host_options;
@@ -150,12 +150,29 @@ pub(crate) async fn set_up(
         machine_provision::run_custom_script(session, name, host, script, cx)
             .await
             .map_err(|error| Error::Provision(Box::new(error)))?;
-        return copy_shared_certificates(library, machine, cx).await;
+        return match pool {
+            Some(_) => Ok(()),
+            None => copy_shared_certificates(library, machine, cx).await,
+        };
     }
-    let Planned { plan, server } = plan(library, machine, provisioning)?;
-    let report = machine_provision::provision(session, &plan, cx)
-        .await
-        .map_err(|error| Error::Provision(Box::new(error)))?;
+    let planned = plan(library, machine, provisioning)?;
+    let report = machine_provision::provision(session, &planned.plan, cx).await;
+    adopt(library, machine, planned, report, cx).await
+}
+
+/// Saves the certificates of a provisioned engine, and waits until it answers. An engine without TLS has none, and was
+/// checked on the machine.
+async fn adopt(
+    library: &Library,
+    machine: &Machine,
+    planned: Planned,
+    report: Result<Report, ProvisionError>,
+    cx: &Cx,
+) -> Result<(), Error> {
+    let report = report.map_err(|error| Error::Provision(Box::new(error)))?;
+    let Some(server) = planned.server else {
+        return Ok(());
+    };
     adopt_certificates(library, machine, &server, cx).await?;
     check_engine(library, machine, &report, cx).await
 }
@@ -163,6 +180,9 @@ pub(crate) async fn set_up(
 /// Renews the shared certificates if needed, and adds them to the certificates that the machine's directory trusts. The
 /// engine may keep using the older ones.
 async fn prepare_certificates(library: &Library, machine: &Machine, cx: &Cx) -> Result<(), Error> {
+    if machine.record.pool.is_some() {
+        return Ok(());
+    }
     renew_shared_certificates(library, cx).await?;
     cx.say("Copying certs to the local machine directory...");
     trust_shared_authorities(library, machine)
@@ -190,8 +210,22 @@ fn plan(
         .driver
         .saved_address()
         .ok_or_else(|| Error::NoAddress(name.clone()))?;
-    let server = server_certificate(library, machine, &address, provisioning.new_certificate)?;
     let auth = &machine.record.host_options.auth_options;
+    let server = match machine.record.pool {
+        Some(_) => None,
+        None => {
+            let renew = provisioning.new_certificate;
+            Some(server_certificate(library, machine, &address, renew)?)
+        }
+    };
+    let certificates = match &server {
+        Some(server) => Some(Certificates {
+            ca: library.store.read_text(auth.ca_cert_path.as_ref())?,
+            server: server.certificate.clone(),
+            key: server.key.clone(),
+        }),
+        None => None,
+    };
     let engine = &machine.record.host_options.engine_options;
     let engine_version = engine.engine_version.clone();
     let plan = Plan {
@@ -207,11 +241,7 @@ fn plan(
         install: InstallSource::parse(&engine.install_url),
         fetch: library.fetch.clone(),
         engine: engine_config(engine),
-        certificates: Certificates {
-            ca: library.store.read_text(auth.ca_cert_path.as_ref())?,
-            server: server.certificate.clone(),
-            key: server.key.clone(),
-        },
+        certificates,
         open_firewall: provisioning.open_firewall,
     };
     Ok(Planned { plan, server })

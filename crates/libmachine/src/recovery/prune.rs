@@ -197,6 +197,59 @@ pub async fn prune(library: &Library, options: &PruneOptions) -> Result<Pruned, 
     Ok(pruned)
 }
 
+/// Removes resources with the tag of this store in the place of the driver's flags, if no machine of the store owns them
+/// and `is_meant` accepts the name of the machine that they were made for. Removes nothing while the store's origin is
+/// unconfirmed. Returns the number of removed resources, and what could not be removed.
+///
+/// # Errors
+/// Same as [`prune`](crate::prune).
+pub async fn remove_orphans(
+    library: &Library,
+    driver: &str,
+    flags: &Options,
+    is_meant: impl Fn(&str) -> bool,
+) -> Result<(usize, Vec<Left>), Error> {
+    let Some(identity) = library.store.identity()? else {
+        return Ok((0, Vec::new()));
+    };
+    if let Some(unconfirmed) = identity.unconfirmed {
+        return Err(Error::StoreMadeElsewhere(Box::new(unconfirmed)));
+    }
+    let driver = place_of(library, driver, flags)?;
+    let places = distinct([Opened {
+        driver,
+        entries: Vec::new(),
+    }]);
+    let cx = library.context();
+    let (mut removed, mut unremoved) = (0, Vec::new());
+    for place in &places {
+        for store in &identity.own {
+            let owner = OwnedBy {
+                store: Some(store.as_str()),
+                tags: &[],
+                scope: &place.scope,
+            };
+            let mut found = place.driver.left_behind(owner, &cx).await?;
+            // Read after the query; see `prune`.
+            let owned = owned(library).await?;
+            found.retain(|item| is_meant(&item.machine) && !owned.has(item));
+            let lost = found.into_iter().map(|item| item.resource).collect();
+            let report = undo(&*place.driver, lost, &cx).await;
+            removed += report.gone;
+            unremoved.extend(left(report));
+        }
+    }
+    Ok((removed, unremoved))
+}
+
+/// Returns the driver of a place that flags name.
+fn place_of(library: &Library, driver: &str, flags: &Options) -> Result<Box<dyn Driver>, Error> {
+    let name: MachineName = "prune".parse()?;
+    let base = library.base(&name, &SwarmOptions::default(), String::new());
+    let driver = library.kind(driver)?.configure(&base, flags);
+    driver.map_err(Error::Configuration)
+}
+
 /// Saves the user's confirmation for a store that was made elsewhere. Returns whether there was anything to save: a
 /// store at its original place stays unchanged.
 ///
@@ -253,11 +306,8 @@ async fn places(
         )));
     }
     if let Some((driver, flags)) = &options.place {
-        let name: MachineName = "prune".parse()?;
-        let base = library.base(&name, &SwarmOptions::default(), String::new());
-        let driver = library.kind(driver)?.configure(&base, flags);
         all.push(Opened {
-            driver: driver.map_err(Error::Configuration)?,
+            driver: place_of(library, driver, flags)?,
             entries: Vec::new(),
         });
     }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use machine_driver::{DriverError, DriverErrorKind, Options};
-use machine_ops::Cx;
+use futures_util::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _};
+use machine_driver::{Cloud, DriverError, DriverErrorKind, Options};
+use machine_ops::{Cancel, Cx, Phase, Resource, Scope, open_resources};
 use machine_store::{MachineLock, StoreError};
 use machine_types::MachineName;
 
@@ -67,6 +69,127 @@ pub async fn remove(
     };
     settle_in_passing(library).await;
     removed
+}
+
+/// Maximum number of machines that one removal handles at once. Each has a lock and a few files open.
+const AT_ONCE: usize = 16;
+
+/// Removes several machines; see [`remove`]. Requests the end of all instances of one place with one call first, where
+/// the cloud can do that. Calls `ending` with each machine's name once its instance is certainly ending. Returns the
+/// results in the order of the names.
+pub async fn remove_all(
+    library: &Library,
+    names: &[String],
+    options: &RemoveOptions,
+    ending: &dyn Fn(&str),
+) -> Vec<Result<Removed, Error>> {
+    let (mut free, mut others) = (Vec::new(), Vec::new());
+    for (index, name) in names.iter().enumerate() {
+        let parsed: Option<MachineName> = name.parse().ok();
+        let lock = parsed
+            .filter(|name| library.store.exists(name))
+            .and_then(|name| library.store.try_lock_machine(&name).ok().flatten());
+        match lock {
+            // Another rm may have removed it meanwhile.
+            Some(lock) if library.store.exists(lock.name()) => free.push((index, lock)),
+            _ => others.push((index, name)),
+        }
+    }
+    for name in end_together(library, &free).await {
+        ending(&name);
+    }
+    let free = free.into_iter().map(|(index, lock)| {
+        let removal = async move { (index, remove_locked(library, lock, options).await) };
+        removal.boxed_local()
+    });
+    let others = others.into_iter().map(|(index, name)| {
+        let removal = async move { (index, remove(library, name, options).await) };
+        removal.boxed_local()
+    });
+    let mut results: Vec<_> = stream::iter(free.chain(others))
+        .buffer_unordered(AT_ONCE)
+        .inspect(|(index, result)| {
+            if result.is_ok() {
+                ending(&names[*index]);
+            }
+        })
+        .collect()
+        .await;
+    settle_in_passing(library).await;
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Requests the end of the machines' instances, with one call for those of one place, and records it in their journals.
+/// Returns the names of the machines whose instances are ending.
+async fn end_together(library: &Library, locks: &[(usize, MachineLock)]) -> Vec<String> {
+    let mut groups: Vec<(Machine, Scope, Vec<Instance>)> = Vec::new();
+    for (_, lock) in locks {
+        let cx = library.context_over(lock.name(), Remembering::over(library.store.journal(lock)));
+        let opened = open_by_record_or_journal(library, lock.name()).await;
+        let (Ok(machine), Ok(entries)) = (opened, cx.journal.entries()) else {
+            continue;
+        };
+        let Some(cloud) = machine.driver.cloud() else {
+            continue;
+        };
+        let id = cloud.id();
+        let resource = open_resources(&entries)
+            .into_iter()
+            .find(|resource| resource.made && resource.id.is_some() && resource.id == id);
+        let Some((id, resource)) = id.zip(resource) else {
+            continue;
+        };
+        let scope = resource.intent.scope.clone();
+        let name = lock.name().to_string();
+        let instance = Instance {
+            name,
+            id,
+            resource,
+            cx,
+        };
+        let same = |(first, of, _): &&mut (Machine, Scope, Vec<Instance>)| {
+            let route = first.driver.cloud().map(Cloud::route);
+            first.driver.name() == machine.driver.name()
+                && *of == scope
+                && route == Some(cloud.route())
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, _, instances)) => instances.push(instance),
+            None => groups.push((machine, scope, vec![instance])),
+        }
+    }
+    let mut ended = Vec::new();
+    for (machine, scope, instances) in groups {
+        let Some(cloud) = machine.driver.cloud() else {
+            continue;
+        };
+        let ids: Vec<String> = instances.iter().map(|found| found.id.clone()).collect();
+        let cx = library.context().with_cancel(Cancel::new());
+        let ending = cloud.end(&ids, &scope, &cx).await;
+        let is_ending = |instance: &Instance| ending.contains(&instance.id);
+        for Instance {
+            name, resource, cx, ..
+        } in instances.into_iter().filter(is_ending)
+        {
+            // If this cannot be written, the undo requests the end once more.
+            if let Some(step) = resource.step
+                && let Err(error) = cx.record(step, &resource.name, Phase::Undone)
+            {
+                cx.debug(one_line(error));
+            }
+            ended.push(name);
+        }
+    }
+    ended
+}
+
+/// An instance to end, and the context of its machine.
+struct Instance {
+    name: String,
+    id: String,
+    resource: Resource,
+    cx: Cx,
 }
 
 /// Takes the machine's lock. If a create holds it, tells the create to stop.

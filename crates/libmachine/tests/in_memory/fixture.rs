@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use libmachine::{
-    Ambient, Cancel, CertificatePaths, CreateRequest, CreateTimes, Error, Event, Events, Hook,
-    Library, ListItem, ListOptions, Provisioning, PruneOptions, Pruned, RemoveOptions, Removed,
-    Settings, SystemAmbient,
+    Ambient, CREATE_LIMIT, Cancel, CertificatePaths, CreateRequest, CreateTimes, Error, Event,
+    Events, Hook, Library, ListItem, ListOptions, Provisioning, PruneOptions, Pruned,
+    RemoveOptions, Removed, Settings, SystemAmbient,
 };
 use machine_driver::fake::{FakeCloud, FakeKind};
 use machine_driver::{DriverKind, OptionValue, Options};
@@ -159,6 +159,8 @@ impl Fixture {
             hostname_override: String::new(),
             custom_install_script: String::new(),
             provisioning: Provisioning::default(),
+            pool: None,
+            limit: CREATE_LIMIT,
         }
     }
 

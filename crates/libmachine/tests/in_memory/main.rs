@@ -6,6 +6,7 @@ mod addresses;
 mod create;
 mod fixture;
 mod listing;
+mod pools;
 mod pruning;
 mod removal;
 mod renewal;

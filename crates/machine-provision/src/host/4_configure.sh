@@ -162,16 +162,18 @@ see_that_certificates_count() {
 configure_docker() {
     look_at_unit
     tell "stage configure"
+    join_docker_group
+    # Without options, a Docker that nobody reaches over the network stays as it is.
+    [ -n "$p_flags" ] || return 0
     inherit_options
     reconcile_daemon_json
-    put_certificates
+    [ -z "$p_tls" ] || put_certificates
     tell "stage configure Setting Docker configuration on the remote daemon..."
     put 644 "$drop_in" "${inherits_unit:+$inherits
 }[Service]
 ExecStart=
 ExecStart=$dockerd $p_flags${inherited:+ $inherited}${p_environment:+
 $p_environment}"
-    join_docker_group
 }
 
 # The login user may use Docker without sudo, from the next login on.

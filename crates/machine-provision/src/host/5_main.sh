@@ -44,6 +44,6 @@ elif [ "$p_mode" = upgrade ]; then
 fi
 configure_docker
 start_docker
-look_at_firewall
+[ -z "$p_tls" ] || look_at_firewall
 tell "fact docker $(docker_version)"
 tell "done"

@@ -390,13 +390,13 @@ pub(crate) fn plan() -> Plan {
         engine_version: None,
         install: InstallSource::parse("https://get.docker.com"),
         fetch: None,
-        certificates: Certificates {
+        certificates: Some(Certificates {
             ca: "-----BEGIN CERTIFICATE-----\nCA\n-----END CERTIFICATE-----\n".to_owned(),
             server: "-----BEGIN CERTIFICATE-----\nSERVER\n-----END CERTIFICATE-----\n".to_owned(),
             key: Secret::new(
                 "-----BEGIN PRIVATE KEY-----\nVERYSECRET\n-----END PRIVATE KEY-----\n",
             ),
-        },
+        }),
         open_firewall: false,
     }
 }

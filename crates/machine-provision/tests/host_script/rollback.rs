@@ -40,8 +40,8 @@ async fn a_host_that_worked_goes_on_working() {
         let before = files.map(|file| (host.read(file), host.mode(file)));
         plan.engine.labels = list(&["new=1"]);
         plan.engine.arbitrary_flags = list(&["no-such-flag=1"]);
-        plan.certificates.server = "NEW\n".into();
-        plan.certificates.key = "NEWKEY\n".into();
+        plan.certificates.as_mut().unwrap().server = "NEW\n".into();
+        plan.certificates.as_mut().unwrap().key = "NEWKEY\n".into();
         let (error, heard) = host.refusal(&plan).await;
         assert!(
             error.to_string().contains("docker.service does not start"),

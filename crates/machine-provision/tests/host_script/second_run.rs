@@ -34,9 +34,11 @@ async fn each_difference_causes_one_restart() {
     let changes: [(&str, Change); 4] = [
         ("a label", |plan| plan.engine.labels = list(&["new=1"])),
         ("a certificate", |plan| {
-            plan.certificates.server = "NEW\n".into()
+            plan.certificates.as_mut().unwrap().server = "NEW\n".into()
         }),
-        ("a key", |plan| plan.certificates.key = "NEWKEY\n".into()),
+        ("a key", |plan| {
+            plan.certificates.as_mut().unwrap().key = "NEWKEY\n".into()
+        }),
         ("the port", |plan| plan.engine_port = 2377),
     ];
     for (what, change) in changes {
@@ -117,7 +119,7 @@ async fn new_certificates_touch_nothing_else() {
         "/etc/systemd/system/docker.service.d/10-machine.conf",
         &drop_in,
     );
-    plan.certificates.server = "NEW\n".into();
+    plan.certificates.as_mut().unwrap().server = "NEW\n".into();
     plan.engine.labels = list(&["new=1"]);
     host.forget_calls();
     let report = replace_certificates(&host, &plan, &context().0)

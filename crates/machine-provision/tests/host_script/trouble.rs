@@ -131,7 +131,7 @@ async fn a_full_disk_leaves_the_old_files_and_no_partial_ones() {
         host.provisioned(&plan()).await;
         let before = host.read("/etc/docker/server-key.pem");
         let mut plan = plan();
-        plan.certificates.key = "NEW".repeat(8 << 10).into();
+        plan.certificates.as_mut().unwrap().key = "NEW".repeat(8 << 10).into();
         host.full = true;
         let (error, _) = host.refusal(&plan).await;
         let text = error.to_string();

@@ -286,6 +286,7 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
             .filter(|prefix| prefix != crate::config::tags::DEFAULT_PREFIX)
             .unwrap_or_default(),
         no_owner_tags: flags.bool("no-owner-tags"),
+        no_engine_port: !base.exposes_engine,
         ..Saved::default()
     })
 }

@@ -41,23 +41,7 @@ pub(crate) fn is_cidr(text: &str) -> bool {
 
 /// Parses `6h`, `90m`, `1h30m`; rejects durations below a minute.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let (mut seconds, mut digits) = (0u64, String::new());
-    for c in text.chars() {
-        if c.is_ascii_digit() {
-            digits.push(c);
-            continue;
-        }
-        let unit = match c {
-            'd' => 86_400,
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return None,
-        };
-        let number: u64 = std::mem::take(&mut digits).parse().ok()?;
-        seconds = seconds.checked_add(number.checked_mul(unit)?)?;
-    }
-    (digits.is_empty() && seconds >= 60).then(|| Duration::from_secs(seconds))
+    machine_types::duration(text).filter(|duration| *duration >= Duration::from_secs(60))
 }
 
 pub(crate) fn value(

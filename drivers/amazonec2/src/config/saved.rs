@@ -95,6 +95,9 @@ pub(crate) struct Saved {
     pub owner_tag_prefix: String,
     #[serde(skip_serializing_if = "is_false")]
     pub no_owner_tags: bool,
+    /// No port is opened for the engine: it listens on its local socket only.
+    #[serde(skip_serializing_if = "is_false")]
+    pub no_engine_port: bool,
 }
 
 impl Saved {

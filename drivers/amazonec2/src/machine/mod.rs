@@ -3,6 +3,7 @@
 mod doctor;
 mod states;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -26,6 +27,7 @@ use crate::inspect::dry_run::DryRun;
 use crate::inspect::preflight;
 use crate::instance;
 use crate::launch::attempts::Attempts;
+use crate::launch::image::architecture;
 use crate::launch::preflight_cache::PreflightResult;
 use crate::launch::tags::{self, owner_key};
 use crate::launch::{fleet, key_pair, run_instances};
@@ -210,6 +212,11 @@ impl Driver for Machine {
         };
         Access {
             address: Some(address.clone()),
+            addresses: instance::saved_addresses(&self.saved),
+            architecture: architecture(&self.saved.instance_type).map(|name| match name {
+                "x86_64" => "amd64",
+                other => other,
+            }),
             docker_host: Some(DockerUrl::new(address).to_string()),
             ssh: Some(SshEndpoint {
                 host: address.clone(),
@@ -418,6 +425,25 @@ impl Cloud for Machine {
 
     async fn states(&self, ids: &[String], cx: &Cx) -> Vec<Result<Status, DriverError>> {
         states::states(self, ids, cx).await
+    }
+
+    async fn states_of_store(
+        &self,
+        cx: &Cx,
+    ) -> Result<BTreeMap<String, Result<Status, DriverError>>, DriverError> {
+        states::of_store(self, cx).await
+    }
+
+    async fn end(&self, ids: &[String], scope: &Scope, cx: &Cx) -> Vec<String> {
+        let ask = |api: Api| async move {
+            let api = api.of_place(scope, &self.saved).unwrap_or(api);
+            Ok(undo::terminate_all(&api, cx, ids).await?)
+        };
+        let ending = self.renewing(cx, scope::account(scope), ask).await;
+        ending.unwrap_or_else(|error| {
+            cx.debug(machine_types::one_line(error));
+            Vec::new()
+        })
     }
 
     fn adopt(&mut self, addresses: &Addresses) -> bool {

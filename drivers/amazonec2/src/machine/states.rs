@@ -1,6 +1,7 @@
-//! Queries the states of many machines of one place, with one call for each 200 of them.
+//! Queries the states of many machines of one place: by their IDs with one call for each 200 of them, or by the tag of
+//! their store.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_ec2::types::Instance;
@@ -9,9 +10,11 @@ use machine_ops::Cx;
 use machine_types::MachineState;
 
 use crate::api::call::CallError;
+use crate::api::client::Api;
 use crate::api::codes::is_bad_credentials;
 use crate::api::journal::is_young;
 use crate::api::lookup::{MOST_VALUES, filter, instances, state_name};
+use crate::config::tags::owner_key;
 use crate::instance::{LifecycleError, ended_as, status};
 use crate::machine::Machine;
 
@@ -43,9 +46,7 @@ pub(crate) async fn states(
                     .filter_map(|(found, _)| Some((found.instance_id()?, found)))
                     .collect();
                 let state = |id: &String| match known.get(id.as_str()) {
-                    // Shown with the reason for as long as EC2 lists it.
-                    Some(found) if state_name(found) == "terminated" => Err(ended_as(found)),
-                    Some(found) => Ok(status(found)),
+                    Some(found) => state(found),
                     None if is_young(cx) => Ok(MachineState::Starting.into()),
                     None => Err(DriverError::from(LifecycleError::Gone {
                         instance: id.clone(),
@@ -65,4 +66,33 @@ pub(crate) async fn states(
         }
     }
     states
+}
+
+/// Returns the states of all instances with the tag of the machine's store; none if its resources carry no tag.
+pub(crate) async fn of_store(
+    machine: &Machine,
+    cx: &Cx,
+) -> Result<BTreeMap<String, Result<Status, DriverError>>, DriverError> {
+    let (saved, store_id) = (&machine.saved, &machine.base.store_id);
+    if saved.no_owner_tags || store_id.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let by_tag = |api: Api| async move {
+        let tag = format!("tag:{}", owner_key(saved, "store"));
+        let of_store = vec![filter(tag, [store_id.clone()])];
+        Ok(instances(&api, cx, of_store).await?)
+    };
+    let found = machine.renewing(cx, None, by_tag).await?;
+    let states = found
+        .iter()
+        .filter_map(|(found, _)| Some((found.instance_id()?.to_owned(), state(found))));
+    Ok(states.collect())
+}
+
+/// Returns the state of an instance. A terminated one is shown with the reason for as long as EC2 lists it.
+fn state(instance: &Instance) -> Result<Status, DriverError> {
+    match state_name(instance) {
+        "terminated" => Err(ended_as(instance)),
+        _ => Ok(status(instance)),
+    }
 }

@@ -358,10 +358,10 @@ async fn authorize(
 }
 
 pub(crate) fn ports(saved: &Saved) -> Vec<(i32, &str)> {
-    let mut ports = vec![
-        (i32::from(saved.base.ssh_port), "tcp"),
-        (i32::from(DOCKER_PORT), "tcp"),
-    ];
+    let mut ports = vec![(i32::from(saved.base.ssh_port), "tcp")];
+    if !saved.no_engine_port {
+        ports.push((i32::from(DOCKER_PORT), "tcp"));
+    }
     let swarm = swarm_port(saved).filter(|_| saved.base.swarm_master);
     let swarm = swarm.map(|port| (i32::from(port), "tcp"));
     let open = saved.open_ports.iter().flatten();

@@ -302,6 +302,33 @@ pub(crate) async fn terminate(api: &Api, cx: &Cx, id: &str) -> Result<(), CallEr
     .map(|_| ())
 }
 
+/// Terminates instances with one call for each 1000 (EC2 API Reference, TerminateInstances: "We recommend dividing up
+/// requests of more than 1000 instances"). Returns those that EC2 reports as ending. One unknown ID fails the call for
+/// all.
+pub(crate) async fn terminate_all(
+    api: &Api,
+    cx: &Cx,
+    ids: &[String],
+) -> Result<Vec<String>, CallError> {
+    const MOST: usize = 1000;
+    let mut ending = Vec::new();
+    for some in ids.chunks(MOST) {
+        let answer = api
+            .call(cx, "TerminateInstances", |probe| {
+                let call = api.ec2.terminate_instances();
+                call.set_instance_ids(Some(some.to_vec()))
+                    .customize()
+                    .interceptor(probe)
+                    .send()
+            })
+            .await?;
+        let told = answer.terminating_instances.unwrap_or_default();
+        ending.extend(told.into_iter().filter_map(|change| change.instance_id));
+    }
+    ending.retain(|id| ids.contains(id));
+    Ok(ending)
+}
+
 /// Verifies that a terminated instance is gone, and removes it from the record. Keeps one that EC2 does not know for
 /// the machine's undo: within minutes after a launch that is no proof.
 pub(crate) async fn settle_ended(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), DriverError> {
