@@ -23,6 +23,7 @@ pub mod drivers;
 pub mod environment;
 pub mod failure;
 mod fetch;
+mod fleeting;
 mod listing;
 pub mod output;
 mod remote;
@@ -44,6 +45,9 @@ use telemetry::{Telemetry, Wanted};
 
 /// Runs the command line and returns the exit status.
 pub async fn run(world: World) -> ExitStatus {
+    if let Some(role) = fleeting::Role::of(&world) {
+        return fleeting::run(world, role).await;
+    }
     let console = world.console.clone();
     let drivers = drivers::table();
     let cli = Cli {
@@ -140,18 +144,27 @@ async fn end(world: &World, failure: Failure) -> ExitStatus {
 }
 
 fn telemetry(world: &World, debug: bool, evaluated: bool) -> Telemetry {
+    let wanted = Wanted {
+        debug,
+        evaluated,
+        ..wanted(world)
+    };
+    Telemetry::new(wanted, world.console.clone(), world.ambient.clone())
+}
+
+/// Returns the outputs that the environment enables.
+fn wanted(world: &World) -> Wanted {
     let path = |name| {
         world
             .environment
             .get(name)
             .map(|path| world.directory.join(path))
     };
-    let wanted = Wanted {
-        debug,
-        evaluated,
+    Wanted {
+        debug: false,
+        evaluated: false,
         json_log: world.environment.get("MACHINE_LOG") == Some("json"),
         trace: path("MACHINE_TRACE"),
         metrics: path("MACHINE_METRICS_FILE"),
-    };
-    Telemetry::new(wanted, world.console.clone(), world.ambient.clone())
+    }
 }

@@ -45,6 +45,15 @@ pub fn listen(cancel: Cancel, leave: fn()) {
     let _: Result<(), _> = ready.recv();
 }
 
+/// Makes this process ignore the signals that [`listen`] handles. A program that it starts does not inherit that. Needs a
+/// runtime.
+pub fn ignore() {
+    for (kind, _) in heard("") {
+        // Once registered, a handler stays, also without a listener.
+        let _ = signal(kind);
+    }
+}
+
 /// Returns the signals to handle: all except those that were ignored at the start. nohup makes a process ignore the
 /// loss of its terminal, and a script's shell makes what it starts with `&` ignore Ctrl-C.
 fn heard(status: &str) -> Vec<(SignalKind, &'static str)> {

@@ -43,9 +43,11 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
             "machine-types",
         ],
     ),
+    ("fleeting-plugin", &["libmachine", "machine-types"]),
     (
         "docker-machine",
         &[
+            "fleeting-plugin",
             "libmachine",
             "machine-net",
             "machine-driver",
@@ -76,7 +78,9 @@ const DEVELOPMENT: &[&str] = &["ec2-lab", "machine-tests", "benches", "xtask"];
 const ONE_USER: &[(&str, &str)] = &[
     ("aws-", "driver-amazonec2"),
     ("clap", "docker-machine"),
+    ("prost", "fleeting-plugin"),
     ("russh", "machine-ssh"),
+    ("tonic", "fleeting-plugin"),
     ("hickory-", "machine-net"),
 ];
 

@@ -1,0 +1,356 @@
+//! Creates and removes machines by child processes of the same executable, so that no lock, journal or crash of theirs
+//! concerns the plugin itself.
+//!
+//! A child reads its [`Work`] from standard input as one line of JSON: secrets do not stand in its arguments. The end of
+//! that stream cancels a create; a plugin that is killed cancels all of its creates this way. A child writes [`Told`]
+//! lines to standard output, and its log to standard error.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use libmachine::{
+    Cancel, Library, Member, MemberAccess, MemberState, Options, PoolLock, PoolMember,
+};
+use machine_types::one_line;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::timeout;
+
+use crate::config::Config;
+use crate::handshake;
+use crate::log::{Level, Log};
+use crate::machines::{CreateFailure, Machines};
+
+/// The command of the executable that does a child's work.
+pub const COMMAND: &str = "fleeting-child";
+
+/// The executable of this process, also after an upgrade has replaced the file (proc(5)).
+const EXECUTABLE: &str = "/proc/self/exe";
+
+/// How long Init waits for the lock of the pool: a plugin whose host was killed ends after ten seconds.
+const LOCK: Duration = Duration::from_secs(13);
+
+/// How long the removal of resources without a machine may take in Init.
+const ORPHANS: Duration = Duration::from_secs(10);
+
+/// Timeout of a query of the cloud.
+const QUERY: Duration = Duration::from_secs(60);
+
+/// The work of a child.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Work {
+    /// The root of the store, as `--storage-path` takes it; empty: the default.
+    pub storage_path: PathBuf,
+    /// The task.
+    pub task: Task,
+}
+
+/// The task of a child.
+#[derive(Serialize, Deserialize)]
+pub enum Task {
+    /// Create a machine.
+    Create {
+        /// The arguments of `create`, the machine's name included. May contain secrets.
+        arguments: Vec<String>,
+        /// The pool of the machine.
+        pool: PoolMember,
+        /// Timeout of the create.
+        limit: Duration,
+    },
+    /// Remove machines.
+    Remove {
+        /// Their names.
+        names: Vec<String>,
+    },
+}
+
+impl std::fmt::Debug for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Create { .. } => "Create",
+            Self::Remove { .. } => "Remove",
+        })
+    }
+}
+
+/// A line of a child's standard output.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    /// The machine is ready.
+    Created,
+    /// The create failed, and was rolled back.
+    NotCreated {
+        /// The reason.
+        reason: String,
+        /// Whether the cloud has no capacity.
+        is_capacity: bool,
+    },
+    /// The machine's instance is certainly ending.
+    Ending(String),
+    /// The machine is removed.
+    Removed(String),
+}
+
+/// Returns the arguments of `create` for a machine of a pool, without the command itself.
+pub fn create_arguments(config: &Config, name: &str) -> Vec<String> {
+    let options = config.options.iter().map(|option| format!("--{option}"));
+    let mut arguments = vec![format!("--driver={}", config.driver)];
+    arguments.extend(options);
+    arguments.push(name.to_owned());
+    arguments
+}
+
+/// The machines of a pool in a store.
+pub struct Children {
+    /// The pool.
+    pub config: Config,
+    /// The library over the pool's store.
+    pub library: Library,
+    /// The driver's flags, of `MachineOptions`.
+    pub flags: Options,
+    /// The plugin's log, which includes the children's.
+    pub log: Log,
+    /// The pool's lock, while this process keeps the pool.
+    pub lock: Mutex<Option<PoolLock>>,
+}
+
+impl Children {
+    fn kept(&self) -> MutexGuard<'_, Option<PoolLock>> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self, about: &[String], task: Task) -> io::Result<Running> {
+        let work = Work {
+            storage_path: self.library.store_root().to_owned(),
+            task,
+        };
+        let mut command = Command::new(EXECUTABLE);
+        command
+            .arg0("docker-machine")
+            .arg(COMMAND)
+            .args(about)
+            .env("MACHINE_LOG", "json")
+            .env_remove(handshake::COOKIE_NAME)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        let mut child = command.spawn()?;
+        let missing = || io::Error::other("a child without its streams");
+        let line = serde_json::to_vec(&work)?;
+        Ok(Running {
+            stdin: child.stdin.take().ok_or_else(missing)?,
+            stdout: child.stdout.take().ok_or_else(missing)?,
+            stderr: child.stderr.take().ok_or_else(missing)?,
+            line,
+            child,
+        })
+    }
+
+    /// Runs a child to its end, and closes its standard input if `cancel` is set. Calls `told` for each line.
+    async fn run(
+        &self,
+        running: Running,
+        cancel: &Cancel,
+        instance: &str,
+        mut told: impl FnMut(Told) + Send,
+    ) -> io::Result<ExitStatus> {
+        let Running {
+            mut child,
+            mut stdin,
+            stdout,
+            stderr,
+            mut line,
+        } = running;
+        line.push(b'\n');
+        let input = async {
+            // A child that ended early has told why.
+            let _ = stdin.write_all(&line).await;
+            let _ = stdin.flush().await;
+            cancel.cancelled().await;
+            drop(stdin);
+            std::future::pending::<()>().await;
+        };
+        let output = async {
+            let mut lines = BufReader::new(stdout).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Ok(line) = serde_json::from_str(&line) {
+                    told(line);
+                }
+            }
+        };
+        let log = async {
+            let mut lines = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                self.forward(instance, &line);
+            }
+        };
+        let ended = async {
+            tokio::join!(output, log);
+            child.wait().await
+        };
+        tokio::select! {
+            () = input => unreachable_input(),
+            ended = ended => ended,
+        }
+    }
+
+    /// Writes a line of a child's log.
+    fn forward(&self, instance: &str, line: &str) {
+        let fields: Option<Value> = serde_json::from_str(line).ok();
+        let text = |name: &str| fields.as_ref()?.get(name)?.as_str();
+        match (text("level"), text("message"), &fields) {
+            (Some(level), Some(message), _) => {
+                // Its progress would be a dozen lines for each machine in the runner's log.
+                let level = match Level::of(level) {
+                    Level::Info => Level::Debug,
+                    other => other,
+                };
+                self.log.about(level, instance, message);
+            }
+            // A finished operation, for MACHINE_TRACE.
+            (_, _, Some(_)) => {}
+            (_, _, None) => self.log.about(Level::Warn, instance, line),
+        }
+    }
+}
+
+/// The input of a child never ends by itself.
+fn unreachable_input() -> io::Result<ExitStatus> {
+    Err(io::Error::other("the input of a child ended"))
+}
+
+/// A child whose work is not sent yet.
+struct Running {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    stderr: ChildStderr,
+    line: Vec<u8>,
+}
+
+#[async_trait]
+impl Machines for Children {
+    async fn open(&self) -> Result<Vec<Member>, String> {
+        let name = &self.config.name;
+        let lock = libmachine::lock_pool(&self.library, name, LOCK).await;
+        *self.kept() = Some(lock.map_err(one_line)?);
+        let is_member = |name: &str| self.config.is_member(name);
+        let members = libmachine::pool_members(&self.library, &self.config.name, is_member);
+        let members = members.await.map_err(one_line)?;
+        let driver = self.config.driver.as_str();
+        let orphans = libmachine::remove_orphans(&self.library, driver, &self.flags, is_member);
+        let text = match timeout(ORPHANS, orphans).await {
+            Ok(Ok((0, left))) if left.is_empty() => return Ok(members),
+            Ok(Ok((removed, left))) => {
+                let left: String = left
+                    .into_iter()
+                    .map(|left| format!("; left behind: {} ({})", left.what, left.why))
+                    .collect();
+                format!("removed {removed} resources of no machine{left}")
+            }
+            Ok(Err(error)) => format!(
+                "cannot look for resources of no machine: {}",
+                one_line(error)
+            ),
+            Err(_) => "cannot look for resources of no machine: no answer".to_owned(),
+        };
+        self.log.line(Level::Warn, &text, &[]);
+        Ok(members)
+    }
+
+    async fn create(&self, name: &str, cancel: &Cancel) -> Result<(), CreateFailure> {
+        let task = Task::Create {
+            arguments: create_arguments(&self.config, name),
+            pool: PoolMember {
+                name: self.config.name.clone(),
+                docker: self.config.docker,
+                ready: false,
+            },
+            limit: self.config.create_timeout,
+        };
+        let mut result = None;
+        let running = self.start(&["create".to_owned(), name.to_owned()], task);
+        let ended = match running {
+            Ok(running) => {
+                let told = |told| result = Some(told);
+                self.run(running, cancel, name, told).await
+            }
+            Err(error) => Err(error),
+        };
+        match (result, ended) {
+            (Some(Told::Created), _) => Ok(()),
+            (
+                Some(Told::NotCreated {
+                    reason,
+                    is_capacity,
+                }),
+                _,
+            ) => Err(CreateFailure {
+                reason,
+                is_capacity,
+            }),
+            (_, ended) => Err(CreateFailure {
+                reason: match ended {
+                    Ok(status) => format!("its process ended early: {status}"),
+                    Err(error) => format!("its process cannot run: {error}"),
+                },
+                is_capacity: false,
+            }),
+        }
+    }
+
+    async fn remove(&self, names: &[String], ending: UnboundedSender<String>) -> BTreeSet<String> {
+        let mut about = vec!["remove".to_owned()];
+        about.extend_from_slice(names);
+        let task = Task::Remove {
+            names: names.to_vec(),
+        };
+        let mut removed = BTreeSet::new();
+        let told = |told| match told {
+            // The receiver ends with this call.
+            Told::Ending(name) => drop(ending.send(name)),
+            Told::Removed(name) => drop(removed.insert(name)),
+            Told::Created | Told::NotCreated { .. } => {}
+        };
+        let about_all = names.join(" ");
+        let ended = match self.start(&about, task) {
+            Ok(running) => self.run(running, &Cancel::new(), &about_all, told).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = ended {
+            let message = format!("cannot remove: {error}");
+            self.log.about(Level::Error, &about_all, &message);
+        }
+        removed
+    }
+
+    fn names(&self) -> Option<BTreeSet<String>> {
+        Some(self.library.names().ok()?.into_iter().collect())
+    }
+
+    async fn states(&self, names: &BTreeSet<String>) -> BTreeMap<String, MemberState> {
+        let states = libmachine::member_states(&self.library, names, QUERY).await;
+        states.unwrap_or_else(|error| {
+            self.log.line(Level::Warn, &one_line(error), &[]);
+            BTreeMap::new()
+        })
+    }
+
+    async fn access(&self, name: &str) -> Result<MemberAccess, String> {
+        let access = libmachine::member_access(&self.library, name).await;
+        access.map_err(one_line)
+    }
+
+    fn close(&self) {
+        drop(self.kept().take());
+    }
+}
