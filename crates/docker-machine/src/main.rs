@@ -46,7 +46,7 @@ fn world() -> World {
         err: stderr().is_terminal() && is_smart,
         columns: columns(),
         // See no-color.org; an empty variable counts as unset here, as everywhere.
-        colour: environment.get("NO_COLOR").is_none(),
+        colour: is_smart && environment.get("NO_COLOR").is_none(),
     };
     World {
         args: std::env::args_os().map(text).collect(),

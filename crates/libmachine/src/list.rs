@@ -4,12 +4,12 @@
 //! line of its own and delays no other.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::iter;
-use machine_driver::{Cloud, DriverError, DriverErrorKind, Route, Status};
+use machine_driver::{Cloud, DriverError, DriverErrorKind, Facts, Route, Status};
 use machine_ops::{Cx, Event};
 use machine_store::MachineRecord;
 use machine_types::{MachineState, one_line};
@@ -103,6 +103,15 @@ pub struct ListItem {
     pub error: String,
     /// Duration of the queries.
     pub response_time: Duration,
+    /// The ID of its instance; empty if it has none.
+    pub instance_id: String,
+    /// What its cloud reports about it.
+    pub facts: Facts,
+    /// Time since its creation, if known.
+    pub age: Option<Duration>,
+    /// Whether the state `Error` says nothing about the machine: the state could not be queried, or another process,
+    /// such as the create, is at work on the machine.
+    pub is_unknown: bool,
 }
 
 /// Machines whose states one call returns.
@@ -206,11 +215,11 @@ pub async fn list(
         .zip(places)
         .enumerate()
         .map(|(at, (machine, index))| {
-            let state = states.remove(&at).map(|status| status.map(|is| is.state));
-            let state = state.unwrap_or(Ok(MachineState::Timeout));
+            let status = states.remove(&at);
+            let status = status.unwrap_or(Ok(MachineState::Timeout.into()));
             let masters = &masters;
             async move {
-                let item = item(library, machine, state, masters, options, looked_up).await;
+                let item = item(library, machine, status, masters, options, looked_up).await;
                 (index, item)
             }
         });
@@ -330,7 +339,7 @@ async fn states_of(
 async fn item(
     library: &Library,
     machine: Machine,
-    state: Result<MachineState, NoState>,
+    status: Result<Status, NoState>,
     masters: &BTreeMap<String, String>,
     options: &ListOptions,
     looked_up: Duration,
@@ -349,13 +358,31 @@ async fn item(
         broken: false,
         error: String::new(),
         response_time: Duration::ZERO,
+        instance_id: machine
+            .driver
+            .cloud()
+            .and_then(|cloud| cloud.id())
+            .unwrap_or_default(),
+        facts: Facts::default(),
+        age: None,
+        is_unknown: false,
     };
-    match state {
-        Ok(state) => item.state = state,
+    match status {
+        Ok(status) => {
+            item.state = status.state;
+            item.facts = status.facts.unwrap_or_default();
+        }
         Err(why) if why.is_gone => {
             item.error = format!("{}: docker-machine rm {}", why.text, machine.name);
         }
-        Err(why) => item.error = why.text,
+        Err(why) => {
+            item.error = why.text;
+            item.is_unknown = true;
+        }
+    }
+    item.age = age(library, &machine, &item.facts);
+    if item.state == MachineState::Error {
+        item.is_unknown |= library.store.holder(&machine.name).is_some();
     }
     if item.state == MachineState::Timeout {
         return timed_out(item, options.timeout);
@@ -391,6 +418,15 @@ async fn item(
     item
 }
 
+/// Returns the time since a machine was created: by its cloud, or by its journal if the cloud no longer lists it.
+fn age(library: &Library, machine: &Machine, facts: &Facts) -> Option<Duration> {
+    machine.driver.cloud()?;
+    let begun = || Some(library.store.entries(&machine.name).ok()?.first()?.at);
+    let created = Duration::from_millis(facts.created.or_else(begun)?);
+    let now = library.ambient.now().duration_since(SystemTime::UNIX_EPOCH);
+    Some(now.ok()?.saturating_sub(created))
+}
+
 /// Returns the line of a machine that cannot be opened.
 fn unopened(name: String, record: Option<Box<MachineRecord>>, error: &Error) -> ListItem {
     let (driver, active, broken) = match error {
@@ -409,6 +445,10 @@ fn unopened(name: String, record: Option<Box<MachineRecord>>, error: &Error) -> 
         broken,
         error: one_line(error),
         response_time: Duration::ZERO,
+        instance_id: String::new(),
+        facts: Facts::default(),
+        age: None,
+        is_unknown: true,
     }
 }
 

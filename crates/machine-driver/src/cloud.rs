@@ -65,6 +65,19 @@ pub struct Addresses {
     pub ipv6: Vec<String>,
 }
 
+/// Facts about a machine, for display.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The instance type.
+    pub instance_type: String,
+    /// The zone.
+    pub zone: String,
+    /// Whether it is a spot instance, which the cloud may reclaim at any time.
+    pub is_spot: bool,
+    /// Its creation time, Unix time in milliseconds, if the cloud reports it.
+    pub created: Option<u64>,
+}
+
 /// The answer to one query of a machine's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
@@ -72,6 +85,8 @@ pub struct Status {
     pub state: MachineState,
     /// The addresses; `None` if the answer holds none.
     pub addresses: Option<Addresses>,
+    /// Facts; `None` if the answer holds none.
+    pub facts: Option<Facts>,
 }
 
 impl From<MachineState> for Status {
@@ -79,6 +94,7 @@ impl From<MachineState> for Status {
         Self {
             state,
             addresses: None,
+            facts: None,
         }
     }
 }

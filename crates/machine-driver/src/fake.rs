@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Access, Addresses, Base, Check, Cloud, CloudKind, Driver, DriverError, DriverErrorKind,
-    DriverKind, FlagSpec, KeyMaterial, KeyPlan, LeftBehind, Options, OwnedBy, Power, Route,
+    DriverKind, Facts, FlagSpec, KeyMaterial, KeyPlan, LeftBehind, Options, OwnedBy, Power, Route,
     SavedBase, Status, labels_not_supported, merge, read_saved,
 };
 
@@ -578,6 +578,10 @@ impl Cloud for FakeDriver {
                     addresses: Some(Addresses {
                         public: world.addresses.get(&resource.machine).cloned(),
                         ..Addresses::default()
+                    }),
+                    facts: Some(Facts {
+                        zone: format!("{}-a", self.saved.place),
+                        ..Facts::default()
                     }),
                 },
                 None => MachineState::Error.into(),

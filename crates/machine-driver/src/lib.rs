@@ -35,7 +35,7 @@ mod options;
 mod saved;
 
 pub use check::{Check, Verdict};
-pub use cloud::{Addresses, Cloud, CloudKind, LeftBehind, OwnedBy, Route, Status};
+pub use cloud::{Addresses, Cloud, CloudKind, Facts, LeftBehind, OwnedBy, Route, Status};
 pub use dispatch::{LABELS_NOT_SUPPORTED, Restart, labels_not_supported};
 pub use driver::{Access, Base, Driver, DriverKind, KeyMaterial, KeyPlan, Power};
 pub use error::{DriverError, DriverErrorKind};

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use aws_sdk_ec2::types::Instance;
-use machine_driver::{Addresses, DriverError, DriverErrorKind, Status};
+use aws_sdk_ec2::types::{Instance, InstanceLifecycleType, InstanceType, Placement};
+use machine_driver::{Addresses, DriverError, DriverErrorKind, Facts, Status};
+use machine_types::printable;
 
 use crate::api::call::CallError;
 use crate::api::codes;
 use crate::api::errors::KMS_GRANTS;
-use crate::api::lookup::{machine_state, reason, reason_code, state_name};
+use crate::api::lookup::{machine_state, millis, reason, reason_code, state_name};
 use crate::config::saved::Saved;
 
 /// The machine is in an unexpected state.
@@ -146,6 +147,25 @@ pub(crate) fn status(instance: &Instance) -> Status {
             private: told.private.filter(is_ip),
             ipv6: told.ipv6.into_iter().filter(is_ip).collect(),
         }),
+        facts: Some(facts(instance)),
+    }
+}
+
+/// Returns what a listing shows of an instance.
+fn facts(instance: &Instance) -> Facts {
+    let text = |value: Option<&str>| printable(value.unwrap_or_default().as_bytes());
+    // "The time that the instance was last launched. To determine the time that instance was first launched, see the
+    // attachment time of the primary network interface." (EC2 API Reference, Instance, launchTime)
+    let attached = instance.network_interfaces().iter().find_map(|interface| {
+        let attachment = interface.attachment()?;
+        (attachment.device_index() == Some(0)).then_some(attachment.attach_time())?
+    });
+    let created = attached.or(instance.launch_time());
+    Facts {
+        instance_type: text(instance.instance_type().map(InstanceType::as_str)),
+        zone: text(instance.placement().and_then(Placement::availability_zone)),
+        is_spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
+        created: created.and_then(millis),
     }
 }
 

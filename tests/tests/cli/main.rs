@@ -7,6 +7,7 @@ mod convert_runner_config;
 mod doctor;
 mod documents;
 mod hostile_answers;
+mod listing;
 mod mistakes;
 mod model;
 mod reference;

@@ -1,8 +1,15 @@
 //! `docker-machine ls`.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
-use libmachine::{Active, Error, ListItem, ListOptions, StoredMachine};
-use machine_driver::FlagSpec;
+use libmachine::{
+    Active, Cx, Error, ListItem, ListOptions, Look, MemoryJournal, StoredMachine, WaitPolicy,
+    wait_until_ready,
+};
+use machine_driver::{FlagSpec, Options};
 
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
@@ -12,7 +19,8 @@ use crate::descriptors::room_for_connections;
 use crate::failure::Failure;
 use crate::listing::filter::{FilterError, Filters};
 use crate::listing::format::{Format, fields};
-use crate::listing::{self, order};
+use crate::listing::{self, order, table};
+use crate::output::console::Stream;
 
 /// Lists machines.
 pub(crate) struct Ls;
@@ -24,12 +32,13 @@ impl Command for Ls {
             name: "ls",
             arguments: "[NAME...]",
             summary: "List machines",
-            details: "Filters: driver=NAME, state=STATE, name=REGEXP, label=KEY[=VALUE], swarm=MASTER. Values of one key are alternatives, different keys must all match. Formats: a Go template with the fields .Name .Active .ActiveHost .ActiveSwarm .DriverName .State .URL .SwarmOptions .Swarm .EngineOptions .Error .DockerVersion .ResponseTime; aligned, with headers, where it begins with 'table'; or 'json', one object a line. With names, lists those machines only.",
+            details: "Filters: driver=NAME, state=STATE, name=REGEXP, label=KEY[=VALUE], swarm=MASTER, age>DURATION, age<DURATION (90m, 6h, 1d). Values of one key are alternatives; different keys, and all bounds of the age, must match. Formats: a Go template with the fields .Name .Active .ActiveHost .ActiveSwarm .DriverName .State .URL .SwarmOptions .Swarm .EngineOptions .Error .DockerVersion .ResponseTime .Age .InstanceType .Zone .Spot .InstanceID; aligned, with headers, where it begins with 'table'; or 'json', one object a line. With names, lists those machines only.",
         }
     }
 
     fn examples(&self) -> &'static [&'static str] {
         &[
+            "docker-machine ls --wide --sort age --filter 'age>6h'",
             "docker-machine ls --filter state=Running",
             "docker-machine ls --format '{{.Name}} {{.URL}}'",
         ]
@@ -42,7 +51,7 @@ impl Command for Ls {
                 "Print names only, without contacting any machine",
             ))
             .short("q"),
-            Flag::new(FlagSpec::list("filter", "Which machines, as KEY=VALUE")),
+            filter(),
             Flag::new(FlagSpec::int(
                 "timeout",
                 10,
@@ -51,6 +60,16 @@ impl Command for Ls {
             .short("t"),
             Flag::new(FlagSpec::string("format", "How to show them")).short("f"),
             Flag::new(FlagSpec::bool("json", "The same as --format json")),
+            Flag::new(FlagSpec::bool(
+                "wide",
+                "Add age, instance, type, zone and spot of each machine",
+            )),
+            Flag::new(FlagSpec::string("sort", "The order of the machines").default_text("name"))
+                .values(order::KEYS),
+            Flag::new(FlagSpec::bool(
+                "watch",
+                "List the machines again every 5 seconds, until Control-C",
+            )),
         ]
     }
 
@@ -63,46 +82,193 @@ impl Command for Ls {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let no_filter = |error: FilterError| Failure::new(error.to_string());
-        let filters = Filters::parse(&arguments.options.list("filter")).map_err(no_filter)?;
-        let quiet = arguments.options.bool("quiet");
-        let wanted = Wanted::of(&arguments.words);
-        if quiet && filters.is_empty() {
-            let mut names = libmachine::sound_names(&cx.library).await?;
-            names.retain(|name| wanted.contains(name));
-            print_names(cx, &names);
-            return wanted.all_known(cx);
-        }
-        let mut machines = cx.library.machines().await?;
-        let is_empty = machines.is_empty();
-        let records: Vec<_> = machines.iter().filter_map(StoredMachine::record).collect();
-        let mut names = filters.select(&records).map_err(no_filter)?;
-        names.retain(|name| wanted.contains(name));
-        // Whether a broken machine matches is unknown: the table always shows it, a list of names never does.
-        machines.retain(|machine| match machine.record() {
-            Some(record) => names.contains(&record.name),
-            None => !quiet && wanted.contains(machine.name()),
-        });
-        if quiet {
-            if filters.ask_for_states() {
-                let items = list(cx, &arguments, &filters, machines).await;
-                names = items.into_iter().map(|item| item.name).collect();
-            }
-            print_names(cx, &names);
-            return wanted.all_known(cx);
-        }
-        let format = match arguments.options.bool("json") {
-            true => "json".to_owned(),
-            false => arguments.options.string("format"),
+        let options = &arguments.options;
+        let listing = Listing {
+            cx,
+            filters: Filters::parse(&options.list("filter")).map_err(no_filter)?,
+            wanted: Wanted::of(&arguments.words),
+            timeout: listing::timeout(options),
         };
-        let format = Format::parse(&format).map_err(unfit)?;
-        if is_empty {
-            explain_no_store(cx);
+        let sort = options.string("sort");
+        if !order::KEYS.contains(&sort.as_str()) {
+            let failure = Failure::new(format!("unknown sort key {sort:?}"));
+            return Err(failure.with_hint(format!("the keys are {}", order::KEYS.join(", "))));
         }
-        let mut items = list(cx, &arguments, &filters, machines).await;
-        items.sort_by(|a, b| order::natural(&a.name, &b.name));
-        format.write(&items, &mut cx.pieces()).map_err(unfit)?;
-        wanted.all_known(cx)
+        let has_format = options.bool("json") || options.is_given("format");
+        if options.bool("wide") && has_format {
+            return Err(Failure::new("cannot combine --wide and --format"));
+        }
+        if options.bool("quiet") {
+            print_names(cx, &listing.names(&sort).await?);
+        } else if options.bool("watch") {
+            watch(cx, async || listing.show(options, &sort).await).await?;
+        } else {
+            listing.show(options, &sort).await?;
+        }
+        listing.wanted.all_known(cx)
+    }
+}
+
+fn no_filter(error: FilterError) -> Failure {
+    Failure::new(error.to_string())
+}
+
+/// Returns the flag that selects machines.
+pub(super) fn filter() -> Flag {
+    Flag::new(FlagSpec::list(
+        "filter",
+        "Which machines, as KEY=VALUE, age>DURATION or age<DURATION",
+    ))
+}
+
+/// Returns the names of the machines that match the flags of a command that changes machines. A machine whose state or
+/// age matters and could not be queried does not match, and is reported.
+pub(super) async fn matching(cx: &Context, arguments: &Arguments) -> Result<Vec<String>, Failure> {
+    let listing = Listing {
+        cx,
+        filters: Filters::parse(&arguments.options.list("filter")).map_err(no_filter)?,
+        wanted: Wanted::of(&arguments.words),
+        timeout: TIMEOUT,
+    };
+    listing.wanted.all_known(cx)?;
+    let mut machines = listing.machines().await?;
+    machines.retain(|machine| machine.record().is_some());
+    if !listing.filters.ask_for_states() {
+        return Ok(machines.iter().map(|it| it.name().to_owned()).collect());
+    }
+    let mut items = libmachine::list(&cx.library, machines, &listing.options()).await;
+    items.retain(|item| {
+        if item.is_unknown {
+            let why = match item.error.as_str() {
+                "" => "another process is at work on it",
+                error => error,
+            };
+            cx.complain(&format!("{}: left out: {why}", item.name));
+        }
+        !item.is_unknown && listing.filters.want(item)
+    });
+    Ok(items.into_iter().map(|item| item.name).collect())
+}
+
+/// How long a machine may take to answer a command that selects by its state.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Interval of `--watch`: each listing costs one call for all machines of a place.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Calls `show` every five seconds, until it fails or standard output is closed.
+async fn watch(cx: &Context, show: impl AsyncFn() -> Result<(), Failure>) -> Result<(), Failure> {
+    // Discards events: the pause is nothing that the user waits for.
+    let silent = Cx {
+        ambient: cx.world.ambient.clone(),
+        ..Cx::new(Arc::new(MemoryJournal::default()))
+    };
+    let console = &cx.world.console;
+    let policy = WaitPolicy::every(INTERVAL, Duration::MAX);
+    let waited = wait_until_ready(&silent, "the next listing", policy, || async {
+        let shown = show().await;
+        Ok::<_, Infallible>(match shown.is_err() || console.is_closed() {
+            true => Look::Ready(shown),
+            false => Look::Pending("listed".into()),
+        })
+    });
+    waited.await.unwrap_or(Ok(()))
+}
+
+/// The machines of one `ls`, and how to query them.
+struct Listing<'a> {
+    cx: &'a Context,
+    filters: Filters,
+    wanted: Wanted<'a>,
+    timeout: Duration,
+}
+
+impl Listing<'_> {
+    /// Reads the machines whose records match. Whether a broken machine matches is unknown: it is always included.
+    async fn machines(&self) -> Result<Vec<StoredMachine>, Failure> {
+        let mut machines = self.cx.library.machines().await?;
+        if machines.is_empty() {
+            explain_no_store(self.cx);
+        }
+        let records: Vec<_> = machines.iter().filter_map(StoredMachine::record).collect();
+        let names = self.filters.select(&records).map_err(no_filter)?;
+        machines.retain(|machine| {
+            self.wanted.contains(machine.name())
+                && machine
+                    .record()
+                    .is_none_or(|record| names.contains(&record.name))
+        });
+        Ok(machines)
+    }
+
+    /// Returns the names of the machines that match, without broken ones. Contacts no machine unless a filter or the
+    /// order needs it.
+    async fn names(&self, sort: &str) -> Result<Vec<String>, Failure> {
+        let by_name = sort == order::KEYS[0];
+        if self.filters.is_empty() && by_name {
+            let mut names = libmachine::sound_names(&self.cx.library).await?;
+            names.retain(|name| self.wanted.contains(name));
+            return Ok(names);
+        }
+        let mut machines = self.machines().await?;
+        machines.retain(|machine| machine.record().is_some());
+        if by_name && !self.filters.ask_for_states() {
+            return Ok(machines.iter().map(|it| it.name().to_owned()).collect());
+        }
+        let mut items = self.list(machines).await;
+        if !by_name {
+            order::sort(&mut items, sort);
+        }
+        Ok(items.into_iter().map(|item| item.name).collect())
+    }
+
+    /// Lists the machines once.
+    async fn show(&self, options: &Options, sort: &str) -> Result<(), Failure> {
+        let machines = self.machines().await?;
+        let format = match options.bool("json") {
+            true => "json".to_owned(),
+            false => options.string("format"),
+        };
+        let parsed = Format::parse(&format).map_err(unfit)?;
+        let mut items = self.list(machines).await;
+        order::sort(&mut items, sort);
+        let console = &self.cx.world.console;
+        let terminals = console.terminals();
+        if options.bool("watch") {
+            console.clear();
+        }
+        let wide = options.bool("wide");
+        let is_table = wide || terminals.out && format.is_empty();
+        if !is_table {
+            return parsed.write(&items, &mut self.cx.pieces()).map_err(unfit);
+        }
+        let look = table::Look {
+            wide,
+            columns: terminals.columns.filter(|_| terminals.out),
+            colour: terminals.out && terminals.colour,
+        };
+        console.styled(Stream::Out, &table::table(&items, look));
+        Ok(())
+    }
+
+    fn options(&self) -> ListOptions {
+        ListOptions {
+            at_once: room_for_connections(),
+            timeout: self.timeout,
+            docker_host: self
+                .cx
+                .world
+                .environment
+                .get("DOCKER_HOST")
+                .map(str::to_owned),
+        }
+    }
+
+    async fn list(&self, machines: Vec<StoredMachine>) -> Vec<ListItem> {
+        let mut items = libmachine::list(&self.cx.library, machines, &self.options()).await;
+        let is_broken = |item: &ListItem| item.active == Active::Unknown;
+        items.retain(|item| is_broken(item) || self.filters.want(item));
+        items
     }
 }
 
@@ -163,21 +329,4 @@ fn print_names(cx: &Context, names: &[String]) {
     if !names.is_empty() {
         cx.print(&names.join("\n"));
     }
-}
-
-async fn list(
-    cx: &Context,
-    arguments: &Arguments,
-    filters: &Filters,
-    machines: Vec<StoredMachine>,
-) -> Vec<ListItem> {
-    let options = ListOptions {
-        at_once: room_for_connections(),
-        timeout: listing::timeout(&arguments.options),
-        docker_host: cx.world.environment.get("DOCKER_HOST").map(str::to_owned),
-    };
-    let mut items = libmachine::list(&cx.library, machines, &options).await;
-    let is_broken = |item: &ListItem| item.active == Active::Unknown;
-    items.retain(|item| is_broken(item) || filters.wants_state(item.state));
-    items
 }

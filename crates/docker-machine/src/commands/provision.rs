@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use libmachine::{HostKeyPolicy, Provisioning};
 use machine_driver::FlagSpec;
 
-use super::targets;
+use super::{ls, targets};
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
 use crate::cli::{About, Command};
@@ -21,7 +21,7 @@ impl Command for Provision {
             name: "provision",
             arguments: "[NAME...]",
             summary: "Provision machines again",
-            details: "Changes what differs from what 'create' was asked for, and restarts Docker only if something did. Without a name, the machine 'default'.",
+            details: "Changes what differs from what 'create' was asked for, and restarts Docker only if something did. Without a name or a filter, the machine 'default'. Filters: docker-machine help ls.",
         }
     }
 
@@ -32,11 +32,12 @@ impl Command for Provision {
                 "Let Docker's port through firewalld or ufw on the machines",
             )),
             accept_new_host_key(),
+            ls::filter(),
         ]
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = targets::all(cx, &arguments.words).await?;
+        let names = targets::filtered(cx, &arguments).await?;
         let mut provisioning = Provisioning::new(arguments.options.bool("open-firewall"));
         provisioning.host_key = host_key_policy(&arguments);
         targets::each(&names, |name| {

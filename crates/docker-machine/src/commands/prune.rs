@@ -1,7 +1,5 @@
 //! `docker-machine prune`.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use go_template::tabwriter::{Layout, align};
 use libmachine::{PruneOptions, Pruned, StoreOrigin, confirmation_hint};
@@ -12,6 +10,7 @@ use crate::cli::argv::Flag;
 use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::output::age;
 use crate::output::console::Stream;
 
 /// Lists or removes resources that no machine of the store owns.
@@ -75,7 +74,7 @@ impl Command for Prune {
             return Err(arguments.usage.failure("Error: Too many arguments given"));
         }
         let limit = arguments.options.string("older-than");
-        let older_than = duration(&limit).ok_or_else(|| {
+        let older_than = age::parse(&limit).ok_or_else(|| {
             arguments.usage.failure(format!(
                 "invalid value {limit:?} for flag -older-than: parse error"
             ))
@@ -176,88 +175,11 @@ async fn confirm(cx: &Context, origin: StoreOrigin) -> Result<(), Failure> {
 fn table(pruned: &Pruned) -> Vec<u8> {
     let mut text = "RESOURCE\tNAME\tMACHINE\tSTATE\tAGE\tREASON\n".to_owned();
     for found in &pruned.found {
-        let age = age(found.age);
+        let age = age::text(found.age);
         text.push_str(&format!(
             "{}\t{}\t{}\t{}\t{age}\t{}\n",
             found.what, found.name, found.machine, found.state, found.why
         ));
     }
     align(text.as_bytes(), Layout::LS)
-}
-
-/// Formats an age in its two largest units, in the syntax of `--older-than`: `3d4h`.
-fn age(age: Duration) -> String {
-    let seconds = age.as_secs();
-    let units = [
-        (seconds / 86_400, "d"),
-        (seconds / 3600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
-    ];
-    let largest = units.iter().position(|(count, _)| *count > 0).unwrap_or(3);
-    let shown = units.iter().skip(largest).take(2);
-    let shown = shown.filter(|(count, _)| *count > 0 || seconds == 0);
-    shown
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect()
-}
-
-/// Parses `90s`, `30m`, `2h`, `1d`, or a sequence of them.
-fn duration(text: &str) -> Option<Duration> {
-    let (mut total, mut rest) = (0u64, text);
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, unit) = rest.split_at(end);
-        let seconds = match unit.chars().next()? {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
-            _ => return None,
-        };
-        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(seconds)?)?;
-        rest = &unit[1..];
-    }
-    (!text.is_empty()).then(|| Duration::from_secs(total))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{age, duration};
-
-    #[test]
-    fn ages_are_written_as_they_are_read() {
-        for (seconds, text) in [
-            (0, "0s"),
-            (59, "59s"),
-            (7200, "2h"),
-            (7260, "2h1m"),
-            (273_600, "3d4h"),
-            (259_205, "3d"),
-        ] {
-            assert_eq!(age(Duration::from_secs(seconds)), text);
-        }
-    }
-
-    #[test]
-    fn ages_are_read() {
-        let seconds = |text| duration(text).map(|age| age.as_secs());
-        assert_eq!(seconds("2h"), Some(7200));
-        assert_eq!(seconds("1d2h3m4s"), Some(93_784));
-        assert_eq!(seconds("0s"), Some(0));
-        for bad in [
-            "",
-            "2",
-            "h",
-            "-1h",
-            "2w",
-            "2é",
-            "99999999999999999999d",
-            "18446744073709551615d",
-        ] {
-            assert_eq!(seconds(bad), None, "{bad:?}");
-        }
-    }
 }

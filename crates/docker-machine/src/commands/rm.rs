@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use libmachine::{Error, RemoveOptions, Removed};
 use machine_driver::FlagSpec;
 
+use super::{ls, targets};
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
 use crate::cli::{About, Command};
@@ -19,14 +20,17 @@ impl Command for Rm {
     fn about(&self) -> About {
         About {
             name: "rm",
-            arguments: "NAME...",
+            arguments: "[NAME...]",
             summary: "Remove machines",
-            details: "Terminates the instance, deletes the key pair that was imported for it, and forgets the machine. What is gone already is fine. What cannot be removed keeps the machine; with --force it is forgotten all the same, and what is left is kept on record for 'docker-machine prune'.",
+            details: "Terminates the instance, deletes the key pair that was imported for it, and forgets the machine. What is gone already is fine. What cannot be removed keeps the machine; with --force it is forgotten all the same, and what is left is kept on record for 'docker-machine prune'. Takes names, or filters as 'docker-machine ls' does. A machine whose state cannot be queried matches no state and no age.",
         }
     }
 
     fn examples(&self) -> &'static [&'static str] {
-        &["docker-machine rm -y m1 m2"]
+        &[
+            "docker-machine rm -y m1 m2",
+            "docker-machine rm -y --filter state=Error --filter 'age>6h'",
+        ]
     }
 
     fn flags(&self) -> Vec<Flag> {
@@ -37,12 +41,19 @@ impl Command for Rm {
             ))
             .short("f"),
             Flag::new(FlagSpec::bool("yes", "Do not ask")).short("y"),
+            ls::filter(),
         ]
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = &arguments.words;
+        let names = match arguments.options.list("filter").is_empty() {
+            true => &arguments.words,
+            false => &targets::filtered(cx, &arguments).await?,
+        };
         if names.is_empty() {
+            if !arguments.options.list("filter").is_empty() {
+                return Ok(());
+            }
             return Err(arguments
                 .usage
                 .failure("Error: Expected to get one or more machine names as arguments"));

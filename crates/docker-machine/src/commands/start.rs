@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::targets;
+use super::{ls, targets};
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -18,12 +19,16 @@ impl Command for Start {
             name: "start",
             arguments: "[NAME...]",
             summary: "Start machines",
-            details: "Waits until Docker answers. The address may be another one afterwards: certificates are renewed then, and 'docker-machine env' has to be run again. Without a name, the machine 'default'.",
+            details: "Waits until Docker answers. The address may be another one afterwards: certificates are renewed then, and 'docker-machine env' has to be run again. Without a name or a filter, the machine 'default'. Filters: docker-machine help ls.",
         }
     }
 
+    fn flags(&self) -> Vec<Flag> {
+        vec![ls::filter()]
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = targets::all(cx, &arguments.words).await?;
+        let names = targets::filtered(cx, &arguments).await?;
         targets::each(&names, |name| libmachine::start(&cx.library, name)).await
     }
 }

@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::targets;
+use super::{ls, targets};
 use crate::cli::Arguments;
+use crate::cli::argv::Flag;
 use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -18,12 +19,16 @@ impl Command for Stop {
             name: "stop",
             arguments: "[NAME...]",
             summary: "Stop machines",
-            details: "Shuts the instance down and waits for it. Without a name, the machine 'default'.",
+            details: "Shuts the instance down and waits for it. Without a name or a filter, the machine 'default'. Filters: docker-machine help ls.",
         }
     }
 
+    fn flags(&self) -> Vec<Flag> {
+        vec![ls::filter()]
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = targets::all(cx, &arguments.words).await?;
+        let names = targets::filtered(cx, &arguments).await?;
         targets::each(&names, |name| libmachine::stop(&cx.library, name)).await
     }
 }

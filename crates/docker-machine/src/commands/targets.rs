@@ -5,6 +5,8 @@ use std::future::Future;
 use futures_util::future::join_all;
 use libmachine::Error;
 
+use super::ls;
+use crate::cli::Arguments;
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -51,6 +53,18 @@ pub(crate) async fn all(cx: &Context, words: &[String]) -> Result<Vec<String>, F
         true => Ok(names),
         false => Err(Failure::joined(unknown)),
     }
+}
+
+/// Returns the machines of a command: those that match its filters, or the named ones. Reports if none matches.
+pub(crate) async fn filtered(cx: &Context, arguments: &Arguments) -> Result<Vec<String>, Failure> {
+    if arguments.options.list("filter").is_empty() {
+        return all(cx, &arguments.words).await;
+    }
+    let names = ls::matching(cx, arguments).await?;
+    if names.is_empty() {
+        cx.complain("no machine matches the filters");
+    }
+    Ok(names)
 }
 
 /// Runs an action on several machines at once. Waits for all of them, and returns the failures as one.

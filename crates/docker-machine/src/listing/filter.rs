@@ -1,14 +1,15 @@
-//! `ls --filter`: values of one key are alternatives, different keys must all match.
+//! `--filter`: values of one key are alternatives, different keys and all bounds of the age must match.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use libmachine::{EngineOptions, MachineRecord};
-use machine_types::MachineState;
+use libmachine::{EngineOptions, ListItem, MachineRecord};
 use regex_lite::Regex;
 
 use super::pattern::{self, PatternError};
+use crate::output::age;
 
-/// The filters of one `ls`.
+/// The filters of a command.
 #[derive(Debug, Default)]
 pub(crate) struct Filters {
     swarms: Vec<String>,
@@ -16,6 +17,39 @@ pub(crate) struct Filters {
     states: Vec<String>,
     names: Vec<String>,
     labels: Vec<String>,
+    ages: Vec<Bound>,
+}
+
+/// A bound of a machine's age.
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    Above(Duration),
+    Below(Duration),
+}
+
+impl Bound {
+    /// Parses `age>6h` and `age<1d`. Returns `None` for other filters.
+    fn parse(word: &str) -> Option<Result<Self, FilterError>> {
+        let at = word.find(['>', '<', '='])?;
+        let (key, bound) = word.split_at(at);
+        if !key.eq_ignore_ascii_case("age") {
+            return None;
+        }
+        let limit = age::parse(&bound[1..]);
+        let parsed = match (limit, bound.starts_with('>'), bound.starts_with('<')) {
+            (Some(limit), true, _) => Ok(Self::Above(limit)),
+            (Some(limit), _, true) => Ok(Self::Below(limit)),
+            _ => Err(FilterError::Age(word.to_owned())),
+        };
+        Some(parsed)
+    }
+
+    fn holds(self, age: Duration) -> bool {
+        match self {
+            Self::Above(limit) => age > limit,
+            Self::Below(limit) => age < limit,
+        }
+    }
 }
 
 /// An invalid filter. The first two sentences are the Go binary's.
@@ -25,15 +59,21 @@ pub(crate) enum FilterError {
     Syntax,
     #[error("Unsupported filter key '{0}'")]
     Key(String),
+    #[error("invalid filter {0:?}: expected age>DURATION or age<DURATION, such as age>6h")]
+    Age(String),
     #[error(transparent)]
     Pattern(#[from] PatternError),
 }
 
 impl Filters {
-    /// Parses `key=value` words.
+    /// Parses `key=value` words, `age>6h` and `age<1d`.
     pub(crate) fn parse(words: &[String]) -> Result<Self, FilterError> {
         let mut filters = Self::default();
         for word in words {
+            if let Some(bound) = Bound::parse(word) {
+                filters.ages.push(bound?);
+                continue;
+            }
             let (key, value) = word.split_once('=').ok_or(FilterError::Syntax)?;
             let value = value.to_owned();
             match key.to_lowercase().as_str() {
@@ -56,21 +96,25 @@ impl Filters {
             states,
             names,
             labels,
+            ages,
         } = self;
         let lists = [swarms, drivers, states, labels];
-        names.is_empty() && lists.iter().all(|list| list.is_empty())
+        names.is_empty() && ages.is_empty() && lists.iter().all(|list| list.is_empty())
     }
 
-    /// Returns whether the filters need the states of the machines.
+    /// Returns whether the filters need the states or ages of the machines, which their clouds know.
     pub(crate) fn ask_for_states(&self) -> bool {
-        !self.states.is_empty()
+        !self.states.is_empty() || !self.ages.is_empty()
     }
 
-    /// Returns whether the filters include this state.
-    pub(crate) fn wants_state(&self, state: MachineState) -> bool {
+    /// Returns whether a machine has one of the states and an age within the bounds. An unknown age is within none.
+    pub(crate) fn want(&self, item: &ListItem) -> bool {
         any(&self.states, |wanted| {
-            wanted.eq_ignore_ascii_case(state.as_str())
-        })
+            wanted.eq_ignore_ascii_case(item.state.as_str())
+        }) && self
+            .ages
+            .iter()
+            .all(|bound| item.age.is_some_and(|age| bound.holds(age)))
     }
 
     /// Returns the names of the matching machines, whatever their states.
@@ -141,6 +185,7 @@ fn has_label(engine: &EngineOptions, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::listing::tests::item;
     use libmachine::HostOptions;
     use serde_json::Value;
 
@@ -195,13 +240,36 @@ mod tests {
         assert!(select(&["swarm=swa"]).is_empty());
     }
 
+    fn filters(words: &[&str]) -> Filters {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        Filters::parse(&words).unwrap()
+    }
+
     #[test]
-    fn states_are_asked_for_only_when_somebody_wants_to_know() {
-        let filters = Filters::parse(&["state=running".to_owned()]).unwrap();
-        assert!(filters.ask_for_states() && filters.wants_state(MachineState::Running));
-        assert!(!filters.wants_state(MachineState::Stopped));
-        let none = Filters::default();
-        assert!(!none.ask_for_states() && none.wants_state(MachineState::Error));
+    fn states_are_asked_for_only_if_a_filter_needs_them() {
+        assert!(!filters(&["name=n"]).ask_for_states());
+        assert!(filters(&["state=running"]).ask_for_states());
+        assert!(filters(&["age>1h"]).ask_for_states());
+    }
+
+    #[test]
+    fn all_bounds_of_the_age_and_one_of_the_states_must_match() {
+        let matches = |words: &[&str], hours: Option<u64>| {
+            let age = hours.map(|hours| Duration::from_secs(hours * 3600));
+            let item = ListItem { age, ..item("n1") };
+            filters(words).want(&item)
+        };
+        assert!(matches(&["state=running"], None));
+        assert!(!matches(&["state=stopped"], None));
+        assert!(matches(&["age>6h", "Age<1d"], Some(7)));
+        assert!(!matches(&["age>6h", "age<1d"], Some(25)));
+        assert!(!matches(&["age>6h"], Some(6)));
+        assert!(!matches(&["age>6h"], None));
+        assert!(!matches(&["age<6h"], None));
+        assert!(matches(
+            &["age<6h", "state=stopped", "state=running"],
+            Some(1)
+        ));
     }
 
     #[test]
@@ -209,6 +277,10 @@ mod tests {
         let error = |word: &str| Filters::parse(&[word.to_owned()]).unwrap_err().to_string();
         assert_eq!(error("foo"), "Unsupported filter syntax");
         assert_eq!(error("Foo=1"), "Unsupported filter key 'foo'");
+        for word in ["age=6h", "age>6", "age<", "AGE>=1h"] {
+            let expected = "expected age>DURATION or age<DURATION, such as age>6h";
+            assert_eq!(error(word), format!("invalid filter {word:?}: {expected}"));
+        }
         let error = try_select(&["name=("]).unwrap_err().to_string();
         assert_eq!(error, "error parsing regexp: `(`");
         let words = ["name=(".to_owned()];

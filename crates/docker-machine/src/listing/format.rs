@@ -9,13 +9,13 @@ use libmachine::{Active, EngineOptions, ListItem, SwarmOptions};
 use machine_types::{GoList, MachineState};
 use serde_json::json;
 
-use crate::output::go_json;
+use crate::output::{age, go_json};
 
 /// The columns of a plain `ls`.
 const DEFAULT: &str = "table {{ .Name }}\t{{ .Active }}\t{{ .DriverName}}\t{{ .State }}\t{{ .URL }}\t{{ .Swarm }}\t{{ .DockerVersion }}\t{{ .Error}}";
 
 /// Headers of the fields in a `table`.
-const HEADERS: [(&str, &str); 13] = [
+const HEADERS: [(&str, &str); 18] = [
     ("Name", "NAME"),
     ("Active", "ACTIVE"),
     ("ActiveHost", "ACTIVE_HOST"),
@@ -29,6 +29,11 @@ const HEADERS: [(&str, &str); 13] = [
     ("Error", "ERRORS"),
     ("DockerVersion", "DOCKER"),
     ("ResponseTime", "RESPONSE"),
+    ("Age", "AGE"),
+    ("InstanceType", "TYPE"),
+    ("Zone", "ZONE"),
+    ("Spot", "SPOT"),
+    ("InstanceID", "INSTANCE"),
 ];
 
 /// Returns the names of a machine's fields in templates.
@@ -82,8 +87,13 @@ impl Format {
     }
 }
 
+/// The column `AGE`.
+pub(super) fn age(item: &ListItem) -> String {
+    item.age.map(age::text).unwrap_or_default()
+}
+
 /// The column `SWARM`.
-fn swarm(item: &ListItem) -> String {
+pub(super) fn swarm(item: &ListItem) -> String {
     let master = item.swarm_master.clone().unwrap_or_default();
     match swarm_options(item) {
         Some(swarm) if swarm.discovery.is_empty() => String::new(),
@@ -106,7 +116,7 @@ fn engine_options(item: &ListItem) -> Option<&EngineOptions> {
 }
 
 /// The column `DOCKER`; empty for a machine that could not be queried.
-fn docker(item: &ListItem) -> String {
+pub(super) fn docker(item: &ListItem) -> String {
     match &item.docker {
         Some(version) => format!("v{version}"),
         None if item.broken || item.state == MachineState::Timeout => String::new(),
@@ -115,7 +125,7 @@ fn docker(item: &ListItem) -> String {
 }
 
 /// The column `ACTIVE`.
-fn active(item: &ListItem) -> &'static str {
+pub(super) fn active(item: &ListItem) -> &'static str {
     match item.active {
         _ if item.state == MachineState::Timeout => "",
         Active::Unknown => "",
@@ -157,6 +167,11 @@ fn row(item: &ListItem, in_json: bool) -> Value {
             ("Error", item.error.as_str().into()),
             ("DockerVersion", docker(item).into()),
             ("ResponseTime", milliseconds(item.response_time).into()),
+            ("Age", age(item).into()),
+            ("InstanceType", item.facts.instance_type.as_str().into()),
+            ("Zone", item.facts.zone.as_str().into()),
+            ("Spot", item.facts.is_spot.into()),
+            ("InstanceID", item.instance_id.as_str().into()),
         ],
     )
     .into()
@@ -239,52 +254,18 @@ fn object(item: &ListItem) -> serde_json::Value {
         "docker": item.docker,
         "error": item.error,
         "response_ms": u64::try_from(item.response_time.as_millis()).unwrap_or(u64::MAX),
+        "age_seconds": item.age.map(|age| age.as_secs()),
+        "instance_id": item.instance_id,
+        "instance_type": item.facts.instance_type,
+        "zone": item.facts.zone,
+        "spot": item.facts.is_spot,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use libmachine::{HostOptions, MachineRecord};
-    use std::time::Duration;
-
-    fn record(name: &str) -> MachineRecord {
-        let mut options = HostOptions::default();
-        options.swarm_options.discovery = "token://a".into();
-        options.swarm_options.master = true;
-        options.engine_options.labels = Some(vec!["a=b".into(), "c=d".into()]);
-        MachineRecord::new(&name.parse().unwrap(), "none", json!({}), options)
-    }
-
-    fn item(name: &str) -> ListItem {
-        ListItem {
-            name: name.into(),
-            active: Active::No,
-            driver: "none".into(),
-            state: MachineState::Running,
-            url: "tcp://127.0.0.1:23761".into(),
-            record: Some(record(name)),
-            swarm_master: Some("swm".into()),
-            docker: None,
-            broken: false,
-            error: String::new(),
-            response_time: Duration::from_micros(12_345),
-        }
-    }
-
-    fn broken(name: &str) -> ListItem {
-        ListItem {
-            active: Active::Unknown,
-            driver: "not found".into(),
-            state: MachineState::Error,
-            url: String::new(),
-            record: None,
-            swarm_master: None,
-            broken: true,
-            error: "cannot be read".into(),
-            ..item(name)
-        }
-    }
+    use crate::listing::tests::{broken, item};
 
     fn show(format: &str, items: &[ListItem]) -> String {
         let mut out = Vec::new();
@@ -324,6 +305,25 @@ mod tests {
             show("{{if .SwarmOptions}}y{{else}}n{{end}}", &[broken("b")]),
             "n\n"
         );
+    }
+
+    #[test]
+    fn facts_of_the_cloud_are_fields_and_keys() {
+        let fields = "{{.Age}} {{.InstanceType}} {{.Zone}} {{.Spot}} {{.InstanceID}}";
+        assert_eq!(
+            show(fields, &[item("a")]),
+            "3d4h t3.medium zone-a true i-1\n"
+        );
+        assert_eq!(show(fields, &[broken("b")]), "   false \n");
+        let object: serde_json::Value = serde_json::from_str(&show("json", &[item("a")])).unwrap();
+        assert_eq!(object["age_seconds"], 273_600);
+        assert_eq!(
+            (&object["zone"], &object["spot"]),
+            (&"zone-a".into(), &true.into())
+        );
+        let object: serde_json::Value =
+            serde_json::from_str(&show("json", &[broken("b")])).unwrap();
+        assert!(object["age_seconds"].is_null());
     }
 
     #[test]

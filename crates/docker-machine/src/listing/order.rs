@@ -1,6 +1,27 @@
-//! Natural order of names: `n2` before `n10`, ignoring case.
+//! The order of a listing: by a key, and by names as people count, `n2` before `n10`.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
+
+use libmachine::ListItem;
+
+/// The keys of `--sort`.
+pub(crate) const KEYS: [&str; 6] = ["name", "state", "driver", "age", "type", "zone"];
+
+/// Sorts machines by a key of [`KEYS`], and by name where it is equal. The oldest come first, those of unknown age last.
+/// Returns `false` for an unknown key.
+pub(crate) fn sort(items: &mut [ListItem], key: &str) -> bool {
+    items.sort_by(|a, b| natural(&a.name, &b.name));
+    match key {
+        "" | "name" => {}
+        "state" => items.sort_by_key(|item| item.state.as_str()),
+        "driver" => items.sort_by(|a, b| a.driver.cmp(&b.driver)),
+        "age" => items.sort_by_key(|item| Reverse(item.age)),
+        "type" => items.sort_by(|a, b| a.facts.instance_type.cmp(&b.facts.instance_type)),
+        "zone" => items.sort_by(|a, b| a.facts.zone.cmp(&b.facts.zone)),
+        _ => return false,
+    }
+    true
+}
 
 /// Compares two names.
 pub(crate) fn natural(a: &str, b: &str) -> Ordering {
@@ -46,7 +67,36 @@ fn chunk(text: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::natural;
+    use std::time::Duration;
+
+    use libmachine::ListItem;
+
+    use super::{KEYS, natural, sort};
+    use crate::listing::tests::item;
+
+    #[test]
+    fn a_key_orders_machines_and_names_order_equal_ones() {
+        let aged = |name: &str, hours: Option<u64>| ListItem {
+            age: hours.map(|hours| Duration::from_secs(hours * 3600)),
+            ..item(name)
+        };
+        let mut items = [
+            aged("n10", Some(1)),
+            aged("n2", Some(1)),
+            aged("x", Some(9)),
+            aged("a", None),
+        ];
+        let mut names = |key: &str| {
+            assert!(sort(&mut items, key), "{key}");
+            items.each_ref().map(|item| item.name.clone())
+        };
+        assert_eq!(names("age"), ["x", "n2", "n10", "a"]);
+        assert_eq!(names(""), ["a", "n2", "n10", "x"]);
+        for key in KEYS {
+            names(key);
+        }
+        assert!(!sort(&mut items, "size"));
+    }
 
     #[test]
     fn names_are_ordered_as_people_count() {

@@ -30,7 +30,7 @@ pub struct Terminals {
     pub err: bool,
     /// Width in columns, if known.
     pub columns: Option<usize>,
-    /// Whether standard error supports colours.
+    /// Whether the terminal supports colours.
     pub colour: bool,
 }
 
@@ -57,6 +57,8 @@ struct Streams {
     live: String,
     /// First write error of standard output.
     lost: Option<String>,
+    /// Whether the reader of standard output has closed the pipe.
+    is_closed: bool,
 }
 
 /// Moves the cursor to the first column and clears the line (ECMA-48: CR, EL).
@@ -74,6 +76,7 @@ impl Console {
             err,
             live: String::new(),
             lost: None,
+            is_closed: false,
         };
         Self {
             terminals,
@@ -106,6 +109,23 @@ impl Console {
             Stream::Out => self.write(stream, format!("{text}\n").as_bytes()),
             Stream::Err => self.put(stream, format!("{}\n", shown(text)).as_bytes()),
         }
+    }
+
+    /// Writes a text with colours of its own, whose other control characters are escaped already.
+    pub fn styled(&self, stream: Stream, text: &str) {
+        self.put(stream, text.as_bytes());
+    }
+
+    /// Clears the screen if standard output is a terminal (ECMA-48: CUP, ED).
+    pub fn clear(&self) {
+        if self.terminals.out {
+            self.put(Stream::Out, b"\x1b[H\x1b[2J");
+        }
+    }
+
+    /// Returns whether the reader of standard output has closed the pipe.
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed
     }
 
     /// Writes bytes unchanged.
@@ -174,10 +194,13 @@ impl Streams {
         };
         // A failed write cannot be reported.
         let written = to.write_all(bytes).and_then(|()| to.flush());
-        if let (Stream::Out, Err(error)) = (stream, written)
-            && error.kind() != ErrorKind::BrokenPipe
-        {
-            self.lost.get_or_insert(error.to_string());
+        if let (Stream::Out, Err(error)) = (stream, written) {
+            match error.kind() {
+                ErrorKind::BrokenPipe => self.is_closed = true,
+                _ => {
+                    self.lost.get_or_insert(error.to_string());
+                }
+            }
         }
     }
 

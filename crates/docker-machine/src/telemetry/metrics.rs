@@ -86,7 +86,8 @@ impl Metrics {
     pub(super) fn machines(&mut self, states: &BTreeMap<String, usize>, now: SystemTime) {
         for (state, count) in states {
             let state = if state.is_empty() { "unknown" } else { state };
-            self.add(MACHINES, &[("state", state)], *count as f64);
+            let series = series(MACHINES, &[("state", state)]);
+            self.0.insert(series, *count as f64);
         }
         let since = now
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -134,12 +135,7 @@ impl Metrics {
     }
 
     fn add(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        let labels: Vec<String> = labels
-            .iter()
-            .map(|(label, value)| format!("{label}=\"{}\"", escape(value)))
-            .collect();
-        let series = format!("{name}{{{}}}", labels.join(","));
-        *self.0.entry(series).or_default() += value;
+        *self.0.entry(series(name, labels)).or_default() += value;
     }
 
     /// Adds these counters to those of a file. Waits at most 250 ms for other processes that write it.
@@ -199,6 +195,15 @@ impl Metrics {
         }
         text
     }
+}
+
+/// Returns the name of a series: `name{label="value"}`.
+fn series(name: &str, labels: &[(&str, &str)]) -> String {
+    let labels: Vec<String> = labels
+        .iter()
+        .map(|(label, value)| format!("{label}=\"{}\"", escape(value)))
+        .collect();
+    format!("{name}{{{}}}", labels.join(","))
 }
 
 /// Takes a lock, which is released when the file is closed.

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag};
 use machine_ops::Cx;
 use machine_types::MachineState;
@@ -207,6 +208,11 @@ pub(crate) async fn instance(api: &Api, cx: &Cx, id: &str) -> Result<Option<Inst
         .into_iter()
         .map(|(instance, _)| instance)
         .find(|i| i.instance_id() == Some(id)))
+}
+
+/// Converts a time to Unix time in milliseconds.
+pub(crate) fn millis(time: &DateTime) -> Option<u64> {
+    u64::try_from(time.to_millis().ok()?).ok()
 }
 
 /// Returns the state of an instance as EC2 names it.

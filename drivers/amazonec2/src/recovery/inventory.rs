@@ -12,7 +12,7 @@ use machine_ops::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::{Api, scope};
-use crate::api::lookup::{MOST_VALUES, check, filter, instances, state_name, value_of};
+use crate::api::lookup::{MOST_VALUES, check, filter, instances, millis, state_name, value_of};
 use crate::api::scope::{account as account_of, of_account, region};
 use crate::config::saved::Saved;
 use crate::config::tags::owner_key;
@@ -439,10 +439,6 @@ fn changed(instance: &Instance) -> Option<u64> {
     let (date, time) = time.strip_suffix(" GMT)")?.split_once(' ')?;
     let time = DateTime::from_str(&format!("{date}T{time}Z"), Format::DateTime).ok()?;
     millis(&time)
-}
-
-fn millis(time: &DateTime) -> Option<u64> {
-    u64::try_from(time.to_millis().ok()?).ok()
 }
 
 /// Cancels a spot request. Succeeds if it is closed already.

@@ -1,5 +1,7 @@
 //! Network interfaces: created by launches, removed with their instances.
 
+use std::time::SystemTime;
+
 use crate::ec2::protocol::error::ApiError;
 use crate::ec2::protocol::filters::{Filters, IdKind, page};
 use crate::ec2::protocol::query::Params;
@@ -28,6 +30,8 @@ pub struct Interface {
     pub description: String,
     /// Whether it is removed with its instance.
     pub delete_on_termination: bool,
+    /// The time of its attachment: the instance's first launch.
+    pub attached: SystemTime,
 }
 
 /// Writes an interface as part of an instance, or on its own.
@@ -67,7 +71,7 @@ pub(crate) fn write(cx: &Cx<'_>, xml: &mut Xml, n: &Interface, within_instance: 
         }
         xml.leaf("deviceIndex", 0);
         xml.leaf("status", "attached");
-        xml.leaf("attachTime", iso(i.launched));
+        xml.leaf("attachTime", iso(n.attached));
         xml.leaf("deleteOnTermination", n.delete_on_termination);
         xml.leaf("networkCardIndex", 0);
     });

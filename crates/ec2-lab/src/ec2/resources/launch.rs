@@ -322,6 +322,7 @@ fn make(
         primary_ipv6: launch.network.primary_ipv6,
         description: launch.network.description.clone(),
         delete_on_termination: !launch.network.interface_stays,
+        attached: cx.now,
     };
     cx.region.interfaces.insert(interface.clone(), made);
     if let (Some(request), Some(options)) = (&request, &launch.spot) {
