@@ -47,7 +47,9 @@ pub use certificates::age::warn_of_age;
 pub use doctor::{DoctorRequest, examine};
 pub use error::{Error, Left, Silence, confirmation_hint};
 pub use library::{CertificatePaths, Library, Settings, is_unknown, sound_names};
-pub use lifecycle::create::{CREATE_LIMIT, CreateRequest, CreateTimes, check, create, rehearse};
+pub use lifecycle::create::{
+    CREATE_LIMIT, CreateRequest, CreateTimes, check, create, create_log, rehearse,
+};
 pub use lifecycle::labels::update_labels;
 pub use lifecycle::power::{kill, restart, start, stop};
 pub use lifecycle::provisioning::{Provisioning, provision, regenerate_certificates, upgrade};
@@ -71,5 +73,6 @@ pub use machine_ops::{
 pub use machine_provision::{FetchScript, RemoteError};
 pub use machine_ssh::{Copy, ExitStatus as RemoteExit, Pty, WindowSize};
 pub use machine_store::{
-    EngineOptions, HostOptions, MachineRecord, PoolDocker, PoolLock, PoolMember, SwarmOptions,
+    EngineOptions, HostOptions, LARGEST_LOG, MachineRecord, PoolDocker, PoolLock, PoolMember,
+    SwarmOptions,
 };

@@ -1,6 +1,7 @@
 //! The events of a running operation. Only the binary prints them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +25,8 @@ pub enum Event {
     Ended(Span),
     /// The number of machines of the whole store in each state, after a query of all of them: for the metrics.
     Counted(BTreeMap<String, usize>),
+    /// The file to which the records of the rest of this operation are appended.
+    Log(PathBuf),
 }
 
 /// A wait that goes on.

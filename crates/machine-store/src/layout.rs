@@ -7,6 +7,7 @@ use machine_types::MachineName;
 pub(crate) const MACHINES: &str = "machines";
 pub(crate) const CERTS: &str = "certs";
 pub(crate) const LOCKS: &str = ".locks";
+pub(crate) const LOGS: &str = ".logs";
 pub(crate) const MARKS: &str = ".marks";
 pub(crate) const SIGHTINGS: &str = ".sightings.json";
 pub(crate) const TOMBSTONES: &str = ".tombstones";

@@ -30,6 +30,7 @@
 //!     .docker-machine-directory  0600: distinguishes this directory from a mount point without its disk
 //!   .docker-machine-store-id  0600: the store's identity, and where it was created
 //!   .locks/                   0700: .NAME for a machine, .-bootstrap for the certificates, .-store-id
+//!   .logs/NAME                0600: records of the last create of this name; may be removed at any time
 //!   .marks/                   0700: the time of each last warning
 //!   .sightings.json          0600: when `prune` first saw a detached volume
 //!   .DRIVER-CACHE.json        0600: cache that a driver's processes share; may be removed at any time
@@ -55,6 +56,7 @@
 //! most FUSE file systems, they work within one host only: use one manager there. Readers never take a lock.
 
 mod create;
+mod create_log;
 mod disk;
 mod error;
 mod examine;
@@ -74,6 +76,7 @@ mod store;
 mod tombstone;
 
 pub use create::NewFile;
+pub use create_log::LARGEST_LOG;
 pub use error::StoreError;
 pub use examine::Oddity;
 pub use host_options::{AuthOptions, EngineOptions, HostOptions, SwarmOptions};

@@ -8,6 +8,7 @@ mod doctor;
 mod documents;
 mod hostile_answers;
 mod listing;
+mod logs;
 mod mistakes;
 mod model;
 mod reference;

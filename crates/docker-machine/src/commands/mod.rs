@@ -16,6 +16,7 @@ mod help;
 mod inspect;
 mod ip;
 mod kill;
+mod logs;
 mod ls;
 mod mount;
 mod provision;
@@ -29,6 +30,7 @@ mod start;
 mod status;
 mod stop;
 mod targets;
+mod trace;
 mod update_labels;
 mod upgrade;
 mod url;
@@ -46,6 +48,7 @@ pub static TABLE: &[&dyn Command] = &[
     &inspect::Inspect,
     &ip::Ip,
     &kill::Kill,
+    &logs::Logs,
     &ls::Ls,
     &mount::Mount,
     &provision::Provision,
@@ -58,6 +61,7 @@ pub static TABLE: &[&dyn Command] = &[
     &start::Start,
     &status::Status,
     &stop::Stop,
+    &trace::Trace,
     &update_labels::UpdateLabels,
     &upgrade::Upgrade,
     &url::Url,

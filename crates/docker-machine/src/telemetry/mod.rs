@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use libmachine::{Ambient, Cx, Event, Events, MemoryJournal, Span, SpanKind, SpanOutcome, Waiting};
+use libmachine::{Ambient, Cx, Event, Events, LARGEST_LOG, MemoryJournal, Span, SpanKind, SpanOutcome, Waiting};
 use machine_types::{one_line, printable, shown};
 
 use crate::failure::Failure;
@@ -18,6 +18,7 @@ use crate::output::console::{Console, Stream};
 mod live;
 mod metrics;
 mod record;
+pub(crate) mod timeline;
 mod trace;
 
 use live::Live;
@@ -54,6 +55,8 @@ pub struct Telemetry {
     /// The waits and reasons that are already logged.
     told: Mutex<BTreeSet<String>>,
     trace: Option<Trace>,
+    /// The log of a create, in the store.
+    log: OnceLock<Trace>,
     metrics: Mutex<Metrics>,
     /// Start of the command, by the wall clock and by the monotonic clock.
     begun: (SystemTime, Duration),
@@ -63,7 +66,7 @@ impl Telemetry {
     /// Opens the enabled outputs. If the trace cannot be opened, warns and continues without it.
     pub fn new(wanted: Wanted, console: Arc<Console>, ambient: Arc<dyn Ambient>) -> Self {
         let trace = wanted.trace.as_deref().and_then(|path| {
-            Trace::open(path)
+            Trace::open(path, u64::MAX)
                 .inspect_err(|error| {
                     let path = path.display();
                     console.line(
@@ -77,6 +80,7 @@ impl Telemetry {
             live: Live::new(console.clone()),
             told: Mutex::default(),
             trace,
+            log: OnceLock::new(),
             metrics: Mutex::new(Metrics::default()),
             begun: (ambient.now(), ambient.monotonic()),
             wanted,
@@ -95,10 +99,16 @@ impl Telemetry {
             }
         }
         let cause = failure.map(Failure::cause);
+        let took = self.ambient.monotonic().saturating_sub(self.begun.1);
+        let work = || record::work("command", command, (self.begun.0, took), cause);
         if self.wanted.json_log {
-            let took = self.ambient.monotonic().saturating_sub(self.begun.1);
-            let record = record::work("command", command, (self.begun.0, took), cause);
-            self.console.line(Stream::Err, &record);
+            self.console.line(Stream::Err, &work());
+        }
+        if let Some(log) = self.log.get() {
+            if let Some(failure) = failure {
+                log.end(&record::message(self.ambient.now(), "error", &failure.text()));
+            }
+            log.end(&work());
         }
         let Some(path) = &self.wanted.metrics else {
             return;
@@ -178,13 +188,20 @@ impl Telemetry {
         self.line(self.telling(), "info", &printable(text.as_bytes()));
     }
 
+    /// Adds a message to the log of a create.
+    fn keep(&self, level: &str, text: &str) {
+        if let Some(log) = self.log.get() {
+            log.write(&record::message(self.ambient.now(), level, text));
+        }
+    }
+
     fn ended(&self, span: &Span) {
         if self.wanted.json_log {
             self.console.line(Stream::Err, &record::span(span));
         } else if self.wanted.debug {
             self.console.line(Stream::Err, &debug_line(span));
         }
-        if let Some(trace) = &self.trace {
+        for trace in self.trace.iter().chain(self.log.get()) {
             trace.write(&record::span(span));
         }
         if self.wanted.metrics.is_some() {
@@ -196,6 +213,12 @@ impl Telemetry {
 
 impl Events for Telemetry {
     fn emit(&self, event: Event) {
+        match &event {
+            Event::Say(text) => self.keep("info", text),
+            Event::Warn(text) | Event::Alert(text) => self.keep("warning", text),
+            Event::Debug(text) => self.keep("debug", text),
+            _ => {}
+        }
         match event {
             Event::Say(text) => {
                 self.line(self.telling(), "info", &text);
@@ -223,6 +246,10 @@ impl Events for Telemetry {
                 metrics.machines(&machines, self.ambient.now());
             }
             Event::Counted(_) => {}
+            Event::Log(path) => match Trace::open(&path, LARGEST_LOG) {
+                Ok(log) => drop(self.log.set(log)),
+                Err(error) => self.debug(&format!("no log of this create: {error}")),
+            },
         }
     }
 }

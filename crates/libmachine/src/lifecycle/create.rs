@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use machine_driver::{Driver, DriverError, DriverErrorKind, KeyMaterial, KeyPlan, Options};
-use machine_ops::{Cx, SpanKind, SpanOutcome, within};
+use machine_ops::{Cx, Event, SpanKind, SpanOutcome, within};
 use machine_provision::InstallSource;
 use machine_store::{
     AuthOptions, EngineOptions, HostOptions, MachineFile, MachineRecord, NewFile, PoolMember,
@@ -99,6 +99,10 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
     let cx = library.context_about(&name);
     cx.phase(format!("{name} · pre-create checks"));
     base.store_id = library.store.ensure_id(&cx).await?.as_str().to_owned();
+    match library.store.begin_log(&name) {
+        Ok(path) => cx.events.emit(Event::Log(path)),
+        Err(error) => cx.debug(format!("no log of this create: {}", one_line(error))),
+    }
     let identity = library.store.identity()?;
     if let Some(unconfirmed) = identity.and_then(|identity| identity.unconfirmed)
         && unconfirmed.machines.is_some()
@@ -184,6 +188,18 @@ pub async fn check(library: &Library, request: &CreateRequest) -> Result<(), Err
     match is_left_alone(&*driver) {
         true => Ok(()),
         false => check_provisioning(library, request).await,
+    }
+}
+
+/// Returns the records of the last create of a name, also of a failed one, as the receiver of events wrote them. Returns
+/// `None` if there are none.
+///
+/// # Errors
+/// Fails if the file cannot be read.
+pub fn create_log(library: &Library, name: &str) -> Result<Option<String>, Error> {
+    match name.parse::<MachineName>() {
+        Ok(name) => Ok(library.store.read_log(&name)?),
+        Err(_) => Ok(None),
     }
 }
 

@@ -62,7 +62,11 @@ pub async fn remove(
     }
     let lock = take_over(library, &parsed).await?;
     let removed = if library.store.exists(&parsed) {
-        remove_locked(library, lock, options).await
+        let removed = remove_locked(library, lock, options).await;
+        if removed.is_ok() {
+            library.store.remove_log(&parsed);
+        }
+        removed
     } else {
         // A create's rollback or another rm has removed it meanwhile.
         Ok(Removed::default())

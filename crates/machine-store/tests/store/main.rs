@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod create_logs;
 mod faults;
 mod hostile;
 mod identity;

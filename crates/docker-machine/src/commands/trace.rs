@@ -1,0 +1,61 @@
+//! `docker-machine trace`.
+
+use async_trait::async_trait;
+use libmachine::files::{self, Links};
+
+use crate::cli::{About, Arguments, Command};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::console::Stream;
+use crate::telemetry::timeline;
+
+/// Maximum size of a trace: a create writes some 20 KB.
+const LARGEST: u64 = 256 << 20;
+
+/// Shows a trace as a waterfall.
+pub(crate) struct Trace;
+
+#[async_trait(?Send)]
+impl Command for Trace {
+    fn about(&self) -> About {
+        About {
+            name: "trace",
+            arguments: "FILE",
+            summary: "Show where the time of a trace went",
+            details: "Shows the records of a file that MACHINE_TRACE or 'docker-machine logs --format json' wrote as a waterfall: each step, API call, SSH command, wait and phase is a line with a bar from its start to its end. A pause of a minute in the records of a machine begins a new waterfall.",
+        }
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine trace create.jsonl"]
+    }
+
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
+    fn works_without_store(&self) -> bool {
+        true
+    }
+
+    fn leaves_no_trace(&self) -> bool {
+        true
+    }
+
+    async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
+        let [path] = arguments.words.as_slice() else {
+            return Err(arguments.usage.failure("Error: Expected one file as an argument"));
+        };
+        let text = files::read_text(&cx.world.directory.join(path), LARGEST, Links::Follow)
+            .map_err(|error| Failure::new(format!("cannot read {path}: {}", error.into_io())))?;
+        let records = timeline::parse(&text);
+        if records.is_empty() {
+            let failure = Failure::new(format!("{path} has no records"));
+            return Err(failure.with_hint("MACHINE_TRACE=FILE docker-machine create ... writes them"));
+        }
+        let columns = cx.world.console.terminals().columns.unwrap_or(100);
+        let shown = timeline::waterfalls(&records, columns);
+        cx.world.console.write(Stream::Out, shown.as_bytes());
+        Ok(())
+    }
+}
