@@ -78,6 +78,25 @@ pub struct Access {
     pub architecture: Option<&'static str>,
 }
 
+/// What a create would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// A line for each resource that would be created or used, such as `import a key pair`.
+    pub steps: Vec<String>,
+    /// Where and on which terms, by keys in snake case: `("region", "us-east-1")`. A key that does not apply is missing.
+    pub facts: Vec<(&'static str, String)>,
+}
+
+impl Plan {
+    /// Returns a plan of one step.
+    pub fn of_step(step: impl Into<String>) -> Self {
+        Self {
+            steps: vec![step.into()],
+            facts: Vec::new(),
+        }
+    }
+}
+
 /// A power action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Power {
@@ -143,12 +162,11 @@ pub trait Driver: Send + Sync {
     /// one does not prevent the others. Changes nothing, in the cloud or in the store.
     async fn examine_plan(&self, cx: &Cx) -> Vec<Check>;
 
-    /// Simulates [`Driver::create`] without creating anything. Called after [`Driver::preflight`]. Returns the plan:
-    /// a line for each resource that would be created or used, such as `import a key pair`.
+    /// Simulates [`Driver::create`] without creating anything. Called after [`Driver::preflight`].
     ///
     /// # Errors
     /// The errors of [`Driver::create`], as far as the cloud can predict them.
-    async fn rehearse(&self, cx: &Cx) -> Result<Vec<String>, DriverError>;
+    async fn rehearse(&self, cx: &Cx) -> Result<Plan, DriverError>;
 
     /// Creates the machine: all resources by [`Cx::step`], ids saved by `cx.journal.save_driver` as soon as they are
     /// known. Returns when the launch is certain; the machine may still be starting.

@@ -17,8 +17,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Access, Addresses, Base, Check, Cloud, CloudKind, Driver, DriverError, DriverErrorKind,
-    DriverKind, Facts, FlagSpec, KeyMaterial, KeyPlan, LeftBehind, Options, OwnedBy, Power, Route,
-    SavedBase, Status, labels_not_supported, merge, read_saved,
+    DriverKind, Facts, FlagSpec, KeyMaterial, KeyPlan, LeftBehind, Options, OwnedBy, Plan, Power,
+    Route, SavedBase, Status, labels_not_supported, merge, read_saved,
 };
 
 /// The account that every resource is in.
@@ -433,8 +433,11 @@ impl Driver for FakeDriver {
         vec![Check::right("place", self.saved.place.as_str())]
     }
 
-    async fn rehearse(&self, _cx: &Cx) -> Result<Vec<String>, DriverError> {
-        Ok(vec![format!("launch an instance in {}", self.saved.place)])
+    async fn rehearse(&self, _cx: &Cx) -> Result<Plan, DriverError> {
+        Ok(Plan::of_step(format!(
+            "launch an instance in {}",
+            self.saved.place
+        )))
     }
 
     async fn create(&mut self, _key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError> {

@@ -37,7 +37,7 @@ mod saved;
 pub use check::{Check, Verdict};
 pub use cloud::{Addresses, Cloud, CloudKind, Facts, LeftBehind, OwnedBy, Route, Status};
 pub use dispatch::{LABELS_NOT_SUPPORTED, Restart, labels_not_supported};
-pub use driver::{Access, Base, Driver, DriverKind, KeyMaterial, KeyPlan, Power};
+pub use driver::{Access, Base, Driver, DriverKind, KeyMaterial, KeyPlan, Plan, Power};
 pub use error::{DriverError, DriverErrorKind};
 pub use flags::{FlagKind, FlagSpec};
 pub use options::{OptionError, OptionValue, Options};

@@ -68,6 +68,8 @@ struct Greeted {
     handle: ClientHandle,
     observed: Observed,
     hold: Hold,
+    /// When sshd accepted the connection.
+    connected: Instant,
 }
 
 async fn handshake(
@@ -85,6 +87,7 @@ async fn handshake(
     let config = Arc::new(config(&verdict));
     let observed = Observed::new(verdict);
     let tcp = dial(endpoint, dial_within).await?;
+    let at = Instant::now();
     let (wire, hold, introduction) = Wire::new(tcp);
     let client = Client(observed.clone());
     let connected = client::connect_stream(config, wire, client);
@@ -93,6 +96,7 @@ async fn handshake(
             handle,
             observed,
             hold,
+            connected: at,
         }),
         Ok(Err(error)) => Err(handshake_failed(address, &introduction, &observed, error)),
         Err(_) => Err(silent(address, &introduction, within)),
@@ -126,6 +130,7 @@ pub(crate) async fn attempt(
             mut handle,
             observed,
             hold,
+            connected,
         } = greeted;
 
         let refused = offers.refused();
@@ -135,7 +140,8 @@ pub(crate) async fn attempt(
                 // Pins only after the login. A machine may generate new host keys while it boots, and until it accepts
                 // the key, it is not proven to be the created machine.
                 observed.settle(endpoint, cx).map_err(not_accepted)?;
-                let connection = Connection::new(handle, observed, address, hold);
+                let took = connected.elapsed();
+                let connection = Connection::new(handle, observed, address, took, hold);
                 return Ok(Session::new(connection));
             }
             Ok(Login::Refused) => None,

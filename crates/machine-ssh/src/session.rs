@@ -31,15 +31,23 @@ pub(crate) struct Connection {
     handle: ClientHandle,
     observed: Observed,
     host: String,
+    login_took: Duration,
     _hold: Hold,
 }
 
 impl Connection {
-    pub(crate) fn new(handle: ClientHandle, observed: Observed, host: String, hold: Hold) -> Self {
+    pub(crate) fn new(
+        handle: ClientHandle,
+        observed: Observed,
+        host: String,
+        login_took: Duration,
+        hold: Hold,
+    ) -> Self {
         Self {
             handle,
             observed,
             host,
+            login_took,
             _hold: hold,
         }
     }
@@ -135,6 +143,11 @@ impl Session {
         Self {
             connection: Arc::new(connection),
         }
+    }
+
+    /// Returns the time from the TCP connection to the accepted login.
+    pub fn login_took(&self) -> Duration {
+        self.connection.login_took
     }
 
     /// Returns the `HOST:PORT` of the machine.

@@ -6,14 +6,22 @@ mod fixture;
 
 use ec2_lab::ec2::{ACCOUNT, Denial, Fault, Shortage};
 use fixture::{AMI, Fixture, REGION};
-use machine_driver::DriverErrorKind;
+use machine_driver::{DriverErrorKind, Plan};
 use machine_ops::Journal;
 
-/// Runs a dry run, and asserts that it left nothing behind.
+/// Runs a dry run, and returns the steps of its plan.
 async fn rehearse(
     fixture: &Fixture,
     flags: &[(&str, &str)],
 ) -> Result<Vec<String>, machine_driver::DriverError> {
+    Ok(plan(fixture, flags).await?.steps)
+}
+
+/// Runs a dry run, and asserts that it left nothing behind.
+async fn plan(
+    fixture: &Fixture,
+    flags: &[(&str, &str)],
+) -> Result<Plan, machine_driver::DriverError> {
     fixture.lab.clear_calls();
     let (keys, groups) = (
         fixture.lab.key_pairs().len(),
@@ -229,4 +237,37 @@ async fn an_instance_that_a_dry_run_launches_is_terminated() {
         "{error}"
     );
     assert!(fixture.lab.live_instances().is_empty());
+}
+
+#[tokio::test]
+async fn the_plan_tells_the_terms() {
+    let fixture = Fixture::new().await;
+    let told = async |flags: &[(&str, &str)]| plan(&fixture, flags).await.unwrap().facts;
+    let account = ("account", ACCOUNT.to_owned());
+    let region = ("region", REGION.to_owned());
+    assert_eq!(
+        told(&[("use-private-address", "false")]).await,
+        [
+            region.clone(),
+            account.clone(),
+            ("address", "public".to_owned()),
+            ("market", "on-demand".to_owned()),
+        ]
+    );
+    let flags = [
+        ("use-private-address", "true"),
+        ("request-spot-instance", "true"),
+        ("spot-fallback", "capacity"),
+        ("spot-price", "0.3"),
+    ];
+    assert_eq!(
+        told(&flags).await,
+        [
+            region,
+            account,
+            ("address", "private".to_owned()),
+            ("market", "spot, on-demand without capacity".to_owned()),
+            ("maximum_price", "0.3".to_owned()),
+        ]
+    );
 }

@@ -387,7 +387,7 @@ async fn demanded_session_tokens_are_required_with_a_note() {
         }
         let mut machine = fixture.machine(&[]);
         machine.preflight(&fixture.cx).await.unwrap();
-        let plan = machine.rehearse(&fixture.cx).await.unwrap();
+        let plan = machine.rehearse(&fixture.cx).await.unwrap().steps;
         assert!(plan.last().unwrap().contains("session tokens"), "{plan:?}");
         fixture.lab.clear_calls();
         // Other refused parameters are left out in addition.

@@ -21,7 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use machine_driver::{
     Access, Base, Check, Cloud, CloudKind, Driver, DriverError, DriverErrorKind, DriverKind,
-    FlagSpec, KeyMaterial, KeyPlan, Options, Power, Status, merge,
+    FlagSpec, KeyMaterial, KeyPlan, Options, Plan, Power, Status, merge,
 };
 use machine_ops::Cx;
 use machine_types::{DockerUrl, MachineState, SshEndpoint};
@@ -224,12 +224,16 @@ impl Driver for GenericDriver {
         }
     }
 
-    async fn rehearse(&self, _cx: &Cx) -> Result<Vec<String>, DriverError> {
+    async fn rehearse(&self, _cx: &Cx) -> Result<Plan, DriverError> {
         let host = &self.saved.base;
-        Ok(vec![format!(
+        let step = format!(
             "use the host {} and log in as {} at port {}",
             host.ip_address, host.ssh_user, host.ssh_port
-        )])
+        );
+        Ok(Plan {
+            steps: vec![step],
+            facts: vec![("address", host.ip_address.clone())],
+        })
     }
 
     async fn create(&mut self, _key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError> {

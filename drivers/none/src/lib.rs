@@ -17,7 +17,7 @@ mod go_url;
 use async_trait::async_trait;
 use machine_driver::{
     Access, Base, Check, Cloud, CloudKind, Driver, DriverError, DriverErrorKind, DriverKind,
-    FlagSpec, KeyMaterial, KeyPlan, Options, Power, SavedBase, Status, merge, read_saved,
+    FlagSpec, KeyMaterial, KeyPlan, Options, Plan, Power, SavedBase, Status, merge, read_saved,
 };
 use machine_ops::Cx;
 use machine_types::{DockerUrl, MachineState};
@@ -155,8 +155,11 @@ impl Driver for NoneDriver {
         KeyPlan::Nothing
     }
 
-    async fn rehearse(&self, _cx: &Cx) -> Result<Vec<String>, DriverError> {
-        Ok(vec![format!("use the engine at {}", self.saved.url)])
+    async fn rehearse(&self, _cx: &Cx) -> Result<Plan, DriverError> {
+        Ok(Plan::of_step(format!(
+            "use the engine at {}",
+            self.saved.url
+        )))
     }
 
     async fn create(&mut self, _key: &KeyMaterial, _cx: &Cx) -> Result<(), DriverError> {

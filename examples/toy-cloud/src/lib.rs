@@ -177,8 +177,11 @@ impl Driver for Machine {
         self.examine_access(cx).await
     }
 
-    async fn rehearse(&self, _cx: &Cx) -> Result<Vec<String>, DriverError> {
-        Ok(vec![format!("launch a server in {}", self.saved.region)])
+    async fn rehearse(&self, _cx: &Cx) -> Result<Plan, DriverError> {
+        Ok(Plan::of_step(format!(
+            "launch a server in {}",
+            self.saved.region
+        )))
     }
 
     async fn create(&mut self, _key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError> {

@@ -13,7 +13,7 @@ async fn the_log_of_a_create_stays_while_it_is_of_use() {
     for line in [
         "Creating machine...",
         "api RunInstances",
-        "step instance",
+        "step import key pair",
         "phase boot",
         "phase docker",
         "command create",
@@ -40,7 +40,10 @@ async fn the_log_of_a_create_stays_while_it_is_of_use() {
     failed.failed(3, &["there is no image"]);
     let log = flow.home.run(["logs", "m2"]).await.ok();
     assert!(log.out.contains("api DescribeImages"), "{log}");
-    assert!(log.out.contains("error: Error with pre-create check"), "{log}");
+    assert!(
+        log.out.contains("error: Error with pre-create check"),
+        "{log}"
+    );
     flow.assert_clean();
 
     let none = flow.home.run(["trace", "nowhere"]).await;

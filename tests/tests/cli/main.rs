@@ -11,6 +11,7 @@ mod listing;
 mod logs;
 mod mistakes;
 mod model;
+mod monitoring;
 mod reference;
 mod short_commands;
 mod streams;

@@ -157,10 +157,24 @@ async fn a_dry_run_prints_its_plan_and_creates_nothing() {
         "Nothing was made. To create m1 is to",
         "  import a key pair under the name m1",
         "  launch t2.micro in us-east-1a (",
+        "region:        us-east-1\naccount:       ",
+        "address:       private\nmarket:        on-demand\n",
     ] {
         assert!(planned.out.contains(line), "{line:?}: {planned}");
     }
     assert_eq!(planned.err, "");
+    let spot = [
+        "--dry-run",
+        "--format=json",
+        "--amazonec2-request-spot-instance",
+    ];
+    let object: serde_json::Value =
+        serde_json::from_str(&flow.create("m1", &spot).await.ok().out).unwrap();
+    assert_eq!(object["market"], "spot");
+    assert_eq!(object["maximum_price"], "0.50");
+    assert_eq!(object["steps"][0], "import a key pair under the name m1");
+    let misplaced = flow.create("m1", &["--format=json"]).await;
+    misplaced.failed(1, &["--format requires --dry-run"]);
     let store = flow.home.store();
     assert!(
         !store.exists(),

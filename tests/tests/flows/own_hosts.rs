@@ -283,3 +283,29 @@ async fn an_engine_at_a_socket_tells_its_version() {
     let listed = home.run(["ls"]).await.ok();
     assert!(listed.out.contains("Unknown"), "{listed}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_logs_in_and_leaves_nothing() {
+    let flow = Flow::start().await;
+    let (address, key) = host_and_key(&flow).await;
+    let key_flag = format!("--generic-ssh-key={}", key.display());
+    let planned = create(&flow.home, "g1", &address, &[&key_flag, "--dry-run"]).await;
+    let planned = planned.ok();
+    let step = format!("  use the host {address} and log in as ubuntu at port 2222\n");
+    assert!(planned.out.contains(&step), "{planned}");
+    assert!(
+        planned.out.contains(&format!("address:       {address}\n")),
+        "{planned}"
+    );
+    assert_eq!(flow.home.directories(), ["m1"]);
+
+    let other = flow.home.path().join("other_key");
+    new_key(&other);
+    let other_flag = format!("--generic-ssh-key={}", other.display());
+    let refused = create(&flow.home, "g1", &address, &[&other_flag, "--dry-run"]).await;
+    refused.failed(1, &["ubuntu", other.to_str().unwrap()]);
+    let closed = ["--generic-ssh-port=9", &key_flag, "--dry-run"];
+    let closed = create(&flow.home, "g1", &address, &closed).await;
+    closed.failed(1, &["refuses connections"]);
+    assert_eq!(flow.home.directories(), ["m1"]);
+}

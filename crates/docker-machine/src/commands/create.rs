@@ -7,14 +7,15 @@ use async_trait::async_trait;
 use libmachine::{
     CREATE_LIMIT, CreateRequest, CreateTimes, EngineOptions, Error, Provisioning, SwarmOptions,
 };
-use machine_driver::{FlagSpec, Options};
-use machine_types::{MachineName, unquoted};
+use machine_driver::{FlagSpec, Options, Plan};
+use machine_types::{MachineName, masked, unquoted};
 
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
 use crate::cli::{About, Command, no_driver};
 use crate::context::{Context, World};
 use crate::failure::Failure;
+use crate::output::go_json;
 
 /// Creates a machine.
 pub(crate) struct Create;
@@ -88,6 +89,7 @@ impl Command for Create {
                 "dry-run",
                 "Check everything, print what would be made, and make nothing",
             )),
+            Flag::new(text("format", "With --dry-run: 'json' for one object")).values(["json"]),
             swarm(FlagSpec::bool(
                 "swarm",
                 "Record the machine as a member of a classic swarm",
@@ -140,14 +142,23 @@ impl Command for Create {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let is_dry = arguments.options.bool("dry-run");
+        let json = match arguments.options.string("format").as_str() {
+            "" => false,
+            "json" if is_dry => true,
+            "json" => return Err(Failure::new("--format requires --dry-run")),
+            other => {
+                let failure = Failure::new(format!("unknown format {other:?}"));
+                return Err(failure.with_hint("the format is json, or none for text"));
+            }
+        };
         let request = request(&cx.world, arguments)?;
         let name = request.name.clone();
         if is_dry {
             let plan = libmachine::rehearse(&cx.library, &request).await?;
-            cx.print(&format!("Nothing was made. To create {name} is to"));
-            for line in plan {
-                cx.print(&format!("  {}", machine_types::masked(&line)));
-            }
+            cx.print(&match json {
+                true => plan_as_json(&name, &request.driver, &plan),
+                false => plan_as_text(&name, &plan),
+            });
             return Ok(());
         }
         let begun = cx.world.ambient.monotonic();
@@ -225,6 +236,29 @@ pub(crate) fn request(world: &World, arguments: Arguments) -> Result<CreateReque
         pool: None,
         limit: CREATE_LIMIT,
     })
+}
+
+/// Formats the plan of a dry run for people.
+fn plan_as_text(name: &str, plan: &Plan) -> String {
+    let mut text = format!("Nothing was made. To create {name} is to");
+    for step in &plan.steps {
+        text.push_str(&format!("\n  {}", masked(step)));
+    }
+    for (key, value) in &plan.facts {
+        let key = key.replace('_', " ") + ":";
+        text.push_str(&format!("\n{key:<15}{}", masked(value)));
+    }
+    text
+}
+
+/// Formats the plan of a dry run as one JSON object. The keys are stable.
+fn plan_as_json(name: &str, driver: &str, plan: &Plan) -> String {
+    let steps: Vec<_> = plan.steps.iter().map(|step| masked(step)).collect();
+    let mut object = serde_json::json!({ "name": name, "driver": driver, "steps": steps });
+    for (key, value) in &plan.facts {
+        object[*key] = masked(value).into();
+    }
+    go_json::line(&object)
 }
 
 /// Returns the intended form of a switch that is followed by a boolean, which Go's syntax takes for a machine's name.

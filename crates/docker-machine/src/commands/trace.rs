@@ -44,14 +44,18 @@ impl Command for Trace {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let [path] = arguments.words.as_slice() else {
-            return Err(arguments.usage.failure("Error: Expected one file as an argument"));
+            return Err(arguments
+                .usage
+                .failure("Error: Expected one file as an argument"));
         };
         let text = files::read_text(&cx.world.directory.join(path), LARGEST, Links::Follow)
             .map_err(|error| Failure::new(format!("cannot read {path}: {}", error.into_io())))?;
         let records = timeline::parse(&text);
         if records.is_empty() {
             let failure = Failure::new(format!("{path} has no records"));
-            return Err(failure.with_hint("MACHINE_TRACE=FILE docker-machine create ... writes them"));
+            return Err(
+                failure.with_hint("MACHINE_TRACE=FILE docker-machine create ... writes them")
+            );
         }
         let columns = cx.world.console.terminals().columns.unwrap_or(100);
         let shown = timeline::waterfalls(&records, columns);

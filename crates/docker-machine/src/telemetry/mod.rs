@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use libmachine::{Ambient, Cx, Event, Events, LARGEST_LOG, MemoryJournal, Span, SpanKind, SpanOutcome, Waiting};
+use libmachine::{
+    Ambient, Cx, Event, Events, LARGEST_LOG, MemoryJournal, Span, SpanKind, SpanOutcome, Waiting,
+};
 use machine_types::{one_line, printable, shown};
 
 use crate::failure::Failure;
@@ -106,7 +108,11 @@ impl Telemetry {
         }
         if let Some(log) = self.log.get() {
             if let Some(failure) = failure {
-                log.end(&record::message(self.ambient.now(), "error", &failure.text()));
+                log.end(&record::message(
+                    self.ambient.now(),
+                    "error",
+                    &failure.text(),
+                ));
             }
             log.end(&work());
         }

@@ -8,6 +8,7 @@ use machine_ssh::{
     Command, ConnectError, Copy, ExitStatus, HostKeys, Place, Pty, Session, Sftp, WaitLimits,
     WindowSize, check_host_key, connect, wait_for_ssh,
 };
+use machine_types::{MachineName, SshEndpoint};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -280,6 +281,27 @@ pub(crate) async fn wait_for_login(
     }
 }
 
+/// Checks that a host accepts a login, for a machine that does not exist yet. Pins no host key.
+pub(crate) async fn check_login(
+    library: &Library,
+    name: &MachineName,
+    endpoint: &SshEndpoint,
+    cx: &Cx,
+) -> Result<(), Error> {
+    let credentials = credentials(library, endpoint);
+    let connected = connect(endpoint, &credentials, &HostKeys::AcceptAny, cx, LOGIN).await;
+    match connected {
+        Ok(session) => {
+            session.close().await;
+            Ok(())
+        }
+        Err(source) => Err(Error::Login {
+            name: name.to_string(),
+            source: Box::new(source),
+        }),
+    }
+}
+
 /// Logs in to a running machine.
 pub(crate) async fn login(library: &Library, machine: &Machine, cx: &Cx) -> Result<Session, Error> {
     let endpoint = ssh_endpoint(machine)?;
@@ -319,7 +341,7 @@ async fn find_login(
 
 async fn login_at(
     library: &Library,
-    endpoint: &machine_types::SshEndpoint,
+    endpoint: &SshEndpoint,
     machine: &Machine,
     cx: &Cx,
 ) -> Result<Session, Error> {
@@ -334,7 +356,7 @@ async fn login_at(
     })
 }
 
-fn ssh_endpoint(machine: &Machine) -> Result<machine_types::SshEndpoint, Error> {
+fn ssh_endpoint(machine: &Machine) -> Result<SshEndpoint, Error> {
     let (name, driver) = (machine.name.to_string(), &machine.driver);
     driver.ssh().ok_or_else(|| match driver.cloud() {
         // A cloud machine gets SSH together with its address.

@@ -1,10 +1,11 @@
 //! `create`: creates a machine with an engine that answers over TLS, or rolls back.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use machine_driver::{Driver, DriverError, DriverErrorKind, KeyMaterial, KeyPlan, Options};
-use machine_ops::{Cx, Event, SpanKind, SpanOutcome, within};
+use machine_driver::{Driver, DriverError, DriverErrorKind, KeyMaterial, KeyPlan, Options, Plan};
+use machine_ops::{Cx, Event, Span, SpanKind, SpanOutcome, within};
 use machine_provision::InstallSource;
 use machine_store::{
     AuthOptions, EngineOptions, HostOptions, MachineFile, MachineRecord, NewFile, PoolMember,
@@ -13,8 +14,8 @@ use machine_store::{
 use machine_types::MachineName;
 
 use crate::access::key::make_key;
-use crate::access::login::login_limits;
 use crate::access::login::wait_for_login;
+use crate::access::login::{check_login, login_limits};
 use crate::certificates::issue::{bootstrap_certificates, check_shared_certificates};
 use crate::journal::Remembering;
 use crate::lifecycle::provisioning::set_up;
@@ -64,9 +65,9 @@ pub struct CreateRequest {
 pub struct CreateTimes {
     /// From the first call to a confirmed launch.
     pub launch: Duration,
-    /// From the launch to an address.
+    /// From the launch until sshd accepts the connection of the first successful login.
     pub boot: Duration,
-    /// From the address to a login.
+    /// This login.
     pub ssh: Duration,
     /// From the login to an engine that answers over TLS.
     pub docker: Duration,
@@ -203,12 +204,12 @@ pub fn create_log(library: &Library, name: &str) -> Result<Option<String>, Error
     }
 }
 
-/// Runs all checks of a create and returns the plan: one line for each resource that would be created or used.
-/// Creates nothing, neither locally nor in the cloud.
+/// Runs all checks of a create and returns the plan. Logs in to a host that exists already. Creates nothing, neither
+/// locally nor in the cloud, and changes nothing on a host.
 ///
 /// # Errors
-/// Same as [`create`](crate::create), except for errors that only a launch can show.
-pub async fn rehearse(library: &Library, request: &CreateRequest) -> Result<Vec<String>, Error> {
+/// Same as [`create`](crate::create), except for errors that only a launch or a provisioning can show.
+pub async fn rehearse(library: &Library, request: &CreateRequest) -> Result<Plan, Error> {
     let name: MachineName = request.name.parse()?;
     let kind = library.kind(&request.driver)?;
     if library.store.exists(&name) {
@@ -227,12 +228,23 @@ pub async fn rehearse(library: &Library, request: &CreateRequest) -> Result<Vec<
     if !is_left_alone(&*driver) {
         check_provisioning(library, request).await?;
     }
-    if let plan @ KeyPlan::Copy { .. } = driver.key_plan() {
-        make_key(library, &plan).await?;
+    let key = driver.key_plan();
+    if matches!(key, KeyPlan::Copy { .. }) {
+        make_key(library, &key).await?;
     }
     let cx = library.context();
     driver.preflight(&cx).await.map_err(before_creation)?;
-    driver.rehearse(&cx).await.map_err(before_creation)
+    let plan = driver.rehearse(&cx).await.map_err(before_creation)?;
+    if driver.cloud().is_none()
+        && let Some(mut endpoint) = driver.ssh()
+    {
+        // The copy of the key does not exist yet.
+        if let KeyPlan::Copy { private, .. } = key {
+            endpoint.key = Some(private);
+        }
+        check_login(library, &name, &endpoint, &cx).await?;
+    }
+    Ok(plan)
 }
 
 async fn bring_up(
@@ -291,24 +303,22 @@ async fn come_up(
     times: &mut CreateTimes,
 ) -> Result<(), Error> {
     cx.say("Waiting for machine to be running, this may take a few minutes...");
-    let phase = Phase::begin(cx, "boot");
+    let boot = Phase::begin(cx, "boot");
     work.machine.driver.await_address(cx).await?;
     library.save(work)?;
-    times.boot = phase.end();
 
     cx.say("Detecting operating system of created instance...");
     cx.say("Waiting for SSH to be available...");
     let machine = &work.machine;
-    let begun = Phase::begin(cx, "ssh");
     let coming_up = async {
         let limits = login_limits(machine);
         let session = wait_for_login(library, machine, limits, None, cx).await?;
-        let ssh = begun.end();
+        let (boot, ssh) = boot.end_before("ssh", session.login_took());
         let begun = Phase::begin(cx, "docker");
         set_up(library, machine, &session, provisioning, cx).await?;
-        Ok((ssh, begun.end()))
+        Ok((boot, ssh, begun.end()))
     };
-    (times.ssh, times.docker) = library.while_it_lives(machine, cx, coming_up).await?;
+    (times.boot, times.ssh, times.docker) = library.while_it_lives(machine, cx, coming_up).await?;
     Ok(())
 }
 
@@ -446,5 +456,24 @@ impl Phase {
         self.cx
             .ended(SpanKind::Phase, self.name, self.begun, SpanOutcome::Ok);
         took
+    }
+
+    /// Ends the phase before the last `took`, which are the next phase. Returns the durations of both.
+    fn end_before(self, next: &'static str, took: Duration) -> (Duration, Duration) {
+        let (started, begun) = self.begun;
+        let whole = self.cx.ambient.monotonic().saturating_sub(begun);
+        let took = took.min(whole);
+        let first = whole - took;
+        for (name, started, took) in [(self.name, started, first), (next, started + first, took)] {
+            self.cx.events.emit(Event::Ended(Span {
+                kind: SpanKind::Phase,
+                name: name.to_owned(),
+                started,
+                took,
+                outcome: SpanOutcome::Ok,
+                fields: BTreeMap::new(),
+            }));
+        }
+        (first, took)
     }
 }

@@ -4,14 +4,16 @@
 use aws_sdk_ec2::primitives::Blob;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use machine_driver::{DriverError, DriverErrorKind};
+use machine_driver::{DriverError, DriverErrorKind, Plan};
 use machine_ops::Cx;
 
+use crate::api::account;
 use crate::api::call::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
 use crate::config::configure::{CreateOptions, SpotFallback};
 use crate::config::saved::Saved;
+use crate::instance::speaks_private;
 use crate::launch::candidates::{Candidate, candidates, choices};
 use crate::launch::concessions::Concessions;
 use crate::launch::fleet::FleetRequest;
@@ -57,14 +59,53 @@ pub(crate) struct DryRun<'a> {
 }
 
 impl DryRun<'_> {
-    /// Returns the plan: one line for each resource that would be created.
+    /// Returns the plan: one line for each resource that would be created, and the terms.
     ///
     /// # Errors
     /// Returns what EC2 would refuse. A candidate without capacity is an error only if it is the last one.
-    pub(crate) async fn run(&self) -> Result<Vec<String>, DriverError> {
-        if self.saved.use_fleet {
-            return self.fleet().await;
+    pub(crate) async fn run(&self) -> Result<Plan, DriverError> {
+        let steps = match self.saved.use_fleet {
+            true => self.fleet().await?,
+            false => self.instances().await?,
+        };
+        Ok(Plan {
+            steps,
+            facts: self.facts().await,
+        })
+    }
+
+    /// Returns region, account, address, market and maximum price.
+    async fn facts(&self) -> Vec<(&'static str, String)> {
+        let saved = self.saved;
+        account::learn(self.api, self.cx).await;
+        let address = match (saved.ipv6_address_only, speaks_private(saved)) {
+            (true, _) => "IPv6",
+            (false, true) => "private",
+            (false, false) => "public",
+        };
+        let market = match (
+            saved.request_spot_instance,
+            self.create_options.spot_fallback,
+        ) {
+            (false, _) => "on-demand",
+            (true, SpotFallback::Never) => "spot",
+            (true, _) => "spot, on-demand without capacity",
+        };
+        let price = match saved.spot_price.as_str() {
+            "" => "the on-demand price",
+            price => price,
+        };
+        let mut facts = vec![("region", self.api.region.clone())];
+        facts.extend(self.api.account().map(|account| ("account", account)));
+        facts.push(("address", address.to_owned()));
+        facts.push(("market", market.to_owned()));
+        if saved.request_spot_instance {
+            facts.push(("maximum_price", price.to_owned()));
         }
+        facts
+    }
+
+    async fn instances(&self) -> Result<Vec<String>, DriverError> {
         let mut plan = vec![self.key_pair().await?];
         let mut ids = Vec::new();
         for name in self.saved.security_group_names.iter().flatten() {

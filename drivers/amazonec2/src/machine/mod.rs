@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use async_trait::async_trait;
 use machine_driver::{
     Access, Addresses, Base, Check, Cloud, Driver, DriverError, KeyMaterial, KeyPlan, LeftBehind,
-    OwnedBy, Power, Route, Status, merge,
+    OwnedBy, Plan, Power, Route, Status, merge,
 };
 use machine_ops::{Cx, Entry, Intent, Ownership, Phase, Resource, Scope, UndoOrder, Undone};
 use machine_types::{DockerUrl, Secret, SshEndpoint, printable};
@@ -271,7 +271,7 @@ impl Driver for Machine {
         }
     }
 
-    async fn rehearse(&self, cx: &Cx) -> Result<Vec<String>, DriverError> {
+    async fn rehearse(&self, cx: &Cx) -> Result<Plan, DriverError> {
         let dry_run = DryRun {
             api: self.api(),
             cx,
