@@ -7,7 +7,9 @@ mod autoscaler;
 mod periods;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -153,6 +155,18 @@ pub enum RunnerConfigError {
 }
 
 impl RunnerConfig {
+    /// Opens and reads a configuration file. `file` is its name in errors.
+    ///
+    /// # Errors
+    /// Same as [`RunnerConfig::read`].
+    pub fn open(path: &Path, file: &str) -> Result<Self, RunnerConfigError> {
+        let opened = File::open(path).map_err(|source| RunnerConfigError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
+        Self::read(opened, file)
+    }
+
     /// Reads a configuration file from `source`. `file` is its name in errors.
     ///
     /// # Errors

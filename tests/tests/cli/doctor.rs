@@ -420,3 +420,93 @@ async fn a_region_that_is_not_enabled_is_told_apart_from_bad_credentials() {
     assert_wrong(&ended, "region", "AuthFailure", "enable us-east-1");
     assert_eq!(wrong(&ended), 1, "{ended}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_creates_of_a_runner_configuration_are_examined() {
+    let flow = with_machine().await;
+    let options: Vec<String> = flow
+        .flags_with_ids()
+        .iter()
+        .filter(|flag| !flag.starts_with("--driver"))
+        .map(|flag| format!("\"{}\"", flag.trim_start_matches('-')))
+        .collect();
+    let options = options.join(", ");
+    let section = |name: &str, more: &str, machine: &str| {
+        format!(
+            r#"
+[[runners]]
+  name = "{name}"
+  token = "glrt-SECRETEXAMPLE"
+  executor = "docker+machine"
+  [runners.machine]
+    MachineDriver = "amazonec2"
+    MachineName = "{machine}"
+    MachineOptions = [{options}{more}]
+"#
+        )
+    };
+    let shell = "[[runners]]\n  name = \"shell\"\n  executor = \"shell\"\n";
+    let right = section(
+        "linux",
+        ", \"engine-registry-mirror=https://mirror.example\"",
+        "m-%s",
+    );
+    flow.home.file("config.toml", right.clone() + shell);
+    let arguments = ["--config", "config.toml"].map(str::to_owned);
+    let ended = doctor(&flow, &arguments).await.ok();
+    for (subject, found) in [
+        ("runner linux ", "create --driver amazonec2 with"),
+        ("runner linux: VPC", "vpc-"),
+        ("runner linux: image", "is available"),
+    ] {
+        assert!(line(&ended, subject, found).starts_with("ok "), "{ended}");
+    }
+    assert!(!ended.out.contains("shell"), "{ended}");
+
+    let wrong_ones = [
+        section("flag", ", \"amazonec2-instance-typ=t3.micro\"", "m-%s"),
+        section(
+            "subnet",
+            ", \"amazonec2-subnet-id=subnet-0123456789abcdef0\"",
+            "m-%s",
+        ),
+        section("name", "", "m"),
+        section("label", ", \"engine-label=a b=\\u0007\"", "m-%s")
+            + "    OffPeakPeriods = [\"* * * * * * *\"]\n    IdleCont = 1\n",
+    ];
+    flow.home.file("config.toml", wrong_ones.concat());
+    let ended = doctor(&flow, &arguments).await;
+    assert_shown("Configuration of GitLab Runner", &ended.out, &flow.home);
+    assert_eq!(ended.code, Some(1), "{ended}");
+    assert_wrong(
+        &ended,
+        "runner flag",
+        "flag provided but not defined: -amazonec2-instance-typ",
+        "did you mean '--amazonec2-instance-type'?",
+    );
+    assert_wrong(&ended, "runner subnet: subnet", "subnet-", "");
+    assert_wrong(
+        &ended,
+        "runner name",
+        "needs exactly one %s",
+        "MachineName = ",
+    );
+    for note in ["ignores the OffPeak settings", "the setting IdleCont"] {
+        assert!(
+            line(&ended, "runner label", note).starts_with("note "),
+            "{ended}"
+        );
+    }
+    assert!(!ended.to_string().contains("SECRETEXAMPLE"), "{ended}");
+
+    flow.home.file("config.toml", shell);
+    let none = doctor(&flow, &arguments).await.ok();
+    line(
+        &none,
+        "runners",
+        "no [[runners]] section of config.toml has the executor",
+    );
+    flow.home.file("config.toml", "[[runners");
+    let broken = doctor(&flow, &arguments).await;
+    broken.failed(1, &["cannot parse config.toml: line 1"]);
+}

@@ -139,12 +139,13 @@ impl Cli<'_> {
 }
 
 /// Metavariables in help, by the end of the flag's name.
-const METAVARIABLES: [(&str, &str); 41] = [
+const METAVARIABLES: [(&str, &str); 43] = [
     ("ami", "AMI"),
     ("block-duration-minutes", "MINUTES"),
     ("ca-cert", "FILE"),
     ("ca-key", "FILE"),
     ("cidr", "CIDR"),
+    ("config", "FILE"),
     ("client-cert", "FILE"),
     ("client-key", "FILE"),
     ("device-name", "DEVICE"),
@@ -169,6 +170,7 @@ const METAVARIABLES: [(&str, &str); 41] = [
     ("root-size", "GB"),
     ("security-group", "GROUP"),
     ("shell", "SHELL"),
+    ("sort", "KEY"),
     ("spot-price", "DOLLARS"),
     ("ssh-key", "FILE"),
     ("ssh-keypath", "FILE"),

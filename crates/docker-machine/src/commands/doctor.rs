@@ -5,6 +5,7 @@ use go_template::tabwriter::{Layout, align};
 use libmachine::DoctorRequest;
 use machine_driver::{Check, FlagSpec, Verdict};
 
+use super::runner_checks::{self, RunnerChecks};
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
 use crate::cli::{About, Command};
@@ -22,13 +23,14 @@ impl Command for Doctor {
             name: "doctor",
             arguments: "[NAME...]",
             summary: "Check the store, credentials, network and machines",
-            details: "Looks at the store, the certificates, the credentials, and the ways to the machines: all of them, or those named. With --driver and the flags of a create, also at all that this create would build on. Changes nothing, here or in the cloud. Fails where something is wrong.",
+            details: "Looks at the store, the certificates, the credentials, and the ways to the machines: all of them, or those named. With --driver and the flags of a create, also at all that this create would build on. With --config, at the creates that GitLab Runner would run by each [runners.machine] of its configuration file. Changes nothing, here or in the cloud. Fails where something is wrong.",
         }
     }
 
     fn examples(&self) -> &'static [&'static str] {
         &[
             "docker-machine doctor m1",
+            "docker-machine doctor --config /etc/gitlab-runner/config.toml",
             "docker-machine doctor --format json",
         ]
     }
@@ -45,7 +47,13 @@ impl Command for Doctor {
                 "all",
                 "At a terminal, list the machines too of which nothing is wrong",
             )),
-            Flag::new(FlagSpec::string("format", "'json' for one object per line")).short("f"),
+            Flag::new(FlagSpec::string("format", "'json' for one object per line"))
+                .short("f")
+                .values(["json"]),
+            Flag::new(FlagSpec::string(
+                "config",
+                "Examine the creates of this configuration file of GitLab Runner",
+            )),
         ]
     }
 
@@ -67,11 +75,18 @@ impl Command for Doctor {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let has_driver = !arguments.driver_name.is_empty();
+        let config = arguments.options.string("config");
+        let runners = match config.as_str() {
+            "" => RunnerChecks::default(),
+            file => runner_checks::read(cx, file)?,
+        };
         let request = DoctorRequest {
             names: arguments.words,
             plan: has_driver.then_some((arguments.driver_name, arguments.driver)),
+            creates: runners.creates,
         };
-        let checks = libmachine::examine(&cx.library, &request).await?;
+        let mut checks = runners.checks;
+        checks.extend(libmachine::examine(&cx.library, &request).await?);
         let console = &cx.world.console;
         let shown = match arguments.options.string("format").as_str() {
             "json" => json(&checks).into_bytes(),

@@ -24,6 +24,7 @@ mod prune;
 mod regenerate_certs;
 mod restart;
 mod rm;
+mod runner_checks;
 mod scp;
 mod ssh;
 mod start;

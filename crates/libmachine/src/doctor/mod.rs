@@ -9,6 +9,7 @@ use machine_store::SwarmOptions;
 
 use crate::doctor::certificates::examine_certificates;
 use crate::doctor::store::examine_store;
+use crate::lifecycle::create::{CreateRequest, provisioning_warnings};
 use crate::machine::Machine;
 use crate::{Error, Library};
 use machine_types::one_line;
@@ -27,6 +28,8 @@ pub struct DoctorRequest {
     pub names: Vec<String>,
     /// A planned create: the driver's name and its flags.
     pub plan: Option<(&'static str, Options)>,
+    /// Planned creates, each with the subject of its checks.
+    pub creates: Vec<(String, CreateRequest)>,
 }
 
 /// Examines the store, its certificates and machines, the access to their clouds, and the prerequisites of a create
@@ -56,6 +59,9 @@ pub async fn examine(library: &Library, request: &DoctorRequest) -> Result<Vec<C
         planned.retain(|check| !checks.contains(check));
         checks.extend(planned);
     }
+    let planned = request.creates.iter();
+    let planned = planned.map(|(subject, create)| examine_create(library, subject, create));
+    checks.extend(join_all(planned).await.concat());
     checks.extend(library.examine_machines(&machines).await);
     Ok(checks)
 }
@@ -80,6 +86,22 @@ async fn examine_access(library: &Library, machines: &[Machine]) -> Vec<Check> {
         .iter()
         .map(|(kind, _, cloud)| within(kind, cloud.examine_access(cx)));
     join_all(asked).await.concat()
+}
+
+/// Examines a whole create: the options of provisioning, and what the driver depends on.
+async fn examine_create(library: &Library, subject: &str, request: &CreateRequest) -> Vec<Check> {
+    let mut checks = match provisioning_warnings(request).await {
+        Ok(warnings) => warnings
+            .into_iter()
+            .map(|warning| Check::notable("engine", warning, ""))
+            .collect(),
+        Err(error) => vec![failed("engine", error, "correct the option")],
+    };
+    checks.extend(examine_plan(library, &request.driver, &request.options).await);
+    for check in &mut checks {
+        check.subject = format!("{subject}: {}", check.subject);
+    }
+    checks
 }
 
 async fn examine_plan(library: &Library, driver: &str, options: &Options) -> Vec<Check> {

@@ -351,6 +351,17 @@ async fn roll_back(library: &Library, work: Work, error: Error) -> Error {
 
 /// Checks whether provisioning would fail, before anything is created that a rollback would have to remove.
 async fn check_provisioning(library: &Library, request: &CreateRequest) -> Result<(), Error> {
+    let warnings = provisioning_warnings(request).await?;
+    let cx = library.context();
+    warnings.into_iter().for_each(|warning| cx.warn(warning));
+    Ok(())
+}
+
+/// Returns the warnings about the options of provisioning.
+///
+/// # Errors
+/// Provisioning would fail.
+pub(crate) async fn provisioning_warnings(request: &CreateRequest) -> Result<Vec<String>, Error> {
     let name = match request.hostname_override.as_str() {
         "" => &request.name,
         name => name,
@@ -362,17 +373,13 @@ async fn check_provisioning(library: &Library, request: &CreateRequest) -> Resul
         InstallSource::File(path) => vec![path.as_path()],
         InstallSource::Url(_) | InstallSource::Shell(_) => vec![],
     };
-    let warnings = machine_provision::check(&engine_config(&request.engine), name, &scripts)
+    let mut warnings = machine_provision::check(&engine_config(&request.engine), name, &scripts)
         .await
         .map_err(|error| Error::Options(Box::new(error)))?;
-    let cx = library.context();
-    warnings.into_iter().for_each(|warning| cx.warn(warning));
     if asks_for_swarm(&request.swarm) {
-        cx.warn(
-            "classic swarm is recorded and NOT set up: no agent and no master is started on the machine. Use Docker's swarm mode: docker swarm init",
-        );
+        warnings.push("classic swarm is recorded and NOT set up: no agent and no master is started on the machine. Use Docker's swarm mode: docker swarm init".into());
     }
-    Ok(())
+    Ok(warnings)
 }
 
 fn host_options(library: &Library, name: &MachineName, request: &CreateRequest) -> HostOptions {
