@@ -15,6 +15,8 @@ pub struct FlagSpec {
     pub group: &'static str,
     /// Whether an empty value counts as not given, as templates send it where nothing is set.
     pub ignores_empty: bool,
+    /// Values to offer for completion; others may be valid, too.
+    pub values: &'static [&'static str],
 }
 
 /// The type of a flag, with its default.
@@ -54,6 +56,7 @@ impl FlagSpec {
             help,
             group: "",
             ignores_empty: false,
+            values: &[],
         }
     }
 
@@ -66,6 +69,7 @@ impl FlagSpec {
             help,
             group: "",
             ignores_empty: false,
+            values: &[],
         }
     }
 
@@ -78,6 +82,7 @@ impl FlagSpec {
             help,
             group: "",
             ignores_empty: false,
+            values: &[],
         }
     }
 
@@ -90,6 +95,7 @@ impl FlagSpec {
             help,
             group: "",
             ignores_empty: false,
+            values: &[],
         }
     }
 
@@ -102,7 +108,14 @@ impl FlagSpec {
             help,
             group: "",
             ignores_empty: false,
+            values: &[],
         }
+    }
+
+    /// Sets the values to offer for completion.
+    pub const fn values(mut self, values: &'static [&'static str]) -> Self {
+        self.values = values;
+        self
     }
 
     /// Sets the heading of its group in help.

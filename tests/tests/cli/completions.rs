@@ -6,7 +6,7 @@ use machine_tests::flows::Home;
 use machine_tests::terminal::Terminal;
 
 /// Typed text before Tab, and the arguments that docker-machine then receives.
-const LINES: [(&str, &str); 11] = [
+const LINES: [(&str, &str); 18] = [
     ("regen", "regenerate-certs"),
     ("ssh sol", "ssh solo-machine"),
     ("rm -y sol", "rm -y solo-machine"),
@@ -24,6 +24,20 @@ const LINES: [(&str, &str); 11] = [
     ("create --driver=gene", "create --driver=generic"),
     ("env --shell power", "env --shell powershell"),
     ("completion fi", "completion fish"),
+    (
+        "create --amazonec2-region eu-nor",
+        "create --amazonec2-region eu-north-1",
+    ),
+    (
+        "create -d amazonec2 --amazonec2-volume-type=sta",
+        "create -d amazonec2 --amazonec2-volume-type=standard",
+    ),
+    ("ls --filter state=Runn", "ls --filter state=Running"),
+    ("ls --format js", "ls --format json"),
+    ("scp sol", "scp solo-machine:"),
+    // File names where a file is expected, and not where a machine is.
+    ("trace local-f", "trace local-file"),
+    ("ssh local-f", "ssh local-f"),
 ];
 
 fn script(name: &str) -> PathBuf {
@@ -50,6 +64,7 @@ async fn complete(shell: &str, argv: &[&str], set_up: &str) {
         "solo-machine",
     ];
     home.run(machine).await.ok();
+    home.file("local-file", "");
     let mut terminal = Terminal::run(&home, shell, argv, (200, 50));
     // The quotes distinguish the echo of the typed line from its output.
     terminal.keys(&format!("{set_up}; echo rea''dy\n")).await;

@@ -69,10 +69,11 @@ async fn errors_are_coloured_at_a_terminal_unless_no_color() {
 async fn help_fits_the_terminal() {
     let home = Home::new();
     let commands = home.run(["--help"]).await.ok().out;
-    let (_, commands) = commands.split_once("Commands:\n").unwrap();
-    let (commands, _) = commands.split_once("\n\n").unwrap();
+    let (commands, _) = commands.split_once("Options:\n").unwrap();
+    let of_list = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
     let commands = commands
         .lines()
+        .filter(of_list)
         .map(|line| line.split_whitespace().next().unwrap());
     let mut helps: Vec<Vec<&str>> = commands.map(|command| vec![command, "--help"]).collect();
     assert!(helps.len() >= 22, "{helps:?}");
@@ -80,6 +81,8 @@ async fn help_fits_the_terminal() {
         helps.push(vec!["create", "--driver", driver, "--help"]);
     }
     helps.push(vec!["--help"]);
+    helps.push(vec!["-h"]);
+    helps.push(vec!["create", "-d", "amazonec2", "-h"]);
     for argv in helps {
         let left = Terminal::start(&home, &argv, (72, 24)).end().await;
         assert!(left.status.success(), "{left:?}");
@@ -90,6 +93,57 @@ async fn help_fits_the_terminal() {
             assert_eq!(line.trim_end(), line, "{argv:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn short_help_is_short_and_names_every_flag() {
+    let home = Home::new();
+    let help = home.run(["--help"]).await.ok().out;
+    let places: Vec<usize> = [
+        "Machines:",
+        "Connections:",
+        "Maintenance:",
+        "Other commands:",
+    ]
+    .iter()
+    .map(|heading| help.find(&format!("\n{heading}\n  ")).unwrap())
+    .collect();
+    assert!(places.is_sorted(), "{help}");
+    assert!(help.contains("  create "), "{help}");
+    let short = home.run(["-h"]).await.ok().out;
+    assert!(
+        short.contains("  create ") && !short.contains("--storage-path"),
+        "{short}"
+    );
+    assert!(
+        short.ends_with("Run 'docker-machine --help' for more.\n"),
+        "{short}"
+    );
+
+    let create = ["create", "-d", "amazonec2"];
+    let full = home.run(create.iter().chain(&["--help"])).await.ok().out;
+    let short = home.run(create.iter().chain(&["-h"])).await.ok().out;
+    assert!(short.lines().count() * 2 < full.lines().count(), "{short}");
+    let flags = |text: &str| {
+        let words = text.split_whitespace().map(str::to_owned);
+        words
+            .filter(|word| word.starts_with("--amazonec2-"))
+            .collect::<Vec<_>>()
+    };
+    for flag in flags(&full)
+        .iter()
+        .filter(|flag| !flag.contains(['.', ';']))
+    {
+        assert!(short.contains(flag.as_str()), "{flag}: {short}");
+    }
+    let more = "Run 'docker-machine create --driver amazonec2 --help' for more.\n";
+    assert!(short.ends_with(more), "{short}");
+    let ssh = home.run(["ssh", "-h"]).await.ok().out;
+    assert!(ssh.contains("Usage: docker-machine ssh"), "{ssh}");
+    assert!(
+        ssh.contains("Run 'docker-machine ssh --help' for more."),
+        "{ssh}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

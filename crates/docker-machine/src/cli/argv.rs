@@ -23,11 +23,11 @@ pub struct Flag {
 
 impl Flag {
     /// Declares a flag without a short form.
-    pub const fn new(spec: FlagSpec) -> Self {
+    pub fn new(spec: FlagSpec) -> Self {
         Self {
-            spec,
             short: None,
-            values: Vec::new(),
+            values: spec.values.to_vec(),
+            spec,
         }
     }
 
@@ -74,6 +74,8 @@ pub struct Line {
     pub flags: Vec<String>,
     /// All other words.
     pub words: Vec<String>,
+    /// Whether help is requested by the short form of the flag: `-h`.
+    pub short_help: bool,
 }
 
 impl Line {
@@ -131,6 +133,10 @@ pub struct Refused {
     pub why: SyntaxError,
 }
 
+/// The flag for help, and its short form.
+const HELP: &str = "help";
+const SHORT_HELP: &str = "h";
+
 /// Converts a command line, without the program name, to its canonical form.
 ///
 /// # Errors
@@ -143,6 +149,10 @@ pub fn normalize(grammar: &Grammar, args: &[String]) -> Result<Line, Refused> {
     let mut global = Scan::of(&grammar.global);
     let rest = global.run(args).map_err(refused(None))?;
     let mut line = Line {
+        short_help: global
+            .forms
+            .get(HELP)
+            .is_some_and(|form| form == SHORT_HELP),
         global: global.flags,
         ..Line::default()
     };
@@ -154,6 +164,7 @@ pub fn normalize(grammar: &Grammar, args: &[String]) -> Result<Line, Refused> {
         let asks_for_help = |word: &String| ["-h", "-help", "--help"].contains(&word.as_str());
         if args.first().is_some_and(asks_for_help) {
             line.flags.push("--help=true".to_owned());
+            line.short_help = args.first().is_some_and(|word| word == "-h");
         } else {
             line.words = args.to_vec();
         }
@@ -166,6 +177,7 @@ pub fn normalize(grammar: &Grammar, args: &[String]) -> Result<Line, Refused> {
     let words = scan.run(&args).map_err(refused(Some(command)))?;
     line.words = words.to_vec();
     line.flags = scan.flags;
+    line.short_help |= scan.forms.get(HELP).is_some_and(|form| form == SHORT_HELP);
     Ok(line)
 }
 

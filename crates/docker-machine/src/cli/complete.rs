@@ -30,6 +30,8 @@ pub enum Completion {
     Words(Vec<Candidate>),
     /// Names of machines.
     Machines,
+    /// Names of machines with a colon, and file names.
+    Locations,
     /// Any word: the shell offers file names.
     Anything,
 }
@@ -48,7 +50,9 @@ pub fn complete(
     drivers: &[Arc<dyn DriverKind>],
     line: &[String],
 ) -> Completion {
+    // bash splits a word at equals signs and colons.
     let (current, before) = match line.split_last() {
+        Some((current, _)) if current == "=" || current == ":" => ("", line),
         Some((current, before)) => (current.as_str(), before),
         None => ("", line),
     };
@@ -56,15 +60,24 @@ pub fn complete(
     let mut driver: Option<&str> = None;
     // The flag whose value is the next word.
     let mut open: Option<Flag> = None;
+    // The flag whose value is the word before, and the part of this value before an equals sign.
+    let mut closed: Option<(Flag, &str)> = None;
+    let mut prefix = String::new();
     for word in before {
-        // bash splits a flag, the equals sign and the value into separate words.
         if word == "=" {
+            if let Some((flag, key)) = closed.take() {
+                prefix = format!("{key}=");
+                open = Some(flag);
+            }
             continue;
         }
+        closed = None;
         if let Some(flag) = open.take() {
+            prefix.clear();
             if flag.spec.name == "driver" {
                 driver = Some(word);
             }
+            closed = Some((flag, word));
         } else if word.starts_with('-') {
             let (name, value) = match word.split_once('=') {
                 Some((name, value)) => (name, Some(value)),
@@ -84,7 +97,10 @@ pub fn complete(
     if let Some(flag) = open {
         return match flag.values.is_empty() {
             true => Completion::Anything,
-            false => words(flag.values.into_iter().map(|value| (value, ""))),
+            false => {
+                let values = flag.values.into_iter();
+                words(values.filter_map(|value| Some((value.strip_prefix(&*prefix)?, ""))))
+            }
         };
     }
     if let Some((name, _)) = current.split_once('=').filter(|_| current.starts_with('-')) {
@@ -120,13 +136,15 @@ pub fn complete(
     match about.arguments {
         "[COMMAND]" => names(),
         SHELLS => words(SHELLS.split('|').map(|shell| (shell, ""))),
+        _ if before.last().is_some_and(|word| word == ":") => words([]),
+        arguments if arguments.contains("MACHINE:]") => Completion::Locations,
         arguments if about.name != "create" && takes_machines(arguments) => Completion::Machines,
         _ => Completion::Anything,
     }
 }
 
 fn takes_machines(arguments: &str) -> bool {
-    arguments.contains("NAME") || arguments.contains("MACHINE")
+    arguments.contains("NAME")
 }
 
 /// Returns the flags at the cursor: the global ones, or those of a command, including the driver's if it takes them.

@@ -4,6 +4,7 @@ pub mod argv;
 mod command;
 pub mod complete;
 mod declare;
+mod help;
 mod hints;
 pub mod options;
 mod parse;

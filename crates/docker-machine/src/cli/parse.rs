@@ -12,9 +12,9 @@ use machine_types::nearest;
 
 use crate::cli::argv::{self, Flag, Grammar, Line, SyntaxError};
 use crate::cli::command::Command;
-use crate::cli::hints;
 use crate::cli::options::{self, Owner};
 use crate::cli::usage::{UsageError, refused_flag};
+use crate::cli::{help, hints};
 use crate::environment::Environment;
 use crate::failure::{Failure, Help};
 
@@ -228,12 +228,12 @@ impl Cli<'_> {
         };
         let global = read(specs(global_flags()), Owner::Binary, &matches);
         let request = match (command, matches.subcommand_matches(name_of(command))) {
-            _ if global.bool("help") => Request::Help(self.help(None, None)),
+            _ if global.bool("help") => Request::Help(self.help_as_asked(None, None, &line)),
             _ if global.bool("version") => Request::Version,
             (Some(command), Some(matches)) => {
                 let options = read(specs(all_flags(command)), Owner::Binary, matches);
                 if options.bool("help") {
-                    Request::Help(self.help(Some(command), driver))
+                    Request::Help(self.help_as_asked(Some(command), driver, &line))
                 } else {
                     let drivers_flags = driver.map(|driver| driver.flags()).unwrap_or_default();
                     let driver_options = read(drivers_flags, Owner::Driver, matches);
@@ -271,38 +271,72 @@ impl Cli<'_> {
         commands.find(|command| command.about().name == name)
     }
 
+    fn help_as_asked(
+        &self,
+        command: Option<&dyn Command>,
+        driver: Option<&dyn DriverKind>,
+        line: &Line,
+    ) -> String {
+        match line.short_help {
+            true => self.short_help(command, driver),
+            false => self.help(command, driver),
+        }
+    }
+
+    /// Renders the help of `-h`: without the long description of a command, with the names alone of the flags in groups;
+    /// without the options of the program.
+    fn short_help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
+        let more = format!("Run '{}' for more.", command_line(command, driver));
+        let Some(command) = command else {
+            let text = self.help(None, None);
+            let (text, _) = text.split_once("\nOptions:\n").unwrap_or((&text, ""));
+            return format!("{text}\n{more}");
+        };
+        let mut flags = all_flags(command);
+        if command.takes_driver_flags() {
+            let of_driver = driver.map(DriverKind::flags).unwrap_or_default();
+            flags.splice(0..0, of_driver.into_iter().map(Flag::new));
+        }
+        let program = self.clap(&[command], driver, For::Showing);
+        let groups = help::names_of_groups(&flags, self.columns);
+        rendered(program, Some(command), |command| {
+            let after = command.get_after_help().cloned().unwrap_or_default();
+            let after = format!("{groups}{after}\n\n{more}");
+            let is_grouped = |arg: &clap::Arg| {
+                flags
+                    .iter()
+                    .any(|flag| arg.get_id() == flag.spec.name && !flag.spec.group.is_empty())
+            };
+            command
+                .mut_args(|arg| match is_grouped(&arg) {
+                    true => arg.hide(true),
+                    false => arg,
+                })
+                .after_help(after.trim().to_owned())
+        })
+    }
+
     /// Renders the help of a command, with a driver's flags if it takes them; for `None`, the help of the program.
     pub fn help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
-        let mut program = match &command {
+        let program = match &command {
             Some(_) => self.clap(command.as_slice(), driver, For::Showing),
             None => self.clap(self.commands, driver, For::Showing),
         };
-        program.build();
-        // Uses clap's short form, which has no empty lines between options, with the long description.
-        let text = match program.find_subcommand(name_of(command)) {
-            Some(command) => {
-                let about = command.get_long_about().cloned().unwrap_or_default();
-                command.clone().about(about).render_help().to_string()
-            }
-            None => program.render_help().to_string(),
-        };
-        // clap leaves a trailing space on the lines that it wraps.
-        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-        lines.join("\n").trim_end().to_owned()
+        let text = rendered(program, command, |command| {
+            let about = command.get_long_about().cloned().unwrap_or_default();
+            command.about(about)
+        });
+        match command {
+            Some(_) => text,
+            None => help::grouped(&text).trim_end().to_owned(),
+        }
     }
 
     /// Returns the help of a command, and the command line that prints it.
     fn help_of(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> Help {
-        let mut command_line = "docker-machine".to_owned();
-        if let Some(command) = command {
-            command_line.push_str(&format!(" {}", command.about().name));
-        }
-        if let Some(driver) = driver {
-            command_line.push_str(&format!(" --driver {}", driver.name()));
-        }
         Help {
             text: self.help(command, driver),
-            command_line: command_line + " --help",
+            command_line: command_line(command, driver),
         }
     }
 
@@ -468,6 +502,35 @@ fn name_of(command: Option<&dyn Command>) -> &'static str {
     command
         .map(|command| command.about().name)
         .unwrap_or_default()
+}
+
+/// Returns the command line that prints the help of a command.
+fn command_line(command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
+    let mut command_line = "docker-machine".to_owned();
+    if let Some(command) = command {
+        command_line.push_str(&format!(" {}", command.about().name));
+    }
+    if let Some(driver) = driver {
+        command_line.push_str(&format!(" --driver {}", driver.name()));
+    }
+    command_line + " --help"
+}
+
+/// Renders help, of a command after a change.
+fn rendered(
+    mut program: clap::Command,
+    command: Option<&dyn Command>,
+    change: impl FnOnce(clap::Command) -> clap::Command,
+) -> String {
+    program.build();
+    // Uses clap's short form, which has no empty lines between options.
+    let text = match program.find_subcommand(name_of(command)) {
+        Some(command) => change(command.clone()).render_help().to_string(),
+        None => program.render_help().to_string(),
+    };
+    // clap leaves a trailing space on the lines that it wraps.
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines.join("\n").trim_end().to_owned()
 }
 
 fn takes_driver_flags(command: Option<&'static dyn Command>) -> bool {

@@ -64,22 +64,39 @@ impl Command for Completions {
     }
 }
 
+/// The last line of the candidates if the shell may offer file names in their place.
+const FILES: &str = ":files";
+
 /// Prints the candidates for the last word of a line. Each output line holds a word, a tab and its description.
 fn offer(cx: &Context, line: &[String]) -> Result<(), Failure> {
-    let candidates = match complete(super::TABLE, &crate::drivers::table(), line) {
+    let completion = complete(super::TABLE, &crate::drivers::table(), line);
+    let names = |end| {
+        let names = cx.library.names()?.into_iter();
+        let candidate = |name| Candidate {
+            word: format!("{name}{end}"),
+            about: "",
+        };
+        Ok::<_, Failure>(names.map(candidate).collect())
+    };
+    let has_files = matches!(completion, Completion::Locations | Completion::Anything);
+    let candidates = match completion {
         Completion::Words(words) => words,
-        Completion::Machines => {
-            let names = cx.library.names()?.into_iter();
-            names.map(|word| Candidate { word, about: "" }).collect()
-        }
+        Completion::Machines => names("")?,
+        Completion::Locations => names(":")?,
         Completion::Anything => Vec::new(),
     };
     let current = line.last().map_or("", String::as_str);
-    let current = if current == "=" { "" } else { current };
+    let current = match current {
+        "=" | ":" => "",
+        current => current,
+    };
     for Candidate { word, about } in candidates {
         if word.starts_with(current) {
             cx.print(format!("{word}\t{about}").trim_end());
         }
+    }
+    if has_files {
+        cx.print(FILES);
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ impl Command for Inspect {
 
     fn flags(&self) -> Vec<Flag> {
         let format = FlagSpec::string("format", "Print what this Go template makes of it");
-        vec![Flag::new(format).short("f")]
+        vec![Flag::new(format).short("f").values(["json"])]
     }
 
     fn is_evaluated(&self) -> bool {

@@ -58,7 +58,9 @@ impl Command for Ls {
                 "How many seconds a machine may take to answer",
             ))
             .short("t"),
-            Flag::new(FlagSpec::string("format", "How to show them")).short("f"),
+            Flag::new(FlagSpec::string("format", "How to show them"))
+                .short("f")
+                .values(["json", "table"]),
             Flag::new(FlagSpec::bool("json", "The same as --format json")),
             Flag::new(FlagSpec::bool(
                 "wide",
@@ -119,6 +121,7 @@ pub(super) fn filter() -> Flag {
         "filter",
         "Which machines, as KEY=VALUE, age>DURATION or age<DURATION",
     ))
+    .values(crate::listing::filter::VALUES)
 }
 
 /// Returns the names of the machines that match the flags of a command that changes machines. A machine whose state or

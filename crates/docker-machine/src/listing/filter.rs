@@ -9,6 +9,22 @@ use regex_lite::Regex;
 use super::pattern::{self, PatternError};
 use crate::output::age;
 
+/// Filters to offer for completion. `age>6h` is not among them: a shell would redirect its output.
+pub(crate) const VALUES: [&str; 12] = [
+    "driver=",
+    "label=",
+    "name=",
+    "swarm=",
+    "state=Error",
+    "state=Paused",
+    "state=Running",
+    "state=Saved",
+    "state=Starting",
+    "state=Stopped",
+    "state=Stopping",
+    "state=Timeout",
+];
+
 /// The filters of a command.
 #[derive(Debug, Default)]
 pub(crate) struct Filters {

@@ -4,6 +4,8 @@
 
 use machine_driver::FlagSpec;
 
+use crate::config::region::KNOWN_REGIONS;
+
 /// Login name for an image without a known one.
 pub(crate) const SSH_USER: &str = "ubuntu";
 
@@ -157,7 +159,9 @@ fn access() -> Vec<FlagSpec> {
             "AWS_SESSION_TOKEN",
             "AWS session token",
         ),
-        text("amazonec2-region", "AWS_DEFAULT_REGION", "AWS region").default_text("us-east-1"),
+        text("amazonec2-region", "AWS_DEFAULT_REGION", "AWS region")
+            .default_text("us-east-1")
+            .values(&KNOWN_REGIONS),
         text(
             "amazonec2-endpoint",
             "AWS_ENDPOINT",
@@ -202,7 +206,8 @@ fn launch() -> Vec<FlagSpec> {
             "AWS_VOLUME_TYPE",
             "Type of the root volume",
         )
-        .default_text("gp2"),
+        .default_text("gp2")
+        .values(&["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]),
         FlagSpec::int(
             "amazonec2-volume-iops",
             0,
@@ -356,7 +361,8 @@ fn metadata() -> Vec<FlagSpec> {
             "amazonec2-metadata-token",
             "Whether the metadata service wants a token: optional, required",
         )
-        .default_text("optional"),
+        .default_text("optional")
+        .values(&["optional", "required"]),
         FlagSpec::int(
             "amazonec2-metadata-token-response-hop-limit",
             1,
@@ -372,17 +378,20 @@ fn metadata() -> Vec<FlagSpec> {
             "amazonec2-http-tokens",
             "AWS_HTTP_TOKENS",
             "Same as --amazonec2-metadata-token",
-        ),
+        )
+        .values(&["optional", "required"]),
         text(
             "amazonec2-http-endpoint",
             "AWS_HTTP_ENDPOINT",
             "Metadata service: enabled, disabled",
-        ),
+        )
+        .values(&["enabled", "disabled"]),
         text(
             "amazonec2-http-protocol-ipv6",
             "AWS_HTTP_PROTOCOL_IPV6",
             "Metadata service over IPv6: enabled, disabled",
-        ),
+        )
+        .values(&["enabled", "disabled"]),
     ]
 }
 
@@ -392,12 +401,14 @@ fn ours() -> Vec<FlagSpec> {
             "amazonec2-ssh-key-type",
             "Type of a new SSH key: ed25519, rsa",
         )
-        .default_text("ed25519"),
+        .default_text("ed25519")
+        .values(&["ed25519", "rsa"]),
         FlagSpec::switch(
             "amazonec2-spot-fallback",
             "capacity",
             "Launch on demand where there is no spot capacity; =any: where the price is too low, too",
-        ),
+        )
+        .values(&["any"]),
         FlagSpec::list(
             "amazonec2-security-group-cidr",
             "Network that the opened ports are open to (default 0.0.0.0/0)",

@@ -29,7 +29,7 @@ const PREFIXES: [(&[&str], Partition); 4] = [
 ];
 
 /// Regions to suggest for a mistyped name (botocore's `endpoints.json`). A region that is not listed here works too.
-const KNOWN: [&str; 43] = [
+pub(crate) const KNOWN_REGIONS: [&str; 43] = [
     "us-east-1",
     "us-east-2",
     "us-west-1",
@@ -103,13 +103,13 @@ pub(crate) fn meant(text: &str) -> Option<Meant<'_>> {
     if region.len() + 1 == text.len() && looks_like_a_region(region) {
         return Some(Meant::ZoneOf(region));
     }
-    nearest(text, KNOWN).map(Meant::Region)
+    nearest(text, KNOWN_REGIONS).map(Meant::Region)
 }
 
 /// Returns whether a region's name has a valid form but is probably mistyped.
 pub(crate) fn is_mistyped(region: &str) -> bool {
     let word = region.rsplit('-').nth(1).unwrap_or_default();
-    !DIRECTIONS.contains(&word) && nearest(region, KNOWN).is_some()
+    !DIRECTIONS.contains(&word) && nearest(region, KNOWN_REGIONS).is_some()
 }
 
 /// Returns the partition of a region; `None` if the name is not a region's.
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(meant("us-east-1a"), Some(Meant::ZoneOf("us-east-1")));
         assert_eq!(meant("xx-nowhere-9"), None);
         // A new region, and a new kind of region name.
-        for region in KNOWN.into_iter().chain(["us-west-9", "eu-orbit-1"]) {
+        for region in KNOWN_REGIONS.into_iter().chain(["us-west-9", "eu-orbit-1"]) {
             assert!(
                 looks_like_a_region(region) && !is_mistyped(region),
                 "{region}"
