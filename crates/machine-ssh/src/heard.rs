@@ -25,6 +25,11 @@ pub(crate) struct Heard<S> {
 pub(crate) struct FirstBytes(Arc<Mutex<Vec<u8>>>);
 
 impl FirstBytes {
+    pub(crate) fn is_empty(&self) -> bool {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes.is_empty()
+    }
+
     /// Returns the first line, printable, if the bytes are text. An SFTP packet is not text: it begins with its length
     /// as four bytes, and the first of them is 0 (draft-ietf-secsh-filexfer-02, section 3).
     pub(crate) fn text(&self) -> Option<String> {

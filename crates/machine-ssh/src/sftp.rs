@@ -85,6 +85,10 @@ impl Sftp {
             Ok(Err(error)) => {
                 return Err(match first_bytes.text() {
                     Some(said) => SftpError::ShellOutput { said },
+                    None if matches!(error, Error::Timeout) || connection.is_closed() => {
+                        answer(&connection, title, &error)
+                    }
+                    None if first_bytes.is_empty() => SftpError::NoServer,
                     None => answer(&connection, title, &error),
                 });
             }
@@ -374,6 +378,12 @@ pub enum SftpError {
         /// Reason why there is no response.
         reason: String,
     },
+    /// The login shell or a forced command has ended without starting the SFTP server.
+    #[error(
+        "SFTP ended before it started: check that the login shell's startup files (~/.bashrc) do not exit, and that \
+         authorized_keys forces no command"
+    )]
+    NoServer,
     /// The login shell, which starts the SFTP server, has printed text.
     #[error(
         "the login shell prints {said:?} before SFTP starts: change its startup files (~/.bashrc) to print only in \

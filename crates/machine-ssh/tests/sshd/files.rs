@@ -266,6 +266,17 @@ async fn a_shell_that_prints_where_sftp_begins_is_named() {
 }
 
 #[tokio::test]
+async fn a_shell_that_ends_where_sftp_begins_is_named() {
+    need_openssh!();
+    let mut server = Server::prepared();
+    server.option("Subsystem sftp echo why >&2; exit 3");
+    server.start_with_own_sftp();
+    let session = server.session().await;
+    let text = told(&session.sftp(&cx()).await.unwrap_err());
+    assert!(text.starts_with("SFTP ended before it started"), "{text}");
+}
+
+#[tokio::test]
 async fn relative_paths_start_at_the_login_directory() {
     need_openssh!();
     let mut server = Server::prepared();
