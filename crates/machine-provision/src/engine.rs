@@ -43,41 +43,36 @@ impl Engine {
     pub(crate) fn read(options: &EngineConfig) -> Self {
         let mut engine = Self::default();
         let mut warnings = Vec::new();
+        // The value of a flag, behind which others may follow.
+        let mut value = |option: &str, typed: &String| -> String {
+            let mut flags = flags_in(option, typed, &mut warnings).into_iter();
+            let first = flags.next().unwrap_or_default();
+            engine.flags.extend(flags);
+            first
+        };
         let mut all = |option: &str, values: &[String]| -> Vec<String> {
-            values
-                .iter()
-                .map(|value| bare(option, value, &mut warnings))
-                .collect()
+            values.iter().map(|typed| value(option, typed)).collect()
         };
         engine.labels = all("engine-label", &options.labels);
         engine.insecure_registries = all("engine-insecure-registry", &options.insecure_registry);
         engine.registry_mirrors = all("engine-registry-mirror", &options.registry_mirror);
-        let environment = all("engine-env", &options.env);
+        engine.storage_driver = value("engine-storage-driver", &options.storage_driver);
         for typed in &options.arbitrary_flags {
             if unquoted(typed).trim().is_empty() {
                 // dockerd would take `--` for the end of its flags.
                 warnings.push("an empty --engine-opt is ignored".to_owned());
                 continue;
             }
-            // Quotes may be around several flags.
-            let typed = match typed.starts_with(['"', '\'']) {
-                true => bare("engine-opt", typed, &mut warnings),
-                false => typed.clone(),
-            };
-            let flags = split(&typed);
-            engine.flags.extend(
-                flags
-                    .iter()
-                    .map(|flag| bare("engine-opt", flag, &mut warnings)),
-            );
+            let flags = flags_in("engine-opt", typed, &mut warnings);
+            engine.flags.extend(flags);
         }
-        engine.storage_driver = bare(
-            "engine-storage-driver",
-            &options.storage_driver,
-            &mut warnings,
-        );
         // [`InstallSource`](crate::InstallSource) parses the URL itself.
         bare("engine-install-url", &options.install_url, &mut warnings);
+        let environment: Vec<String> = options
+            .env
+            .iter()
+            .map(|typed| bare("engine-env", typed, &mut warnings))
+            .collect();
         engine.warnings = warnings;
         for assignment in environment {
             match name_of(&assignment) {
@@ -180,8 +175,25 @@ fn bare(option: &str, value: &str, warnings: &mut Vec<String>) -> String {
 
 /// Returns the part of a value that is usually not a secret: the text before the first `=`.
 fn shown_name(value: &str) -> String {
-    let name = value.split_once('=').map_or(value, |(name, _)| name);
-    masked(&machine_types::printable(name.as_bytes()))
+    match value.split_once('=').map_or(value, |(name, _)| name) {
+        "" => "\"\"".to_owned(),
+        name => masked(&machine_types::printable(name.as_bytes())),
+    }
+}
+
+/// Returns the flags in one option, each without shell quotes. Quotes may be around all of them.
+fn flags_in(option: &str, typed: &str, warnings: &mut Vec<String>) -> Vec<String> {
+    let mut flags = split(typed);
+    if let [one] = flags.as_slice() {
+        flags = split(&bare(option, one, warnings));
+    }
+    match flags.len() {
+        0 | 1 => flags,
+        _ => flags
+            .iter()
+            .map(|flag| bare(option, flag, warnings))
+            .collect(),
+    }
 }
 
 /// Splits `dns=8.8.8.8 --dns=8.8.4.4`, which systemd read as two flags.
@@ -214,6 +226,7 @@ fn split(typed: &str) -> Vec<String> {
         return vec![typed.to_owned()];
     }
     flags.push(typed.get(begin..).unwrap_or_default().to_owned());
+    flags.retain(|flag| !flag.trim().is_empty());
     flags
 }
 
@@ -337,23 +350,28 @@ mod tests {
                 "label=it's",
                 "bip 10.0.0.1/24",
                 "\"dns=1.1.1.1 --dns=1.0.0.1\"",
+                " --icc=false",
                 "''",
             ]),
-            labels: list(&["'a=b'", "c=d"]),
-            registry_mirror: list(&["'https://m'"]),
+            labels: list(&["'a=b'", "c=d --label=e=f"]),
+            registry_mirror: list(&["'https://m' --registry-mirror='https://n'"]),
             env: list(&[
                 "'A=1'",
                 "HTTP_PROXY=\"http://u:secret@p:1\"",
                 "FOO",
                 "9X=secret",
+                "=secret",
             ]),
-            storage_driver: "\"overlay2\"".to_owned(),
+            storage_driver: "\"overlay2\" --mtu=1".to_owned(),
             install_url: "'https://get.docker.com'".to_owned(),
             ..EngineConfig::default()
         });
         assert_eq!(
             engine.flags,
             [
+                "--label=e=f",
+                "--registry-mirror=https://n",
+                "--mtu=1",
                 "mtu=1400",
                 "log-opt=max-size=10m",
                 "dns=8.8.8.8",
@@ -363,6 +381,7 @@ mod tests {
                 "bip 10.0.0.1/24",
                 "dns=1.1.1.1",
                 "--dns=1.0.0.1",
+                "--icc=false",
             ]
         );
         assert_eq!(engine.labels, ["a=b", "c=d"]);
@@ -380,16 +399,18 @@ mod tests {
             "an empty --engine-opt is ignored",
             "--engine-label a: the quotes",
             "--engine-registry-mirror https://m: the quotes",
+            "--engine-registry-mirror --registry-mirror: the quotes",
             "--engine-env A: the quotes",
             "--engine-env HTTP_PROXY: the quotes",
             "--engine-storage-driver overlay2: the quotes",
             "--engine-install-url https://get.docker.com: the quotes",
             "--engine-env FOO has no value",
             "--engine-env 9X is not the name of a variable",
+            "--engine-env \"\" is not the name of a variable",
         ] {
             assert!(warnings.contains(said), "{said}: {warnings}");
         }
-        assert_eq!(engine.warnings.len(), 12, "{warnings}");
+        assert_eq!(engine.warnings.len(), 14, "{warnings}");
         assert!(!warnings.contains("secret"), "{warnings}");
     }
 

@@ -87,11 +87,11 @@ pub enum InstallSource {
 impl InstallSource {
     /// Parses `--engine-install-url`, without quotes that were meant for a shell: `file://` and values that begin
     /// with `/` or `.` are files, all others are fetched; `get.docker.com` without a scheme is accepted, as the Go
-    /// binary's curl did. Characters that are invalid in a URL but valid in a shell make it a shell command line.
+    /// binary's curl did. Characters that a shell obeys make it a shell command line.
     pub fn parse(text: &str) -> Self {
         let text = &unquoted(text);
-        // RFC 3986, appendix A: a URL contains none of these.
-        let is_shell = text.contains(['|', '<', '>', '`', ' ', '\t', '\n']);
+        // A URL contains none of these (RFC 3986, appendix A), and hardly ever one of the last two.
+        let is_shell = text.contains(['|', '<', '>', '`', ' ', '\t', '\n', ';', '$']);
         match text.strip_prefix("file://") {
             Some(path) => Self::File(path.into()),
             None if is_shell && !text.starts_with(['/', '.']) => Self::Shell(text.to_owned()),
@@ -150,8 +150,16 @@ mod tests {
             ("\"./b\"", InstallSource::File("./b".into())),
             ("./a b", InstallSource::File("./a b".into())),
             (
-                "https://x?a=b&c=(d);",
-                InstallSource::Url("https://x?a=b&c=(d);".into()),
+                "https://x?a=b&c=(d)",
+                InstallSource::Url("https://x?a=b&c=(d)".into()),
+            ),
+            (
+                "https://x;reboot",
+                InstallSource::Shell("https://x;reboot".into()),
+            ),
+            (
+                "https://x/$(arch)",
+                InstallSource::Shell("https://x/$(arch)".into()),
             ),
             (
                 "get.docker.com|head",

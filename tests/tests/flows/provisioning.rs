@@ -155,6 +155,9 @@ async fn what_a_shell_used_to_eat_is_taken_off_and_said() {
         "--engine-env=HTTP_PROXY=\"http://u:m4rk3d@p:1\"",
         "--engine-env=FOO",
         "--engine-install-url='https://get.docker.com'",
+        "--engine-version=\"27.5.1\"",
+        "--hostname-override='web1'",
+        "--tls-san='web1.test'",
     ];
     let ended = flow.create("m1", &flags).await.ok();
     let said = format!("{}{}", ended.out, ended.err);
@@ -166,10 +169,16 @@ async fn what_a_shell_used_to_eat_is_taken_off_and_said() {
         "--engine-env HTTP_PROXY: the quotes",
         "--engine-env FOO has no value",
         "--engine-install-url https://get.docker.com: the quotes",
+        "--engine-version 27.5.1: the quotes",
+        "--hostname-override web1: the quotes",
+        "--tls-san web1.test: the quotes",
     ] {
         assert_eq!(said.matches(option).count(), 1, "{option}: {said}");
     }
     assert!(!said.contains("m4rk3d"), "{said}");
+    assert!(said.contains("upgrade moves it to 27.5.1\n"), "{said}");
+    let name = flow.home.run(["ssh", "m1", "hostname"]).await.ok();
+    assert_eq!(name.out, "web1\n");
     let text = std::fs::read_to_string(flow.host().root().join(OVERRIDE)).unwrap();
     let arguments = "--label a=b --label provider=amazonec2 --registry-mirror http://m.test --mtu=1400 --dns=8.8.8.8 --dns=8.8.4.4 --log-opt=max-size=10m";
     assert!(text.contains(arguments), "{text}");
@@ -192,6 +201,17 @@ async fn what_a_shell_used_to_eat_is_taken_off_and_said() {
         "{again}"
     );
     assert_eq!(flow.host().counts().docker_starts, starts);
+
+    let two = "--engine-version=27.5.1 --mtu=1";
+    for refused in [
+        flow.create("m2", &[two]).await,
+        flow.home.run(["upgrade", two, "m1"]).await,
+    ] {
+        refused.failed(
+            1,
+            &["invalid value \"27.5.1 --mtu=1\" for --engine-version"],
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@ use crate::cli::argv::Flag;
 use crate::cli::{About, Command, no_driver};
 use crate::context::{Context, World};
 use crate::failure::Failure;
+use crate::output::console::Stream;
 use crate::output::go_json;
 
 /// Creates a machine.
@@ -219,11 +220,25 @@ pub(crate) fn request(world: &World, arguments: Arguments) -> Result<CreateReque
         name,
         driver: arguments.driver_name.to_owned(),
         options: arguments.driver,
-        engine: engine(world, &options),
+        engine: engine(world, &options)?,
         swarm: swarm(&options),
-        tls_sans: options.list("tls-san"),
-        hostname_override: options.string("hostname-override"),
-        custom_install_script: match options.string("custom-install-script").as_str() {
+        tls_sans: options
+            .list("tls-san")
+            .iter()
+            .map(|san| bare(world, "tls-san", san))
+            .collect(),
+        hostname_override: bare(
+            world,
+            "hostname-override",
+            &options.string("hostname-override"),
+        ),
+        custom_install_script: match bare(
+            world,
+            "custom-install-script",
+            &options.string("custom-install-script"),
+        )
+        .as_str()
+        {
             "" => String::new(),
             url if url.contains("://") => {
                 return Err(Failure::new(format!(
@@ -272,8 +287,8 @@ fn switch_with_a_word(args: &[String]) -> Option<String> {
     })
 }
 
-fn engine(world: &World, options: &Options) -> EngineOptions {
-    EngineOptions {
+fn engine(world: &World, options: &Options) -> Result<EngineOptions, Failure> {
+    Ok(EngineOptions {
         arbitrary_flags: Some(options.list("engine-opt")),
         env: Some(options.list("engine-env")),
         insecure_registry: Some(options.list("engine-insecure-registry")),
@@ -282,9 +297,36 @@ fn engine(world: &World, options: &Options) -> EngineOptions {
         storage_driver: options.string("engine-storage-driver"),
         tls_verify: true,
         install_url: install_url(world, options.string("engine-install-url")),
-        engine_version: options.string("engine-version"),
+        engine_version: engine_version(world, options)?,
         ..EngineOptions::default()
+    })
+}
+
+/// Returns the release of `--engine-version`.
+///
+/// # Errors
+/// Fails for a value that is no release: it becomes part of a package's name on the host.
+pub(super) fn engine_version(world: &World, options: &Options) -> Result<String, Failure> {
+    let version = bare(world, "engine-version", &options.string("engine-version"));
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ".:~+_-".contains(c);
+    match version.chars().all(allowed) && !version.starts_with('-') {
+        true => Ok(version),
+        false => Err(Failure::new(format!(
+            "invalid value {version:?} for --engine-version: expected a release, such as 27.5.1"
+        ))),
     }
+}
+
+/// Returns a value without quotes that were meant for a shell, with a warning.
+fn bare(world: &World, option: &str, typed: &str) -> String {
+    let bare = unquoted(typed);
+    if bare != typed {
+        let line = format!(
+            "WARNING: --{option} {bare}: the quotes around the value are removed, as a shell would"
+        );
+        world.console.line(Stream::Err, &line);
+    }
+    bare
 }
 
 fn swarm(options: &Options) -> SwarmOptions {

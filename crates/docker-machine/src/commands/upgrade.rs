@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use machine_driver::FlagSpec;
 
+use super::create::engine_version;
 use super::provision::{accept_new_host_key, host_key_policy};
 use super::targets;
 use crate::cli::Arguments;
@@ -37,7 +38,7 @@ impl Command for Upgrade {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let names = targets::all(cx, &arguments.words).await?;
-        let version = arguments.options.string("engine-version");
+        let version = engine_version(&cx.world, &arguments.options)?;
         let version = Some(version).filter(|version| !version.is_empty());
         let host_key = host_key_policy(&arguments);
         targets::each(&names, |name| {
