@@ -47,7 +47,7 @@ pub struct CertificatePaths {
 impl CertificatePaths {
     /// Returns the files of a store's own `certs/`.
     pub fn of_store(store: &Path) -> Self {
-        let directory = store.join("certs");
+        let directory = machine_store::below(store, "certs");
         Self {
             ca: directory.join("ca.pem"),
             ca_key: directory.join("ca-key.pem"),

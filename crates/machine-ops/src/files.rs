@@ -344,7 +344,7 @@ impl FileError {
         let Self::Disk { action, source, .. } = self else {
             return self;
         };
-        let directory = path.parent().filter(|directory| !directory.is_dir());
+        let directory = Some(parent(path)).filter(|directory| !directory.is_dir());
         let source = match directory {
             Some(missing) if source.kind() == io::ErrorKind::NotFound => {
                 let said = format!("there is no directory {}", missing.display());

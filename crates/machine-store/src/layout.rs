@@ -69,6 +69,14 @@ impl MachineFile {
     }
 }
 
+/// Returns the path of an entry of a store, as Go's `filepath.Join` writes it: the working directory adds no dot.
+pub fn below(base: &Path, name: &str) -> PathBuf {
+    match base == Path::new(".") {
+        true => name.into(),
+        false => base.join(name),
+    }
+}
+
 /// Paths below one base directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
@@ -85,7 +93,7 @@ impl Layout {
     }
 
     pub(crate) fn under(&self, name: &str) -> PathBuf {
-        self.base.join(name)
+        below(&self.base, name)
     }
 
     pub(crate) fn machines(&self) -> PathBuf {

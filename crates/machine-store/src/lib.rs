@@ -82,7 +82,7 @@ pub use examine::Oddity;
 pub use host_options::{AuthOptions, EngineOptions, HostOptions, SwarmOptions};
 pub use identity::{StoreCondition, StoreId, StoreIdentity, Unconfirmed};
 pub use journal::FileJournal;
-pub use layout::MachineFile;
+pub use layout::{MachineFile, below};
 pub use lock::{BootstrapLock, MachineLock, PoolLock};
 pub use place::{Medium, Place, Surroundings};
 pub use record::{CONFIG_VERSION, MachineRecord, PoolDocker, PoolMember};

@@ -169,4 +169,7 @@ async fn a_relative_storage_path_stays_relative() {
             .join("elsewhere/machines/n1/config.json")
             .exists()
     );
+    let template = "{{.HostOptions.AuthOptions.StorePath}} {{.HostOptions.AuthOptions.CaCertPath}}";
+    let written = elsewhere(&format!("docker-machine -s . inspect -f '{template}' n1")).await;
+    assert_eq!(written.ok().out, "machines/n1 certs/ca.pem\n");
 }
