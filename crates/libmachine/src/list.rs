@@ -15,7 +15,7 @@ use machine_store::MachineRecord;
 use machine_types::{MachineState, one_line};
 
 use crate::access::address::take_address;
-use crate::access::connect::engine_version;
+use crate::access::connect::{engine_version, in_place};
 use crate::half_made::HalfMade;
 use crate::half_made::half_made;
 use crate::machine::{Machine, is_gone};
@@ -409,7 +409,8 @@ async fn item(
         let asked = engine_version(library, &machine, left.saturating_mul(2));
         match tokio::time::timeout(left, asked).await {
             Ok(Ok(version)) => item.docker = Some(version),
-            Ok(Err(error)) => item.error = one_line(error),
+            // The cloud has just told its address.
+            Ok(Err(error)) => item.error = one_line(in_place(error)),
             Err(_) => return timed_out(item, options.timeout),
         }
     }

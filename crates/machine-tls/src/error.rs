@@ -98,7 +98,7 @@ pub enum DialError {
         /// `HOST:PORT`.
         address: String,
     },
-    /// The same of a host that keeps its address: its certificate was replaced from somewhere else.
+    /// The same at an address that is the machine's: its certificate was replaced from somewhere else.
     #[error(
         "{address} answers with a certificate that this machine was not given: its host was provisioned again from \
          elsewhere, by another copy of the machine's directory, or is another host; 'docker-machine regenerate-certs' \

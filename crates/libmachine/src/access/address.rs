@@ -28,7 +28,9 @@ pub(crate) enum Down {
     Because(Error),
     /// Its address changed; the machine has the new one.
     Moved,
-    /// It runs at its saved address, or the cloud gives no reason.
+    /// It runs at its saved address.
+    InPlace,
+    /// The cloud gives no reason.
     Unknown,
 }
 
@@ -119,7 +121,7 @@ pub(crate) async fn why_down(
         }
         Ok(Ok(status)) => match take_address(library, machine, &status, cx) {
             true => Down::Moved,
-            false => Down::Unknown,
+            false => Down::InPlace,
         },
         Ok(Err(error)) if error.kind == DriverErrorKind::NotFound => {
             Down::Because(with_removal(&machine.name, error).into())

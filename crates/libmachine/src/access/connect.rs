@@ -77,6 +77,7 @@ pub async fn connection(
                 url = wanted(machine, &engine)?;
                 dialled = dial(library, machine, &url, &cx).await;
             }
+            Down::InPlace => dialled = dialled.map_err(in_place),
             Down::Unknown => {}
         }
     }
@@ -141,6 +142,7 @@ pub async fn docker_version(library: &Library, name: &str) -> Result<String, Err
     match why_down(library, &mut machine, ASK, &cx).await {
         Down::Because(why) => Err(Error::EngineDown(Box::new(why))),
         Down::Moved => engine_version(library, &machine, DIAL).await,
+        Down::InPlace => Err(in_place(error)),
         Down::Unknown => Err(error),
     }
 }
@@ -174,7 +176,7 @@ pub(crate) async fn dial(
     match cx.cancel.or(dialer.check(&engine)).await {
         Ok(dialled) => dialled.map_err(|error| {
             let not_pinned = not_pinned(library, machine, &error);
-            not_pinned.unwrap_or_else(|| Error::Dial(explained(machine, error)))
+            not_pinned.unwrap_or_else(|| explained(machine, Error::Dial(error)))
         }),
         Err(reason) => Err(Error::Cancelled(reason)),
     }
@@ -232,7 +234,7 @@ pub(crate) async fn engine_version(
     match asked {
         Err(error) => match not_pinned(library, machine, &error) {
             Some(not_pinned) => Err(not_pinned),
-            None => told(Err(explained(machine, error))),
+            None => told(Err(error)).map_err(|error| explained(machine, error)),
         },
         answered => told(answered),
     }
@@ -246,11 +248,21 @@ fn told(asked: Result<EngineVersion, DialError>) -> Result<String, Error> {
     }
 }
 
-/// Adds a hint to an error about a wrong certificate: clouds reassign addresses, other hosts keep theirs.
-fn explained(machine: &Machine, error: DialError) -> DialError {
-    match (machine.driver.cloud(), error) {
-        (None, DialError::OtherMachine { address }) => DialError::ProvisionedElsewhere { address },
-        (_, error) => error,
+/// Explains a wrong certificate: clouds reassign addresses, other hosts keep theirs.
+fn explained(machine: &Machine, error: Error) -> Error {
+    match machine.driver.cloud() {
+        None => in_place(error),
+        Some(_) => error,
+    }
+}
+
+/// Explains a wrong certificate at an address that is the machine's: another store replaced it.
+pub(crate) fn in_place(error: Error) -> Error {
+    use DialError::{OtherMachine, ProvisionedElsewhere};
+    match error {
+        Error::Dial(OtherMachine { address }) => Error::Dial(ProvisionedElsewhere { address }),
+        Error::Engine(OtherMachine { address }) => Error::Engine(ProvisionedElsewhere { address }),
+        error => error,
     }
 }
 

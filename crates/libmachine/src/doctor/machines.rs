@@ -13,7 +13,7 @@ use machine_types::{DockerUrl, MachineState, SshEndpoint};
 use super::{TIMEOUT, failed};
 use crate::access::address::copy_at;
 use crate::access::connect::DIAL;
-use crate::access::connect::dial;
+use crate::access::connect::{dial, in_place};
 use crate::doctor::certificates::examine_own_certificate;
 use crate::half_made::HalfMade;
 use crate::half_made::half_made;
@@ -160,6 +160,7 @@ impl Library {
                 ));
             };
             let dialled = dial(self, machine, &url, &self.context()).await;
+            let dialled = dialled.map_err(in_place);
             Some(route(subject, "Docker", &endpoint, dialled, machine))
         };
         let (sshd, engine) = tokio::join!(sshd, engine);
