@@ -57,6 +57,34 @@ impl<'a> Spot<'a> {
         matches!(self, Self::Local(_))
     }
 
+    /// Returns whether the path is another one or lies below it, where that can be told.
+    pub(crate) async fn is_in(&self, other: &Self) -> bool {
+        let same_place = match (self, other) {
+            (Self::Local(_), Self::Local(_)) => true,
+            (Self::Remote(one, _), Self::Remote(other, _)) => std::ptr::eq(*one, *other),
+            _ => false,
+        };
+        same_place
+            && match (self.real_path().await, other.real_path().await) {
+                (Some(path), Some(other)) => path.starts_with(other),
+                _ => false,
+            }
+    }
+
+    /// Returns the absolute path without links; the last component need not exist.
+    async fn real_path(&self) -> Option<PathBuf> {
+        match self {
+            Self::Remote(sftp, path) => sftp.real_path(path).await.map(PathBuf::from),
+            Self::Local(path) => match (fs::canonicalize(path).await, path.parent()) {
+                (Err(_), Some(parent)) => {
+                    let parent = fs::canonicalize(parent).await.ok()?;
+                    Some(parent.join(path.file_name()?))
+                }
+                (found, _) => found.ok(),
+            },
+        }
+    }
+
     /// Returns the path for messages.
     pub(crate) fn name(&self) -> String {
         match self {

@@ -159,10 +159,22 @@ impl Sftp {
             let reason = "the SFTP server does not support ~USER paths: use an absolute path";
             return Err(refused(reason));
         }
-        let expanded = self.files.expand_path(path).await;
-        let names = expanded.map_err(|error| self.failed(path, &error))?.files;
+        let names = match self.files.expand_path(path).await {
+            Ok(expanded) => expanded.files,
+            Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => {
+                return Err(refused("the machine has no such user"));
+            }
+            Err(error) => return Err(self.failed(path, &error)),
+        };
         let first = names.into_iter().next().map(|name| name.filename);
         first.ok_or_else(|| refused("the SFTP server does not tell what it stands for"))
+    }
+
+    /// Returns the absolute path without links; the last component need not exist. Returns `None` if the machine cannot
+    /// tell.
+    pub(crate) async fn real_path(&self, path: &str) -> Option<String> {
+        let names = self.files.realpath(or_here(path)).await.ok()?.files;
+        names.into_iter().next().map(|name| name.filename)
     }
 
     /// Lists the names in a directory, except `.` and `..`, unchanged. The names are untrusted input: the caller must

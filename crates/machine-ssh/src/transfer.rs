@@ -157,6 +157,12 @@ impl Copier<'_> {
             Some(name) if is_directory => to.child(&name)?,
             _ => to.clone(),
         };
+        if to.is_in(&from).await {
+            return Err(TransferError::IntoItself {
+                path: from.name(),
+                to: to.name(),
+            });
+        }
         let mut steps = Vec::new();
         self.copy_entry(from, to, 0, &mut steps).await?;
         while let Some(step) = steps.pop() {
@@ -377,6 +383,14 @@ pub enum TransferError {
     NotADirectory {
         /// The path.
         path: String,
+    },
+    /// The target is the source, or a path in it.
+    #[error("cannot copy {path} into itself: {to}")]
+    IntoItself {
+        /// The source.
+        path: String,
+        /// The target.
+        to: String,
     },
     /// Directories are nested too deeply.
     #[error(

@@ -309,6 +309,49 @@ async fn relative_paths_start_at_the_login_directory() {
 }
 
 #[tokio::test]
+async fn nothing_is_copied_into_itself() {
+    need_openssh!();
+    let server = Server::started();
+    let session = server.session().await;
+    let sftp = sftp(&session).await;
+    let cx = cx();
+    let tree = server.path("tree");
+    fs::create_dir_all(tree.join("sub")).unwrap();
+    fs::write(tree.join("file"), "content").unwrap();
+    symlink(&tree, server.path("link")).unwrap();
+    for (from, to) in [
+        ("tree", "tree/new"),
+        ("tree", "tree/sub"),
+        ("link", "tree/sub/new"),
+        ("tree/.", "tree/sub"),
+        ("tree/sub", "tree"),
+        ("tree/file", "tree/file"),
+        ("tree/file", "link"),
+    ] {
+        let (from, to) = (server.path(from), server.path(to));
+        for (from, to) in [
+            (Place::Local(&from), Place::Local(&to)),
+            (
+                Place::Remote(&sftp, text(&from)),
+                Place::Remote(&sftp, text(&to)),
+            ),
+        ] {
+            let error = transfer(from, to, true, &cx).await.unwrap_err();
+            assert!(told(&error).contains(" into itself: "), "{}", told(&error));
+        }
+    }
+    assert_eq!(fs::read(tree.join("file")).unwrap(), b"content");
+    assert_eq!(fs::read_dir(&tree).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(tree.join("sub")).unwrap().count(), 0);
+    // A similar name is another place.
+    let (from, to) = (server.path("tree"), server.path("tree2"));
+    transfer(Place::Local(&from), Place::Local(&to), true, &cx)
+        .await
+        .unwrap();
+    assert!(to.join("file").exists());
+}
+
+#[tokio::test]
 async fn a_machine_without_sftp_is_an_error() {
     need_openssh!();
     let mut server = Server::prepared();
