@@ -100,6 +100,46 @@ impl Drop for Sshd {
     }
 }
 
+/// An SSH agent that holds keys, killed when dropped.
+#[derive(Debug)]
+pub struct Agent(Child);
+
+impl Agent {
+    /// Starts an agent for the runs of a home.
+    ///
+    /// # Panics
+    /// There is no ssh-agent, or a key is encrypted.
+    pub fn start(home: &mut Home, keys: &[PathBuf]) -> Self {
+        let socket = home.path().join("agent");
+        let mut agent = Command::new("ssh-agent")
+            .args(["-D", "-a"])
+            .arg(&socket)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The agent prints its socket once it listens.
+        let mut line = String::new();
+        let stdout = agent.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let added = Command::new("ssh-add")
+            .arg("-q")
+            .args(keys)
+            .env("SSH_AUTH_SOCK", &socket)
+            .status();
+        assert!(added.unwrap().success());
+        home.set("SSH_AUTH_SOCK", socket);
+        Self(agent)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // An agent that has exited cannot be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Adds a host to a store as a machine of driver `generic`, as `create` would have saved it.
 pub fn adopt(home: &Home, name: &str, address: SocketAddr, key: &Path) {
     let machine = home.machine(name);

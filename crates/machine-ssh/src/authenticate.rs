@@ -30,14 +30,15 @@ pub(crate) struct Keyring {
 
 enum OfAgent {
     /// All keys, with those of these files first.
-    All { first: Vec<KeyData> },
+    All { first: Vec<(PathBuf, KeyData)> },
     /// Only the key of this encrypted file.
     One { file: PathBuf, key: KeyData },
 }
 
 /// Result of a login.
 pub(crate) enum Login {
-    Accepted,
+    /// The server accepted a key, which is that of this file, if it is of one.
+    Accepted(Option<PathBuf>),
     /// The server refused all available keys.
     Refused,
     /// The connection ended.
@@ -70,7 +71,7 @@ impl Offers {
 /// A key that can be offered.
 enum Offer {
     OfAgent(Box<AgentIdentity>),
-    OfFile(Arc<PrivateKey>),
+    OfFile(PathBuf, Arc<PrivateKey>),
 }
 
 impl Keyring {
@@ -109,7 +110,7 @@ impl Keyring {
                 let (mut files, mut first) = (Vec::new(), Vec::new());
                 for file in names {
                     if let Ok(public) = public_half(file) {
-                        first.push(public.key_data().clone());
+                        first.push((file.clone(), public.key_data().clone()));
                     }
                     match read_private_key(file) {
                         Ok(key) => files.push((file.clone(), Arc::new(key))),
@@ -144,7 +145,7 @@ impl Keyring {
             .into_iter()
             .map(|identity| Offer::OfAgent(Box::new(identity)));
         let of_files = self.files.iter();
-        let of_files = of_files.map(|(_, key)| Offer::OfFile(key.clone()));
+        let of_files = of_files.map(|(file, key)| Offer::OfFile(file.clone(), key.clone()));
         let mut fresh: Vec<(String, Offer)> = of_agent
             .chain(of_files)
             .map(|offer| (offer.id(), offer))
@@ -158,13 +159,14 @@ impl Keyring {
             offers.refused.push(id);
             match (offer, &mut agent) {
                 (Offer::OfAgent(identity), Some(agent)) => {
+                    let file = self.file_of(&identity);
                     if offer_agent_key(handle, user, agent, *identity).await == Some(true) {
-                        return Login::Accepted;
+                        return Login::Accepted(file);
                     }
                 }
                 (Offer::OfAgent(_), None) => {}
-                (Offer::OfFile(key), _) => match offer_key(handle, user, key).await {
-                    Ok(true) => return Login::Accepted,
+                (Offer::OfFile(file, key), _) => match offer_key(handle, user, key).await {
+                    Ok(true) => return Login::Accepted(Some(file)),
                     Ok(false) => {}
                     Err(error) => return Login::HungUp(error),
                 },
@@ -186,7 +188,7 @@ impl Keyring {
             OfAgent::All { first } => {
                 identities.sort_by_key(|identity| {
                     let key = key_of(identity);
-                    let place = first.iter().position(|named| *named == key);
+                    let place = first.iter().position(|(_, named)| *named == key);
                     place.unwrap_or(first.len())
                 });
             }
@@ -198,6 +200,20 @@ impl Keyring {
             }
         }
         Ok(identities)
+    }
+
+    /// Returns the file of a key of the agent, if it is known. A certificate has none.
+    fn file_of(&self, identity: &AgentIdentity) -> Option<PathBuf> {
+        let AgentIdentity::PublicKey { key, .. } = identity else {
+            return None;
+        };
+        match &self.of_agent {
+            OfAgent::One { file, .. } => Some(file.clone()),
+            OfAgent::All { first } => first
+                .iter()
+                .find(|(_, named)| named == key.key_data())
+                .map(|(file, _)| file.clone()),
+        }
     }
 
     /// Describes the offered keys, for the error.
@@ -246,7 +262,7 @@ impl Offer {
                     key.fingerprint(HashAlg::Sha256).to_string()
                 }
             },
-            Self::OfFile(key) => key.fingerprint(HashAlg::Sha256).to_string(),
+            Self::OfFile(_, key) => key.fingerprint(HashAlg::Sha256).to_string(),
         }
     }
 }

@@ -136,13 +136,13 @@ pub(crate) async fn attempt(
         let refused = offers.refused();
         let login = keyring.log_in(&mut handle, &endpoint.user, &mut offers);
         let error = match timeout_at(deadline, login).await {
-            Ok(Login::Accepted) => {
+            Ok(Login::Accepted(key)) => {
                 // Pins only after the login. A machine may generate new host keys while it boots, and until it accepts
                 // the key, it is not proven to be the created machine.
                 observed.settle(endpoint, cx).map_err(not_accepted)?;
                 let took = connected.elapsed();
                 let connection = Connection::new(handle, observed, address, took, hold);
-                return Ok(Session::new(connection));
+                return Ok(Session::new(connection, key));
             }
             Ok(Login::Refused) => None,
             // The server has responded to a key, or reports too many keys: it accepts no further ones.

@@ -104,10 +104,10 @@ pub fn public_key_line(private: &Path) -> Result<String, KeyError> {
 /// Reads the public half of a private key. For an encrypted key, reads it from the header if the file is in OpenSSH's
 /// format (openssh-key-v1), else from the file of the same name with the suffix `.pub`.
 pub(crate) fn public_half(private: &Path) -> Result<PublicKey, KeyError> {
-    let encrypted = match read_private_key(private) {
-        Err(error @ KeyError::Encrypted { .. }) => error,
+    match read_private_key(private) {
+        Err(KeyError::Encrypted { .. }) => {}
         read => return Ok(read?.public_key().clone()),
-    };
+    }
     let header = read_text(private)
         .ok()
         .and_then(|text| PrivateKey::from_openssh(text.expose()).ok());
@@ -119,7 +119,9 @@ pub(crate) fn public_half(private: &Path) -> Result<PublicKey, KeyError> {
     read_text(Path::new(&beside))
         .ok()
         .and_then(|text| PublicKey::from_openssh(text.expose().trim()).ok())
-        .ok_or(encrypted)
+        .ok_or_else(|| KeyError::NoPublicHalf {
+            file: private.to_owned(),
+        })
 }
 
 /// Maximum size of a key file. An RSA key of 16384 bits has 13 KB.
@@ -169,6 +171,17 @@ pub enum KeyError {
     /// The key is protected by a passphrase.
     #[error("the private key {} is encrypted, and no agent holds it: load it with ssh-add, or give one without a passphrase", file.display())]
     Encrypted {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The key is protected by a passphrase, and neither its file nor the one with the suffix `.pub` has the public half,
+    /// by which the agent knows the key.
+    #[error(
+        "the private key {0} is encrypted, and {0}.pub does not have its public half, by which the agent knows it: \
+         ssh-keygen -y -f {0} > {0}.pub",
+        file.display()
+    )]
+    NoPublicHalf {
         /// The file.
         file: PathBuf,
     },

@@ -1,5 +1,6 @@
 //! A session with a machine: many commands, one connection.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ const OUTPUT_LIMIT: usize = 1 << 20;
 /// as dead. Dropping the session closes the connection.
 pub struct Session {
     connection: Arc<Connection>,
+    key: Option<PathBuf>,
 }
 
 /// State shared by a session and its operations.
@@ -139,9 +141,10 @@ impl Connection {
 }
 
 impl Session {
-    pub(crate) fn new(connection: Connection) -> Self {
+    pub(crate) fn new(connection: Connection, key: Option<PathBuf>) -> Self {
         Self {
             connection: Arc::new(connection),
+            key,
         }
     }
 
@@ -153,6 +156,12 @@ impl Session {
     /// Returns the `HOST:PORT` of the machine.
     pub fn host(&self) -> &str {
         &self.connection.host
+    }
+
+    /// Returns the file of the private key that the machine accepted. Returns `None` for a key of the agent whose file
+    /// is not known.
+    pub fn key(&self) -> Option<&Path> {
+        self.key.as_deref()
     }
 
     /// Runs a command without input and collects its output, up to 1 MiB of each stream.

@@ -118,7 +118,7 @@ async fn programs_get_the_new_address_of_a_locked_machine() {
 async fn openssh_gets_the_new_address_with_a_read_only_store() {
     let flow = Flow::start().await;
     flow.create("m1", &[]).await.ok();
-    let Some(unshare) = crate::bad_store::unshare(&flow).await else {
+    let Some(unshare) = crate::bad_store::unshare(&flow.home).await else {
         return;
     };
     let now = flow.host().spec().address.to_string();

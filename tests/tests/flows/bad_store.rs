@@ -3,13 +3,13 @@
 //! The store is a tmpfs in a mount namespace of the run, which ends with it. This requires root, or a kernel that
 //! allows user namespaces.
 
-use machine_tests::flows::{Ended, Flow};
+use machine_tests::flows::{Ended, Flow, Home};
 
 /// Returns the command that creates a namespace on this computer. Without one, reports the skipped test.
-pub(crate) async fn unshare(flow: &Flow) -> Option<&'static str> {
+pub(crate) async fn unshare(home: &Home) -> Option<&'static str> {
     for unshare in ["unshare --mount", "unshare --mount --map-root-user"] {
         let probe = format!("{unshare} mount -t tmpfs none \"$HOME\"");
-        if flow.home.shell(&probe).await.code == Some(0) {
+        if home.shell(&probe).await.code == Some(0) {
             return Some(unshare);
         }
     }
@@ -35,7 +35,7 @@ async fn create_on(flow: &Flow, unshare: &str, options: &str, between: &str) -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_store_is_an_error_and_leaves_nothing() {
     let flow = Flow::start().await;
-    let Some(unshare) = unshare(&flow).await else {
+    let Some(unshare) = unshare(&flow.home).await else {
         return;
     };
     let ended = create_on(&flow, unshare, "ro", "").await;
@@ -49,7 +49,7 @@ async fn a_read_only_store_is_an_error_and_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_fills_up_at_any_point_leaves_nothing() {
     let flow = Flow::start().await;
-    let Some(unshare) = unshare(&flow).await else {
+    let Some(unshare) = unshare(&flow.home).await else {
         return;
     };
     // A file of the store takes one page of a tmpfs, so that each size ends the create at another point.

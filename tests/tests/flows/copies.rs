@@ -112,8 +112,8 @@ async fn directories_are_copied_by_sftp_and_by_rsync() {
     let script = home.file("tree/run", "#!/bin/sh\n");
     std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o751)).unwrap();
     let same = async |copy: &Path| {
-        let line = format!("diff -r tree {}", copy.display());
-        home.shell(&line).await.ok();
+        let line = format!("diff -r tree {0}; find {0} -type l", copy.display());
+        assert_eq!(home.shell(&line).await.ok().out, "");
     };
 
     let refused = home.run(["scp", "tree", "m1:/nowhere"]).await;
@@ -128,6 +128,9 @@ async fn directories_are_copied_by_sftp_and_by_rsync() {
     let mode = std::fs::metadata(there.join("run")).unwrap().permissions();
     assert_eq!(mode.mode() & 0o777, 0o751);
 
+    // Links are followed in both ways.
+    std::os::unix::fs::symlink("run", home.path().join("tree/to a file")).unwrap();
+    std::os::unix::fs::symlink("sub dir", home.path().join("tree/to a directory")).unwrap();
     let synced = servers[0].path("synced");
     let target = remote("m1", &synced);
     let first = home.run(["scp", "-r", "-d", "tree/", &target]).await.ok();
@@ -143,6 +146,13 @@ async fn directories_are_copied_by_sftp_and_by_rsync() {
         .await
         .ok();
     same(&home.path().join("back")).await;
+
+    let linked = remote("m1", &servers[0].path("linked"));
+    home.run(["scp", "-d", "-q", "tree/to a file", &linked])
+        .await
+        .ok();
+    let linked = std::fs::symlink_metadata(servers[0].path("linked")).unwrap();
+    assert!(linked.is_file());
 
     // rsync copies to or from a machine, not between two machines.
     let both = home.run(["scp", "-d", &back, "m2:/tmp"]).await;
@@ -279,6 +289,7 @@ const FIXTURE: &str = "
     mkdir -p d/sub/deep d/open d/closed existing/d; echo y > d/sub/deep/y; ln -s sub/deep/y d/link
     echo o > d/open/o; chmod 666 d/open/o; chmod 777 d/open d; echo c > d/closed/c; chmod 500 d/closed
     echo before > existing/f; chmod 604 existing/f; chmod 711 existing/d; chmod 700 existing
+    echo literal > 'a[1].txt'; echo matching > a1.txt; echo colon > ./x:y; echo colon > ./:z
     mkdir -p broken/z broken/a; ln -s nowhere broken/dangling; mkfifo broken/pipe; echo z > broken/z/z; echo a > broken/a/a
 ";
 
@@ -292,7 +303,7 @@ fn differs_by_release(line: &str) -> bool {
 }
 
 /// Command lines of scp, with `m1:` for the machine.
-static COPIES: [&str; 48] = [
+static COPIES: [&str; 52] = [
     // `~` is the login directory.
     "f m1:~",
     "f m1:~/",
@@ -304,6 +315,11 @@ static COPIES: [&str; 48] = [
     "-r m1:~/d got",
     "-r m1:~ got",
     "f m1:~nobody-is-called-so/f",
+    // A local name is literal, and a colon after a slash belongs to it.
+    "a[1].txt m1:",
+    "./x:y m1:",
+    "m1:f ./x:y",
+    ":z m1:",
     // The content of `.`, and not a directory of that name.
     "-r . m1:existing",
     "-r ./ m1:existing",
@@ -491,7 +507,10 @@ async fn what_is_not_copied_is_named_and_counted() {
     );
     home.run(["scp", "m1:~nobody-is-called-so/x", "got"])
         .await
-        .failed(1, &["~nobody-is-called-so/x: "]);
+        .failed(1, &["~nobody-is-called-so/x: the machine has no such user"]);
+    home.run(["scp", "f", "@m1:"])
+        .await
+        .failed(1, &["no user name before \"@m1\""]);
     home.run(["scp", "f"])
         .await
         .failed(1, &["Improper number of arguments"]);

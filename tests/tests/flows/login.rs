@@ -1,7 +1,7 @@
 //! Interactive `docker-machine ssh` at a terminal.
 
 use machine_tests::flows::{Flow, Home};
-use machine_tests::sshd::{Sshd, adopt, new_key};
+use machine_tests::sshd::{Agent, Sshd, adopt, new_key};
 use machine_tests::terminal::{TIMEOUT, Terminal};
 use rustix::process::Signal;
 use tokio::io::AsyncReadExt as _;
@@ -247,12 +247,78 @@ async fn other_options_run_openssh_with_key_and_pins() {
     let host = pinned.split(' ').next().unwrap();
     std::fs::write(&pins, format!("{host} {public}")).unwrap();
     let refused = home.run(["ssh", "m1", "-A", "true"]).await;
-    refused.failed(255, &["Host key verification failed"]);
+    refused.failed(1, &["has changed", "provision --accept-new-host-key m1"]);
+    std::fs::write(&pins, pinned).unwrap();
 
     home.set("PATH", "/nowhere");
-    home.run(["ssh", "m1", "-L", "1:h:2"])
-        .await
-        .failed(1, &["openssh-client (Debian", "openssh-clients (Amazon"]);
+    home.run(["ssh", "m1", "-L", "1:h:2"]).await.failed(
+        1,
+        &[
+            "option -L requires OpenSSH",
+            "openssh-client (Debian",
+            "openssh-clients (Amazon",
+        ],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openssh_accepts_a_first_host_key_with_a_read_only_store() {
+    let Some(sshd) = Sshd::start("OpenSSH with a read-only store") else {
+        return;
+    };
+    let home = Home::new();
+    sshd.adopt(&home, "m1");
+    let Some(unshare) = crate::bad_store::unshare(&home).await else {
+        return;
+    };
+    home.file("sent", "sent");
+    let target = sshd.path("there");
+    for command in [
+        "ssh m1 -o Compression=yes true".to_owned(),
+        format!("scp --delta sent m1:{}", target.display()),
+    ] {
+        let inside = format!(
+            "s=$MACHINE_STORAGE_PATH; mount --bind $s $s && mount -o remount,bind,ro $s && docker-machine {command}"
+        );
+        let ended = home.shell(&format!("{unshare} sh -c '{inside}'")).await;
+        let ended = ended.ok();
+        assert!(
+            ended.err.contains("is not recorded: cannot write"),
+            "{ended}"
+        );
+    }
+    assert!(target.exists());
+    assert!(!home.machine("m1").join(".known_hosts").exists());
+}
+
+/// sshd ends a connection after six refused keys. OpenSSH offers all keys of the agent before those of files.
+#[tokio::test(flavor = "multi_thread")]
+async fn openssh_offers_the_key_that_the_machine_accepts() {
+    let Some(sshd) = Sshd::start("OpenSSH with many keys in the agent") else {
+        return;
+    };
+    let mut home = Home::new();
+    sshd.adopt(&home, "m1");
+    let machine = home.machine("m1");
+    let config = std::fs::read_to_string(machine.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["Driver"]["SSHKeyPath"] = "".into();
+    std::fs::write(machine.join("config.json"), config.to_string()).unwrap();
+    std::fs::remove_file(machine.join("id_rsa")).unwrap();
+    std::fs::create_dir(home.path().join(".ssh")).unwrap();
+    std::fs::copy(sshd.path("id"), home.path().join(".ssh/id_ed25519")).unwrap();
+    let keys: Vec<_> = (0..7)
+        .map(|n| home.path().join(format!("other{n}")))
+        .collect();
+    keys.iter().for_each(|key| new_key(key));
+    let _agent = Agent::start(&mut home, &keys);
+    for options in [&["-T"][..], &["-o", "Compression=yes"]] {
+        let argv = [&["ssh", "m1"][..], options, &["true"]].concat();
+        home.run(argv).await.ok();
+    }
+    home.file("sent", "sent");
+    let target = format!("m1:{}", sshd.path("there").display());
+    home.run(["scp", "--delta", "sent", &target]).await.ok();
 }
 
 /// ssh(1), which the Go binary runs, reports it as 255.

@@ -1,11 +1,11 @@
 //! The user's own hosts (drivers `generic` and `none`): keys, host keys, early failures.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use machine_tests::flows::{Ended, Flow, Home};
-use machine_tests::sshd::{free_address, new_key};
+use machine_tests::sshd::{Agent, free_address, new_key};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Returns a host of the lab that accepts a key of the user, and that key.
@@ -34,41 +34,6 @@ fn encrypt(key: &Path) {
         .arg(key)
         .status();
     assert!(encrypted.unwrap().success());
-}
-
-/// An SSH agent that holds a key, killed when dropped.
-struct Agent(Child);
-
-impl Agent {
-    fn start(home: &mut Home, key: &Path) -> Self {
-        let socket = home.path().join("agent");
-        let mut agent = Command::new("ssh-agent")
-            .args(["-D", "-a"])
-            .arg(&socket)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // The agent prints its socket once it listens.
-        let mut line = String::new();
-        let stdout = agent.stdout.take().unwrap();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
-        let added = Command::new("ssh-add")
-            .arg("-q")
-            .arg(key)
-            .env("SSH_AUTH_SOCK", &socket)
-            .status();
-        assert!(added.unwrap().success());
-        home.set("SSH_AUTH_SOCK", socket);
-        Self(agent)
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        // An agent that has exited cannot be killed.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +88,7 @@ async fn an_encrypted_key_needs_an_agent_that_holds_it() {
     assert_eq!(launches(), before);
 
     // The agent signs, in this and in every later command.
-    let _agent = Agent::start(&mut flow.home, &plain);
+    let _agent = Agent::start(&mut flow.home, &[plain]);
     let home = &flow.home;
     let given = format!("--generic-ssh-key={}", key.display());
     create(home, "g1", &address, &[&given]).await.ok();
@@ -222,6 +187,7 @@ async fn a_host_that_was_provisioned_from_elsewhere_is_explained() {
     let home = &flow.home;
     let given = format!("--generic-ssh-key={}", key.display());
     create(home, "g1", &address, &[&given]).await.ok();
+    flow.create("m2", &[]).await.ok();
     let mut copy = Home::new();
     copy.set("MACHINE_STORAGE_PATH", copy.path().join("copy"));
     let line = format!(
@@ -230,28 +196,34 @@ async fn a_host_that_was_provisioned_from_elsewhere_is_explained() {
         copy.store().display()
     );
     home.shell(&line).await.ok();
-    copy.run(["config", "g1"]).await.ok();
-
-    home.run(["regenerate-certs", "-f", "g1"]).await.ok();
-    let refused = copy.run(["config", "g1"]).await;
-    let refused = refused.failed(
-        1,
-        &[
-            "provisioned again from elsewhere",
-            "docker-machine regenerate-certs",
-        ],
-    );
-    assert!(
-        !refused.err.contains("another machine has its address"),
-        "{refused}"
-    );
-    let listed = copy.run(["ls"]).await.ok();
-    assert!(
-        listed.out.contains("provisioned again from elsewhere"),
-        "{listed}"
-    );
-    copy.run(["regenerate-certs", "-f", "g1"]).await.ok();
-    copy.run(["config", "g1"]).await.ok();
+    for name in ["g1", "m2"] {
+        copy.run(["config", name]).await.ok();
+        home.run(["regenerate-certs", "-f", name]).await.ok();
+        for command in ["config", "version"] {
+            let refused = copy.run([command, name]).await;
+            let refused = refused.failed(
+                1,
+                &[
+                    "provisioned again from elsewhere",
+                    "docker-machine regenerate-certs",
+                ],
+            );
+            assert!(
+                !refused.err.contains("another machine has its address"),
+                "{refused}"
+            );
+        }
+        let filter = format!("name=^{name}$");
+        for command in [&["ls", "--filter", &filter][..], &["doctor", name]] {
+            let told = copy.run(command).await;
+            assert!(
+                told.out.contains("provisioned again from elsewhere"),
+                "{told}"
+            );
+        }
+        copy.run(["regenerate-certs", "-f", name]).await.ok();
+        copy.run(["config", name]).await.ok();
+    }
 }
 
 /// An engine of this computer (driver `none`).

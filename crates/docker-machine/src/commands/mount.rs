@@ -38,9 +38,9 @@ impl Command for Mount {
                 return Err(arguments.usage.failure("Improper number of arguments"));
             }
         };
-        let source = match source.contains(':') {
-            true => source.clone(),
-            false => format!("default:{source}"),
+        let source = match location::split(source) {
+            Some(_) => source.clone(),
+            None => format!("default:{source}"),
         };
         let Location::Machine { name, user, path } = location::parse(&source, &cx.world.directory)?
         else {

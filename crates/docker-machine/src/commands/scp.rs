@@ -114,6 +114,8 @@ async fn rsync(
     }
     let mut rsync = tokio::process::Command::new("rsync");
     rsync.arg("-e").arg(ssh);
+    // Links are followed, as without --delta. rsync leaves them out by default.
+    rsync.arg("--copy-links");
     if !quiet {
         rsync.arg("--progress");
     }

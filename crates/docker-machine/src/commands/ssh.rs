@@ -46,11 +46,7 @@ impl Command for Ssh {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let operand = targets::first(cx, &arguments.words)?;
-        let (user, name) = match operand.split_once('@') {
-            Some((user, name)) => (Some(user), name),
-            None => (None, operand.as_str()),
-        };
-        location::operand("user name", user.unwrap_or_default())?;
+        let (user, name) = location::user_and_name(&operand)?;
         if name.starts_with('-') {
             return Err(UsageError::new(format!("no machine name before {name:?}"))
                 .with_hint("options of ssh follow the machine's name".to_owned())
@@ -70,9 +66,9 @@ impl Command for Ssh {
                     .into());
             }
         };
-        if options.openssh.is_some() {
+        if let Some(letter) = options.openssh {
             let options = words.get(..options.words).unwrap_or_default();
-            return Err(openssh(cx, name, user, options, command).await);
+            return Err(openssh(cx, name, user, letter, options, command).await);
         }
         if options.user.is_some() || options.port.is_some() {
             warn_of_user_and_port(cx, name, user, &options).await?;
@@ -169,11 +165,12 @@ async fn warn_of_user_and_port(
     Ok(())
 }
 
-/// Replaces this process by OpenSSH's ssh. Returns only if that fails.
+/// Replaces this process by OpenSSH's ssh, for the option `letter`. Returns only if that fails.
 async fn openssh(
     cx: &Context,
     name: &str,
     user: Option<&str>,
+    letter: char,
     options: &[String],
     command: &[String],
 ) -> Failure {
@@ -204,11 +201,11 @@ async fn openssh(
         ssh.args(["-o", option]);
     }
     ssh.arg("--").arg(&details.host).args(command);
-    crate::remote::child::replace_by(
-        &mut ssh,
-        "this option requires OpenSSH's ssh, which is not installed: install openssh-client (Debian, Ubuntu) or \
-         openssh-clients (Amazon Linux, Fedora, RHEL)",
-    )
+    let missing = format!(
+        "option -{letter} requires OpenSSH's ssh, which is not installed: install openssh-client (Debian, Ubuntu) or \
+         openssh-clients (Amazon Linux, Fedora, RHEL)"
+    );
+    crate::remote::child::replace_by(&mut ssh, &missing)
 }
 
 fn is_closed_pipe(error: &Error) -> bool {

@@ -6,19 +6,16 @@ use libmachine::Location;
 
 use crate::failure::Failure;
 
-/// Parses one end of a copy. A text without a colon is a local path, and so is `localhost:path`.
+/// Parses one end of a copy. A text without a machine is a local path, and so is `localhost:path`.
 ///
 /// # Errors
-/// Fails for a user or a machine that begins with a dash: the external programs would parse it as an option.
+/// Fails for a user or a machine that begins with a dash: the external programs would parse it as an option. Fails for
+/// an empty user.
 pub(crate) fn parse(text: &str, directory: &Path) -> Result<Location, Failure> {
-    let Some((host, path)) = text.split_once(':') else {
+    let Some((host, path)) = split(text) else {
         return Ok(Location::Local(directory.join(text)));
     };
-    let (user, name) = match host.split_once('@') {
-        Some((user, name)) => (Some(user), name),
-        None => (None, host),
-    };
-    operand("user name", user.unwrap_or_default())?;
+    let (user, name) = user_and_name(host)?;
     operand("machine name", name)?;
     Ok(match name {
         "localhost" => Location::Local(directory.join(path)),
@@ -28,6 +25,27 @@ pub(crate) fn parse(text: &str, directory: &Path) -> Result<Location, Failure> {
             path: path.to_owned(),
         },
     })
+}
+
+/// Splits `host:path` as scp(1) does: a colon at the beginning or after a slash is part of a local path.
+pub(crate) fn split(text: &str) -> Option<(&str, &str)> {
+    let (host, path) = text.split_once(':')?;
+    (!host.is_empty() && !host.contains('/')).then_some((host, path))
+}
+
+/// Splits `user@machine`.
+///
+/// # Errors
+/// Fails for a user that is empty or begins with a dash.
+pub(crate) fn user_and_name(text: &str) -> Result<(Option<&str>, &str), Failure> {
+    let Some((user, name)) = text.split_once('@') else {
+        return Ok((None, text));
+    };
+    if user.is_empty() {
+        return Err(Failure::new(format!("no user name before {text:?}")));
+    }
+    operand("user name", user)?;
+    Ok((Some(user), name))
 }
 
 /// Rejects a text that another program would parse as an option.
@@ -40,14 +58,19 @@ pub(crate) fn operand(what: &str, value: &str) -> Result<(), Failure> {
     }
 }
 
-/// Returns the OpenSSH options that connect to a machine as this program does, with its key and its pinned host key.
+/// Returns the OpenSSH options that connect to a machine as this program does, with its key and its pinned host key. If
+/// none is pinned, OpenSSH accepts any, and records none.
 ///
 /// # Errors
 /// Fails for a path that OpenSSH cannot represent.
 pub(crate) fn openssh_options(details: &libmachine::SshDetails) -> Result<Vec<String>, Failure> {
+    let (strict, pins) = match &details.known_hosts {
+        Some(pins) => ("yes", word(pins)?),
+        None => ("no", "/dev/null".to_owned()),
+    };
     let mut options = vec![
-        "StrictHostKeyChecking=yes".to_owned(),
-        format!("UserKnownHostsFile={}", word(&details.known_hosts)?),
+        format!("StrictHostKeyChecking={strict}"),
+        format!("UserKnownHostsFile={pins}"),
         "LogLevel=ERROR".to_owned(),
         format!("Port={}", details.port),
     ];
@@ -115,6 +138,9 @@ mod tests {
             ("u@m:", machine("m", Some("u"), "")),
             ("m:-x", machine("m", None, "-x")),
             ("-x", Location::Local("/here/-x".into())),
+            ("./x:y", Location::Local("/here/./x:y".into())),
+            ("/x:y", Location::Local("/x:y".into())),
+            (":x", Location::Local("/here/:x".into())),
         ] {
             assert_eq!(parse(text, here), Ok(location), "{text}");
         }

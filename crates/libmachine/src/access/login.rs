@@ -1,12 +1,12 @@
 //! `ssh`, `scp`, `mount`: a login on a machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use machine_ops::Cx;
 use machine_ssh::{
-    Command, ConnectError, Copy, ExitStatus, HostKeys, Place, Pty, Session, Sftp, WaitLimits,
-    WindowSize, check_host_key, connect, wait_for_ssh,
+    Command, Copy, ExitStatus, HostKeys, Place, Pty, Session, Sftp, WaitLimits, WindowSize,
+    check_host_key, connect, wait_for_ssh,
 };
 use machine_types::{MachineName, SshEndpoint};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -39,10 +39,10 @@ pub struct SshDetails {
     pub port: u16,
     /// The login name.
     pub user: String,
-    /// The private key's file.
+    /// The private key's file. `None` if the agent has the key, and its file is not known.
     pub key: Option<PathBuf>,
-    /// The pinned host keys, in OpenSSH's format.
-    pub known_hosts: PathBuf,
+    /// The pinned host keys, in OpenSSH's format. `None` if none is pinned: a read-only store records none.
+    pub known_hosts: Option<PathBuf>,
     /// The name of the machine in that file, where it is not the address: a read-only store keeps the old one.
     pub pinned_as: Option<String>,
 }
@@ -167,40 +167,34 @@ pub async fn copy(
 pub async fn ssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
     let (mut machine, cx) = (library.open(name).await?, library.context());
     let session = find_login(library, &mut machine, None, &cx).await?;
-    session.close().await;
     // Not from the store: a new address need not be saved there.
-    details(library, &machine)
+    let mut details = details(library, &machine)?;
+    // OpenSSH offers all keys of the agent first, and the server hangs up after a few (MaxAuthTries).
+    details.key = session.key().map(Path::to_owned).or(details.key);
+    session.close().await;
+    Ok(details)
 }
 
-/// Returns the settings to reach a machine with OpenSSH. Logs in once if its host key is not yet pinned, or the saved
-/// address does not present the pinned key.
+/// Returns the settings to reach a machine with OpenSSH. Logs in once if its host key is not yet pinned, the saved
+/// address does not present the pinned key, or the machine has no key of its own.
 ///
 /// # Errors
 /// Fails if a login is needed and fails.
 pub async fn openssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
     let machine = library.open(name).await?;
     let known = details(library, &machine).ok();
-    let is_pinned =
-        |known: &SshDetails| machine_ssh::is_pinned(&known.known_hosts, &known.host, known.port);
-    let Some(known) = known.filter(is_pinned) else {
-        return ssh_details(library, name).await;
-    };
-    let pins = HostKeys::AcceptPinnedOnly(known.known_hosts.clone());
-    let (endpoint, cx) = (ssh_endpoint(&machine)?, library.context());
-    if check_host_key(&endpoint, &pins, &cx, DIAL, LOGIN)
-        .await
-        .is_ok()
+    if let Some(known) = known.filter(|known| known.key.is_some() && known.pinned_as.is_none())
+        && let Some(pins) = known.known_hosts.clone()
     {
-        return Ok(known);
-    }
-    // The machine is stopped, or has another address, and its old one may be another host's now.
-    match ssh_details(library, name).await {
-        // It has no other address. OpenSSH reports the host key, as under the Go program.
-        Err(Error::Login { source, .. }) if matches!(*source, ConnectError::HostKey { .. }) => {
-            Ok(known)
+        let (endpoint, cx) = (ssh_endpoint(&machine)?, library.context());
+        let pins = HostKeys::AcceptPinnedOnly(pins);
+        let checked = check_host_key(&endpoint, &pins, &cx, DIAL, LOGIN).await;
+        if checked.is_ok() {
+            return Ok(known);
         }
-        found => found,
+        // The machine is stopped, or has another address, and its old one may be another host's now.
     }
+    ssh_details(library, name).await
 }
 
 /// Returns the saved settings to reach a machine. Makes no network call.
@@ -213,18 +207,19 @@ pub async fn saved_ssh_details(library: &Library, name: &str) -> Result<SshDetai
 
 fn details(library: &Library, machine: &Machine) -> Result<SshDetails, Error> {
     let endpoint = ssh_endpoint(machine)?;
-    let known_hosts = host_key_file(library, &machine.name);
-    let is_pinned = machine_ssh::is_pinned(&known_hosts, &endpoint.host, endpoint.port);
+    let pins = host_key_file(library, &machine.name);
+    let is_pinned = machine_ssh::is_pinned(&pins, &endpoint.host, endpoint.port);
+    let pinned_as = match is_pinned {
+        true => None,
+        false => machine_ssh::pinned_as(&pins),
+    };
     Ok(SshDetails {
-        pinned_as: match is_pinned {
-            true => None,
-            false => machine_ssh::pinned_as(&known_hosts),
-        },
+        known_hosts: (is_pinned || pinned_as.is_some()).then_some(pins),
+        pinned_as,
         host: endpoint.host,
         port: endpoint.port,
         user: endpoint.user,
         key: endpoint.key,
-        known_hosts,
     })
 }
 
@@ -335,7 +330,7 @@ async fn find_login(
     match why_down(library, machine, DIAGNOSIS, cx).await {
         Down::Because(why) => Err(why),
         Down::Moved => login_at(library, &endpoint(machine)?, machine, cx).await,
-        Down::Unknown => Err(error),
+        Down::InPlace | Down::Unknown => Err(error),
     }
 }
 
