@@ -8,6 +8,7 @@ mod certificates;
 mod copies;
 mod credentials;
 mod environment;
+mod fleeting;
 mod half_way;
 mod hostile;
 mod hostile_store;

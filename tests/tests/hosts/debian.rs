@@ -114,7 +114,7 @@ async fn a_machine_lives_from_create_to_rm_and_runs_containers() {
 }
 
 /// The steps of the script of get.docker.com, as far as these hosts have packages.
-const INSTALL: &str = "set -e\nexport DEBIAN_FRONTEND=noninteractive\napt-get -qq update\n\
+pub(crate) const INSTALL: &str = "set -e\nexport DEBIAN_FRONTEND=noninteractive\napt-get -qq update\n\
                        apt-get -y -qq --no-install-recommends install docker.io >/dev/null\n";
 
 #[tokio::test(flavor = "multi_thread")]

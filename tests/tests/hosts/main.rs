@@ -2,6 +2,7 @@
 
 mod aws_check;
 mod debian;
+mod fleeting;
 mod generic;
 mod migration;
 mod moto;

@@ -14,6 +14,7 @@ mod fault_injection;
 mod faults;
 mod files;
 mod fixture;
+mod fleeting;
 mod full_disk;
 mod moments;
 mod owned;
