@@ -275,11 +275,17 @@ async fn create(
     request: CreateRequest,
     telemetry: Arc<Telemetry>,
 ) -> Result<(), Failure> {
-    let console = world.console.clone();
+    let (console, cancel, limit) = (world.console.clone(), world.cancel.clone(), request.limit);
     let store = context::store_path(&world, global)?;
     let context = Context::new(world, store, global, drivers::table(), telemetry);
     let created = libmachine::create(&context.library, request).await;
     let failure = created.err().map(Failure::from);
+    let failure = failure.map(|failure| match failure.cause() {
+        CANCELLED if cancel.reason().is_none() => {
+            failure.with_hint(format!("create_timeout is {} s", limit.as_secs()))
+        }
+        _ => failure,
+    });
     let told = match &failure {
         None => Told::Created,
         Some(failure) => Told::NotCreated {
@@ -291,8 +297,9 @@ async fn create(
     failure.map_or(Ok(()), Err)
 }
 
-/// The cause of a failure for want of capacity; see [`Error::cause`].
+/// Causes of failures; see [`Error::cause`].
 const CAPACITY: &str = "capacity";
+const CANCELLED: &str = "cancelled";
 
 async fn remove(
     world: World,
