@@ -281,7 +281,7 @@ async fn create(
     let created = libmachine::create(&context.library, request).await;
     let failure = created.err().map(Failure::from);
     let failure = failure.map(|failure| match failure.cause() {
-        CANCELLED if cancel.reason().is_none() => {
+        CANCELLED if cancel.reason() != Some(PLUGIN) => {
             failure.with_hint(format!("create_timeout is {} s", limit.as_secs()))
         }
         _ => failure,
@@ -296,6 +296,9 @@ async fn create(
     tell(&console, &told);
     failure.map_or(Ok(()), Err)
 }
+
+/// The reason of a create that the plugin cancels. Any other one is its time limit, since signals are ignored.
+const PLUGIN: &str = "the plugin";
 
 /// Causes of failures; see [`Error::cause`].
 const CAPACITY: &str = "capacity";
@@ -356,7 +359,7 @@ fn cancel_at_the_end(world: &World) {
         let mut input = input.lock().unwrap_or_else(PoisonError::into_inner);
         // Nothing more is sent.
         let _ = std::io::copy(&mut *input, &mut std::io::sink());
-        cancel.cancel("the plugin");
+        cancel.cancel(PLUGIN);
     };
     // Without the thread, the create runs to its end.
     let _ = std::thread::Builder::new()

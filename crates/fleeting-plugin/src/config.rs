@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use libmachine::PoolDocker;
 use machine_types::MachineName;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 /// The default of `create_timeout`.
 const CREATE_TIMEOUT: &str = "10m";
@@ -48,9 +49,26 @@ pub struct Config {
 /// An error in the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// No JSON object, an unknown key, a missing one, or a value of another type.
+    /// No JSON object.
     #[error("invalid plugin_config: {0}")]
     Json(#[from] serde_json::Error),
+    /// A value of another type.
+    #[error("invalid {key} in plugin_config: {reason}")]
+    Type {
+        /// The key.
+        key: &'static str,
+        /// The reason.
+        reason: String,
+    },
+    /// A key that must be given.
+    #[error("missing {0} in plugin_config")]
+    Missing(&'static str),
+    /// A key that does not exist, such as a misspelt one.
+    #[error("unknown key {key:?} in plugin_config: expected one of {}", KEYS.join(", "))]
+    Unknown {
+        /// The key.
+        key: String,
+    },
     /// A value that makes no sense.
     #[error("invalid value {value:?} of {key} in plugin_config: expected {expected}")]
     Value {
@@ -63,34 +81,37 @@ pub enum ConfigError {
     },
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    name: String,
-    #[serde(rename = "MachineDriver")]
-    driver: String,
-    #[serde(rename = "MachineName")]
-    template: String,
-    #[serde(rename = "MachineOptions", default)]
-    options: Vec<String>,
-    #[serde(default)]
-    docker: PoolDocker,
-    #[serde(default = "create_timeout")]
-    create_timeout: String,
-    #[serde(default = "concurrent_creates")]
-    max_concurrent_creates: usize,
-    #[serde(default)]
-    storage_path: PathBuf,
-    #[serde(default)]
-    max_size: u32,
-}
+/// All keys of `plugin_config`.
+const KEYS: [&str; 9] = [
+    "name",
+    "MachineDriver",
+    "MachineName",
+    "MachineOptions",
+    "docker",
+    "create_timeout",
+    "max_concurrent_creates",
+    "storage_path",
+    "max_size",
+];
 
-fn create_timeout() -> String {
-    CREATE_TIMEOUT.to_owned()
-}
+/// The object, without the keys that were read.
+struct Raw(Map<String, Value>);
 
-fn concurrent_creates() -> usize {
-    CONCURRENT_CREATES
+impl Raw {
+    fn take<T: DeserializeOwned>(&mut self, key: &'static str) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.0.remove(key) else {
+            return Ok(None);
+        };
+        let parsed = serde_json::from_value(value);
+        parsed.map(Some).map_err(|error: serde_json::Error| {
+            let reason = error.to_string();
+            ConfigError::Type { key, reason }
+        })
+    }
+
+    fn required(&mut self, key: &'static str) -> Result<String, ConfigError> {
+        self.take(key)?.ok_or(ConfigError::Missing(key))
+    }
 }
 
 impl Config {
@@ -99,49 +120,56 @@ impl Config {
     /// # Errors
     /// The first error, with the key's name.
     pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
-        let raw: Raw = serde_json::from_slice(json)?;
+        let mut raw = Raw(serde_json::from_slice(json)?);
+        if let Some(key) = raw.0.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            let key = key.clone();
+            return Err(ConfigError::Unknown { key });
+        }
+        let (name, driver) = (raw.required("name")?, raw.required("MachineDriver")?);
+        let template = raw.required("MachineName")?;
+        let create_timeout: Option<String> = raw.take("create_timeout")?;
+        let create_timeout = create_timeout.unwrap_or_else(|| CREATE_TIMEOUT.to_owned());
+        let concurrent_creates: Option<usize> = raw.take("max_concurrent_creates")?;
+        let storage_path: Option<PathBuf> = raw.take("storage_path")?;
+        let max_size: Option<u32> = raw.take("max_size")?;
         let value = |key, value: &str, expected| ConfigError::Value {
             key,
             value: value.to_owned(),
             expected,
         };
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        if raw.name.is_empty() || !raw.name.chars().all(is_plain) {
-            return Err(value("name", &raw.name, "letters, digits and dashes"));
+        if name.is_empty() || !name.chars().all(is_plain) {
+            return Err(value("name", &name, "letters, digits and dashes"));
         }
         let expected = "a machine's name with %s once, such as runner-%s";
-        let (before, behind) = raw
-            .template
+        let (before, behind) = template
             .split_once(PLACEHOLDER)
             .filter(|(_, behind)| !behind.contains('%'))
-            .ok_or_else(|| value("MachineName", &raw.template, expected))?;
-        let create_timeout = machine_types::duration(&raw.create_timeout)
+            .ok_or_else(|| value("MachineName", &template, expected))?;
+        let timeout = machine_types::duration(&create_timeout)
             .filter(|timeout| *timeout >= Duration::from_secs(1));
         let config = Self {
             template: (before.to_owned(), behind.to_owned()),
-            driver: raw.driver,
-            options: raw.options,
-            docker: raw.docker,
-            create_timeout: create_timeout.ok_or_else(|| {
+            name,
+            driver,
+            options: raw.take("MachineOptions")?.unwrap_or_default(),
+            docker: raw.take("docker")?.unwrap_or_default(),
+            create_timeout: timeout.ok_or_else(|| {
                 let expected = "a duration such as 10m or 1h30m";
-                value("create_timeout", &raw.create_timeout, expected)
+                value("create_timeout", &create_timeout, expected)
             })?,
-            concurrent_creates: match raw.max_concurrent_creates {
-                0 => {
-                    let key = "max_concurrent_creates";
-                    return Err(value(key, "0", "a number from 1"));
-                }
+            concurrent_creates: match concurrent_creates.unwrap_or(CONCURRENT_CREATES) {
+                0 => return Err(value("max_concurrent_creates", "0", "a number from 1")),
                 number => number,
             },
-            storage_path: Some(raw.storage_path).filter(|path| !path.as_os_str().is_empty()),
-            max_size: match raw.max_size {
+            storage_path: storage_path.filter(|path| !path.as_os_str().is_empty()),
+            max_size: match max_size.unwrap_or_default() {
                 0 => UNLIMITED,
                 size => size.min(UNLIMITED),
             },
-            name: raw.name,
         };
         if config.machine_name(0).parse::<MachineName>().is_err() {
-            return Err(value("MachineName", &raw.template, expected));
+            return Err(value("MachineName", &template, expected));
         }
         Ok(config)
     }
@@ -208,10 +236,11 @@ mod tests {
     fn errors_name_the_key() {
         for (extra, named) in [
             (r#","MachineOption":[]"#, "MachineOption"),
-            (r#","docker":"maybe""#, "maybe"),
+            (r#","docker":"maybe""#, "docker"),
             (r#","create_timeout":"soon""#, "create_timeout"),
             (r#","max_concurrent_creates":0"#, "max_concurrent_creates"),
-            (r#","MachineOptions":"x""#, "sequence"),
+            (r#","MachineOptions":"x""#, "MachineOptions"),
+            (r#","max_size":-1"#, "max_size"),
         ] {
             let error = config(extra).err().unwrap().to_string();
             assert!(error.contains(named), "{error}");
