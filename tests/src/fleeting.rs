@@ -227,14 +227,16 @@ impl FleetingHost {
         self.heard.borrow().logs.clone()
     }
 
-    /// Waits until the plugin has logged a line whose message and fields contain this.
+    /// Waits until the plugin has logged a warning or an error whose message or fields contain this.
     ///
     /// # Panics
     /// It does not.
     pub async fn logged(&self, text: &str) -> Log {
         let mut heard = self.heard.clone();
-        let found =
-            |log: &&Log| log.message.contains(text) || log.fields.to_string().contains(text);
+        let found = |log: &&Log| {
+            matches!(log.level.as_str(), "warn" | "error")
+                && (log.message.contains(text) || log.fields.to_string().contains(text))
+        };
         let is_there =
             heard.wait_for(|heard| heard.ended || heard.logs.iter().any(|log| found(&log)));
         let result = tokio::time::timeout(TOO_LONG, is_there).await;
