@@ -53,7 +53,8 @@ async fn a_machine_during_creation_is_starting_and_no_error() {
     assert!(ended.expect("still running").unwrap().success());
     let machine = listed(&flow).await;
     let keys: Vec<&String> = machine.as_object().unwrap().keys().collect();
-    let promised = "name active driver state url swarm docker error response_ms";
+    let promised = "name active driver state url swarm docker error response_ms age_seconds \
+                    instance_id instance_type zone spot";
     assert_eq!(keys, promised.split(' ').collect::<Vec<_>>());
     for (key, value) in [
         ("name", "m1"),
