@@ -1,7 +1,9 @@
 //! The executable as a fleeting plugin of GitLab Runner: the plugin itself, and the children that do its work.
 
+use std::cell::RefCell;
 use std::io::{BufRead as _, stderr};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -9,7 +11,7 @@ use fleeting_plugin::{
     COMMAND, Children, Config, Level, Log, Machines, Opener, Service, Task, Told, Work,
     create_arguments, is_plugin, listen, serve,
 };
-use libmachine::{CreateRequest, Error, RemoveOptions};
+use libmachine::{CreateRequest, Error, Removal, RemoveOptions};
 use machine_driver::Options;
 use machine_types::{ExitStatus, one_line};
 use tokio::sync::{OnceCell, watch};
@@ -171,6 +173,7 @@ impl Opener for Pools {
             flags: request.options,
             log: self.log.clone(),
             lock: Mutex::default(),
+            is_lost: AtomicBool::new(false),
         }))
     }
 }
@@ -319,28 +322,27 @@ async fn remove(
     };
     let store = context::store_path(&world, &global)?;
     let context = Context::new(world, store, &global, drivers::table(), telemetry.clone());
-    let ending = |name: &str| tell(&console, &Told::Ending(name.to_owned()));
-    let results = libmachine::remove_all(&context.library, names, &options, &ending).await;
-    let mut failures = Vec::new();
-    for (name, result) in names.iter().zip(results) {
-        match result {
-            Ok(removed) => {
+    let failures = RefCell::new(Vec::new());
+    let progress = |name: &str, removal: Removal| {
+        match removal {
+            Removal::Ending => return tell(&console, &Told::Ending(name.to_owned())),
+            Removal::Ended(Ok(removed)) => {
                 for left in removed.left {
-                    let text = format!(
-                        "{name}: left behind, and on record: {} ({})",
-                        left.what, left.why
-                    );
-                    telemetry.warn(&text);
+                    let (what, why) = (left.what, left.why);
+                    telemetry.warn(&format!(
+                        "{name}: left behind, and on record: {what} ({why})"
+                    ));
                 }
             }
-            Err(Error::NotFound(_)) => {}
-            Err(error) => {
-                failures.push(Failure::from(error));
-                continue;
+            Removal::Ended(Err(Error::NotFound(_))) => {}
+            Removal::Ended(Err(error)) => {
+                return failures.borrow_mut().push(Failure::from(error));
             }
         }
-        tell(&console, &Told::Removed(name.clone()));
-    }
+        tell(&console, &Told::Removed(name.to_owned()));
+    };
+    libmachine::remove_all(&context.library, names, &options, &progress).await;
+    let failures = failures.into_inner();
     match failures.is_empty() {
         true => Ok(()),
         false => Err(Failure::joined(failures)),
@@ -361,9 +363,12 @@ fn cancel_at_the_end(world: &World) {
         let _ = std::io::copy(&mut *input, &mut std::io::sink());
         cancel.cancel(PLUGIN);
     };
-    // Without the thread, the create runs to its end.
-    let _ = std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name("input".into())
         .stack_size(64 * 1024)
         .spawn(watch);
+    // A create that nobody could cancel must not begin.
+    if thread.is_err() {
+        world.cancel.cancel(PLUGIN);
+    }
 }

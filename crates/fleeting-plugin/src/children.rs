@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,12 +23,11 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::handshake;
 use crate::log::{Level, Log};
-use crate::machines::{CreateFailure, Machines};
+use crate::machines::{CreateFailure, Machines, Progress};
 
 /// The command of the executable that does a child's work.
 pub const COMMAND: &str = "fleeting-child";
@@ -37,9 +37,6 @@ const EXECUTABLE: &str = "/proc/self/exe";
 
 /// How long Init waits for the lock of the pool: a plugin whose host was killed ends after ten seconds.
 const LOCK: Duration = Duration::from_secs(13);
-
-/// How long the removal of resources without a machine may take in Init.
-const ORPHANS: Duration = Duration::from_secs(10);
 
 /// Timeout of a query of the cloud.
 const QUERY: Duration = Duration::from_secs(60);
@@ -120,6 +117,8 @@ pub struct Children {
     pub log: Log,
     /// The pool's lock, while this process keeps the pool.
     pub lock: Mutex<Option<PoolLock>>,
+    /// Whether the store is not where it was, which is logged once.
+    pub is_lost: AtomicBool,
 }
 
 impl Children {
@@ -155,12 +154,13 @@ impl Children {
         })
     }
 
-    /// Runs a child to its end, and closes its standard input if `cancel` is set. Calls `told` for each line.
+    /// Runs a child to its end, and closes its standard input if `cancel` is set. Calls `told` for each line. Its errors
+    /// have the given level in the log.
     async fn run(
         &self,
         running: Running,
         cancel: &Cancel,
-        instance: &str,
+        (instance, errors): (&str, Level),
         mut told: impl FnMut(Told) + Send,
     ) -> io::Result<ExitStatus> {
         let Running {
@@ -177,7 +177,7 @@ impl Children {
             let _ = stdin.flush().await;
             cancel.cancelled().await;
             drop(stdin);
-            std::future::pending::<()>().await;
+            std::future::pending().await
         };
         let output = async {
             let mut lines = BufReader::new(stdout).lines();
@@ -190,7 +190,7 @@ impl Children {
         let log = async {
             let mut lines = BufReader::new(stderr).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                self.forward(instance, &line);
+                self.forward(instance, errors, &line);
             }
         };
         let ended = async {
@@ -198,13 +198,13 @@ impl Children {
             child.wait().await
         };
         tokio::select! {
-            () = input => unreachable_input(),
+            never = input => never,
             ended = ended => ended,
         }
     }
 
     /// Writes a line of a child's log.
-    fn forward(&self, instance: &str, line: &str) {
+    fn forward(&self, instance: &str, errors: Level, line: &str) {
         let fields: Option<Value> = serde_json::from_str(line).ok();
         let text = |name: &str| fields.as_ref()?.get(name)?.as_str();
         match (text("level"), text("message"), &fields) {
@@ -212,6 +212,7 @@ impl Children {
                 // Its progress would be a dozen lines for each machine in the runner's log.
                 let level = match Level::of(level) {
                     Level::Info => Level::Debug,
+                    Level::Error => errors,
                     other => other,
                 };
                 self.log.about(level, instance, message);
@@ -221,11 +222,6 @@ impl Children {
             (_, _, None) => self.log.about(Level::Warn, instance, line),
         }
     }
-}
-
-/// The input of a child never ends by itself.
-fn unreachable_input() -> io::Result<ExitStatus> {
-    Err(io::Error::other("the input of a child ended"))
 }
 
 /// A child whose work is not sent yet.
@@ -244,27 +240,38 @@ impl Machines for Children {
         let lock = libmachine::lock_pool(&self.library, name, LOCK).await;
         *self.kept() = Some(lock.map_err(one_line)?);
         let is_member = |name: &str| self.config.is_member(name);
-        let members = libmachine::pool_members(&self.library, &self.config.name, is_member);
-        let members = members.await.map_err(one_line)?;
-        let driver = self.config.driver.as_str();
+        let members = libmachine::pool_members(&self.library, name, is_member);
+        members.await.map_err(one_line)
+    }
+
+    async fn remove_orphans(&self) -> bool {
+        let (driver, is_member) = (&self.config.driver, |name: &str| {
+            self.config.is_member(name)
+        });
         let orphans = libmachine::remove_orphans(&self.library, driver, &self.flags, is_member);
-        let text = match timeout(ORPHANS, orphans).await {
-            Ok(Ok((0, left))) if left.is_empty() => return Ok(members),
-            Ok(Ok((removed, left))) => {
-                let left: String = left
-                    .into_iter()
-                    .map(|left| format!("; left behind: {} ({})", left.what, left.why))
-                    .collect();
-                format!("removed {removed} resources of no machine{left}")
+        let (removed, left) = match orphans.await {
+            Ok(ended) => ended,
+            Err(error) => {
+                let text = format!(
+                    "cannot search for orphaned resources: {}: the search is repeated, and 'docker-machine prune' does it too",
+                    one_line(error)
+                );
+                self.log.line(Level::Warn, &text, &[]);
+                return false;
             }
-            Ok(Err(error)) => format!(
-                "cannot look for resources of no machine: {}",
-                one_line(error)
-            ),
-            Err(_) => "cannot look for resources of no machine: no answer".to_owned(),
         };
-        self.log.line(Level::Warn, &text, &[]);
-        Ok(members)
+        if removed > 0 {
+            let text = format!("removed {removed} orphaned resources");
+            self.log.line(Level::Warn, &text, &[]);
+        }
+        for left in &left {
+            let text = format!(
+                "cannot remove the orphaned {}: {}: the attempt is repeated",
+                left.what, left.why
+            );
+            self.log.line(Level::Warn, &text, &[]);
+        }
+        left.is_empty()
     }
 
     async fn create(&self, name: &str, cancel: &Cancel) -> Result<(), CreateFailure> {
@@ -282,7 +289,8 @@ impl Machines for Children {
         let ended = match running {
             Ok(running) => {
                 let told = |told| result = Some(told);
-                self.run(running, cancel, name, told).await
+                // The result has the same text.
+                self.run(running, cancel, (name, Level::Debug), told).await
             }
             Err(error) => Err(error),
         };
@@ -300,7 +308,9 @@ impl Machines for Children {
             }),
             (_, ended) => Err(CreateFailure {
                 reason: match ended {
-                    Ok(status) => format!("its process ended early: {status}"),
+                    Ok(status) => {
+                        format!("its process ended early: {status}; what it made is removed")
+                    }
                     Err(error) => format!("its process cannot run: {error}"),
                 },
                 is_capacity: false,
@@ -308,41 +318,55 @@ impl Machines for Children {
         }
     }
 
-    async fn remove(&self, names: &[String], ending: UnboundedSender<String>) -> BTreeSet<String> {
+    async fn remove(&self, names: &[String], progress: UnboundedSender<Progress>) {
         let mut about = vec!["remove".to_owned()];
         about.extend_from_slice(names);
         let task = Task::Remove {
             names: names.to_vec(),
         };
-        let mut removed = BTreeSet::new();
-        let told = |told| match told {
+        let told = |told| {
+            let step = match told {
+                Told::Ending(name) => Progress::Ending(name),
+                Told::Removed(name) => Progress::Removed(name),
+                Told::Created | Told::NotCreated { .. } => return,
+            };
             // The receiver ends with this call.
-            Told::Ending(name) => drop(ending.send(name)),
-            Told::Removed(name) => drop(removed.insert(name)),
-            Told::Created | Told::NotCreated { .. } => {}
+            let _ = progress.send(step);
         };
-        let about_all = names.join(" ");
+        let all = names.join(" ");
         let ended = match self.start(&about, task) {
-            Ok(running) => self.run(running, &Cancel::new(), &about_all, told).await,
+            Ok(running) => {
+                let cancel = Cancel::new();
+                self.run(running, &cancel, (&all, Level::Error), told).await
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = ended {
-            let message = format!("cannot remove: {error}");
-            self.log.about(Level::Error, &about_all, &message);
+            let message = format!("cannot start its removal: {error}: the attempt is repeated");
+            self.log.about(Level::Error, &all, &message);
         }
-        removed
     }
 
-    fn names(&self) -> Option<BTreeSet<String>> {
-        Some(self.library.names().ok()?.into_iter().collect())
+    fn exists(&self, name: &str) -> bool {
+        !libmachine::is_unknown(&self.library, name)
+    }
+
+    fn removed(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
+        let Ok(present) = self.library.names() else {
+            return BTreeSet::new();
+        };
+        let present: BTreeSet<String> = present.into_iter().collect();
+        let gone: BTreeSet<String> = names.difference(&present).cloned().collect();
+        let is_lost = !gone.is_empty() && !libmachine::is_in_place(&self.library);
+        if self.is_lost.swap(is_lost, Ordering::Relaxed) != is_lost && is_lost {
+            let text = "the store is not where it was (is its disk mounted?): nothing is known about its machines";
+            self.log.line(Level::Warn, text, &[]);
+        }
+        if is_lost { BTreeSet::new() } else { gone }
     }
 
     async fn states(&self, names: &BTreeSet<String>) -> BTreeMap<String, MemberState> {
-        let states = libmachine::member_states(&self.library, names, QUERY).await;
-        states.unwrap_or_else(|error| {
-            self.log.line(Level::Warn, &one_line(error), &[]);
-            BTreeMap::new()
-        })
+        libmachine::member_states(&self.library, names, QUERY).await
     }
 
     async fn access(&self, name: &str) -> Result<MemberAccess, String> {

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use libmachine::{Addresses, Ambient, Cancel, MemberAccess, MemberState};
+use libmachine::{Addresses, Ambient, Cancel, MemberAccess, MemberState, Stage};
 use machine_types::MachineState;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::log::{Level, Log};
-use crate::machines::{CreateFailure, Machines};
+use crate::machines::{CreateFailure, Machines, Progress};
 
 /// Time between two queries of the cloud.
 const POLL: Duration = Duration::from_secs(15);
@@ -32,14 +33,17 @@ const MISSING: Duration = Duration::from_secs(5 * 60);
 /// How long Decrease waits for the cloud's answer. The host calls it again.
 const DECREASE: Duration = Duration::from_secs(60);
 
-/// How long Init waits for the removal of what a crash left, within the minute that the host gives to it.
-const SETTLE: Duration = Duration::from_secs(18);
+/// How long Init waits in all. After that, what a crash left is removed in the background.
+const INIT_TIMEOUT: Duration = Duration::from_secs(19);
+
+/// Pause between two searches for orphaned resources, if the cloud does not answer.
+const ORPHANS: Duration = Duration::from_secs(60);
 
 /// How long Shutdown waits for the rollback of creates. After that, the creates finish it alone.
 const SHUTDOWN: Duration = Duration::from_secs(60);
 
 /// How many updates show a deleted instance.
-const FAREWELLS: u8 = 3;
+const DELETED_UPDATES: u8 = 3;
 
 /// The state of an instance, as the host knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +67,7 @@ struct Instance {
     /// Whether an update has shown it.
     is_shown: bool,
     /// The number of updates that have shown it as deleted.
-    farewells: u8,
+    deleted_updates: u8,
     /// Since when the cloud does not know it.
     missing: Option<Duration>,
     /// The addresses of the last query.
@@ -77,7 +81,7 @@ impl Instance {
             create: None,
             is_ending: false,
             is_shown: false,
-            farewells: 0,
+            deleted_updates: 0,
             missing: None,
             addresses: Addresses::default(),
         }
@@ -104,6 +108,8 @@ struct Pool {
     /// No create begins earlier.
     paused_until: Option<Duration>,
     removals: BTreeMap<String, Removal>,
+    /// Whether the resources that no machine owns were searched for.
+    has_no_orphans: bool,
     is_closing: bool,
 }
 
@@ -141,24 +147,36 @@ impl Group {
         {
             let mut pool = group.pool();
             for member in members {
-                if member.is_ready {
-                    let running = Instance::new(State::Running);
-                    pool.instances.insert(member.name, running);
-                } else {
-                    let interrupted = "its create was interrupted: removing it";
-                    group.log.about(Level::Warn, &member.name, interrupted);
-                    pool.remove(&member.name, begun);
+                let name = member.name;
+                match member.stage {
+                    Stage::Ready => {
+                        pool.instances.insert(name, Instance::new(State::Running));
+                    }
+                    Stage::HalfMade => {
+                        let interrupted = "its create was interrupted: removing it";
+                        group.log.about(Level::Warn, &name, interrupted);
+                        pool.remove(&name, begun);
+                    }
+                    Stage::Unreadable(why) => {
+                        let left =
+                            format!("{why}: left alone; 'docker-machine rm {name}' removes it");
+                        group.log.about(Level::Warn, &name, &left);
+                    }
                 }
             }
         }
-        tokio::spawn(group.clone().create_all());
-        tokio::spawn(group.clone().remove_all());
-        tokio::spawn(group.clone().watch_all());
-        let settled = group.until(|pool| pool.removals.is_empty());
-        if !group.before(begun + SETTLE, settled).await {
-            let late = "machines of an earlier run are still being removed";
+        // They end with this call if the host gives it up.
+        let mut tasks = JoinSet::new();
+        tasks.spawn(group.clone().create_all());
+        tasks.spawn(group.clone().remove_all());
+        tasks.spawn(group.clone().watch_all());
+        tasks.spawn(group.clone().remove_orphans());
+        let settled = group.until(|pool| pool.removals.is_empty() && pool.has_no_orphans);
+        if !group.before(begun + INIT_TIMEOUT, settled).await {
+            let late = "what an earlier run left is still being removed";
             group.log.line(Level::Warn, late, &[]);
         }
+        tasks.detach_all();
         Ok(group)
     }
 
@@ -175,7 +193,8 @@ impl Group {
         for _ in 0..number {
             let name = loop {
                 let name = self.config.machine_name(self.ambient.random());
-                if !pool.instances.contains_key(&name) {
+                // A create of an existing name fails, and what it leaves is removed.
+                if !pool.instances.contains_key(&name) && !self.machines.exists(&name) {
                     break name;
                 }
             };
@@ -193,7 +212,7 @@ impl Group {
         {
             let mut pool = self.pool();
             for name in &names {
-                pool.retire(name, now);
+                pool.begin_removal(name, now);
             }
         }
         self.changed();
@@ -201,7 +220,10 @@ impl Group {
             let instance = pool.instances.get(name);
             instance.is_none_or(|known| known.is_ending || known.state == State::Deleted)
         };
-        let all = self.until(|pool| names.iter().all(|name| is_ending(pool, name)));
+        let is_answered = |pool: &Pool, name: &String| {
+            is_ending(pool, name) || pool.is_waiting(name, self.ambient.monotonic())
+        };
+        let all = self.until(|pool| names.iter().all(|name| is_answered(pool, name)));
         // The rest is removed later; the host sees it as being deleted.
         self.before(now + DECREASE, all).await;
         let pool = self.pool();
@@ -235,8 +257,8 @@ impl Group {
             };
             instance.is_shown = true;
             if *state == State::Deleted {
-                instance.farewells += 1;
-                if instance.farewells >= FAREWELLS {
+                instance.deleted_updates += 1;
+                if instance.deleted_updates >= DELETED_UPDATES {
                     pool.instances.remove(name);
                 }
             }
@@ -259,11 +281,16 @@ impl Group {
         Ok(access)
     }
 
-    /// Cancels all creates, and waits until they are rolled back and running removals have ended. Instances stay.
+    /// Cancels all creates, and waits until they are rolled back, and until each removal was attempted. Other instances
+    /// stay.
     pub async fn shut_down(&self) {
+        let now = self.ambient.monotonic();
         {
             let mut pool = self.pool();
             pool.is_closing = true;
+            for removal in pool.removals.values_mut() {
+                removal.due = removal.due.min(now);
+            }
             let waiting: Vec<String> = pool.queue.drain(..).collect();
             for name in waiting {
                 pool.delete(&name);
@@ -276,13 +303,11 @@ impl Group {
         }
         self.changed();
         let ended = self.until(|pool| {
-            pool.creating == 0 && !pool.removals.values().any(|removal| removal.is_running)
+            let now = self.ambient.monotonic();
+            pool.creating == 0 && pool.removals.keys().all(|name| pool.is_waiting(name, now))
         });
-        if !self
-            .before(self.ambient.monotonic() + SHUTDOWN, ended)
-            .await
-        {
-            let late = "creates are still being rolled back, and finish that alone";
+        if !self.before(now + SHUTDOWN, ended).await {
+            let late = "machines are still being removed: their processes finish that alone";
             self.log.line(Level::Warn, late, &[]);
         }
         self.machines.close();
@@ -367,12 +392,7 @@ impl Group {
     async fn create(self: Arc<Self>, name: String, cancel: Cancel) {
         let begun = self.ambient.monotonic();
         let created = self.machines.create(&name, &cancel).await;
-        let is_in_store = || {
-            self.machines
-                .names()
-                .is_none_or(|names| names.contains(&name))
-        };
-        let is_left = created.is_err() && is_in_store();
+        let is_left = created.is_err() && self.machines.exists(&name);
         let mut pool = self.pool();
         pool.creating -= 1;
         let state = pool.instances.get_mut(&name).map(|instance| {
@@ -381,8 +401,11 @@ impl Group {
         });
         match created {
             Ok(()) => {
-                pool.failures = 0;
-                pool.paused_until = None;
+                // One that began before the last failure proves nothing.
+                if pool.last_failure.is_none_or(|last| begun > last) {
+                    pool.failures = 0;
+                    pool.paused_until = None;
+                }
                 match state {
                     Some(State::Creating) => {
                         if let Some(instance) = pool.instances.get_mut(&name) {
@@ -396,9 +419,13 @@ impl Group {
             }
             Err(failure) => {
                 if is_left {
+                    if let Some(instance) = pool.instances.get_mut(&name) {
+                        instance.state = State::Deleting;
+                    }
                     pool.remove(&name, self.ambient.monotonic());
+                } else {
+                    pool.delete(&name);
                 }
-                pool.delete(&name);
                 match cancel.reason() {
                     Some(why) => {
                         let message = format!("create was cancelled by {why}");
@@ -478,34 +505,51 @@ impl Group {
     }
 
     async fn remove(self: Arc<Self>, names: Vec<String>) {
-        let (sender, mut ending) = mpsc::unbounded_channel();
+        let (sender, mut progress) = mpsc::unbounded_channel();
         let removal = self.machines.remove(&names, sender);
         let noting = async {
-            while let Some(name) = ending.recv().await {
-                if let Some(instance) = self.pool().instances.get_mut(&name) {
-                    instance.is_ending = true;
-                }
+            while let Some(step) = progress.recv().await {
+                self.note(step);
                 self.changed();
             }
         };
-        let (removed, ()) = tokio::join!(removal, noting);
+        tokio::join!(removal, noting);
         {
             let mut pool = self.pool();
             for name in names {
-                if removed.contains(&name) {
-                    pool.removals.remove(&name);
-                    pool.delete(&name);
-                    self.log.about(Level::Info, &name, "instance is removed");
-                    continue;
-                }
                 if let Some(removal) = pool.removals.get_mut(&name) {
+                    let pause = SHORTEST_RETRY.saturating_mul(1 << removal.attempts.min(6));
                     removal.is_running = false;
                     removal.attempts += 1;
-                    let pause = SHORTEST_RETRY.saturating_mul(1 << removal.attempts.min(6));
                     removal.due = self.ambient.monotonic() + pause.min(LONGEST_RETRY);
                 }
             }
         }
+        self.changed();
+    }
+
+    fn note(&self, step: Progress) {
+        let mut pool = self.pool();
+        match step {
+            Progress::Ending(name) => {
+                if let Some(instance) = pool.instances.get_mut(&name) {
+                    instance.is_ending = true;
+                }
+            }
+            Progress::Removed(name) => {
+                pool.removals.remove(&name);
+                pool.delete(&name);
+                self.log.about(Level::Info, &name, "instance is removed");
+            }
+        }
+    }
+
+    /// Searches for orphaned resources until the cloud has answered.
+    async fn remove_orphans(self: Arc<Self>) {
+        while !self.machines.remove_orphans().await {
+            self.ambient.sleep(ORPHANS).await;
+        }
+        self.pool().has_no_orphans = true;
         self.changed();
     }
 
@@ -518,12 +562,7 @@ impl Group {
                 self.change(&mut changes, Some(next)).await;
                 continue;
             }
-            let running: BTreeSet<String> = {
-                let pool = self.pool();
-                let instances = pool.instances.iter();
-                let running = instances.filter(|(_, known)| known.state == State::Running);
-                running.map(|(name, _)| name.clone()).collect()
-            };
+            let running = self.pool().running();
             if running.is_empty() {
                 self.change(&mut changes, None).await;
                 continue;
@@ -551,7 +590,11 @@ impl Group {
                 instance.addresses = addresses;
                 return;
             }
-            MemberState::Known(state, _) => format!("the instance is {state}"),
+            MemberState::Known(state @ (MachineState::Stopping | MachineState::Stopped), _) => {
+                format!("the instance is {state}")
+            }
+            // A state that proves nothing.
+            MemberState::Known(..) => return,
             MemberState::Ended(why) => why,
             MemberState::Missing(why) => {
                 let now = self.ambient.monotonic();
@@ -560,40 +603,38 @@ impl Group {
                 }
                 why
             }
-            MemberState::NotInStore => {
-                pool.delete(name);
-                self.log
-                    .about(Level::Warn, name, "removed by somebody else");
-                return;
-            }
         };
         let message = format!("{why}: removing it");
         self.log.about(Level::Warn, name, &message);
-        pool.retire(name, self.ambient.monotonic());
+        pool.begin_removal(name, self.ambient.monotonic());
     }
 
     /// Deletes instances that somebody has removed from the store.
     fn drop_foreign_removals(&self) {
-        let Some(names) = self.machines.names() else {
-            return;
-        };
-        let mut pool = self.pool();
-        let running = pool.instances.iter();
-        let gone: Vec<String> = running
-            .filter(|(name, known)| known.state == State::Running && !names.contains(*name))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in gone {
-            pool.delete(&name);
-            self.log
-                .about(Level::Warn, &name, "removed by somebody else");
+        let running = self.pool().running();
+        for name in self.machines.removed(&running) {
+            self.pool().delete(&name);
+            let message = "its machine was removed by another command";
+            self.log.about(Level::Warn, &name, message);
         }
     }
 }
 
 impl Pool {
+    fn running(&self) -> BTreeSet<String> {
+        let instances = self.instances.iter();
+        let running = instances.filter(|(_, known)| known.state == State::Running);
+        running.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Returns whether the last attempt to remove a machine has failed, and the next one is not due yet.
+    fn is_waiting(&self, name: &str, now: Duration) -> bool {
+        let removal = self.removals.get(name);
+        removal.is_some_and(|removal| !removal.is_running && removal.due > now)
+    }
+
     /// Begins the removal of an instance, whatever its state.
-    fn retire(&mut self, name: &str, now: Duration) {
+    fn begin_removal(&mut self, name: &str, now: Duration) {
         let Some(instance) = self.instances.get_mut(name) else {
             return;
         };

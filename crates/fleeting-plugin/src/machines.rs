@@ -15,14 +15,27 @@ pub struct CreateFailure {
     pub is_capacity: bool,
 }
 
+/// Progress of a removal, with the machine's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Its instance is certainly ending.
+    Ending(String),
+    /// It is removed.
+    Removed(String),
+}
+
 /// The machines of one pool.
 #[async_trait]
 pub trait Machines: Send + Sync + 'static {
-    /// Takes the pool's lock, removes what the store does not know, and lists the pool's machines.
+    /// Takes the pool's lock, and lists the pool's machines.
     ///
     /// # Errors
     /// The reason: another plugin keeps the pool, or the store cannot be read.
     async fn open(&self) -> Result<Vec<Member>, String>;
+
+    /// Removes the pool's resources in the cloud that no machine of the store owns. Returns whether the cloud could be
+    /// asked.
+    async fn remove_orphans(&self) -> bool;
 
     /// Creates a machine, or removes everything that it made. A cancellation takes effect between two calls.
     ///
@@ -30,11 +43,15 @@ pub trait Machines: Send + Sync + 'static {
     /// The reason. Something may be left behind, on record.
     async fn create(&self, name: &str, cancel: &Cancel) -> Result<(), CreateFailure>;
 
-    /// Removes machines. Sends each name once its instance is certainly ending. Returns the names that are removed.
-    async fn remove(&self, names: &[String], ending: UnboundedSender<String>) -> BTreeSet<String>;
+    /// Removes machines, and tells of each how far it is. Returns when all attempts have ended.
+    async fn remove(&self, names: &[String], progress: UnboundedSender<Progress>);
 
-    /// Returns the names of the machines in the store; `None` if it cannot be read.
-    fn names(&self) -> Option<BTreeSet<String>>;
+    /// Returns whether the store has a machine of this name, in any state.
+    fn exists(&self, name: &str) -> bool;
+
+    /// Returns those of the machines that another command has removed from the store. A store that is not where it was,
+    /// such as one whose disk is not mounted, tells nothing.
+    fn removed(&self, names: &BTreeSet<String>) -> BTreeSet<String>;
 
     /// Queries the states of machines. Lacks those that are unknown for now.
     async fn states(&self, names: &BTreeSet<String>) -> BTreeMap<String, MemberState>;

@@ -22,7 +22,7 @@ use crate::proto::health::health_server::HealthServer;
 use crate::service::Service;
 
 /// How long the plugin stays without a connection: the host has ended.
-const LONELY: Duration = Duration::from_secs(10);
+const HOST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until the host ends the plugin, or until no host is connected for ten seconds. Creates are then cancelled; the
 /// call returns after their rollback, or at once if the host ended the plugin: it kills it two seconds later.
@@ -49,12 +49,12 @@ pub async fn serve(socket: Socket, service: Arc<Service>) {
             }
         }
     };
-    let lonely = async {
+    let host_is_gone = async {
         let mut connections = connections.subscribe();
         loop {
             tokio::select! {
                 _ = connections.wait_for(|number| *number > 0) => {}
-                () = service.ambient.sleep(LONELY) => return,
+                () = service.ambient.sleep(HOST_TIMEOUT) => return,
             }
             if connections.wait_for(|number| *number == 0).await.is_err() {
                 return;
@@ -64,7 +64,7 @@ pub async fn serve(socket: Socket, service: Arc<Service>) {
     tokio::select! {
         () = accept => {}
         _ = end.wait_for(|ends| *ends) => {}
-        () = lonely => {
+        () = host_is_gone => {
             service.log.line(Level::Warn, "the host is gone: ending", &[]);
             service.shut_down().await;
         }

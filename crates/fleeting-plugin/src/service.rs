@@ -56,9 +56,9 @@ pub struct Service {
 impl Service {
     fn group(&self) -> Result<&Arc<Group>, Status> {
         let opened = self.opened.get();
-        opened
-            .map(|(group, _)| group)
-            .ok_or_else(|| Status::failed_precondition("Init was not called"))
+        opened.map(|(group, _)| group).ok_or_else(|| {
+            Status::failed_precondition("cannot serve the pool: Init was not called")
+        })
     }
 
     /// Cancels the creates of an opened pool, and waits for their rollback.
@@ -82,7 +82,9 @@ impl InstanceGroup for Service {
             build_info: format!("docker-machine {}", self.version),
         };
         if self.opened.get().is_some() {
-            return Err(Status::failed_precondition("Init was called before"));
+            return Err(Status::failed_precondition(
+                "cannot open a second pool: Init was called before",
+            ));
         }
         let opened = self.opened.get_or_try_init(|| async {
             let machines = self.opener.open(&config).await.map_err(invalid)?;

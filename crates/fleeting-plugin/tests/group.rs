@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use fleeting_plugin::{Config, CreateFailure, Group, Log, Machines, State};
-use libmachine::{Addresses, Ambient, Cancel, Member, MemberAccess, MemberState};
+use fleeting_plugin::{Config, CreateFailure, Group, Log, Machines, Progress, State};
+use libmachine::{Addresses, Ambient, Cancel, Member, MemberAccess, MemberState, Stage};
 use machine_types::MachineState;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
@@ -60,6 +60,15 @@ struct World {
     failure: Option<CreateFailure>,
     /// Whether removals fail.
     refuses: bool,
+    /// A machine that another command holds.
+    stuck: Option<String>,
+    /// When removals were attempted.
+    attempts: Vec<(String, Duration)>,
+    /// Whether a failed create leaves its machine behind.
+    leaves: bool,
+    /// Whether the cloud does not answer the search for orphaned resources.
+    is_silent: bool,
+    searches: usize,
     /// How long a create takes.
     takes: Duration,
     /// When creates began.
@@ -74,6 +83,10 @@ struct Fake(Arc<Mutex<World>>, Arc<Clock>);
 impl Fake {
     fn with<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         change(&mut self.0.lock().unwrap())
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        self.with(|world| world.machines.keys().cloned().collect())
     }
 
     fn tell(&self, name: &str, state: Option<MemberState>) {
@@ -120,25 +133,51 @@ impl Machines for Fake {
         match failure {
             None => Ok(()),
             Some(failure) => {
-                self.with(|world| world.machines.remove(name));
+                self.with(|world| match world.leaves {
+                    true => None,
+                    false => world.machines.remove(name),
+                });
                 Err(failure)
             }
         }
     }
 
-    async fn remove(&self, names: &[String], ending: UnboundedSender<String>) -> BTreeSet<String> {
-        if self.with(|world| world.refuses) {
-            return BTreeSet::new();
-        }
+    async fn remove(&self, names: &[String], progress: UnboundedSender<Progress>) {
         for name in names {
-            ending.send(name.clone()).unwrap();
+            let is_refused = self.with(|world| {
+                world.attempts.push((name.clone(), self.1.monotonic()));
+                world.refuses || world.stuck.as_ref() == Some(name)
+            });
+            if is_refused {
+                continue;
+            }
+            progress.send(Progress::Ending(name.clone())).unwrap();
             self.with(|world| world.machines.remove(name));
+            progress.send(Progress::Removed(name.clone())).unwrap();
         }
-        names.iter().cloned().collect()
+        // One machine of the batch is held by another command.
+        if self
+            .with(|world| world.stuck.clone())
+            .is_some_and(|stuck| names.contains(&stuck))
+        {
+            self.1.sleep(Duration::from_secs(900)).await;
+        }
     }
 
-    fn names(&self) -> Option<BTreeSet<String>> {
-        Some(self.with(|world| world.machines.keys().cloned().collect()))
+    async fn remove_orphans(&self) -> bool {
+        self.with(|world| {
+            world.searches += 1;
+            !world.is_silent
+        })
+    }
+
+    fn exists(&self, name: &str) -> bool {
+        self.with(|world| world.machines.contains_key(name))
+    }
+
+    fn removed(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
+        let missing = names.iter().filter(|name| !self.exists(name));
+        missing.cloned().collect()
     }
 
     async fn states(&self, names: &BTreeSet<String>) -> BTreeMap<String, MemberState> {
@@ -242,6 +281,19 @@ async fn with_running(fake: &Fake, number: u32) -> (Arc<Group>, Host) {
     host.update(&group);
     assert_eq!(host.in_state(State::Running).len(), number as usize);
     (group, host)
+}
+
+#[tokio::test]
+async fn a_name_that_the_store_has_is_not_promised() {
+    let fake = Fake::default();
+    // The first random number of the clock.
+    fake.tell("runner-ci-00000001", running());
+    let group = open(&fake).await;
+    group.increase(1);
+    settle().await;
+    let names: Vec<String> = group.update().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["runner-ci-00000002"]);
+    assert!(fake.names().contains("runner-ci-00000001"));
 }
 
 #[tokio::test]
@@ -359,7 +411,7 @@ async fn instances_that_ended_are_removed() {
         pass(&fake, Duration::from_secs(16)).await;
         host.update(&group);
         assert_eq!(host.instances.len(), 1);
-        assert!(!fake.names().unwrap().contains(&name));
+        assert!(!fake.names().contains(&name));
     }
 }
 
@@ -404,7 +456,7 @@ async fn decrease_is_idempotent() {
     assert_eq!(group.decrease(asked.clone()).await, asked);
     host.update(&group);
     assert_eq!(host.in_state(State::Running), [names[2].clone()]);
-    assert_eq!(fake.names().unwrap().len(), 1);
+    assert_eq!(fake.names().len(), 1);
 }
 
 #[tokio::test]
@@ -420,7 +472,7 @@ async fn decrease_cancels_creates() {
     assert_eq!(group.decrease(names.clone()).await, names);
     host.update(&group);
     assert_eq!((host.pending, host.instances.len()), (0, 0));
-    assert!(fake.names().unwrap().is_empty());
+    assert!(fake.names().is_empty());
 }
 
 #[tokio::test]
@@ -429,11 +481,8 @@ async fn a_refused_removal_is_repeated() {
     let (group, mut host) = with_running(&fake, 1).await;
     fake.with(|world| world.refuses = true);
     let names = host.in_state(State::Running);
-    let (accepted, ()) = tokio::join!(
-        group.decrease(names.clone()),
-        pass(&fake, Duration::from_secs(61))
-    );
-    assert!(accepted.is_empty());
+    // The answer does not wait for the next attempt: the clock stands still.
+    assert!(group.decrease(names.clone()).await.is_empty());
     host.update(&group);
     assert_eq!(host.in_state(State::Deleting), names);
     fake.with(|world| world.refuses = false);
@@ -445,14 +494,19 @@ async fn a_refused_removal_is_repeated() {
 #[tokio::test]
 async fn what_a_crash_left_is_listed_or_removed() {
     let fake = Fake::default();
-    let member = |name: &str, is_ready| Member {
+    let member = |name: &str, stage| Member {
         name: name.to_owned(),
-        is_ready,
+        stage,
     };
-    let found = vec![member("whole", true), member("half", false)];
+    let found = vec![
+        member("whole", Stage::Ready),
+        member("half", Stage::HalfMade),
+        member("broken", Stage::Unreadable("no JSON".into())),
+    ];
     fake.with(|world| world.found = found);
     let group = open(&fake).await;
-    assert_eq!(fake.names().unwrap(), ["whole".to_owned()].into());
+    // A record that cannot be read may be that of a machine in use.
+    assert_eq!(fake.names(), ["broken", "whole"].map(str::to_owned).into());
     assert_eq!(group.update(), [("whole".to_owned(), State::Running)]);
 }
 
@@ -463,9 +517,126 @@ async fn a_shutdown_cancels_creates_and_keeps_instances() {
     fake.with(|world| world.takes = Duration::from_secs(300));
     group.increase(2);
     settle().await;
-    assert_eq!(fake.names().unwrap().len(), 3);
+    assert_eq!(fake.names().len(), 3);
     // The clock stands still: nothing is waited for but the rollback.
     group.shut_down().await;
-    assert_eq!(fake.names().unwrap().len(), 1);
+    assert_eq!(fake.names().len(), 1);
     assert_eq!(group.increase(1), 0);
+}
+
+#[tokio::test]
+async fn a_removal_is_repeated_after_five_seconds_and_then_more_rarely() {
+    let fake = Fake::default();
+    let (group, host) = with_running(&fake, 1).await;
+    fake.with(|world| world.refuses = true);
+    group.decrease(host.in_state(State::Running)).await;
+    pass(&fake, Duration::from_secs(200)).await;
+    let attempts: Vec<u64> = fake.with(|world| {
+        let attempts = world.attempts.iter();
+        attempts.map(|(_, time)| time.as_secs()).collect()
+    });
+    assert_eq!(attempts, [0, 5, 15, 35, 75, 135, 195]);
+}
+
+#[tokio::test]
+async fn a_failed_rollback_is_a_removal_and_not_the_end() {
+    let fake = Fake::default();
+    let failure = CreateFailure {
+        reason: "no".into(),
+        is_capacity: false,
+    };
+    fake.with(|world| {
+        world.failure = Some(failure);
+        world.leaves = true;
+        world.refuses = true;
+    });
+    let group = open(&fake).await;
+    let mut host = Host::default();
+    host.increase(&group, 1);
+    settle().await;
+    host.update(&group);
+    assert_eq!(host.pending, 0);
+    let names = host.in_state(State::Deleting);
+    assert_eq!(names.len(), 1);
+    assert!(group.decrease(names).await.is_empty());
+    fake.with(|world| world.refuses = false);
+    pass(&fake, Duration::from_secs(61)).await;
+    host.update(&group);
+    assert!(host.instances.is_empty() && fake.names().is_empty());
+}
+
+#[tokio::test]
+async fn a_shutdown_attempts_every_removal_once_more() {
+    let fake = Fake::default();
+    let (group, host) = with_running(&fake, 2).await;
+    fake.with(|world| world.refuses = true);
+    group.decrease(host.in_state(State::Running)).await;
+    fake.with(|world| world.refuses = false);
+    // The clock stands still: no pause of a removal is over.
+    group.shut_down().await;
+    assert!(fake.names().is_empty());
+}
+
+#[tokio::test]
+async fn a_stuck_machine_does_not_hold_others() {
+    let fake = Fake::default();
+    let (group, mut host) = with_running(&fake, 3).await;
+    let names = host.in_state(State::Running);
+    fake.with(|world| world.stuck = Some(names[0].clone()));
+    let (accepted, ()) = tokio::join!(
+        group.decrease(names.clone()),
+        pass(&fake, Duration::from_secs(61))
+    );
+    assert_eq!(accepted, names[1..]);
+    host.update(&group);
+    assert_eq!(host.in_state(State::Deleting), names[..1]);
+}
+
+#[tokio::test]
+async fn an_unknown_state_removes_nothing() {
+    let fake = Fake::default();
+    let (group, mut host) = with_running(&fake, 1).await;
+    let name = host.in_state(State::Running).remove(0);
+    let state = MemberState::Known(MachineState::Error, Addresses::default());
+    fake.tell(&name, Some(state));
+    pass(&fake, Duration::from_secs(60)).await;
+    host.update(&group);
+    assert_eq!(host.in_state(State::Running), [name]);
+}
+
+#[tokio::test]
+async fn a_success_from_before_a_failure_does_not_end_the_pause() {
+    let fake = Fake::default();
+    fake.with(|world| world.takes = Duration::from_secs(10));
+    let group = open(&fake).await;
+    group.increase(1);
+    pass(&fake, Duration::from_secs(1)).await;
+    let failure = CreateFailure {
+        reason: "no capacity".into(),
+        is_capacity: true,
+    };
+    fake.with(|world| {
+        world.takes = Duration::ZERO;
+        world.failure = Some(failure);
+    });
+    group.increase(1);
+    pass(&fake, Duration::from_secs(1)).await;
+    fake.with(|world| world.failure = None);
+    pass(&fake, Duration::from_secs(20)).await;
+    group.increase(1);
+    pass(&fake, Duration::from_secs(20)).await;
+    assert_eq!(fake.with(|world| world.begun.len()), 2);
+    pass(&fake, Duration::from_secs(30)).await;
+    assert_eq!(fake.with(|world| world.begun.len()), 3);
+}
+
+#[tokio::test]
+async fn orphans_are_searched_for_until_the_cloud_answers() {
+    let fake = Fake::default();
+    fake.with(|world| world.is_silent = true);
+    let (group, ()) = tokio::join!(open(&fake), pass(&fake, Duration::from_secs(20)));
+    assert!(group.update().is_empty());
+    fake.with(|world| world.is_silent = false);
+    pass(&fake, Duration::from_secs(130)).await;
+    assert_eq!(fake.with(|world| world.searches), 2);
 }

@@ -46,7 +46,7 @@ pub use access::login::{
 pub use certificates::age::warn_of_age;
 pub use doctor::{DoctorRequest, examine};
 pub use error::{Error, Left, Silence, confirmation_hint};
-pub use library::{CertificatePaths, Library, Settings, is_unknown, sound_names};
+pub use library::{CertificatePaths, Library, Settings, is_in_place, is_unknown, sound_names};
 pub use lifecycle::create::{
     CREATE_LIMIT, CreateRequest, CreateTimes, check, create, create_log, rehearse,
 };
@@ -56,12 +56,12 @@ pub use lifecycle::provisioning::{Provisioning, provision, regenerate_certificat
 pub use list::{Active, ListItem, ListOptions, StoredMachine, list};
 pub use machine::{Machine, inspect, state};
 pub use pool::{
-    Member, MemberAccess, MemberState, lock_pool, member_access, member_states, pool_members,
+    Member, MemberAccess, MemberState, Stage, lock_pool, member_access, member_states, pool_members,
 };
 pub use recovery::prune::{
     Found, PruneOptions, Pruned, StoreOrigin, confirm_origin, prune, remove_orphans,
 };
-pub use recovery::remove::{RemoveOptions, Removed, remove, remove_all};
+pub use recovery::remove::{Removal, RemoveOptions, Removed, remove, remove_all};
 
 // Re-exports for the binary, which does not depend on the lower crates.
 pub use machine_driver::{Addresses, Options};

@@ -204,6 +204,13 @@ pub fn is_unknown(library: &Library, name: &str) -> bool {
     }
 }
 
+/// Returns whether the store is at the place where its ID was made, with its own `machines/`. Otherwise a missing machine
+/// proves nothing: its disk may not be mounted.
+pub fn is_in_place(library: &Library) -> bool {
+    let identity = library.store.identity().ok().flatten();
+    identity.is_some_and(|identity| identity.current.is_some())
+}
+
 /// Returns the names of the machines with a readable configuration, sorted by byte.
 ///
 /// # Errors

@@ -16,8 +16,19 @@ use crate::{Error, Library};
 pub struct Member {
     /// The machine's name.
     pub name: String,
-    /// Whether its create has finished.
-    pub is_ready: bool,
+    /// Its record.
+    pub stage: Stage,
+}
+
+/// What the record of a pool's machine tells about its create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// It has finished.
+    Ready,
+    /// It was interrupted, or is running.
+    HalfMade,
+    /// The record cannot be read, for this reason: the machine may be in use.
+    Unreadable(String),
 }
 
 /// Takes the lock of a pool, and waits for it: another plugin may be about to end. It is released when the result is
@@ -39,8 +50,8 @@ pub async fn lock_pool(library: &Library, pool: &str, within: Duration) -> Resul
     }
 }
 
-/// Lists the machines of a pool. A machine whose record cannot be read counts as one, not ready, if `is_meant` accepts
-/// its name.
+/// Lists the machines of a pool. A machine whose record is missing or cannot be read is listed if `is_meant` accepts its
+/// name.
 ///
 /// # Errors
 /// Fails if the store cannot be read.
@@ -51,15 +62,21 @@ pub async fn pool_members(
 ) -> Result<Vec<Member>, Error> {
     let mut members = Vec::new();
     for name in library.names()? {
-        let is_ready = match library.record(&name).await {
+        let stage = match library.record(&name).await {
             Ok(record) => match record.pool {
-                Some(member) if member.name == pool => member.ready,
+                Some(member) if member.name == pool && member.ready => Stage::Ready,
+                Some(member) if member.name == pool => Stage::HalfMade,
                 _ => continue,
             },
-            Err(_) if is_meant(&name) => false,
-            Err(_) => continue,
+            Err(_) if !is_meant(&name) => continue,
+            Err(Error::NotFound(_)) => continue,
+            // A create writes the record before anything else.
+            Err(Error::Store(StoreError::ConfigMissing { .. } | StoreError::Empty { .. })) => {
+                Stage::HalfMade
+            }
+            Err(error) => Stage::Unreadable(one_line(error)),
         };
-        members.push(Member { name, is_ready });
+        members.push(Member { name, stage });
     }
     Ok(members)
 }
@@ -73,28 +90,20 @@ pub enum MemberState {
     Ended(String),
     /// The cloud does not know it. A cloud may miss an existing machine for minutes.
     Missing(String),
-    /// The store has no such machine.
-    NotInStore,
 }
 
 /// Queries the states of machines, with one call for all of a cloud's place where possible. Lacks the machines whose
-/// cloud does not answer within the timeout.
-///
-/// # Errors
-/// Fails if the store cannot be read.
+/// cloud does not answer within the timeout, and those whose record cannot be read.
 pub async fn member_states(
     library: &Library,
     names: &BTreeSet<String>,
     timeout: Duration,
-) -> Result<BTreeMap<String, MemberState>, Error> {
+) -> BTreeMap<String, MemberState> {
     let mut found = BTreeMap::new();
     let mut machines: Vec<Machine> = Vec::new();
     for name in names {
         match library.open(name).await {
             Ok(machine) => machines.push(machine),
-            Err(Error::NotFound(_)) => {
-                found.insert(name.clone(), MemberState::NotInStore);
-            }
             Err(error) => library.context().debug(one_line(error)),
         }
     }
@@ -110,7 +119,7 @@ pub async fn member_states(
         };
         found.insert(machines[index].name.to_string(), state);
     }
-    Ok(found)
+    found
 }
 
 /// How to log in to a machine of a pool.

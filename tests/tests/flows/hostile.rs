@@ -168,7 +168,7 @@ async fn an_answer_is_bounded_before_it_is_parsed() {
             "11 MiB of nested elements",
             "<a>".repeat((11 << 20) / 3),
             "105 MiB, 15 s",
-            "it has more than 100 elements in each other",
+            "it has more than 100 levels of elements",
         ),
         (
             "11 MiB of text",

@@ -1,7 +1,5 @@
 //! `docker-machine convert-runner-config`.
 
-use std::fs::File;
-use std::path::Path;
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
@@ -10,7 +8,7 @@ use crate::cli::{About, Arguments, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::console::Stream;
-use crate::runner_config::{self, RunnerConfig, RunnerConfigError};
+use crate::runner_config::{self, RunnerConfig};
 
 /// Prints the settings of GitLab Runner's docker+machine executor as those of docker-autoscaler.
 pub(crate) struct ConvertRunnerConfig;
@@ -63,7 +61,7 @@ impl Command for ConvertRunnerConfig {
                     .unwrap_or_else(PoisonError::into_inner);
                 RunnerConfig::read(&mut *input, "standard input")
             }
-            file => open(&cx.world.directory.join(file), file),
+            file => RunnerConfig::open(&cx.world.directory.join(file), file),
         };
         let config = read.map_err(|error| Failure::chained("", &error))?;
         let sections = runner_config::autoscaler_sections(&config);
@@ -92,11 +90,3 @@ const HEAD: &str = "\
 # table [runners.machine], with its subtables, by the lines from 'executor' on.
 # Keep everything else: url, token, limit, [runners.docker], [runners.cache].
 ";
-
-fn open(path: &Path, file: &str) -> Result<RunnerConfig, RunnerConfigError> {
-    let opened = File::open(path).map_err(|source| RunnerConfigError::Read {
-        file: file.to_owned(),
-        source,
-    })?;
-    RunnerConfig::read(opened, file)
-}

@@ -115,7 +115,11 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
         .configure(&base, &request.options)
         .map_err(Error::Configuration)?;
 
-    let checked = driver.preflight(&cx).await;
+    let begun = library.ambient.monotonic();
+    // Nothing exists yet: the checks need not end, as calls of a create must.
+    let checked = cx.cancel.or(driver.preflight(&cx));
+    let checked = within(&cx, "create", request.limit, checked).await;
+    let checked = checked.map_err(Error::Cancelled)?;
     // Some flags can be checked only with the cloud. These checks leave nothing behind either.
     if let Err(error) = checked {
         if error.kind != DriverErrorKind::Configuration && has_tls {
@@ -130,7 +134,10 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
     }
     cx.say("Running pre-create checks...");
     cx.say("Creating machine...");
-    settle_in_passing(library).await;
+    // The machines of a pool do not wait for what others left: the removals of the pool do that.
+    if has_tls {
+        settle_in_passing(library).await;
+    }
 
     let key = make_key(library, &driver.key_plan()).await?;
     let mut record = MachineRecord::new(
@@ -169,7 +176,9 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
     let cx = work.cx.clone();
     let bring_up = bring_up(library, &mut work, &key.material, request.provisioning);
     let bring_up = unless_removed(&library.store, &name, &cx, bring_up);
-    match within(&cx, "create", request.limit, bring_up).await {
+    let spent = library.ambient.monotonic().saturating_sub(begun);
+    let left = request.limit.saturating_sub(spent);
+    match within(&cx, "create", left, bring_up).await {
         Ok(times) => Ok(times),
         Err(error) => Err(roll_back(library, work, error).await),
     }

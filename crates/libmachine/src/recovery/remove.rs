@@ -61,74 +61,83 @@ pub async fn remove(
         return Err(not_found());
     }
     let lock = take_over(library, &parsed).await?;
-    let removed = if library.store.exists(&parsed) {
-        let removed = remove_locked(library, lock, options).await;
-        if removed.is_ok() {
-            library.store.remove_log(&parsed);
-        }
-        removed
-    } else {
-        // A create's rollback or another rm has removed it meanwhile.
-        Ok(Removed::default())
-    };
+    let removed = remove_with_log(library, lock, options).await;
     settle_in_passing(library).await;
     removed
 }
 
-/// Maximum number of machines that one removal handles at once. Each has a lock and a few files open.
+/// Removes a machine and the log of its create. A machine that is gone is a success: a create's rollback or another rm
+/// has removed it meanwhile.
+async fn remove_with_log(
+    library: &Library,
+    lock: MachineLock,
+    options: &RemoveOptions,
+) -> Result<Removed, Error> {
+    let name = lock.name().clone();
+    if !library.store.exists(&name) {
+        return Ok(Removed::default());
+    }
+    let removed = remove_locked(library, lock, options).await;
+    if removed.is_ok() {
+        library.store.remove_log(&name);
+    }
+    removed
+}
+
+/// Maximum number of machines that are removed at once.
 const AT_ONCE: usize = 16;
 
+/// Progress of the removal of one of several machines.
+pub enum Removal {
+    /// Its instance is certainly ending.
+    Ending,
+    /// It ended with this result.
+    Ended(Result<Removed, Error>),
+}
+
 /// Removes several machines; see [`remove`]. Requests the end of all instances of one place with one call first, where
-/// the cloud can do that. Calls `ending` with each machine's name once its instance is certainly ending. Returns the
-/// results in the order of the names.
+/// the cloud can do that. Calls `progress` for each machine, with [`Removal::Ended`] last: no machine waits for another.
 pub async fn remove_all(
     library: &Library,
     names: &[String],
     options: &RemoveOptions,
-    ending: &dyn Fn(&str),
-) -> Vec<Result<Removed, Error>> {
+    progress: &dyn Fn(&str, Removal),
+) {
     let (mut free, mut others) = (Vec::new(), Vec::new());
-    for (index, name) in names.iter().enumerate() {
+    for name in names {
         let parsed: Option<MachineName> = name.parse().ok();
         let lock = parsed
             .filter(|name| library.store.exists(name))
             .and_then(|name| library.store.try_lock_machine(&name).ok().flatten());
         match lock {
-            // Another rm may have removed it meanwhile.
-            Some(lock) if library.store.exists(lock.name()) => free.push((index, lock)),
-            _ => others.push((index, name)),
+            Some(lock) => free.push(lock),
+            None => others.push(name),
         }
     }
     for name in end_together(library, &free).await {
-        ending(&name);
+        progress(&name, Removal::Ending);
     }
-    let free = free.into_iter().map(|(index, lock)| {
-        let removal = async move { (index, remove_locked(library, lock, options).await) };
+    let free = free.into_iter().map(|lock| {
+        let name = lock.name().to_string();
+        let removal = async move { (name, remove_with_log(library, lock, options).await) };
         removal.boxed_local()
     });
-    let others = others.into_iter().map(|(index, name)| {
-        let removal = async move { (index, remove(library, name, options).await) };
+    let others = others.into_iter().map(|name| {
+        let removal = async move { (name.clone(), remove(library, name, options).await) };
         removal.boxed_local()
     });
-    let mut results: Vec<_> = stream::iter(free.chain(others))
+    stream::iter(free.chain(others))
         .buffer_unordered(AT_ONCE)
-        .inspect(|(index, result)| {
-            if result.is_ok() {
-                ending(&names[*index]);
-            }
-        })
-        .collect()
+        .for_each(|(name, result)| async move { progress(&name, Removal::Ended(result)) })
         .await;
     settle_in_passing(library).await;
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Requests the end of the machines' instances, with one call for those of one place, and records it in their journals.
 /// Returns the names of the machines whose instances are ending.
-async fn end_together(library: &Library, locks: &[(usize, MachineLock)]) -> Vec<String> {
+async fn end_together(library: &Library, locks: &[MachineLock]) -> Vec<String> {
     let mut groups: Vec<(Machine, Scope, Vec<Instance>)> = Vec::new();
-    for (_, lock) in locks {
+    for lock in locks {
         let cx = library.context_over(lock.name(), Remembering::over(library.store.journal(lock)));
         let opened = open_by_record_or_journal(library, lock.name()).await;
         let (Ok(machine), Ok(entries)) = (opened, cx.journal.entries()) else {

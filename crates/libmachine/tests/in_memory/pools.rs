@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use libmachine::{
-    CreateRequest, Error, Library, Member, MemberState, PoolDocker, PoolLock, PoolMember,
-    RemoveOptions,
+    CreateRequest, Error, Library, MemberState, PoolDocker, PoolLock, PoolMember, Removal,
+    RemoveOptions, Stage,
 };
 use machine_driver::fake::FakeFault;
 use machine_types::MachineState;
@@ -37,18 +37,22 @@ async fn a_pool_lists_its_own_machines() {
     let fixture = Fixture::new();
     create(&fixture, "m1").await;
     fixture.create("other").await.unwrap();
-    create(&fixture, "broken").await;
+    for name in ["broken", "gone"] {
+        create(&fixture, name).await;
+    }
     fixture.spoil(&fixture.config("broken"));
-    let is_meant = |name: &str| name == "broken";
+    std::fs::remove_file(fixture.config("gone")).unwrap();
+    let is_meant = |name: &str| name == "broken" || name == "gone";
     let members = libmachine::pool_members(&fixture.library(), "ci", is_meant).await;
-    let member = |name: &str, is_ready| Member {
-        name: name.into(),
-        is_ready,
+    let members = members.unwrap();
+    let stages: Vec<(&str, &Stage)> = members
+        .iter()
+        .map(|member| (member.name.as_str(), &member.stage))
+        .collect();
+    let [("broken", Stage::Unreadable(_)), rest @ ..] = stages.as_slice() else {
+        panic!("{stages:?}");
     };
-    assert_eq!(
-        members.unwrap(),
-        [member("broken", false), member("m1", true)]
-    );
+    assert_eq!(rest, [("gone", &Stage::HalfMade), ("m1", &Stage::Ready)]);
     let others = libmachine::pool_members(&fixture.library(), "cd", |_| false).await;
     assert!(others.unwrap().is_empty());
 }
@@ -95,8 +99,7 @@ async fn one_call_tells_the_states_of_a_pool() {
     let names: BTreeSet<String> = ["m1", "m2", "m3", "m4"].map(str::to_owned).into();
     let wait = Duration::from_secs(10);
     let states = libmachine::member_states(&fixture.library(), &names, wait).await;
-    let states = states.unwrap();
-    assert_eq!(states["m4"], MemberState::NotInStore);
+    assert!(!states.contains_key("m4"));
     for name in ["m1", "m2", "m3"] {
         let state = &states[name];
         assert!(
@@ -108,6 +111,17 @@ async fn one_call_tells_the_states_of_a_pool() {
 }
 
 #[tokio::test]
+async fn a_store_without_its_machines_is_not_in_place() {
+    let fixture = Fixture::new();
+    create(&fixture, "m1").await;
+    assert!(libmachine::is_in_place(&fixture.library()));
+    let machines = fixture.directory.path().join("machines");
+    std::fs::rename(&machines, fixture.directory.path().join("elsewhere")).unwrap();
+    std::fs::create_dir(&machines).unwrap();
+    assert!(!libmachine::is_in_place(&fixture.library()));
+}
+
+#[tokio::test]
 async fn a_silent_cloud_tells_nothing_about_a_pool() {
     let fixture = Fixture::new();
     create(&fixture, "m1").await;
@@ -115,7 +129,7 @@ async fn a_silent_cloud_tells_nothing_about_a_pool() {
     let wait = Duration::from_secs(10);
     let names: BTreeSet<String> = ["m1".to_owned()].into();
     let states = libmachine::member_states(&fixture.library(), &names, wait).await;
-    assert!(states.unwrap().is_empty());
+    assert!(states.is_empty());
 }
 
 #[tokio::test]
@@ -127,18 +141,19 @@ async fn many_machines_are_ended_by_one_call() {
     }
     fixture.cloud.clear_calls();
     let ending = Mutex::new(Vec::new());
-    let told = |name: &str| ending.lock().unwrap().push(name.to_owned());
+    let told = |name: &str, removal: Removal| match removal {
+        Removal::Ending => ending.lock().unwrap().push(name.to_owned()),
+        Removal::Ended(result) => assert!(result.unwrap().left.is_empty()),
+    };
     let options = RemoveOptions::default();
-    let results = libmachine::remove_all(&fixture.library(), &names, &options, &told).await;
-    for result in results {
-        assert!(result.unwrap().left.is_empty());
-    }
+    libmachine::remove_all(&fixture.library(), &names, &options, &told).await;
     assert_eq!(fixture.cloud.calls()[0], "end 3");
     let again = fixture.cloud.calls();
     assert!(!again.contains(&"remove instance".to_owned()), "{again:?}");
     assert!(fixture.cloud.resources().is_empty());
     assert!(fixture.names().is_empty());
-    assert_eq!(ending.lock().unwrap()[..3], names);
+    assert_eq!(*ending.lock().unwrap(), names);
+    assert!(!fixture.directory.path().join(".logs/m1").exists());
 }
 
 #[tokio::test]
@@ -150,8 +165,11 @@ async fn machines_that_no_call_ended_are_removed_one_by_one() {
     }
     fixture.cloud.fail("end 2", FakeFault::Refused);
     let options = RemoveOptions::default();
-    let results = libmachine::remove_all(&fixture.library(), &names, &options, &|_| {}).await;
-    assert!(results.iter().all(Result::is_ok));
+    let told = |_: &str, removal: Removal| match removal {
+        Removal::Ending => panic!("no call ended it"),
+        Removal::Ended(result) => assert!(result.is_ok()),
+    };
+    libmachine::remove_all(&fixture.library(), &names, &options, &told).await;
     assert!(fixture.cloud.resources().is_empty());
 }
 
