@@ -410,7 +410,7 @@ async fn item(
         match tokio::time::timeout(left, asked).await {
             Ok(Ok(version)) => item.docker = Some(version),
             // The cloud has just told its address.
-            Ok(Err(error)) => item.error = one_line(in_place(error)),
+            Ok(Err(error)) => item.error = one_line(in_place(&machine.name, error)),
             Err(_) => return timed_out(item, options.timeout),
         }
     }

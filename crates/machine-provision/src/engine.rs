@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use machine_types::{masked, unquoted};
 
+use crate::flags::{Flag, key};
 use crate::{EngineConfig, ProvisionError};
 
 /// The engine's options.
@@ -56,9 +57,10 @@ impl Engine {
         engine.labels = all("engine-label", &options.labels);
         engine.insecure_registries = all("engine-insecure-registry", &options.insecure_registry);
         engine.registry_mirrors = all("engine-registry-mirror", &options.registry_mirror);
-        engine.storage_driver = value("engine-storage-driver", &options.storage_driver);
+        let storage_driver = value("engine-storage-driver", &options.storage_driver);
+        engine.storage_driver = storage_driver.trim().to_owned();
         for typed in &options.arbitrary_flags {
-            if unquoted(typed).trim().is_empty() {
+            if unquoted(typed).trim().trim_start_matches('-').is_empty() {
                 // dockerd would take `--` for the end of its flags.
                 warnings.push("an empty --engine-opt is ignored".to_owned());
                 continue;
@@ -71,7 +73,11 @@ impl Engine {
         let environment: Vec<String> = options
             .env
             .iter()
-            .map(|typed| bare("engine-env", typed, &mut warnings))
+            .map(|typed| {
+                bare("engine-env", typed, &mut warnings)
+                    .trim_start()
+                    .to_owned()
+            })
             .collect();
         engine.warnings = warnings;
         for assignment in environment {
@@ -98,7 +104,7 @@ impl Engine {
             "engine-registry-mirror",
             &self.registry_mirrors,
         );
-        for (option, mirror) in mirrors {
+        for (option, mirror) in &mirrors {
             fault(option, mirror, mirror_fault(mirror))?;
         }
         let registries = self.values(
@@ -106,15 +112,15 @@ impl Engine {
             "engine-insecure-registry",
             &self.insecure_registries,
         );
-        for (option, registry) in registries {
+        for (option, registry) in &registries {
             fault(option, registry, registry_fault(registry))?;
         }
         let own = std::slice::from_ref(&self.storage_driver);
-        for (option, driver) in self.values("storage-driver", "engine-storage-driver", own) {
+        for (option, driver) in &self.values("storage-driver", "engine-storage-driver", own) {
             // The name of a plug-in has a slash or a tag.
             let is_known = driver.is_empty()
                 || driver.contains(['/', ':'])
-                || STORAGE_DRIVERS.contains(&driver);
+                || STORAGE_DRIVERS.contains(&driver.as_str());
             let expected =
                 (!is_known).then(|| format!("expected one of {}", STORAGE_DRIVERS.join(", ")));
             fault(option, driver, expected)?;
@@ -123,19 +129,17 @@ impl Engine {
     }
 
     /// Returns the values of a dockerd flag, each with the option that it came by: the flag's own, or `--engine-opt`.
-    fn values<'a>(
-        &'a self,
+    fn values(
+        &self,
         flag: &str,
         option: &'static str,
-        own: &'a [String],
-    ) -> Vec<(&'static str, &'a str)> {
-        let own = own.iter().map(|value| (option, value.as_str()));
-        let others = self.flags.iter().filter_map(|typed| {
-            let (name, value) = typed
-                .trim_start_matches('-')
-                .split_once(|c: char| c == '=' || c.is_whitespace())?;
-            (name == flag).then(|| ("engine-opt", value.trim_start()))
-        });
+        own: &[String],
+    ) -> Vec<(&'static str, String)> {
+        let own = own.iter().map(|value| (option, value.clone()));
+        let others = self.flags.iter().map(|typed| Flag::typed(typed));
+        let others = others
+            .filter(|typed| typed.key == key(flag))
+            .map(|typed| ("engine-opt", typed.value));
         own.chain(others).collect()
     }
 }
@@ -175,7 +179,7 @@ fn bare(option: &str, value: &str, warnings: &mut Vec<String>) -> String {
 
 /// Returns the part of a value that is usually not a secret: the text before the first `=`.
 fn shown_name(value: &str) -> String {
-    match value.split_once('=').map_or(value, |(name, _)| name) {
+    match value.split_once('=').map_or(value, |(name, _)| name).trim() {
         "" => "\"\"".to_owned(),
         name => masked(&machine_types::printable(name.as_bytes())),
     }
@@ -256,7 +260,7 @@ fn fault(option: &str, value: &str, fault: Option<String>) -> Result<(), Provisi
 }
 
 /// Checks labels like moby's `opts.ValidateLabel` and `config.GetConflictFreeLabels`.
-fn check_labels(labels: &[(&'static str, &str)]) -> Result<(), ProvisionError> {
+fn check_labels(labels: &[(&'static str, String)]) -> Result<(), ProvisionError> {
     for (place, (option, label)) in labels.iter().enumerate() {
         let Some((name, value)) = label.split_once('=').filter(|(name, _)| !name.is_empty()) else {
             return fault(option, label, Some("expected KEY=VALUE".to_owned()));

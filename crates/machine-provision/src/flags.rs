@@ -36,7 +36,7 @@ impl Flag {
 
     /// Makes a flag from `--engine-opt`: as typed, after two dashes. Users of the Go binary wrote `mtu 1400` for two
     /// words.
-    fn typed(text: &str) -> Self {
+    pub(crate) fn typed(text: &str) -> Self {
         let text = text.trim_start_matches('-');
         let split = text.find(|c: char| c == '=' || c.is_whitespace());
         let (name, rest) = match split {

@@ -64,7 +64,7 @@ pub enum HostKeyError {
         file: PathBuf,
     },
     /// The file is not empty, but contains no key: it is damaged, and the pinned key is unknown.
-    #[error("{} holds no readable host key; if the machine is the right one, remove that file", file.display())]
+    #[error("{} holds no readable host key", file.display())]
     Damaged {
         /// The file.
         file: PathBuf,
@@ -89,6 +89,8 @@ pub(crate) struct Verdict {
     /// `None` if any key is accepted and none saved.
     pins: Option<Pins>,
     accepts_new: bool,
+    /// Whether the file is damaged, so that the pinned key is unknown.
+    is_damaged: bool,
 }
 
 impl Verdict {
@@ -105,12 +107,13 @@ impl Verdict {
                     file: PathBuf::new(),
                     pins: None,
                     accepts_new,
+                    is_damaged: false,
                 });
             }
         };
-        let pins = match Pins::read(&file) {
-            Err(HostKeyError::Damaged { .. }) if accepts_new => Pins::none(&file),
-            read => read?,
+        let (pins, is_damaged) = match Pins::read(&file) {
+            Err(HostKeyError::Damaged { .. }) if accepts_new => (Pins::none(&file), true),
+            read => (read?, false),
         };
         if must_hold && pins.is_empty() {
             return Err(HostKeyError::NotPinned { host, file });
@@ -120,6 +123,7 @@ impl Verdict {
             file,
             pins: Some(pins),
             accepts_new,
+            is_damaged,
         })
     }
 
@@ -179,7 +183,16 @@ impl Verdict {
             ));
             return Ok(());
         }
-        match pins.settle(host, port, key, unique) {
+        let settled = pins.settle(host, port, key, unique);
+        if self.is_damaged && settled.is_ok() {
+            cx.say(format!(
+                "The host key of {} was not readable in {}. It is {} from now on.",
+                self.host,
+                self.file.display(),
+                fingerprint(key)
+            ));
+        }
+        match settled {
             // The key is the pinned one, or the first. A user with read-only access to the store can use the machine,
             // too.
             Err(HostKeyError::Io { file, source, .. }) if is_read_only(&source) => {

@@ -177,9 +177,10 @@ pub enum KeyError {
     /// The key is protected by a passphrase, and neither its file nor the one with the suffix `.pub` has the public half,
     /// by which the agent knows the key.
     #[error(
-        "the private key {0} is encrypted, and {0}.pub does not have its public half, by which the agent knows it: \
-         ssh-keygen -y -f {0} > {0}.pub",
-        file.display()
+        "cannot find the public half of the encrypted key {0}: create it with 'ssh-keygen -y -f {1} > {1}.pub', and \
+         load the key with ssh-add",
+        file.display(),
+        crate::shell_quote(&file.display().to_string())
     )]
     NoPublicHalf {
         /// The file.

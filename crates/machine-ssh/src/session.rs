@@ -32,7 +32,7 @@ pub struct Session {
 pub(crate) struct Connection {
     handle: ClientHandle,
     observed: Observed,
-    host: String,
+    pub(crate) host: String,
     login_took: Duration,
     _hold: Hold,
 }

@@ -83,12 +83,13 @@ impl Sftp {
         let able = match cx.cancel.or(begin(&files)).await {
             Ok(Ok(able)) => able,
             Ok(Err(error)) => {
+                let host = || connection.host.clone();
                 return Err(match first_bytes.text() {
-                    Some(said) => SftpError::ShellOutput { said },
+                    Some(said) => SftpError::ShellOutput { host: host(), said },
                     None if matches!(error, Error::Timeout) || connection.is_closed() => {
                         answer(&connection, title, &error)
                     }
-                    None if first_bytes.is_empty() => SftpError::NoServer,
+                    None if first_bytes.is_empty() => SftpError::NoServer { host: host() },
                     None => answer(&connection, title, &error),
                 });
             }
@@ -103,6 +104,11 @@ impl Sftp {
             expands_paths: able.expands_paths,
             tells_free_space: able.tells_free_space,
         })
+    }
+
+    /// Returns `HOST:PORT` of the machine.
+    pub(crate) fn host(&self) -> &str {
+        &self.connection.host
     }
 
     /// Returns the metadata of a path.
@@ -392,16 +398,21 @@ pub enum SftpError {
     },
     /// The login shell or a forced command has ended without starting the SFTP server.
     #[error(
-        "SFTP ended before it started: check that the login shell's startup files (~/.bashrc) do not exit, and that \
-         authorized_keys forces no command"
+        "cannot start SFTP on {host}: the login shell or a forced command ended first: check that its startup files \
+         (~/.bashrc) do not exit, and that authorized_keys forces no command"
     )]
-    NoServer,
+    NoServer {
+        /// `HOST:PORT`.
+        host: String,
+    },
     /// The login shell, which starts the SFTP server, has printed text.
     #[error(
-        "the login shell prints {said:?} before SFTP starts: change its startup files (~/.bashrc) to print only in \
-         interactive sessions"
+        "the login shell of {host} prints {said:?} before SFTP starts: change its startup files (~/.bashrc) to print \
+         only in interactive sessions"
     )]
     ShellOutput {
+        /// `HOST:PORT`.
+        host: String,
         /// The beginning of the text, printable.
         said: String,
     },

@@ -264,13 +264,14 @@ impl Copier<'_> {
         check_space(from, to, entry.size).await?;
         let most = entry.size.saturating_add(entry.size / 8 + GROWTH);
         let mut reader: Box<dyn AsyncRead + Send + Unpin> = from.read().await?;
-        let mut writer = to.write(entry.mode).await?;
         let mut chunk = vec![0; CHUNK];
         let mut done = 0;
         (self.options.progress)(&name, done, entry.size);
+        // Read before the target is truncated: by a link, the target may be the source.
+        let mut read = reader.read(&mut chunk).await;
+        let mut writer = to.write(entry.mode).await?;
         loop {
-            let length = reader.read(&mut chunk).await;
-            let length = length.map_err(|error| from.failed(error))?;
+            let length = read.map_err(|error| from.failed(error))?;
             let Some(data) = chunk.get(..length).filter(|data| !data.is_empty()) else {
                 break;
             };
@@ -285,9 +286,19 @@ impl Copier<'_> {
             written.map_err(|error| to.failed(error))?;
             done += data.len() as u64;
             (self.options.progress)(&name, done, entry.size);
+            read = reader.read(&mut chunk).await;
         }
         let finished = writer.shutdown().await;
-        finished.map_err(|error| to.failed(error))
+        finished.map_err(|error| to.failed(error))?;
+        // Files of the kernel announce a page and have less.
+        if done < entry.size && entry.size > CHUNK as u64 {
+            return Err(TransferError::Short {
+                path: name,
+                size: entry.size,
+                copied: done,
+            });
+        }
+        Ok(())
     }
 
     /// Continues with the next source if there are several.
@@ -421,6 +432,16 @@ pub enum TransferError {
     /// The file has many more bytes than its announced size.
     #[error("{path}: it does not end: {copied} bytes were copied of a file of {size} bytes")]
     Endless {
+        /// The path.
+        path: String,
+        /// The announced size.
+        size: u64,
+        /// The number of bytes copied.
+        copied: u64,
+    },
+    /// The file has fewer bytes than its announced size.
+    #[error("{path}: it ended after {copied} of {size} bytes: it was changed during the copy")]
+    Short {
         /// The path.
         path: String,
         /// The announced size.

@@ -101,10 +101,12 @@ pub enum DialError {
     /// The same at an address that is the machine's: its certificate was replaced from somewhere else.
     #[error(
         "{address} answers with a certificate that this machine was not given: its host was provisioned again from \
-         elsewhere, by another copy of the machine's directory, or is another host; 'docker-machine regenerate-certs' \
-         gives it a certificate from here"
+         elsewhere, by another copy of the machine's directory, or is another host; 'docker-machine regenerate-certs \
+         {machine}' gives it a certificate from here"
     )]
     ProvisionedElsewhere {
+        /// The machine's name.
+        machine: String,
         /// `HOST:PORT`.
         address: String,
     },

@@ -9,7 +9,7 @@ use std::time::Duration;
 use machine_ops::Cx;
 use machine_store::MachineFile;
 use machine_tls::{DialError, Dialer, EngineVersion};
-use machine_types::{DockerUrl, MachineState};
+use machine_types::{DockerUrl, MachineName, MachineState};
 
 use crate::access::address::Down;
 use crate::access::address::{take_address, why_down};
@@ -77,7 +77,7 @@ pub async fn connection(
                 url = wanted(machine, &engine)?;
                 dialled = dial(library, machine, &url, &cx).await;
             }
-            Down::InPlace => dialled = dialled.map_err(in_place),
+            Down::InPlace => dialled = dialled.map_err(|error| in_place(&machine.name, error)),
             Down::Unknown => {}
         }
     }
@@ -142,7 +142,7 @@ pub async fn docker_version(library: &Library, name: &str) -> Result<String, Err
     match why_down(library, &mut machine, ASK, &cx).await {
         Down::Because(why) => Err(Error::EngineDown(Box::new(why))),
         Down::Moved => engine_version(library, &machine, DIAL).await,
-        Down::InPlace => Err(in_place(error)),
+        Down::InPlace => Err(in_place(&machine.name, error)),
         Down::Unknown => Err(error),
     }
 }
@@ -251,17 +251,21 @@ fn told(asked: Result<EngineVersion, DialError>) -> Result<String, Error> {
 /// Explains a wrong certificate: clouds reassign addresses, other hosts keep theirs.
 fn explained(machine: &Machine, error: Error) -> Error {
     match machine.driver.cloud() {
-        None => in_place(error),
+        None => in_place(&machine.name, error),
         Some(_) => error,
     }
 }
 
 /// Explains a wrong certificate at an address that is the machine's: another store replaced it.
-pub(crate) fn in_place(error: Error) -> Error {
-    use DialError::{OtherMachine, ProvisionedElsewhere};
+pub(crate) fn in_place(machine: &MachineName, error: Error) -> Error {
+    use DialError::OtherMachine;
+    let elsewhere = |address| DialError::ProvisionedElsewhere {
+        machine: machine.to_string(),
+        address,
+    };
     match error {
-        Error::Dial(OtherMachine { address }) => Error::Dial(ProvisionedElsewhere { address }),
-        Error::Engine(OtherMachine { address }) => Error::Engine(ProvisionedElsewhere { address }),
+        Error::Dial(OtherMachine { address }) => Error::Dial(elsewhere(address)),
+        Error::Engine(OtherMachine { address }) => Error::Engine(elsewhere(address)),
         error => error,
     }
 }

@@ -160,7 +160,7 @@ impl Library {
                 ));
             };
             let dialled = dial(self, machine, &url, &self.context()).await;
-            let dialled = dialled.map_err(in_place);
+            let dialled = dialled.map_err(|error| in_place(&machine.name, error));
             Some(route(subject, "Docker", &endpoint, dialled, machine))
         };
         let (sshd, engine) = tokio::join!(sshd, engine);

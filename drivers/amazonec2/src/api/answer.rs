@@ -32,7 +32,7 @@ pub(crate) enum Unbounded {
     Bytes,
     #[error("it has more items than EC2 sends")]
     Items,
-    #[error("it has more than {DEEPEST} elements in each other")]
+    #[error("it has more than {DEEPEST} levels of elements")]
     Depth,
 }
 
@@ -56,7 +56,8 @@ pub(crate) async fn read(mut answer: HttpResponse) -> Result<HttpResponse, Conne
 /// Counts the items and the open elements of a response.
 ///
 /// # Errors
-/// Returns [`Unbounded::Items`] or [`Unbounded::Depth`]. Accepts input that cannot be parsed: the SDK stops at the same place and rejects it.
+/// Returns [`Unbounded::Items`] or [`Unbounded::Depth`]. Accepts input that cannot be parsed: the SDK stops at the same
+/// place and rejects it.
 pub(crate) fn check(body: &[u8]) -> Result<(), Unbounded> {
     let Ok(text) = std::str::from_utf8(body) else {
         return Ok(());

@@ -207,7 +207,7 @@ fn launch() -> Vec<FlagSpec> {
             "Type of the root volume",
         )
         .default_text("gp2")
-        .values(&["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]),
+        .values(&["gp3", "gp2", "io1", "io2", "standard"]),
         FlagSpec::int(
             "amazonec2-volume-iops",
             0,

@@ -89,7 +89,8 @@ impl DryRun<'_> {
         ) {
             (false, _) => "on-demand",
             (true, SpotFallback::Never) => "spot",
-            (true, _) => "spot, on-demand without capacity",
+            (true, SpotFallback::Capacity) => "spot, on-demand without capacity",
+            (true, SpotFallback::Any) => "spot, on-demand without capacity or below the spot price",
         };
         let price = match saved.spot_price.as_str() {
             "" => "the on-demand price",
