@@ -177,8 +177,8 @@ pub enum KeyError {
     /// The key is protected by a passphrase, and neither its file nor the one with the suffix `.pub` has the public half,
     /// by which the agent knows the key.
     #[error(
-        "cannot find the public half of the encrypted key {0}: create it with 'ssh-keygen -y -f {1} > {1}.pub', and \
-         load the key with ssh-add",
+        "cannot find the public half of the encrypted key {0}: load the key with ssh-add, and run \
+         ssh-keygen -y -f {1} > {1}.pub",
         file.display(),
         crate::shell_quote(&file.display().to_string())
     )]

@@ -143,7 +143,7 @@ async fn the_agent_signs_for_an_encrypted_key_that_it_holds() {
             (Ok(()), "RFC4716") => {}
             (Err(error), "PEM" | "PKCS8") => {
                 let text = told(&error);
-                let command = format!("ssh-keygen -y -f {0} > {0}.pub", key.display());
+                let command = format!("ssh-keygen -y -f '{0}' > '{0}'.pub", key.display());
                 assert!(text.ends_with(&command), "{text}");
             }
             (ended, _) => panic!("{name}: {ended:?}"),
