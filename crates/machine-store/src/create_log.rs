@@ -23,39 +23,42 @@ impl Store {
         self.layout.under(LOGS).join(name.as_str())
     }
 
-    /// Begins the log of a create, and returns its path. Removes the log of the previous create of this name, and the
-    /// oldest logs of names without a machine, beyond twenty.
+    /// Begins the log of a create, and returns its path. Removes the log of the previous create of this name.
     ///
     /// # Errors
     /// Returns disk errors.
     pub fn begin_log(&self, name: &MachineName) -> Result<PathBuf, StoreError> {
-        let directory = self.layout.under(LOGS);
-        self.disk.make_directories(&directory)?;
-        let mut failed: Vec<_> = self
-            .disk
-            .list(&directory)?
+        self.disk.make_directories(&self.layout.under(LOGS))?;
+        self.remove_log(name);
+        let path = self.log(name);
+        // Without fsync: a log need not survive a crash of the computer.
+        let mut options = fs::OpenOptions::new();
+        match options.write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(_) => Ok(path),
+            Err(source) => Err(StoreError::disk("create", &path, source)),
+        }
+    }
+
+    /// Removes the oldest logs of names without a machine, beyond twenty. Ignores errors: the next failed create repeats
+    /// it.
+    pub fn prune_logs(&self) {
+        let logs = self.disk.list(&self.layout.under(LOGS)).unwrap_or_default();
+        let of_no_machine = |entry: &fs::DirEntry| {
+            let name = entry.file_name().to_string_lossy().parse();
+            name.is_ok_and(|name| !self.exists(&name))
+        };
+        let mut failed: Vec<_> = logs
             .into_iter()
-            .filter(|entry| {
-                let name = entry.file_name().to_string_lossy().parse();
-                name.is_ok_and(|name| !self.exists(&name))
-            })
+            .filter(of_no_machine)
             .map(|entry| {
                 let written = entry.metadata().and_then(|file| file.modified());
                 (written.ok(), entry.path())
             })
             .collect();
         failed.sort();
-        let excess = (failed.len() + 1).saturating_sub(MOST_FAILED);
+        let excess = failed.len().saturating_sub(MOST_FAILED);
         for (_, path) in failed.iter().take(excess) {
             let _ = fs::remove_file(path);
-        }
-        let path = self.log(name);
-        self.remove_log(name);
-        // Without fsync: a log need not survive a crash of the computer.
-        let mut options = fs::OpenOptions::new();
-        match options.write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(_) => Ok(path),
-            Err(source) => Err(StoreError::disk("create", &path, source)),
         }
     }
 

@@ -20,6 +20,11 @@ async fn the_log_of_a_create_stays_while_it_is_of_use() {
     ] {
         assert!(log.out.contains(line), "{line}: {log}");
     }
+    let last = log.out.lines().last().unwrap();
+    assert!(last.contains("command create"), "{last}");
+    // Only --debug shows the scripts that run on the host.
+    assert!(!log.out.contains("#!/bin/sh"), "{log}");
+    assert!(!log.out.contains("debug: "), "{log}");
     // The instance has only a private address: the wait for its state is the boot, too.
     let shown = flow.home.run(["trace", "trace.jsonl"]).await.ok();
     assert!(shown.out.starts_with("m1 · "), "{shown}");
@@ -45,6 +50,16 @@ async fn the_log_of_a_create_stays_while_it_is_of_use() {
         "{log}"
     );
     flow.assert_clean();
+
+    // A create that finds its name taken by a running one does not touch the log of that one.
+    let gate = flow.lab.hold("RunInstances");
+    let mut create = flow.home.start(flow.creating("m3", &[]));
+    gate.arrived(1).await;
+    flow.create("m3", &[]).await.failed(1, &["already exists"]);
+    gate.open();
+    assert!(create.wait().await.unwrap().success());
+    let log = flow.home.run(["logs", "m3"]).await.ok();
+    assert!(log.out.contains("api RunInstances"), "{log}");
 
     let none = flow.home.run(["trace", "nowhere"]).await;
     none.failed(1, &["cannot read nowhere"]);

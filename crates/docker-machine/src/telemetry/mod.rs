@@ -5,8 +5,8 @@
 //! operation.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use libmachine::{
@@ -48,6 +48,41 @@ const WORTH_A_LINE: Duration = Duration::from_secs(5);
 /// Maximum number of waits and reasons that are logged: a reason may contain a number that changes each time.
 const MOST_LINES: usize = 50;
 
+/// The log of a create. It is known late whether a command begins one.
+enum CreateLog {
+    /// The records before, up to a maximum number.
+    Before(Vec<String>),
+    Open(Trace),
+}
+
+/// Maximum number of records before a create.
+const MOST_BEFORE: usize = 200;
+
+impl Default for CreateLog {
+    fn default() -> Self {
+        Self::Before(Vec::new())
+    }
+}
+
+impl CreateLog {
+    fn add(&mut self, record: String) {
+        match self {
+            Self::Open(log) => log.write(&record),
+            Self::Before(records) if records.len() < MOST_BEFORE => records.push(record),
+            Self::Before(_) => {}
+        }
+    }
+
+    fn open(&mut self, path: &Path) -> std::io::Result<()> {
+        let log = Trace::open(path, LARGEST_LOG)?;
+        if let Self::Before(records) = self {
+            records.iter().for_each(|record| log.write(record));
+        }
+        *self = Self::Open(log);
+        Ok(())
+    }
+}
+
 /// Receives all events of a process.
 pub struct Telemetry {
     wanted: Wanted,
@@ -58,7 +93,7 @@ pub struct Telemetry {
     told: Mutex<BTreeSet<String>>,
     trace: Option<Trace>,
     /// The log of a create, in the store.
-    log: OnceLock<Trace>,
+    log: Mutex<CreateLog>,
     metrics: Mutex<Metrics>,
     /// Start of the command, by the wall clock and by the monotonic clock.
     begun: (SystemTime, Duration),
@@ -82,7 +117,7 @@ impl Telemetry {
             live: Live::new(console.clone()),
             told: Mutex::default(),
             trace,
-            log: OnceLock::new(),
+            log: Mutex::default(),
             metrics: Mutex::new(Metrics::default()),
             begun: (ambient.now(), ambient.monotonic()),
             wanted,
@@ -106,7 +141,7 @@ impl Telemetry {
         if self.wanted.json_log {
             self.console.line(Stream::Err, &work());
         }
-        if let Some(log) = self.log.get() {
+        if let CreateLog::Open(log) = &*self.create_log() {
             if let Some(failure) = failure {
                 log.end(&record::message(
                     self.ambient.now(),
@@ -194,11 +229,14 @@ impl Telemetry {
         self.line(self.telling(), "info", &printable(text.as_bytes()));
     }
 
+    fn create_log(&self) -> MutexGuard<'_, CreateLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Adds a message to the log of a create.
     fn keep(&self, level: &str, text: &str) {
-        if let Some(log) = self.log.get() {
-            log.write(&record::message(self.ambient.now(), level, text));
-        }
+        let record = record::message(self.ambient.now(), level, text);
+        self.create_log().add(record);
     }
 
     fn ended(&self, span: &Span) {
@@ -207,9 +245,11 @@ impl Telemetry {
         } else if self.wanted.debug {
             self.console.line(Stream::Err, &debug_line(span));
         }
-        for trace in self.trace.iter().chain(self.log.get()) {
-            trace.write(&record::span(span));
+        let record = record::span(span);
+        if let Some(trace) = &self.trace {
+            trace.write(&record);
         }
+        self.create_log().add(record);
         if self.wanted.metrics.is_some() {
             let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
             metrics.span(span);
@@ -222,7 +262,6 @@ impl Events for Telemetry {
         match &event {
             Event::Say(text) => self.keep("info", text),
             Event::Warn(text) | Event::Alert(text) => self.keep("warning", text),
-            Event::Debug(text) => self.keep("debug", text),
             _ => {}
         }
         match event {
@@ -252,10 +291,11 @@ impl Events for Telemetry {
                 metrics.machines(&machines, self.ambient.now());
             }
             Event::Counted(_) => {}
-            Event::Log(path) => match Trace::open(&path, LARGEST_LOG) {
-                Ok(log) => drop(self.log.set(log)),
-                Err(error) => self.debug(&format!("no log of this create: {error}")),
-            },
+            Event::Log(path) => {
+                if let Err(error) = self.create_log().open(&path) {
+                    self.debug(&format!("no log of this create: {error}"));
+                }
+            }
         }
     }
 }

@@ -95,10 +95,12 @@ fn seconds(time: Duration) -> String {
     format!("{:.1}s", time.as_secs_f64())
 }
 
-/// Formats records one below the other, with the time since the first one.
+/// Formats records one below the other, each with the time from the first beginning to its end.
 pub(crate) fn log(records: &[Record]) -> String {
     let begun = records.first().map(|first| first.at);
-    let line = |record: &Record| {
+    let mut records: Vec<&Record> = records.iter().collect();
+    records.sort_by_key(|record| record.end());
+    let line = |record: &&Record| {
         let text = match &record.what {
             What::Message { level, text } if level == "info" || text.starts_with("WARNING") => {
                 text.clone()
@@ -118,8 +120,8 @@ pub(crate) fn log(records: &[Record]) -> String {
             }
         };
         let text = shown(&text).replace('\n', "\n          ");
-        let since = record.since(begun.unwrap_or(record.at));
-        format!("{:>8}  {text}\n", seconds(since))
+        let since = record.end() - begun.unwrap_or(record.at);
+        format!("{:>7.1}s  {text}\n", since.as_seconds_f64())
     };
     records.iter().map(line).collect()
 }
@@ -223,13 +225,13 @@ not a record
 "#;
 
     #[test]
-    fn a_log_is_in_the_order_of_time() {
+    fn a_log_is_in_the_order_in_which_things_ended() {
         assert_eq!(
             log(&parse(TRACE)),
-            "    0.0s  phase launch 4.0s
-    0.5s  Creating machine...
-    1.0s  api RunInstances 2.0s
-    4.0s  wait SSH 6.0s, failed: timeout
+            "    0.5s  Creating machine...
+    3.0s  api RunInstances 2.0s
+    4.0s  phase launch 4.0s
+   10.0s  wait SSH 6.0s, failed: timeout
    10.0s  error: no SSH
             hint: wait
  3600.0s  api TerminateInstances 0.0s

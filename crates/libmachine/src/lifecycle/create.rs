@@ -100,10 +100,57 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
     let cx = library.context_about(&name);
     cx.phase(format!("{name} · pre-create checks"));
     base.store_id = library.store.ensure_id(&cx).await?.as_str().to_owned();
-    match library.store.begin_log(&name) {
+    let driver = kind
+        .configure(&base, &request.options)
+        .map_err(Error::Configuration)?;
+    let begun = library.ambient.monotonic();
+    let (provisioning, limit) = (request.provisioning, request.limit);
+    let prepared = prepare(library, &name, driver, request, &cx).await;
+    let (mut work, key) = match prepared {
+        Ok(prepared) => prepared,
+        // The log is that of the other create.
+        Err(error @ Error::AlreadyExists(_)) => return Err(error),
+        Err(error) => {
+            if !library.store.exists(&name) {
+                begin_log(library, &name, &cx);
+                library.store.prune_logs();
+            }
+            return Err(error);
+        }
+    };
+    let cx = work.cx.clone();
+    begin_log(library, &name, &cx);
+    let bring_up = bring_up(library, &mut work, &key, provisioning);
+    let bring_up = unless_removed(&library.store, &name, &cx, bring_up);
+    let spent = library.ambient.monotonic().saturating_sub(begun);
+    let left = limit.saturating_sub(spent);
+    match within(&cx, "create", left, bring_up).await {
+        Ok(times) => Ok(times),
+        Err(error) => {
+            let error = roll_back(library, work, error).await;
+            library.store.prune_logs();
+            Err(error)
+        }
+    }
+}
+
+/// Opens the log of a create: the receiver of events writes it. A create goes on without one.
+fn begin_log(library: &Library, name: &MachineName, cx: &Cx) {
+    match library.store.begin_log(name) {
         Ok(path) => cx.events.emit(Event::Log(path)),
         Err(error) => cx.debug(format!("no log of this create: {}", one_line(error))),
     }
+}
+
+/// Checks what needs the cloud, and makes the machine's directory. Nothing is launched yet.
+async fn prepare(
+    library: &Library,
+    name: &MachineName,
+    mut driver: Box<dyn Driver>,
+    request: CreateRequest,
+    cx: &Cx,
+) -> Result<(Work, KeyMaterial), Error> {
+    let has_tls = request.pool.is_none();
     let identity = library.store.identity()?;
     if let Some(unconfirmed) = identity.and_then(|identity| identity.unconfirmed)
         && unconfirmed.machines.is_some()
@@ -111,25 +158,20 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
         let hint = confirmation_hint(&unconfirmed);
         cx.warn(format!("{unconfirmed}: {hint}"));
     }
-    let mut driver = kind
-        .configure(&base, &request.options)
-        .map_err(Error::Configuration)?;
-
-    let begun = library.ambient.monotonic();
     // Nothing exists yet: the checks need not end, as calls of a create must.
-    let checked = cx.cancel.or(driver.preflight(&cx));
-    let checked = within(&cx, "create", request.limit, checked).await;
+    let checked = cx.cancel.or(driver.preflight(cx));
+    let checked = within(cx, "create", request.limit, checked).await;
     let checked = checked.map_err(Error::Cancelled)?;
     // Some flags can be checked only with the cloud. These checks leave nothing behind either.
     if let Err(error) = checked {
         if error.kind != DriverErrorKind::Configuration && has_tls {
-            bootstrap_certificates(library, &cx).await?;
+            bootstrap_certificates(library, cx).await?;
             cx.say("Running pre-create checks...");
         }
         return Err(before_creation(error));
     }
     if has_tls {
-        bootstrap_certificates(library, &cx).await?;
+        bootstrap_certificates(library, cx).await?;
         check_shared_certificates(library, !is_left_alone(&*driver))?;
     }
     cx.say("Running pre-create checks...");
@@ -141,10 +183,10 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
 
     let key = make_key(library, &driver.key_plan()).await?;
     let mut record = MachineRecord::new(
-        &name,
+        name,
         driver.name(),
         driver.save(),
-        host_options(library, &name, &request),
+        host_options(library, name, &request),
     );
     record.pool = request.pool;
     let files: Vec<NewFile<'_>> = key
@@ -156,7 +198,7 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
             contents: file.contents.expose(),
         })
         .collect();
-    let lock = match library.store.try_lock_machine(&name)? {
+    let lock = match library.store.try_lock_machine(name)? {
         Some(lock) => lock,
         None => return Err(Error::AlreadyExists(request.name)),
     };
@@ -166,22 +208,13 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
         }
         created => created?,
     }
-    let cx = library.context_over(&name, Remembering::over(library.store.journal(&lock)));
+    let cx = library.context_over(name, Remembering::over(library.store.journal(&lock)));
     let machine = Machine {
         name: name.clone(),
         record,
         driver,
     };
-    let mut work = Work { machine, lock, cx };
-    let cx = work.cx.clone();
-    let bring_up = bring_up(library, &mut work, &key.material, request.provisioning);
-    let bring_up = unless_removed(&library.store, &name, &cx, bring_up);
-    let spent = library.ambient.monotonic().saturating_sub(begun);
-    let left = request.limit.saturating_sub(spent);
-    match within(&cx, "create", left, bring_up).await {
-        Ok(times) => Ok(times),
-        Err(error) => Err(roll_back(library, work, error).await),
-    }
+    Ok((Work { machine, lock, cx }, key.material))
 }
 
 /// Runs those checks of a create that need no network.
