@@ -46,7 +46,9 @@ pub use access::login::{
 pub use certificates::age::warn_of_age;
 pub use doctor::{DoctorRequest, examine};
 pub use error::{Error, Left, Silence, confirmation_hint};
-pub use library::{CertificatePaths, Library, Settings, is_in_place, is_unknown, sound_names};
+pub use library::{
+    CertificatePaths, Library, Settings, is_in_place, is_in_use, is_unknown, sound_names,
+};
 pub use lifecycle::create::{
     CREATE_LIMIT, CreateRequest, CreateTimes, check, create, create_log, rehearse,
 };

@@ -204,6 +204,12 @@ pub fn is_unknown(library: &Library, name: &str) -> bool {
     }
 }
 
+/// Returns whether another process is at work on a machine, such as its create.
+pub fn is_in_use(library: &Library, name: &str) -> bool {
+    let name = name.parse::<MachineName>();
+    name.is_ok_and(|name| library.store.holder(&name).is_some())
+}
+
 /// Returns whether the store is at the place where its ID was made, with its own `machines/`. Otherwise a missing machine
 /// proves nothing: its disk may not be mounted.
 pub fn is_in_place(library: &Library) -> bool {

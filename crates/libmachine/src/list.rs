@@ -109,8 +109,7 @@ pub struct ListItem {
     pub facts: Facts,
     /// Time since its creation, if known.
     pub age: Option<Duration>,
-    /// Whether the state `Error` says nothing about the machine: the state could not be queried, or another process,
-    /// such as the create, is at work on the machine.
+    /// Whether the state `Error` or `Timeout` says nothing about the machine: it could not be queried.
     pub is_unknown: bool,
 }
 
@@ -381,9 +380,6 @@ async fn item(
         }
     }
     item.age = age(library, &machine, &item.facts);
-    if item.state == MachineState::Error {
-        item.is_unknown |= library.store.holder(&machine.name).is_some();
-    }
     if item.state == MachineState::Timeout {
         return timed_out(item, options.timeout);
     }
@@ -464,6 +460,7 @@ fn timed_out(item: ListItem, timeout: Duration) -> ListItem {
         docker: None,
         error: String::new(),
         response_time: timeout,
+        is_unknown: true,
         ..item
     }
 }

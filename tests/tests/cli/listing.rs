@@ -127,12 +127,56 @@ async fn a_machine_whose_state_cannot_be_queried_is_not_removed_by_its_state() {
     let listed = flow.home.run(["ls"]).await.ok();
     assert!(listed.out.contains("Error"), "{listed}");
     let remove = ["rm", "-y", "--filter", "state=Error"];
-    let kept = flow.home.run(remove).await.ok();
-    assert!(kept.err.contains("m1: left out: "), "{kept}");
-    assert!(kept.err.contains("no machine matches"), "{kept}");
+    let kept = flow.home.run(remove).await;
+    kept.failed(1, &["m1: left out: ", "no machine matches"]);
     flow.lab.heal();
     assert_eq!(flow.home.run(["status", "m1"]).await.ok().out, "Running\n");
     flow.home.run(["rm", "-y", "m1"]).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_leaves_out_machines_in_use_and_broken_ones() {
+    let flow = Flow::start().await;
+    let home = &flow.home;
+    with_none(home, "broken").await;
+    std::fs::write(home.machine("broken").join("config.json"), "{").unwrap();
+    let gate = flow.lab.hold("RunInstances");
+    let mut create = home.start(flow.creating("m1", &[]));
+    gate.arrived(1).await;
+    for filter in ["name=m", "state=Error", "age<1h"] {
+        let kept = home.run(["rm", "-y", "--filter", filter]).await;
+        let m1 = "m1: left out: another process is at work";
+        kept.failed(1, &["broken: left out: ", m1]);
+    }
+    let mistyped = home.run(["rm", "-y", "--filter", "state=Eror"]).await;
+    mistyped.failed(1, &["unknown state \"Eror\"", "Running, Paused"]);
+    gate.open();
+    assert!(create.wait().await.unwrap().success());
+    let removed = home.run(["rm", "-y", "--filter", "name=m1"]).await.ok();
+    assert!(removed.out.contains("Successfully removed m1"), "{removed}");
+    home.run(["rm", "-f", "broken"]).await.ok();
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_changes_during_the_question_is_not_removed() {
+    let flow = Flow::start().await;
+    let home = &flow.home;
+    flow.create("m1", &[]).await.ok();
+    home.run(["stop", "m1"]).await.ok();
+    let remove = ["rm", "--filter", "state=Stopped"];
+    let mut asking = Terminal::start(home, remove, (80, 24));
+    asking.expect("Are you sure?").await;
+    home.run(["start", "m1"]).await.ok();
+    asking.keys("y\n").await;
+    let ended = asking.end().await;
+    assert!(
+        !ended.shown.contains("Successfully removed"),
+        "{}",
+        ended.shown
+    );
+    assert_eq!(home.run(["status", "m1"]).await.ok().out, "Running\n");
+    home.run(["rm", "-y", "m1"]).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use libmachine::{
     wait_until_ready,
 };
 use machine_driver::{FlagSpec, Options};
+use machine_types::one_line;
 
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
@@ -124,33 +125,63 @@ pub(super) fn filter() -> Flag {
     .values(crate::listing::filter::VALUES)
 }
 
-/// Returns the names of the machines that match the flags of a command that changes machines. A machine whose state or
-/// age matters and could not be queried does not match, and is reported.
-pub(super) async fn matching(cx: &Context, arguments: &Arguments) -> Result<Vec<String>, Failure> {
+/// The machines that match the filters of a command that changes machines.
+pub(super) struct Matching {
+    /// Their names.
+    pub(super) names: Vec<String>,
+    /// Whether it is unknown of other machines that they match. They are reported.
+    pub(super) has_left_out: bool,
+}
+
+/// Returns the machines that match the flags of a command that changes machines. A machine matches nothing if it is
+/// broken, if another process is at work on it, or if its state or age matters and could not be queried.
+pub(super) async fn matching(cx: &Context, arguments: &Arguments) -> Result<Matching, Failure> {
+    let filters = Filters::parse(&arguments.options.list("filter")).map_err(no_filter)?;
+    filters.check_states().map_err(no_filter)?;
     let listing = Listing {
         cx,
-        filters: Filters::parse(&arguments.options.list("filter")).map_err(no_filter)?,
+        filters,
         wanted: Wanted::of(&arguments.words),
         timeout: TIMEOUT,
     };
     listing.wanted.all_known(cx)?;
-    let mut machines = listing.machines().await?;
-    machines.retain(|machine| machine.record().is_some());
-    if !listing.filters.ask_for_states() {
-        return Ok(machines.iter().map(|it| it.name().to_owned()).collect());
-    }
-    let mut items = libmachine::list(&cx.library, machines, &listing.options()).await;
-    items.retain(|item| {
-        if item.is_unknown {
-            let why = match item.error.as_str() {
-                "" => "another process is at work on it",
-                error => error,
-            };
-            cx.complain(&format!("{}: left out: {why}", item.name));
+    let machines = listing.machines().await?;
+    let mut left_out: Vec<(String, String)> = Vec::new();
+    let mut names = Vec::new();
+    let mut opened = Vec::new();
+    for machine in machines {
+        match machine {
+            StoredMachine::Unopened { name, error, .. } => left_out.push((name, one_line(error))),
+            machine if listing.filters.ask_for_states() => opened.push(machine),
+            machine => names.push(machine.name().to_owned()),
         }
-        !item.is_unknown && listing.filters.want(item)
+    }
+    for item in libmachine::list(&cx.library, opened, &listing.options()).await {
+        let why = match item.error.as_str() {
+            "" => format!("no answer within {} s", TIMEOUT.as_secs()),
+            error => error.to_owned(),
+        };
+        match item.is_unknown {
+            true => left_out.push((item.name, why)),
+            false if listing.filters.want(&item) => names.push(item.name),
+            false => {}
+        }
+    }
+    names.retain(|name| {
+        let is_in_use = libmachine::is_in_use(&cx.library, name);
+        if is_in_use {
+            let why = "another process is at work on it".to_owned();
+            left_out.push((name.clone(), why));
+        }
+        !is_in_use
     });
-    Ok(items.into_iter().map(|item| item.name).collect())
+    for (name, why) in &left_out {
+        cx.complain(&format!("{name}: left out: {why}"));
+    }
+    Ok(Matching {
+        names,
+        has_left_out: !left_out.is_empty(),
+    })
 }
 
 /// How long a machine may take to answer a command that selects by its state.

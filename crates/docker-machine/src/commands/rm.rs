@@ -46,12 +46,13 @@ impl Command for Rm {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = match arguments.options.list("filter").is_empty() {
-            true => &arguments.words,
-            false => &targets::filtered(cx, &arguments).await?,
+        let is_filtered = !arguments.options.list("filter").is_empty();
+        let mut names = match is_filtered {
+            true => targets::filtered(cx, &arguments).await?,
+            false => arguments.words.clone(),
         };
         if names.is_empty() {
-            if !arguments.options.list("filter").is_empty() {
+            if is_filtered {
                 return Ok(());
             }
             return Err(arguments
@@ -60,12 +61,12 @@ impl Command for Rm {
         }
         let force = arguments.options.bool("force");
         let asked = !force && !arguments.options.bool("yes");
-        if asked && let Some(failure) = all_unknown(cx, names).await {
+        if asked && let Some(failure) = all_unknown(cx, &names).await {
             return Err(failure);
         }
         cx.print(&format!("About to remove {}", names.join(", ")));
         cx.print("WARNING: This action will delete both local reference and remote instance.");
-        for name in names {
+        for name in &names {
             if cx
                 .library
                 .open(name)
@@ -79,6 +80,11 @@ impl Command for Rm {
         }
         if asked {
             match cx.confirm("Are you sure?").await? {
+                // The answer may have taken an hour.
+                Some(true) if is_filtered => {
+                    let still = targets::filtered(cx, &arguments).await?;
+                    names.retain(|name| still.contains(name));
+                }
                 Some(true) => {}
                 Some(false) => return Ok(()),
                 None => {
@@ -95,7 +101,7 @@ impl Command for Rm {
             places: drivers::places(&cx.world.environment),
         };
         let mut failures = Vec::new();
-        for name in names {
+        for name in &names {
             match libmachine::remove(&cx.library, name, &options).await {
                 Ok(removed) => told(cx, name, &removed),
                 // With --force, the Go binary ignores unknown machines.

@@ -56,15 +56,22 @@ pub(crate) async fn all(cx: &Context, words: &[String]) -> Result<Vec<String>, F
 }
 
 /// Returns the machines of a command: those that match its filters, or the named ones. Reports if none matches.
+///
+/// # Errors
+/// Fails if none matches, and it is unknown of some machines that they match.
 pub(crate) async fn filtered(cx: &Context, arguments: &Arguments) -> Result<Vec<String>, Failure> {
     if arguments.options.list("filter").is_empty() {
         return all(cx, &arguments.words).await;
     }
-    let names = ls::matching(cx, arguments).await?;
-    if names.is_empty() {
-        cx.complain("no machine matches the filters");
+    let matching = ls::matching(cx, arguments).await?;
+    if matching.names.is_empty() {
+        let text = "no machine matches the filters";
+        if matching.has_left_out {
+            return Err(Failure::new(format!("{text}, and some were left out")));
+        }
+        cx.complain(text);
     }
-    Ok(names)
+    Ok(matching.names)
 }
 
 /// Runs an action on several machines at once. Waits for all of them, and returns the failures as one.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libmachine::{EngineOptions, ListItem, MachineRecord};
+use machine_types::MachineState;
 use regex_lite::Regex;
 
 use super::pattern::{self, PatternError};
@@ -68,6 +69,12 @@ impl Bound {
     }
 }
 
+/// Returns the names of all states but the empty one.
+fn states() -> Vec<&'static str> {
+    let names = MachineState::ALL.iter().map(|state| state.as_str());
+    names.filter(|name| !name.is_empty()).collect()
+}
+
 /// An invalid filter. The first two sentences are the Go binary's.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FilterError {
@@ -75,6 +82,8 @@ pub(crate) enum FilterError {
     Syntax,
     #[error("Unsupported filter key '{0}'")]
     Key(String),
+    #[error("unknown state {0:?}: the states are {states}", states = states().join(", "))]
+    State(String),
     #[error("invalid filter {0:?}: expected age>DURATION or age<DURATION, such as age>6h")]
     Age(String),
     #[error(transparent)]
@@ -102,6 +111,18 @@ impl Filters {
             }
         }
         Ok(filters)
+    }
+
+    /// Checks that the states exist. `ls` lists nothing for others, as the Go binary does.
+    pub(crate) fn check_states(&self) -> Result<(), FilterError> {
+        let is_known = |state: &&String| {
+            let mut all = MachineState::ALL.iter();
+            all.any(|known| known.as_str().eq_ignore_ascii_case(state))
+        };
+        match self.states.iter().find(|state| !is_known(state)) {
+            Some(unknown) => Err(FilterError::State(unknown.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Returns whether no filter is given.

@@ -61,8 +61,12 @@ async fn each_route_takes_one_call_and_each_machine_has_its_own_state() {
 async fn a_silent_place_times_out_only_its_own_machines() {
     let fixture = mixed().await;
     fixture.cloud.fail("states of 1 in far", FakeFault::Silent);
-    let states = states(&fixture, Duration::from_millis(300)).await;
-    assert_eq!(states, expected(MachineState::Timeout));
+    let items = fixture.list(Duration::from_millis(300)).await;
+    let unknown = items.iter().filter(|item| item.is_unknown);
+    let unknown: Vec<&str> = unknown.map(|item| item.name.as_str()).collect();
+    assert_eq!(unknown, ["c-far"]);
+    let states = items.into_iter().map(|item| (item.name, item.state));
+    assert_eq!(states.collect::<Vec<_>>(), expected(MachineState::Timeout));
 }
 
 #[tokio::test]
