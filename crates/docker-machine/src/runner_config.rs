@@ -62,6 +62,18 @@ pub struct Runner {
     pub machine: MachineSettings,
 }
 
+impl RunnerConfig {
+    /// Returns the sections with the executor docker+machine, each with its name for messages.
+    pub fn docker_machine_runners(&self) -> impl Iterator<Item = (String, &Runner)> {
+        let numbered = (1..).zip(&self.runners);
+        let named = numbered.map(|(number, runner)| match runner.name.as_str() {
+            "" => (format!("number {number}"), runner),
+            name => (name.to_owned(), runner),
+        });
+        named.filter(|(_, runner)| runner.executor == EXECUTOR)
+    }
+}
+
 /// The table `[runners.machine]`.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase", expecting = "a table")]

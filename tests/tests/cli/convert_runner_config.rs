@@ -252,6 +252,10 @@ MachineOptions = [
   'amazonec2-userdata=C:\x',
   "engine-env=API_TOKEN=HIDDEN",
   "engine-env=HTTPS_PROXY=http://user:HIDDEN@proxy:3128",
+  "engine-env=PROXY=user:HIDDEN@proxy:3128",
+  "engine-env=DB_PWD=HIDDEN",
+  "engine-opt=log-opt=splunk-url=https://x/?t=HIDDEN",
+  "amazonec2-secret-key HIDDEN",
   "engine-env=NO_PROXY=.example.com",
   "engine-registry-mirror=http://mirror:5000",
   "engine-opt=dns=8.8.8.8",
@@ -263,7 +267,9 @@ MachineOptions = [
         for name in [
             "\"amazonec2-secret-key\"",
             "\"engine-env=API_TOKEN\"",
-            "\"engine-env\"",
+            "\"engine-env=HTTPS_PROXY\"",
+            "\"engine-env=PROXY\"",
+            "\"engine-env=DB_PWD\"",
         ] {
             assert!(text.contains(name), "{name}: {ended}");
         }
@@ -315,7 +321,7 @@ async fn each_runner_of_the_executor_gets_a_pool_of_its_own() {
         pools,
         [
             "my-runner-eu",
-            "my-runner-eu-3",
+            "my-runner-eu-2",
             "runner",
             "long-name-long-name-long"
         ]

@@ -462,6 +462,18 @@ async fn the_creates_of_a_runner_configuration_are_examined() {
         assert!(line(&ended, subject, found).starts_with("ok "), "{ended}");
     }
     assert!(!ended.out.contains("shell"), "{ended}");
+    let credentials = ended
+        .out
+        .lines()
+        .filter(|line| line.contains("credentials"));
+    assert_eq!(credentials.count(), 1, "{ended}");
+
+    // GitLab Runner knows a runner without a name by its token.
+    let dashes = ", \"--engine-opt=mtu=1400\"";
+    flow.home.file("config.toml", section("", dashes, "m-%s"));
+    let ended = doctor(&flow, &arguments).await;
+    let found = "the entry \"--engine-opt\" of MachineOptions begins with a dash";
+    assert_wrong(&ended, "runner number 1", found, "write \"engine-opt\"");
 
     let wrong_ones = [
         section("flag", ", \"amazonec2-instance-typ=t3.micro\"", "m-%s"),

@@ -29,9 +29,8 @@ pub(super) fn read(cx: &Context, file: &str) -> Result<RunnerChecks, Failure> {
     let config = RunnerConfig::open(&cx.world.directory.join(file), file)
         .map_err(|error| Failure::chained("", &error))?;
     let mut found = RunnerChecks::default();
-    let runners = config.runners.iter();
-    for runner in runners.filter(|runner| runner.executor == EXECUTOR) {
-        let subject = format!("runner {}", runner.name);
+    for (name, runner) in config.docker_machine_runners() {
+        let subject = format!("runner {name}");
         match create_of(cx, runner) {
             Ok((request, notes)) => {
                 let options = runner.machine.machine_options.len();
@@ -72,12 +71,20 @@ fn create_of(cx: &Context, runner: &Runner) -> Result<(CreateRequest, Vec<String
     let with_name = settings.machine_options_with_name.iter();
     let options = settings.machine_options.iter().cloned();
     let options = options.chain(with_name.map(|option| option.replace("%s", &name)));
+    let options: Vec<String> = options.collect();
+    // The runner adds dashes: `----engine-opt` ends the flags.
+    if let Some(option) = options.iter().find(|option| option.starts_with('-')) {
+        let (option, _) = option.split_once('=').unwrap_or((option, ""));
+        let found = format!("the entry {option:?} of MachineOptions begins with a dash");
+        let name = option.trim_start_matches('-');
+        return Err(wrong(found, &format!("write {name:?}")));
+    }
     let mut argv = vec![
         "create".to_owned(),
         "--driver".to_owned(),
         settings.machine_driver.clone(),
     ];
-    argv.extend(options.map(|option| format!("--{option}")));
+    argv.extend(options.iter().map(|option| format!("--{option}")));
     argv.push(name);
     let drivers = crate::drivers::table();
     let cli = Cli {

@@ -4,8 +4,11 @@
 //! `docs/configuration/advanced-configuration.md`, "The `[runners.autoscaler]` section".
 
 use std::collections::BTreeSet;
+use std::iter::once;
 
-use super::{EXECUTOR, MachineSettings, Runner, RunnerConfig, periods};
+use machine_types::masked;
+
+use super::{MachineSettings, Runner, RunnerConfig, periods};
 
 /// A converted `[[runners]]` section.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,20 +25,15 @@ pub struct AutoscalerSection {
 pub fn autoscaler_sections(config: &RunnerConfig) -> Vec<AutoscalerSection> {
     let mut pools = BTreeSet::new();
     let drains = config.machine.shutdown_drain.enabled;
-    let runners = config.runners.iter().enumerate();
+    let runners = config.docker_machine_runners();
     runners
-        .filter(|(_, runner)| runner.executor == EXECUTOR)
-        .map(|(index, runner)| {
-            let mut pool = pool_name(&runner.name);
-            if pools.contains(&pool) {
-                pool = format!("{pool}-{}", index + 1);
-            }
-            pools.insert(pool.clone());
-            let runner_name = match runner.name.as_str() {
-                "" => format!("number {}", index + 1),
-                name => format!("{name:?}"),
-            };
-            section(runner, runner_name, &pool, drains)
+        .map(|(name, runner)| {
+            let pool = pool_name(&runner.name);
+            let mut names =
+                once(pool.clone()).chain((2..).map(|number| format!("{pool}-{number}")));
+            let is_free = |name: &String| pools.insert(name.clone());
+            let pool = names.find(is_free).unwrap_or(pool);
+            section(runner, name, &pool, drains)
         })
         .collect()
 }
@@ -272,38 +270,35 @@ fn is_private(option: &str) -> bool {
     suffixes.iter().any(|suffix| name.ends_with(suffix)) && value != "false"
 }
 
-/// Returns the name of an option whose value may be a secret: of the option itself, or of a variable in it
-/// (`engine-env=API_TOKEN=…`).
+/// Returns the name of an option whose value may be a secret, with the variable in it (`engine-env=API_TOKEN`).
 fn secret(option: &str) -> Option<&str> {
-    let (name, value) = option.split_once('=')?;
-    let variable = value.split_once('=').map(|(variable, _)| variable);
-    let address = value.split_once("://").map(|(_, address)| address);
-    match variable {
-        _ if names_a_secret(name) => Some(name),
-        Some(variable) if names_a_secret(variable) => option.get(..name.len() + 1 + variable.len()),
-        // A user name and a password in an address.
-        _ if address.is_some_and(|address| address.contains('@')) => Some(name),
-        _ => None,
-    }
+    let is_end = |c: char| c == '=' || c.is_whitespace();
+    let at = option.find(is_end)?;
+    let (name, value) = option.split_at(at);
+    let value = value.get(1..).unwrap_or_default();
+    let variable = value.split_once('=').map_or("", |(variable, _)| variable);
+    // A user name and a password.
+    let has_password = value
+        .split_once('@')
+        .is_some_and(|(before, _)| before.contains(':'));
+    // A blank instead of the "=".
+    let with_equals = format!("{name}={value}");
+    let is_secret = has_password
+        || masked(&with_equals) != with_equals
+        || variable.to_lowercase().ends_with("key")
+        || [name, variable].into_iter().any(names_a_secret);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let length = match variable {
+        "" => name.len(),
+        variable if variable.chars().all(is_name) => name.len() + 1 + variable.len(),
+        _ => name.len(),
+    };
+    is_secret.then(|| option.get(..length)).flatten()
 }
 
+/// Returns whether a name has a word for secrets that is too short, or too frequent elsewhere, to be masked in logs.
 fn names_a_secret(name: &str) -> bool {
     let name = name.to_lowercase().replace(['_', '.'], "-");
-    let mut words = name.split('-');
-    let is_secret = |word: &str| {
-        [
-            "secret",
-            "token",
-            "password",
-            "passwd",
-            "passphrase",
-            "auth",
-            "credentials",
-        ]
-        .contains(&word)
-    };
-    words.any(is_secret)
-        || ["access-key", "api-key", "private-key"]
-            .iter()
-            .any(|key| name.ends_with(key))
+    let words = ["auth", "pass", "passphrase", "pat", "pwd"];
+    name.split('-').any(|word| words.contains(&word))
 }

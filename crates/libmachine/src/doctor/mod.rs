@@ -54,14 +54,32 @@ pub async fn examine(library: &Library, request: &DoctorRequest) -> Result<Vec<C
     }
     checks.extend(examine_access(library, &machines).await);
     if let Some((driver, options)) = &request.plan {
-        // If the store has machines at that cloud, its access is already reported.
-        let mut planned = examine_plan(library, driver, options).await;
-        planned.retain(|check| !checks.contains(check));
-        checks.extend(planned);
+        checks.extend(examine_plan(library, driver, options).await);
     }
     let planned = request.creates.iter();
-    let planned = planned.map(|(subject, create)| examine_create(library, subject, create));
-    checks.extend(join_all(planned).await.concat());
+    let planned = planned.map(|(_, create)| examine_create(library, create));
+    let planned = join_all(planned).await;
+    let subjects = request.creates.iter().map(|(subject, _)| subject);
+    for (subject, found) in subjects.zip(&planned) {
+        for check in found {
+            let mut check = check.clone();
+            let times = planned.iter().filter(|found| found.contains(&check));
+            let of = match times.count() {
+                _ if checks.contains(&check) => continue,
+                1 => subject,
+                _ => "several creates",
+            };
+            check.subject = format!("{of}: {}", check.subject);
+            checks.push(check);
+        }
+    }
+    // What the machines and creates of a cloud have in common, such as its credentials.
+    let mut told: Vec<Check> = Vec::new();
+    checks.retain(|check| {
+        let is_new = !told.contains(check);
+        told.push(check.clone());
+        is_new
+    });
     checks.extend(library.examine_machines(&machines).await);
     Ok(checks)
 }
@@ -89,7 +107,7 @@ async fn examine_access(library: &Library, machines: &[Machine]) -> Vec<Check> {
 }
 
 /// Examines a whole create: the options of provisioning, and what the driver depends on.
-async fn examine_create(library: &Library, subject: &str, request: &CreateRequest) -> Vec<Check> {
+async fn examine_create(library: &Library, request: &CreateRequest) -> Vec<Check> {
     let mut checks = match provisioning_warnings(request).await {
         Ok(warnings) => warnings
             .into_iter()
@@ -98,9 +116,6 @@ async fn examine_create(library: &Library, subject: &str, request: &CreateReques
         Err(error) => vec![failed("engine", error, "correct the option")],
     };
     checks.extend(examine_plan(library, &request.driver, &request.options).await);
-    for check in &mut checks {
-        check.subject = format!("{subject}: {}", check.subject);
-    }
     checks
 }
 
