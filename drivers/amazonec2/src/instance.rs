@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::{Instance, InstanceLifecycleType, InstanceType, Placemen
 use machine_driver::{Addresses, DriverError, DriverErrorKind, Facts, Status};
 use machine_types::printable;
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::codes;
 use crate::api::errors::KMS_GRANTS;
 use crate::api::lookup::{machine_state, millis, reason, reason_code, state_name};

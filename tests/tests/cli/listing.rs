@@ -139,7 +139,9 @@ async fn a_filter_leaves_out_machines_in_use_and_broken_ones() {
     let flow = Flow::start().await;
     let home = &flow.home;
     with_none(home, "broken").await;
-    std::fs::write(home.machine("broken").join("config.json"), "{").unwrap();
+    let config = home.machine("broken").join("config.json");
+    let whole = std::fs::read(&config).unwrap();
+    std::fs::write(&config, "{").unwrap();
     let gate = flow.lab.hold("RunInstances");
     let mut create = home.start(flow.creating("m1", &[]));
     gate.arrived(1).await;
@@ -154,7 +156,8 @@ async fn a_filter_leaves_out_machines_in_use_and_broken_ones() {
     assert!(create.wait().await.unwrap().success());
     let removed = home.run(["rm", "-y", "--filter", "name=m1"]).await.ok();
     assert!(removed.out.contains("Successfully removed m1"), "{removed}");
-    home.run(["rm", "-f", "broken"]).await.ok();
+    std::fs::write(&config, whole).unwrap();
+    home.run(["rm", "-y", "broken"]).await.ok();
     flow.assert_clean();
 }
 

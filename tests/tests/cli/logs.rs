@@ -33,6 +33,10 @@ async fn the_log_of_a_create_stays_while_it_is_of_use() {
     flow.home.file("log.jsonl", &json.out);
     let same = flow.home.run(["trace", "log.jsonl"]).await.ok();
     assert!(same.out.contains("phase launch"), "{same}");
+    let piped = flow
+        .home
+        .shell("docker-machine logs --format json m1 | docker-machine trace -");
+    assert_eq!(piped.await.ok().out, same.out);
 
     // The log of a machine that exists is not replaced by a create that fails for its name.
     flow.create("m1", &[]).await.failed(1, &["already exists"]);

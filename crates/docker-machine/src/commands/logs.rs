@@ -45,7 +45,10 @@ impl Command for Logs {
             return Err(arguments.usage.failure(targets::ONE_MACHINE));
         };
         let Some(log) = libmachine::create_log(&cx.library, name)? else {
-            return Err(Failure::new(format!("no log of a create of {name:?}")));
+            let failure = Failure::new(format!("no log of a create of {name:?}"));
+            return Err(failure.with_hint(
+                "creates by other programs have no log, nor have removed machines: docker-machine ls",
+            ));
         };
         let text = match arguments.options.string("format").as_str() {
             "json" => log,

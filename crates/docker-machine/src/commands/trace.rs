@@ -1,7 +1,10 @@
 //! `docker-machine trace`.
 
+use std::io::Read as _;
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
-use libmachine::files::{self, Links};
+use libmachine::files::{self, FileError, Links};
 
 use crate::cli::{About, Arguments, Command};
 use crate::context::Context;
@@ -22,12 +25,15 @@ impl Command for Trace {
             name: "trace",
             arguments: "FILE",
             summary: "Show where the time of a trace went",
-            details: "Shows the records of a file that MACHINE_TRACE or 'docker-machine logs --format json' wrote as a waterfall: each step, API call, SSH command, wait and phase is a line with a bar from its start to its end. A pause of a minute in the records of a machine begins a new waterfall.",
+            details: "Shows the records that MACHINE_TRACE or 'docker-machine logs --format json' wrote to a file, or to standard input for '-', as a waterfall: each step, API call, SSH command, wait and phase is a line with a bar from its start to its end. A pause of a minute in the records of a machine begins a new waterfall.",
         }
     }
 
     fn examples(&self) -> &'static [&'static str] {
-        &["docker-machine trace create.jsonl"]
+        &[
+            "docker-machine trace create.jsonl",
+            "docker-machine logs --format json m1 | docker-machine trace -",
+        ]
     }
 
     fn is_evaluated(&self) -> bool {
@@ -48,8 +54,8 @@ impl Command for Trace {
                 .usage
                 .failure("Error: Expected one file as an argument"));
         };
-        let text = files::read_text(&cx.world.directory.join(path), LARGEST, Links::Follow)
-            .map_err(|error| Failure::new(format!("cannot read {path}: {}", error.into_io())))?;
+        let text =
+            read(cx, path).map_err(|error| Failure::new(format!("cannot read {path}: {error}")))?;
         let records = timeline::parse(&text);
         if records.is_empty() {
             let failure = Failure::new(format!("{path} has no records"));
@@ -62,4 +68,16 @@ impl Command for Trace {
         cx.world.console.write(Stream::Out, shown.as_bytes());
         Ok(())
     }
+}
+
+fn read(cx: &Context, path: &str) -> std::io::Result<String> {
+    if path != "-" {
+        let path = cx.world.directory.join(path);
+        return files::read_text(&path, LARGEST, Links::Follow).map_err(FileError::into_io);
+    }
+    let input = &cx.world.input;
+    let mut input = input.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut text = String::new();
+    (&mut *input).take(LARGEST).read_to_string(&mut text)?;
+    Ok(text)
 }

@@ -17,7 +17,7 @@ use machine_driver::DriverError;
 use machine_ops::{Cx, Entry, JournalError, Ownership, Phase, Resource, Undone, open_resources};
 use machine_types::one_line;
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
 use crate::api::journal::{INSTANCE, age};
@@ -32,25 +32,8 @@ const FEWEST: i32 = 5;
 /// Time for which an unresponsive STS is not called again, since each attempt takes seconds.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// The accounts known to this process, by endpoint and access key.
-static LEARNED: Mutex<BTreeMap<(String, String), String>> = Mutex::new(BTreeMap::new());
-
 /// The STS endpoints that did not answer this process: the host, and the time of the call.
 static SILENT: Mutex<BTreeMap<String, (String, Duration)>> = Mutex::new(BTreeMap::new());
-
-/// Returns the account of an access key, if this process knows it.
-pub(crate) fn remembered(endpoint: &str, access_key: &str) -> Option<String> {
-    let learned = LEARNED.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (endpoint.to_owned(), access_key.to_owned());
-    learned.get(&key).cloned()
-}
-
-/// Caches the account of an access key for every client of this process.
-pub(crate) fn remember(endpoint: &str, access_key: &str, account: &str) {
-    let mut learned = LEARNED.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (endpoint.to_owned(), access_key.to_owned());
-    learned.insert(key, account.to_owned());
-}
 
 /// Returns the account of the credentials, as proven by EC2 or else as reported by STS.
 pub(crate) async fn caller(api: &Api, cx: &Cx) -> Result<Option<String>, CallError> {

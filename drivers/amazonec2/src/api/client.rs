@@ -10,15 +10,19 @@ use aws_sdk_ec2::config::timeout::TimeoutConfig;
 use aws_sdk_ec2::config::{
     BehaviorVersion, Region, SharedHttpClient, StalledStreamProtectionConfig,
 };
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{
+    ClassifyRetry, RetryAction, RetryClassifierPriority,
+};
 use machine_ops::Scope;
 
-use crate::api::account;
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
+use crate::api::codes;
 use crate::api::credentials::Keys;
 use crate::api::environment::Environment;
 use crate::api::http::Http;
+use crate::api::known_accounts;
 use crate::api::rate_limit::RateLimiter;
-use crate::api::retry::NoRetry;
 use crate::api::scope;
 use crate::config::region::endpoint_url;
 use crate::config::saved::Saved;
@@ -156,7 +160,7 @@ impl Api {
             // Keeps the first value; all responses contain the same account.
             let _ = self.account.set(owner.to_owned());
             if let Some(key) = self.keys.access_key() {
-                account::remember(&self.endpoint, &key, owner);
+                known_accounts::remember(&self.endpoint, &key, owner);
             }
         }
     }
@@ -164,7 +168,7 @@ impl Api {
     /// Returns the account of the credentials, if a response to this process contained it. Makes no call.
     pub(crate) fn account(&self) -> Option<String> {
         let learned = self.account.get().cloned();
-        learned.or_else(|| account::remembered(&self.endpoint, &self.keys.access_key()?))
+        learned.or_else(|| known_accounts::remembered(&self.endpoint, &self.keys.access_key()?))
     }
 
     /// Returns the number of response bytes that this client and its clones have read.
@@ -280,6 +284,37 @@ fn serves_sts(endpoint: &str) -> bool {
 /// Returns the place of a machine's resources, in the form of the journal.
 pub(crate) fn scope(saved: &Saved) -> Scope {
     scope::place(&region(saved), &endpoint_url(saved).unwrap_or_default())
+}
+
+/// Disables retries of a capacity shortage, which EC2 reports as a server error: the caller tries the next candidate
+/// instead. The caller also retries throttled calls, for longer than the SDK.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoRetry;
+
+impl ClassifyRetry for NoRetry {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let body = context
+            .response()
+            .and_then(|response| response.body().bytes());
+        let text = body.map(String::from_utf8_lossy).unwrap_or_default();
+        let code = text
+            .split_once("<Code>")
+            .and_then(|(_, rest)| rest.split_once("</Code>"));
+        match code {
+            Some((code, _)) if codes::is_capacity(code) || codes::is_throttling(code) => {
+                RetryAction::RetryForbidden
+            }
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "capacity and throttling"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use machine_driver::{DriverError, DriverErrorKind};
 
-use crate::api::call::{CallError, Cut};
+use crate::api::call_error::{CallError, Cut};
 use crate::api::codes;
 use crate::api::credentials::SourcesError;
 use crate::api::environment::Environment;

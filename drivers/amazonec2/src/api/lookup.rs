@@ -12,7 +12,7 @@ use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag};
 use machine_ops::Cx;
 use machine_types::MachineState;
 
-use crate::api::call::{CallError, readable};
+use crate::api::call_error::{CallError, readable};
 use crate::api::client::{Api, THROTTLED};
 
 /// Maximum number of values of one filter (EC2 API Reference, DescribeInstances).

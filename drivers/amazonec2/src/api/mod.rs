@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod answer;
 pub(crate) mod call;
+pub(crate) mod call_error;
 pub(crate) mod client;
 pub(crate) mod codes;
 pub(crate) mod credentials;
@@ -11,6 +12,7 @@ pub(crate) mod environment;
 pub(crate) mod errors;
 pub(crate) mod http;
 pub(crate) mod journal;
+pub(crate) mod known_accounts;
 pub(crate) mod lookup;
 pub(crate) mod metadata;
 pub(crate) mod rate_limit;

@@ -10,16 +10,12 @@ use aws_sdk_ec2::config::Builder;
 use aws_sdk_ec2::config::retry::RetryConfig;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::operation::RequestId;
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::retries::classifiers::{
-    ClassifyRetry, RetryAction, RetryClassifierPriority,
-};
 use machine_ops::{Cancel, Cx, Look, WaitPolicy, wait_until_ready};
 
-use crate::api::call::{CallError, Probe};
+use crate::api::call::Probe;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
-use crate::api::codes;
 
 /// Time for which EC2 may not know an ID that it has just returned, with a margin (EC2 API Reference, "Eventual
 /// consistency", advises to back off for up to five minutes).
@@ -69,7 +65,7 @@ where
     F: Fn(Probe) -> Fut + Sync,
     Fut: Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send,
 {
-    until_accepted(api, cx, action, is_not_yet_known, send).await
+    until_accepted(api, cx, action, CallError::is_not_yet_known, send).await
 }
 
 /// Retries a call while it fails with a transient error.
@@ -134,47 +130,8 @@ where
     answered.await.ok()
 }
 
-/// Returns whether a call failed because EC2 does not know a resource yet that this create has just made or found.
-pub(crate) fn is_not_yet_known(error: &CallError) -> bool {
-    matches!(
-        error.code(),
-        "InvalidGroup.NotFound" | "InvalidGroupId.NotFound" | "InvalidKeyPair.NotFound"
-    )
-}
-
 /// Limits an operation to one attempt. The SDK returns only the last response of its own attempts, and a refusal of the
 /// second does not show whether the first one launched. The caller retries.
 pub(crate) fn one_attempt() -> Builder {
     Builder::new().retry_config(RetryConfig::disabled())
-}
-
-/// Disables retries of a capacity shortage, which EC2 reports as a server error: the caller tries the next candidate
-/// instead. The caller also retries throttled calls, for longer than the SDK.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct NoRetry;
-
-impl ClassifyRetry for NoRetry {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let body = context
-            .response()
-            .and_then(|response| response.body().bytes());
-        let text = body.map(String::from_utf8_lossy).unwrap_or_default();
-        let code = text
-            .split_once("<Code>")
-            .and_then(|(_, rest)| rest.split_once("</Code>"));
-        match code {
-            Some((code, _)) if codes::is_capacity(code) || codes::is_throttling(code) => {
-                RetryAction::RetryForbidden
-            }
-            _ => RetryAction::NoActionIndicated,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        "capacity and throttling"
-    }
-
-    fn priority(&self) -> RetryClassifierPriority {
-        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
-    }
 }

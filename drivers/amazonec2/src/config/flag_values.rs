@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use machine_driver::Options;
 
-use crate::config::configure::ConfigureError;
+use crate::config::error::ConfigureError;
 use crate::config::saved::Saved;
 
 /// Puts the last value first, so that a command line for the Go binary launches the same as before. Removes duplicates

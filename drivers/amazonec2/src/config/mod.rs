@@ -1,6 +1,7 @@
 //! Flags, their values, and this driver's part of `config.json`.
 
 pub(crate) mod configure;
+pub(crate) mod error;
 pub(crate) mod flag_values;
 pub(crate) mod flags;
 pub(crate) mod region;

@@ -1,6 +1,6 @@
 //! Checks type, IOPS and throughput of the root volume against EC2's limits.
 
-use crate::config::configure::ConfigureError;
+use crate::config::error::ConfigureError;
 use crate::config::flag_values::value;
 use crate::config::saved::Saved;
 

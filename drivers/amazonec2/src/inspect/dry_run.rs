@@ -8,7 +8,7 @@ use machine_driver::{DriverError, DriverErrorKind, Plan};
 use machine_ops::Cx;
 
 use crate::api::account;
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
 use crate::config::configure::{CreateOptions, SpotFallback};

@@ -6,7 +6,7 @@ use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::Cx;
 
 use crate::api::account;
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::shared_record::millis;
 use crate::config::configure::CreateOptions;

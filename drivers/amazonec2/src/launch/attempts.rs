@@ -15,7 +15,8 @@ use crate::launch::capacity_cache::CapacityCache;
 use crate::launch::concessions::Concessions;
 use crate::launch::error::{LaunchError, Refusal};
 use crate::launch::fleet::FleetRequest;
-use crate::launch::outcome::{Launched, Request, launch};
+use crate::launch::launched::Launched;
+use crate::launch::outcome::{Request, launch};
 use crate::launch::run_instances::LaunchRequest;
 
 /// The attempts so far and the remaining candidates of one create.

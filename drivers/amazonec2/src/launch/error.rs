@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::CreateFleetError;
 use machine_driver::{DriverError, DriverErrorKind};
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::codes;
 use crate::api::errors::policy_hint;
 
@@ -128,7 +128,9 @@ impl Refusal {
             subnet: subnet.to_owned(),
             spot,
             code: error.error_code().unwrap_or("no code").to_owned(),
-            message: crate::api::call::readable(error.error_message().unwrap_or("no reason given")),
+            message: crate::api::call_error::readable(
+                error.error_message().unwrap_or("no reason given"),
+            ),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place};
 use crate::launch::error::{LaunchError, Refusal};
 use crate::launch::image::{self, ImageFacts};
-use crate::launch::outcome::Launched;
+use crate::launch::launched::Launched;
 use crate::launch::root_volume::{self, RootVolume};
 use crate::launch::tags::{self, LaunchTags, Tag};
 

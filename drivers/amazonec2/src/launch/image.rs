@@ -5,7 +5,7 @@ use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::Cx;
 use serde::{Deserialize, Serialize};
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::errors::WHERE_IMAGES_HIDE;
 use crate::api::lookup::{filter, pattern};

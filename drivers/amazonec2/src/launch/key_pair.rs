@@ -11,7 +11,7 @@ use machine_ops::{
 };
 use serde_json::json;
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::value_of;
 use crate::api::retry::{one_attempt, steady, until_certain};

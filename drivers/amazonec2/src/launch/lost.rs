@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_ec2::types::Instance;
 use machine_ops::{Cx, Entry, JournalError, Look, Phase, WaitPolicy, wait_until_ready};
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::{self, filter, state_name};
 use crate::config::tags::Tag;

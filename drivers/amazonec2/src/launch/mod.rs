@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod fleet;
 pub(crate) mod image;
 pub(crate) mod key_pair;
+pub(crate) mod launched;
 pub(crate) mod lost;
 pub(crate) mod outcome;
 pub(crate) mod preflight_cache;

@@ -7,11 +7,11 @@ use crate::api::client::Api;
 use crate::api::retry::{steady, until_certain};
 use crate::api::scope;
 use crate::config::saved::Saved;
-use crate::instance::parse;
-use crate::launch::error::{LaunchError, Refusal};
+use crate::launch::error::LaunchError;
 use crate::launch::fleet::FleetRequest;
 use crate::launch::key_pair;
-use crate::launch::lost::{Found, Lost, is_living, living_first};
+use crate::launch::launched::Launched;
+use crate::launch::lost::{Lost, is_living, living_first};
 use crate::launch::run_instances::{KIND, LaunchRequest};
 use crate::launch::spot_requests::{self, By};
 use crate::launch::tags::{self, LaunchTags};
@@ -24,34 +24,6 @@ pub(crate) enum Request {
     Instance(LaunchRequest),
     /// CreateFleet with all candidates of a market.
     Fleet(FleetRequest),
-}
-
-/// A launched instance, with the data of the response.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Launched {
-    pub instance: String,
-    pub instance_type: Option<String>,
-    pub subnet: Option<String>,
-    pub private_ip: Option<String>,
-    pub account: Option<String>,
-    /// EC2's errors for the fleet overrides that it tried before.
-    pub refusals: Vec<Refusal>,
-}
-
-impl Launched {
-    /// Converts an instance; returns `None` if it has no ID.
-    pub(crate) fn found((instance, account): Found) -> Option<Self> {
-        // An unusable address becomes an error later, when the instance is described: the launch is not undone for it.
-        let private_ip = parse(&instance, instance.private_ip_address());
-        Some(Self {
-            instance: instance.instance_id?,
-            instance_type: instance.instance_type.map(|t| t.as_str().to_owned()),
-            subnet: instance.subnet_id,
-            private_ip: private_ip.ok().flatten(),
-            account,
-            refusals: Vec::new(),
-        })
-    }
 }
 
 impl Request {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
 use crate::api::shared_record::{SharedRecord, millis};

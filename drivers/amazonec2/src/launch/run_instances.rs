@@ -16,13 +16,13 @@ use base64::engine::general_purpose::STANDARD;
 use machine_ops::Cx;
 use serde::{Deserialize, Serialize};
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::retry::{one_attempt, until_known};
 use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::candidates::Candidate;
-use crate::launch::outcome::Launched;
+use crate::launch::launched::Launched;
 use crate::launch::root_volume::RootVolume;
 use crate::launch::tags::LaunchTags;
 

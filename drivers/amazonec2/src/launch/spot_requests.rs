@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_ec2::types::{Filter, SpotInstanceRequest, SpotInstanceState};
 use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::{Pages, check, filter, unfiltered};
 use crate::config::tags::Tag;

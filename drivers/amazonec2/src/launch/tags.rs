@@ -8,7 +8,7 @@ use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::Cx;
 use serde::{Deserialize, Serialize};
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::errors::denied_on;
 use crate::api::journal::is_young;

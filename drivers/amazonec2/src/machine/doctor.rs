@@ -5,7 +5,7 @@ use machine_driver::{Check, DriverError};
 use machine_ops::Cx;
 use machine_types::one_line;
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::filter;
 use crate::api::{account, codes};

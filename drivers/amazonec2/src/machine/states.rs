@@ -9,7 +9,7 @@ use machine_driver::{DriverError, DriverErrorKind, Status};
 use machine_ops::Cx;
 use machine_types::MachineState;
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::codes::is_bad_credentials;
 use crate::api::journal::is_young;

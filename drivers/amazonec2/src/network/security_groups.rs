@@ -7,7 +7,7 @@ use machine_ops::{Cx, Intent, Made, Ownership, StepFailure, UndoOrder};
 use machine_types::DOCKER_PORT;
 
 use crate::api::account;
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::{self, DEFAULT_GROUP, filter};
 use crate::config::configure::CreateOptions;

@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::{AccountAttributeName, Subnet};
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::Cx;
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::filter;
 use crate::config::configure::CreateOptions;

@@ -10,7 +10,7 @@ use machine_driver::{DriverError, DriverErrorKind, LeftBehind, OwnedBy};
 use machine_ops::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 
 use crate::api::account;
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::{Api, scope};
 use crate::api::lookup::{MOST_VALUES, check, filter, instances, millis, state_name, value_of};
 use crate::api::scope::{account as account_of, of_account, region};

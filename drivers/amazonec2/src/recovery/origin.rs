@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use aws_sdk_ec2::types::{FleetData, FleetType, Instance, Tag};
 use machine_ops::Cx;
 
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::value_of;
 use crate::launch::run_instances::is_token;

@@ -12,7 +12,7 @@ use machine_ops::{
 };
 
 use crate::api::account;
-use crate::api::call::CallError;
+use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::journal::age;
 use crate::api::lookup::{self, state_name};
