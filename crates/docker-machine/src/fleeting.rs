@@ -5,13 +5,14 @@ use std::io::{BufRead as _, stderr};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fleeting_plugin::{
     COMMAND, Children, Config, Level, Log, Machines, Opener, Service, Task, Told, Work,
     create_arguments, is_plugin, listen, serve,
 };
-use libmachine::{CreateRequest, Error, Removal, RemoveOptions};
+use libmachine::{CreateRequest, Error, PoolMember, Removal, RemoveOptions};
 use machine_driver::Options;
 use machine_types::{ExitStatus, one_line};
 use tokio::sync::{OnceCell, watch};
@@ -170,7 +171,6 @@ impl Opener for Pools {
         Ok(Arc::new(Children {
             config: config.clone(),
             library,
-            flags: request.options,
             log: self.log.clone(),
             lock: Mutex::default(),
             is_lost: AtomicBool::new(false),
@@ -239,51 +239,64 @@ async fn child(world: World) -> ExitStatus {
     };
     let telemetry = Telemetry::new(wanted, world.console.clone(), world.ambient.clone());
     let telemetry = Arc::new(telemetry);
-    let (command, ended) = match work.task {
-        Task::Create {
-            arguments,
-            pool,
-            limit,
-        } => {
+    let (command, ended) = match &work.task {
+        Task::Create(name) => {
             cancel_at_the_end(&world);
-            let created = parse(&world, &work.storage_path, &arguments);
-            let created = match created {
-                Ok((global, request)) => {
-                    let request = CreateRequest {
-                        pool: Some(pool),
-                        limit,
-                        ..request
-                    };
-                    create(world, &global, request, telemetry.clone()).await
-                }
-                Err(failure) => Err(failure),
-            };
-            ("create", created)
-        }
-        Task::Remove { names } => {
-            let storage = work.storage_path;
             (
-                "rm",
-                remove(world, &storage, &names, telemetry.clone()).await,
+                "create",
+                create(world, &work, name, telemetry.clone()).await,
             )
+        }
+        Task::Remove(names) => ("rm", remove(world, &work, names, telemetry.clone()).await),
+        Task::States(names) => ("ls", states(world, &work, names, telemetry.clone()).await),
+        Task::RemoveOrphans => {
+            let removed = remove_orphans(world, &work, telemetry.clone());
+            ("prune", removed.await)
         }
     };
     telemetry.finish(command, ended.as_ref().err()).await;
     ended.map_or_else(|failure| failure.status(), |()| ExitStatus::Success)
 }
 
+/// Opens the pool's store, and parses the create of a machine.
+fn open(
+    world: World,
+    work: &Work,
+    name: &str,
+    telemetry: Arc<Telemetry>,
+) -> Result<(Context, CreateRequest), Failure> {
+    let arguments = create_arguments(&work.config, name);
+    let (global, request) = parse(&world, &work.storage_path, &arguments)?;
+    let store = context::store_path(&world, &global)?;
+    let context = Context::new(world, store, &global, drivers::table(), telemetry);
+    Ok((context, request))
+}
+
 async fn create(
     world: World,
-    global: &Options,
-    request: CreateRequest,
+    work: &Work,
+    name: &str,
     telemetry: Arc<Telemetry>,
 ) -> Result<(), Failure> {
-    let (console, cancel, limit) = (world.console.clone(), world.cancel.clone(), request.limit);
-    let store = context::store_path(&world, global)?;
-    let context = Context::new(world, store, global, drivers::table(), telemetry);
-    let created = libmachine::create(&context.library, request).await;
-    let failure = created.err().map(Failure::from);
-    let failure = failure.map(|failure| match failure.cause() {
+    let (console, cancel) = (world.console.clone(), world.cancel.clone());
+    let limit = work.config.create_timeout;
+    let created = match open(world, work, name, telemetry) {
+        Ok((context, request)) => {
+            let request = CreateRequest {
+                pool: Some(PoolMember {
+                    name: work.config.name.clone(),
+                    docker: work.config.docker,
+                    ready: false,
+                }),
+                limit,
+                ..request
+            };
+            let created = libmachine::create(&context.library, request).await;
+            created.map(drop).map_err(Failure::from)
+        }
+        Err(failure) => Err(failure),
+    };
+    let failure = created.err().map(|failure| match failure.cause() {
         CANCELLED if cancel.reason() != Some(PLUGIN) => {
             failure.with_hint(format!("create_timeout is {} s", limit.as_secs()))
         }
@@ -307,15 +320,63 @@ const PLUGIN: &str = "the plugin";
 const CAPACITY: &str = "capacity";
 const CANCELLED: &str = "cancelled";
 
+/// Timeout of a query of the states.
+const QUERY: Duration = Duration::from_secs(60);
+
+async fn states(
+    world: World,
+    work: &Work,
+    names: &[String],
+    telemetry: Arc<Telemetry>,
+) -> Result<(), Failure> {
+    let console = world.console.clone();
+    let (context, _) = open(world, work, &work.config.machine_name(0), telemetry)?;
+    let names = names.iter().cloned().collect();
+    for (name, state) in libmachine::member_states(&context.library, &names, QUERY).await {
+        tell(&console, &Told::State(name, state));
+    }
+    Ok(())
+}
+
+async fn remove_orphans(
+    world: World,
+    work: &Work,
+    telemetry: Arc<Telemetry>,
+) -> Result<(), Failure> {
+    let config = &work.config;
+    let (context, request) = open(world, work, &config.machine_name(0), telemetry.clone())?;
+    let is_member = |name: &str| config.is_member(name);
+    let library = &context.library;
+    let (driver, flags) = (request.driver.as_str(), &request.options);
+    let ended = libmachine::remove_orphans(library, driver, flags, is_member).await;
+    let repeated = "the attempt is repeated, and 'docker-machine prune' does it too";
+    let (removed, left) = ended.map_err(|error| {
+        let failure = Failure::of("cannot search for orphaned resources", &error);
+        failure.with_hint(repeated.to_owned())
+    })?;
+    if removed > 0 {
+        telemetry.warn(&format!("removed {removed} orphaned resources"));
+    }
+    if left.is_empty() {
+        return Ok(());
+    }
+    let left: Vec<String> = left
+        .iter()
+        .map(|left| format!("{}: {}", left.what, left.why))
+        .collect();
+    let text = format!("cannot remove orphaned resources: {}", left.join("; "));
+    Err(Failure::new(text).with_hint(repeated.to_owned()))
+}
+
 async fn remove(
     world: World,
-    storage: &Path,
+    work: &Work,
     names: &[String],
     telemetry: Arc<Telemetry>,
 ) -> Result<(), Failure> {
     let console = world.console.clone();
     let line = [&["rm".to_owned()], names].concat();
-    let (global, _) = parse_line(&world, storage, line)?;
+    let (global, _) = parse_line(&world, &work.storage_path, line)?;
     let options = RemoveOptions {
         force: false,
         places: drivers::places(&world.environment),

@@ -1,5 +1,5 @@
-//! Creates and removes machines by child processes of the same executable, so that no lock, journal or crash of theirs
-//! concerns the plugin itself.
+//! Calls the cloud, creates and removes machines by child processes of the same executable, so that no lock, journal or
+//! crash of theirs concerns the plugin itself, and its memory has no code for them.
 //!
 //! A child reads its [`Work`] from standard input as one line of JSON: secrets do not stand in its arguments. The end of
 //! that stream cancels a create; a plugin that is killed cancels all of its creates this way. A child writes [`Told`]
@@ -14,9 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use libmachine::{
-    Cancel, Library, Member, MemberAccess, MemberState, Options, PoolLock, PoolMember,
-};
+use libmachine::{Cancel, Library, Member, MemberAccess, MemberState, PoolLock};
 use machine_types::one_line;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,44 +36,28 @@ const EXECUTABLE: &str = "/proc/self/exe";
 /// How long Init waits for the lock of the pool: a plugin whose host was killed ends after ten seconds.
 const LOCK: Duration = Duration::from_secs(13);
 
-/// Timeout of a query of the cloud.
-const QUERY: Duration = Duration::from_secs(60);
-
-/// The work of a child.
-#[derive(Debug, Serialize, Deserialize)]
+/// The work of a child. Contains the secrets of `MachineOptions`.
+#[derive(Serialize, Deserialize)]
 pub struct Work {
     /// The root of the store, as `--storage-path` takes it; empty: the default.
     pub storage_path: PathBuf,
+    /// The pool.
+    pub config: Config,
     /// The task.
     pub task: Task,
 }
 
 /// The task of a child.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Task {
-    /// Create a machine.
-    Create {
-        /// The arguments of `create`, the machine's name included. May contain secrets.
-        arguments: Vec<String>,
-        /// The pool of the machine.
-        pool: PoolMember,
-        /// Timeout of the create.
-        limit: Duration,
-    },
-    /// Remove machines.
-    Remove {
-        /// Their names.
-        names: Vec<String>,
-    },
-}
-
-impl std::fmt::Debug for Task {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Create { .. } => "Create",
-            Self::Remove { .. } => "Remove",
-        })
-    }
+    /// Create the machine of this name.
+    Create(String),
+    /// Remove the machines of these names.
+    Remove(Vec<String>),
+    /// Query the states of the machines of these names.
+    States(Vec<String>),
+    /// Remove the pool's resources in the cloud that no machine of the store owns. Succeeds if none is left.
+    RemoveOrphans,
 }
 
 /// A line of a child's standard output.
@@ -94,6 +76,8 @@ pub enum Told {
     Ending(String),
     /// The machine is removed.
     Removed(String),
+    /// The machine's state.
+    State(String, MemberState),
 }
 
 /// Returns the arguments of `create` for a machine of a pool, without the command itself.
@@ -111,8 +95,6 @@ pub struct Children {
     pub config: Config,
     /// The library over the pool's store.
     pub library: Library,
-    /// The driver's flags, of `MachineOptions`.
-    pub flags: Options,
     /// The plugin's log, which includes the children's.
     pub log: Log,
     /// The pool's lock, while this process keeps the pool.
@@ -129,6 +111,7 @@ impl Children {
     fn start(&self, about: &[String], task: Task) -> io::Result<Running> {
         let work = Work {
             storage_path: self.library.store_root().to_owned(),
+            config: self.config.clone(),
             task,
         };
         let mut command = Command::new(EXECUTABLE);
@@ -245,45 +228,18 @@ impl Machines for Children {
     }
 
     async fn remove_orphans(&self) -> bool {
-        let (driver, is_member) = (&self.config.driver, |name: &str| {
-            self.config.is_member(name)
-        });
-        let orphans = libmachine::remove_orphans(&self.library, driver, &self.flags, is_member);
-        let (removed, left) = match orphans.await {
-            Ok(ended) => ended,
-            Err(error) => {
-                let text = format!(
-                    "cannot search for orphaned resources: {}: the search is repeated, and 'docker-machine prune' does it too",
-                    one_line(error)
-                );
-                self.log.line(Level::Warn, &text, &[]);
-                return false;
+        let ended = match self.start(&["prune".to_owned()], Task::RemoveOrphans) {
+            Ok(running) => {
+                let pool = (self.config.name.as_str(), Level::Warn);
+                self.run(running, &Cancel::new(), pool, drop).await
             }
+            Err(error) => Err(error),
         };
-        if removed > 0 {
-            let text = format!("removed {removed} orphaned resources");
-            self.log.line(Level::Warn, &text, &[]);
-        }
-        for left in &left {
-            let text = format!(
-                "cannot remove the orphaned {}: {}: the attempt is repeated",
-                left.what, left.why
-            );
-            self.log.line(Level::Warn, &text, &[]);
-        }
-        left.is_empty()
+        ended.is_ok_and(|status| status.success())
     }
 
     async fn create(&self, name: &str, cancel: &Cancel) -> Result<(), CreateFailure> {
-        let task = Task::Create {
-            arguments: create_arguments(&self.config, name),
-            pool: PoolMember {
-                name: self.config.name.clone(),
-                docker: self.config.docker,
-                ready: false,
-            },
-            limit: self.config.create_timeout,
-        };
+        let task = Task::Create(name.to_owned());
         let mut result = None;
         let running = self.start(&["create".to_owned(), name.to_owned()], task);
         let ended = match running {
@@ -321,14 +277,12 @@ impl Machines for Children {
     async fn remove(&self, names: &[String], progress: UnboundedSender<Progress>) {
         let mut about = vec!["remove".to_owned()];
         about.extend_from_slice(names);
-        let task = Task::Remove {
-            names: names.to_vec(),
-        };
+        let task = Task::Remove(names.to_vec());
         let told = |told| {
             let step = match told {
                 Told::Ending(name) => Progress::Ending(name),
                 Told::Removed(name) => Progress::Removed(name),
-                Told::Created | Told::NotCreated { .. } => return,
+                _ => return,
             };
             // The receiver ends with this call.
             let _ = progress.send(step);
@@ -366,7 +320,25 @@ impl Machines for Children {
     }
 
     async fn states(&self, names: &BTreeSet<String>) -> BTreeMap<String, MemberState> {
-        libmachine::member_states(&self.library, names, QUERY).await
+        let mut states = BTreeMap::new();
+        let task = Task::States(names.iter().cloned().collect());
+        let told = |told| {
+            if let Told::State(name, state) = told {
+                states.insert(name, state);
+            }
+        };
+        let ended = match self.start(&["ls".to_owned()], task) {
+            Ok(running) => {
+                let pool = (self.config.name.as_str(), Level::Debug);
+                self.run(running, &Cancel::new(), pool, told).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = ended {
+            let message = format!("cannot query the cloud: {error}");
+            self.log.line(Level::Warn, &message, &[]);
+        }
+        states
     }
 
     async fn access(&self, name: &str) -> Result<MemberAccess, String> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use libmachine::PoolDocker;
 use machine_types::MachineName;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The default of `create_timeout`.
@@ -23,8 +24,8 @@ const DIGITS: usize = 8;
 /// The largest size of a pool on the wire: the host compares it with its `max_instances` as a 32-bit integer.
 const UNLIMITED: u32 = i32::MAX.cast_unsigned();
 
-/// The configuration of a pool.
-#[derive(Clone)]
+/// The configuration of a pool. Its own JSON is that of [`Work`](crate::Work), not of `plugin_config`.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Config {
     /// The pool's name.
     pub name: String,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use machine_driver::Addresses;
 use machine_store::{PoolLock, StoreError};
 use machine_types::{MachineState, Secret, one_line};
+use serde::{Deserialize, Serialize};
 
 use crate::list::{Query, states};
 use crate::machine::Machine;
@@ -82,7 +83,7 @@ pub async fn pool_members(
 }
 
 /// The state of a machine of a pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MemberState {
     /// Its state and addresses, from the cloud.
     Known(MachineState, Addresses),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use machine_ops::{Cx, Entry, Resource, Scope, Undone};
 use machine_types::{MachineName, MachineState, Secret};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Check, DriverError};
@@ -55,7 +56,7 @@ pub struct Route {
 }
 
 /// The current addresses of a machine. Its configuration tells which of them to connect to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
     /// The public IPv4 address.
     pub public: Option<String>,
