@@ -459,7 +459,7 @@ mod tests {
             engine.check().unwrap();
         }
         let flags: Set = |engine, values| engine.flags = values;
-        let bad: [(Set, &[&str], &str); 24] = [
+        let bad: [(Set, &[&str], &str); 25] = [
             (
                 flags,
                 &["label=noeq"],
@@ -473,6 +473,7 @@ mod tests {
                 &["storage-driver=nosuch"],
                 "expected one of overlay2",
             ),
+            (flags, &["s=nosuch"], "expected one of overlay2"),
             (
                 |engine, values| {
                     engine.labels = vec!["env=a".to_owned()];
