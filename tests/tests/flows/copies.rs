@@ -595,6 +595,26 @@ async fn quotes_and_commas_in_the_path_of_a_store() {
     assert!(seen.contains(&wanted), "{wanted}\n{seen}");
 }
 
+/// Another login name and another machine of the same address reach the same files.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_not_copied_onto_itself_by_another_name_of_its_host() {
+    let Some(server) = Sshd::start("scp of a file onto itself") else {
+        return;
+    };
+    let home = Home::new();
+    server.adopt(&home, "m1");
+    server.adopt(&home, "m2");
+    let file = server.path("home/f");
+    std::fs::write(&file, "content").unwrap();
+    let me = home.shell("id -un").await.ok().out;
+    let as_me = format!("{}@m1:f", me.trim());
+    for target in [as_me.as_str(), "m2:f", "m2:"] {
+        let refused = home.run(["scp", "m1:f", target]).await;
+        refused.failed(1, &["cannot copy f into itself: f"]);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "content");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_path_is_refused() {
     let Some((home, servers)) = two_machines("empty paths of scp") else {

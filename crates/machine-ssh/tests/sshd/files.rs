@@ -353,6 +353,59 @@ async fn nothing_is_copied_into_itself() {
 }
 
 #[tokio::test]
+async fn a_small_file_survives_a_copy_onto_its_hard_link() {
+    need_openssh!();
+    let server = Server::started();
+    let session = server.session().await;
+    let sftp = sftp(&session).await;
+    let (file, link) = (server.path("file"), server.path("link"));
+    fs::write(&file, "content").unwrap();
+    fs::hard_link(&file, &link).unwrap();
+    let there = |path| Place::Remote(&sftp, text(path));
+    for (from, to) in [
+        (Place::Local(&file), Place::Local(&link)),
+        (there(&file), there(&link)),
+        (Place::Local(&file), there(&link)),
+        (there(&file), Place::Local(&link)),
+    ] {
+        transfer(from, to, false, &cx()).await.unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"content");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_shrinks_during_its_copy_is_an_error() {
+    need_openssh!();
+    let server = Server::started();
+    let session = server.session().await;
+    let sftp = sftp(&session).await;
+    let (source, target) = (server.path("source"), server.path("target"));
+    let size = 1 << 20;
+    for left in [0, 700 << 10] {
+        for from in [Place::Local(&source), Place::Remote(&sftp, text(&source))] {
+            fs::write(&source, vec![7; size]).unwrap();
+            let shrink = &mut |path: &str, done, _| {
+                if done == 0 {
+                    let file = fs::File::options().write(true).open(path);
+                    file.unwrap().set_len(left).unwrap();
+                }
+            };
+            let options = Copy {
+                recursive: false,
+                progress: shrink,
+                left_out: &mut |error| panic!("{error}"),
+            };
+            let error = copy(&[from], Place::Local(&target), options, &cx()).await;
+            let said = format!(
+                "{}: it ended after {left} of {size} bytes: it was changed during the copy",
+                source.display()
+            );
+            assert_eq!(error.unwrap_err().to_string(), said);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_machine_without_sftp_is_an_error() {
     need_openssh!();
     let mut server = Server::prepared();
