@@ -33,7 +33,7 @@ write() { # args: mode, path, text; writes the file atomically, with its mode fr
     (umask 077; printf '%s\n' "$3" >"$R$2.new") || { rm -f "$R$2.new"; return 1; }
     chmod "$1" "$R$2.new"
     # A file that is a mount point (/etc/hosts of a system container) cannot be replaced (rename(2), EBUSY).
-    said=$(mv -f "$R$2.new" "$R$2" 2>&1) || cat "$R$2.new" 2>/dev/null >"$R$2" || {
+    said=$(mv -f "$R$2.new" "$R$2" 2>&1) || overwrite "$R$2" || {
         rm -f "$R$2.new"
         printf '%s\n' "$said"
         return 1
@@ -41,6 +41,15 @@ write() { # args: mode, path, text; writes the file atomically, with its mode fr
     rm -f "$R$2.new"
     if have restorecon; then restorecon "$R$2" || :; fi
     tell "fact changed yes"
+}
+
+overwrite() { # args: a path; writes the text of PATH.new into the file, or leaves it as it was
+    former=$(cat "$1") || return 1
+    cat "$1.new" >"$1" || {
+        # The disk is full; the former text fits again.
+        printf '%s\n' "$former" 2>/dev/null >"$1"
+        return 1
+    }
 }
 
 holds() { [ -f "$R$1" ] && [ "$(cat "$R$1")" = "$2" ]; } # args: path, text

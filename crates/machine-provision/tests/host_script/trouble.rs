@@ -149,6 +149,25 @@ async fn a_full_disk_leaves_the_old_files_and_no_partial_ones() {
 }
 
 #[tokio::test]
+async fn a_full_disk_leaves_the_text_of_a_file_that_is_a_mount_point() {
+    for shell in crate::host::shells() {
+        let mut host = Host::with_docker();
+        host.shell = shell;
+        let before = host.read("/etc/hosts");
+        for name in ["mv", "cat"] {
+            std::fs::remove_file(host.path("tools").join(name)).unwrap();
+        }
+        host.program("mv", "for to; do :; done\ncase $to in */etc/hosts) echo \"mv: cannot move to '$to': Device or resource busy\" >&2; exit 1 ;; esac\nexec /bin/mv \"$@\"");
+        host.program("cat", "case ${1-} in */etc/hosts.new) printf 127; echo 'cat: write error: No space left on device' >&2; exit 1 ;; esac\nexec /bin/cat \"$@\"");
+        let (error, _) = host.refusal(&plan()).await;
+        let text = error.to_string();
+        assert!(text.contains("write /etc/hosts"), "{shell}: {text}");
+        assert!(text.contains("No space left on device"), "{shell}: {text}");
+        assert_eq!(host.read("/etc/hosts"), before, "{shell}");
+    }
+}
+
+#[tokio::test]
 async fn no_systemd_is_refused() {
     let host = Host::bare();
     std::fs::remove_dir_all(host.path("/run/systemd")).unwrap();
