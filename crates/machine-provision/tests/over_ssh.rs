@@ -210,7 +210,7 @@ async fn a_lost_connection_names_the_stage() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "starting Docker did not complete on \"m1\""
+        "setting the host's name did not complete on \"m1\""
     );
 }
 

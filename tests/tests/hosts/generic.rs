@@ -166,6 +166,8 @@ async fn docker_is_installed_or_the_error_names_the_cause() {
     // A root login, on a host without sudo.
     let host = hosts.boot(2, "root", DebianImage::WithoutDocker).await;
     host.look("rm -f /usr/bin/sudo").await;
+    let names = "hostname; cat /etc/hostname /etc/hosts";
+    let before = host.look(names).await;
 
     let broken = "echo 'step one'\necho 'E: Unable to locate package docker-ce' >&2\nexit 100\n";
     let page = Page::serve(hosts.hosts.gateway(), broken).await;
@@ -210,6 +212,7 @@ async fn docker_is_installed_or_the_error_names_the_cause() {
     let said = ["docker.service does not start", "address already in use"];
     host.refused(&[], &said).await;
     host.look("systemctl stop occupied").await;
+    assert_eq!(host.look(names).await, before);
 
     // A name that is not a valid Linux host name.
     let name = format!("runner-{}-0a1b2c3d", "x".repeat(80));

@@ -36,7 +36,6 @@ if [ -z "$dockerd" ] || [ -s "$R/var/lib/cloud/instance/user-data.txt" ]; then
     await_cloud_init
     find_dockerd || :
 fi
-set_host_name
 if [ -z "$dockerd" ]; then
     install_docker
 elif [ "$p_mode" = upgrade ]; then
@@ -44,6 +43,8 @@ elif [ "$p_mode" = upgrade ]; then
 fi
 configure_docker
 start_docker
+# After all that can fail: an existing host that becomes no machine keeps its name.
+set_host_name
 [ -z "$p_tls" ] || look_at_firewall
 tell "fact docker $(docker_version)"
 tell "done"

@@ -269,7 +269,7 @@ async fn a_failed_replacement_leaves_no_temporary_file() {
     std::fs::remove_file(host.path("/tools/mv")).unwrap();
     host.program(
         "mv",
-        "echo 'mv: cannot move: Operation not permitted' >&2; exit 1",
+        "case $* in */etc/hostname) echo 'mv: cannot move: Operation not permitted' >&2; exit 1 ;; esac\nexec /bin/mv \"$@\"",
     );
     let file = host.path("/etc/hostname");
     std::fs::remove_file(&file).unwrap();

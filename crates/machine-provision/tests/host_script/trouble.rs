@@ -168,6 +168,20 @@ async fn a_full_disk_leaves_the_text_of_a_file_that_is_a_mount_point() {
 }
 
 #[tokio::test]
+async fn a_host_without_a_running_docker_keeps_its_name() {
+    let not_installed = Host::bare();
+    not_installed.web("https://get.docker.com", "exit 1\n");
+    let not_started = Host::with_docker();
+    not_started.put("/state/broken", "");
+    for host in [not_installed, not_started] {
+        host.refusal(&plan()).await;
+        assert_eq!(host.read("/etc/hostname"), "ip-10-0-0-1\n");
+        assert_eq!(host.read("/state/host-name"), "ip-10-0-0-1\n");
+        assert_eq!(host.read("/etc/hosts"), "127.0.0.1 localhost\n");
+    }
+}
+
+#[tokio::test]
 async fn no_systemd_is_refused() {
     let host = Host::bare();
     std::fs::remove_dir_all(host.path("/run/systemd")).unwrap();
