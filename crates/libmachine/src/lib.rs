@@ -40,8 +40,8 @@ mod recovery;
 
 pub use access::connect::{Connection, connection, docker_version, url};
 pub use access::login::{
-    HostKeyPolicy, Location, Login, SshDetails, copy, log_in, openssh_details, saved_ssh_details,
-    ssh_details,
+    HostKeyPolicy, KnownHosts, Location, Login, SshDetails, copy, log_in, openssh_details,
+    saved_ssh_endpoint, ssh_details,
 };
 pub use certificates::age::warn_of_age;
 pub use doctor::{DoctorRequest, examine};

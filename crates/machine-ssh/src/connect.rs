@@ -295,6 +295,10 @@ impl Observed {
         })
     }
 
+    pub(crate) fn host_key(&self) -> Option<PublicKey> {
+        self.with(|seen| seen.shown.clone())
+    }
+
     /// Returns whether the server ended the connection because of too many keys (OpenSSH's message).
     fn had_enough(&self) -> bool {
         let goodbye = self.goodbye();

@@ -117,11 +117,6 @@ impl Pins {
     }
 
     fn write(&self, pattern: &str, key: &PublicKey, unique: u64) -> io::Result<()> {
-        if pattern.contains(|c: char| c.is_whitespace() || c.is_control() || ",*?!".contains(c)) {
-            return Err(io::Error::other(
-                "the host's name has characters of a pattern",
-            ));
-        }
         let mut text = String::new();
         for line in &self.lines {
             match line {
@@ -144,15 +139,6 @@ pub fn is_pinned(file: &Path, host: &str, port: u16) -> bool {
     Pins::read(file).is_ok_and(|pins| pins.names(&pattern(host, port)).next().is_some())
 }
 
-/// Returns the first name in a file of host keys.
-pub fn pinned_as(file: &Path) -> Option<String> {
-    let pins = Pins::read(file).ok()?;
-    pins.lines.iter().find_map(|line| match line {
-        Line::Pin(hosts, _) => hosts.split(',').next().map(str::to_owned),
-        Line::Other(_) => None,
-    })
-}
-
 impl Line {
     fn parse(line: &str) -> Self {
         let other = || Self::Other(line.to_owned());
@@ -169,14 +155,20 @@ impl Line {
     }
 }
 
-fn pin_line(pattern: &str, key: &PublicKey) -> io::Result<String> {
+/// Returns a line of `known_hosts`, with a line feed.
+pub(crate) fn pin_line(pattern: &str, key: &PublicKey) -> io::Result<String> {
+    if pattern.contains(|c: char| c.is_whitespace() || c.is_control() || ",*?!".contains(c)) {
+        return Err(io::Error::other(
+            "the host's name has characters of a pattern",
+        ));
+    }
     let bare = PublicKey::new(key.key_data().clone(), "");
     let key = bare.to_openssh().map_err(io::Error::other)?;
     Ok(format!("{pattern} {}\n", key.trim_end()))
 }
 
 /// Returns the host in the format of sshd(8): in brackets with its port, unless that is 22.
-fn pattern(host: &str, port: u16) -> String {
+pub(crate) fn pattern(host: &str, port: u16) -> String {
     let host = host.to_lowercase();
     match port {
         22 => host,

@@ -49,7 +49,7 @@ pub use connect_error::{ConnectError, Layer, ProtocolError};
 pub use credentials::Credentials;
 pub use host_keys::{HostKeyError, HostKeys};
 pub use keys::{KeyError, KeyPair, KeyType, generate_key_pair, public_key_line};
-pub use known_hosts::{is_pinned, pinned_as};
+pub use known_hosts::is_pinned;
 pub use place::Place;
 pub use session::Session;
 pub use session_error::SshError;

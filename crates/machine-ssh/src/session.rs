@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::connect::{ClientHandle, Observed};
+use crate::known_hosts;
 use crate::pump::{Channel, Kept, PumpError};
 use crate::wire::Hold;
 use crate::{Command, ExitStatus, Output, Pty, Sftp, SftpError, SshError, WindowSize};
@@ -162,6 +163,13 @@ impl Session {
     /// is not known.
     pub fn key(&self) -> Option<&Path> {
         self.key.as_deref()
+    }
+
+    /// Returns the host key that the machine has presented, as a line of OpenSSH's `known_hosts` for an address. Returns
+    /// `None` for an address that OpenSSH would take for a pattern.
+    pub fn known_hosts_line(&self, host: &str, port: u16) -> Option<String> {
+        let key = self.connection.observed.host_key()?;
+        known_hosts::pin_line(&known_hosts::pattern(host, port), &key).ok()
     }
 
     /// Runs a command without input and collects its output, up to 1 MiB of each stream.

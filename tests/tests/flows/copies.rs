@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use machine_tests::flows::Home;
 use machine_tests::sshd::Sshd;
 use machine_tests::terminal::Terminal;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinSet;
 
 /// A home with machines `m1` and `m2`, which serve this computer's files.
@@ -680,6 +681,30 @@ async fn a_directory_is_mounted_and_unmounted() {
     home.run(["mount", "-u", &source, "point"])
         .await
         .failed(1, &["exit status"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_rsync() {
+    let Some((mut home, _servers)) = two_machines("a signal during rsync") else {
+        return;
+    };
+    let programs = home.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let stand_in = programs.join("rsync");
+    std::fs::write(
+        &stand_in,
+        "#!/bin/sh\necho up > \"$HOME/up\"\nexec sleep 600\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(stand_in, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    home.set("PATH", format!("{}:{path}", programs.display()));
+    home.shell("mkfifo up").await.ok();
+    let mut copy = home.command(["scp", "-d", "f", "m1:"]).spawn().unwrap();
+    home.shell("read up < up").await.ok();
+    let id = Pid::from_raw(copy.id().unwrap().try_into().unwrap()).unwrap();
+    kill_process(id, Signal::TERM).unwrap();
+    assert_eq!(copy.wait().await.unwrap().code(), Some(1));
 }
 
 /// The started programs receive the paths of keys, never their contents.

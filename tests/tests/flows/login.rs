@@ -261,21 +261,30 @@ async fn other_options_run_openssh_with_key_and_pins() {
     );
 }
 
+/// OpenSSH gets the key that the login before it has seen, in a temporary file.
 #[tokio::test(flavor = "multi_thread")]
-async fn openssh_accepts_a_first_host_key_with_a_read_only_store() {
+async fn openssh_verifies_a_first_host_key_with_a_read_only_store() {
     let Some(sshd) = Sshd::start("OpenSSH with a read-only store") else {
         return;
     };
-    let home = Home::new();
+    let mut home = Home::new();
     sshd.adopt(&home, "m1");
+    let temporary = home.path().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    home.set("TMPDIR", &temporary);
     let Some(unshare) = crate::bad_store::unshare(&home).await else {
         return;
     };
     home.file("sent", "sent");
     let target = sshd.path("there");
-    for command in [
-        "ssh m1 -o Compression=yes true".to_owned(),
-        format!("scp --delta sent m1:{}", target.display()),
+    for (command, out) in [
+        ("ssh m1 -G true".to_owned(), "stricthostkeychecking true\n"),
+        (
+            "ssh m1 -G true".to_owned(),
+            "temporary/docker-machine-known-hosts-",
+        ),
+        ("ssh m1 -o Compression=yes echo ran".to_owned(), "ran\n"),
+        (format!("scp --delta sent m1:{}", target.display()), ""),
     ] {
         let inside = format!(
             "s=$MACHINE_STORAGE_PATH; mount --bind $s $s && mount -o remount,bind,ro $s && docker-machine {command}"
@@ -286,6 +295,8 @@ async fn openssh_accepts_a_first_host_key_with_a_read_only_store() {
             ended.err.contains("is not recorded: cannot write"),
             "{ended}"
         );
+        assert!(ended.out.contains(out), "{ended}");
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
     }
     assert!(target.exists());
     assert!(!home.machine("m1").join(".known_hosts").exists());

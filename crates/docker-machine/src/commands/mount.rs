@@ -10,6 +10,7 @@ use crate::cli::argv::Flag;
 use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::remote::known_hosts::KnownHostsFile;
 use crate::remote::location;
 
 /// Mounts a machine's directory on this computer with sshfs.
@@ -55,6 +56,7 @@ impl Command for Mount {
         let point = point.unwrap_or(&path);
         if arguments.options.bool("unmount") {
             return crate::remote::child::run(
+                cx,
                 Program::new("fusermount").args(["-u", "--"]).arg(point),
                 "You must have a copy of the fusermount binary locally to use the unmount option",
             )
@@ -62,7 +64,8 @@ impl Command for Mount {
         }
         let details = libmachine::ssh_details(&cx.library, &name).await?;
         let mut sshfs = Program::new("sshfs");
-        for option in location::openssh_options(&details)? {
+        let known_hosts = KnownHostsFile::of(cx, &details)?;
+        for option in location::openssh_options(&details, &known_hosts)? {
             // A comma ends an option unless a backslash precedes it (mount.fuse3(8)).
             let option = option.replace('\\', "\\\\").replace(',', "\\,");
             sshfs.arg("-o").arg(option);
@@ -72,6 +75,7 @@ impl Command for Mount {
             .arg(location::remote(&details, user.as_deref(), &path)?)
             .arg(point);
         crate::remote::child::run(
+            cx,
             &mut sshfs,
             "You must have a copy of the sshfs binary locally to use the mount feature",
         )

@@ -10,6 +10,7 @@ use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::progress::Progress;
+use crate::remote::known_hosts::KnownHostsFile;
 use crate::remote::location;
 
 /// Copies files between this computer and machines.
@@ -94,19 +95,20 @@ async fn rsync(
 ) -> Result<(), Failure> {
     let mut ssh = "ssh".to_owned();
     let mut operands = Vec::new();
-    let mut known: Vec<&str> = Vec::new();
+    let mut known: Vec<(&str, KnownHostsFile)> = Vec::new();
     for place in places {
         match place {
             Location::Local(path) => operands.push(path.to_string_lossy().into_owned()),
             Location::Machine { name, user, path } => {
                 let details = libmachine::ssh_details(&cx.library, name).await?;
-                if !known.contains(&name.as_str()) {
-                    known.push(name);
-                    for option in location::openssh_options(&details)? {
+                if !known.iter().any(|(known, _)| known == name) {
+                    let file = KnownHostsFile::of(cx, &details)?;
+                    for option in location::openssh_options(&details, &file)? {
                         // rsync splits this line itself; in single quotes, a doubled single quote stands for one
                         // (rsync(1), --rsh).
                         ssh.push_str(&format!(" -o '{}'", option.replace('\'', "''")));
                     }
+                    known.push((name, file));
                 }
                 operands.push(location::remote(&details, user.as_deref(), path)?);
             }
@@ -124,6 +126,7 @@ async fn rsync(
     }
     rsync.arg("--").args(operands);
     crate::remote::child::run(
+        cx,
         &mut rsync,
         "You must have a copy of the rsync binary locally to use the --delta option",
     )

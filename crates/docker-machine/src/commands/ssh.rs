@@ -15,6 +15,8 @@ use crate::cli::{About, Command};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::terminal::{self, RawMode};
+use crate::remote::child;
+use crate::remote::known_hosts::KnownHostsFile;
 use crate::remote::location;
 use crate::remote::ssh_options::{SshOptions, Terminal};
 
@@ -57,7 +59,7 @@ impl Command for Ssh {
             Ok(taken) => taken,
             Err(error) => {
                 // An unknown machine is reported before other errors.
-                libmachine::saved_ssh_details(&cx.library, name).await?;
+                libmachine::saved_ssh_endpoint(&cx.library, name).await?;
                 return Err(UsageError::new(error.to_string())
                     .with_hint(
                         "a word that begins with a dash and is no option stands behind '--'"
@@ -68,7 +70,7 @@ impl Command for Ssh {
         };
         if let Some(letter) = options.openssh {
             let options = words.get(..options.words).unwrap_or_default();
-            return Err(openssh(cx, name, user, letter, options, command).await);
+            return openssh(cx, name, user, letter, options, command).await;
         }
         if options.user.is_some() || options.port.is_some() {
             warn_of_user_and_port(cx, name, user, &options).await?;
@@ -149,14 +151,14 @@ async fn warn_of_user_and_port(
     user: Option<&str>,
     options: &SshOptions,
 ) -> Result<(), Failure> {
-    let details = libmachine::saved_ssh_details(&cx.library, name).await?;
-    let used = user.unwrap_or(&details.user);
+    let saved = libmachine::saved_ssh_endpoint(&cx.library, name).await?;
+    let used = user.unwrap_or(&saved.user);
     if options.user.as_deref().is_some_and(|user| user != used) {
         cx.complain(&format!(
             "WARNING: -l has no effect: the user is {used}; use USER@{name} for another user"
         ));
     }
-    let port = details.port.to_string();
+    let port = saved.port.to_string();
     if options.port.as_ref().is_some_and(|other| *other != port) {
         cx.complain(&format!(
             "WARNING: -p has no effect: the machine's port is {port}"
@@ -165,7 +167,8 @@ async fn warn_of_user_and_port(
     Ok(())
 }
 
-/// Replaces this process by OpenSSH's ssh, for the option `letter`. Returns only if that fails.
+/// Replaces this process by OpenSSH's ssh, for the option `letter`. Returns if that fails. With a temporary file of host
+/// keys, which must be removed, waits for ssh in place of that.
 async fn openssh(
     cx: &Context,
     name: &str,
@@ -173,19 +176,14 @@ async fn openssh(
     letter: char,
     options: &[String],
     command: &[String],
-) -> Failure {
-    let details = match libmachine::openssh_details(&cx.library, name).await {
-        Ok(details) => details,
-        Err(error) => return why(name, error),
-    };
+) -> Result<(), Failure> {
+    let details = libmachine::openssh_details(&cx.library, name).await;
+    let details = details.map_err(|error| why(name, error))?;
     let user = user.unwrap_or(&details.user);
-    let checked = location::operand("user name", user)
-        .and_then(|()| location::operand("address", &details.host))
-        .and_then(|()| location::openssh_options(&details));
-    let ours = match checked {
-        Ok(ours) => ours,
-        Err(failure) => return failure,
-    };
+    location::operand("user name", user)?;
+    location::operand("address", &details.host)?;
+    let known_hosts = KnownHostsFile::of(cx, &details)?;
+    let ours = location::openssh_options(&details, &known_hosts)?;
     let mut ssh = std::process::Command::new("ssh");
     // ssh uses the first value of each option, and the last of -F. It reads no configuration unless -F is given.
     ssh.args(["-F", "/dev/null", "-l", user]);
@@ -205,7 +203,10 @@ async fn openssh(
         "option -{letter} requires OpenSSH's ssh, which is not installed: install openssh-client (Debian, Ubuntu) or \
          openssh-clients (Amazon Linux, Fedora, RHEL)"
     );
-    crate::remote::child::replace_by(&mut ssh, &missing)
+    match known_hosts {
+        KnownHostsFile::Stored(_) => Err(child::replace_by(&mut ssh, &missing)),
+        KnownHostsFile::Temporary(_) => child::run(cx, &mut ssh.into(), &missing).await,
+    }
 }
 
 fn is_closed_pipe(error: &Error) -> bool {

@@ -3,20 +3,41 @@
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt as _;
 
-use tokio::process::Command;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
 
+use crate::context::Context;
 use crate::failure::Failure;
 
-/// Runs a program and waits for it. Fails with `missing` if the program is not installed.
-pub(crate) async fn run(command: &mut Command, missing: &str) -> Result<(), Failure> {
-    let status = match command.status().await {
-        Ok(status) => status,
-        Err(error) => return Err(not_started(command.as_std(), &error, missing)),
+/// Runs a program and waits for it; ends it if the command is cancelled. Fails with `missing` if the program is not
+/// installed.
+pub(crate) async fn run(cx: &Context, command: &mut Command, missing: &str) -> Result<(), Failure> {
+    let failed = |command: &Command, error| not_started(command.as_std(), &error, missing);
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => return Err(failed(command, error)),
     };
+    let status = match cx.world.cancel.or(child.wait()).await {
+        Ok(status) => status,
+        Err(_) => {
+            terminate(&child);
+            child.wait().await
+        }
+    };
+    let status = status.map_err(|error| failed(command, error))?;
     match (status.success(), status.code()) {
         (true, _) => Ok(()),
         (false, Some(code)) => Err(Failure::new(format!("exit status {code}"))),
         (false, None) => Err(Failure::new(status.to_string())),
+    }
+}
+
+/// Sends SIGTERM, at which ssh restores the terminal.
+fn terminate(child: &Child) {
+    let id = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+    if let Some(id) = id {
+        // A program that has ended meanwhile is waited for all the same.
+        let _ = kill_process(id, Signal::TERM);
     }
 }
 

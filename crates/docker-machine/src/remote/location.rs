@@ -5,6 +5,7 @@ use std::path::Path;
 use libmachine::Location;
 
 use crate::failure::Failure;
+use crate::remote::known_hosts::KnownHostsFile;
 
 /// Parses one end of a copy. A text without a machine is a local path, and so is `localhost:path`.
 ///
@@ -58,25 +59,20 @@ pub(crate) fn operand(what: &str, value: &str) -> Result<(), Failure> {
     }
 }
 
-/// Returns the OpenSSH options that connect to a machine as this program does, with its key and its pinned host key. If
-/// none is pinned, OpenSSH accepts any, and records none.
+/// Returns the OpenSSH options that connect to a machine as this program does, with its key and its host keys.
 ///
 /// # Errors
 /// Fails for a path that OpenSSH cannot represent.
-pub(crate) fn openssh_options(details: &libmachine::SshDetails) -> Result<Vec<String>, Failure> {
-    let (strict, pins) = match &details.known_hosts {
-        Some(pins) => ("yes", word(pins)?),
-        None => ("no", "/dev/null".to_owned()),
-    };
+pub(crate) fn openssh_options(
+    details: &libmachine::SshDetails,
+    known_hosts: &KnownHostsFile,
+) -> Result<Vec<String>, Failure> {
     let mut options = vec![
-        format!("StrictHostKeyChecking={strict}"),
-        format!("UserKnownHostsFile={pins}"),
+        "StrictHostKeyChecking=yes".to_owned(),
+        format!("UserKnownHostsFile={}", word(known_hosts.path())?),
         "LogLevel=ERROR".to_owned(),
         format!("Port={}", details.port),
     ];
-    if let Some(name) = &details.pinned_as {
-        options.push(format!("HostKeyAlias={name}"));
-    }
     if let Some(key) = &details.key {
         options.push("IdentitiesOnly=yes".to_owned());
         options.push(format!("IdentityFile={}", word(key)?));

@@ -41,10 +41,18 @@ pub struct SshDetails {
     pub user: String,
     /// The private key's file. `None` if the agent has the key, and its file is not known.
     pub key: Option<PathBuf>,
-    /// The pinned host keys, in OpenSSH's format. `None` if none is pinned: a read-only store records none.
-    pub known_hosts: Option<PathBuf>,
-    /// The name of the machine in that file, where it is not the address: a read-only store keeps the old one.
-    pub pinned_as: Option<String>,
+    /// The host keys that the machine may present.
+    pub known_hosts: KnownHosts,
+}
+
+/// Host keys of a machine at its address, in OpenSSH's format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KnownHosts {
+    /// The machine's file of pinned keys.
+    File(PathBuf),
+    /// A line of such a file, with the key of a login just made. The store is read-only, and its file has no key, or
+    /// another address.
+    Line(String),
 }
 
 /// Which host key a login accepts.
@@ -168,7 +176,14 @@ pub async fn ssh_details(library: &Library, name: &str) -> Result<SshDetails, Er
     let (mut machine, cx) = (library.open(name).await?, library.context());
     let session = find_login(library, &mut machine, None, &cx).await?;
     // Not from the store: a new address need not be saved there.
-    let mut details = details(library, &machine)?;
+    let endpoint = ssh_endpoint(&machine)?;
+    let (host, port) = (&endpoint.host, endpoint.port);
+    let known_hosts = match pins_of(library, &machine, &endpoint) {
+        Some(pins) => KnownHosts::File(pins),
+        // Without a line, OpenSSH refuses the connection.
+        None => KnownHosts::Line(session.known_hosts_line(host, port).unwrap_or_default()),
+    };
+    let mut details = details(endpoint, known_hosts);
     // OpenSSH offers all keys of the agent first, and the server hangs up after a few (MaxAuthTries).
     details.key = session.key().map(Path::to_owned).or(details.key);
     session.close().await;
@@ -182,45 +197,43 @@ pub async fn ssh_details(library: &Library, name: &str) -> Result<SshDetails, Er
 /// Fails if a login is needed and fails.
 pub async fn openssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
     let machine = library.open(name).await?;
-    let known = details(library, &machine).ok();
-    if let Some(known) = known.filter(|known| known.key.is_some() && known.pinned_as.is_none())
-        && let Some(pins) = known.known_hosts.clone()
+    if let Ok(endpoint) = ssh_endpoint(&machine)
+        && endpoint.key.is_some()
+        && let Some(pins) = pins_of(library, &machine, &endpoint)
     {
-        let (endpoint, cx) = (ssh_endpoint(&machine)?, library.context());
-        let pins = HostKeys::AcceptPinnedOnly(pins);
-        let checked = check_host_key(&endpoint, &pins, &cx, DIAL, LOGIN).await;
+        let cx = library.context();
+        let policy = HostKeys::AcceptPinnedOnly(pins.clone());
+        let checked = check_host_key(&endpoint, &policy, &cx, DIAL, LOGIN).await;
         if checked.is_ok() {
-            return Ok(known);
+            return Ok(details(endpoint, KnownHosts::File(pins)));
         }
         // The machine is stopped, or has another address, and its old one may be another host's now.
     }
     ssh_details(library, name).await
 }
 
-/// Returns the saved settings to reach a machine. Makes no network call.
+/// Returns the saved address and user of a machine. Makes no network call.
 ///
 /// # Errors
 /// Fails if the store has no such machine, or the machine has no SSH.
-pub async fn saved_ssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
-    details(library, &library.open(name).await?)
+pub async fn saved_ssh_endpoint(library: &Library, name: &str) -> Result<SshEndpoint, Error> {
+    ssh_endpoint(&library.open(name).await?)
 }
 
-fn details(library: &Library, machine: &Machine) -> Result<SshDetails, Error> {
-    let endpoint = ssh_endpoint(machine)?;
+/// Returns a machine's file of host keys if OpenSSH finds the address in it.
+fn pins_of(library: &Library, machine: &Machine, endpoint: &SshEndpoint) -> Option<PathBuf> {
     let pins = host_key_file(library, &machine.name);
-    let is_pinned = machine_ssh::is_pinned(&pins, &endpoint.host, endpoint.port);
-    let pinned_as = match is_pinned {
-        true => None,
-        false => machine_ssh::pinned_as(&pins),
-    };
-    Ok(SshDetails {
-        known_hosts: (is_pinned || pinned_as.is_some()).then_some(pins),
-        pinned_as,
+    machine_ssh::is_pinned(&pins, &endpoint.host, endpoint.port).then_some(pins)
+}
+
+fn details(endpoint: SshEndpoint, known_hosts: KnownHosts) -> SshDetails {
+    SshDetails {
         host: endpoint.host,
         port: endpoint.port,
         user: endpoint.user,
         key: endpoint.key,
-    })
+        known_hosts,
+    }
 }
 
 /// Waits until a booting machine accepts a login. If the machine terminates meanwhile (reclaimed, failed), fails at
