@@ -332,6 +332,45 @@ async fn openssh_offers_the_key_that_the_machine_accepts() {
     home.run(["scp", "--delta", "sent", &target]).await.ok();
 }
 
+/// The public half of an encrypted key is in its file only in OpenSSH's own format.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_signs_with_an_encrypted_key_for_openssh() {
+    for format in ["RFC4716", "PEM"] {
+        let Some(sshd) = Sshd::start("OpenSSH with an encrypted key") else {
+            return;
+        };
+        let mut home = Home::new();
+        let key = home.path().join("key");
+        let make = format!("ssh-keygen -q -t rsa -m {format} -N '' -f key");
+        home.shell(&make).await.ok();
+        std::fs::copy(key.with_extension("pub"), sshd.path("id.pub")).unwrap();
+        let others: Vec<_> = (0..7)
+            .map(|n| home.path().join(format!("other{n}")))
+            .collect();
+        others.iter().for_each(|key| new_key(key));
+        let keys = [others, vec![key.clone()]].concat();
+        let _agent = Agent::start(&mut home, &keys);
+        home.shell(&format!("ssh-keygen -q -p -m {format} -N secret -f key"))
+            .await
+            .ok();
+        std::fs::copy(&key, sshd.path("id")).unwrap();
+        sshd.adopt(&home, "m1");
+        if format == "PEM" {
+            let public = home.machine("m1").join("id_rsa.pub");
+            std::fs::copy(key.with_extension("pub"), public).unwrap();
+        }
+        home.file("sent", "sent");
+        let target = format!("m1:{}", sshd.path("there").display());
+        for argv in [
+            &["ssh", "m1", "true"][..],
+            &["ssh", "m1", "-o", "Compression=yes", "true"],
+            &["scp", "--delta", "sent", &target],
+        ] {
+            home.run(argv.iter().copied()).await.ok();
+        }
+    }
+}
+
 /// ssh(1), which the Go binary runs, reports it as 255.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_a_signal_ends_has_status_255() {
