@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use machine_ops::{Cx, SpanKind, SpanOutcome};
-use machine_types::printable_tail;
-use russh::Disconnect;
+use machine_types::{printable, printable_tail};
 use russh::client::Msg;
+use russh::{ChannelOpenFailure, Disconnect};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -62,7 +62,7 @@ impl Connection {
             Err(russh::Error::ChannelOpenFailure(reason)) => Err(SshError::Refused {
                 title: title.to_owned(),
                 host: self.host.clone(),
-                reason: format!(": {reason:?}"),
+                reason: format!(": {}", in_words(reason)),
             }),
             Err(_) => Err(self.lost(title)),
         }
@@ -298,6 +298,18 @@ impl Session {
             },
         })
     }
+}
+
+/// Describes why a channel was not opened (RFC 4254, section 5.1).
+fn in_words(reason: ChannelOpenFailure) -> String {
+    let known = match reason {
+        ChannelOpenFailure::AdministrativelyProhibited => "it prohibits sessions",
+        ChannelOpenFailure::ConnectFailed => "it opens no further session (MaxSessions)",
+        ChannelOpenFailure::UnknownChannelType => "it does not know sessions",
+        ChannelOpenFailure::ResourceShortage => "it is short of resources",
+        ChannelOpenFailure::Other { reason, .. } => return printable(reason.as_bytes()),
+    };
+    known.to_owned()
 }
 
 /// Timeout for sending the disconnect message.

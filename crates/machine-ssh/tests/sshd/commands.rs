@@ -290,6 +290,21 @@ impl Events for Spans {
 }
 
 #[tokio::test]
+async fn the_reason_of_a_refused_session_is_in_words() {
+    need_openssh!();
+    let mut server = Server::prepared();
+    server.option("MaxSessions 0");
+    server.start();
+    let session = server.session().await;
+    let error = session.run(&Command::new("list", "ls"), &cx()).await;
+    let said = format!(
+        "{} refuses to start list: it opens no further session (MaxSessions)",
+        session.host()
+    );
+    assert_eq!(error.unwrap_err().to_string(), said);
+}
+
+#[tokio::test]
 async fn each_command_is_a_span() {
     need_openssh!();
     let server = Server::started();
