@@ -9,6 +9,7 @@ use machine_tests::keys::{FOUND, SECRET, TOKEN, all_files, change_keys, flow};
 use machine_tests::tell;
 use machine_tests::web::{Answer, Request, Web};
 use machine_tests::wire::{Proxy, TlsFront};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 const JSON: &str = "Content-Type: application/json";
@@ -373,8 +374,8 @@ async fn an_invalid_profile_is_reported() {
                  [profile me]\nlogin_session = arn:aws:iam::123456789012:user/me\n";
     flow.home.file(".aws/config", login);
     let ended = flow.create("m1", &[]).await;
-    let process = "credential_process = aws configure export-credentials --profile me";
-    ended.failed(1, &["the AWS profile \"me\"", "`aws login`", process]);
+    let again = "aws login --profile me";
+    ended.failed(1, &["login session of the AWS profile \"me\"", again]);
     std::fs::remove_file(directory.join("config")).unwrap();
     let broken = format!("[default]\naws_access_key_id = {FOUND}\n{SECRET}\n");
     flow.home.file(".aws/credentials", broken);
@@ -383,6 +384,58 @@ async fn an_invalid_profile_is_reported() {
     let ended = ended.failed(1, &[&path, "on line 3"]);
     assert!(!ended.err.contains(SECRET), "{}", ended.err);
     flow.assert_clean();
+}
+
+/// A session that `aws login` began ("Sign in for local development", AWS SDKs and Tools Reference Guide): its
+/// credentials last 15 minutes, and are renewed with a key of the session.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_session_supplies_credentials_and_is_renewed() {
+    let mut flow = flow().await;
+    let sign_in = Web::serve(|request| async move {
+        if !request.body.contains("\"first\"") {
+            let error = r#"{"error":"TOKEN_EXPIRED","message":"expired"}"#;
+            return (403, "x-amzn-ErrorType: AccessDeniedException", error.to_owned());
+        }
+        let body = format!(
+            r#"{{"accessToken":{{"accessKeyId":"{FOUND}","secretAccessKey":"{SECRET}","sessionToken":"{TOKEN}"}},"tokenType":"urn:aws:params:oauth:token-type:access_token_sigv4","expiresIn":900,"refreshToken":"second"}}"#
+        );
+        (200, JSON, body)
+    })
+    .await;
+    flow.home.set("AWS_ENDPOINT_URL_SIGNIN", sign_in.url());
+    let profile =
+        "[profile me]\nregion = us-east-1\nlogin_session = arn:aws:iam::123456789012:user/me\n";
+    let cache = ".aws/login/cache";
+    std::fs::create_dir_all(flow.home.path().join(cache)).unwrap();
+    flow.home.file(".aws/config", profile);
+    flow.home.set("AWS_PROFILE", "me");
+    let key = "openssl ecparam -name prime256v1 -genkey -noout";
+    let key = flow.home.shell(key).await.ok().out;
+    let session = |refresh: &str| {
+        let access = json!({
+            "accessKeyId": "AKIDEXPIRED", "secretAccessKey": "x", "sessionToken": "x",
+            "accountId": "123456789012", "expiresAt": "2025-11-19T00:00:00Z",
+        });
+        let session = json!({
+            "accessToken": access, "tokenType": "aws_sigv4", "refreshToken": refresh, "dpopKey": key,
+            "idToken": "x.e30.x", "clientId": "arn:aws:signin:::devtools/same-device",
+        });
+        session.to_string()
+    };
+    // The file's name is the SHA-256 of the session's ARN.
+    let digest = "286187707741fc2ccb93cf9e56dbd0ee0a16208feed5fbc8ae1baa86d44c283f";
+    let file = format!("{cache}/{digest}.json");
+    flow.home.file(&file, session("first"));
+    assert_chain_works(&flow).await;
+    let requests = sign_in.requests();
+    // The commands after the first one use the renewed credentials.
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    assert_eq!(requests[0].path, "/v1/token");
+    assert!(requests[0].header("dpop").is_some(), "{requests:?}");
+    flow.home.file(&file, session("other"));
+    let refused = flow.create("m2", &[]).await;
+    let refused = refused.failed(1, &["login session", "aws login --profile me"]);
+    assert!(!refused.to_string().contains("PRIVATE KEY"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,10 +45,12 @@ pub(crate) enum SourcesError {
         "invalid AWS_CONTAINER_CREDENTIALS_RELATIVE_URI {0:?}: expected a path that begins with /"
     )]
     ContainerPath(String),
-    #[error(
-        "cannot use the AWS profile {0:?}: its credentials are those of `aws login` (login_session)"
-    )]
-    LoginSession(String),
+    #[error("cannot use the login session of the AWS profile {profile:?}")]
+    LoginSession {
+        profile: String,
+        #[source]
+        source: CredentialsError,
+    },
     #[error(
         "cannot get AWS credentials from the environment, a profile, a web identity or a container"
     )]
@@ -62,9 +64,9 @@ impl SourcesError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::None(error) => error.hint().map(str::to_owned),
-            Self::LoginSession(profile) => Some(format!(
-                "name a profile in AWS_PROFILE that has `credential_process = aws configure export-credentials --profile {profile} --format process`"
-            )),
+            Self::LoginSession { profile, .. } => {
+                Some(format!("log in again: aws login --profile {profile}"))
+            }
             _ => None,
         }
     }
@@ -207,10 +209,10 @@ impl Chain {
         match sources.chain.provide_credentials().await {
             Ok(found) => return Ok(found),
             Err(none @ CredentialsError::CredentialsNotLoaded(_)) => cx.debug(one_line(none)),
-            Err(error) => {
-                return Err(match &sources.login_session {
-                    Some(profile) => SourcesError::LoginSession(profile.clone()),
-                    None => SourcesError::Source(error),
+            Err(source) => {
+                return Err(match sources.login_session.clone() {
+                    Some(profile) => SourcesError::LoginSession { profile, source },
+                    None => SourcesError::Source(source),
                 });
             }
         }
@@ -264,8 +266,7 @@ impl Chain {
     }
 }
 
-/// Returns the profile with the login session of `aws login`, if the chosen profile leads to one. The SDK reads such
-/// sessions only with the feature `credentials-login`, which adds another service's client and its cryptography.
+/// Returns the profile with the login session of `aws login`, if the chosen profile leads to one.
 fn login_session(profiles: &ProfileSet) -> Option<String> {
     let mut name = profiles.selected_profile();
     // Profiles may reference each other in a cycle.
