@@ -10,8 +10,6 @@ use machine_store::{StoreError, Unconfirmed};
 use machine_tls::{CertificateError, DialError};
 use machine_types::{ExitStatus, InvalidName, MachineState};
 
-use crate::machine::Machine;
-
 /// The error of a use case. Its text describes its own layer only; the source chain has the rest.
 ///
 /// Sentences that scripts match are word for word the Go binary's.
@@ -23,8 +21,13 @@ pub enum Error {
     )]
     NotFound(String),
     /// A machine of this name exists already.
-    #[error("Docker machine \"{0}\" already exists")]
-    AlreadyExists(String),
+    #[error("Docker machine \"{name}\" already exists")]
+    AlreadyExists {
+        /// The name.
+        name: String,
+        /// Its engine was never set up, and the next step.
+        half_made: Option<String>,
+    },
     /// The name is not valid.
     #[error("Error creating machine")]
     InvalidName(#[from] InvalidName),
@@ -122,6 +125,8 @@ pub enum Error {
         name: String,
         /// Its current state.
         state: MachineState,
+        /// Why it no longer exists, if its cloud says so.
+        gone: Option<String>,
     },
     /// The machine is already running.
     #[error("Machine \"{0}\" is already running.")]
@@ -152,6 +157,8 @@ pub enum Error {
         host: String,
         /// Set if nothing answered there.
         silence: Option<Silence>,
+        /// A machine whose engine was never set up, and the next step.
+        half_made: Option<String>,
         /// The connection error. Part of a sentence that scripts read, and therefore not a source.
         reason: String,
     },
@@ -344,7 +351,7 @@ impl Error {
             Self::Create { source, .. } | Self::Remove { source, .. } => source.cause(),
             Self::DriverCreate(error) | Self::Driver(error) => driver_cause(error.kind),
             Self::InvalidName(_)
-            | Self::AlreadyExists(_)
+            | Self::AlreadyExists { .. }
             | Self::NotFound(_)
             | Self::UnknownDriver { .. }
             | Self::Configuration(_) => "usage",
@@ -401,7 +408,10 @@ impl Error {
                 ))
             }
             Self::InvalidName(invalid) => Some(invalid.hint()),
-            Self::NotRunning { name, state } => Some(not_running_hint(name, *state)),
+            Self::NotRunning { name, gone: Some(gone), .. } => {
+                Some(format!("{gone}: docker-machine rm {name}"))
+            }
+            Self::NotRunning { name, state, .. } => Some(not_running_hint(name, *state)),
             Self::EngineDown(source) => source.hint(),
             Self::StoredDriver { known, .. } => Some(format!(
                 "the drivers of this binary are {}. Plugin drivers are not loaded",
@@ -420,6 +430,8 @@ impl Error {
             }) => {
                 Some("a directory is copied with -r".to_owned())
             }
+            Self::AlreadyExists { half_made, .. } => half_made.clone(),
+            Self::Endpoint { half_made: Some(half_made), .. } => Some(half_made.clone()),
             Self::Endpoint { host, silence: Some(silence), .. } => Some(match silence {
                 Silence::Refused => format!(
                     "nothing listens at {host}: check that Docker runs on the machine; new certificates do not help"
@@ -499,14 +511,6 @@ fn driver_cause(kind: DriverErrorKind) -> &'static str {
         DriverErrorKind::Cancelled => "cancelled",
         DriverErrorKind::Store => "store",
         DriverErrorKind::Other => "other",
-    }
-}
-
-/// Returns the error of a machine that does not run.
-pub(crate) fn not_running(machine: &Machine, state: MachineState) -> Error {
-    Error::NotRunning {
-        name: machine.name.to_string(),
-        state,
     }
 }
 

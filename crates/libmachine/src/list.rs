@@ -384,7 +384,9 @@ async fn item(
         return timed_out(item, options.timeout);
     }
     let half_made = match item.state {
-        MachineState::Running | MachineState::Starting => half_made(library, &machine),
+        MachineState::Running | MachineState::Starting | MachineState::Stopped => {
+            half_made(library, &machine)
+        }
         _ => None,
     };
     // A machine that is starting is new, which is not an error.
@@ -392,7 +394,10 @@ async fn item(
     if let Some(half_made) = half_made.as_ref().filter(|_| !is_young) {
         // The sentence is the Go binary's, which queries an engine that does not exist yet.
         let text = half_made.text(machine.name.as_str());
-        item.error = format!("Unable to query docker version: {text}");
+        item.error = match item.state {
+            MachineState::Stopped => text,
+            _ => format!("Unable to query docker version: {text}"),
+        };
     }
     let has_tls = machine.has_tls().is_ok();
     if item.state == MachineState::Running && has_tls {

@@ -49,4 +49,4 @@ pub use journal::{
 pub use scope::Scope;
 pub use step::{Cut, Hook, Injected, Made, Moment, StepError, StepFailure};
 pub use undo::{Leftover, Undo, UndoReport, Undone, undo_all};
-pub use wait::{Look, WaitError, WaitPolicy, wait_until, wait_until_ready, within};
+pub use wait::{Look, WaitError, WaitPolicy, report_pending, wait_until, wait_until_ready, within};

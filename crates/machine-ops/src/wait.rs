@@ -1,5 +1,6 @@
 //! The waiter: every pause in the workspace is a turn of [`wait_until`] (or of its `Send` form).
 
+use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 use crate::{Cx, Event, Span, SpanKind, SpanOutcome, Waiting};
@@ -161,6 +162,17 @@ impl<'a> Turns<'a> {
         self.cx.ambient.monotonic().saturating_sub(self.begun)
     }
 
+    /// Reports why the wait goes on.
+    fn tell(&self, why: String) {
+        self.cx.events.emit(Event::Waiting(Waiting {
+            machine: None,
+            what: self.what.to_owned(),
+            why,
+            waited: self.waited(),
+            within: self.policy.within,
+        }));
+    }
+
     /// Evaluates the result of a poll; pauses before the next one.
     async fn after<T, E: std::error::Error + 'static>(
         &mut self,
@@ -181,13 +193,7 @@ impl<'a> Turns<'a> {
                 last,
             }));
         }
-        self.cx.events.emit(Event::Waiting(Waiting {
-            machine: None,
-            what: self.what.to_owned(),
-            why: last,
-            waited: self.waited(),
-            within: self.policy.within,
-        }));
+        self.tell(last);
         let ambient = &self.cx.ambient;
         let chance = (ambient.random() >> 11) as f64 / (1u64 << 53) as f64;
         let pause = self
@@ -218,6 +224,36 @@ impl<'a> Turns<'a> {
             fields: [("looks", (self.looks + 1).to_string())].into(),
         }));
         result
+    }
+}
+
+/// The time after which a pending operation is reported, and the pause between reports. A terminal must not be silent
+/// for two seconds.
+const REPORT: Duration = Duration::from_millis(1500);
+
+/// Awaits an operation, such as a call, and reports as long as it is pending. `within` is the operation's own timeout.
+pub async fn report_pending<T>(
+    cx: &Cx,
+    (what, why): (&str, &str),
+    within: Duration,
+    operation: impl Future<Output = T>,
+) -> T {
+    let turns = Turns::begin(cx, what, WaitPolicy::every(REPORT, within));
+    let mut operation = std::pin::pin!(operation);
+    let mut is_reported = false;
+    loop {
+        tokio::select! {
+            biased;
+            value = &mut operation => {
+                if is_reported {
+                    let _ = turns.end::<(), Infallible>(Ok(()));
+                }
+                return value;
+            }
+            () = cx.ambient.sleep(REPORT) => {}
+        }
+        is_reported = true;
+        turns.tell(why.to_owned());
     }
 }
 

@@ -101,6 +101,14 @@ pub enum SyntaxError {
     /// The value of the last flag is missing.
     #[error("flag needs an argument: -{0}")]
     ValueMissing(String),
+    /// The word after a flag that takes a value is another flag. The Go binary takes that word for the value.
+    #[error("flag needs an argument: -{name}")]
+    ValueIsFlag {
+        /// The flag's name, as typed.
+        name: String,
+        /// The word after it.
+        next: String,
+    },
     /// An invalid number.
     #[error("invalid value {value:?} for flag -{name}: parse error")]
     NotANumber {
@@ -236,6 +244,13 @@ impl<'a> Scan<'a> {
         Ok(rest)
     }
 
+    /// Returns whether a word is a known flag with two dashes.
+    fn is_long_flag(&self, word: &str) -> bool {
+        let flag = word.strip_prefix("--").unwrap_or_default();
+        let (name, _) = flag.split_once('=').unwrap_or((flag, ""));
+        self.known.iter().any(|known| known.spec.name == name)
+    }
+
     fn flag<'l>(
         &mut self,
         arg: &str,
@@ -266,6 +281,10 @@ impl<'a> Scan<'a> {
             (None, machine_driver::FlagKind::Bool) => ("true".to_owned(), after),
             (None, machine_driver::FlagKind::Switch { bare }) => (bare.to_owned(), after),
             (None, _) => match after.split_first() {
+                Some((next, _)) if self.is_long_flag(next) => {
+                    let (name, next) = (name.to_owned(), next.clone());
+                    return Err(SyntaxError::ValueIsFlag { name, next });
+                }
                 Some((value, after)) => (value.clone(), after),
                 None => return Err(SyntaxError::ValueMissing(name.to_owned())),
             },

@@ -197,6 +197,9 @@ impl Cli<'_> {
                 SyntaxError::NotANumber { flag, value, .. } => {
                     error.with_hint(hints::number(flag, value))
                 }
+                SyntaxError::ValueIsFlag { name, next } => error.with_hint(format!(
+                    "{next} is a flag; if it is meant as the value, write --{name}={next}"
+                )),
                 _ => error,
             };
             error.with_help(self.help_of(command, None))

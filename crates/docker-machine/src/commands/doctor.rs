@@ -65,6 +65,10 @@ impl Command for Doctor {
         false
     }
 
+    fn is_evaluated(&self) -> bool {
+        true
+    }
+
     fn only_looks(&self) -> bool {
         true
     }

@@ -87,6 +87,10 @@ impl Command for Rm {
                 }
                 Some(true) => {}
                 Some(false) => return Ok(()),
+                None if is_filtered => {
+                    let failure = Failure::new("no answer, nothing was removed");
+                    return Err(failure.with_hint("-y removes without a question"));
+                }
                 None => {
                     // The Go binary prints nothing and succeeds, and scripts may rely on both.
                     if cx.world.console.terminals().err {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use machine_driver::{DriverErrorKind, Status};
+use machine_driver::Status;
 use machine_ops::Cx;
 use machine_ssh::Session;
 use machine_store::{MachineLock, StoreError};
@@ -11,9 +11,8 @@ use machine_types::{MachineState, one_line};
 
 use crate::access::login::HostKeyPolicy;
 use crate::access::login::login_to_work;
-use crate::error::not_running;
 use crate::half_made::half_made;
-use crate::machine::{Machine, Work, with_removal};
+use crate::machine::{Machine, Work, is_gone, with_removal};
 use crate::{Error, Library};
 
 /// Time that a first login may take before the cloud is queried for the address. A running machine accepts it sooner.
@@ -117,13 +116,13 @@ pub(crate) async fn why_down(
 ) -> Down {
     match tokio::time::timeout(within, machine.driver.state(cx)).await {
         Ok(Ok(status)) if status.state != MachineState::Running => {
-            Down::Because(not_running(machine, status.state))
+            Down::Because(not_running(machine, status.state, within, cx).await)
         }
         Ok(Ok(status)) => match take_address(library, machine, &status, cx) {
             true => Down::Moved,
             false => Down::InPlace,
         },
-        Ok(Err(error)) if error.kind == DriverErrorKind::NotFound => {
+        Ok(Err(error)) if is_gone(&error) => {
             Down::Because(with_removal(&machine.name, error).into())
         }
         Ok(Err(error)) => {
@@ -134,8 +133,33 @@ pub(crate) async fn why_down(
     }
 }
 
-/// Logs in to a locked machine that may still be booting. If the login is slow or fails, queries the cloud once for
-/// another address and logs in there.
+/// Returns the error of a machine that does not run. Asks its cloud why, if it has ended.
+pub(crate) async fn not_running(
+    machine: &Machine,
+    state: MachineState,
+    within: Duration,
+    cx: &Cx,
+) -> Error {
+    let mut gone = None;
+    if state == MachineState::Error
+        && let Some(cloud) = machine.driver.cloud()
+        && let Some(id) = cloud.id()
+    {
+        let ids = [id];
+        let asked = tokio::time::timeout(within, cloud.states(&ids, cx)).await;
+        let states = asked.unwrap_or_default();
+        let ended = states.into_iter().filter_map(Result::err).find(is_gone);
+        gone = ended.map(one_line);
+    }
+    Error::NotRunning {
+        name: machine.name.to_string(),
+        state,
+        gone,
+    }
+}
+
+/// Logs in to a locked machine that may still be booting. If the login is slow or fails, queries the cloud once: for
+/// another address, to log in there, and whether the machine runs at all.
 pub(crate) async fn reach(
     library: &Library,
     work: &mut Work,
@@ -144,39 +168,66 @@ pub(crate) async fn reach(
     let cx = work.cx.clone();
     let machine = &work.machine;
     let is_nowhere = machine.driver.cloud().is_some() && machine.address().is_none();
-    let moved = if is_nowhere {
-        moved(library, machine, &cx).await
+    let place = if is_nowhere {
+        place(library, machine, &cx).await
     } else {
         let later = async {
             library.ambient.sleep(ASKED_AFTER).await;
-            match moved(library, machine, &cx).await {
-                Some(status) => status,
-                None => std::future::pending().await,
+            match place(library, machine, &cx).await {
+                Place::Unchanged => std::future::pending().await,
+                place => place,
             }
         };
         tokio::select! {
             biased;
             session = login_to_work(library, machine, host_key, &cx) => match session {
                 Err(error) if !error.is_cancelled() => {
-                    let moved = moved(library, machine, &cx).await;
-                    Some(moved.ok_or(error)?)
+                    match place(library, machine, &cx).await {
+                        Place::Unchanged => return Err(error),
+                        place => place,
+                    }
                 }
                 session => return session,
             },
-            status = later => Some(status),
+            place = later => place,
         }
     };
-    if let Some(status) = moved {
-        take_address_of(library, work, &status)?;
+    match place {
+        Place::Unchanged => {}
+        Place::Moved(status) => drop(take_address_of(library, work, &status)?),
+        Place::Down(error) => return Err(error),
     }
     login_to_work(library, &work.machine, host_key, &cx).await
 }
 
-/// Queries the cloud and returns the status if its address differs from the saved one.
-async fn moved(library: &Library, machine: &Machine, cx: &Cx) -> Option<Status> {
-    let asked = tokio::time::timeout(TELLS, machine.driver.state(cx)).await;
-    let status = asked.ok()?.ok()?;
-    copy_at(library, machine, &status).map(|_| status)
+/// Where a cloud says that a machine is.
+enum Place {
+    /// At its saved address, as far as is known.
+    Unchanged,
+    /// At another one.
+    Moved(Status),
+    /// Nowhere: it does not run.
+    Down(Error),
+}
+
+/// Queries the cloud for a machine's address.
+async fn place(library: &Library, machine: &Machine, cx: &Cx) -> Place {
+    if machine.driver.cloud().is_none() {
+        return Place::Unchanged;
+    }
+    match tokio::time::timeout(TELLS, machine.driver.state(cx)).await {
+        Ok(Ok(status)) => match status.state {
+            MachineState::Running | MachineState::Starting => {
+                match copy_at(library, machine, &status) {
+                    Some(_) => Place::Moved(status),
+                    None => Place::Unchanged,
+                }
+            }
+            state => Place::Down(not_running(machine, state, TELLS, cx).await),
+        },
+        Ok(Err(error)) if is_gone(&error) => Place::Down(with_removal(&machine.name, error).into()),
+        _ => Place::Unchanged,
+    }
 }
 
 /// Returns a copy of the machine with the cloud's address, if that differs from the saved one.

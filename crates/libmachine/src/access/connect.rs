@@ -12,10 +12,11 @@ use machine_tls::{DialError, Dialer, EngineVersion};
 use machine_types::{DockerUrl, MachineName, MachineState};
 
 use crate::access::address::Down;
-use crate::access::address::{take_address, why_down};
+use crate::access::address::{not_running, take_address, why_down};
 use crate::certificates::issue::{dialer, not_pinned};
 use crate::certificates::renewal::{bring_client_certificate, renew_own_client_certificate};
-use crate::error::{Silence, not_running};
+use crate::error::Silence;
+use crate::half_made::half_made;
 use crate::machine::Machine;
 use crate::{Error, Library};
 use machine_types::one_line;
@@ -84,6 +85,7 @@ pub async fn connection(
     dialled.map_err(|reason| Error::Endpoint {
         host: authority(&url),
         silence: Silence::of(&reason),
+        half_made: half_made(library, machine).map(|it| it.text(machine.name.as_str())),
         reason: one_line(reason),
     })?;
     let file = |file| library.store.file(&machine.name, file);
@@ -116,7 +118,7 @@ pub async fn url(library: &Library, name: &str) -> Result<String, Error> {
     // The cloud did not answer within the time limit of this command.
     let status = asked.map_err(|_| Error::Dial(silence))??;
     if status.state != MachineState::Running {
-        return Err(not_running(&machine, status.state));
+        return Err(not_running(&machine, status.state, ASK, &cx).await);
     }
     take_address(library, &mut machine, &status, &cx);
     Ok(machine.driver.docker_host().unwrap_or(url))
@@ -157,7 +159,7 @@ async fn engine_url(library: &Library, machine: &mut Machine, cx: &Cx) -> Result
     let asked = tokio::time::timeout(ASK, machine.driver.state(cx)).await;
     let status = asked.map_err(|_| unknown())??;
     if status.state != MachineState::Running {
-        return Err(not_running(machine, status.state));
+        return Err(not_running(machine, status.state, ASK, cx).await);
     }
     take_address(library, machine, &status, cx);
     let unknown = || Error::NoAddress(machine.name.to_string());

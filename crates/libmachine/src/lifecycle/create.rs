@@ -17,6 +17,7 @@ use crate::access::key::make_key;
 use crate::access::login::wait_for_login;
 use crate::access::login::{check_login, login_limits};
 use crate::certificates::issue::{bootstrap_certificates, check_shared_certificates};
+use crate::half_made::half_made;
 use crate::journal::Remembering;
 use crate::lifecycle::provisioning::set_up;
 use crate::lifecycle::provisioning::{Provisioning, engine_config};
@@ -85,7 +86,7 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
     let name: MachineName = request.name.parse()?;
     let kind = library.kind(&request.driver)?;
     if library.store.exists(&name) {
-        return Err(Error::AlreadyExists(request.name));
+        return Err(already_exists(library, &name).await);
     }
     let mut base = library.base(&name, &request.swarm, String::new());
     let has_tls = request.pool.is_none();
@@ -109,7 +110,7 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
     let (mut work, key) = match prepared {
         Ok(prepared) => prepared,
         // The log is that of the other create.
-        Err(error @ Error::AlreadyExists(_)) => return Err(error),
+        Err(error @ Error::AlreadyExists { .. }) => return Err(error),
         Err(error) => {
             if !library.store.exists(&name) {
                 begin_log(library, &name, &cx);
@@ -131,6 +132,16 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
             library.store.prune_logs();
             Err(error)
         }
+    }
+}
+
+/// Returns the error of a name that is taken.
+async fn already_exists(library: &Library, name: &MachineName) -> Error {
+    let machine = library.open(name.as_str()).await.ok();
+    let half_made = machine.and_then(|machine| half_made(library, &machine));
+    Error::AlreadyExists {
+        name: name.to_string(),
+        half_made: half_made.map(|half_made| half_made.text(name.as_str())),
     }
 }
 
@@ -200,11 +211,11 @@ async fn prepare(
         .collect();
     let lock = match library.store.try_lock_machine(name)? {
         Some(lock) => lock,
-        None => return Err(Error::AlreadyExists(request.name)),
+        None => return Err(already_exists(library, name).await),
     };
     match library.store.create(&lock, &record, &files) {
         Err(StoreError::AlreadyExists { .. }) => {
-            return Err(Error::AlreadyExists(request.name));
+            return Err(already_exists(library, name).await);
         }
         created => created?,
     }
@@ -255,7 +266,7 @@ pub async fn rehearse(library: &Library, request: &CreateRequest) -> Result<Plan
     let name: MachineName = request.name.parse()?;
     let kind = library.kind(&request.driver)?;
     if library.store.exists(&name) {
-        return Err(Error::AlreadyExists(request.name.clone()));
+        return Err(already_exists(library, &name).await);
     }
     // A missing store, or one that was made elsewhere, has no ID for a new machine, and gets none.
     let id = library

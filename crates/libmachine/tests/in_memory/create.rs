@@ -135,7 +135,7 @@ async fn a_second_create_of_a_name_changes_nothing_of_the_first() {
     fixture.create("m1").await.unwrap();
     let before = (fixture.cloud.resources(), fixture.entries("m1").len());
     let error = fixture.create_with("m1", BARE, &[]).await.unwrap_err();
-    assert!(matches!(error, Error::AlreadyExists(_)), "{error}");
+    assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
     let after = (fixture.cloud.resources(), fixture.entries("m1").len());
     assert_eq!(before, after);
 }

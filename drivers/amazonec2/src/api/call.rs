@@ -18,12 +18,13 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use machine_ops::{
-    Cx, Event, Look, Span, SpanKind, SpanOutcome, WaitError, WaitPolicy, wait_until_ready,
+    Cx, Event, Look, Span, SpanKind, SpanOutcome, WaitError, WaitPolicy, report_pending,
+    wait_until_ready,
 };
 use machine_types::printable;
 
 use crate::api::answer::Unbounded;
-use crate::api::call_error::{CallError, Cut, readable};
+use crate::api::call_error::{CallError, Cut, cause, readable};
 use crate::api::client::Api;
 use crate::api::codes;
 use crate::api::environment::authority;
@@ -187,7 +188,9 @@ impl Api {
         let probe = Probe::default();
         let (started, begun) = (cx.ambient.now(), cx.ambient.monotonic());
         // Boxed: the SDK's futures have tens of kilobytes, and a create has dozens of them.
-        let answer = Box::pin(send(probe.clone())).await;
+        let sent = Box::pin(send(probe.clone()));
+        let what = format!("EC2's answer to {action}");
+        let answer = report_pending(cx, (&what, "none yet"), self.answer_patience, sent).await;
         let request_id = match &answer {
             Ok(output) => output.request_id(),
             Err(error) => error.request_id(),
@@ -309,13 +312,5 @@ async fn pause(
         // On an overloaded computer the wait was over before it began.
         Err(WaitError::TimedOut { .. }) => Ok(()),
         paused => paused,
-    }
-}
-
-/// Returns the error of this type in a chain of sources, if there is one.
-fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    match error.downcast_ref() {
-        None => cause(error.source()?),
-        found => found,
     }
 }

@@ -191,12 +191,36 @@ impl Cut {
         self.unresolved.as_deref().or_else(below)
     }
 
+    /// Returns whether the peer did not answer with TLS (the error of rustls for the first bytes of another protocol).
+    pub(super) fn is_not_tls(&self) -> bool {
+        self.text.contains("InvalidContentType")
+            || self.source.as_ref().is_some_and(|below| below.is_not_tls())
+    }
+
+    /// Keeps of an error about a host name only that: what called the resolver tells nothing.
     pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
+        match cause::<Unresolved>(error) {
+            Some(unresolved) => Self::chain(unresolved),
+            None => Self::chain(error),
+        }
+    }
+
+    fn chain(error: &(dyn StdError + 'static)) -> Self {
         let unresolved = error.downcast_ref::<Unresolved>();
         Self {
             text: readable(&error.to_string()),
             unresolved: unresolved.map(|error| error.host.clone()),
-            source: error.source().map(|source| Box::new(Self::of(source))),
+            source: error.source().map(|source| Box::new(Self::chain(source))),
         }
+    }
+}
+
+/// Returns the error of this type in a chain of sources, if there is one.
+pub(super) fn cause<'a, E: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a E> {
+    match error.downcast_ref() {
+        None => cause(error.source()?),
+        found => found,
     }
 }

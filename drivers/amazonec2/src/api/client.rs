@@ -70,6 +70,8 @@ pub(crate) struct Api {
     received: Arc<AtomicU64>,
     /// Maximum wait for EC2's rate limit.
     pub throttle_patience: Duration,
+    /// Maximum time until a call is answered, or has failed, without the SDK's pauses between its attempts.
+    pub answer_patience: Duration,
     /// The token buckets that all processes of the store share.
     pub rate_limiter: RateLimiter,
     http: SharedHttpClient,
@@ -142,6 +144,7 @@ impl Api {
             endpoint,
             account: Arc::default(),
             received: Arc::default(),
+            answer_patience: ATTEMPT * attempts,
             throttle_patience: if retries < 0 {
                 Duration::ZERO
             } else {

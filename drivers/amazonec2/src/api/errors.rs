@@ -68,15 +68,26 @@ fn hint(error: &CallError) -> Option<String> {
                 None => general.to_owned(),
             })
         }
-        CallError::NoAnswer { region, source, .. } => {
-            let host = source.downcast_ref::<Cut>()?.unresolved()?;
+        CallError::NoAnswer {
+            region,
+            source,
+            endpoint,
+            ..
+        } => {
+            let source = source.downcast_ref::<Cut>()?;
             let proxy = match Environment::read().https_proxy {
                 Some(proxy) => format!("${} is set", proxy.variable),
                 None => "$HTTPS_PROXY is not set".to_owned(),
             };
-            Some(format!(
-                "cannot resolve {host}: check that {region} is a region of AWS, the network, and the name servers in /etc/resolv.conf; {proxy}"
-            ))
+            Some(match source.unresolved() {
+                None if source.is_not_tls() => format!(
+                    "{endpoint} does not speak TLS: if it serves HTTP, give --amazonec2-endpoint with http://"
+                ),
+                None => format!("check the network and the firewalls on the way to {endpoint}; {proxy}"),
+                Some(host) => format!(
+                    "cannot resolve {host}: check that {region} is a region of AWS, the network, and the name servers in /etc/resolv.conf; {proxy}"
+                ),
+            })
         }
         CallError::Unfiltered { .. } => {
             Some("use an EC2 endpoint that applies filters; nothing was removed there".into())

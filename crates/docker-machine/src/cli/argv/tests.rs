@@ -207,6 +207,12 @@ fn what_go_refuses_is_refused_in_its_words() {
         why(&["create", "--driver"]),
         "flag needs an argument: -driver"
     );
+    // Go takes the flag for the value: a create that was meant to be a dry run would launch.
+    assert_eq!(
+        why(&["create", "--driver", "--help"]),
+        "flag needs an argument: -driver"
+    );
+    assert_eq!(line(&["create", "--driver", "-x"]), "create --driver=-x --");
     assert_eq!(
         why(&["create", "-p", "abc"]),
         r#"invalid value "abc" for flag -p: parse error"#
