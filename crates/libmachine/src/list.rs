@@ -384,9 +384,9 @@ async fn item(
         return timed_out(item, options.timeout);
     }
     let half_made = match item.state {
-        MachineState::Running | MachineState::Starting | MachineState::Stopped => {
-            half_made(library, &machine)
-        }
+        MachineState::Running | MachineState::Starting => half_made(library, &machine),
+        // A host of the user's whose engine does not answer counts as stopped.
+        MachineState::Stopped if machine.is_of_the_user() => half_made(library, &machine),
         _ => None,
     };
     // A machine that is starting is new, which is not an error.

@@ -250,7 +250,8 @@ pub async fn report_pending<T>(
                 }
                 return value;
             }
-            () = cx.ambient.sleep(REPORT) => {}
+            // Not on the context's clock: it may stand still, or be ahead, while an answer is under way.
+            () = tokio::time::sleep(REPORT) => {}
         }
         is_reported = true;
         turns.tell(why.to_owned());

@@ -209,7 +209,7 @@ fn what_go_refuses_is_refused_in_its_words() {
     );
     // Go takes the flag for the value: a create that was meant to be a dry run would launch.
     assert_eq!(
-        why(&["create", "--driver", "--help"]),
+        why(&["create", "--driver", "--swarm"]),
         "flag needs an argument: -driver"
     );
     assert_eq!(line(&["create", "--driver", "-x"]), "create --driver=-x --");
