@@ -75,6 +75,13 @@ async fn words_of_the_command_line() {
             ][..],
         ),
         (
+            "create -d amazonec2 --amazonec2-tags --dry-run m1",
+            &[
+                "flag needs an argument: -amazonec2-tags",
+                "--dry-run is a flag; if it is meant as the value, write --amazonec2-tags=--dry-run",
+            ],
+        ),
+        (
             "create --amazonec2-region=us-east-1 m1",
             &[
                 "no driver given",
@@ -323,6 +330,9 @@ async fn machines_that_do_not_run() {
         &["Host \"m1\" is not running", hint],
     )
     .await;
+    for line in ["provision m1", "regenerate-certs -f m1", "upgrade m1"] {
+        typed(home, line, 1, &["Host is not running", hint]).await;
+    }
     typed(home, "rm m1", 0, &["Are you sure?"]).await;
     at_a_terminal(home, "ls m1", &["m1", "Stopped"]).await;
 
@@ -338,6 +348,9 @@ async fn machines_that_do_not_run() {
     let way_out = "docker-machine rm m1";
     typed(home, "ls", 0, &[&gone, way_out]).await;
     typed(home, "start m1", 1, &[&gone, way_out]).await;
+    for line in ["env m1", "url m1", "ssh m1 true", "provision m1"] {
+        typed(home, line, 1, &[&gone, way_out]).await;
+    }
     typed(home, "doctor m1", 1, &[&gone, "docker-machine rm -f m1"]).await;
     typed(home, "rm -y m1", 0, &["Successfully removed m1"]).await;
 }
@@ -447,6 +460,15 @@ async fn a_create_that_is_at_work_and_one_that_was_interrupted() {
     create.kill().await.unwrap();
     let interrupted = "create was interrupted";
     typed(&flow.home, "ls", 0, &[interrupted, "docker-machine rm m1"]).await;
+    typed(
+        &flow.home,
+        "env m1",
+        1,
+        &[interrupted, "docker-machine rm m1"],
+    )
+    .await;
+    let again = flow.create("m1", &[]).await;
+    again.failed(1, &["already exists", interrupted, "docker-machine rm m1"]);
     typed(
         &flow.home,
         "doctor m1",

@@ -47,6 +47,20 @@ async fn a_create_shows_what_it_waits_for_and_the_elapsed_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_not_answered_is_shown() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let gate = flow.lab.hold("DescribeInstances");
+    let mut terminal = Terminal::start(&flow.home, ["status", "m1"], (80, 24));
+    terminal
+        .expect("EC2's answer to DescribeInstances: none yet 1s")
+        .await;
+    gate.open();
+    let left = terminal.end().await;
+    assert!(left.shown.ends_with("Running\r\n"), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_are_coloured_at_a_terminal_unless_no_color() {
     let mut home = Home::new();
     let wrong = ["stpo", "m1"];
