@@ -28,7 +28,40 @@ fn declared() -> clap::Command {
 /// Sections of the man page besides commands and options.
 const MORE: &str = include_str!("more.roff");
 
-/// The man page: the program, then each command with its options.
+/// Hides the drivers' flags, unless the command is the one that describes them.
+fn without_driver_flags(command: &clap::Command) -> clap::Command {
+    let kinds = drivers::table();
+    let flags: Vec<&str> = kinds
+        .iter()
+        .flat_map(|kind| kind.flags())
+        .map(|flag| flag.name)
+        .collect();
+    let is_described = command.get_name() == "create";
+    command.clone().mut_args(
+        |arg| match flags.contains(&arg.get_id().as_str()) && !is_described {
+            true => arg.hide(true),
+            false => arg,
+        },
+    )
+}
+
+/// The examples of a command.
+fn examples(name: &str) -> String {
+    let mut commands = docker_machine::commands::TABLE.iter();
+    let command = commands.find(|command| command.about().name == name);
+    let mut examples = command.map_or(Vec::new(), |command| command.examples().to_vec());
+    if name == "create" {
+        let kinds = drivers::table();
+        examples.extend(kinds.iter().flat_map(|kind| kind.examples()));
+    }
+    if examples.is_empty() {
+        return String::new();
+    }
+    let lines = examples.join("\n").replace('\\', "\\e").replace('-', "\\-");
+    format!(".SS Examples\n.nf\n{}\n.fi\n", lines.replace('\'', "\\(aq"))
+}
+
+/// The man page: the program, then each command with its options and examples.
 fn man() -> String {
     let program = declared();
     let mut bytes = Vec::new();
@@ -41,6 +74,7 @@ fn man() -> String {
     page.render_options_section(&mut bytes).unwrap();
     for command in program.get_subcommands() {
         let mut section = Vec::new();
+        let command = without_driver_flags(command);
         let page = Man::new(command.clone());
         page.render_description_section(&mut section).unwrap();
         page.render_options_section(&mut section).unwrap();
@@ -48,13 +82,16 @@ fn man() -> String {
         let usage = command.clone().render_usage().to_string();
         let usage = usage.trim_start_matches("Usage: ").replace('-', "\\-");
         let title = format!(
-            ".SH \"{}\"\n\\fB{usage}\\fR\n.PP",
+            ".SH \"{}\"\n\\fB{usage}\\fR\n.PP\n",
             command.get_name().to_uppercase()
         );
         let text = text
-            .replacen(".SH DESCRIPTION", &title, 1)
-            .replace(".SH OPTIONS\n", "");
+            .replace(".SH OPTIONS\n", "")
+            .replacen(".SH DESCRIPTION", "", 1)
+            .replace("\n.SH ", "\n.SS ");
+        bytes.extend(title.bytes());
         bytes.extend(text.bytes());
+        bytes.extend(examples(command.get_name()).bytes());
     }
     bytes.extend(MORE.bytes());
     String::from_utf8(bytes).unwrap()

@@ -118,6 +118,11 @@ pub trait DriverKind: Send + Sync {
     /// Returns the flags that `create` accepts for it.
     fn flags(&self) -> Vec<FlagSpec>;
 
+    /// Returns command lines of `create`, for its help.
+    fn examples(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Makes the driver of a new machine from the flags. Makes no network call.
     ///
     /// # Errors

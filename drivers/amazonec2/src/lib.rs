@@ -47,6 +47,13 @@ impl DriverKind for AmazonEc2 {
         NAME
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "docker-machine create -d amazonec2 --amazonec2-region eu-west-1 m1",
+            "docker-machine create -d amazonec2 --amazonec2-request-spot-instance --dry-run m1",
+        ]
+    }
+
     fn flags(&self) -> Vec<FlagSpec> {
         config::flags::flags()
     }

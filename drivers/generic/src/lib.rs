@@ -46,6 +46,10 @@ impl DriverKind for GenericKind {
         NAME
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine create -d generic --generic-ip-address 10.0.0.5 m1"]
+    }
+
     fn flags(&self) -> Vec<FlagSpec> {
         vec![
             FlagSpec::int("generic-engine-port", 2376, "Docker engine port")

@@ -52,6 +52,10 @@ impl DriverKind for NoneKind {
         NAME
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine create -d none --url tcp://10.0.0.6:2376 m2"]
+    }
+
     fn flags(&self) -> Vec<FlagSpec> {
         vec![FlagSpec::string(
             "url",

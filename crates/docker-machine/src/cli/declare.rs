@@ -28,8 +28,9 @@ impl Cli<'_> {
         driver: Option<&dyn DriverKind>,
         purpose: For,
     ) -> clap::Command {
-        let driver = driver.map(DriverKind::flags).unwrap_or_default();
-        self.clap_with(commands, &driver, purpose)
+        let examples = driver.map(DriverKind::examples).unwrap_or_default();
+        let flags = driver.map(DriverKind::flags).unwrap_or_default();
+        self.clap_with(commands, &flags, examples, purpose)
     }
 
     /// Declares everything to clap, with the flags of all drivers: for completions and the man page.
@@ -39,13 +40,16 @@ impl Cli<'_> {
 
     pub(super) fn clap_of_all(&self, purpose: For) -> clap::Command {
         let flags: Vec<FlagSpec> = self.drivers.iter().flat_map(|kind| kind.flags()).collect();
-        self.clap_with(self.commands, &flags, purpose)
+        let examples = self.drivers.iter().flat_map(|kind| kind.examples());
+        let examples: Vec<&str> = examples.copied().collect();
+        self.clap_with(self.commands, &flags, &examples, purpose)
     }
 
     fn clap_with(
         &self,
         commands: &[&dyn Command],
         driver: &[FlagSpec],
+        creates: &[&str],
         purpose: For,
     ) -> clap::Command {
         let mut program = clap::Command::new("docker-machine")
@@ -67,7 +71,7 @@ impl Cli<'_> {
                     .map(|flag| argument(flag, Owner::Binary, purpose)),
             );
         for command in commands {
-            program = program.subcommand(self.clap_command(*command, driver, purpose));
+            program = program.subcommand(self.clap_command(*command, driver, creates, purpose));
         }
         program
     }
@@ -76,6 +80,7 @@ impl Cli<'_> {
         &self,
         command: &dyn Command,
         driver: &[FlagSpec],
+        creates: &[&str],
         purpose: For,
     ) -> clap::Command {
         let about = command.about();
@@ -122,11 +127,14 @@ impl Cli<'_> {
                     .map(|spec| argument(&Flag::new(spec.clone()), Owner::Driver, purpose)),
             );
         }
-        if !command.examples().is_empty() {
-            after.push_str("\nExamples:\n");
-            for example in command.examples() {
-                after.push_str(&format!("  {example}\n"));
-            }
+        let creates = match about.name {
+            "create" => creates,
+            _ => &[],
+        };
+        let examples = command.examples().iter().chain(creates);
+        for (index, example) in examples.enumerate() {
+            let heading = if index == 0 { "\nExamples:\n" } else { "" };
+            after.push_str(&format!("{heading}  {example}\n"));
         }
         declared
             .args(
@@ -155,7 +163,7 @@ const METAVARIABLES: [(&str, &str); 43] = [
     ("engine-label", "KEY=VALUE"),
     ("engine-opt", "FLAG=VALUE"),
     ("filter", "KEY=VALUE"),
-    ("format", "TEMPLATE"),
+    ("format", "FORMAT"),
     ("install-script", "FILE"),
     ("install-url", "URL"),
     ("instance-type", "TYPE"),
@@ -184,6 +192,9 @@ const METAVARIABLES: [(&str, &str); 43] = [
     ("vpc-id", "VPC"),
     ("zone", "ZONE"),
 ];
+
+/// Maximum number of values of a flag that its metavariable lists.
+const MOST_SHOWN: usize = 5;
 
 /// Returns the metavariable of a flag, which shows the type of its value.
 fn metavariable(flag: &str, otherwise: &'static str) -> &'static str {
@@ -248,8 +259,12 @@ fn argument(flag: &Flag, owner: Owner, purpose: For) -> Arg {
         FlagKind::Int { .. } => argument
             .num_args(1)
             .value_name(metavariable(spec.name, "NUMBER")),
-        FlagKind::String { .. } | FlagKind::List { .. } => argument
-            .num_args(1)
-            .value_name(metavariable(spec.name, "VALUE")),
+        FlagKind::String { .. } | FlagKind::List { .. } => {
+            let name = match spec.values.len() {
+                1..=MOST_SHOWN => spec.values.join("|"),
+                _ => metavariable(spec.name, "VALUE").to_owned(),
+            };
+            argument.num_args(1).value_name(name)
+        }
     }
 }

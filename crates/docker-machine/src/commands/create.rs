@@ -130,11 +130,7 @@ impl Command for Create {
     }
 
     fn examples(&self) -> &'static [&'static str] {
-        &[
-            "docker-machine create --driver generic --help",
-            "docker-machine create -d generic --generic-ip-address 10.0.0.5 m1",
-            "docker-machine create -d none --url tcp://10.0.0.6:2376 m2",
-        ]
+        &["docker-machine create --driver generic --help"]
     }
 
     fn takes_driver_flags(&self) -> bool {
