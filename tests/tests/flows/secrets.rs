@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ec2_lab::ec2::ACCESS_KEY;
 use ec2_lab::hosts::HostOptions;
 use machine_tests::flows::{Flow, Home};
+use machine_tests::keys::all_files;
 use machine_tests::left_out;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -202,4 +203,20 @@ async fn no_started_program_receives_a_secret() {
     let own = ["ssh", "m1", "-A", SECRET];
     watched.flow.home.run(own).await.ok();
     assert!(watched.started().contains(SECRET));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_a_create_has_no_secret() {
+    let flow = Flow::start().await;
+    let options = [
+        format!("--engine-env=API_TOKEN={SECRET}"),
+        format!("--engine-opt=log-opt=splunk-token={SECRET}"),
+        format!("--engine-install-url=http://user:{SECRET}@127.0.0.1:1/x?sig={SECRET}"),
+    ];
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    // With or without success.
+    let created = flow.create("m1", &options).await;
+    let logs = all_files(&flow.home.store().join(".logs"));
+    assert!(logs.contains("RunInstances"), "{created}\n{logs}");
+    assert!(!logs.contains(SECRET), "{logs}");
 }
