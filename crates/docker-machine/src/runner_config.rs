@@ -1,4 +1,5 @@
-//! The settings of the docker+machine executor in GitLab Runner's configuration file, `config.toml`.
+//! The settings of the docker+machine executor, and of this program's fleeting plugin, in GitLab Runner's configuration
+//! file, `config.toml`.
 //!
 //! Names, defaults and meanings are those of GitLab Runner 19.4 (`common/config.go`). Reads no tokens and no other
 //! settings of the file, and tolerates keys that it does not know.
@@ -18,6 +19,12 @@ pub use autoscaler::{AutoscalerSection, autoscaler_sections};
 
 /// The executor whose settings this module reads.
 pub const EXECUTOR: &str = "docker+machine";
+
+/// The executors that use fleeting plugins.
+const PLUGIN_EXECUTORS: [&str; 2] = ["docker-autoscaler", "instance"];
+
+/// The name of this program as a fleeting plugin. The prefix is optional in a configuration.
+const PLUGIN: &str = "fleeting-plugin-docker-machine";
 
 /// Maximum size of a configuration file in bytes, against special files that do not end.
 const LIMIT: u64 = 16 << 20;
@@ -60,17 +67,42 @@ pub struct Runner {
     pub limit: i64,
     /// The settings of the executor docker+machine.
     pub machine: MachineSettings,
+    /// The settings of the executors docker-autoscaler and instance.
+    pub autoscaler: AutoscalerSettings,
+}
+
+/// The table `[runners.autoscaler]`.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, expecting = "a table")]
+pub struct AutoscalerSettings {
+    /// Name or path of the plugin.
+    pub plugin: String,
+    /// The table `plugin_config`, as the plugin receives it. May contain secrets.
+    pub plugin_config: serde_json::Map<String, serde_json::Value>,
 }
 
 impl RunnerConfig {
     /// Returns the sections with the executor docker+machine, each with its name for messages.
     pub fn docker_machine_runners(&self) -> impl Iterator<Item = (String, &Runner)> {
+        self.named_runners()
+            .filter(|(_, runner)| runner.executor == EXECUTOR)
+    }
+
+    /// Returns the sections with this program as their plugin, each with its name for messages.
+    pub fn plugin_runners(&self) -> impl Iterator<Item = (String, &Runner)> {
+        self.named_runners().filter(|(_, runner)| {
+            let plugin = runner.autoscaler.plugin.rsplit('/').next();
+            ["docker-machine", PLUGIN].contains(&plugin.unwrap_or_default())
+                && PLUGIN_EXECUTORS.contains(&runner.executor.as_str())
+        })
+    }
+
+    fn named_runners(&self) -> impl Iterator<Item = (String, &Runner)> {
         let numbered = (1..).zip(&self.runners);
-        let named = numbered.map(|(number, runner)| match runner.name.as_str() {
+        numbered.map(|(number, runner)| match runner.name.as_str() {
             "" => (format!("number {number}"), runner),
             name => (name.to_owned(), runner),
-        });
-        named.filter(|(_, runner)| runner.executor == EXECUTOR)
+        })
     }
 }
 

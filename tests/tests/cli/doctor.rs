@@ -448,7 +448,7 @@ async fn the_creates_of_a_runner_configuration_are_examined() {
     let arguments = ["--config", "config.toml"].map(str::to_owned);
     let ended = doctor(&flow, &arguments).await.ok();
     for (subject, found) in [
-        ("runner linux ", "create --driver amazonec2 with"),
+        ("runner linux ", "create --driver amazonec2"),
         ("runner linux: VPC", "vpc-"),
         ("runner linux: image", "is available"),
     ] {
@@ -467,6 +467,36 @@ async fn the_creates_of_a_runner_configuration_are_examined() {
     let ended = doctor(&flow, &arguments).await;
     let found = "the entry \"--engine-opt\" of MachineOptions begins with a dash";
     assert_wrong(&ended, "runner number 1", found, "write \"engine-opt\"");
+
+    let pool = |more: &str| {
+        format!(
+            r#"
+[[runners]]
+  name = "pool"
+  executor = "docker-autoscaler"
+  [runners.autoscaler]
+    plugin = "fleeting-plugin-docker-machine"
+    [runners.autoscaler.plugin_config]
+      name = "ci"
+      MachineDriver = "amazonec2"
+      MachineName = "m-%s"
+      MachineOptions = [{options}]
+      {more}
+"#
+        )
+    };
+    flow.home
+        .file("config.toml", pool("create_timeout = \"5m\""));
+    let ended = doctor(&flow, &arguments).await.ok();
+    assert!(line(&ended, "runner pool: image", "is available").starts_with("ok "));
+    flow.home.file("config.toml", pool("max_sise = 5"));
+    let ended = doctor(&flow, &arguments).await;
+    assert_wrong(
+        &ended,
+        "runner pool",
+        "unknown key \"max_sise\"",
+        "correct plugin_config",
+    );
 
     let wrong_ones = [
         section("flag", ", \"amazonec2-instance-typ=t3.micro\"", "m-%s"),

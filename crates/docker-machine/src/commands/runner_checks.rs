@@ -2,11 +2,13 @@
 //!
 //! GitLab Runner runs `docker-machine create --driver DRIVER --OPTION... NAME`, with `--` before each of
 //! `MachineOptions`. The name is `runner-`, eight characters of the token, `-`, and `MachineName`, in which `%s` is the
-//! Unix time and eight hexadecimal digits (executors/docker/machine, machine.go and name.go).
+//! Unix time and eight hexadecimal digits (executors/docker/machine, machine.go and name.go). The fleeting plugin runs
+//! the creates of its `plugin_config`.
 
+use fleeting_plugin::{Config, create_arguments};
 use libmachine::CreateRequest;
 use machine_driver::Check;
-use machine_types::masked;
+use machine_types::{masked, one_line};
 
 use super::create;
 use crate::cli::{Cli, Request};
@@ -29,12 +31,15 @@ pub(super) fn read(cx: &Context, file: &str) -> Result<RunnerChecks, Failure> {
     let config = RunnerConfig::open(&cx.world.directory.join(file), file)
         .map_err(|error| Failure::chained("", &error))?;
     let mut found = RunnerChecks::default();
-    for (name, runner) in config.docker_machine_runners() {
+    let of_executor = config.docker_machine_runners();
+    let of_executor = of_executor.map(|(name, runner)| (name, runner, create_line(runner)));
+    let of_plugin = config.plugin_runners();
+    let of_plugin = of_plugin.map(|(name, runner)| (name, runner, plugin_line(runner)));
+    for (name, runner, line) in of_executor.chain(of_plugin) {
         let subject = format!("runner {name}");
-        match create_of(cx, runner) {
+        match line.and_then(|line| parse(cx, &line)) {
             Ok((request, notes)) => {
-                let options = runner.machine.machine_options.len();
-                let line = format!("create --driver {} with {options} options", request.driver);
+                let line = format!("create --driver {}", request.driver);
                 found.checks.push(Check::right(&subject, line));
                 let note = |note: String| Check::notable(&subject, masked(&note), "");
                 found.checks.extend(notes.into_iter().map(note));
@@ -48,21 +53,27 @@ pub(super) fn read(cx: &Context, file: &str) -> Result<RunnerChecks, Failure> {
         found.checks.extend(ignored(&subject, runner));
     }
     if found.checks.is_empty() {
-        let text = format!("no [[runners]] section of {file} has the executor {EXECUTOR:?}");
+        let text = format!(
+            "no [[runners]] section of {file} has the executor {EXECUTOR:?}, or this program as its plugin"
+        );
         found.checks.push(Check::notable("runners", text, ""));
     }
     Ok(found)
 }
 
-/// Parses the command line of a runner's create, and returns its request and its warnings.
-fn create_of(cx: &Context, runner: &Runner) -> Result<(CreateRequest, Vec<String>), Check> {
+/// A finding that stops the check of a create. The caller sets its subject.
+fn wrong(found: &str, remedy: &str) -> Check {
+    Check::wrong("", masked(found), remedy)
+}
+
+/// Returns the command line of a create of the executor docker+machine.
+fn create_line(runner: &Runner) -> Result<Vec<String>, Check> {
     let settings = &runner.machine;
-    let wrong = |found: String, remedy: &str| Check::wrong("", masked(&found), remedy);
     let template = &settings.machine_name;
     if template.matches("%s").count() != 1 || template.matches('%').count() != 1 {
         let found = format!("MachineName {template:?} needs exactly one %s");
         return Err(wrong(
-            found,
+            &found,
             "for example MachineName = \"gitlab-docker-machine-%s\"",
         ));
     }
@@ -71,21 +82,30 @@ fn create_of(cx: &Context, runner: &Runner) -> Result<(CreateRequest, Vec<String
     let with_name = settings.machine_options_with_name.iter();
     let options = settings.machine_options.iter().cloned();
     let options = options.chain(with_name.map(|option| option.replace("%s", &name)));
-    let options: Vec<String> = options.collect();
+    let mut line = vec![format!("--driver={}", settings.machine_driver)];
+    line.extend(options.map(|option| format!("--{option}")));
+    line.push(name);
+    Ok(line)
+}
+
+/// Returns the command line of a create of the fleeting plugin.
+fn plugin_line(runner: &Runner) -> Result<Vec<String>, Check> {
+    let config = serde_json::to_vec(&runner.autoscaler.plugin_config).unwrap_or_default();
+    let config = Config::parse(&config);
+    let config = config.map_err(|error| wrong(&one_line(error), "correct plugin_config"))?;
+    Ok(create_arguments(&config, &config.machine_name(0)))
+}
+
+/// Parses the command line of a create, and returns its request and its warnings.
+fn parse(cx: &Context, line: &[String]) -> Result<(CreateRequest, Vec<String>), Check> {
     // The runner adds dashes: `----engine-opt` ends the flags.
-    if let Some(option) = options.iter().find(|option| option.starts_with('-')) {
+    if let Some(option) = line.iter().find(|option| option.starts_with("---")) {
+        let option = option.strip_prefix("--").unwrap_or(option);
         let (option, _) = option.split_once('=').unwrap_or((option, ""));
         let found = format!("the entry {option:?} of MachineOptions begins with a dash");
         let name = option.trim_start_matches('-');
-        return Err(wrong(found, &format!("write {name:?}")));
+        return Err(wrong(&found, &format!("write {name:?}")));
     }
-    let mut argv = vec![
-        "create".to_owned(),
-        "--driver".to_owned(),
-        settings.machine_driver.clone(),
-    ];
-    argv.extend(options.iter().map(|option| format!("--{option}")));
-    argv.push(name);
     let drivers = crate::drivers::table();
     let cli = Cli {
         commands: super::TABLE,
@@ -94,15 +114,16 @@ fn create_of(cx: &Context, runner: &Runner) -> Result<(CreateRequest, Vec<String
         columns: cx.world.console.terminals().help_width(),
     };
     let correct = "correct MachineDriver or MachineOptions";
+    let argv = [&["create".to_owned()], line].concat();
     let parsed = cli.parse(&argv).map_err(|error| {
         let remedy = error.hint.unwrap_or_else(|| correct.to_owned());
-        wrong(error.message, &remedy)
+        wrong(&error.message, &remedy)
     })?;
     let Request::Run(_, arguments) = parsed.request else {
-        return Err(wrong("an option asks for help".to_owned(), correct));
+        return Err(wrong("an option asks for help", correct));
     };
     let request = create::request(&cx.world, *arguments);
-    let request = request.map_err(|failure| wrong(failure.text().replace('\n', " "), correct))?;
+    let request = request.map_err(|failure| wrong(&failure.text().replace('\n', " "), correct))?;
     Ok((request, parsed.warnings))
 }
 
