@@ -174,6 +174,7 @@ impl Opener for Pools {
             log: self.log.clone(),
             lock: Mutex::default(),
             is_lost: AtomicBool::new(false),
+            unknown: Mutex::default(),
         }))
     }
 }
@@ -235,7 +236,11 @@ async fn child(world: World) -> ExitStatus {
         // Standard output has the reports only: no other line may look like one.
         evaluated: true,
         json_log: true,
-        ..crate::wanted(&world)
+        ..match work.task {
+            // Every 15 seconds.
+            Task::States(_) => Wanted::default(),
+            _ => crate::wanted(&world),
+        }
     };
     let telemetry = Telemetry::new(wanted, world.console.clone(), world.ambient.clone());
     let telemetry = Arc::new(telemetry);
@@ -248,8 +253,12 @@ async fn child(world: World) -> ExitStatus {
             )
         }
         Task::Remove(names) => ("rm", remove(world, &work, names, telemetry.clone()).await),
-        Task::States(names) => ("ls", states(world, &work, names, telemetry.clone()).await),
+        Task::States(names) => {
+            cancel_at_the_end(&world);
+            ("ls", states(world, &work, names, telemetry.clone()).await)
+        }
         Task::RemoveOrphans => {
+            cancel_at_the_end(&world);
             let removed = remove_orphans(world, &work, telemetry.clone());
             ("prune", removed.await)
         }
@@ -343,7 +352,7 @@ async fn remove_orphans(
     work: &Work,
     telemetry: Arc<Telemetry>,
 ) -> Result<(), Failure> {
-    let config = &work.config;
+    let (config, console) = (&work.config, world.console.clone());
     let (context, request) = open(world, work, &config.machine_name(0), telemetry.clone())?;
     let is_member = |name: &str| config.is_member(name);
     let library = &context.library;
@@ -360,6 +369,7 @@ async fn remove_orphans(
     if left.is_empty() {
         return Ok(());
     }
+    tell(&console, &Told::Left);
     let left: Vec<String> = left
         .iter()
         .map(|left| format!("{}: {}", left.what, left.why))
@@ -395,7 +405,9 @@ async fn remove(
                     ));
                 }
             }
-            Removal::Ended(Err(Error::NotFound(_))) => {}
+            // Of a store that is not where it was, nothing is known.
+            Removal::Ended(Err(Error::NotFound(_)))
+                if libmachine::is_in_place(&context.library) => {}
             Removal::Ended(Err(error)) => {
                 return failures.borrow_mut().push(Failure::from(error));
             }

@@ -1,5 +1,5 @@
 //! Calls the cloud, creates and removes machines by child processes of the same executable, so that no lock, journal or
-//! crash of theirs concerns the plugin itself, and its memory has no code for them.
+//! crash of theirs concerns the plugin itself.
 //!
 //! A child reads its [`Work`] from standard input as one line of JSON: secrets do not stand in its arguments. The end of
 //! that stream cancels a create; a plugin that is killed cancels all of its creates this way. A child writes [`Told`]
@@ -25,7 +25,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::config::Config;
 use crate::handshake;
 use crate::log::{Level, Log};
-use crate::machines::{CreateFailure, Machines, Progress};
+use crate::machines::{CreateFailure, Machines, Orphans, Progress};
 
 /// The command of the executable that does a child's work.
 pub const COMMAND: &str = "fleeting-child";
@@ -35,6 +35,9 @@ const EXECUTABLE: &str = "/proc/self/exe";
 
 /// How long Init waits for the lock of the pool: a plugin whose host was killed ends after ten seconds.
 const LOCK: Duration = Duration::from_secs(13);
+
+/// Timeout of a query of the states.
+const STATES: Duration = Duration::from_secs(90);
 
 /// The work of a child. Contains the secrets of `MachineOptions`.
 #[derive(Serialize, Deserialize)]
@@ -78,6 +81,8 @@ pub enum Told {
     Removed(String),
     /// The machine's state.
     State(String, MemberState),
+    /// The cloud was searched for orphans, and some cannot be removed.
+    Left,
 }
 
 /// Returns the arguments of `create` for a machine of a pool, without the command itself.
@@ -101,6 +106,8 @@ pub struct Children {
     pub lock: Mutex<Option<PoolLock>>,
     /// Whether the store is not where it was, which is logged once.
     pub is_lost: AtomicBool,
+    /// Why states of instances are unknown, as logged.
+    pub unknown: Mutex<BTreeSet<String>>,
 }
 
 impl Children {
@@ -125,6 +132,9 @@ impl Children {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        if matches!(work.task, Task::States(_)) {
+            command.kill_on_drop(true);
+        }
         let mut child = command.spawn()?;
         let missing = || io::Error::other("a child without its streams");
         let line = serde_json::to_vec(&work)?;
@@ -186,6 +196,16 @@ impl Children {
         }
     }
 
+    /// Writes that a child has not done its work.
+    fn warn_of(&self, work: &str, ended: io::Result<ExitStatus>) {
+        let why = match ended {
+            Ok(status) => format!("its process ended with {status}"),
+            Err(error) => error.to_string(),
+        };
+        let message = format!("{work} failed: {why}: it is repeated");
+        self.log.line(Level::Warn, &message, &[]);
+    }
+
     /// Writes a line of a child's log.
     fn forward(&self, instance: &str, errors: Level, line: &str) {
         let fields: Option<Value> = serde_json::from_str(line).ok();
@@ -227,15 +247,24 @@ impl Machines for Children {
         members.await.map_err(one_line)
     }
 
-    async fn remove_orphans(&self) -> bool {
+    async fn remove_orphans(&self) -> Orphans {
+        let mut is_left = false;
+        let told = |told| is_left |= told == Told::Left;
         let ended = match self.start(&["prune".to_owned()], Task::RemoveOrphans) {
             Ok(running) => {
                 let pool = (self.config.name.as_str(), Level::Warn);
-                self.run(running, &Cancel::new(), pool, drop).await
+                self.run(running, &Cancel::new(), pool, told).await
             }
             Err(error) => Err(error),
         };
-        ended.is_ok_and(|status| status.success())
+        match ended {
+            Ok(status) if status.success() => Orphans::None,
+            Ok(_) if is_left => Orphans::Left,
+            ended => {
+                self.warn_of("the search for orphaned resources", ended);
+                Orphans::Unknown
+            }
+        }
     }
 
     async fn create(&self, name: &str, cancel: &Cancel) -> Result<(), CreateFailure> {
@@ -265,7 +294,7 @@ impl Machines for Children {
             (_, ended) => Err(CreateFailure {
                 reason: match ended {
                     Ok(status) => {
-                        format!("its process ended early: {status}; what it made is removed")
+                        format!("its process ended early: {status}")
                     }
                     Err(error) => format!("its process cannot run: {error}"),
                 },
@@ -296,7 +325,7 @@ impl Machines for Children {
             Err(error) => Err(error),
         };
         if let Err(error) = ended {
-            let message = format!("cannot start its removal: {error}: the attempt is repeated");
+            let message = format!("its removal failed: {error}: the attempt is repeated");
             self.log.about(Level::Error, &all, &message);
         }
     }
@@ -306,12 +335,14 @@ impl Machines for Children {
     }
 
     fn removed(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
+        // Before and after: its disk may be mounted in between.
+        let was_in_place = libmachine::is_in_place(&self.library);
         let Ok(present) = self.library.names() else {
             return BTreeSet::new();
         };
         let present: BTreeSet<String> = present.into_iter().collect();
         let gone: BTreeSet<String> = names.difference(&present).cloned().collect();
-        let is_lost = !gone.is_empty() && !libmachine::is_in_place(&self.library);
+        let is_lost = !gone.is_empty() && !(was_in_place && libmachine::is_in_place(&self.library));
         if self.is_lost.swap(is_lost, Ordering::Relaxed) != is_lost && is_lost {
             let text = "the store is not where it was (is its disk mounted?): nothing is known about its machines";
             self.log.line(Level::Warn, text, &[]);
@@ -321,23 +352,34 @@ impl Machines for Children {
 
     async fn states(&self, names: &BTreeSet<String>) -> BTreeMap<String, MemberState> {
         let mut states = BTreeMap::new();
+        let mut unknown = BTreeSet::new();
         let task = Task::States(names.iter().cloned().collect());
-        let told = |told| {
-            if let Told::State(name, state) = told {
-                states.insert(name, state);
-            }
+        let told = |told| match told {
+            Told::State(_, MemberState::Unknown(why)) => drop(unknown.insert(why)),
+            Told::State(name, state) => drop(states.insert(name, state)),
+            _ => {}
         };
         let ended = match self.start(&["ls".to_owned()], task) {
             Ok(running) => {
-                let pool = (self.config.name.as_str(), Level::Debug);
-                self.run(running, &Cancel::new(), pool, told).await
+                let pool = (self.config.name.as_str(), Level::Warn);
+                let cancel = Cancel::new();
+                let ended = self.run(running, &cancel, pool, told);
+                // The child itself ends earlier.
+                let ended = tokio::time::timeout(STATES, ended).await;
+                ended.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             }
             Err(error) => Err(error),
         };
-        if let Err(error) = ended {
-            let message = format!("cannot query the cloud: {error}");
+        if !matches!(&ended, Ok(status) if status.success()) {
+            self.warn_of("the query of the cloud", ended);
+        }
+        // Each reason once, until there is an answer again.
+        let mut told = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        for why in unknown.difference(&told) {
+            let message = format!("states of instances are unknown: {why}");
             self.log.line(Level::Warn, &message, &[]);
         }
+        *told = unknown;
         states
     }
 

@@ -105,7 +105,12 @@ impl Raw {
         };
         let parsed = serde_json::from_value(value);
         parsed.map(Some).map_err(|error: serde_json::Error| {
+            // serde quotes the value, which may be a secret.
             let reason = error.to_string();
+            let reason = match reason.rsplit_once(", expected ") {
+                Some((_, expected)) => format!("expected {expected}"),
+                None => reason,
+            };
             ConfigError::Type { key, reason }
         })
     }
@@ -242,9 +247,14 @@ mod tests {
             (r#","max_concurrent_creates":0"#, "max_concurrent_creates"),
             (r#","MachineOptions":"x""#, "MachineOptions"),
             (r#","max_size":-1"#, "max_size"),
+            (
+                r#","MachineOptions":"a-secret-key=X""#,
+                "expected a sequence",
+            ),
         ] {
             let error = config(extra).err().unwrap().to_string();
             assert!(error.contains(named), "{error}");
+            assert!(!error.contains("=X"), "{error}");
         }
         let no_placeholder = br#"{"name":"ci","MachineDriver":"x","MachineName":"runner"}"#;
         let error = Config::parse(no_placeholder).err().unwrap().to_string();

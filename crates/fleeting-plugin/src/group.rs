@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::log::{Level, Log};
-use crate::machines::{CreateFailure, Machines, Progress};
+use crate::machines::{CreateFailure, Machines, Orphans, Progress};
 
 /// Time between two queries of the cloud.
 const POLL: Duration = Duration::from_secs(15);
@@ -38,6 +38,9 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(19);
 
 /// Pause between two searches for orphaned resources, if the cloud does not answer.
 const ORPHANS: Duration = Duration::from_secs(60);
+
+/// Maximum pause between searches while resources cannot be removed.
+const LEFT_ORPHANS: Duration = Duration::from_secs(3600);
 
 /// How long Shutdown waits for the rollback of creates. After that, the creates finish it alone.
 const SHUTDOWN: Duration = Duration::from_secs(60);
@@ -108,8 +111,8 @@ struct Pool {
     /// No create begins earlier.
     paused_until: Option<Duration>,
     removals: BTreeMap<String, Removal>,
-    /// Whether the resources that no machine owns were searched for.
-    has_no_orphans: bool,
+    /// Whether the cloud was searched for resources that no machine owns.
+    is_searched: bool,
     is_closing: bool,
 }
 
@@ -171,7 +174,7 @@ impl Group {
         tasks.spawn(group.clone().remove_all());
         tasks.spawn(group.clone().watch_all());
         tasks.spawn(group.clone().remove_orphans());
-        let settled = group.until(|pool| pool.removals.is_empty() && pool.has_no_orphans);
+        let settled = group.until(|pool| pool.removals.is_empty() && pool.is_searched);
         if !group.before(begun + INIT_TIMEOUT, settled).await {
             let late = "what an earlier run left is still being removed";
             group.log.line(Level::Warn, late, &[]);
@@ -392,7 +395,10 @@ impl Group {
     async fn create(self: Arc<Self>, name: String, cancel: Cancel) {
         let begun = self.ambient.monotonic();
         let created = self.machines.create(&name, &cancel).await;
-        let is_left = created.is_err() && self.machines.exists(&name);
+        let is_left = created.is_err() && {
+            let name = BTreeSet::from([name.clone()]);
+            self.machines.removed(&name).is_empty()
+        };
         let mut pool = self.pool();
         pool.creating -= 1;
         let state = pool.instances.get_mut(&name).map(|instance| {
@@ -544,13 +550,23 @@ impl Group {
         }
     }
 
-    /// Searches for orphaned resources until the cloud has answered.
+    /// Searches for orphaned resources until there is none.
     async fn remove_orphans(self: Arc<Self>) {
-        while !self.machines.remove_orphans().await {
-            self.ambient.sleep(ORPHANS).await;
+        let mut pause = ORPHANS;
+        loop {
+            let found = self.machines.remove_orphans().await;
+            if found != Orphans::Unknown {
+                self.pool().is_searched = true;
+                self.changed();
+            }
+            match found {
+                Orphans::None => return,
+                // For want of a permission, for example.
+                Orphans::Left => pause = (pause * 2).min(LEFT_ORPHANS),
+                Orphans::Unknown => pause = ORPHANS,
+            }
+            self.ambient.sleep(pause).await;
         }
-        self.pool().has_no_orphans = true;
-        self.changed();
     }
 
     /// Queries the cloud, and retires instances that have ended. An instance without an answer keeps its state.
@@ -595,6 +611,7 @@ impl Group {
             }
             // A state that proves nothing.
             MemberState::Known(..) => return,
+            MemberState::Unknown(_) => return,
             MemberState::Ended(why) => why,
             MemberState::Missing(why) => {
                 let now = self.ambient.monotonic();

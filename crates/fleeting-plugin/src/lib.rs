@@ -28,6 +28,6 @@ pub use config::{Config, ConfigError};
 pub use group::{Group, State};
 pub use handshake::{COOKIE_NAME, HandshakeError, Socket, is_plugin, listen};
 pub use log::{Level, Log};
-pub use machines::{CreateFailure, Machines, Progress};
+pub use machines::{CreateFailure, Machines, Orphans, Progress};
 pub use server::serve;
 pub use service::{Opener, Service, Updates};

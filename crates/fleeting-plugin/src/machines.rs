@@ -24,6 +24,17 @@ pub enum Progress {
     Removed(String),
 }
 
+/// The result of a search for resources that no machine of the store owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orphans {
+    /// There is none any more.
+    None,
+    /// Some cannot be removed.
+    Left,
+    /// The cloud could not be searched.
+    Unknown,
+}
+
 /// The machines of one pool.
 #[async_trait]
 pub trait Machines: Send + Sync + 'static {
@@ -33,9 +44,8 @@ pub trait Machines: Send + Sync + 'static {
     /// The reason: another plugin keeps the pool, or the store cannot be read.
     async fn open(&self) -> Result<Vec<Member>, String>;
 
-    /// Removes the pool's resources in the cloud that no machine of the store owns. Returns whether the cloud could be
-    /// asked.
-    async fn remove_orphans(&self) -> bool;
+    /// Removes the pool's resources in the cloud that no machine of the store owns.
+    async fn remove_orphans(&self) -> Orphans;
 
     /// Creates a machine, or removes everything that it made. A cancellation takes effect between two calls.
     ///

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use fleeting_plugin::{Config, CreateFailure, Group, Log, Machines, Progress, State};
+use fleeting_plugin::{Config, CreateFailure, Group, Log, Machines, Orphans, Progress, State};
 use libmachine::{Addresses, Ambient, Cancel, Member, MemberAccess, MemberState, Stage};
 use machine_types::MachineState;
 use tokio::sync::mpsc::UnboundedSender;
@@ -164,10 +164,13 @@ impl Machines for Fake {
         }
     }
 
-    async fn remove_orphans(&self) -> bool {
+    async fn remove_orphans(&self) -> Orphans {
         self.with(|world| {
             world.searches += 1;
-            !world.is_silent
+            match world.is_silent {
+                true => Orphans::Unknown,
+                false => Orphans::None,
+            }
         })
     }
 

@@ -109,7 +109,7 @@ pub struct ListItem {
     pub facts: Facts,
     /// Time since its creation, if known.
     pub age: Option<Duration>,
-    /// Whether the state `Error` or `Timeout` says nothing about the machine: it could not be queried.
+    /// Whether the state says nothing about the machine: its cloud could not be queried.
     pub is_unknown: bool,
 }
 
@@ -305,8 +305,7 @@ pub(crate) async fn states(
         .collect()
 }
 
-/// Returns the states of the machines of a cloud in the order of their IDs; none if the cloud cannot be queried by the
-/// tag.
+/// Returns the states of the machines of a cloud in the order of their IDs.
 async fn states_of(
     cloud: &dyn Cloud,
     ids: &[String],
@@ -319,8 +318,12 @@ async fn states_of(
     let mut known = match cloud.states_of_store(cx).await {
         Ok(known) => known,
         Err(error) => {
-            cx.debug(one_line(error));
-            return Vec::new();
+            let text = one_line(error);
+            let unknown = |_| {
+                let error = std::io::Error::other(text.clone());
+                Err(DriverError::new(DriverErrorKind::Unavailable, error))
+            };
+            return ids.iter().map(unknown).collect();
         }
     };
     let missing: Vec<String> = ids
@@ -381,6 +384,7 @@ async fn item(
     }
     item.age = age(library, &machine, &item.facts);
     if item.state == MachineState::Timeout {
+        item.is_unknown = true;
         return timed_out(item, options.timeout);
     }
     let half_made = match item.state {
@@ -465,7 +469,6 @@ fn timed_out(item: ListItem, timeout: Duration) -> ListItem {
         docker: None,
         error: String::new(),
         response_time: timeout,
-        is_unknown: true,
         ..item
     }
 }

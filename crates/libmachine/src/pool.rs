@@ -91,21 +91,26 @@ pub enum MemberState {
     Ended(String),
     /// The cloud does not know it. A cloud may miss an existing machine for minutes.
     Missing(String),
+    /// There is no answer about it, for this reason.
+    Unknown(String),
 }
 
-/// Queries the states of machines, with one call for all of a cloud's place where possible. Lacks the machines whose
-/// cloud does not answer within the timeout, and those whose record cannot be read.
+/// Queries the states of machines, with one call for all of a cloud's place where possible. Returns a state for each.
 pub async fn member_states(
     library: &Library,
     names: &BTreeSet<String>,
     timeout: Duration,
 ) -> BTreeMap<String, MemberState> {
-    let mut found = BTreeMap::new();
+    let silent = format!("no answer within {} s", timeout.as_secs());
+    let mut found: BTreeMap<String, MemberState> = names
+        .iter()
+        .map(|name| (name.clone(), MemberState::Unknown(silent.clone())))
+        .collect();
     let mut machines: Vec<Machine> = Vec::new();
     for name in names {
         match library.open(name).await {
             Ok(machine) => machines.push(machine),
-            Err(error) => library.context().debug(one_line(error)),
+            Err(error) => drop(found.insert(name.clone(), MemberState::Unknown(one_line(error)))),
         }
     }
     for (index, state) in states(library, &machines, Query::Store, timeout).await {
@@ -113,10 +118,7 @@ pub async fn member_states(
             Ok(status) => MemberState::Known(status.state, status.addresses.unwrap_or_default()),
             Err(why) if why.is_missing => MemberState::Missing(why.text),
             Err(why) if why.is_gone => MemberState::Ended(why.text),
-            Err(why) => {
-                library.context().debug(why.text);
-                continue;
-            }
+            Err(why) => MemberState::Unknown(why.text),
         };
         found.insert(machines[index].name.to_string(), state);
     }

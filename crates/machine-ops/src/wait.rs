@@ -1,4 +1,5 @@
-//! The waiter: every pause in the workspace is a turn of [`wait_until`] (or of its `Send` form).
+//! The waiter: every pause in the workspace is a turn of [`wait_until`] (or of its `Send` form), or reports that an
+//! operation is pending.
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
@@ -232,6 +233,10 @@ impl<'a> Turns<'a> {
 const REPORT: Duration = Duration::from_millis(1500);
 
 /// Awaits an operation, such as a call, and reports as long as it is pending. `within` is the operation's own timeout.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the context's clock may stand still, or be ahead, while an answer is under way"
+)]
 pub async fn report_pending<T>(
     cx: &Cx,
     (what, why): (&str, &str),
@@ -250,7 +255,6 @@ pub async fn report_pending<T>(
                 }
                 return value;
             }
-            // Not on the context's clock: it may stand still, or be ahead, while an answer is under way.
             () = tokio::time::sleep(REPORT) => {}
         }
         is_reported = true;

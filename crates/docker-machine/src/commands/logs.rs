@@ -47,7 +47,7 @@ impl Command for Logs {
         let Some(log) = libmachine::create_log(&cx.library, name)? else {
             let failure = Failure::new(format!("no log of a create of {name:?}"));
             return Err(failure.with_hint(
-                "creates by other programs have no log, nor have removed machines: docker-machine ls",
+                "only a create by this program has a log, and rm removes it with the machine",
             ));
         };
         let text = match arguments.options.string("format").as_str() {

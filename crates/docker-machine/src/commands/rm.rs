@@ -1,5 +1,7 @@
 //! `docker-machine rm`.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use libmachine::{Error, RemoveOptions, Removed};
 use machine_driver::FlagSpec;
@@ -14,6 +16,9 @@ use crate::failure::Failure;
 
 /// Removes machines.
 pub(crate) struct Rm;
+
+/// Time for which the choice of a filter holds: a machine that was started meanwhile must not be removed.
+const FRESH: Duration = Duration::from_secs(2);
 
 #[async_trait(?Send)]
 impl Command for Rm {
@@ -47,7 +52,8 @@ impl Command for Rm {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let is_filtered = !arguments.options.list("filter").is_empty();
-        let mut names = match is_filtered {
+        let mut fresh_until = cx.world.ambient.monotonic() + FRESH;
+        let names = match is_filtered {
             true => targets::filtered(cx, &arguments).await?,
             false => arguments.words.clone(),
         };
@@ -81,11 +87,7 @@ impl Command for Rm {
         if asked {
             match cx.confirm("Are you sure?").await? {
                 // The answer may have taken an hour.
-                Some(true) if is_filtered => {
-                    let still = targets::filtered(cx, &arguments).await?;
-                    names.retain(|name| still.contains(name));
-                }
-                Some(true) => {}
+                Some(true) => fresh_until = Duration::ZERO,
                 Some(false) => return Ok(()),
                 None if is_filtered => {
                     let failure = Failure::new("no answer, nothing was removed");
@@ -105,7 +107,17 @@ impl Command for Rm {
             places: drivers::places(&cx.world.environment),
         };
         let mut failures = Vec::new();
+        let mut still = names.clone();
         for name in &names {
+            let now = cx.world.ambient.monotonic();
+            if is_filtered && now > fresh_until {
+                still = targets::filtered(cx, &arguments).await?;
+                fresh_until = now + FRESH;
+            }
+            if !still.contains(name) || is_filtered && libmachine::is_in_use(&cx.library, name) {
+                cx.complain(&format!("{name}: left out: it has changed"));
+                continue;
+            }
             match libmachine::remove(&cx.library, name, &options).await {
                 Ok(removed) => told(cx, name, &removed),
                 // With --force, the Go binary ignores unknown machines.

@@ -98,13 +98,24 @@ fn plugin_line(runner: &Runner) -> Result<Vec<String>, Check> {
 
 /// Parses the command line of a create, and returns its request and its warnings.
 fn parse(cx: &Context, line: &[String]) -> Result<(CreateRequest, Vec<String>), Check> {
-    // The runner adds dashes: `----engine-opt` ends the flags.
+    // The runner adds dashes.
     if let Some(option) = line.iter().find(|option| option.starts_with("---")) {
         let option = option.strip_prefix("--").unwrap_or(option);
         let (option, _) = option.split_once('=').unwrap_or((option, ""));
         let found = format!("the entry {option:?} of MachineOptions begins with a dash");
         let name = option.trim_start_matches('-');
         return Err(wrong(&found, &format!("write {name:?}")));
+    }
+    // The value may be a secret.
+    let is_blank = |c: char| c.is_whitespace();
+    let mut names = line
+        .iter()
+        .map(|option| option.split_once('=').map_or(option.as_str(), |it| it.0));
+    if let Some(option) = names.find(|name| name.starts_with("--") && name.contains(is_blank)) {
+        let name = option.split(is_blank).next().unwrap_or_default();
+        let name = name.trim_start_matches('-');
+        let found = format!("the entry {name:?} of MachineOptions has a blank before its value");
+        return Err(wrong(&found, &format!("write \"{name}=VALUE\"")));
     }
     let drivers = crate::drivers::table();
     let cli = Cli {

@@ -78,6 +78,9 @@ fn read(cx: &Context, path: &str) -> std::io::Result<String> {
     let input = &cx.world.input;
     let mut input = input.lock().unwrap_or_else(PoisonError::into_inner);
     let mut text = String::new();
-    (&mut *input).take(LARGEST).read_to_string(&mut text)?;
-    Ok(text)
+    let read = (&mut *input).take(LARGEST + 1).read_to_string(&mut text)?;
+    match read as u64 > LARGEST {
+        true => Err(std::io::ErrorKind::FileTooLarge.into()),
+        false => Ok(text),
+    }
 }

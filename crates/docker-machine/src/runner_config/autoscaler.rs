@@ -275,18 +275,19 @@ fn secret(option: &str) -> Option<&str> {
     let is_end = |c: char| c == '=' || c.is_whitespace();
     let at = option.find(is_end)?;
     let (name, value) = option.split_at(at);
-    let value = value.get(1..).unwrap_or_default();
+    let value = value.trim_start_matches(is_end);
     let variable = value.split_once('=').map_or("", |(variable, _)| variable);
     // A user name and a password.
     let has_password = value
         .split_once('@')
         .is_some_and(|(before, _)| before.contains(':'));
-    // A blank instead of the "=".
-    let with_equals = format!("{name}={value}");
+    let is_masked = |text: &str| masked(text) != text;
     let is_secret = has_password
-        || masked(&with_equals) != with_equals
+        || is_masked(option)
         || variable.to_lowercase().ends_with("key")
-        || [name, variable].into_iter().any(names_a_secret);
+        || [name, variable]
+            .into_iter()
+            .any(|name| names_a_secret(name) || is_masked(&format!("{name}=x")));
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let length = match variable {
         "" => name.len(),

@@ -114,9 +114,12 @@ pub(crate) async fn why_down(
     within: Duration,
     cx: &Cx,
 ) -> Down {
+    let begun = library.ambient.monotonic();
     match tokio::time::timeout(within, machine.driver.state(cx)).await {
         Ok(Ok(status)) if status.state != MachineState::Running => {
-            Down::Because(not_running(machine, status.state, within, cx).await)
+            let spent = library.ambient.monotonic().saturating_sub(begun);
+            let left = within.saturating_sub(spent);
+            Down::Because(not_running(machine, status.state, left, cx).await)
         }
         Ok(Ok(status)) => match take_address(library, machine, &status, cx) {
             true => Down::Moved,

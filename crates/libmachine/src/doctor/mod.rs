@@ -59,17 +59,16 @@ pub async fn examine(library: &Library, request: &DoctorRequest) -> Result<Vec<C
     let planned = request.creates.iter();
     let planned = planned.map(|(_, create)| examine_create(library, create));
     let planned = join_all(planned).await;
-    let subjects = request.creates.iter().map(|(subject, _)| subject);
-    for (subject, found) in subjects.zip(&planned) {
+    for found in &planned {
         for check in found {
             let mut check = check.clone();
-            let times = planned.iter().filter(|found| found.contains(&check));
-            let of = match times.count() {
-                _ if checks.contains(&check) => continue,
-                1 => subject,
-                _ => "several creates",
-            };
-            check.subject = format!("{of}: {}", check.subject);
+            if checks.contains(&check) {
+                continue;
+            }
+            let all = request.creates.iter().zip(&planned);
+            let of = all.filter(|(_, found)| found.contains(&check));
+            let of: Vec<&str> = of.map(|((subject, _), _)| subject.as_str()).collect();
+            check.subject = format!("{}: {}", of.join(", "), check.subject);
             checks.push(check);
         }
     }
