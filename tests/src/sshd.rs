@@ -26,6 +26,27 @@ impl Sshd {
     /// # Panics
     /// OpenSSH is installed, and the server does not start.
     pub fn start(what: &str) -> Option<Self> {
+        Self::launch(what, Command::new(PROGRAM))
+    }
+
+    /// Starts a server whose users have another login shell, or prints that the test is skipped: only root can mount
+    /// another list of users.
+    ///
+    /// # Panics
+    /// Same as [`Sshd::start`].
+    pub fn start_with_shell(what: &str, shell: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            crate::left_out(what, "not root");
+            return None;
+        }
+        let inside = "users=$(mktemp) && sed \"s,[^:]*$,$0,\" /etc/passwd >$users && mount --bind $users /etc/passwd \
+                      && rm $users && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", inside, shell, PROGRAM]);
+        Self::launch(what, command)
+    }
+
+    fn launch(what: &str, mut program: Command) -> Option<Self> {
         if !Path::new(PROGRAM).is_file() {
             crate::left_out(what, "no OpenSSH server");
             return None;
@@ -51,7 +72,7 @@ impl Sshd {
         );
         let path = directory.path().join("sshd_config");
         std::fs::write(&path, config).unwrap();
-        let mut child = Command::new(PROGRAM)
+        let mut child = program
             .args(["-D", "-e", "-f"])
             .arg(path)
             .stdin(Stdio::null())

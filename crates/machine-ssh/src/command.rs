@@ -9,7 +9,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     pub(crate) title: String,
-    pub(crate) text: String,
+    /// `None` for a login shell.
+    pub(crate) text: Option<String>,
     pub(crate) within: Option<Duration>,
 }
 
@@ -18,7 +19,17 @@ impl Command {
     pub fn new(title: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
             title: title.into(),
-            text: text.into(),
+            text: Some(text.into()),
+            within: None,
+        }
+    }
+
+    /// Starts the user's login shell, which reads its commands from the input. Shells differ in their syntax, so a text
+    /// that starts one does not work with every login shell.
+    pub fn login_shell() -> Self {
+        Self {
+            title: "shell".to_owned(),
+            text: None,
             within: None,
         }
     }

@@ -54,28 +54,23 @@ impl Channel {
         }
     }
 
-    /// Starts a command.
-    pub(crate) async fn exec(&mut self, line: String) -> Result<(), PumpError> {
-        let sent = self.write()?.exec(true, line).await;
+    /// Starts a command, or a login shell.
+    pub(crate) async fn start(&mut self, line: Option<String>) -> Result<(), PumpError> {
+        let write = self.write()?;
+        let sent = match line {
+            Some(line) => write.exec(true, line).await,
+            None => write.request_shell(true).await,
+        };
         self.granted(sent).await
     }
 
-    /// Starts a command on a pseudo-terminal, or a login shell.
-    pub(crate) async fn on_terminal(
-        &mut self,
-        pty: &Pty,
-        line: Option<String>,
-    ) -> Result<(), PumpError> {
+    /// Requests a pseudo-terminal for what is started next.
+    pub(crate) async fn request_terminal(&mut self, pty: &Pty) -> Result<(), PumpError> {
         let WindowSize { columns, rows } = pty.size;
         let write = self.write()?;
         let sent = write
             .request_pty(true, &pty.term, columns, rows, 0, 0, &[])
             .await;
-        self.granted(sent).await?;
-        if let Some(line) = line {
-            return self.exec(line).await;
-        }
-        let sent = self.write()?.request_shell(true).await;
         self.granted(sent).await
     }
 

@@ -220,7 +220,7 @@ impl Session {
         let connection = &self.connection;
         let work = async {
             let mut channel = Channel::new(connection.open(title).await?);
-            let started = channel.exec(line).await;
+            let started = channel.start(line).await;
             started.map_err(|error| connection.explain(title, error))?;
             let ended = channel.pump(stdin, stdout, stderr, None).await;
             ended.map_err(|error| connection.explain(title, error))
@@ -228,26 +228,30 @@ impl Session {
         connection.bounded(title, command.within, cx, work).await
     }
 
-    /// Runs a command on a pseudo-terminal, or an interactive shell, and copies until it ends. The caller puts the
-    /// local terminal into raw mode and restores it. `resizes` may end early.
+    /// Runs a command or a login shell on a pseudo-terminal, and copies until it ends. The caller puts the local
+    /// terminal into raw mode and restores it. `resizes` may end early.
     ///
     /// # Errors
     /// Same as [`Session::pipe`].
     pub async fn on_terminal(
         &self,
         pty: &Pty,
-        command: Option<&Command>,
+        command: &Command,
         stdin: impl AsyncRead + Send,
         stdout: impl AsyncWrite + Send,
         resizes: mpsc::Receiver<WindowSize>,
         cx: &Cx,
     ) -> Result<ExitStatus, SshError> {
-        let title = command.map_or("shell", Command::title);
-        let line = command.map(|command| command.text.clone());
+        let title = command.title();
+        let line = command.text.clone();
         let connection = &self.connection;
         let work = async {
             let mut channel = Channel::new(connection.open(title).await?);
-            let started = channel.on_terminal(pty, line).await;
+            let started = async {
+                channel.request_terminal(pty).await?;
+                channel.start(line).await
+            };
+            let started = started.await;
             started.map_err(|error| connection.explain(title, error))?;
             let ended = channel
                 .pump(stdin, stdout, tokio::io::sink(), Some(resizes))

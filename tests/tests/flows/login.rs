@@ -163,6 +163,26 @@ async fn options_of_ssh_are_accepted_before_the_command() {
         .failed(1, &["begins with a dash"]);
 }
 
+/// OpenSSH requests a shell and no terminal then. The syntax of fish and tcsh is not that of sh.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_login_shell_reads_its_commands_from_standard_input() {
+    for (shell, line) in [
+        ("/usr/bin/fish", "echo (math 6 x 7)"),
+        ("/usr/bin/tcsh", "@ n = 6 * 7; echo $n"),
+        ("/usr/bin/zsh", "print $((6 * 7))"),
+    ] {
+        let Some(sshd) = Sshd::start_with_shell("a login shell", shell) else {
+            return;
+        };
+        let home = Home::new();
+        sshd.adopt(&home, "m1");
+        let line = format!("echo '{line}' | docker-machine ssh m1");
+        let ended = home.shell(&line).await.ok();
+        // tcsh says first that it has no terminal.
+        assert_eq!(ended.out.lines().last(), Some("42"), "{shell}: {ended}");
+    }
+}
+
 /// For an option that this program does not support, OpenSSH's ssh replaces it.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_options_run_openssh_with_key_and_pins() {

@@ -76,13 +76,14 @@ impl Command for Ssh {
             warn_of_user_and_port(cx, name, user, &options).await?;
         }
         let command = command.join(" ");
+        let command = Some(command.as_str()).filter(|command| !command.is_empty());
         let login = match libmachine::log_in(&cx.library, name, user).await {
             Ok(login) => login,
             Err(error) => return Err(why(name, error)),
         };
         let somebody_types = terminal::is_interactive() && !options.no_input;
         let on_terminal = match options.terminal {
-            None => command.is_empty() && somebody_types,
+            None => command.is_none() && somebody_types,
             Some(Terminal::Wanted) => somebody_types,
             Some(Terminal::Forced) => true,
             Some(Terminal::None) => false,
@@ -92,13 +93,10 @@ impl Command for Ssh {
             false => Box::new(tokio::io::stdin()),
         };
         let ran = if on_terminal {
-            on_a_terminal(cx, login, &command, stdin, somebody_types).await
+            on_a_terminal(cx, login, command, stdin, somebody_types).await
         } else {
-            // Without a terminal and a command, the login shell reads its commands from standard input.
-            let shell = "exec \"${SHELL:-/bin/sh}\" -l".to_owned();
-            let command = if command.is_empty() { shell } else { command };
             let (stdout, stderr) = (tokio::io::stdout(), tokio::io::stderr());
-            login.run(&command, stdin, stdout, stderr).await
+            login.run(command, stdin, stdout, stderr).await
         };
         let status = match ran {
             // `ssh m1 journalctl | head -1`: a reader that closes the pipe early needs no error message.
@@ -119,7 +117,7 @@ impl Command for Ssh {
 async fn on_a_terminal(
     cx: &Context,
     login: Login,
-    command: &str,
+    command: Option<&str>,
     stdin: Box<dyn AsyncRead + Send + Unpin>,
     somebody_types: bool,
 ) -> Result<RemoteExit, Error> {
@@ -136,7 +134,6 @@ async fn on_a_terminal(
     // Entered only after the login: until then Control-C is an interrupt. Left when the guard is dropped, on a second
     // signal and on a panic.
     let _raw = somebody_types.then(RawMode::enter);
-    let command = Some(command).filter(|command| !command.is_empty());
     let stdout = tokio::io::stdout();
     login
         .on_terminal(&pty, command, stdin, stdout, resizes)

@@ -88,24 +88,24 @@ pub struct Login {
 }
 
 impl Login {
-    /// Runs a command with the given streams for input, output and errors.
+    /// Runs a command, or a login shell, with the given streams for input, output and errors.
     ///
     /// # Errors
     /// Fails if the connection ends or a local stream fails. A non-zero exit status is not an error.
     pub async fn run(
         self,
-        command: &str,
+        command: Option<&str>,
         stdin: impl AsyncRead + Send,
         stdout: impl AsyncWrite + Send,
         stderr: impl AsyncWrite + Send,
     ) -> Result<ExitStatus, Error> {
-        let command = Command::new("command", command);
+        let command = command_or_shell(command);
         let (session, cx) = (self.session, self.cx);
         let ran = session.pipe(&command, stdin, stdout, stderr, &cx).await;
         ran.map_err(Error::Session)
     }
 
-    /// Runs a command on a pseudo-terminal, or an interactive shell, and returns when it ends.
+    /// Runs a command or a login shell on a pseudo-terminal, and returns when it ends.
     ///
     /// # Errors
     /// Same as [`Login::run`].
@@ -118,11 +118,15 @@ impl Login {
         resizes: mpsc::Receiver<WindowSize>,
     ) -> Result<ExitStatus, Error> {
         let (session, cx) = (self.session, self.cx);
-        let command = command.map(|text| Command::new("command", text));
-        let ran = session.on_terminal(pty, command.as_ref(), stdin, stdout, resizes, &cx);
+        let command = command_or_shell(command);
+        let ran = session.on_terminal(pty, &command, stdin, stdout, resizes, &cx);
         let ran = ran.await;
         ran.map_err(Error::Session)
     }
+}
+
+fn command_or_shell(text: Option<&str>) -> Command {
+    text.map_or_else(Command::login_shell, |text| Command::new("command", text))
 }
 
 /// Logs in to a machine, optionally as another user. Takes up to half a minute and can be cancelled.

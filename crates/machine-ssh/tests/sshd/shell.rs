@@ -1,6 +1,6 @@
 //! The interactive shell.
 
-use machine_ssh::{Pty, WindowSize};
+use machine_ssh::{Command, Pty, WindowSize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 
@@ -50,7 +50,8 @@ async fn a_terminal_has_a_type_a_size_and_a_status() {
             rows: 31,
         },
     };
-    let shell = session.on_terminal(&pty, None, stdin, stdout, resizes, &cx);
+    let command = Command::login_shell();
+    let shell = session.on_terminal(&pty, &command, stdin, stdout, resizes, &cx);
     let person = async {
         // The quotes distinguish the terminal's echo from the output.
         keyboard
