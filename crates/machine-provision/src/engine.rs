@@ -57,8 +57,7 @@ impl Engine {
         engine.labels = all("engine-label", &options.labels);
         engine.insecure_registries = all("engine-insecure-registry", &options.insecure_registry);
         engine.registry_mirrors = all("engine-registry-mirror", &options.registry_mirror);
-        let storage_driver = value("engine-storage-driver", &options.storage_driver);
-        engine.storage_driver = storage_driver.trim().to_owned();
+        engine.storage_driver = value("engine-storage-driver", &options.storage_driver);
         for typed in &options.arbitrary_flags {
             if unquoted(typed).trim().trim_start_matches('-').is_empty() {
                 // dockerd would take `--` for the end of its flags.
@@ -104,43 +103,68 @@ impl Engine {
             "engine-registry-mirror",
             &self.registry_mirrors,
         );
-        for (option, mirror) in &mirrors {
-            fault(option, mirror, mirror_fault(mirror))?;
+        for mirror in &mirrors {
+            mirror.fault(mirror_fault(&mirror.value))?;
         }
         let registries = self.values(
             "insecure-registry",
             "engine-insecure-registry",
             &self.insecure_registries,
         );
-        for (option, registry) in &registries {
-            fault(option, registry, registry_fault(registry))?;
+        for registry in &registries {
+            registry.fault(registry_fault(&registry.value))?;
         }
         let own = std::slice::from_ref(&self.storage_driver);
-        for (option, driver) in &self.values("storage-driver", "engine-storage-driver", own) {
+        for typed in &self.values("storage-driver", "engine-storage-driver", own) {
+            let driver = &typed.value;
             // The name of a plug-in has a slash or a tag.
             let is_known = driver.is_empty()
                 || driver.contains(['/', ':'])
                 || STORAGE_DRIVERS.contains(&driver.as_str());
             let expected =
                 (!is_known).then(|| format!("expected one of {}", STORAGE_DRIVERS.join(", ")));
-            fault(option, driver, expected)?;
+            typed.fault(expected)?;
         }
         Ok(())
     }
 
-    /// Returns the values of a dockerd flag, each with the option that it came by: the flag's own, or `--engine-opt`.
-    fn values(
-        &self,
-        flag: &str,
-        option: &'static str,
-        own: &[String],
-    ) -> Vec<(&'static str, String)> {
-        let own = own.iter().map(|value| (option, value.clone()));
-        let others = self.flags.iter().map(|typed| Flag::typed(typed));
+    /// Returns the values of a dockerd flag, from its own option and from `--engine-opt`.
+    fn values(&self, flag: &str, option: &'static str, own: &[String]) -> Vec<Value> {
+        let own = own.iter().map(|value| Value {
+            option,
+            typed: value.clone(),
+            value: value.clone(),
+        });
+        let others = self.flags.iter().map(|typed| (typed, Flag::typed(typed)));
         let others = others
-            .filter(|typed| typed.key == key(flag))
-            .map(|typed| ("engine-opt", typed.value));
+            .filter(|(_, read)| read.key == key(flag))
+            .map(|(typed, read)| Value {
+                option: "engine-opt",
+                typed: typed.clone(),
+                value: read.value,
+            });
         own.chain(others).collect()
+    }
+}
+
+/// The value of a dockerd flag.
+struct Value {
+    /// The option by which it came.
+    option: &'static str,
+    /// The value of that option, which is a flag with its value for `--engine-opt`.
+    typed: String,
+    value: String,
+}
+
+impl Value {
+    fn fault(&self, reason: Option<String>) -> Result<(), ProvisionError> {
+        reason.map_or(Ok(()), |reason| {
+            Err(ProvisionError::Invalid {
+                option: self.option.to_owned(),
+                value: masked(&machine_types::printable(self.typed.as_bytes())),
+                reason,
+            })
+        })
     }
 }
 
@@ -167,7 +191,10 @@ const STORAGE_DRIVERS: &[&str] = &[
 
 /// Removes shell quotes from a value, and adds a warning.
 fn bare(option: &str, value: &str, warnings: &mut Vec<String>) -> String {
-    let bare = unquoted(value);
+    let bare = match option {
+        "engine-opt" => unquoted_flag(value),
+        _ => unquoted(value),
+    };
     if bare != value {
         warnings.push(format!(
             "--{option} {}: the quotes around the value are removed, as a shell would",
@@ -185,9 +212,21 @@ fn shown_name(value: &str) -> String {
     }
 }
 
-/// Returns the flags in one option, each without shell quotes. Quotes may be around all of them.
+/// Removes shell quotes from a flag. systemd read `log-opt "max-size=10m"` as two words.
+fn unquoted_flag(value: &str) -> String {
+    let behind_name = value.trim_start_matches(|c: char| !c.is_whitespace());
+    let rest = behind_name.trim_start();
+    let (name, _) = value.split_at(value.len() - rest.len());
+    match name.contains(['=', '"', '\'']) {
+        true => unquoted(value),
+        false => format!("{name}{}", unquoted(rest)),
+    }
+}
+
+/// Returns the flags in one option, each without shell quotes. Quotes may be around all of them. Blanks around them
+/// are dropped, as systemd did.
 fn flags_in(option: &str, typed: &str, warnings: &mut Vec<String>) -> Vec<String> {
-    let mut flags = split(typed);
+    let mut flags = split(typed.trim());
     if let [one] = flags.as_slice() {
         flags = split(&bare(option, one, warnings));
     }
@@ -200,7 +239,7 @@ fn flags_in(option: &str, typed: &str, warnings: &mut Vec<String>) -> Vec<String
     }
 }
 
-/// Splits `dns=8.8.8.8 --dns=8.8.4.4`, which systemd read as two flags.
+/// Splits `dns=8.8.8.8 --dns=8.8.4.4 -D`, which systemd read as three flags.
 fn split(typed: &str) -> Vec<String> {
     let (mut flags, mut begin, mut quote, mut blank) = (Vec::new(), 0, None, false);
     for (place, c) in typed.char_indices() {
@@ -210,17 +249,9 @@ fn split(typed: &str) -> Vec<String> {
             _ => {}
         }
         let rest = typed.get(place..).unwrap_or_default();
-        let is_flag = rest
-            .strip_prefix("--")
-            .is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
-        if blank && quote.is_none() && is_flag {
-            flags.push(
-                typed
-                    .get(begin..place)
-                    .unwrap_or_default()
-                    .trim_end()
-                    .to_owned(),
-            );
+        if blank && quote.is_none() && begins_with_flag(rest) {
+            let flag = typed.get(begin..place).unwrap_or_default();
+            flags.push(flag.trim_end().to_owned());
             begin = place;
         }
         blank = c.is_whitespace();
@@ -232,6 +263,17 @@ fn split(typed: &str) -> Vec<String> {
     flags.push(typed.get(begin..).unwrap_or_default().to_owned());
     flags.retain(|flag| !flag.trim().is_empty());
     flags
+}
+
+/// Returns whether a text begins with `--NAME`, or with one of dockerd's flags of one letter.
+fn begins_with_flag(text: &str) -> bool {
+    if let Some(name) = text.strip_prefix("--") {
+        return name.starts_with(|c: char| c.is_ascii_lowercase());
+    }
+    let mut letters = text.chars();
+    letters.next() == Some('-')
+        && letters.next().is_some_and(|c| "bDgGHlps".contains(c))
+        && letters.next().is_none_or(|c| c == '=' || c.is_whitespace())
 }
 
 /// Returns the variable's name, or the reason why it is invalid.
@@ -248,31 +290,21 @@ fn name_of(assignment: &str) -> Result<&str, &'static str> {
     }
 }
 
-fn fault(option: &str, value: &str, fault: Option<String>) -> Result<(), ProvisionError> {
-    match fault {
-        None => Ok(()),
-        Some(reason) => Err(ProvisionError::Invalid {
-            option: option.to_owned(),
-            value: masked(&machine_types::printable(value.as_bytes())),
-            reason,
-        }),
-    }
-}
-
 /// Checks labels like moby's `opts.ValidateLabel` and `config.GetConflictFreeLabels`.
-fn check_labels(labels: &[(&'static str, String)]) -> Result<(), ProvisionError> {
-    for (place, (option, label)) in labels.iter().enumerate() {
-        let Some((name, value)) = label.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            return fault(option, label, Some("expected KEY=VALUE".to_owned()));
+fn check_labels(labels: &[Value]) -> Result<(), ProvisionError> {
+    for (place, label) in labels.iter().enumerate() {
+        let parts = label.value.split_once('=');
+        let Some((name, value)) = parts.filter(|(name, _)| !name.is_empty()) else {
+            return label.fault(Some("expected KEY=VALUE".to_owned()));
         };
         let earlier = labels
             .iter()
             .take(place)
-            .filter_map(|(_, label)| label.split_once('='));
+            .filter_map(|label| label.value.split_once('='));
         let mut conflicts = earlier.filter(|(other, said)| *other == name && *said != value);
         if let Some((_, said)) = conflicts.next() {
             let reason = format!("the same key has the value {said:?} already");
-            return fault(option, label, Some(reason));
+            return label.fault(Some(reason));
         }
     }
     Ok(())
@@ -356,9 +388,15 @@ mod tests {
                 "\"dns=1.1.1.1 --dns=1.0.0.1\"",
                 " --icc=false",
                 "''",
+                "log-opt 'max-file=3'",
+                "log-driver='local' ",
+                "dns=9.9.9.9 -D -l debug",
+                "mtu=1400 ",
+                "log-opt=tag=a -x",
             ]),
-            labels: list(&["'a=b'", "c=d --label=e=f"]),
-            registry_mirror: list(&["'https://m' --registry-mirror='https://n'"]),
+            labels: list(&["'a=b'", "c=d --label=e=f", " g=h i "]),
+            registry_mirror: list(&["'https://m' --registry-mirror='https://n'", " https://o"]),
+            insecure_registry: list(&["r:5000 "]),
             env: list(&[
                 "'A=1'",
                 "HTTP_PROXY=\"http://u:secret@p:1\"",
@@ -368,7 +406,6 @@ mod tests {
             ]),
             storage_driver: "\"overlay2\" --mtu=1".to_owned(),
             install_url: "'https://get.docker.com'".to_owned(),
-            ..EngineConfig::default()
         });
         assert_eq!(
             engine.flags,
@@ -386,10 +423,18 @@ mod tests {
                 "dns=1.1.1.1",
                 "--dns=1.0.0.1",
                 "--icc=false",
+                "log-opt max-file=3",
+                "log-driver=local",
+                "dns=9.9.9.9",
+                "-D",
+                "-l debug",
+                "mtu=1400",
+                "log-opt=tag=a -x",
             ]
         );
-        assert_eq!(engine.labels, ["a=b", "c=d"]);
-        assert_eq!(engine.registry_mirrors, ["https://m"]);
+        assert_eq!(engine.labels, ["a=b", "c=d", "g=h i"]);
+        assert_eq!(engine.registry_mirrors, ["https://m", "https://o"]);
+        assert_eq!(engine.insecure_registries, ["r:5000"]);
         assert_eq!(
             engine.environment,
             ["A=1", "HTTP_PROXY=http://u:secret@p:1"]
@@ -400,6 +445,8 @@ mod tests {
             "--engine-opt mtu: the quotes",
             "--engine-opt log-opt: the quotes",
             "--engine-opt dns: the quotes",
+            "--engine-opt log-opt max-file: the quotes",
+            "--engine-opt log-driver: the quotes",
             "an empty --engine-opt is ignored",
             "--engine-label a: the quotes",
             "--engine-registry-mirror https://m: the quotes",
@@ -414,7 +461,7 @@ mod tests {
         ] {
             assert!(warnings.contains(said), "{said}: {warnings}");
         }
-        assert_eq!(engine.warnings.len(), 14, "{warnings}");
+        assert_eq!(engine.warnings.len(), 16, "{warnings}");
         assert!(!warnings.contains("secret"), "{warnings}");
     }
 
@@ -463,7 +510,7 @@ mod tests {
             (
                 flags,
                 &["label=noeq"],
-                "invalid --engine-opt \"noeq\": expected KEY=VALUE",
+                "invalid --engine-opt \"label=noeq\": expected KEY=VALUE",
             ),
             (flags, &["--label a=b", "label=a=c"], "the same key"),
             (flags, &["registry-mirror=foo"], "expected http"),

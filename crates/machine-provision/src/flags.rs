@@ -34,8 +34,8 @@ impl Flag {
         }
     }
 
-    /// Makes a flag from `--engine-opt`: as typed, after two dashes. Users of the Go binary wrote `mtu 1400` for two
-    /// words.
+    /// Makes a flag from `--engine-opt`: as typed, after two dashes, or one before a single letter. Users of the Go
+    /// binary wrote `mtu 1400` for two words.
     pub(crate) fn typed(text: &str) -> Self {
         let text = text.trim_start_matches('-');
         let split = text.find(|c: char| c == '=' || c.is_whitespace());
@@ -43,12 +43,13 @@ impl Flag {
             Some(at) => text.split_at(at),
             None => (text, ""),
         };
+        let dashes = if name.len() == 1 { "-" } else { "--" };
         let (words, value) = match rest.strip_prefix('=') {
-            Some(value) => (vec![format!("--{text}")], value),
-            None if rest.is_empty() => (vec![format!("--{text}")], "true"),
+            Some(value) => (vec![format!("{dashes}{text}")], value),
+            None if rest.is_empty() => (vec![format!("{dashes}{text}")], "true"),
             None => {
                 let value = rest.trim();
-                (vec![format!("--{name}"), value.to_owned()], value)
+                (vec![format!("{dashes}{name}"), value.to_owned()], value)
             }
         };
         Self {
@@ -266,6 +267,8 @@ mod tests {
                 "10.0.0.1/24",
             ),
             ("--icc=false", "icc", words(&["--icc=false"]), "false"),
+            ("-D", "debug", words(&["-D"]), "true"),
+            ("-l debug", "log-level", words(&["-l", "debug"]), "debug"),
         ] {
             let expected: Vec<String> = expected;
             assert_eq!(typed(text), (key.into(), expected, value.into()), "{text}");

@@ -89,7 +89,7 @@ impl InstallSource {
     /// with `/` or `.` are files, all others are fetched; `get.docker.com` without a scheme is accepted, as the Go
     /// binary's curl did. Characters that a shell obeys make it a shell command line.
     pub fn parse(text: &str) -> Self {
-        let text = &unquoted(text);
+        let text = &unquoted(text.trim());
         // A URL contains none of these (RFC 3986, appendix A), and hardly ever one of the last two.
         let is_shell = text.contains(['|', '<', '>', '`', ' ', '\t', '\n', ';', '$']);
         match text.strip_prefix("file://") {

@@ -347,7 +347,7 @@ fn swarm(options: &Options) -> SwarmOptions {
 /// Returns the location of the script, independent of the working directory: a path becomes absolute. A text without a
 /// scheme is a path if that file exists, else it is passed to curl unchanged.
 fn install_url(world: &World, given: String) -> String {
-    let bare = unquoted(&given);
+    let bare = unquoted(given.trim());
     let is_path = bare.starts_with(['/', '.'])
         || !bare.is_empty() && !bare.contains("://") && world.directory.join(&bare).is_file();
     if is_path {
