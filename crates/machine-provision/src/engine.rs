@@ -320,7 +320,7 @@ fn mirror_fault(mirror: &str) -> Option<String> {
     if authority.contains('@') {
         return Some("Docker takes no user and password in the URL of a mirror".to_owned());
     }
-    if !matches!(scheme, "http" | "https")
+    if !is_http(scheme)
         || authority.is_empty()
         || rest.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#'))
         || port_fault(authority)
@@ -332,33 +332,58 @@ fn mirror_fault(mirror: &str) -> Option<String> {
 
 /// Checks a registry like moby's `registry.loadInsecureRegistries`: a host with or without port, or a network.
 fn registry_fault(registry: &str) -> Option<String> {
-    let expected = || Some("expected HOST[:PORT] or a network, as 10.0.0.0/8".to_owned());
     // dockerd removes these two with a warning.
-    let bare = registry
-        .strip_prefix("http://")
-        .or_else(|| registry.strip_prefix("https://"))
-        .unwrap_or(registry);
-    if bare.is_empty()
-        || bare.contains("://")
-        || bare.starts_with('-')
-        || bare.ends_with('-')
-        || bare.contains(|c: char| c.is_whitespace() || c.is_control())
-    {
-        return expected();
+    let bare = match registry.split_once("://") {
+        Some((scheme, rest)) if is_http(scheme) => rest,
+        _ => registry,
+    };
+    let is_valid = is_network(bare) || is_host(bare) && !port_fault(bare);
+    (!is_valid).then(|| "expected HOST[:PORT] or a network, as 10.0.0.0/8".to_owned())
+}
+
+fn is_http(scheme: &str) -> bool {
+    ["http", "https"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
+}
+
+fn is_network(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else {
+        return false;
+    };
+    let most = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+}
+
+/// Returns whether the part before the port is an address, or a domain of the grammar of image references
+/// (distribution's `reference.DomainRegexp`): no underscore, no wildcard, no final dot.
+fn is_host(authority: &str) -> bool {
+    if authority.parse::<IpAddr>().is_ok() {
+        return true;
     }
-    if let Some((address, bits)) = bare.split_once('/')
-        && let Ok(address) = address.parse::<IpAddr>()
+    if let Some((address, _)) = authority
+        .strip_prefix('[')
+        .and_then(|it| it.split_once(']'))
     {
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let is_network = bits.parse::<u8>().is_ok_and(|bits| bits <= most);
-        return (!is_network).then(expected).flatten();
+        return address.parse::<IpAddr>().is_ok();
     }
-    port_fault(bare).then(expected).flatten()
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host);
+    host.split('.').all(|label| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    })
 }
 
 /// Returns whether the text after the last colon is an invalid port.
 fn port_fault(authority: &str) -> bool {
-    let authority = authority.split('/').next().unwrap_or_default();
     let behind = authority.rsplit(']').next().unwrap_or_default();
     let is_address = authority.parse::<IpAddr>().is_ok();
     match behind.rsplit_once(':') {
@@ -481,6 +506,7 @@ mod tests {
                     "https://m.example/",
                     "https://m/v2",
                     "http://[::1]:5",
+                    "HTTPS://m",
                 ],
             ),
             (
@@ -491,8 +517,9 @@ mod tests {
                     "::1/128",
                     "https://r",
                     "r.example",
-                    "r/path",
+                    "HTTP://r",
                     "[::1]:80",
+                    "::1",
                 ],
             ),
             (driver, &["vfs", "overlay2"]),
@@ -506,7 +533,7 @@ mod tests {
             engine.check().unwrap();
         }
         let flags: Set = |engine, values| engine.flags = values;
-        let bad: [(Set, &[&str], &str); 25] = [
+        let bad: [(Set, &[&str], &str); 34] = [
             (
                 flags,
                 &["label=noeq"],
@@ -554,6 +581,16 @@ mod tests {
             (registries, &["r:port"], "expected HOST"),
             (registries, &["10.0.0.0/33"], "expected HOST"),
             (registries, &["a b"], "expected HOST"),
+            // dockerd 20.10: "insecure registry r/path is not valid: invalid host".
+            (registries, &["r/path"], "expected HOST"),
+            (registries, &["https://r:5000/"], "expected HOST"),
+            (registries, &["*.example.com"], "expected HOST"),
+            (registries, &["r_x:5000"], "expected HOST"),
+            (registries, &["r."], "expected HOST"),
+            (registries, &["r:"], "expected HOST"),
+            (registries, &["r:1:2"], "expected HOST"),
+            (registries, &["-r"], "expected HOST"),
+            (registries, &["[r]:1"], "expected HOST"),
             (driver, &["overlay3"], "expected one of overlay2"),
         ];
         for (set, values, said) in bad {
