@@ -96,7 +96,7 @@ async fn execute(
     warnings.iter().for_each(|warning| telemetry.warn(warning));
     let store = match context::store_path(&world, global) {
         Ok(store) => store,
-        Err(_) if command.works_without_store() => NO_STORE.into(),
+        Err(_) if !command.needs_store(&arguments) => NO_STORE.into(),
         Err(failure) => return end(&world, failure).await,
     };
     let context = Context::new(world, store, global, drivers::table(), telemetry.clone());

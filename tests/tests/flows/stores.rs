@@ -111,9 +111,19 @@ async fn without_a_storage_directory_nothing_is_listed_and_nothing_is_created() 
     for (argv, out) in [
         (vec!["ls", "-q"], ""),
         (vec!["ls", "--format", "{{.Name}}"], ""),
+        (vec!["completion", "candidates", "rm", ""], ""),
     ] {
         let listed = home.run(argv).await.ok();
         assert_eq!(listed.out, out, "{listed}");
+    }
+    for (argv, said) in [
+        (vec!["version"], "docker-machine version"),
+        (vec!["help", "create"], "Usage: docker-machine create"),
+        (vec!["env", "-u", "--shell", "sh"], "unset DOCKER_HOST"),
+        (vec!["completion", "bash"], "bash completion"),
+    ] {
+        let ended = home.run(argv).await.ok();
+        assert!(ended.out.contains(said), "{ended}");
     }
     let table = home.run(["ls"]).await.ok();
     assert_eq!(table.out.lines().count(), 1, "{table}");
@@ -125,6 +135,8 @@ async fn without_a_storage_directory_nothing_is_listed_and_nothing_is_created() 
             "n1",
         ],
         vec!["status", "n1"],
+        vec!["version", "n1"],
+        vec!["env", "n1"],
         vec!["rm", "-y", "n1"],
     ] {
         let refused = home.run(argv).await;

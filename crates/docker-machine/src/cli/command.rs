@@ -56,6 +56,11 @@ pub trait Command: Send + Sync {
         false
     }
 
+    /// Returns whether it needs a storage directory with these arguments.
+    fn needs_store(&self, _arguments: &Arguments) -> bool {
+        !self.works_without_store()
+    }
+
     /// Returns whether the words after it are kept unchanged: `ssh NAME ls -l`.
     fn takes_words_as_they_are(&self) -> bool {
         false

@@ -46,6 +46,10 @@ impl Command for Completions {
         true
     }
 
+    fn works_without_store(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         match arguments.words.as_slice() {
             [first, line @ ..] if first == CANDIDATES => offer(cx, line),

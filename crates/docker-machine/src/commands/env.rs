@@ -67,6 +67,10 @@ impl Command for Env {
         true
     }
 
+    fn needs_store(&self, arguments: &Arguments) -> bool {
+        !arguments.options.bool("unset")
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let text = match arguments.options.bool("unset") {
             true => unset_script(cx, &arguments)?,

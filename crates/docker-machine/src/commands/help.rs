@@ -37,6 +37,10 @@ impl Command for Help {
         true
     }
 
+    fn works_without_store(&self) -> bool {
+        true
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let drivers = crate::drivers::table();
         let cli = Cli {

@@ -26,6 +26,10 @@ impl Command for Version {
         true
     }
 
+    fn needs_store(&self, arguments: &Arguments) -> bool {
+        !arguments.words.is_empty()
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         match arguments.words.as_slice() {
             [] => cx.print(&crate::version::line()),
