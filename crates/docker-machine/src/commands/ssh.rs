@@ -68,12 +68,12 @@ impl Command for Ssh {
                     .into());
             }
         };
+        if options.user.is_some() || options.port.is_some() {
+            warn_of_user_and_port(cx, name, user, &options).await?;
+        }
         if let Some(letter) = options.openssh {
             let options = words.get(..options.words).unwrap_or_default();
             return openssh(cx, name, user, letter, options, command).await;
-        }
-        if options.user.is_some() || options.port.is_some() {
-            warn_of_user_and_port(cx, name, user, &options).await?;
         }
         let command = command.join(" ");
         let command = Some(command.as_str()).filter(|command| !command.is_empty());
