@@ -218,13 +218,19 @@ async fn what_a_shell_used_to_eat_is_taken_off_and_said() {
 async fn classic_swarm_is_said_not_to_be_set_up() {
     let flow = Flow::start().await;
     let flags = ["--swarm", "--swarm-master", "--swarm-discovery=token://x"];
-    let ended = flow.create("m1", &flags).await.ok();
-    assert!(
-        ended
-            .to_string()
-            .contains("classic swarm is recorded and NOT set up"),
-        "{ended}"
-    );
+    let none = ["create", "-d", "none", "--url=tcp://127.0.0.1:2376"];
+    for created in [
+        flow.create("m1", &flags).await,
+        flow.home.run([&none[..], &flags, &["n1"]].concat()).await,
+    ] {
+        let created = created.ok();
+        assert!(
+            created
+                .out
+                .contains("WARNING: classic swarm is recorded and NOT set up"),
+            "{created}"
+        );
+    }
     let ended = flow.home.run(["env", "--swarm", "m1"]).await;
     let said = [
         "Error checking TLS connection: Connection to Swarm cannot be checked but the certs are valid. Maybe swarm is not started",

@@ -95,9 +95,7 @@ pub async fn create(library: &Library, request: CreateRequest) -> Result<CreateT
     let driver = kind
         .configure(&base, &request.options)
         .map_err(Error::Configuration)?;
-    if !is_left_alone(&*driver) {
-        check_provisioning(library, &request).await?;
-    }
+    check_options(library, &*driver, &request).await?;
     let cx = library.context_about(&name);
     cx.phase(format!("{name} · pre-create checks"));
     base.store_id = library.store.ensure_id(&cx).await?.as_str().to_owned();
@@ -239,10 +237,7 @@ pub async fn check(library: &Library, request: &CreateRequest) -> Result<(), Err
     let driver = kind
         .configure(&base, &request.options)
         .map_err(Error::Configuration)?;
-    match is_left_alone(&*driver) {
-        true => Ok(()),
-        false => check_provisioning(library, request).await,
-    }
+    check_options(library, &*driver, request).await
 }
 
 /// Returns the records of the last create of a name, also of a failed one, as the receiver of events wrote them. Returns
@@ -278,9 +273,7 @@ pub async fn rehearse(library: &Library, request: &CreateRequest) -> Result<Plan
     let mut driver = kind
         .configure(&base, &request.options)
         .map_err(Error::Configuration)?;
-    if !is_left_alone(&*driver) {
-        check_provisioning(library, request).await?;
-    }
+    check_options(library, &*driver, request).await?;
     let key = driver.key_plan();
     if matches!(key, KeyPlan::Copy { .. }) {
         make_key(library, &key).await?;
@@ -402,11 +395,21 @@ async fn roll_back(library: &Library, work: Work, error: Error) -> Error {
     }
 }
 
-/// Checks whether provisioning would fail, before anything is created that a rollback would have to remove.
-async fn check_provisioning(library: &Library, request: &CreateRequest) -> Result<(), Error> {
-    let warnings = provisioning_warnings(request).await?;
+/// Checks whether provisioning would fail, before anything is created that a rollback would have to remove, and warns
+/// of options whose effect differs from what the user typed.
+async fn check_options(
+    library: &Library,
+    driver: &dyn Driver,
+    request: &CreateRequest,
+) -> Result<(), Error> {
+    let warnings = match is_left_alone(driver) {
+        true => swarm_warning(&request.swarm).into_iter().collect(),
+        false => provisioning_warnings(request).await?,
+    };
     let cx = library.context();
-    warnings.into_iter().for_each(|warning| cx.warn(warning));
+    for warning in warnings {
+        cx.warn(format!("WARNING: {warning}"));
+    }
     Ok(())
 }
 
@@ -429,9 +432,7 @@ pub(crate) async fn provisioning_warnings(request: &CreateRequest) -> Result<Vec
     let mut warnings = machine_provision::check(&engine_config(&request.engine), name, &scripts)
         .await
         .map_err(|error| Error::Options(Box::new(error)))?;
-    if asks_for_swarm(&request.swarm) {
-        warnings.push("classic swarm is recorded and NOT set up: no agent and no master is started on the machine. Use Docker's swarm mode: docker swarm init".into());
-    }
+    warnings.extend(swarm_warning(&request.swarm));
     Ok(warnings)
 }
 
@@ -465,16 +466,21 @@ fn is_left_alone(driver: &dyn Driver) -> bool {
     matches!(driver.key_plan(), KeyPlan::Nothing) && driver.ssh().is_none()
 }
 
-/// Returns whether any option of classic swarm is set.
-fn asks_for_swarm(swarm: &SwarmOptions) -> bool {
+/// Returns the warning for any option of classic swarm.
+fn swarm_warning(swarm: &SwarmOptions) -> Option<String> {
     let lists = [&swarm.arbitrary_flags, &swarm.arbitrary_join_flags];
-    swarm.is_swarm
+    let is_wanted = swarm.is_swarm
         || swarm.is_experimental
         || !swarm.discovery.is_empty()
         || !swarm.address.is_empty()
         || lists
             .iter()
-            .any(|list| list.iter().flatten().next().is_some())
+            .any(|list| list.iter().flatten().next().is_some());
+    is_wanted.then(|| {
+        "classic swarm is recorded and NOT set up: no agent and no master is started on the machine. Use Docker's \
+         swarm mode: docker swarm init"
+            .to_owned()
+    })
 }
 
 /// Converts a driver error from before anything was created.

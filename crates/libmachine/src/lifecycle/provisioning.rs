@@ -296,7 +296,9 @@ fn warn_of_options(machine: &Machine, cx: &Cx) {
     let options = &machine.record.host_options;
     if options.custom_install_script.is_empty() {
         let warnings = machine_provision::warnings(&engine_config(&options.engine_options));
-        warnings.into_iter().for_each(|warning| cx.warn(warning));
+        for warning in warnings {
+            cx.warn(format!("WARNING: {warning}"));
+        }
     }
 }
 
