@@ -90,7 +90,7 @@ pub enum DialError {
         #[source]
         source: io::Error,
     },
-    /// Another machine of the same CA has the address: clouds reuse addresses.
+    /// Another machine has the address: clouds reuse addresses.
     #[error(
         "{address} answers with a certificate that this machine was not given: another machine has its address now"
     )]

@@ -67,16 +67,19 @@ impl ServerCertVerifier for PinnedVerifier {
         if self.pins.accept(end_entity) {
             return verdict;
         }
-        // A certificate of this CA that is not pinned belongs to another machine, whatever else is wrong with it.
+        use rustls::CertificateError as Bad;
+        // A certificate that is not pinned was not issued to this machine, whatever else is wrong with it: it belongs
+        // to another machine, or came from another store. Without any pin, only the CA tells.
         match verdict {
-            Err(Error::InvalidCertificate(
-                rustls::CertificateError::UnknownIssuer
-                | rustls::CertificateError::BadSignature
-                | rustls::CertificateError::BadEncoding,
-            )) => verdict,
-            _ => Err(Error::InvalidCertificate(rustls::CertificateError::Other(
-                OtherError(Arc::new(NotPinned)),
-            ))),
+            Err(Error::InvalidCertificate(Bad::BadEncoding)) => verdict,
+            Err(Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature))
+                if self.pins.accept_none() =>
+            {
+                verdict
+            }
+            _ => Err(Error::InvalidCertificate(Bad::Other(OtherError(Arc::new(
+                NotPinned,
+            ))))),
         }
     }
 

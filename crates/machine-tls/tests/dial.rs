@@ -170,6 +170,10 @@ async fn another_ca_is_refused() {
         matches!(error, DialError::UnknownAuthority { .. }),
         "{error:?}"
     );
+    // A machine with a certificate on record was set up by another store, or its address is another machine's now.
+    store.server("ours");
+    let error = store.dialer(&["ours"]).check(&url(port)).await.unwrap_err();
+    assert!(matches!(error, DialError::OtherMachine { .. }), "{error:?}");
 }
 
 #[tokio::test]
