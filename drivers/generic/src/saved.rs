@@ -70,6 +70,8 @@ fn check_address(address: &str) -> Result<(), GenericError> {
         "give the user with --generic-ssh-user"
     } else if address.starts_with('[') && address.ends_with(']') {
         "give it without brackets"
+    } else if is_zoned(address) {
+        "an address with a zone is not supported: use another address of the host, or its name"
     } else if address.contains(':') {
         "give the port with --generic-ssh-port"
     } else if address.starts_with('-') || address.contains(is_odd) {
@@ -81,6 +83,12 @@ fn check_address(address: &str) -> Result<(), GenericError> {
         address: address.to_owned(),
         hint,
     })
+}
+
+/// Returns whether a text is a link-local address with its interface, such as `fe80::1%eth0` (RFC 4007, section 11).
+fn is_zoned(text: &str) -> bool {
+    text.split_once('%')
+        .is_some_and(|(address, _)| address.parse::<IpAddr>().is_ok())
 }
 
 fn is_odd(c: char) -> bool {

@@ -71,6 +71,7 @@ fn addresses_that_cannot_work_are_refused() {
         ("dev@10.0.0.5", "give the user with --generic-ssh-user"),
         ("host:22", "give the port with --generic-ssh-port"),
         ("[::1]:22", "give the port with --generic-ssh-port"),
+        ("fe80::1%eth0", "a zone is not supported"),
         ("[::1]", "without brackets"),
         ("ssh://host", "without a scheme"),
         ("a host", "expected a host name or an IP address"),
