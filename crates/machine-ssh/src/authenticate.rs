@@ -232,7 +232,11 @@ impl Keyring {
             (OfAgent::One { file, .. }, ..) => {
                 format!("the key {}, for which the agent signs", file.display())
             }
-            (_, 0, None) => "any key: the agent has none, and no key file could be read".into(),
+            (_, 0, None) => {
+                "any key: the agent has none, and no key file could be read: give the driver a \
+                          key file, as with --generic-ssh-key"
+                    .into()
+            }
             (_, 0, Some(files)) => files,
             (_, count, None) => format!("{} of the agent", plural(count, "key")),
             (_, count, Some(files)) => {
