@@ -90,7 +90,15 @@ impl<'a> Spot<'a> {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Local(path) => local(path),
-            Self::Remote(_, path) => path.clone(),
+            Self::Remote(sftp, path) => sftp.shown(path),
+        }
+    }
+
+    /// Returns whether the path can only be that of a directory.
+    pub(crate) fn ends_in_slash(&self) -> bool {
+        match self {
+            Self::Local(path) => path.as_os_str().as_bytes().ends_with(b"/"),
+            Self::Remote(_, path) => path.ends_with('/'),
         }
     }
 

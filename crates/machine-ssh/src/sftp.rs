@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::SshError;
 use crate::heard::Heard;
 use crate::listing::Listing;
-use crate::pump::subsystem;
+use crate::pump::{PumpError, subsystem};
 use crate::session::Connection;
 use crate::sftp_stream::{OpenFile, Reader, Writer};
 
@@ -34,6 +34,8 @@ const LARGEST_READ: u32 = 255 << 10;
 pub struct Sftp {
     files: Arc<RawSftpSession>,
     connection: Arc<Connection>,
+    /// Precedes paths in errors: empty, or the machine's name and a colon.
+    machine: String,
     read: u32,
     write: u32,
     expands_paths: bool,
@@ -67,13 +69,17 @@ impl Sftp {
         let title = "sftp";
         let work = async {
             let channel = connection.open(title).await?;
-            let started = subsystem(channel, title).await;
-            started.map_err(|error| connection.explain(title, error))
+            match subsystem(channel, title).await {
+                Err(PumpError::Refused) => Ok(None),
+                Err(error) => Err(connection.explain(title, error)),
+                Ok(channel) => Ok(Some(channel)),
+            }
         };
-        let channel = connection
-            .bounded(title, None, cx, work)
-            .await
-            .map_err(SftpError::Start)?;
+        let started = connection.bounded(title, None, cx, work).await;
+        let channel = started.map_err(SftpError::Start)?;
+        let channel = channel.ok_or_else(|| SftpError::NoSubsystem {
+            host: connection.host.clone(),
+        })?;
         let config = Config {
             request_timeout_secs: ANSWER,
             ..Config::default()
@@ -99,11 +105,25 @@ impl Sftp {
         Ok(Self {
             files: Arc::new(files),
             connection,
+            machine: String::new(),
             read: length(able.limits.read_len, BLOCK, LARGEST_READ),
             write: length(able.limits.write_len, BLOCK, BLOCK),
             expands_paths: able.expands_paths,
             tells_free_space: able.tells_free_space,
         })
+    }
+
+    /// Names the machine, for errors: `m1:path` in place of the path alone.
+    #[must_use]
+    pub fn named(mut self, machine: &str) -> Self {
+        self.machine = format!("{machine}:");
+        self
+    }
+
+    /// Returns a path for messages.
+    pub(crate) fn shown(&self, path: &str) -> String {
+        let path = if path.is_empty() { "~" } else { path };
+        format!("{}{path}", self.machine)
     }
 
     /// Returns `HOST:PORT` of the machine.
@@ -158,7 +178,7 @@ impl Sftp {
             Some(_) => {}
         }
         let refused = |reason: &str| SftpError::Remote {
-            path: path.to_owned(),
+            path: self.shown(path),
             reason: reason.to_owned(),
         };
         if !self.expands_paths {
@@ -205,7 +225,7 @@ impl Sftp {
                     let names = answer.files.into_iter().map(|entry| entry.filename);
                     let added = listing.add(names);
                     added.map_err(|reason| SftpError::Remote {
-                        path: directory.to_owned(),
+                        path: self.shown(directory),
                         reason,
                     })?;
                 }
@@ -275,12 +295,12 @@ impl Sftp {
     }
 
     fn failed(&self, path: &str, error: &Error) -> SftpError {
-        answer(&self.connection, path, error)
+        answer(&self.connection, &self.shown(path), error)
     }
 
     /// Returns the error for a failed read or write of an open file.
     pub(crate) fn failed_open(&self, path: &str, error: &std::io::Error) -> SftpError {
-        let path = path.to_owned();
+        let path = self.shown(path);
         match self.connection.is_closed() {
             true => SftpError::Lost {
                 path,
@@ -383,7 +403,7 @@ pub enum SftpError {
     /// The machine's error for one path.
     #[error("{path}: {reason}")]
     Remote {
-        /// The path as it was given.
+        /// The path as it was given, behind the machine's name if that is known.
         path: String,
         /// `No such file or directory`, `Permission denied`, or the server's message, printable.
         reason: String,
@@ -391,15 +411,25 @@ pub enum SftpError {
     /// The SFTP session has ended or does not respond: every further request fails, too.
     #[error("{path}: {reason}")]
     Lost {
-        /// The path as it was given.
+        /// The path as it was given, behind the machine's name if that is known.
         path: String,
         /// Reason why there is no response.
         reason: String,
     },
-    /// The login shell or a forced command has ended without starting the SFTP server.
+    /// sshd refuses to start the subsystem.
     #[error(
-        "cannot start SFTP on {host}: the login shell or a forced command ended first: check that its startup files \
-         (~/.bashrc) do not exit, and that authorized_keys forces no command"
+        "cannot start SFTP on {host}: its sshd has no SFTP: install the package openssh-sftp-server, and check the line \
+         'Subsystem sftp' of sshd_config"
+    )]
+    NoSubsystem {
+        /// `HOST:PORT`.
+        host: String,
+    },
+    /// The SFTP server, the login shell that starts it, or a forced command has ended first.
+    #[error(
+        "cannot start SFTP on {host}: its server ended at once: check that the program of 'Subsystem sftp' in \
+         sshd_config exists (package openssh-sftp-server), that the startup files of the login shell (~/.bashrc) do \
+         not exit, and that authorized_keys forces no command"
     )]
     NoServer {
         /// `HOST:PORT`.

@@ -261,6 +261,9 @@ impl Copier<'_> {
         entry: Entry,
     ) -> Result<(), TransferError> {
         let name = from.name();
+        if to.ends_in_slash() {
+            return Err(TransferError::NoDirectory { path: to.name() });
+        }
         check_space(from, to, entry.size).await?;
         let most = entry.size.saturating_add(entry.size / 8 + GROWTH);
         let mut reader: Box<dyn AsyncRead + Send + Unpin> = from.read().await?;
@@ -392,6 +395,12 @@ pub enum TransferError {
     /// The target is not a directory, but several sources or a directory were to be copied.
     #[error("{path}: not a directory")]
     NotADirectory {
+        /// The path.
+        path: String,
+    },
+    /// The target of a file ends in a slash, and does not exist.
+    #[error("{path}: no such directory")]
+    NoDirectory {
         /// The path.
         path: String,
     },

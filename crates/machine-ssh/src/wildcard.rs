@@ -39,7 +39,7 @@ pub(crate) async fn expand(sftp: &Sftp, path: &str) -> Result<Vec<String>, SftpE
     }
     match found.is_empty() {
         true => Err(SftpError::Remote {
-            path: path.to_owned(),
+            path: sftp.shown(path),
             reason: "No such file or directory: nothing there matches".to_owned(),
         }),
         false => Ok(found),

@@ -158,10 +158,11 @@ pub async fn copy(
         if !logins.iter().any(|login| login.is_of(location)) {
             let session = location_session(library, name, user.as_deref(), &cx).await?;
             let sftp = session.sftp(&cx).await;
+            let sftp = sftp.map_err(|error| Error::Copy(error.into()))?;
             logins.push(SftpLogin {
                 name,
                 user: user.as_deref(),
-                sftp: sftp.map_err(|error| Error::Copy(error.into()))?,
+                sftp: sftp.named(name),
                 _session: session,
             });
         }
