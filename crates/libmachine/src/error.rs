@@ -127,6 +127,8 @@ pub enum Error {
         state: MachineState,
         /// Why it no longer exists, if its cloud says so.
         gone: Option<String>,
+        /// Whether its driver can start it.
+        can_start: bool,
     },
     /// The machine is already running.
     #[error("Machine \"{0}\" is already running.")]
@@ -411,6 +413,9 @@ impl Error {
             Self::NotRunning { name, gone: Some(gone), .. } => {
                 Some(format!("{gone}: docker-machine rm {name}"))
             }
+            Self::NotRunning { name, can_start: false, .. } => Some(format!(
+                "{name} does not accept SSH connections, and its driver cannot start it: check that the host is up and that its sshd runs"
+            )),
             Self::NotRunning { name, state, .. } => Some(not_running_hint(name, *state)),
             Self::EngineDown(source) => source.hint(),
             Self::StoredDriver { known, .. } => Some(format!(

@@ -478,6 +478,24 @@ async fn a_closed_window_ends_the_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_its_driver_cannot_start_has_another_hint() {
+    let home = Home::new();
+    let key = home.path().join("key");
+    new_key(&key);
+    adopt(&home, "gd", machine_tests::sshd::free_address(), &key);
+    home.file("sent", "sent");
+    for command in [
+        &["ssh", "gd", "true"][..],
+        &["scp", "sent", "gd:"],
+        &["env", "gd"],
+    ] {
+        let refused = home.run(command).await;
+        let refused = refused.failed(1, &["is not running", "check that the host is up"]);
+        assert!(!refused.err.contains("docker-machine start"), "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn control_c_before_the_login_interrupts_the_command() {
     // A host that accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -158,6 +158,7 @@ pub(crate) async fn not_running(
         name: machine.name.to_string(),
         state,
         gone,
+        can_start: machine.driver.cloud().is_some(),
     }
 }
 
