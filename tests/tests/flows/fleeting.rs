@@ -470,13 +470,20 @@ async fn an_ec2_that_does_not_answer_changes_no_state() {
     };
     host.increase(2).await.ok();
     let running = host.until_running(2).await;
-    for effect in [Effect::Drop, throttled()] {
+    let denied = Effect::Error {
+        code: "UnauthorizedOperation".to_owned(),
+        message: "You are not authorized to perform this operation.".to_owned(),
+        status: None,
+    };
+    for effect in [Effect::Drop, throttled(), denied] {
         let fault = flow.lab.inject(Fault::on("*", effect).always());
         flow.lab.clock().advance(Duration::from_secs(600));
         assert_stays(&host, &running, POLL).await;
         assert!(flow.lab.hits(fault) > 0, "EC2 was not asked");
         flow.lab.heal();
     }
+    let told = host.logged("states of instances are unknown").await;
+    assert!(told.message.contains("UnauthorizedOperation"), "{told:?}");
     assert_eq!(flow.lab.live_instances().len(), 2);
     host.decrease(running.keys()).await.ok();
     host.until_none().await;
