@@ -342,7 +342,8 @@ impl Machines for Children {
         };
         let present: BTreeSet<String> = present.into_iter().collect();
         let gone: BTreeSet<String> = names.difference(&present).cloned().collect();
-        let is_lost = !gone.is_empty() && !(was_in_place && libmachine::is_in_place(&self.library));
+        let is_in_place = was_in_place && libmachine::is_in_place(&self.library);
+        let is_lost = !gone.is_empty() && !is_in_place;
         if self.is_lost.swap(is_lost, Ordering::Relaxed) != is_lost && is_lost {
             let text = "the store is not where it was (is its disk mounted?): nothing is known about its machines";
             self.log.line(Level::Warn, text, &[]);
