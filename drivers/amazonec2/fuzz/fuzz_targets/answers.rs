@@ -1,6 +1,6 @@
 //! Arbitrary bytes as the response of EC2 to each action that the driver uses: no input causes a panic.
 //!
-//! `cargo +nightly fuzz run answers` in `drivers/amazonec2`.
+//! `RUSTC_WRAPPER=$PWD/fuzz/rustc-wrapper cargo +nightly fuzz run --sanitizer none answers` in `drivers/amazonec2`.
 
 #![no_main]
 
