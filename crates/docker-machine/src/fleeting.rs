@@ -236,6 +236,7 @@ async fn child(world: World) -> ExitStatus {
         // Standard output has the reports only: no other line may look like one.
         evaluated: true,
         json_log: true,
+        create_log: matches!(work.task, Task::Create(_)),
         ..match work.task {
             // Every 15 seconds.
             Task::States(_) => Wanted::default(),

@@ -86,11 +86,14 @@ async fn execute(
     arguments: Arguments,
 ) -> ExitStatus {
     let console = world.console.clone();
-    let telemetry = Arc::new(telemetry(
-        &world,
-        global.bool("debug"),
-        command.is_evaluated(),
-    ));
+    let wanted = Wanted {
+        debug: global.bool("debug"),
+        evaluated: command.is_evaluated(),
+        create_log: command.about().name == "create",
+        ..wanted(&world)
+    };
+    let telemetry = Telemetry::new(wanted, world.console.clone(), world.ambient.clone());
+    let telemetry = Arc::new(telemetry);
     // A report of a failure needs the version first.
     telemetry.debug(&version::line());
     warnings.iter().for_each(|warning| telemetry.warn(warning));
@@ -137,19 +140,10 @@ async fn end(world: &World, failure: Failure) -> ExitStatus {
         world.console.line(Stream::Out, help);
     }
     // Programs that read the log need this failure, too.
-    telemetry(world, false, false)
+    Telemetry::new(wanted(world), world.console.clone(), world.ambient.clone())
         .finish("unknown", Some(&failure))
         .await;
     failure.status()
-}
-
-fn telemetry(world: &World, debug: bool, evaluated: bool) -> Telemetry {
-    let wanted = Wanted {
-        debug,
-        evaluated,
-        ..wanted(world)
-    };
-    Telemetry::new(wanted, world.console.clone(), world.ambient.clone())
 }
 
 /// Returns the outputs that the environment enables.
@@ -163,6 +157,7 @@ fn wanted(world: &World) -> Wanted {
     Wanted {
         debug: false,
         evaluated: false,
+        create_log: false,
         json_log: world.environment.get("MACHINE_LOG") == Some("json"),
         trace: path("MACHINE_TRACE"),
         metrics: path("MACHINE_METRICS_FILE"),

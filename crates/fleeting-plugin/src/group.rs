@@ -609,9 +609,8 @@ impl Group {
             MemberState::Known(state @ (MachineState::Stopping | MachineState::Stopped), _) => {
                 format!("the instance is {state}")
             }
-            // A state that proves nothing.
-            MemberState::Known(..) => return,
-            MemberState::Unknown(_) => return,
+            // What proves nothing.
+            MemberState::Known(..) | MemberState::Unknown(_) => return,
             MemberState::Ended(why) => why,
             MemberState::Missing(why) => {
                 let now = self.ambient.monotonic();

@@ -34,7 +34,7 @@ async fn invalid_flags_are_configuration_errors_without_a_call() {
         ),
         (
             &[("volume-type", "io2"), ("volume-iops", "99")],
-            "--amazonec2-volume-iops is \"99\", and a number from 100 to 256000",
+            "invalid --amazonec2-volume-iops \"99\": expected a number from 100 to 256000",
         ),
         (
             &[("volume-type", "gp3"), ("volume-iops", "2999")],

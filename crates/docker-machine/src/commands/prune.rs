@@ -88,7 +88,7 @@ impl Command for Prune {
         let tags = tags.ok_or_else(|| {
             arguments
                 .usage
-                .failure("invalid value for flag -tag: KEY=VALUE is wanted")
+                .failure("invalid value for flag -tag: expected KEY=VALUE")
         })?;
         let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         // $MACHINE_DRIVER applies to create: it does not name a place by itself.

@@ -111,11 +111,19 @@ impl Command for Rm {
         for name in &names {
             let now = cx.world.ambient.monotonic();
             if is_filtered && now > fresh_until {
-                still = targets::filtered(cx, &arguments).await?;
+                still = match targets::filtered(cx, &arguments).await {
+                    Ok(still) => still,
+                    Err(failure) => {
+                        failures.push(failure);
+                        break;
+                    }
+                };
                 fresh_until = now + FRESH;
             }
-            if !still.contains(name) || is_filtered && libmachine::is_in_use(&cx.library, name) {
-                cx.complain(&format!("{name}: left out: it has changed"));
+            if is_filtered && (!still.contains(name) || libmachine::is_in_use(&cx.library, name)) {
+                cx.complain(&format!(
+                    "{name}: left out: it has changed since it was chosen"
+                ));
                 continue;
             }
             match libmachine::remove(&cx.library, name, &options).await {

@@ -34,6 +34,8 @@ pub struct Wanted {
     pub debug: bool,
     /// Programs read standard output: lines go to standard error.
     pub evaluated: bool,
+    /// Whether the command is a create, whose log the store keeps.
+    pub create_log: bool,
     /// `MACHINE_LOG=json`.
     pub json_log: bool,
     /// `MACHINE_TRACE`.
@@ -48,8 +50,10 @@ const WORTH_A_LINE: Duration = Duration::from_secs(5);
 /// Maximum number of waits and reasons that are logged: a reason may contain a number that changes each time.
 const MOST_LINES: usize = 50;
 
-/// The log of a create. It is known late whether a command begins one.
+/// The log of a create.
 enum CreateLog {
+    /// The command is none.
+    Off,
     /// The records before, up to a maximum number.
     Before(Vec<String>),
     Open(Trace),
@@ -58,18 +62,12 @@ enum CreateLog {
 /// Maximum number of records before a create.
 const MOST_BEFORE: usize = 200;
 
-impl Default for CreateLog {
-    fn default() -> Self {
-        Self::Before(Vec::new())
-    }
-}
-
 impl CreateLog {
-    fn add(&mut self, record: String) {
+    fn add(&mut self, record: impl FnOnce() -> String) {
         match self {
-            Self::Open(log) => log.write(&record),
-            Self::Before(records) if records.len() < MOST_BEFORE => records.push(record),
-            Self::Before(_) => {}
+            Self::Open(log) => log.write(&record()),
+            Self::Before(records) if records.len() < MOST_BEFORE => records.push(record()),
+            Self::Before(_) | Self::Off => {}
         }
     }
 
@@ -117,7 +115,10 @@ impl Telemetry {
             live: Live::new(console.clone()),
             told: Mutex::default(),
             trace,
-            log: Mutex::default(),
+            log: Mutex::new(match wanted.create_log {
+                true => CreateLog::Before(Vec::new()),
+                false => CreateLog::Off,
+            }),
             metrics: Mutex::new(Metrics::default()),
             begun: (ambient.now(), ambient.monotonic()),
             wanted,
@@ -235,8 +236,8 @@ impl Telemetry {
 
     /// Adds a message to the log of a create.
     fn keep(&self, level: &str, text: &str) {
-        let record = record::message(self.ambient.now(), level, text);
-        self.create_log().add(record);
+        self.create_log()
+            .add(|| record::message(self.ambient.now(), level, text));
     }
 
     fn ended(&self, span: &Span) {
@@ -245,11 +246,10 @@ impl Telemetry {
         } else if self.wanted.debug {
             self.console.line(Stream::Err, &debug_line(span));
         }
-        let record = record::span(span);
         if let Some(trace) = &self.trace {
-            trace.write(&record);
+            trace.write(&record::span(span));
         }
-        self.create_log().add(record);
+        self.create_log().add(|| record::span(span));
         if self.wanted.metrics.is_some() {
             let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
             metrics.span(span);

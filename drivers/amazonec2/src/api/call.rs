@@ -25,7 +25,7 @@ use machine_types::printable;
 
 use crate::api::answer::Unbounded;
 use crate::api::call_error::{CallError, Cut, cause, readable};
-use crate::api::client::Api;
+use crate::api::client::{Api, FLEET_ATTEMPT};
 use crate::api::codes;
 use crate::api::environment::authority;
 
@@ -190,7 +190,11 @@ impl Api {
         // Boxed: the SDK's futures have tens of kilobytes, and a create has dozens of them.
         let sent = Box::pin(send(probe.clone()));
         let what = format!("EC2's answer to {action}");
-        let answer = report_pending(cx, (&what, "none yet"), self.answer_patience, sent).await;
+        let within = match action {
+            "CreateFleet" => FLEET_ATTEMPT,
+            _ => self.answer_patience,
+        };
+        let answer = report_pending(cx, (&what, "none yet"), within, sent).await;
         let request_id = match &answer {
             Ok(output) => output.request_id(),
             Err(error) => error.request_id(),

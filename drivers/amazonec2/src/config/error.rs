@@ -25,11 +25,11 @@ pub(crate) enum ConfigureError {
         #[source]
         source: std::io::Error,
     },
-    #[error("--amazonec2-{flag} is {value:?}, and {wanted} is wanted")]
+    #[error("invalid --amazonec2-{flag} {value:?}: expected {expected}")]
     Value {
         flag: &'static str,
         value: String,
-        wanted: &'static str,
+        expected: &'static str,
     },
     #[error(
         "the user data has {size} bytes, and EC2 takes {} at most",

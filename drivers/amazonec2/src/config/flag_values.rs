@@ -47,12 +47,12 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 pub(crate) fn value(
     flag: &'static str,
     value: impl ToString,
-    wanted: &'static str,
+    expected: &'static str,
 ) -> ConfigureError {
     ConfigureError::Value {
         flag,
         value: value.to_string(),
-        wanted,
+        expected,
     }
 }
 
@@ -90,13 +90,13 @@ impl Flags<'_> {
         &self,
         flag: &'static str,
         range: std::ops::RangeInclusive<i64>,
-        wanted: &'static str,
+        expected: &'static str,
     ) -> Result<i64, ConfigureError> {
         let number = self.int(flag);
         range
             .contains(&number)
             .then_some(number)
-            .ok_or_else(|| value(flag, number, wanted))
+            .ok_or_else(|| value(flag, number, expected))
     }
     /// Returns the metadata service's hop limit from the flag of either fork (EC2 accepts 1 to 64).
     pub(crate) fn hop_limit(&self) -> Result<i64, ConfigureError> {
@@ -108,26 +108,26 @@ impl Flags<'_> {
     }
     /// Returns the defined duration, given in hours, in minutes; 0 if there is none.
     pub(crate) fn block_duration(&self) -> Result<i64, ConfigureError> {
-        let (flag, wanted) = (
+        let (flag, expected) = (
             "block-duration-minutes",
             "60, 120, 180, 240, 300 or 360, or 0 for none",
         );
-        let minutes = self.within(flag, 0..=360, wanted)?;
+        let minutes = self.within(flag, 0..=360, expected)?;
         (minutes % 60 == 0)
             .then_some(minutes)
-            .ok_or_else(|| value(flag, minutes, wanted))
+            .ok_or_else(|| value(flag, minutes, expected))
     }
     pub(crate) fn one_of(
         &self,
         flag: &'static str,
         words: &[&str],
-        wanted: &'static str,
+        expected: &'static str,
     ) -> Result<String, ConfigureError> {
         let text = self.text(flag);
         if words.contains(&text.as_str()) {
             Ok(text)
         } else {
-            Err(value(flag, text, wanted))
+            Err(value(flag, text, expected))
         }
     }
 }

@@ -10,7 +10,7 @@ pub(crate) struct Limits {
     pub(crate) least: i64,
     pub(crate) most: i64,
     pub(crate) per_gb: i64,
-    pub(crate) wanted: &'static str,
+    pub(crate) expected: &'static str,
 }
 
 /// Limits from the EC2 API Reference, EbsBlockDevice, Iops (botocore 1.44.8), and the Amazon EBS User Guide, "Amazon EBS
@@ -21,21 +21,21 @@ const PROVISIONED: [Limits; 3] = [
         least: 3_000,
         most: 80_000,
         per_gb: 500,
-        wanted: "a number from 3000 to 80000 for gp3",
+        expected: "a number from 3000 to 80000 for gp3",
     },
     Limits {
         kind: "io1",
         least: 100,
         most: 64_000,
         per_gb: 50,
-        wanted: "a number from 100 to 64000 for io1",
+        expected: "a number from 100 to 64000 for io1",
     },
     Limits {
         kind: "io2",
         least: 100,
         most: 256_000,
         per_gb: 1_000,
-        wanted: "a number from 100 to 256000 for io2",
+        expected: "a number from 100 to 256000 for io2",
     },
 ];
 
@@ -83,7 +83,7 @@ pub(crate) fn check(saved: &Saved) -> Result<(), ConfigureError> {
             return Err(ConfigureError::VolumeWithoutIops(limits.kind));
         }
         Some(limits) if iops != 0 && !(limits.least..=limits.most).contains(&iops) => {
-            return Err(value("volume-iops", iops, limits.wanted));
+            return Err(value("volume-iops", iops, limits.expected));
         }
         None if iops != 0 && is_known => {
             return Err(without("volume-iops", "gp3, io1 or io2"));
@@ -97,9 +97,9 @@ pub(crate) fn check(saved: &Saved) -> Result<(), ConfigureError> {
     if kind != "gp3" {
         return Err(without("volume-throughput", "gp3"));
     }
-    let wanted = "a number from 125 to 2000";
+    let expected = "a number from 125 to 2000";
     if !THROUGHPUT.contains(&throughput) {
-        return Err(value("volume-throughput", throughput, wanted));
+        return Err(value("volume-throughput", throughput, expected));
     }
     let needed = throughput * IOPS_PER_THROUGHPUT;
     if needed > iops.max(PROVISIONED[0].least) {
