@@ -104,6 +104,6 @@ impl CloudKind for AmazonEc2 {
     }
 
     fn consistency_window(&self) -> Duration {
-        api::retry::CONSISTENCY_WINDOW
+        api::consistency::CONSISTENCY_WINDOW
     }
 }

@@ -10,7 +10,7 @@ use machine_types::MachineState;
 
 use crate::api::account;
 use crate::api::client::Api;
-use crate::api::journal::{age, is_young};
+use crate::api::consistency::{age, is_young};
 use crate::api::lookup::{instance, state_name};
 use crate::config::saved::Saved;
 use crate::instance::{

@@ -76,7 +76,11 @@ const DEVELOPMENT: &[&str] = &["ec2-lab", "machine-tests", "benches", "xtask"];
 
 /// Libraries that only one crate may depend on.
 const ONE_USER: &[(&str, &str)] = &[
-    ("aws-", "driver-amazonec2"),
+    ("aws-config", "driver-amazonec2"),
+    ("aws-runtime", "driver-amazonec2"),
+    ("aws-sdk-", "driver-amazonec2"),
+    ("aws-types", "driver-amazonec2"),
+    ("aws-smithy-http-client", "machine-net"),
     ("clap", "docker-machine"),
     ("prost", "fleeting-plugin"),
     ("russh", "machine-ssh"),

@@ -20,9 +20,8 @@ use machine_types::one_line;
 use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
-use crate::api::journal::{INSTANCE, age};
+use crate::api::consistency::{CONSISTENCY_WINDOW, INSTANCE, age};
 use crate::api::lookup::{self, filter};
-use crate::api::retry::CONSISTENCY_WINDOW;
 use crate::api::scope;
 use crate::config::saved::Saved;
 

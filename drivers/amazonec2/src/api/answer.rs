@@ -1,13 +1,18 @@
-//! Reads a complete response and checks its size before it is parsed.
+//! The SDK's HTTP client: reads a complete response and checks its size before it is parsed.
 //!
 //! The SDK allocates a structure for each item, even an empty one: 25 MB of empty instances become 1.8 GB. Items are
 //! therefore counted first, by their size in memory, with the tokenizer that the SDK uses.
 
 use aws_sdk_ec2::types::{Instance, InstanceNetworkInterface};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use machine_net::http::Http;
 use xmlparser::{ElementEnd, Token, Tokenizer};
 
 /// Largest response. EC2 puts up to 1,000 instances into a page (EC2 API Reference, DescribeInstances, MaxResults). The
@@ -34,6 +39,31 @@ pub(crate) enum Unbounded {
     Items,
     #[error("it has more than {DEEPEST} levels of elements")]
     Depth,
+}
+
+/// The SDK's HTTP client, whose responses are complete and bounded.
+#[derive(Debug)]
+pub(crate) struct BoundedHttp(pub Http);
+
+impl HttpClient for BoundedHttp {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(BoundedConnector(self.0.connector(settings)))
+    }
+}
+
+/// A connector whose responses are complete and bounded.
+#[derive(Debug)]
+pub(crate) struct BoundedConnector(pub SharedHttpConnector);
+
+impl HttpConnector for BoundedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move { read(answer.await?).await })
+    }
 }
 
 /// Reads a complete response.

@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use machine_net::http::authority;
 use machine_ops::{
     Cx, Event, Look, Span, SpanKind, SpanOutcome, WaitError, WaitPolicy, report_pending,
     wait_until_ready,
@@ -27,7 +28,6 @@ use crate::api::answer::Unbounded;
 use crate::api::call_error::{CallError, Cut, cause, readable};
 use crate::api::client::{Api, FLEET_ATTEMPT};
 use crate::api::codes;
-use crate::api::environment::authority;
 
 /// Counts the attempts of a call and records its host; the SDK reports neither.
 #[derive(Debug, Clone, Default)]

@@ -3,11 +3,11 @@
 use std::error::Error as StdError;
 
 use aws_smithy_runtime_api::box_error::BoxError;
+use machine_net::http::Unresolved;
 use machine_types::printable_within;
 
 use crate::api::answer::Unbounded;
 use crate::api::codes;
-use crate::api::dns::Unresolved;
 
 /// A failed call.
 #[derive(Debug, thiserror::Error)]

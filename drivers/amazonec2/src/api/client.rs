@@ -14,13 +14,14 @@ use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{
     ClassifyRetry, RetryAction, RetryClassifierPriority,
 };
+use machine_net::http::Http;
 use machine_ops::Scope;
 
+use crate::api::answer::BoundedHttp;
 use crate::api::call_error::CallError;
 use crate::api::codes;
 use crate::api::credentials::Keys;
 use crate::api::environment::Environment;
-use crate::api::http::Http;
 use crate::api::known_accounts;
 use crate::api::rate_limit::RateLimiter;
 use crate::api::scope;
@@ -84,7 +85,7 @@ impl Api {
     /// Creates a client with the machine's own keys, or with the provider chain if it has none.
     pub(crate) fn new(saved: &Saved, store: &Path) -> Self {
         let environment = Environment::read();
-        let http = SharedHttpClient::new(Http::new(environment.clone()));
+        let http = SharedHttpClient::new(BoundedHttp(Http::new(environment.route.clone())));
         let keys = Keys::of(saved, &region(saved), &http, &environment);
         let rate_limiter = RateLimiter::new(
             store,

@@ -6,35 +6,21 @@
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
+use machine_net::http::{Route, authority};
 
-/// A proxy from a variable. Its URL may hold a password; `Debug` does not show it.
-#[derive(Clone)]
-pub(crate) struct Proxy {
-    /// The variable's name, for messages.
-    pub variable: &'static str,
-    /// The URL; `http` if the variable has only a host.
-    pub url: String,
-}
-
-impl std::fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.variable)
-    }
-}
+/// The link-local metadata services of EC2 and of containers, which are never reached through a proxy.
+const LINK_LOCAL: [&str; 4] = [
+    "169.254.169.254",
+    "169.254.170.2",
+    "169.254.170.23",
+    "fd00:ec2::254",
+];
 
 /// Environment settings for the route to AWS.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
-    /// The certificates to trust in place of the system's.
-    pub ca_bundle: Option<String>,
-    /// The proxy for plain URLs.
-    pub http_proxy: Option<Proxy>,
-    /// The proxy for https URLs.
-    pub https_proxy: Option<Proxy>,
-    /// The hosts that bypass the proxy.
-    pub no_proxy: String,
-    /// The credential services, `HOST:PORT` or `HOST`, that are not at the usual link-local addresses.
-    pub credential_services: Vec<String>,
+    /// Proxies and certificates.
+    pub route: Route,
     /// The endpoint of the instance metadata service, if it is not at the usual address.
     pub metadata_endpoint: Option<String>,
     /// Whether to use the service's IPv6 address.
@@ -110,13 +96,13 @@ fn profile_region<'a>(file: &'a str, profile: &str) -> Option<&'a str> {
 impl Environment {
     /// Returns the settings that determine the route of a call, including proxy passwords.
     pub(crate) fn route(&self) -> [&str; 6] {
-        let proxies = [&self.http_proxy, &self.https_proxy];
+        let proxies = [&self.route.http_proxy, &self.route.https_proxy];
         let [http, https] = proxies.map(|proxy| proxy.as_ref().map_or("", |proxy| &proxy.url));
         [
             http,
             https,
-            &self.no_proxy,
-            self.ca_bundle.as_deref().unwrap_or_default(),
+            &self.route.no_proxy,
+            self.route.ca_bundle.as_deref().unwrap_or_default(),
             if self.use_fips { "fips" } else { "" },
             if self.use_dual_stack { "dual" } else { "" },
         ]
@@ -127,31 +113,22 @@ impl Environment {
     /// `AWS_CONTAINER_CREDENTIALS_FULL_URI`, `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, `AWS_ENDPOINT_URL_STS`,
     /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`.
     pub(crate) fn read() -> Self {
-        let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let yes = |name| text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let proxy = |names: [&'static str; 2]| {
-            let named = |variable| Some((variable, text(variable)?));
-            let (variable, given) = names.into_iter().find_map(named)?;
-            let url = match given.contains("://") {
-                true => given,
-                false => format!("http://{given}"),
-            };
-            Some(Proxy { variable, url })
-        };
-        let service = |name| Some(authority(&text(name)?).to_owned());
+        let mut route = Route::read(text);
+        route.ca_bundle = text("AWS_CA_BUNDLE").or(route.ca_bundle);
+        route.direct = LINK_LOCAL.map(str::to_owned).into();
+        for service in [
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ] {
+            let url = text(service);
+            route
+                .direct
+                .extend(url.map(|url| authority(&url).to_owned()));
+        }
         Self {
-            http_proxy: proxy(["HTTP_PROXY", "http_proxy"]),
-            https_proxy: proxy(["HTTPS_PROXY", "https_proxy"]),
-            no_proxy: text("NO_PROXY")
-                .or_else(|| text("no_proxy"))
-                .unwrap_or_default(),
-            credential_services: [
-                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-            ]
-            .into_iter()
-            .filter_map(service)
-            .collect(),
+            route,
             metadata_endpoint: text("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
             metadata_ipv6: text("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")
                 .is_some_and(|mode| mode.eq_ignore_ascii_case("ipv6")),
@@ -160,17 +137,10 @@ impl Environment {
             profile: text("AWS_PROFILE").filter(|_| text("AWS_ACCESS_KEY_ID").is_none()),
             container_path: text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
             sts_endpoint: text("AWS_ENDPOINT_URL_STS"),
-            ca_bundle: text("AWS_CA_BUNDLE").or_else(|| text("SSL_CERT_FILE")),
             use_fips: yes("AWS_USE_FIPS_ENDPOINT"),
             use_dual_stack: yes("AWS_USE_DUALSTACK_ENDPOINT"),
         }
     }
-}
-
-/// Returns `HOST:PORT` of a URL, as written in it.
-pub(crate) fn authority(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?']).next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ fn hint(error: &CallError) -> Option<String> {
             ..
         } => {
             let source = source.downcast_ref::<Cut>()?;
-            let proxy = match Environment::read().https_proxy {
+            let proxy = match Environment::read().route.https_proxy {
                 Some(proxy) => format!("${} is set", proxy.variable),
                 None => "$HTTPS_PROXY is not set".to_owned(),
             };

@@ -16,11 +16,12 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::date_time::Format;
 use http_body_util::BodyExt as _;
+use machine_net::http::Http;
 use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
 use serde::Deserialize;
 
+use crate::api::answer::BoundedConnector;
 use crate::api::environment::Environment;
-use crate::api::http::Http;
 
 const IPV4: &str = "http://169.254.169.254";
 const IPV6: &str = "http://[fd00:ec2::254]";
@@ -185,7 +186,9 @@ impl Metadata {
         let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT);
         Self {
             cx: cx.clone(),
-            http: Http::new(environment.clone()).connector(&settings.build()),
+            http: SharedHttpConnector::new(BoundedConnector(
+                Http::new(environment.route.clone()).connector(&settings.build()),
+            )),
             endpoint: given.unwrap_or(usual).trim_end_matches('/').to_owned(),
             is_disabled: environment.metadata_disabled,
             allows_v1: !environment.metadata_v1_disabled,

@@ -17,10 +17,6 @@ use crate::api::call::Probe;
 use crate::api::call_error::CallError;
 use crate::api::client::Api;
 
-/// Time for which EC2 may not know an ID that it has just returned, with a margin (EC2 API Reference, "Eventual
-/// consistency", advises to back off for up to five minutes).
-pub(crate) const CONSISTENCY_WINDOW: Duration = Duration::from_secs(300);
-
 /// Retry period of a call whose response was lost.
 const LOST: Duration = Duration::from_secs(60);
 

@@ -27,7 +27,7 @@ use crate::launch::root_volume::RootVolume;
 use crate::launch::tags::LaunchTags;
 
 /// Journal kind of a launch.
-pub(crate) const KIND: &str = crate::api::journal::INSTANCE;
+pub(crate) const KIND: &str = crate::api::consistency::INSTANCE;
 
 /// The complete launch request. Only the user data may hold secrets; the request goes only to EC2 and the journal
 /// (0600).

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::call_error::CallError;
 use crate::api::client::Api;
+use crate::api::consistency::is_young;
 use crate::api::errors::denied_on;
-use crate::api::journal::is_young;
 use crate::api::retry;
 use crate::config::saved::Saved;
 use crate::config::tags::owner_tags;

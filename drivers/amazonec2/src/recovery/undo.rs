@@ -14,9 +14,8 @@ use machine_ops::{
 use crate::api::account;
 use crate::api::call_error::CallError;
 use crate::api::client::Api;
-use crate::api::journal::age;
+use crate::api::consistency::{CONSISTENCY_WINDOW, age};
 use crate::api::lookup::{self, state_name};
-use crate::api::retry::CONSISTENCY_WINDOW;
 use crate::config::saved::Saved;
 use crate::config::tags::{Tag, owner_key};
 use crate::launch::key_pair::Whose;

@@ -9,37 +9,39 @@ use machine_driver::{DriverError, DriverErrorKind, Status};
 use machine_ops::Cx;
 use machine_types::MachineState;
 
-use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::codes::is_bad_credentials;
-use crate::api::journal::is_young;
+use crate::api::consistency::is_young;
 use crate::api::lookup::{MOST_VALUES, filter, instances, state_name};
-use crate::config::tags::owner_key;
 use crate::instance::{LifecycleError, ended_as, status};
-use crate::machine::Machine;
 
-/// A call failed for a whole group of machines.
-#[derive(Debug, thiserror::Error)]
+/// A call failed for several machines.
+#[derive(Debug, Clone, thiserror::Error)]
 #[error(transparent)]
-struct Shared(Arc<CallError>);
+struct Shared(Arc<DriverError>);
 
-/// Returns the states of instances in their order, queried from one machine's place.
-pub(crate) async fn states(
-    machine: &Machine,
-    ids: &[String],
+/// Returns the same error for each of several machines.
+pub(crate) fn failed(error: DriverError, count: usize) -> Vec<Result<Status, DriverError>> {
+    let error = Shared(Arc::new(error));
+    let failed = || DriverError::new(DriverErrorKind::Unavailable, error.clone());
+    std::iter::repeat_with(|| Err(failed()))
+        .take(count)
+        .collect()
+}
+
+/// Returns the states of instances in their order.
+///
+/// # Errors
+/// AWS refuses the credentials. Other errors are those of the instances that a failed call was for.
+pub(crate) async fn of_ids(
+    api: &Api,
     cx: &Cx,
-) -> Vec<Result<Status, DriverError>> {
+    ids: &[String],
+) -> Result<Vec<Result<Status, DriverError>>, DriverError> {
     let mut states = Vec::with_capacity(ids.len());
     for some in ids.chunks(MOST_VALUES) {
         let wanted = vec![filter("instance-id", some.to_vec())];
-        let mut answer = instances(machine.api(), cx, wanted.clone()).await;
-        if let Err(error) = &answer
-            && is_bad_credentials(error.code())
-            && machine.renew(cx, None).await
-        {
-            answer = instances(machine.api(), cx, wanted).await;
-        }
-        match answer {
+        match instances(api, cx, wanted).await {
             Ok(found) => {
                 let known: HashMap<&str, &Instance> = found
                     .iter()
@@ -50,39 +52,26 @@ pub(crate) async fn states(
                     None if is_young(cx) => Ok(MachineState::Starting.into()),
                     None => Err(DriverError::from(LifecycleError::Gone {
                         instance: id.clone(),
-                        region: machine.api().region.clone(),
+                        region: api.region.clone(),
                     })),
                 };
                 states.extend(some.iter().map(state));
             }
-            Err(error) => {
-                let error = Arc::new(error);
-                let failed = |_| {
-                    let shared = Shared(error.clone());
-                    Err(DriverError::new(DriverErrorKind::Unavailable, shared))
-                };
-                states.extend(some.iter().map(failed));
-            }
+            Err(error) if is_bad_credentials(error.code()) => return Err(error.into()),
+            Err(error) => states.extend(failed(error.into(), some.len())),
         }
     }
-    states
+    Ok(states)
 }
 
-/// Returns the states of all instances with the tag of the machine's store; none if its resources carry no tag.
-pub(crate) async fn of_store(
-    machine: &Machine,
+/// Returns the states of all instances with a tag, by their IDs.
+pub(crate) async fn of_tag(
+    api: &Api,
     cx: &Cx,
+    (key, value): (&str, &str),
 ) -> Result<BTreeMap<String, Result<Status, DriverError>>, DriverError> {
-    let (saved, store_id) = (&machine.saved, &machine.base.store_id);
-    if saved.no_owner_tags || store_id.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let by_tag = |api: Api| async move {
-        let tag = format!("tag:{}", owner_key(saved, "store"));
-        let of_store = vec![filter(tag, [store_id.clone()])];
-        Ok(instances(&api, cx, of_store).await?)
-    };
-    let found = machine.renewing(cx, None, by_tag).await?;
+    let tagged = vec![filter(format!("tag:{key}"), [value.to_owned()])];
+    let found = instances(api, cx, tagged).await?;
     let states = found
         .iter()
         .filter_map(|(found, _)| Some((found.instance_id()?.to_owned(), state(found))));

@@ -1,10 +1,12 @@
-//! Journal data about the launch of a machine.
+//! The window in which EC2 may not know a new resource yet, measured from the journal.
 
 use std::time::Duration;
 
 use machine_ops::{Cx, open_resources};
 
-use crate::api::retry::CONSISTENCY_WINDOW;
+/// Time for which EC2 may not know an ID that it has just returned, with a margin (EC2 API Reference, "Eventual
+/// consistency", advises to back off for up to five minutes).
+pub(crate) const CONSISTENCY_WINDOW: Duration = Duration::from_secs(300);
 
 /// Journal kind of an instance.
 pub(crate) const INSTANCE: &str = "instance";

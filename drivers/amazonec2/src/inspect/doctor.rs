@@ -9,20 +9,19 @@ use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::lookup::filter;
 use crate::api::{account, codes};
+use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::{image, key_pair, root_volume};
-use crate::machine::Machine;
 use crate::network::{security_groups, subnets};
 
-/// Checks the credentials and the region of a machine.
-pub(crate) async fn access(machine: &Machine, cx: &Cx) -> Vec<Check> {
-    of_caller(machine.api(), cx, &machine.saved).await
-}
-
 /// Checks everything that a create queries before it makes anything.
-pub(crate) async fn plan(machine: &Machine, cx: &Cx) -> Vec<Check> {
-    let (api, saved) = (machine.api(), &machine.saved);
-    let mut checks = of_caller(api, cx, saved).await;
+pub(crate) async fn plan(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    create_options: &CreateOptions,
+) -> Vec<Check> {
+    let mut checks = access(api, cx, saved).await;
     if checks
         .iter()
         .any(|check| check.verdict == machine_driver::Verdict::Wrong)
@@ -30,21 +29,21 @@ pub(crate) async fn plan(machine: &Machine, cx: &Cx) -> Vec<Check> {
         // Every further query would fail for the same reason.
         return checks;
     }
-    let of_image = image::check(api, cx, &saved.ami, &machine.create_options.instance_types);
+    let of_image = image::check(api, cx, &saved.ami, &create_options.instance_types);
     let (network, of_image, of_pair) = tokio::join!(
-        of_network(machine, cx),
+        of_network(api, cx, saved, create_options),
         of_image,
         of_key_pair(api, cx, saved)
     );
     checks.extend(network);
     checks.push(match of_image {
-        Ok(facts) => match root_volume::size(saved, &machine.create_options, &facts) {
+        Ok(facts) => match root_volume::size(saved, create_options, &facts) {
             // A fleet's image comes from its launch template.
             Err(error) if !saved.use_fleet => {
                 Check::failed("image", &error.into(), "correct --amazonec2-root-size")
             }
             _ => {
-                let types = machine.create_options.instance_types.join(", ");
+                let types = create_options.instance_types.join(", ");
                 let found = format!("{} is available, and fits {types}", facts.id);
                 Check::right("image", found)
             }
@@ -55,7 +54,8 @@ pub(crate) async fn plan(machine: &Machine, cx: &Cx) -> Vec<Check> {
     checks
 }
 
-async fn of_caller(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
+/// Checks the credentials and the region of a machine.
+pub(crate) async fn access(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
     let whose = match saved.access_key.as_str() {
         "" => "the provider chain's",
         _ => "those given",
@@ -117,8 +117,12 @@ fn is_refusal_of_the_question(error: &DriverError) -> bool {
     })
 }
 
-async fn of_network(machine: &Machine, cx: &Cx) -> Vec<Check> {
-    let (api, saved, create_options) = (machine.api(), &machine.saved, &machine.create_options);
+async fn of_network(
+    api: &Api,
+    cx: &Cx,
+    saved: &Saved,
+    create_options: &CreateOptions,
+) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut vpc = saved.vpc_id.clone();
     if !vpc.is_empty() {

@@ -1,8 +1,5 @@
 //! One machine: combines the parts of the driver.
 
-mod doctor;
-mod states;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -22,9 +19,8 @@ use crate::api::environment::region_of_the_cli;
 use crate::api::scope;
 use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
-use crate::inspect::console;
 use crate::inspect::dry_run::DryRun;
-use crate::inspect::preflight;
+use crate::inspect::{console, doctor, preflight, states};
 use crate::instance;
 use crate::launch::attempts::Attempts;
 use crate::launch::image::architecture;
@@ -40,8 +36,8 @@ pub(crate) struct Machine {
     base: Base,
     /// The object as loaded, including fields of other versions.
     loaded: Map<String, Value>,
-    pub(crate) saved: Saved,
-    pub(crate) create_options: CreateOptions,
+    saved: Saved,
+    create_options: CreateOptions,
     preflight_result: PreflightResult,
     /// The configuration from the flags, before the checks filled in further values.
     asked: Option<Box<Saved>>,
@@ -73,7 +69,7 @@ impl Machine {
     }
 
     /// Returns the client; creates it at the first call.
-    pub(crate) fn api(&self) -> &Api {
+    fn api(&self) -> &Api {
         let make = || Api::new(&self.saved, &self.base.store);
         self.renewed
             .get()
@@ -82,7 +78,7 @@ impl Machine {
 
     /// Switches to the environment's credentials, since AWS refuses the saved ones, which may have expired since the
     /// create. Returns `false` if the environment has none for the same account.
-    pub(crate) async fn renew(&self, cx: &Cx, account: Option<&str>) -> bool {
+    async fn renew(&self, cx: &Cx, account: Option<&str>) -> bool {
         if self.renewed.get().is_some() {
             return false;
         }
@@ -254,7 +250,7 @@ impl Driver for Machine {
     }
 
     async fn examine_plan(&self, cx: &Cx) -> Vec<Check> {
-        doctor::plan(self, cx).await
+        doctor::plan(self.api(), cx, &self.saved, &self.create_options).await
     }
 
     fn key_plan(&self) -> KeyPlan {
@@ -424,14 +420,26 @@ impl Cloud for Machine {
     }
 
     async fn states(&self, ids: &[String], cx: &Cx) -> Vec<Result<Status, DriverError>> {
-        states::states(self, ids, cx).await
+        let ask = |api: Api| async move { states::of_ids(&api, cx, ids).await };
+        match self.renewing(cx, None, ask).await {
+            Ok(states) => states,
+            Err(error) => states::failed(error, ids.len()),
+        }
     }
 
     async fn states_of_store(
         &self,
         cx: &Cx,
     ) -> Result<BTreeMap<String, Result<Status, DriverError>>, DriverError> {
-        states::of_store(self, cx).await
+        if self.saved.no_owner_tags || self.base.store_id.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let tag = owner_key(&self.saved, "store");
+        let ask = |api: Api| {
+            let tag = (tag.as_str(), self.base.store_id.as_str());
+            async move { states::of_tag(&api, cx, tag).await }
+        };
+        self.renewing(cx, None, ask).await
     }
 
     async fn end(&self, ids: &[String], scope: &Scope, cx: &Cx) -> Vec<String> {
@@ -451,7 +459,7 @@ impl Cloud for Machine {
     }
 
     async fn examine_access(&self, cx: &Cx) -> Vec<Check> {
-        doctor::access(self, cx).await
+        doctor::access(self.api(), cx, &self.saved).await
     }
 
     async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError> {
