@@ -152,6 +152,9 @@ pub(crate) fn read_private_key(file: &Path) -> Result<PrivateKey, KeyError> {
         Err(_) if text.expose().contains("ENCRYPTED") => Err(KeyError::Encrypted {
             file: file.to_owned(),
         }),
+        Err(_) if PublicKey::from_openssh(text.expose().trim()).is_ok() => Err(KeyError::Public {
+            file: file.to_owned(),
+        }),
         Err(_) => Err(malformed()),
     }
 }
@@ -183,6 +186,12 @@ pub enum KeyError {
         crate::shell_quote(&file.display().to_string())
     )]
     NoPublicHalf {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file contains a public key.
+    #[error("{} is a public key: give the private key, {}", file.display(), file.with_extension("").display())]
+    Public {
         /// The file.
         file: PathBuf,
     },

@@ -171,7 +171,9 @@ impl Driver for GenericDriver {
 
     async fn preflight(&mut self, cx: &Cx) -> Result<(), DriverError> {
         let failed = |error| Err(DriverError::new(DriverErrorKind::PreCreate, error));
-        if !self.saved.ssh_key.is_empty() && !PathBuf::from(&self.saved.ssh_key).is_file() {
+        let key = Path::new(&self.saved.ssh_key);
+        // Any other error is reported when the key is read.
+        if !self.saved.ssh_key.is_empty() && !key.try_exists().unwrap_or(true) {
             return failed(GenericError::KeyMissing(self.saved.ssh_key.clone()));
         }
         let base = &self.saved.base;

@@ -78,3 +78,61 @@ async fn generic_copies_the_key_under_its_own_name_and_saves_the_path() {
     home.run(["rm", "-y", "m1"]).await.ok();
     flow.assert_clean();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_public_key_is_derived_if_its_file_is_missing() {
+    let flow = Flow::start().await;
+    let key = own_key(&flow, 0o600, 0o644).await;
+    let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+    fs::remove_file(key.with_extension("pub")).unwrap();
+    let flag = format!("--amazonec2-ssh-keypath={}", key.display());
+    flow.create("m1", &[&flag]).await.ok();
+    assert_eq!(
+        flow.home.run(["ssh", "m1", "hostname"]).await.ok().out,
+        "m1\n"
+    );
+    let derived = fs::read_to_string(flow.home.machine("m1").join("id_rsa.pub")).unwrap();
+    assert_eq!(derived.trim(), public.trim().trim_end_matches(" me"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_private_key_is_refused_before_anything_is_created() {
+    let flow = Flow::start().await;
+    let key = own_key(&flow, 0o600, 0o644).await;
+    let (folder, public) = (flow.home.path().display(), key.with_extension("pub"));
+    let meant = format!("is a public key: give the private key, {}", key.display());
+    for (path, by_ec2, by_generic) in [
+        (
+            format!("{folder}"),
+            "Is a directory",
+            "is not a regular file",
+        ),
+        (
+            format!("{folder}/none"),
+            "No such file or directory",
+            "SSH key does not exist",
+        ),
+        (public.display().to_string(), meant.as_str(), meant.as_str()),
+    ] {
+        let ec2 = format!("--amazonec2-ssh-keypath={path}");
+        let generic = format!("--generic-ssh-key={path}");
+        let argv = [
+            "create",
+            "-d=generic",
+            "--generic-ip-address=127.0.0.1",
+            &generic,
+            "m1",
+        ];
+        for (ended, said) in [
+            (flow.create("m1", &[&ec2]).await, by_ec2),
+            (flow.home.run(argv).await, by_generic),
+        ] {
+            assert!(
+                ended.code != Some(0) && ended.err.contains(said),
+                "{said}: {ended}"
+            );
+            assert!(!flow.home.machine("m1").exists(), "{ended}");
+        }
+    }
+    assert_eq!(flow.changes(), Vec::<String>::new());
+}

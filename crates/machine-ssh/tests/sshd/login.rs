@@ -309,7 +309,7 @@ async fn unusable_keys_are_reported_without_waiting() {
     let locked = locked.to_str().unwrap();
     let mut cases = vec![
         ("no-such-file", "No such file"),
-        ("id.pub", "is not a private key"),
+        ("id.pub", "is a public key: give the private key,"),
     ];
     for (name, format) in [
         ("enc-openssh", "RFC4716"),

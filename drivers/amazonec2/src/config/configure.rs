@@ -268,14 +268,7 @@ fn check_key(saved: &Saved) -> Result<(), ConfigureError> {
             Ok(())
         };
     }
-    let mut files = vec![private.clone()];
-    if !saved.existing_key {
-        files.push(format!("{private}.pub"));
-    }
-    for path in files {
-        read("ssh-keypath", &path)?;
-    }
-    Ok(())
+    read("ssh-keypath", private).map(drop)
 }
 
 fn user_data(saved: &Saved) -> Result<Option<Vec<u8>>, ConfigureError> {
