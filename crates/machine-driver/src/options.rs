@@ -72,6 +72,11 @@ impl Options {
         self.given.contains_key(name)
     }
 
+    /// Returns the environment variable that set the flag.
+    pub fn variable(&self, name: &str) -> Option<&'static str> {
+        self.given.get(name)?.from_env
+    }
+
     /// Returns the value of a text flag or of a switch: the last one given, or the default (of a switch: an empty
     /// string).
     pub fn string(&self, name: &str) -> String {

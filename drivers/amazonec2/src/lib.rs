@@ -32,7 +32,8 @@ use machine_ops::Scope;
 use machine_types::MachineName;
 use serde_json::{Map, Value, json};
 
-use crate::config::configure::CreateOptions;
+use crate::api::environment::cli_region;
+use crate::config::configure::{CreateOptions, configure};
 use crate::config::saved::Saved;
 use crate::machine::Machine;
 
@@ -59,7 +60,7 @@ impl DriverKind for AmazonEc2 {
     }
 
     fn configure(&self, base: &Base, options: &Options) -> Result<Box<dyn Driver>, DriverError> {
-        let (saved, create_options) = config::configure::configure(base, options)?;
+        let (saved, create_options) = configure(base, options, cli_region())?;
         Ok(Box::new(Machine::new(
             base,
             saved,

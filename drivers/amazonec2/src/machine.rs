@@ -15,9 +15,8 @@ use serde_json::{Map, Value};
 
 use crate::api::account;
 use crate::api::client::{self, Api};
-use crate::api::environment::region_of_the_cli;
 use crate::api::scope;
-use crate::config::configure::CreateOptions;
+use crate::config::configure::{CreateOptions, RegionSource};
 use crate::config::saved::Saved;
 use crate::inspect::dry_run::DryRun;
 use crate::inspect::{console, doctor, preflight, states};
@@ -113,17 +112,23 @@ impl Machine {
         Ok(())
     }
 
-    /// Warns if no flag sets the region and the AWS CLI would use another one.
-    fn warn_of_other_region(&self, cx: &Cx) {
-        if self.create_options.region_given {
-            return;
-        }
-        let ours = &self.saved.region;
-        if let Some((named_by, region)) = region_of_the_cli().filter(|(_, region)| region != ours) {
-            let region = printable(region.as_bytes());
-            cx.warn(format!(
-                "WARNING: the region is {ours}: {named_by} is {region}, and is not read, as ever; give --amazonec2-region={region} or set $AWS_DEFAULT_REGION"
-            ));
+    /// Reports a region that no flag names, or that another setting contradicts.
+    fn tell_region(&self, cx: &Cx) {
+        let (name, region) = (&self.saved.base.machine_name, &self.saved.region);
+        let shown = |text: &str| printable(text.as_bytes());
+        match &self.create_options.region_source {
+            RegionSource::Flag => {}
+            RegionSource::Cli(named_by) => cx.warn(format!(
+                "({name}) using the region {region} of {}; --amazonec2-region and $AWS_DEFAULT_REGION are not given",
+                shown(named_by)
+            )),
+            RegionSource::Variable {
+                variable,
+                aws_region,
+            } => cx.warn(format!(
+                "({name}) WARNING: the region is {region}, by ${variable}: $AWS_REGION is {}, and is not used",
+                shown(aws_region)
+            )),
         }
     }
 
@@ -245,7 +250,7 @@ impl Driver for Machine {
             ));
         }
         self.asked = Some(Box::new(self.saved.clone()));
-        self.warn_of_other_region(cx);
+        self.tell_region(cx);
         self.check(&api, cx, 0).await
     }
 

@@ -289,28 +289,37 @@ async fn regions() {
         ],
     )
     .await;
-    // The Go binary reads neither the variable nor the profile: a warning is printed, and the region is unchanged.
-    let rehearse = |flow: &Flow| {
+    // The region of the AWS CLI's settings is used, and reported.
+    let rehearse = |flow: &Flow, region: &str| {
         let endpoint = flow.lab.endpoint();
         format!(
-            "create --dry-run -d amazonec2 --amazonec2-endpoint={endpoint} --amazonec2-zone=us-east-1a m1"
+            "create --dry-run -d amazonec2 --amazonec2-endpoint={endpoint} --amazonec2-zone={region}a m1"
         )
     };
     flow.home.set("AWS_REGION", "eu-west-1");
-    let said = ["the region is us-east-1: $AWS_REGION is eu-west-1, and is not read"];
-    typed(&flow.home, &rehearse(&flow), 0, &said).await;
+    let said = ["using the region eu-west-1 of $AWS_REGION", "eu-west-1a"];
+    typed(&flow.home, &rehearse(&flow, "eu-west-1"), 0, &said).await;
+    let line = rehearse(&flow, "us-east-1");
+    let line = line.replace("create", "create --amazonec2-region=us-east-1");
+    let given = typed(&flow.home, &line, 0, &["us-east-1a"]).await;
+    assert!(!given.out.contains("eu-west-1"), "{given}");
+    flow.home.set("AWS_DEFAULT_REGION", "us-east-1");
+    let said = ["the region is us-east-1, by $AWS_DEFAULT_REGION: $AWS_REGION is eu-west-1"];
+    typed(&flow.home, &rehearse(&flow, "us-east-1"), 0, &said).await;
+    flow.home.unset("AWS_DEFAULT_REGION");
+    // A value that is no region is named with its source.
+    flow.home.set("AWS_REGION", "eu-west-1a");
+    let said = ["Invalid region specified: \"eu-west-1a\", by $AWS_REGION"];
+    typed(&flow.home, "create --dry-run -d amazonec2 m1", 1, &said).await;
     flow.home.unset("AWS_REGION");
     std::fs::create_dir(flow.home.path().join(".aws")).unwrap();
     flow.home
         .file(".aws/config", "[default]\nregion = eu-north-1\n");
-    let said = [
-        "the profile default is eu-north-1",
-        "--amazonec2-region=eu-north-1",
-    ];
-    typed(&flow.home, &rehearse(&flow), 0, &said).await;
+    let said = ["using the region eu-north-1 of the AWS profile default"];
+    typed(&flow.home, &rehearse(&flow, "eu-north-1"), 0, &said).await;
     flow.home.set("AWS_DEFAULT_REGION", "us-east-1");
-    let given = typed(&flow.home, &rehearse(&flow), 0, &[]).await;
-    assert!(!given.out.contains("WARNING"), "{given}");
+    let given = typed(&flow.home, &rehearse(&flow, "us-east-1"), 0, &[]).await;
+    assert!(!given.out.contains("region eu"), "{given}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

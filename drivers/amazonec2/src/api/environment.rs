@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use aws_credential_types::Credentials;
 use machine_net::http::{Route, authority};
 
+use crate::config::region::{AWS_REGION, CliRegion};
+
 /// The link-local metadata services of EC2 and of containers, which are never reached through a proxy.
 const LINK_LOCAL: [&str; 4] = [
     "169.254.169.254",
@@ -53,12 +55,15 @@ pub(crate) fn older_variables() -> Option<Credentials> {
     Some(Credentials::new(key, secret, token, None, "environment"))
 }
 
-/// Returns the region that the AWS CLI would use, and its source: `AWS_REGION`, else the profile in `~/.aws/config`.
-/// The Go binary reads neither.
-pub(crate) fn region_of_the_cli() -> Option<(String, String)> {
+/// Returns the region that the AWS CLI would use: of `AWS_REGION`, else of the profile in `~/.aws/config` (AWS CLI User
+/// Guide, "Environment variables"). The Go binary reads neither.
+pub(crate) fn cli_region() -> Option<CliRegion> {
     let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(region) = text("AWS_REGION") {
-        return Some(("$AWS_REGION".to_owned(), region));
+        return Some(CliRegion {
+            region,
+            named_by: AWS_REGION.to_owned(),
+        });
     }
     let profile = text("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
     let in_home = || Some(PathBuf::from(text("HOME")?).join(".aws/config"));
@@ -69,7 +74,10 @@ pub(crate) fn region_of_the_cli() -> Option<(String, String)> {
     let is_file = std::fs::metadata(&path).is_ok_and(|file| file.is_file());
     let file = is_file.then(|| std::fs::read_to_string(&path).ok())??;
     let region = profile_region(&file, &profile)?.to_owned();
-    Some((format!("the profile {profile}"), region))
+    Some(CliRegion {
+        region,
+        named_by: format!("the AWS profile {profile}"),
+    })
 }
 
 /// Finds a profile's region in a file of the AWS CLI (AWS CLI User Guide, "Configuration and credential file

@@ -9,7 +9,7 @@ use crate::config::error::ConfigureError;
 use crate::config::flag_values::{
     Flags, duration, is_cidr, last_first, port_and_protocol, swarm_port, value,
 };
-use crate::config::region::{is_mistyped, looks_like_a_region};
+use crate::config::region::{AWS_REGION, CliRegion, is_mistyped, looks_like_a_region};
 use crate::config::root_volume;
 use crate::config::saved::Saved;
 use crate::config::user_data;
@@ -23,6 +23,21 @@ pub(crate) enum SpotFallback {
     Capacity,
     /// Also if the price is too low.
     Any,
+}
+
+/// What names the region.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum RegionSource {
+    /// The flag, its variable or its default, and nothing contradicts.
+    #[default]
+    Flag,
+    /// The setting of the AWS CLI with this name; there is no flag.
+    Cli(String),
+    /// This variable of the flag, while `AWS_REGION` names another region.
+    Variable {
+        variable: &'static str,
+        aws_region: String,
+    },
 }
 
 /// Options that only a create needs and the file does not keep.
@@ -41,17 +56,20 @@ pub(crate) struct CreateOptions {
     pub size_given: bool,
     pub user_given: bool,
     pub zone_given: bool,
-    pub region_given: bool,
+    pub region_source: RegionSource,
 }
 
-/// Converts flags to the saved configuration and the options of the create.
+/// Converts flags to the saved configuration and the options of the create. `cli_region` is used if no flag gives a
+/// region.
 pub(crate) fn configure(
     base: &Base,
     options: &Options,
+    cli_region: Option<CliRegion>,
 ) -> Result<(Saved, CreateOptions), ConfigureError> {
     let flags = Flags(options);
     let mut saved = save_flags(base, &flags)?;
-    check_access(&saved)?;
+    let region_source = choose_region(&mut saved, &flags, cli_region);
+    check_access(&saved, &region_source)?;
     check_launch(&saved)?;
     root_volume::check(&saved)?;
     saved.zone = short_zone(&saved);
@@ -90,7 +108,7 @@ pub(crate) fn configure(
         size_given: flags.given("root-size"),
         user_given: flags.given("ssh-user"),
         zone_given: flags.given("zone"),
-        region_given: flags.given("region"),
+        region_source,
     };
     for cidr in &create_options.cidrs {
         is_cidr(cidr)
@@ -195,14 +213,37 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
     })
 }
 
-fn check_access(saved: &Saved) -> Result<(), ConfigureError> {
+/// Sets the region that the AWS CLI would use, unless the flag or its variable gives one. Returns its source.
+fn choose_region(saved: &mut Saved, flags: &Flags<'_>, cli: Option<CliRegion>) -> RegionSource {
+    match (cli, flags.variable("region")) {
+        (Some(cli), _) if cli.region == saved.region => RegionSource::Flag,
+        (Some(cli), _) if !flags.given("region") => {
+            saved.region = cli.region;
+            RegionSource::Cli(cli.named_by)
+        }
+        // A profile ranks below the variable, for the AWS CLI too.
+        (Some(cli), Some(variable)) if cli.named_by == AWS_REGION => RegionSource::Variable {
+            variable,
+            aws_region: cli.region,
+        },
+        _ => RegionSource::Flag,
+    }
+}
+
+fn check_access(saved: &Saved, source: &RegionSource) -> Result<(), ConfigureError> {
     if saved.endpoint.is_empty() {
         if saved.disable_ssl {
             return Err(ConfigureError::InsecureWithoutEndpoint);
         }
         // A third-party EC2 has its own region names.
         if !looks_like_a_region(&saved.region) || is_mistyped(&saved.region) {
-            return Err(ConfigureError::Region(saved.region.clone()));
+            return Err(ConfigureError::Region {
+                region: saved.region.clone(),
+                named_by: match source {
+                    RegionSource::Cli(name) => Some(name.clone()),
+                    _ => None,
+                },
+            });
         }
     } else if crate::config::region::endpoint_url(saved).is_none() {
         return Err(ConfigureError::Endpoint(saved.endpoint.clone()));

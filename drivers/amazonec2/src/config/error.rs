@@ -8,8 +8,12 @@ use crate::config::user_data;
 /// The flags are invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigureError {
-    #[error("Invalid region specified: {0:?}")]
-    Region(String),
+    #[error("Invalid region specified: {region:?}{}", by(named_by))]
+    Region {
+        region: String,
+        /// The setting with the name, if it is not the flag.
+        named_by: Option<String>,
+    },
     #[error("using --amazonec2-insecure-transport also requires --amazonec2-endpoint")]
     InsecureWithoutEndpoint,
     #[error("--amazonec2-endpoint is {0:?}, which is neither a host nor an http or https URL")]
@@ -75,6 +79,11 @@ pub(crate) enum ConfigureError {
     FleetWithLifetime,
 }
 
+fn by(setting: &Option<String>) -> String {
+    let by = |name| format!(", by {name}");
+    setting.as_ref().map(by).unwrap_or_default()
+}
+
 impl From<ConfigureError> for DriverError {
     fn from(error: ConfigureError) -> Self {
         let hint = error.hint();
@@ -89,7 +98,7 @@ impl From<ConfigureError> for DriverError {
 impl ConfigureError {
     /// Returns a hint, if the message does not contain it.
     fn hint(&self) -> Option<String> {
-        let Self::Region(region) = self else {
+        let Self::Region { region, .. } = self else {
             return None;
         };
         Some(match region::meant(region)? {

@@ -78,6 +78,9 @@ impl Flags<'_> {
     pub(crate) fn given(&self, flag: &str) -> bool {
         self.0.is_given(&format!("amazonec2-{flag}"))
     }
+    pub(crate) fn variable(&self, flag: &str) -> Option<&'static str> {
+        self.0.variable(&format!("amazonec2-{flag}"))
+    }
     pub(crate) fn either(&self, flag: &str, alias: &str) -> String {
         Some(self.text(flag))
             .filter(|text| !text.is_empty())

@@ -4,6 +4,17 @@ use machine_types::nearest;
 
 use crate::config::saved::Saved;
 
+/// Name of the AWS CLI's variable, as [`CliRegion`] shows it.
+pub(crate) const AWS_REGION: &str = "$AWS_REGION";
+
+/// The region that the AWS CLI would use without a flag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CliRegion {
+    pub region: String,
+    /// [`AWS_REGION`], or the profile, for messages.
+    pub named_by: String,
+}
+
 /// A partition of AWS, with its own accounts, images and endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Partition {
