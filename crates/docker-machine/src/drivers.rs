@@ -21,12 +21,13 @@ pub fn names() -> Vec<&'static str> {
     table().iter().map(|kind| kind.name()).collect()
 }
 
-/// Returns the places configured by environment variables, each as a driver and its flags.
+/// Returns the places configured by the environment, each as a driver and its flags.
 pub fn places(environment: &Environment) -> Vec<(&'static str, Options)> {
     let of_environment = |kind: Arc<dyn DriverKind>| {
-        let place_flags = kind.cloud()?.place_flags();
+        let cloud = kind.cloud()?;
         let options = options::of_environment(kind.flags(), environment);
-        let names_one = place_flags.iter().any(|flag| options.is_given(flag));
+        let mut flags = cloud.place_flags().iter();
+        let names_one = flags.any(|flag| options.is_given(flag)) || cloud.is_scope_in_environment();
         names_one.then_some((kind.name(), options))
     };
     table().into_iter().filter_map(of_environment).collect()

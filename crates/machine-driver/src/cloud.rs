@@ -105,6 +105,12 @@ pub trait CloudKind: Send + Sync {
     /// Returns the names of the flags of which any one identifies a scope.
     fn place_flags(&self) -> &'static [&'static str];
 
+    /// Returns whether the environment names a scope otherwise than by the variables of these flags: by settings of the
+    /// cloud's own tools, which [`DriverKind::configure`](crate::DriverKind::configure) reads, too.
+    fn is_scope_in_environment(&self) -> bool {
+        false
+    }
+
     /// Makes the `Driver` object of a machine of which only the journal is readable: with the scope of its resources,
     /// and credentials from the environment.
     fn saved_at(&self, name: &MachineName, scope: &Scope) -> Value;

@@ -90,6 +90,10 @@ impl CloudKind for AmazonEc2 {
         &["amazonec2-region", "amazonec2-endpoint"]
     }
 
+    fn is_scope_in_environment(&self) -> bool {
+        cli_region().is_some()
+    }
+
     fn saved_at(&self, name: &MachineName, scope: &Scope) -> Value {
         json!({
             "MachineName": name.as_str(),

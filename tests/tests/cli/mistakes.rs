@@ -155,6 +155,10 @@ async fn words_of_the_command_line() {
             ],
         ),
         (
+            "create -d amazonec2 --amazonec2-spot-fallback any a17",
+            &["a switch takes its value after '=': --amazonec2-spot-fallback=any"],
+        ),
+        (
             "create -d none --url tcp://h:1 my_server",
             &[
                 "Invalid hostname specified. Allowed hostname chars are: 0-9a-zA-Z . -",

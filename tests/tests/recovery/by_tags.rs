@@ -145,11 +145,13 @@ async fn without_tags_the_machine_stays() {
         ],
     );
     flow.home.set("AWS_ENDPOINT", flow.lab.endpoint());
-    flow.home.set("AWS_DEFAULT_REGION", "eu-west-1");
-    flow.home
-        .run(["rm", "-y", "m1"])
-        .await
-        .failed(1, &["config.json", "nothing in eu-west-1"]);
+    for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        flow.home.set(variable, "eu-west-1");
+        flow.home
+            .run(["rm", "-y", "m1"])
+            .await
+            .failed(1, &["config.json", "nothing in eu-west-1"]);
+    }
     flow.home.set("AWS_DEFAULT_REGION", REGION);
     flow.lab.deny(Denial::of("ec2:DescribeInstances"));
     flow.home

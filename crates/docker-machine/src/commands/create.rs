@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use libmachine::{
     CREATE_LIMIT, CreateRequest, CreateTimes, EngineOptions, Error, Provisioning, SwarmOptions,
 };
-use machine_driver::{FlagSpec, Options, Plan};
+use machine_driver::{FlagKind, FlagSpec, Options, Plan};
 use machine_types::{MachineName, masked, unquoted};
 
 use crate::cli::Arguments;
@@ -272,12 +272,21 @@ fn plan_as_json(name: &str, driver: &str, plan: &Plan) -> String {
     go_json::line(&object)
 }
 
-/// Returns the intended form of a switch that is followed by a boolean, which Go's syntax takes for a machine's name.
+/// Returns the intended form of a switch that is followed by its value, which Go's syntax takes for a machine's name.
 fn switch_with_a_word(args: &[String]) -> Option<String> {
+    let kinds = crate::drivers::table();
+    let specs: Vec<FlagSpec> = kinds.iter().flat_map(|kind| kind.flags()).collect();
+    let takes = |flag: &str, word: &str| {
+        let name = flag.trim_start_matches('-');
+        let known = specs.iter().find(|spec| spec.name == name);
+        matches!(word, "true" | "false")
+            || known.is_some_and(|spec| {
+                matches!(spec.kind, FlagKind::Switch { .. }) && spec.values.contains(&word)
+            })
+    };
     args.windows(2).find_map(|pair| match pair {
-        [flag, value] if matches!(value.as_str(), "true" | "false") => {
-            let is_bare = flag.starts_with('-') && !flag.contains('=');
-            is_bare.then(|| format!("{flag}={value}"))
+        [flag, word] if flag.starts_with('-') && !flag.contains('=') && takes(flag, word) => {
+            Some(format!("{flag}={word}"))
         }
         _ => None,
     })
