@@ -7,11 +7,10 @@ use machine_ops::Cx;
 use machine_types::{masked, printable};
 
 use crate::daemon_json::{self, Texts, reconcile};
-use crate::flags::Flag;
+use crate::flags::{Flag, command_line};
 use crate::inherited::inherit;
 use crate::parameters::Parameters;
 use crate::plan::{is_default_install_url, shown};
-use crate::provision::command_line;
 use crate::sections::{find, sections};
 use crate::{InstallSource, Plan, ProvisionError};
 

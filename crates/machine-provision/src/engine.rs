@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use machine_types::{masked, unquoted};
 
 use crate::flags::{Flag, key};
-use crate::{EngineConfig, ProvisionError};
+use crate::{EngineConfig, Plan, ProvisionError};
 
 /// The engine's options.
 #[derive(Debug, Default, PartialEq)]
@@ -38,6 +38,64 @@ impl Engine {
             &self.environment,
         ];
         self.storage_driver.is_empty() && lists.iter().all(|list| list.is_empty())
+    }
+
+    /// Returns dockerd's flags in the order in which the Go binary wrote them; none if the engine's configuration stays as
+    /// it is.
+    pub(crate) fn dockerd_flags(&self, plan: &Plan) -> Vec<Flag> {
+        if plan.certificates.is_none() && self.is_default() {
+            return Vec::new();
+        }
+        let mut flags = Vec::new();
+        if plan.certificates.is_some() {
+            let any = if plan.ipv6 { "[::]" } else { "0.0.0.0" };
+            let everywhere = format!("tcp://{any}:{}", plan.engine_port);
+            flags.push(Flag::two("-H", "hosts", &everywhere).vital());
+        }
+        flags.push(Flag::two("-H", "hosts", "unix:///var/run/docker.sock").vital());
+        if !self.storage_driver.is_empty() {
+            flags.push(Flag::two(
+                "--storage-driver",
+                "storage-driver",
+                &self.storage_driver,
+            ));
+        }
+        if plan.certificates.is_some() {
+            flags.push(Flag {
+                key: "tlsverify".to_owned(),
+                words: vec!["--tlsverify".to_owned()],
+                value: "true".to_owned(),
+                vital: true,
+            });
+            for (name, file) in [
+                ("tlscacert", "/etc/docker/ca.pem"),
+                ("tlscert", "/etc/docker/server.pem"),
+                ("tlskey", "/etc/docker/server-key.pem"),
+            ] {
+                flags.push(Flag::two(&format!("--{name}"), name, file).vital());
+            }
+        }
+        let label = |label: &str| Flag::two("--label", "labels", label);
+        flags.extend(self.labels.iter().map(|text| label(text)));
+        let typed: Vec<Flag> = self.flags.iter().map(|text| Flag::typed(text)).collect();
+        let provider = label(&format!("provider={}", plan.provider));
+        // dockerd rejects two labels with the same name: the user's own label wins.
+        let mut users = flags.iter().chain(&typed);
+        if !users.any(|flag| flag.collides(&provider.key, &provider.value)) {
+            flags.push(provider);
+        }
+        for registry in &self.insecure_registries {
+            flags.push(Flag::two(
+                "--insecure-registry",
+                "insecure-registries",
+                registry,
+            ));
+        }
+        for mirror in &self.registry_mirrors {
+            flags.push(Flag::two("--registry-mirror", "registry-mirrors", mirror));
+        }
+        flags.extend(typed);
+        flags
     }
 
     /// Reads the options as typed.

@@ -1,7 +1,6 @@
-//! dockerd's flags, in the order in which the Go binary wrote them.
+//! dockerd's flags.
 
-use crate::Plan;
-use crate::engine::Engine;
+use crate::{ProvisionError, unit};
 
 /// A flag of dockerd.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +26,7 @@ impl Flag {
         }
     }
 
-    fn vital(self) -> Self {
+    pub(crate) fn vital(self) -> Self {
         Self {
             vital: true,
             ..self
@@ -177,61 +176,13 @@ pub(crate) fn key(flag: &str) -> &str {
     }
 }
 
-/// Returns all flags of a plan; none if the engine's configuration stays as it is.
-pub(crate) fn flags(plan: &Plan, engine: &Engine) -> Vec<Flag> {
-    if plan.certificates.is_none() && engine.is_default() {
-        return Vec::new();
-    }
-    let mut flags = Vec::new();
-    if plan.certificates.is_some() {
-        let any = if plan.ipv6 { "[::]" } else { "0.0.0.0" };
-        let everywhere = format!("tcp://{any}:{}", plan.engine_port);
-        flags.push(Flag::two("-H", "hosts", &everywhere).vital());
-    }
-    flags.push(Flag::two("-H", "hosts", "unix:///var/run/docker.sock").vital());
-    if !engine.storage_driver.is_empty() {
-        flags.push(Flag::two(
-            "--storage-driver",
-            "storage-driver",
-            &engine.storage_driver,
-        ));
-    }
-    if plan.certificates.is_some() {
-        flags.push(Flag {
-            key: "tlsverify".to_owned(),
-            words: vec!["--tlsverify".to_owned()],
-            value: "true".to_owned(),
-            vital: true,
-        });
-        for (name, file) in [
-            ("tlscacert", "/etc/docker/ca.pem"),
-            ("tlscert", "/etc/docker/server.pem"),
-            ("tlskey", "/etc/docker/server-key.pem"),
-        ] {
-            flags.push(Flag::two(&format!("--{name}"), name, file).vital());
-        }
-    }
-    let label = |label: &str| Flag::two("--label", "labels", label);
-    flags.extend(engine.labels.iter().map(|text| label(text)));
-    let typed: Vec<Flag> = engine.flags.iter().map(|text| Flag::typed(text)).collect();
-    let provider = label(&format!("provider={}", plan.provider));
-    // dockerd rejects two labels with the same name: the user's own label wins.
-    let mut users = flags.iter().chain(&typed);
-    if !users.any(|flag| flag.collides(&provider.key, &provider.value)) {
-        flags.push(provider);
-    }
-    for registry in &engine.insecure_registries {
-        flags.push(Flag::two(
-            "--insecure-registry",
-            "insecure-registries",
-            registry,
-        ));
-    }
-    for mirror in &engine.registry_mirrors {
-        flags.push(Flag::two("--registry-mirror", "registry-mirrors", mirror));
-    }
-    flags.extend(typed);
-    flags
+/// Returns dockerd's command line in a unit.
+///
+/// # Errors
+/// Same as [`unit::arguments`].
+pub(crate) fn command_line(flags: &[Flag]) -> Result<String, ProvisionError> {
+    let words: Vec<String> = flags.iter().flat_map(|flag| flag.words.clone()).collect();
+    unit::arguments(&words)
 }
 
 #[cfg(test)]

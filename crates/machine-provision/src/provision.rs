@@ -9,7 +9,7 @@ use std::time::Duration;
 use machine_ops::Cx;
 
 use crate::engine::Engine;
-use crate::flags::{Flag, flags};
+use crate::flags::{Flag, command_line};
 use crate::parameters::Parameters;
 use crate::plan::{is_default_install_url, shown};
 use crate::progress::{Progress, Question};
@@ -133,7 +133,7 @@ async fn carry_out(
     cx: &Cx,
 ) -> Result<Report, ProvisionError> {
     let engine = Engine::read(&plan.engine);
-    let all = flags(plan, &engine);
+    let all = engine.dockerd_flags(plan);
     let mut parameters = parameters(plan, mode, &engine, &all)?;
     let mut progress = Progress::new(cx);
     for _ in 0..ROUNDS {
@@ -227,11 +227,6 @@ fn checked_host_name(name: &str) -> Result<String, ProvisionError> {
         option: hostname.escape_debug().to_string(),
         reason: "is no host name: letters, digits, dots and dashes make one",
     })
-}
-
-pub(crate) fn command_line(flags: &[Flag]) -> Result<String, ProvisionError> {
-    let words: Vec<String> = flags.iter().flat_map(|flag| flag.words.clone()).collect();
-    unit::arguments(&words)
 }
 
 /// Runs the script once, to its end or to a question.

@@ -17,6 +17,7 @@
 //! ```
 
 mod authenticate;
+mod client;
 mod command;
 mod connect;
 mod connect_error;
@@ -38,6 +39,7 @@ mod sftp_stream;
 mod shell;
 mod status;
 mod transfer;
+mod transfer_error;
 mod wait;
 mod wildcard;
 mod wire;
@@ -56,5 +58,6 @@ pub use session_error::SshError;
 pub use sftp::{Entry, EntryKind, Sftp, SftpError};
 pub use shell::{Pty, WindowSize};
 pub use status::{ExitStatus, Output};
-pub use transfer::{Copy, TransferError, copy};
+pub use transfer::{Copy, copy};
+pub use transfer_error::TransferError;
 pub use wait::{WaitForSshError, WaitLimits, wait_for_ssh};

@@ -5,10 +5,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use machine_types::printable;
 use tokio::fs;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::transfer::plain_name;
 use crate::wildcard;
 use crate::{Entry, EntryKind, Sftp, TransferError};
 
@@ -28,9 +28,18 @@ pub(crate) enum Spot<'a> {
     Remote(&'a Sftp, String),
 }
 
-/// Formats a path for errors.
-pub(crate) fn local(path: &Path) -> String {
-    path.display().to_string()
+/// Checks a name from a directory listing, which is untrusted: a malicious machine could list
+/// `../.ssh/authorized_keys`.
+pub(crate) fn plain_name(directory: &str, name: &str) -> Result<(), TransferError> {
+    match name {
+        "" | "." | ".." => {}
+        name if name.contains(['/', '\0']) => {}
+        _ => return Ok(()),
+    }
+    Err(TransferError::BadName {
+        path: directory.to_owned(),
+        name: printable(name.as_bytes()),
+    })
 }
 
 impl<'a> Spot<'a> {
@@ -89,7 +98,7 @@ impl<'a> Spot<'a> {
     /// Returns the path for messages.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Local(path) => local(path),
+            Self::Local(path) => path.display().to_string(),
             Self::Remote(sftp, path) => sftp.shown(path),
         }
     }

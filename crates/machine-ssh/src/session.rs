@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::connect::{ClientHandle, Observed};
+use crate::client::{ClientHandle, Observed};
 use crate::known_hosts;
 use crate::pump::{Channel, Kept, PumpError};
 use crate::wire::Hold;
