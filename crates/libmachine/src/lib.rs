@@ -43,7 +43,7 @@ pub use access::login::{
     HostKeyPolicy, KnownHosts, Location, Login, SshDetails, copy, log_in, openssh_details,
     saved_ssh_endpoint, ssh_details,
 };
-pub use certificates::age::warn_of_age;
+pub use certificates::renewal::warn_of_age;
 pub use doctor::{DoctorRequest, examine};
 pub use error::{Error, Left, Silence, confirmation_hint};
 pub use library::{

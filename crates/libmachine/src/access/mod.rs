@@ -4,3 +4,4 @@ pub(crate) mod address;
 pub(crate) mod connect;
 pub(crate) mod key;
 pub(crate) mod login;
+pub(crate) mod reach;

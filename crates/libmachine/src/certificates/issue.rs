@@ -11,10 +11,6 @@ use machine_tls::{
 };
 use machine_types::{MachineName, Secret};
 
-use crate::certificates::renewal::{
-    authority_is_ending, client_is_ending, forget_old_authorities, is_our_own_ca,
-    replace_authority, trusts_old_authorities,
-};
 use crate::machine::Machine;
 use crate::{Error, Library};
 
@@ -36,53 +32,6 @@ pub(crate) const BOOTSTRAP: Duration = Duration::from_secs(30);
 
 /// A server certificate is replaced a day before it expires, since a host's clock may be ahead.
 pub(crate) const LAST_DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Makes the CA and the client certificate if they are missing or about to expire. Safe to call from many processes at
-/// once: one makes them, the others use them.
-pub(crate) async fn bootstrap_certificates(library: &Library, cx: &Cx) -> Result<(), Error> {
-    let files = &library.settings.certificates;
-    let will_do =
-        || files.ca.exists() && !authority_is_ending(library) && !client_is_ending(library);
-    if will_do() && !trusts_old_authorities(library) {
-        return Ok(());
-    }
-    let _lock = library.store.lock_bootstrap(BOOTSTRAP, cx).await?;
-    if !files.ca.exists() {
-        check_that_no_authority_is_lost(library)?;
-        cx.say(format!("Creating CA: {}", files.ca.display()));
-        let made = new_authority(library)?;
-        // The key first: after a crash in between it has signed nothing and is replaced.
-        write_shared(library, &files.ca_key, made.key.expose(), Access::Private)?;
-        write_shared(library, &files.ca, &made.certificate, Access::Public)?;
-    } else if authority_is_ending(library) {
-        replace_authority(library, cx)?;
-    } else {
-        forget_old_authorities(library, cx)?;
-    }
-    if client_is_ending(library) {
-        issue_client_certificate(library, cx)?;
-    }
-    Ok(())
-}
-
-/// Refuses to replace the key of a CA whose certificate is missing if the key signed anything, or may have.
-fn check_that_no_authority_is_lost(library: &Library) -> Result<(), Error> {
-    let files = &library.settings.certificates;
-    if !files.ca_key.exists() {
-        return Ok(());
-    }
-    let has_certificate = |name| library.store.file(name, MachineFile::Server).exists();
-    if is_our_own_ca(library)
-        && !files.client.exists()
-        && !library.store.names()?.iter().any(has_certificate)
-    {
-        return Ok(());
-    }
-    Err(Error::AuthorityIncomplete {
-        certificate: files.ca.clone(),
-        key: files.ca_key.clone(),
-    })
-}
 
 /// Rejects unusable shared certificates before anything that needs them is created.
 pub(crate) fn check_shared_certificates(library: &Library, will_sign: bool) -> Result<(), Error> {

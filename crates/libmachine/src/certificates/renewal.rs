@@ -1,5 +1,5 @@
-//! Renewal of certificates that are about to expire: the same CA issues a new client certificate, or the CA is
-//! replaced. No client is locked out meanwhile.
+//! The shared certificates over time. They are made if they are missing. Before they expire, the same CA issues a new
+//! client certificate, or the CA is replaced. No client is locked out meanwhile.
 //!
 //! After a CA replacement `ca.pem` holds several certificates: first the new CA's, whose key is `ca-key.pem` (Go reads
 //! the first one), then those of older CAs for as long as a machine has a certificate from them. A machine keeps the
@@ -14,9 +14,8 @@ use machine_store::{Access, MachineFile};
 use machine_tls::Certificate;
 
 use crate::certificates::age::{Age, days};
-use crate::certificates::issue::LAST_DAY;
 use crate::certificates::issue::{
-    all_certificates, authority, bootstrap_certificates, certificate, copy_client_certificate,
+    BOOTSTRAP, LAST_DAY, all_certificates, authority, certificate, copy_client_certificate,
     identity, issue_client_certificate, new_authority, write_shared,
 };
 use crate::machine::Machine;
@@ -86,6 +85,53 @@ fn is_ending(library: &Library, certificate: &Certificate, time: Duration) -> bo
         Age::Over(_) => true,
         Age::NotBegun => false,
     }
+}
+
+/// Makes the CA and the client certificate if they are missing or about to expire. Safe to call from many processes at
+/// once: one makes them, the others use them.
+pub(crate) async fn bootstrap_certificates(library: &Library, cx: &Cx) -> Result<(), Error> {
+    let files = &library.settings.certificates;
+    let will_do =
+        || files.ca.exists() && !authority_is_ending(library) && !client_is_ending(library);
+    if will_do() && !trusts_old_authorities(library) {
+        return Ok(());
+    }
+    let _lock = library.store.lock_bootstrap(BOOTSTRAP, cx).await?;
+    if !files.ca.exists() {
+        check_that_no_authority_is_lost(library)?;
+        cx.say(format!("Creating CA: {}", files.ca.display()));
+        let made = new_authority(library)?;
+        // The key first: after a crash in between it has signed nothing and is replaced.
+        write_shared(library, &files.ca_key, made.key.expose(), Access::Private)?;
+        write_shared(library, &files.ca, &made.certificate, Access::Public)?;
+    } else if authority_is_ending(library) {
+        replace_authority(library, cx)?;
+    } else {
+        forget_old_authorities(library, cx)?;
+    }
+    if client_is_ending(library) {
+        issue_client_certificate(library, cx)?;
+    }
+    Ok(())
+}
+
+/// Refuses to replace the key of a CA whose certificate is missing if the key signed anything, or may have.
+fn check_that_no_authority_is_lost(library: &Library) -> Result<(), Error> {
+    let files = &library.settings.certificates;
+    if !files.ca_key.exists() {
+        return Ok(());
+    }
+    let has_certificate = |name| library.store.file(name, MachineFile::Server).exists();
+    if is_our_own_ca(library)
+        && !files.client.exists()
+        && !library.store.names()?.iter().any(has_certificate)
+    {
+        return Ok(());
+    }
+    Err(Error::AuthorityIncomplete {
+        certificate: files.ca.clone(),
+        key: files.ca_key.clone(),
+    })
 }
 
 /// Renews existing certificates that are about to expire. Makes none if there are none: a machine may use others than
@@ -225,6 +271,46 @@ pub(crate) async fn bring_client_certificate(
         copy_client_certificate(library, machine)?;
     }
     Ok(is_trusted)
+}
+
+/// Warns about shared certificates that expire within 60 days, once a day each. Ignores unreadable files: the operation
+/// that needs the certificate reports them.
+pub fn warn_of_age(library: &Library) {
+    let files = &library.settings.certificates;
+    let then = match is_our_own_ca(library) {
+        true => {
+            "from its last 30 days on the next create, provision, upgrade, regenerate-certs, start or restart makes a new one, and the old one stays trusted; all but create bring the machine over"
+        }
+        false => "replace it, then run docker-machine regenerate-certs for every machine",
+    };
+    warn_of(library, "ca-ends", "CA", &files.ca, then);
+    let then = match is_our_own_client(library) {
+        true => "a new one of the same CA is issued in its last day",
+        false => "replace it",
+    };
+    warn_of(
+        library,
+        "client-ends",
+        "client certificate",
+        &files.client,
+        then,
+    );
+}
+
+fn warn_of(library: &Library, mark: &str, what: &str, path: &Path, then: &str) {
+    let Ok(certificate) = certificate(library, path) else {
+        return;
+    };
+    let when = match Age::of(&certificate, library.ambient.now()) {
+        Age::Ending(left) => format!("ends in {}", days(left)),
+        Age::Over(since) => format!("ended {} ago", days(since)),
+        Age::Valid(_) | Age::NotBegun => return,
+    };
+    if library.store.is_due(mark) {
+        let path = path.display();
+        let line = format!("WARNING: the {what} {path} {when}: {then}");
+        library.context().alert(line);
+    }
 }
 
 fn all_to_pem(certificates: &[Certificate]) -> Result<String, Error> {

@@ -10,9 +10,9 @@ use machine_store::{EngineOptions, PoolDocker};
 use machine_tls::Issued;
 use machine_types::{DOCKER_PORT, GoList};
 
-use crate::access::address::reach;
 use crate::access::connect::dial;
 use crate::access::login::HostKeyPolicy;
+use crate::access::reach::reach;
 use crate::certificates::issue::{
     copy_shared_certificates, keep_server_certificate, renew_client_certificate,
     server_certificate, trust_shared_authorities,

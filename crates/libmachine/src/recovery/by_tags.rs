@@ -13,8 +13,7 @@ use machine_store::{StoreId, SwarmOptions};
 use machine_types::MachineName;
 
 use crate::machine::Machine;
-use crate::recovery::prune::driver_of;
-use crate::recovery::prune::{Opened, Owned, Place, age, distinct};
+use crate::recovery::ownership::{Opened, Owned, Place, age, distinct, driver_of};
 use crate::recovery::rollback::{Report, undo_in_time};
 use crate::{Error, Left, Library, confirmation_hint};
 use machine_types::one_line;

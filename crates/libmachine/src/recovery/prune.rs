@@ -11,13 +11,13 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use machine_driver::{Driver, LeftBehind, Options, OwnedBy};
-use machine_ops::{Entry, Journal as _, Scope};
+use machine_ops::Journal as _;
 use machine_store::{Sighting, Sightings, Store, StoreError, StoreId, SwarmOptions, Unconfirmed};
 use machine_types::{MachineName, printable};
 
-use crate::recovery::rollback::{left, resources, undo};
-use crate::recovery::tombstones::unopened;
-use crate::recovery::tombstones::{open_tombstone, record_by_journal, settle_tombstones};
+use crate::recovery::ownership::{Opened, Owned, Place, age, distinct, driver_of};
+use crate::recovery::rollback::{left, undo};
+use crate::recovery::tombstones::{open_tombstone, settle_tombstones, unopened};
 use crate::{Error, Left, Library};
 use machine_types::one_line;
 
@@ -76,20 +76,6 @@ pub struct Found {
     pub age: Duration,
     /// The reason that it counts as left behind.
     pub why: String,
-}
-
-/// A machine of the store, with its journal.
-pub(crate) struct Opened {
-    pub(crate) driver: Box<dyn Driver>,
-    pub(crate) entries: Vec<Entry>,
-}
-
-/// A place to query, and the driver that can remove what is found there.
-pub(crate) struct Place {
-    pub(crate) driver: Box<dyn Driver>,
-    pub(crate) scope: Scope,
-    /// A short name of the place.
-    pub(crate) name: String,
 }
 
 /// Lists resources that no machine of the store owns; with `force`, removes them. A place whose query fails is reported
@@ -325,32 +311,6 @@ fn on_record(library: &Library) -> Result<Vec<MachineName>, Error> {
     })
 }
 
-/// Opens the driver of a machine. If its configuration names an unknown driver, uses its journal. Returns none if the
-/// journal names no other driver either: the machine's resources then carry no tag of this program.
-pub(crate) async fn driver_of(
-    library: &Library,
-    name: &str,
-) -> Result<Option<Box<dyn Driver>>, Error> {
-    // An unreadable machine may own anything: nothing is pruned while it exists.
-    match library.open(name).await {
-        Ok(machine) => Ok(Some(machine.driver)),
-        Err(Error::NotFound(_)) => Ok(None),
-        Err(error) => {
-            let name: MachineName = name.parse()?;
-            let record = match (record_by_journal(library, &name), error) {
-                (Some(record), _) => record,
-                (None, Error::StoredDriver { .. }) => return Ok(None),
-                (None, error) => return Err(error),
-            };
-            match library.open_record(name, record) {
-                Ok(machine) => Ok(Some(machine.driver)),
-                Err(Error::StoredDriver { .. }) => Ok(None),
-                Err(error) => Err(error),
-            }
-        }
-    }
-}
-
 /// Returns the resources that belong to the store's machines.
 async fn owned(library: &Library) -> Result<Owned, Error> {
     let mut owned = Owned::default();
@@ -362,40 +322,6 @@ async fn owned(library: &Library) -> Result<Owned, Error> {
         owned.add(&Opened { driver, entries });
     }
     Ok(owned)
-}
-
-/// Resources that belong to machines of the store.
-#[derive(Default)]
-pub(crate) struct Owned {
-    /// IDs and keys of all resources that the machines made.
-    made: HashSet<String>,
-    /// The machine IDs in the tags of their resources.
-    ids: HashSet<String>,
-}
-
-impl Owned {
-    pub(crate) fn add(&mut self, machine: &Opened) {
-        let Opened { driver, entries } = machine;
-        let made = resources(&**driver, entries).into_iter();
-        let keys = made.flat_map(|resource| resource.id.into_iter().chain([resource.intent.key]));
-        // Launches of the Go binary have no token.
-        self.made.extend(keys.filter(|key| !key.is_empty()));
-        self.ids.extend(driver.owner_ids(entries));
-    }
-
-    /// Returns whether a resource belongs to one of the machines, by its record or by the machine's ID in a tag.
-    pub(crate) fn has(&self, item: &LeftBehind) -> bool {
-        let resource = &item.resource;
-        self.made.contains(&resource.intent.key)
-            || resource
-                .id
-                .as_ref()
-                .is_some_and(|id| self.made.contains(id))
-            || item
-                .owner_id
-                .as_ref()
-                .is_some_and(|id| self.ids.contains(id))
-    }
 }
 
 /// Maximum time between two sightings: a few runs of the hourly timer. After a longer gap the resource may have been in
@@ -496,27 +422,4 @@ fn why(item: &LeftBehind, own: &[StoreId]) -> String {
         Some(_) => whose,
         None => format!("{whose}; detached"),
     }
-}
-
-/// Removes duplicate places.
-pub(crate) fn distinct(all: impl IntoIterator<Item = Opened>) -> Vec<Place> {
-    let mut known = HashSet::new();
-    let places = all.into_iter().filter_map(|Opened { driver, entries }| {
-        let cloud = driver.cloud()?;
-        let tag = cloud.owner_tag()?;
-        let scope = cloud.scope(&entries);
-        let name = cloud.place(&scope);
-        let is_new = known.insert((driver.name(), scope.clone(), tag));
-        is_new.then_some(Place {
-            driver,
-            scope,
-            name,
-        })
-    });
-    places.collect()
-}
-
-pub(crate) fn age(now: SystemTime, created: u64) -> Duration {
-    let created = UNIX_EPOCH + Duration::from_millis(created);
-    now.duration_since(created).unwrap_or_default()
 }

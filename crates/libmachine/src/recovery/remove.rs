@@ -13,9 +13,10 @@ use crate::journal::Remembering;
 use crate::machine::Machine;
 use crate::recovery::by_tags::Sought;
 use crate::recovery::by_tags::{traces, undo_without_journal};
+use crate::recovery::ownership::record_by_journal;
 use crate::recovery::removal_request::{request_removal, withdraw_request};
 use crate::recovery::rollback::{Report, left, undo_machine};
-use crate::recovery::tombstones::{record_by_journal, settle_in_passing};
+use crate::recovery::tombstones::settle_in_passing;
 use crate::{Error, Left, Library};
 use machine_types::one_line;
 

@@ -1,17 +1,14 @@
 //! Tombstones: records of resources that `rm` could not remove, kept for a later retry.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use machine_driver::{CloudKind, DriverKind};
-use machine_ops::{Entry, Intent, Journal as _, Phase};
-use machine_store::{HostOptions, MachineRecord, StoreError, Tombstone};
-use machine_types::MachineName;
-use serde_json::Value;
+use machine_ops::Journal as _;
+use machine_store::{StoreError, Tombstone};
 
 use crate::journal::Remembering;
 use crate::machine::Machine;
 use crate::recovery::by_tags::undo_without_journal;
+use crate::recovery::ownership::{intents, record_of};
 use crate::recovery::rollback::{left, undo_machine};
 use crate::{Error, Left, Library};
 use machine_types::one_line;
@@ -104,43 +101,10 @@ pub(crate) fn open_tombstone(
     }
 }
 
-/// Builds a record from a machine's journal if its configuration is broken. An undo needs only the place of its
-/// resources. Credentials then come from the environment.
-pub(crate) fn record_by_journal(library: &Library, name: &MachineName) -> Option<MachineRecord> {
-    let intents = intents(library.store.entries(name).ok()?);
-    record_of(library, name, &intents)
-}
-
-/// Builds a record from journal entries. The driver of the first entry loads the place. If this binary does not include
-/// the driver, the record has only its name.
-fn record_of(library: &Library, name: &MachineName, intents: &[Intent]) -> Option<MachineRecord> {
-    let Intent { driver, scope, .. } = intents.first()?;
-    let wrote_them = |kind: &&Arc<dyn DriverKind>| match driver.as_str() {
-        "" => kind.cloud().is_some_and(CloudKind::owns_unnamed_entries),
-        driver => kind.name() == driver,
-    };
-    let (driver, saved) = match library.kinds.iter().find(wrote_them) {
-        Some(kind) => (kind.name(), kind.cloud()?.saved_at(name, scope)),
-        None => (driver.as_str(), Value::Null),
-    };
-    let options = HostOptions::default();
-    Some(MachineRecord::new(name, driver, saved, options))
-}
-
 /// Returns the message that a tombstone cannot be read.
 pub(crate) fn unopened(tombstone: &Tombstone, error: Error) -> Left {
     Left {
         what: format!("whatever was made for {}", tombstone.name()),
         why: one_line(error),
     }
-}
-
-fn intents(entries: Vec<Entry>) -> Vec<Intent> {
-    let phases = entries.into_iter().map(|entry| entry.phase);
-    phases
-        .filter_map(|phase| match phase {
-            Phase::Intent { intent } => Some(intent),
-            _ => None,
-        })
-        .collect()
 }
