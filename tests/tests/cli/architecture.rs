@@ -320,14 +320,38 @@ fn every_test_file_is_a_module_of_a_test_binary() {
 /// Source folders in which the imports between modules must form layers, and the path of each module there.
 const LAYERED: &[(&str, &str)] = &[
     ("crates/docker-machine/src", "crate::"),
+    ("crates/docker-machine/src/cli", "crate::cli::"),
+    ("crates/docker-machine/src/listing", "crate::listing::"),
+    ("crates/docker-machine/src/output", "crate::output::"),
+    ("crates/docker-machine/src/remote", "crate::remote::"),
+    ("crates/docker-machine/src/telemetry", "crate::telemetry::"),
     ("crates/ec2-lab/src", "crate::"),
     ("crates/ec2-lab/src/ec2", "crate::ec2::"),
+    ("crates/fleeting-plugin/src", "crate::"),
     ("crates/libmachine/src", "crate::"),
+    ("crates/libmachine/src/access", "crate::access::"),
+    (
+        "crates/libmachine/src/certificates",
+        "crate::certificates::",
+    ),
+    ("crates/libmachine/src/doctor", "crate::doctor::"),
+    ("crates/libmachine/src/lifecycle", "crate::lifecycle::"),
+    ("crates/libmachine/src/recovery", "crate::recovery::"),
     ("crates/machine-driver/src", "crate::"),
+    ("crates/machine-net/src", "crate::"),
     ("crates/machine-ops/src", "crate::"),
+    ("crates/machine-provision/src", "crate::"),
+    ("crates/machine-ssh/src", "crate::"),
     ("crates/machine-store/src", "crate::"),
     ("crates/machine-tls/src", "crate::"),
+    ("crates/machine-types/src", "crate::"),
     ("drivers/amazonec2/src", "crate::"),
+    ("drivers/amazonec2/src/api", "crate::api::"),
+    ("drivers/amazonec2/src/config", "crate::config::"),
+    ("drivers/amazonec2/src/inspect", "crate::inspect::"),
+    ("drivers/amazonec2/src/launch", "crate::launch::"),
+    ("drivers/amazonec2/src/network", "crate::network::"),
+    ("drivers/amazonec2/src/recovery", "crate::recovery::"),
 ];
 
 /// The modules of a folder, and the other modules that each of them imports by their path, without tests.

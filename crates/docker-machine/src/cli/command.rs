@@ -1,11 +1,14 @@
-//! Description of a command for the command line.
+//! A command: its description, its arguments, and what runs it.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use machine_driver::Options;
 
-use crate::cli::Arguments;
 use crate::cli::argv::Flag;
+use crate::cli::usage::UsageError;
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Help};
 
 /// Usage and help of a command.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +21,47 @@ pub struct About {
     pub summary: &'static str,
     /// Longer description.
     pub details: &'static str,
+}
+
+/// Arguments of a command.
+#[derive(Debug, Clone, Default)]
+pub struct Arguments {
+    /// Flags of the command.
+    pub options: Options,
+    /// Driver name, of `create`.
+    pub driver_name: &'static str,
+    /// Driver flags, of `create`.
+    pub driver: Options,
+    /// Positionals.
+    pub words: Vec<String>,
+    /// Help that is printed with a usage error.
+    pub usage: Usage,
+}
+
+/// Help of a command, rendered on first use, because rendering takes longer than most commands.
+#[derive(Clone, Default)]
+pub struct Usage(Option<Arc<dyn Fn() -> Help + Send + Sync>>);
+
+impl std::fmt::Debug for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Usage")
+    }
+}
+
+impl Usage {
+    /// Creates the help that a function renders.
+    pub(super) fn new(render: impl Fn() -> Help + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(render)))
+    }
+
+    /// Creates a usage failure: the message, with this help on standard output.
+    pub fn failure(&self, message: impl Into<String>) -> Failure {
+        let error = UsageError::new(message);
+        match &self.0 {
+            Some(render) => error.with_help(render()).into(),
+            None => error.into(),
+        }
+    }
 }
 
 /// A command of the table.

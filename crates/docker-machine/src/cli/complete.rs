@@ -9,7 +9,7 @@ use machine_driver::{DriverKind, FlagKind};
 
 use crate::cli::argv::Flag;
 use crate::cli::command::Command;
-use crate::cli::parse::{all_flags, global_flags};
+use crate::cli::flags::{all_flags, global_flags};
 
 /// The shells that `completion` supports, as its help names them.
 pub const SHELLS: &str = "bash|zsh|fish";

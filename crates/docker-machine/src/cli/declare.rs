@@ -1,14 +1,16 @@
 //! Declares the commands and their flags to clap, from the tables.
 
+use std::sync::Arc;
+
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction};
 use machine_driver::{DriverKind, FlagKind, FlagSpec};
 
-use crate::cli::Cli;
 use crate::cli::argv::Flag;
 use crate::cli::command::Command;
+use crate::cli::flags::{all_flags, global_flags};
 use crate::cli::options::Owner;
-use crate::cli::parse::{all_flags, global_flags};
+use crate::environment::Environment;
 
 /// Purpose of a declaration to clap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +21,26 @@ pub(super) enum For {
     Showing,
 }
 
+/// The command line of this binary, for one table of drivers.
+pub struct Cli<'a> {
+    /// The commands, in the order of help.
+    pub commands: &'static [&'static dyn Command],
+    /// The drivers.
+    pub drivers: &'a [Arc<dyn DriverKind>],
+    /// Environment variables, which provide values of flags.
+    pub environment: &'a Environment,
+    /// Maximum width of help, in columns.
+    pub columns: usize,
+}
+
 impl Cli<'_> {
+    /// Returns a command by its name; `h` is short for `help`.
+    pub fn find(&self, name: &str) -> Option<&'static dyn Command> {
+        let name = if name == "h" { "help" } else { name };
+        let mut commands = self.commands.iter().copied();
+        commands.find(|command| command.about().name == name)
+    }
+
     /// Declares some commands to clap, with the flags of one driver. Declaring all of them would take most of the run
     /// time of a short command.
     pub(super) fn clap(
@@ -267,4 +288,11 @@ fn argument(flag: &Flag, owner: Owner, purpose: For) -> Arg {
             argument.num_args(1).value_name(name)
         }
     }
+}
+
+/// Returns the name of a command; empty for none.
+pub(super) fn name_of(command: Option<&dyn Command>) -> &'static str {
+    command
+        .map(|command| command.about().name)
+        .unwrap_or_default()
 }

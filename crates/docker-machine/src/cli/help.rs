@@ -1,6 +1,12 @@
-//! Layout of help: commands in groups, and the short form of `-h`.
+//! Renders help: commands in groups, the short form of `-h`.
 
-use crate::cli::argv::Flag;
+use machine_driver::DriverKind;
+
+use crate::cli::argv::{Flag, Line};
+use crate::cli::command::Command;
+use crate::cli::declare::{Cli, For, name_of};
+use crate::cli::flags::all_flags;
+use crate::failure::Help;
 
 /// The groups of commands, in the order of help. Commands that are in none follow under [`OTHERS`].
 const GROUPS: [(&str, &[&str]); 3] = [
@@ -92,6 +98,110 @@ pub(super) fn names_of_groups(flags: &[Flag], columns: usize) -> String {
         text.push_str("\n\n");
     }
     text
+}
+
+impl Cli<'_> {
+    pub(super) fn help_as_asked(
+        &self,
+        command: Option<&dyn Command>,
+        driver: Option<&dyn DriverKind>,
+        line: &Line,
+    ) -> String {
+        match line.short_help {
+            true => self.short_help(command, driver),
+            false => self.help(command, driver),
+        }
+    }
+
+    /// Renders the help of `-h`: without the long description of a command, with the names alone of the flags in groups;
+    /// without the options of the program.
+    fn short_help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
+        let more = format!("Run '{}' for more.", command_line(command, driver));
+        let Some(command) = command else {
+            let text = self.help(None, None);
+            let (text, _) = text.split_once("\nOptions:\n").unwrap_or((&text, ""));
+            return format!("{text}\n{more}");
+        };
+        let mut flags = all_flags(command);
+        if command.takes_driver_flags() {
+            let of_driver = driver.map(DriverKind::flags).unwrap_or_default();
+            flags.splice(0..0, of_driver.into_iter().map(Flag::new));
+        }
+        let program = self.clap(&[command], driver, For::Showing);
+        let groups = names_of_groups(&flags, self.columns);
+        rendered(program, Some(command), |command| {
+            let after = command.get_after_help().cloned().unwrap_or_default();
+            let after = format!("{groups}{after}\n\n{more}");
+            let is_grouped = |arg: &clap::Arg| {
+                flags
+                    .iter()
+                    .any(|flag| arg.get_id() == flag.spec.name && !flag.spec.group.is_empty())
+            };
+            command
+                .mut_args(|arg| match is_grouped(&arg) {
+                    true => arg.hide(true),
+                    false => arg,
+                })
+                .after_help(after.trim().to_owned())
+        })
+    }
+
+    /// Renders the help of a command, with a driver's flags if it takes them; for `None`, the help of the program.
+    pub fn help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
+        let program = match &command {
+            Some(_) => self.clap(command.as_slice(), driver, For::Showing),
+            None => self.clap(self.commands, driver, For::Showing),
+        };
+        let text = rendered(program, command, |command| {
+            let about = command.get_long_about().cloned().unwrap_or_default();
+            command.about(about)
+        });
+        match command {
+            Some(_) => text,
+            None => grouped(&text).trim_end().to_owned(),
+        }
+    }
+
+    /// Returns the help of a command, and the command line that prints it.
+    pub(super) fn help_of(
+        &self,
+        command: Option<&dyn Command>,
+        driver: Option<&dyn DriverKind>,
+    ) -> Help {
+        Help {
+            text: self.help(command, driver),
+            command_line: command_line(command, driver),
+        }
+    }
+}
+
+/// Returns the command line that prints the help of a command.
+fn command_line(command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
+    let mut command_line = "docker-machine".to_owned();
+    if let Some(command) = command {
+        command_line.push_str(&format!(" {}", command.about().name));
+    }
+    if let Some(driver) = driver {
+        command_line.push_str(&format!(" --driver {}", driver.name()));
+    }
+    command_line + " --help"
+}
+
+/// Renders help, of a command after a change.
+fn rendered(
+    mut program: clap::Command,
+    command: Option<&dyn Command>,
+    change: impl FnOnce(clap::Command) -> clap::Command,
+) -> String {
+    program.build();
+    // Uses clap's short form, which has no empty lines between options.
+    let text = match program.find_subcommand(name_of(command)) {
+        Some(command) => change(command.clone()).render_help().to_string(),
+        None => program.render_help().to_string(),
+    };
+    // clap leaves a trailing space on the lines that it wraps.
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines.join("\n").trim_end().to_owned()
 }
 
 #[cfg(test)]

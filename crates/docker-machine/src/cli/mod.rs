@@ -4,12 +4,15 @@ pub mod argv;
 mod command;
 pub mod complete;
 mod declare;
+mod flags;
 mod help;
 mod hints;
 pub mod options;
 mod parse;
 pub mod usage;
 
-pub use command::{About, Command};
+pub use command::{About, Arguments, Command, Usage};
+pub use declare::Cli;
+pub use flags::global_flags;
 pub(crate) use parse::no_driver;
-pub use parse::{Arguments, Cli, Invocation, Request, Usage, global_flags};
+pub use parse::{Invocation, Request};

@@ -1,9 +1,7 @@
 //! Parses the whole command line into a command, its options and its positionals.
 //!
 //! [`crate::cli::argv`] has converted the words to the canonical form. This module has clap parse them, by the
-//! declarations in `declare`, and reads the options. It also renders help. It does not run commands.
-
-use std::sync::Arc;
+//! declarations in `declare`, and reads the options. It does not run commands.
 
 use clap::ArgMatches;
 use clap::error::ErrorKind;
@@ -11,14 +9,13 @@ use machine_driver::{DriverKind, FlagSpec, Options};
 use machine_types::nearest;
 
 use crate::cli::argv::{self, Flag, Grammar, Line, SyntaxError};
-use crate::cli::command::Command;
+use crate::cli::command::{Arguments, Command, Usage};
+use crate::cli::declare::{Cli, For, name_of};
+use crate::cli::flags::{DEBUG_VARIABLE, all_flags, debug_flag, global_flags};
+use crate::cli::hints;
 use crate::cli::options::{self, Owner};
 use crate::cli::usage::{UsageError, refused_flag};
-use crate::cli::{help, hints};
 use crate::environment::Environment;
-use crate::failure::{Failure, Help};
-
-use crate::cli::declare::For;
 
 /// A parsed command line.
 pub struct Invocation {
@@ -40,58 +37,6 @@ pub enum Request {
     Run(&'static dyn Command, Box<Arguments>),
 }
 
-/// Arguments of a command.
-#[derive(Debug, Clone, Default)]
-pub struct Arguments {
-    /// Flags of the command.
-    pub options: Options,
-    /// Driver name, of `create`.
-    pub driver_name: &'static str,
-    /// Driver flags, of `create`.
-    pub driver: Options,
-    /// Positionals.
-    pub words: Vec<String>,
-    /// Help that is printed with a usage error.
-    pub usage: Usage,
-}
-
-/// Help of a command, rendered on first use, because rendering takes longer than most commands.
-#[derive(Clone, Default)]
-pub struct Usage {
-    commands: &'static [&'static dyn Command],
-    drivers: Vec<Arc<dyn DriverKind>>,
-    command: Option<&'static dyn Command>,
-    driver: &'static str,
-    columns: usize,
-}
-
-impl std::fmt::Debug for Usage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(name_of(self.command))
-    }
-}
-
-impl Usage {
-    /// Creates a usage failure: the message, with this help on standard output.
-    pub fn failure(&self, message: impl Into<String>) -> Failure {
-        UsageError::new(message).with_help(self.help()).into()
-    }
-
-    fn help(&self) -> Help {
-        let driver = self.drivers.iter().find(|kind| kind.name() == self.driver);
-        let cli = Cli {
-            commands: self.commands,
-            drivers: &self.drivers,
-            environment: &Environment::default(),
-            columns: self.columns,
-        };
-        cli.help_of(
-            self.command.map(|command| command as &dyn Command),
-            driver.map(|kind| &**kind),
-        )
-    }
-}
-
 /// Creates the error of a `create` without a driver: this binary lacks virtualbox, the Go binary's default.
 pub(crate) fn no_driver(names: &[&'static str]) -> UsageError {
     let flags: Vec<_> = names
@@ -99,81 +44,6 @@ pub(crate) fn no_driver(names: &[&'static str]) -> UsageError {
         .map(|name| format!("--driver {name}"))
         .collect();
     UsageError::new("no driver given").with_hint(format!("choose one: {}", flags.join(", ")))
-}
-
-/// The environment variable equivalent to `--debug`.
-const DEBUG_VARIABLE: &str = "MACHINE_DEBUG";
-
-fn debug_flag() -> FlagSpec {
-    FlagSpec::bool(
-        "debug",
-        "Log every step, API call and wait with its duration",
-    )
-    .env(DEBUG_VARIABLE)
-}
-
-/// The flags before the command.
-pub fn global_flags() -> Vec<Flag> {
-    let text = |name, env, help| Flag::new(FlagSpec::string(name, help).env(env));
-    let switch = |name, help| FlagSpec::bool(name, help);
-    vec![
-        Flag::new(debug_flag()).short("D"),
-        text(
-            "storage-path",
-            "MACHINE_STORAGE_PATH",
-            "Where machines and certificates are kept, instead of ~/.docker/machine",
-        )
-        .short("s"),
-        text(
-            "tls-ca-cert",
-            "MACHINE_TLS_CA_CERT",
-            "The CA's certificate, instead of certs/ca.pem",
-        ),
-        text(
-            "tls-ca-key",
-            "MACHINE_TLS_CA_KEY",
-            "The CA's private key, instead of certs/ca-key.pem",
-        ),
-        text(
-            "tls-client-cert",
-            "MACHINE_TLS_CLIENT_CERT",
-            "The client's certificate, instead of certs/cert.pem",
-        ),
-        text(
-            "tls-client-key",
-            "MACHINE_TLS_CLIENT_KEY",
-            "The client's private key, instead of certs/key.pem",
-        ),
-        text(
-            "github-api-token",
-            "MACHINE_GITHUB_API_TOKEN",
-            "Accepted, and not used",
-        ),
-        Flag::new(switch("native-ssh", "Accepted: SSH is always native").env("MACHINE_NATIVE_SSH")),
-        text(
-            "bugsnag-api-token",
-            "MACHINE_BUGSNAG_API_TOKEN",
-            "Accepted: nothing is ever sent anywhere",
-        ),
-        help_flag(),
-        Flag::new(switch("version", "Print the version")).short("v"),
-    ]
-}
-
-fn help_flag() -> Flag {
-    Flag::new(FlagSpec::bool("help", "Print help")).short("h")
-}
-
-/// The command line of this binary, for one table of drivers.
-pub struct Cli<'a> {
-    /// The commands, in the order of help.
-    pub commands: &'static [&'static dyn Command],
-    /// The drivers.
-    pub drivers: &'a [Arc<dyn DriverKind>],
-    /// Environment variables, which provide values of flags.
-    pub environment: &'a Environment,
-    /// Maximum width of help, in columns.
-    pub columns: usize,
 }
 
 impl Cli<'_> {
@@ -247,13 +117,7 @@ impl Cli<'_> {
                             options,
                             driver: driver_options,
                             words: line.words,
-                            usage: Usage {
-                                commands: self.commands,
-                                drivers: self.drivers.to_vec(),
-                                command: Some(command),
-                                driver: driver.map(|driver| driver.name()).unwrap_or_default(),
-                                columns: self.columns,
-                            },
+                            usage: self.usage(command, driver),
                         }),
                     )
                 }
@@ -267,80 +131,24 @@ impl Cli<'_> {
         })
     }
 
-    /// Returns a command by its name; `h` is short for `help`.
-    pub fn find(&self, name: &str) -> Option<&'static dyn Command> {
-        let name = if name == "h" { "help" } else { name };
-        let mut commands = self.commands.iter().copied();
-        commands.find(|command| command.about().name == name)
-    }
-
-    fn help_as_asked(
-        &self,
-        command: Option<&dyn Command>,
-        driver: Option<&dyn DriverKind>,
-        line: &Line,
-    ) -> String {
-        match line.short_help {
-            true => self.short_help(command, driver),
-            false => self.help(command, driver),
-        }
-    }
-
-    /// Renders the help of `-h`: without the long description of a command, with the names alone of the flags in groups;
-    /// without the options of the program.
-    fn short_help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
-        let more = format!("Run '{}' for more.", command_line(command, driver));
-        let Some(command) = command else {
-            let text = self.help(None, None);
-            let (text, _) = text.split_once("\nOptions:\n").unwrap_or((&text, ""));
-            return format!("{text}\n{more}");
-        };
-        let mut flags = all_flags(command);
-        if command.takes_driver_flags() {
-            let of_driver = driver.map(DriverKind::flags).unwrap_or_default();
-            flags.splice(0..0, of_driver.into_iter().map(Flag::new));
-        }
-        let program = self.clap(&[command], driver, For::Showing);
-        let groups = help::names_of_groups(&flags, self.columns);
-        rendered(program, Some(command), |command| {
-            let after = command.get_after_help().cloned().unwrap_or_default();
-            let after = format!("{groups}{after}\n\n{more}");
-            let is_grouped = |arg: &clap::Arg| {
-                flags
-                    .iter()
-                    .any(|flag| arg.get_id() == flag.spec.name && !flag.spec.group.is_empty())
+    /// Returns the help of a command for its usage errors.
+    fn usage(&self, command: &'static dyn Command, driver: Option<&dyn DriverKind>) -> Usage {
+        let (commands, columns) = (self.commands, self.columns);
+        let drivers = self.drivers.to_vec();
+        let driver = driver.map(DriverKind::name);
+        Usage::new(move || {
+            let cli = Cli {
+                commands,
+                drivers: &drivers,
+                environment: &Environment::default(),
+                columns,
             };
-            command
-                .mut_args(|arg| match is_grouped(&arg) {
-                    true => arg.hide(true),
-                    false => arg,
-                })
-                .after_help(after.trim().to_owned())
+            let mut kinds = drivers.iter().map(|kind| &**kind);
+            cli.help_of(
+                Some(command),
+                kinds.find(|kind| Some(kind.name()) == driver),
+            )
         })
-    }
-
-    /// Renders the help of a command, with a driver's flags if it takes them; for `None`, the help of the program.
-    pub fn help(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
-        let program = match &command {
-            Some(_) => self.clap(command.as_slice(), driver, For::Showing),
-            None => self.clap(self.commands, driver, For::Showing),
-        };
-        let text = rendered(program, command, |command| {
-            let about = command.get_long_about().cloned().unwrap_or_default();
-            command.about(about)
-        });
-        match command {
-            Some(_) => text,
-            None => help::grouped(&text).trim_end().to_owned(),
-        }
-    }
-
-    /// Returns the help of a command, and the command line that prints it.
-    fn help_of(&self, command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> Help {
-        Help {
-            text: self.help(command, driver),
-            command_line: command_line(command, driver),
-        }
     }
 
     /// Returns the grammar of the commands whose names are on the line.
@@ -501,54 +309,12 @@ impl Cli<'_> {
     }
 }
 
-fn name_of(command: Option<&dyn Command>) -> &'static str {
-    command
-        .map(|command| command.about().name)
-        .unwrap_or_default()
-}
-
-/// Returns the command line that prints the help of a command.
-fn command_line(command: Option<&dyn Command>, driver: Option<&dyn DriverKind>) -> String {
-    let mut command_line = "docker-machine".to_owned();
-    if let Some(command) = command {
-        command_line.push_str(&format!(" {}", command.about().name));
-    }
-    if let Some(driver) = driver {
-        command_line.push_str(&format!(" --driver {}", driver.name()));
-    }
-    command_line + " --help"
-}
-
-/// Renders help, of a command after a change.
-fn rendered(
-    mut program: clap::Command,
-    command: Option<&dyn Command>,
-    change: impl FnOnce(clap::Command) -> clap::Command,
-) -> String {
-    program.build();
-    // Uses clap's short form, which has no empty lines between options.
-    let text = match program.find_subcommand(name_of(command)) {
-        Some(command) => change(command.clone()).render_help().to_string(),
-        None => program.render_help().to_string(),
-    };
-    // clap leaves a trailing space on the lines that it wraps.
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    lines.join("\n").trim_end().to_owned()
-}
-
 fn takes_driver_flags(command: Option<&'static dyn Command>) -> bool {
     command.is_some_and(|command| command.takes_driver_flags())
 }
 
 fn specs(flags: Vec<Flag>) -> Vec<FlagSpec> {
     flags.into_iter().map(|flag| flag.spec).collect()
-}
-
-/// Returns the flags of a command, including the one that every command has.
-pub(crate) fn all_flags(command: &dyn Command) -> Vec<Flag> {
-    let mut flags = command.flags();
-    flags.push(help_flag());
-    flags
 }
 
 /// Returns whether the flag that clap rejected is before the command.
