@@ -334,7 +334,7 @@ async fn an_images_own_options_stay_and_a_bad_change_is_rolled_back() {
     };
 
     // Debian's unit passes $DOCKER_OPTS, and a drop-in of the image one more flag.
-    host.shell("echo 'DOCKER_OPTS=\"--data-root=/var/lib/docker/other --label image=1\"' >/etc/default/docker").await;
+    host.shell("echo 'DOCKER_OPTS=\"--data-root=/var/lib/docker/other --label image=1 --label provider=x\"' >/etc/default/docker").await;
     host.shell("mkdir -p /etc/systemd/system/docker.service.d; sed -n 's/^ExecStart=.*/[Service]\\nExecStart=\\n& --shutdown-timeout=20/p' /lib/systemd/system/docker.service >/etc/systemd/system/docker.service.d/05-image.conf; systemctl daemon-reload; systemctl restart docker").await;
     assert_eq!(info(".DockerRootDir").await, "/var/lib/docker/other");
     assert!(host.provision(&plan).await.restarted);
@@ -343,6 +343,8 @@ async fn an_images_own_options_stay_and_a_bad_change_is_rolled_back() {
     for word in ["--shutdown-timeout=20", "image=1", "provider=generic"] {
         assert!(words.contains(&word.to_owned()), "{word}: {words:?}");
     }
+    // dockerd rejects two labels with the same name.
+    assert!(!words.contains(&"provider=x".to_owned()), "{words:?}");
     assert!(!host.provision(&plan).await.changed);
 
     // A change with which dockerd does not start is rolled back, and it runs as before.

@@ -50,7 +50,7 @@ unit=/usr/lib/systemd/system/docker.service
 case "$*" in
 "show -p FragmentPath docker.service") if [ -e "$R$unit" ]; then echo "FragmentPath=$unit"; else echo FragmentPath=; fi ;;
 "show -p LoadState docker.service") echo "LoadState=$(cat "$S/load-state" 2>/dev/null || echo loaded)" ;;
-"show -p ActiveState "*) printf 'ActiveState=%s\nUnitFileState=%s\nNeedDaemonReload=no\n' "$(cat "$S/active")" "$(cat "$S/enabled")" ;;
+"show -p ActiveState "*) printf 'ActiveState=%s\nUnitFileState=%s\nNeedDaemonReload=%s\n' "$(cat "$S/active")" "$(cat "$S/enabled")" "$(cat "$S/stale")" ;;
 "show -p DropInPaths "*) echo "DropInPaths=$(cat "$S/drop-ins" 2>/dev/null)" ;;
 "restart docker.service") if [ -e "$S/broken" ]; then echo failed >"$S/active"; echo "Job for docker.service failed." >&2; exit 1; fi; echo active >"$S/active" ;;
 "enable docker.service") echo enabled >"$S/enabled" ;;
@@ -125,6 +125,7 @@ impl Host {
             ("/etc/hosts", "127.0.0.1 localhost\n"),
             ("/state/active", "inactive\n"),
             ("/state/enabled", "enabled\n"),
+            ("/state/stale", "no\n"),
             ("/state/calls", ""),
         ] {
             host.put(file, text);

@@ -97,6 +97,18 @@ async fn an_engine_that_is_down_is_started() {
 }
 
 #[tokio::test]
+async fn a_unit_that_changed_after_systemd_read_it_causes_a_restart() {
+    let host = Host::bare();
+    host.provisioned(&plan()).await;
+    host.put("/state/stale", "yes\n");
+    host.forget_calls();
+    assert!(host.provisioned(&plan()).await.restarted);
+    let calls = host.calls();
+    let at = |call: &str| calls.iter().position(|line| line == call).unwrap();
+    assert!(at("systemctl daemon-reload") < at("systemctl restart docker.service"));
+}
+
+#[tokio::test]
 async fn a_readable_key_is_closed_again() {
     let host = Host::bare();
     host.provisioned(&plan()).await;
