@@ -1,4 +1,4 @@
-//! Simulated hosts that boot slowly, send unusual greetings, or fail half-way.
+//! Simulated hosts that boot slowly or fail half-way.
 
 #![allow(
     clippy::unwrap_used,
@@ -68,8 +68,8 @@ async fn a_host_can_listen_some_time_after_its_boot() {
 
 #[tokio::test]
 async fn a_silent_sshd_accepts_and_sends_nothing_until_it_greets() {
-    let (_hosts, spec, view) = booted(HostOptions {
-        greets: Moment::WhenTold,
+    let (_hosts, spec, _) = booted(HostOptions {
+        greets: Moment::After(Duration::from_millis(500)),
         ..HostOptions::default()
     })
     .await;
@@ -77,49 +77,26 @@ async fn a_silent_sshd_accepts_and_sends_nothing_until_it_greets() {
     let mut byte = [0];
     let silence = tokio::time::timeout(Duration::from_millis(100), stream.read(&mut byte)).await;
     assert!(silence.is_err(), "{silence:?}");
-    view.let_greet();
     assert_eq!(stream.read(&mut byte).await.unwrap(), 1);
     assert_eq!(&byte, b"S");
 }
 
 #[tokio::test]
 async fn the_key_is_refused_until_cloud_init_has_put_it_there() {
-    let (_hosts, spec, view) = booted(HostOptions {
-        accepts_key: Moment::WhenTold,
+    let (_hosts, spec, _) = booted(HostOptions {
+        accepts_key: Moment::After(Duration::from_millis(500)),
         ..HostOptions::default()
     })
     .await;
     assert!(login(sshd(&spec), "admin", key(1)).await.unwrap().is_none());
-    view.let_in();
-    let mut tries = 0;
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
     while login(sshd(&spec), "admin", key(1)).await.unwrap().is_none() {
-        tries += 1;
-        assert!(tries < 100, "the key is still refused");
+        tick.tick().await;
     }
-    assert!(view.counts().auth_attempts >= 2);
 }
 
 #[tokio::test]
-async fn preamble_and_banner_are_sent_unchanged() {
-    let (_hosts, spec, _) = booted(HostOptions {
-        before_identification: b"\x1b]0;owned\x07 hello\r\n".to_vec(),
-        login_banner: Some("\u{1b}[2J authorised people only\r\n".to_owned()),
-        ssh_identification: "SSH-2.0-Other_1".to_owned(),
-        ..HostOptions::default()
-    })
-    .await;
-    let mut stream = TcpStream::connect(sshd(&spec)).await.unwrap();
-    let mut greeting = vec![0; 35];
-    stream.read_exact(&mut greeting).await.unwrap();
-    assert_eq!(greeting, b"\x1b]0;owned\x07 hello\r\nSSH-2.0-Other_1\r\n");
-    assert_eq!(
-        connect(&spec, 2222).await.banner,
-        "\u{1b}[2J authorised people only\r\n"
-    );
-}
-
-#[tokio::test]
-async fn the_host_key_is_kept_across_boots_by_default() {
+async fn the_host_key_is_kept_across_boots() {
     let (hosts, spec, view) = booted(HostOptions::default()).await;
     let first = connect(&spec, 2222).await.host_key;
     assert_eq!(first.to_openssh().unwrap(), view.host_key());
@@ -134,9 +111,6 @@ async fn the_host_key_is_kept_across_boots_by_default() {
         "the old address is still in use"
     );
     assert_eq!(connect(&elsewhere, 2222).await.host_key, first);
-    view.change(|options| options.new_host_key_at_reboot = true);
-    hosts.reboot("i-1").await;
-    assert_ne!(connect(&elsewhere, 2222).await.host_key, first);
 }
 
 #[tokio::test]
@@ -145,31 +119,17 @@ async fn exec_faults_apply_to_the_nth_request() {
     view.change(|options| {
         options.exec_faults = [
             (1, ExecFault::Refuse),
-            (
-                2,
-                ExecFault::Fail {
-                    status: 100,
-                    stderr: "E: broken\n".to_owned(),
-                },
-            ),
-            (3, ExecFault::Hang),
-            (4, ExecFault::DropBeforeStatus),
-            (5, ExecFault::DropConnection),
-            (6, ExecFault::Delay(Duration::from_millis(80))),
+            (2, ExecFault::Hang),
+            (3, ExecFault::DropBeforeStatus),
         ]
         .into();
     });
     let client = connect(&spec, 2222).await;
     assert_eq!(client.run("true", b"").await.err(), "request refused");
-    let failed = client.run("true", b"").await;
-    assert_eq!(
-        (failed.status, failed.err().as_str()),
-        (Some(100), "E: broken\n")
-    );
-    // Abort only after the host has counted the request: otherwise the next one would be the third.
+    // Abort only after the host has counted the request: otherwise the next one would be the second.
     let counted = async {
         let mut tick = tokio::time::interval(Duration::from_millis(5));
-        while view.counts().execs.len() < 3 {
+        while view.counts().execs.len() < 2 {
             tick.tick().await;
         }
     };
@@ -183,19 +143,14 @@ async fn exec_faults_apply_to_the_nth_request() {
     // The command ran; its end is not reported.
     let cut = client.try_run("echo done >done", b"").await;
     assert!(cut.is_err() || cut.is_ok_and(|output| output.status.is_none()));
-    let client = connect(&spec, 2222).await;
     assert_eq!(
         std::fs::read_to_string(view.root().join("home/admin/done")).unwrap(),
         "done\n"
     );
-    let cut = client.try_run("true", b"").await;
-    assert!(cut.is_err() || cut.is_ok_and(|output| output.status.is_none()));
     let client = connect(&spec, 2222).await;
-    let begun = std::time::Instant::now();
     assert_eq!(client.run("true", b"").await.status, Some(0));
-    assert!(begun.elapsed() >= Duration::from_millis(80));
-    assert_eq!(view.counts().ssh_connections, 3);
-    assert_eq!(view.counts().execs.len(), 6);
+    assert_eq!(view.counts().ssh_connections, 2);
+    assert_eq!(view.counts().execs.len(), 4);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ mod hosts_client;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ec2_lab::hosts::{DockerAtBoot, DockerStart, HostOptions, Hosts, SimulatedHosts};
+use ec2_lab::hosts::{DockerAtBoot, HostOptions, Hosts, SimulatedHosts};
 use hosts_client::{Client, connect, spec};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
@@ -69,9 +69,7 @@ async fn upload(client: &Client, certificates: &Certificates) {
 
 const DROP_IN: &str = r#"[Service]
 ExecStart=
-ExecStart=/usr/bin/dockerd -H tcp://0.0.0.0:2376 -H unix:///var/run/docker.sock --tlsverify \
-    --tlscacert /etc/docker/ca.pem --tlscert /etc/docker/server.pem --tlskey /etc/docker/server-key.pem \
-    --label provider=amazonec2 --label "note=50%% of it" --registry-mirror http://127.0.0.1:5555
+ExecStart=/usr/bin/dockerd -H tcp://0.0.0.0:2376 -H unix:///var/run/docker.sock --tlsverify --tlscacert /etc/docker/ca.pem --tlscert /etc/docker/server.pem --tlskey /etc/docker/server-key.pem --label "note=-H tcp://0.0.0.0:1 \"it\""
 Environment="X=a b" HTTP_PROXY=http://p:1
 "#;
 
@@ -149,32 +147,20 @@ async fn docker_answers_with_the_uploaded_certificates_and_only_to_their_authori
         output.err()
     );
 
-    let version = get(address, "/version", &ours.ca, Some(&ours.client))
-        .await
-        .unwrap();
-    assert!(
-        version.starts_with("HTTP/1.1 200") && version.contains(r#""MinAPIVersion":"1.44""#),
-        "{version}"
-    );
+    for path in ["/version", "/v1.44/version"] {
+        let version = get(address, path, &ours.ca, Some(&ours.client))
+            .await
+            .unwrap();
+        assert!(
+            version.starts_with("HTTP/1.1 200") && version.contains(r#""Version":"29.1.2""#),
+            "{version}"
+        );
+    }
     assert!(
         get(address, "/_ping", &ours.ca, Some(&ours.client))
             .await
             .unwrap()
             .ends_with("OK")
-    );
-    let old = get(address, "/v1.15/version", &ours.ca, Some(&ours.client))
-        .await
-        .unwrap();
-    assert!(
-        old.starts_with("HTTP/1.1 400") && old.contains("client version 1.15 is too old"),
-        "{old}"
-    );
-    let info = get(address, "/v1.44/info", &ours.ca, Some(&ours.client))
-        .await
-        .unwrap();
-    assert!(
-        info.contains(r#""Labels":["provider=amazonec2","note=50% of it"]"#),
-        "{info}"
     );
 
     let other = certificates("127.0.0.1");
@@ -191,14 +177,7 @@ async fn docker_answers_with_the_uploaded_certificates_and_only_to_their_authori
     );
 
     let counts = hosts.host("i-1").unwrap().counts();
-    assert_eq!(
-        (
-            counts.docker_starts,
-            counts.docker_restarts,
-            counts.docker_requests
-        ),
-        (2, 1, 4)
-    );
+    assert_eq!((counts.docker_starts, counts.docker_restarts), (2, 1));
 
     // It starts again by itself, with the same files.
     hosts.reboot("i-1").await;
@@ -226,13 +205,14 @@ async fn a_wrong_unit_fails_the_restart_and_the_journal_says_why() {
     let restart = "sudo systemctl restart docker; s=$?; journalctl -u docker.service -n 20 --no-pager -o cat; exit $s";
 
     let cases = [
+        (DROP_IN.to_owned(), "failed to create TLS configuration: "),
         (
-            DROP_IN.to_owned(),
-            "could not load X509 key pair (cert: \"/etc/docker/server.pem\"",
+            DROP_IN.replace("--tlsverify ", ""),
+            "a TCP socket without --tlsverify",
         ),
         (
-            "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --no-such-flag\n".to_owned(),
-            "unknown flag: --no-such-flag",
+            DROP_IN.replace("0.0.0.0:2376", "192.0.2.1:2376"),
+            "listen tcp 192.0.2.1:2376: bind: cannot assign requested address",
         ),
         (
             "[Service]\nExecStart=\nExecStart=/opt/dockerd\n".to_owned(),
@@ -255,75 +235,9 @@ async fn a_wrong_unit_fails_the_restart_and_the_journal_says_why() {
         assert!(output.err().contains("docker.service"), "{}", output.err());
         assert_eq!(
             client.run("systemctl is-active docker", b"").await.out(),
-            "failed\n"
+            "inactive\n"
         );
     }
-
-    // dockerd rejects an option that is both in the image's file and a flag.
-    let output = client
-        .run(
-            "sudo tee \"$MACHINE_ROOT/etc/docker/daemon.json\" >/dev/null",
-            br#"{"hosts": ["fd://"]}"#,
-        )
-        .await;
-    assert_eq!(output.status, Some(0));
-    drop_in(
-        &client,
-        "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd -H fd://\n",
-    )
-    .await;
-    let output = client.run(restart, b"").await;
-    assert!(
-        output
-            .out()
-            .contains("specified both as a flag and in the configuration file: hosts"),
-        "{}",
-        output.out()
-    );
-}
-
-#[tokio::test]
-async fn a_changed_unit_takes_effect_after_daemon_reload() {
-    let hosts = SimulatedHosts::new(HostOptions::default()).unwrap();
-    let spec = spec("i-1");
-    hosts.boot(spec.clone()).await.unwrap();
-    let client = connect(&spec, 2222).await;
-    let write = "d=\"$MACHINE_ROOT/etc/systemd/system/docker.service.d\"; mkdir -p \"$d\"; cat >\"$d/10-machine.conf\"";
-    assert_eq!(
-        client
-            .run(
-                &format!("systemctl show -p LoadState docker; {write}"),
-                b"[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --nope\n"
-            )
-            .await
-            .status,
-        Some(0)
-    );
-    let output = client.run("sudo systemctl restart docker", b"").await;
-    assert_eq!(output.status, Some(0));
-    assert!(output.err().contains("changed on disk"), "{}", output.err());
-    assert_eq!(
-        client
-            .run("systemctl show docker -p NeedDaemonReload", b"")
-            .await
-            .out(),
-        "NeedDaemonReload=yes\n"
-    );
-    assert_eq!(
-        client
-            .run(
-                "sudo systemctl daemon-reload && sudo systemctl restart docker",
-                b""
-            )
-            .await
-            .status,
-        Some(1)
-    );
-    let shown = client.run("systemctl show -p DropInPaths docker", b"");
-    assert_eq!(
-        shown.await.out(),
-        "DropInPaths=/etc/systemd/system/docker.service.d/10-machine.conf\n"
-    );
 }
 
 #[tokio::test]
@@ -345,20 +259,28 @@ async fn docker_is_installed_by_the_script_of_the_install_url() {
             .run("sudo systemctl restart docker", b"")
             .await
             .status,
-        Some(5)
+        Some(1)
     );
     let output = client
         .run(
-            "curl -fsSL https://get.docker.com -o get.sh && VERSION=28.0.4 sh get.sh",
+            "curl -fsSL https://get.docker.com -o \"$TMPDIR/get.sh\" && VERSION=28.0.4 sh \"$TMPDIR/get.sh\"",
             b"",
         )
         .await;
     assert_eq!(output.status, Some(0), "{}", output.err());
-    let found = client.run("command -v dockerd; systemctl show -p UnitFileState docker; sudo docker version --format '{{.Server.Version}}'", b"").await.out();
+    let found = client
+        .run(
+            "command -v dockerd; systemctl show -p UnitFileState docker; dockerd --version",
+            b"",
+        )
+        .await
+        .out();
     let root = hosts.host("i-1").unwrap().root().display().to_string();
     assert_eq!(
         found,
-        format!("{root}/usr/bin/dockerd\nUnitFileState=enabled\n28.0.4\n")
+        format!(
+            "{root}/usr/bin/dockerd\nUnitFileState=enabled\nDocker version 28.0.4, build 0000000\n"
+        )
     );
     assert_eq!(hosts.host("i-1").unwrap().counts().installations, 1);
     // The internet is unreachable.
@@ -391,11 +313,7 @@ async fn names_and_permissions_match_a_host_with_sudo() {
     assert_eq!((owners.out().as_str(), owners.status), ("600\n", Some(1)));
     assert_eq!(
         client.run("systemctl restart docker", b"").await.err(),
-        "Failed to restart docker.service: Interactive authentication required.\n"
-    );
-    assert_eq!(
-        client.run("cloud-init status --wait", b"").await.out(),
-        "status: done\n"
+        "Failed to restart: Interactive authentication required.\n"
     );
     assert_eq!(
         client
@@ -422,51 +340,21 @@ async fn names_and_permissions_match_a_host_with_sudo() {
 }
 
 #[tokio::test]
-async fn each_kind_of_failed_docker_start_is_reported() {
+async fn a_failed_docker_start_is_reported() {
     let hosts = SimulatedHosts::new(HostOptions::default()).unwrap();
     let spec = spec("i-1");
     hosts.boot(spec.clone()).await.unwrap();
     let client = connect(&spec, 2222).await;
-    let host = hosts.host("i-1").unwrap();
-
-    host.change(|options| {
-        options.docker_start =
-            DockerStart::Fails("failed to start daemon: no space left on device".to_owned())
-    });
+    let reason = "failed to start daemon: no space left on device";
+    hosts
+        .host("i-1")
+        .unwrap()
+        .change(|options| options.docker_start_fails = Some(reason.to_owned()));
     let output = client
         .run(
             "sudo systemctl restart docker; sudo journalctl -u docker -n 5 -o cat",
             b"",
         )
         .await;
-    assert!(
-        output.out().contains("no space left on device"),
-        "{}",
-        output.out()
-    );
-
-    upload(&client, &certificates("127.0.0.1")).await;
-    drop_in(&client, DROP_IN).await;
-    host.change(|options| options.docker_start = DockerStart::NeverListens);
-    assert_eq!(
-        client
-            .run("sudo systemctl restart docker", b"")
-            .await
-            .status,
-        Some(0)
-    );
-    assert!(
-        tokio::net::TcpStream::connect((spec.address, 2376))
-            .await
-            .is_err()
-    );
-
-    host.change(|options| options.docker_start = DockerStart::Hangs);
-    let output = client
-        .run(
-            "timeout 0.3 sudo systemctl restart docker; echo $?; systemctl is-active docker",
-            b"",
-        )
-        .await;
-    assert_eq!(output.out(), "124\nactivating\n");
+    assert!(output.out().contains(reason), "{}", output.out());
 }

@@ -339,13 +339,12 @@ async fn openssh_clients_work_with_the_server() {
             String::from_utf8_lossy(&output.stderr)
         );
         assert!(std::fs::read(back).unwrap() == data);
-        assert_eq!(view.counts().sftp_sessions, 2);
     }
 }
 
 #[tokio::test]
 async fn members_of_group_docker_reach_dockers_socket_from_their_next_login_on() {
-    let (hosts, spec, client) = booted().await;
+    let (_hosts, spec, client) = booted().await;
     let open = async |client: &Client| {
         let opened = client
             .session
@@ -366,7 +365,6 @@ async fn members_of_group_docker_reach_dockers_socket_from_their_next_login_on()
     assert!(answer.ends_with("\r\n\r\nOK"), "{answer}");
     client.run("sudo systemctl stop docker", b"").await;
     assert!(open(&client).await.is_none());
-    assert_eq!(hosts.host("i-1").unwrap().counts().docker_requests, 1);
 }
 
 /// RFC 4254, 5.3 and 6.10, as OpenSSH does it: first the reply, no data after the end of a stream, and the status

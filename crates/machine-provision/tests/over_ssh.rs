@@ -6,9 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ec2_lab::hosts::{
-    DockerAtBoot, DockerStart, HostOptions, HostSpec, HostView, Hosts, SimulatedHosts,
-};
+use ec2_lab::hosts::{DockerAtBoot, HostOptions, HostSpec, HostView, Hosts, SimulatedHosts};
 use machine_ops::{Cx, MemoryJournal};
 use machine_provision::{
     Certificates, EngineConfig, InstallSource, Plan, ProvisionError, provision, upgrade,
@@ -149,7 +147,7 @@ async fn a_failed_start_quotes_the_daemon() {
     let lab = lab(
         3,
         HostOptions {
-            docker_start: DockerStart::Fails("failed to start daemon: no such fuse".to_owned()),
+            docker_start_fails: Some("failed to start daemon: no such fuse".to_owned()),
             ..HostOptions::default()
         },
     )

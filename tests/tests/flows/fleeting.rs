@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ec2_lab::ec2::{ACCOUNT, Effect, Fault, Shortage};
-use ec2_lab::hosts::{DockerAtBoot, DockerStart, ExecFault, HostOptions, Moment};
+use ec2_lab::hosts::{DockerAtBoot, ExecFault, HostOptions, Moment};
 use machine_tests::fleeting::{self, FleetingHost, States};
 use machine_tests::flows::{Flow, REGION};
 use rustix::process::Signal;
@@ -240,7 +240,7 @@ fn failures() -> Vec<(HostOptions, Option<Fault>, Value, &'static str)> {
         ),
         (
             HostOptions {
-                docker_start: DockerStart::Fails("no space left".to_owned()),
+                docker_start_fails: Some("no space left".to_owned()),
                 docker: DockerAtBoot::Missing,
                 ..options()
             },

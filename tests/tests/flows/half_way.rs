@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ec2_lab::ec2::{Denial, Fault, Shortage};
-use ec2_lab::hosts::{DockerAtBoot, DockerStart, HostOptions, Moment};
+use ec2_lab::hosts::{DockerAtBoot, HostOptions, Moment};
 use machine_tests::flows::Flow;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +40,7 @@ async fn missing_docker_is_installed() {
 async fn a_failed_start_of_dockerd_quotes_its_journal() {
     let line = "failed to start daemon: error initializing graphdriver";
     let flow = Flow::with_hosts(HostOptions {
-        docker_start: DockerStart::Fails(line.to_owned()),
+        docker_start_fails: Some(line.to_owned()),
         ..HostOptions::default()
     })
     .await;

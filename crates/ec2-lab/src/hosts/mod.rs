@@ -13,8 +13,7 @@ use async_trait::async_trait;
 
 pub use debian::{DebianError, DebianHosts, DebianImage, DebianOptions};
 pub use simulated::{
-    Attack, Counts, DEBIAN_12, DockerAtBoot, DockerStart, ExecFault, HostOptions, HostView, Moment,
-    SimulatedHosts,
+    Attack, Counts, DockerAtBoot, ExecFault, HostOptions, HostView, Moment, SimulatedHosts,
 };
 
 /// The endpoint's data about a booting instance.

@@ -56,11 +56,10 @@ impl Output {
     }
 }
 
-/// Accepts any host key and records it, and the banner.
+/// Accepts any host key and records it.
 #[derive(Default)]
 pub(crate) struct Trusting {
     pub(crate) seen: Arc<std::sync::Mutex<Option<PublicKey>>>,
-    pub(crate) banner: Arc<std::sync::Mutex<String>>,
 }
 
 impl client::Handler for Trusting {
@@ -75,22 +74,12 @@ impl client::Handler for Trusting {
         }
         Ok(true)
     }
-
-    async fn auth_banner(
-        &mut self,
-        banner: &str,
-        _session: &mut client::Session,
-    ) -> Result<(), Self::Error> {
-        self.banner.lock().unwrap().push_str(banner);
-        Ok(())
-    }
 }
 
 /// An authenticated session.
 pub(crate) struct Client {
     pub(crate) session: Handle<Trusting>,
     pub(crate) host_key: PublicKey,
-    pub(crate) banner: String,
 }
 
 /// Connects and logs in; `None` if the key or user is refused.
@@ -100,7 +89,7 @@ pub(crate) async fn login(
     key: PrivateKey,
 ) -> Result<Option<Client>, russh::Error> {
     let trusting = Trusting::default();
-    let (seen, banner) = (Arc::clone(&trusting.seen), Arc::clone(&trusting.banner));
+    let seen = Arc::clone(&trusting.seen);
     let config = Arc::new(client::Config::default());
     let mut session = client::connect(config, address, trusting).await?;
     let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
@@ -108,12 +97,7 @@ pub(crate) async fn login(
         return Ok(None);
     }
     let host_key = seen.lock().unwrap().clone().unwrap();
-    let banner = banner.lock().unwrap().clone();
-    Ok(Some(Client {
-        session,
-        host_key,
-        banner,
-    }))
+    Ok(Some(Client { session, host_key }))
 }
 
 /// Logs in as the user of the spec with the key of the spec.

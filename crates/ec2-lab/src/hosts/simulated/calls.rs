@@ -25,8 +25,6 @@ pub(super) struct Call {
     pub(super) program: String,
     /// The calling user, as `sudo` reports it.
     pub(super) user: String,
-    /// The working directory.
-    pub(super) directory: String,
     /// Its arguments.
     pub(super) args: Vec<String>,
 }
@@ -100,7 +98,6 @@ async fn answer(host: &Arc<Host>, id: u32) -> io::Result<()> {
     let call = Call {
         program: words.next().unwrap_or_default(),
         user: words.next().unwrap_or_default(),
-        directory: words.next().unwrap_or_default(),
         args: {
             let mut rest: Vec<String> = words.collect();
             // Each word, including the last one, ends with a zero byte.

@@ -9,7 +9,8 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use super::options::{DockerAtBoot, HostOptions, Packages};
+use super::options::{DockerAtBoot, HostOptions};
+use super::systemd_unit::FRAGMENT;
 use crate::hosts::HostSpec;
 
 /// Stubs by file name. `@TOOLS@` is the placeholder for the directory of the real tools.
@@ -50,7 +51,7 @@ const USUALLY: &[(&str, &str)] = &[
     ("systemctl", "host-call"),
     ("journalctl", "host-call"),
     ("hostnamectl", "hostnamectl"),
-    ("cloud-init", "host-call"),
+    ("cloud-init", "nothing"),
     ("curl", "host-call"),
     ("wget", "host-call"),
 ];
@@ -272,23 +273,12 @@ impl Shelf {
             root.join("var/lib/cloud/instance/user-data.txt"),
             &host.user_data,
         )?;
-        for name in &options.more_tools {
-            self.offer(name)?;
-        }
-        let manager: &[&str] = match options.packages() {
-            Packages::Apt => &["apt-get", "dpkg-query"],
-            Packages::Dnf => &["dnf", "yum", "rpm"],
-            Packages::Zypper => &["zypper", "rpm"],
-            Packages::None => &[],
-        };
-        let manager = manager.iter().map(|name| (*name, "host-call"));
-        for (name, stub) in USUALLY.iter().copied().chain(manager) {
+        let is_amazon = options.os_release.contains("amzn");
+        let manager = if is_amazon { "dnf" } else { "apt-get" };
+        for (name, stub) in USUALLY.iter().copied().chain([(manager, "host-call")]) {
             if !options.without.iter().any(|absent| absent == name) {
                 self.link(stub, &root.join("usr/bin").join(name))?;
             }
-        }
-        if options.packages() == Packages::Dnf {
-            self.link("chown", &root.join("usr/sbin/restorecon"))?;
         }
         self.install_docker(&root, options.docker)?;
         Ok(root)
@@ -299,9 +289,8 @@ impl Shelf {
         let run = root.join("run/lab");
         fs::remove_dir_all(root.join("run")).or_else(absent_is_fine)?;
         fs::create_dir_all(&run)?;
-        if !options.without.iter().any(|absent| absent == "systemctl") {
-            fs::create_dir_all(root.join("run/systemd/system"))?;
-        }
+        // The sign of systemd, sd_booted(3).
+        fs::create_dir_all(root.join("run/systemd/system"))?;
         let name = fs::read(root.join("etc/hostname")).unwrap_or_default();
         fs::write(run.join("hostname"), name)?;
         fs::write(run.join("address"), format!("{}\n", host.address))?;
@@ -325,7 +314,6 @@ impl Shelf {
             ),
         };
         self.link("host-call", &root.join(directory).join("dockerd"))?;
-        self.link("host-call", &root.join("usr/bin/docker"))?;
         fs::create_dir_all(root.join("etc/docker"))?;
         let group = root.join("etc/group");
         let groups = fs::read_to_string(&group)?;
@@ -333,9 +321,19 @@ impl Shelf {
             fs::write(group, groups + "docker:x:999:\n")?;
         }
         fs::write(
-            root.join("usr/lib/systemd/system/docker.service"),
+            within(root, FRAGMENT),
             include_str!("stubs/docker.service").replace("@COMMAND@", command),
         )
+    }
+}
+
+/// Returns the location on this machine of a path on the host, which may begin with the root already.
+pub(super) fn within(root: &Path, path: &str) -> PathBuf {
+    let path = Path::new(path);
+    if path.starts_with(root) {
+        path.to_owned()
+    } else {
+        root.join(path.strip_prefix("/").unwrap_or(path))
     }
 }
 

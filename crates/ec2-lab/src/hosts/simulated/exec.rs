@@ -10,7 +10,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use russh::server::{Handle, Msg};
@@ -22,8 +21,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::disk::home;
 use super::host::Host;
+use super::options::SSH_PORT;
 use super::pty::{self, Size};
-use crate::hosts::pause;
 
 /// The client's messages to a running process.
 #[derive(Debug)]
@@ -38,16 +37,8 @@ pub(super) enum Control {
 #[derive(Debug)]
 pub(super) enum Work {
     Shell,
-    Command {
-        command: Vec<u8>,
-        delay: Duration,
-        drop_at_end: bool,
-    },
+    Command { command: Vec<u8>, drop_at_end: bool },
     Hang,
-    Fail {
-        status: u8,
-        stderr: String,
-    },
 }
 
 /// A request with its context.
@@ -72,25 +63,11 @@ const STDERR: u32 = 1;
 pub(super) async fn run(job: Job, channel: Channel<Msg>, orders: UnboundedReceiver<Control>) {
     // The handler forwards requests, input and signals.
     let (_, output) = channel.split();
-    let delay = job.host.options().exec_delay;
-    pause(delay).await;
-    match &job.work {
-        Work::Hang => {
-            hang(orders).await;
-            return;
-        }
-        Work::Fail { status, stderr } => {
-            let _ = output
-                .extended_data_bytes(STDERR, Bytes::from(stderr.clone()))
-                .await;
-            let _ = output.exit_status(u32::from(*status)).await;
-        }
-        Work::Command { delay, .. } => {
-            pause(*delay).await;
-            process(&job, &output, orders).await;
-        }
-        Work::Shell => process(&job, &output, orders).await,
+    if matches!(job.work, Work::Hang) {
+        hang(orders).await;
+        return;
     }
+    process(&job, &output, orders).await;
     // The client may have disconnected by now.
     let _ = output.eof().await;
     let _ = output.close().await;
@@ -283,7 +260,7 @@ fn command(job: &Job) -> Command {
         };
     }
     let spec = host.spec();
-    let (peer, port) = (job.peer, host.options().ssh_port);
+    let peer = job.peer;
     command
         .current_dir(&home)
         .env_clear()
@@ -296,11 +273,11 @@ fn command(job: &Job) -> Command {
         .env("MACHINE_ROOT", &host.root)
         .env(
             "SSH_CLIENT",
-            format!("{} {} {port}", peer.ip(), peer.port()),
+            format!("{} {} {SSH_PORT}", peer.ip(), peer.port()),
         )
         .env(
             "SSH_CONNECTION",
-            format!("{} {} {} {port}", peer.ip(), peer.port(), spec.address),
+            format!("{} {} {} {SSH_PORT}", peer.ip(), peer.port(), spec.address),
         )
         .envs(job.environment.iter().map(|(name, value)| (name, value)));
     if let Some((term, _)) = &job.terminal {

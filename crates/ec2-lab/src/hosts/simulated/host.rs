@@ -7,7 +7,6 @@ use std::collections::HashSet;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use russh::keys::PrivateKey;
@@ -15,13 +14,13 @@ use russh::keys::ssh_key::private::Ed25519Keypair;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::task::JoinHandle;
 
-use super::counters::Counters;
-use super::disk::{Shelf, home};
+use super::counters::Counts;
+use super::disk::{Shelf, home, within};
 use super::docker_service::DockerService;
 use super::gate::Gate;
-use super::journal::Journal;
 use super::listening::Sockets;
-use super::options::{DockerAtBoot, HostOptions};
+use super::options::{HostOptions, SSH_PORT};
+use super::systemd_unit::FRAGMENT;
 use super::{calls, ssh_server};
 use crate::hosts::HostSpec;
 
@@ -31,16 +30,15 @@ pub(super) struct Host {
     pub(super) root: PathBuf,
     pub(super) search_path: String,
     pub(super) shelf: Arc<Shelf>,
-    pub(super) counters: Counters,
-    pub(super) journal: Journal,
+    pub(super) counts: Mutex<Counts>,
+    /// The lines of `docker.service` in the journal.
+    pub(super) journal: Mutex<String>,
     pub(super) docker: DockerService,
     pub(super) sockets: Sockets,
-    /// Whether Docker starts at boot.
-    pub(super) docker_enabled: AtomicBool,
     pub(super) console: Mutex<String>,
     spec: Mutex<HostSpec>,
     options: Mutex<HostOptions>,
-    host_key: Mutex<PrivateKey>,
+    host_key: PrivateKey,
     power: Mutex<Option<Power>>,
     processes: Mutex<HashSet<Pid>>,
 }
@@ -59,7 +57,6 @@ pub(super) struct Gates {
     pub(super) listens: Gate,
     pub(super) greets: Gate,
     pub(super) accepts_key: Gate,
-    pub(super) cloud_init_done: Gate,
 }
 
 /// Locks a mutex; ignores poisoning by a panicking test.
@@ -83,15 +80,14 @@ impl Host {
             search_path: shelf.search_path(&root),
             root,
             shelf: Arc::clone(shelf),
-            counters: Counters::default(),
-            journal: Journal::default(),
+            counts: Mutex::default(),
+            journal: Mutex::default(),
             docker: DockerService::default(),
             sockets: Sockets::default(),
-            docker_enabled: AtomicBool::new(options.docker != DockerAtBoot::Missing),
             console: Mutex::default(),
             spec: Mutex::new(spec),
             options: Mutex::new(options),
-            host_key: Mutex::new(host_key),
+            host_key,
             power: Mutex::default(),
             processes: Mutex::default(),
         })
@@ -105,8 +101,8 @@ impl Host {
         lock(&self.options)
     }
 
-    pub(super) fn host_key(&self) -> PrivateKey {
-        lock(&self.host_key).clone()
+    pub(super) fn host_key(&self) -> &PrivateKey {
+        &self.host_key
     }
 
     /// Returns the gates of the running boot; none while the host is off.
@@ -114,32 +110,21 @@ impl Host {
         lock(&self.power).as_ref().map(|power| power.gates.clone())
     }
 
-    /// Returns the running name, as `hostname` prints it.
-    pub(super) fn name(&self) -> String {
-        let name = std::fs::read_to_string(self.root.join("run/lab/hostname")).unwrap_or_default();
-        name.trim().to_owned()
-    }
-
     /// Begins a boot at the address of `spec`; powers a running host off first.
     ///
     /// # Errors
     /// A disk error, or sshd's address is not available.
     pub(super) async fn boot(self: &Arc<Self>, spec: HostSpec) -> io::Result<()> {
-        let first = lock(&self.console).is_empty();
         self.power_off().await;
         let options = self.options().clone();
-        if options.new_host_key_at_reboot && !first {
-            *lock(&self.host_key) = new_host_key()?;
-        }
         Shelf::boot(&self.root, &spec, &options)?;
-        let sshd = SocketAddr::new(spec.address, options.ssh_port);
+        let sshd = SocketAddr::new(spec.address, SSH_PORT);
         *lock(&self.spec) = spec;
         self.write_console();
         let gates = Gates {
             listens: Gate::at(options.listens),
             greets: Gate::at(options.greets),
             accepts_key: Gate::at(options.accepts_key),
-            cloud_init_done: Gate::at(options.cloud_init_done),
         };
         let put_key = authorized_keys(&self.root, &self.spec());
         let mut tasks = vec![tokio::spawn(calls::serve(
@@ -177,12 +162,12 @@ impl Host {
                 Err(error) => lock(&host.console).push_str(&format!("sshd: {sshd}: {error}\n")),
             }
         }));
-        if self.docker_enabled.load(Ordering::Relaxed) {
+        if within(&self.root, FRAGMENT).exists() {
             let (host, listens) = (Arc::clone(self), gates.listens.clone());
             tasks.push(tokio::spawn(async move {
                 listens.opened().await;
                 // A failed start is in the journal, as on any host.
-                let _ = host.docker.start(&host).await;
+                host.docker.start(&host).await;
             }));
         }
         *lock(&self.power) = Some(Power {
@@ -199,7 +184,7 @@ impl Host {
             // Only the end of the task matters: the address is free then.
             let _ = task.await;
         }
-        self.docker.power_off().await;
+        self.docker.stop().await;
     }
 
     /// The part of [`power_off`](Self::power_off) that does not wait.
@@ -225,15 +210,6 @@ impl Host {
             power.connections.push(Arc::clone(connection));
         }
         power.is_some()
-    }
-
-    /// Closes all current connections.
-    pub(super) fn cut_connections(&self) {
-        if let Some(power) = lock(&self.power).as_mut() {
-            for connection in power.connections.drain(..) {
-                let _ = connection.shutdown(Shutdown::Both);
-            }
-        }
     }
 
     /// Closes a connection and unregisters it.

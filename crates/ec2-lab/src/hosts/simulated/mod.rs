@@ -13,11 +13,9 @@ mod counters;
 mod disk;
 mod docker_api;
 mod docker_service;
-mod dockerd_flags;
 mod exec;
 mod gate;
 mod host;
-mod journal;
 mod listening;
 mod options;
 mod packages;
@@ -34,7 +32,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -45,7 +42,7 @@ use disk::Shelf;
 use host::{Host, lock};
 
 pub use counters::Counts;
-pub use options::{Attack, DEBIAN_12, DockerAtBoot, DockerStart, ExecFault, HostOptions, Moment};
+pub use options::{Attack, DockerAtBoot, ExecFault, HostOptions, Moment};
 pub use view::HostView;
 
 /// Sets the options of a host before its first boot.
@@ -57,8 +54,7 @@ pub struct SimulatedHosts {
     defaults: HostOptions,
     plan: Mutex<Option<Plan>>,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
-    /// The lab's temporary directory, if it has one.
-    _directory: Option<TempDir>,
+    _directory: TempDir,
 }
 
 impl fmt::Debug for SimulatedHosts {
@@ -76,22 +72,12 @@ impl SimulatedHosts {
     /// The directory cannot be created or filled.
     pub fn new(defaults: HostOptions) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("ec2-lab-").tempdir()?;
-        let mut hosts = Self::in_directory(directory.path(), defaults)?;
-        hosts._directory = Some(directory);
-        Ok(hosts)
-    }
-
-    /// Makes hosts in a directory of the caller, which is kept.
-    ///
-    /// # Errors
-    /// The directory cannot be filled.
-    pub fn in_directory(directory: &Path, defaults: HostOptions) -> io::Result<Self> {
         Ok(Self {
-            shelf: Arc::new(Shelf::new(directory)?),
+            shelf: Arc::new(Shelf::new(directory.path())?),
             defaults,
             plan: Mutex::default(),
             hosts: Mutex::default(),
-            _directory: None,
+            _directory: directory,
         })
     }
 

@@ -7,10 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use russh::keys::PublicKey;
@@ -18,12 +15,10 @@ use russh::server::{
     Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty, Sig, SshId};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::counters::count;
 use super::disk::{home, may_use_docker};
 use super::docker_api;
 use super::exec::{self, Control, Job, Work};
@@ -46,7 +41,7 @@ pub(super) async fn serve(host: Arc<Host>, listener: Listening, gates: Gates) {
             return;
         };
         while connections.try_join_next().is_some() {}
-        count(&host.counters.ssh_connections);
+        lock(&host.counts).ssh_connections += 1;
         let (host, gates) = (Arc::clone(&host), gates.clone());
         connections.spawn(async move {
             // The client notices a broken connection.
@@ -69,14 +64,8 @@ async fn connection(
     if !host.connected(&line) {
         return Ok(());
     }
-    let mut stream = Counted {
-        stream,
-        host: Arc::clone(&host),
-    };
     let talk = async {
         gates.greets.opened().await;
-        let before = host.options().before_identification.clone();
-        stream.write_all(&before).await?;
         let config = Arc::new(config(&host));
         let login = Login {
             host: Arc::clone(&host),
@@ -97,14 +86,14 @@ async fn connection(
 
 fn config(host: &Host) -> Config {
     Config {
-        server_id: SshId::Standard(host.options().ssh_identification.clone().into()),
+        server_id: SshId::Standard("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7".into()),
         methods: MethodSet::from(&[MethodKind::PublicKey][..]),
         // No protection against guessing is needed; tests wait for refusals.
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
         // OpenSSH's MaxAuthTries.
         max_auth_attempts: 6,
-        keys: vec![host.host_key()],
+        keys: vec![host.host_key().clone()],
         inactivity_timeout: None,
         // Sufficient for a client's pending messages, so that a channel that waits for its client's next message
         // never blocks the others.
@@ -146,20 +135,6 @@ impl Login {
         text.lines()
             .filter_map(|line| PublicKey::from_openssh(line).ok())
             .any(|known| known.key_data() == key.key_data())
-    }
-
-    fn verdict(&self, user: &str, key: &PublicKey) -> Auth {
-        count(&self.host.counters.auth_attempts);
-        if self.knows(user, key) {
-            Auth::Accept
-        } else {
-            Auth::reject()
-        }
-    }
-
-    fn refuse(&self) -> Auth {
-        count(&self.host.counters.auth_attempts);
-        Auth::reject()
     }
 
     /// Starts a process on a channel; false if the channel is in use or unknown.
@@ -220,9 +195,7 @@ async fn open_channels(host: &Host, client: &russh::server::Handle, count: usize
         };
         match opened {
             Ok(channel) => {
-                host.counters
-                    .channels_opened
-                    .fetch_add(1, Ordering::Relaxed);
+                lock(&host.counts).channels_opened += 1;
                 open.push(channel);
             }
             Err(russh::Error::ChannelOpenFailure(_)) => {}
@@ -243,24 +216,16 @@ fn reply(session: &mut Session, id: ChannelId, granted: bool) -> Result<(), russ
 impl Handler for Login {
     type Error = russh::Error;
 
-    async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
-        Ok(self.host.options().login_banner.clone())
-    }
-
-    async fn auth_none(&mut self, _user: &str) -> Result<Auth, Self::Error> {
-        Ok(self.refuse())
-    }
-
-    async fn auth_password(&mut self, _user: &str, _password: &str) -> Result<Auth, Self::Error> {
-        Ok(self.refuse())
-    }
-
     async fn auth_publickey_offered(
         &mut self,
         user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.verdict(user, offer.public_key))
+        Ok(if self.knows(user, offer.public_key) {
+            Auth::Accept
+        } else {
+            Auth::reject()
+        })
     }
 
     async fn auth_publickey(
@@ -268,7 +233,6 @@ impl Handler for Login {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        // The offer of the same key was already counted.
         if !self.knows(user, key.public_key) {
             return Ok(Auth::reject());
         }
@@ -304,17 +268,11 @@ impl Handler for Login {
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
         let is_docker = matches!(socket_path, "/var/run/docker.sock" | "/run/docker.sock");
-        let daemon = self.host.docker.daemon().await;
-        match daemon.filter(|_| is_docker && self.may_use_docker) {
-            Some(daemon) => {
+        let version = self.host.docker.version().await;
+        match version.filter(|_| is_docker && self.may_use_docker) {
+            Some(version) => {
                 reply.accept().await;
-                let host = Arc::clone(&self.host);
-                let seen = move || count(&host.counters.docker_requests);
-                tokio::spawn(docker_api::http(
-                    channel.into_stream(),
-                    Arc::new(daemon),
-                    seen,
-                ));
+                tokio::spawn(docker_api::http(channel.into_stream(), version));
             }
             None => reply.reject(ChannelOpenFailure::ConnectFailed).await,
         }
@@ -376,7 +334,6 @@ impl Handler for Login {
         id: ChannelId,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        count(&self.host.counters.shells);
         let granted = self.start(id, Work::Shell, session);
         reply(session, id, granted)
     }
@@ -388,31 +345,18 @@ impl Handler for Login {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         let number = {
-            let mut execs = lock(&self.host.counters.execs);
+            let execs = &mut lock(&self.host.counts).execs;
             execs.push(String::from_utf8_lossy(command).into_owned());
             execs.len() as u64
         };
         let fault = self.host.options().exec_faults.get(&number).cloned();
         let command = command.to_vec();
         let work = match fault {
-            Some(ExecFault::DropConnection) => return Err(russh::Error::Disconnect),
             Some(ExecFault::Refuse) => return session.channel_failure(id),
             Some(ExecFault::Hang) => Work::Hang,
-            Some(ExecFault::Fail { status, stderr }) => Work::Fail { status, stderr },
-            Some(ExecFault::DropBeforeStatus) => Work::Command {
+            fault => Work::Command {
                 command,
-                delay: Duration::ZERO,
-                drop_at_end: true,
-            },
-            Some(ExecFault::Delay(delay)) => Work::Command {
-                command,
-                delay,
-                drop_at_end: false,
-            },
-            None => Work::Command {
-                command,
-                delay: Duration::ZERO,
-                drop_at_end: false,
+                drop_at_end: fault == Some(ExecFault::DropBeforeStatus),
             },
         };
         let granted = self.start(id, work, session);
@@ -430,7 +374,6 @@ impl Handler for Login {
         let granted = channel.is_some();
         reply(session, id, granted)?;
         if let Some(channel) = channel {
-            count(&self.host.counters.sftp_sessions);
             let (root, user) = (self.host.root.clone(), self.user.clone());
             let attack = self.host.options().attack;
             let client = session.handle();
@@ -482,53 +425,5 @@ impl Handler for Login {
         // This drops the sender of the messages: the process learns that its client has disconnected.
         self.channels.remove(&id);
         Ok(())
-    }
-}
-
-/// A socket that counts its bytes.
-struct Counted {
-    stream: TcpStream,
-    host: Arc<Host>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let read = (buffer.filled().len() - before) as u64;
-        self.host
-            .counters
-            .ssh_bytes_in
-            .fetch_add(read, Ordering::Relaxed);
-        polled
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if let Poll::Ready(Ok(written)) = &polled {
-            self.host
-                .counters
-                .ssh_bytes_out
-                .fetch_add(*written as u64, Ordering::Relaxed);
-        }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -20,7 +20,7 @@ impl HostView {
     /// Returns the counters of the host.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.0.counters.read()
+        lock(&self.0.counts).clone()
     }
 
     /// Returns the directory that is the host's root.
@@ -45,12 +45,6 @@ impl HostView {
             .unwrap_or_default()
     }
 
-    /// Returns the console's text.
-    #[must_use]
-    pub fn console(&self) -> String {
-        lock(&self.0.console).clone()
-    }
-
     /// Changes the host's options from now on. Options that are read at boot take effect at the next boot.
     pub fn change(&self, change: impl FnOnce(&mut HostOptions)) {
         change(&mut self.0.options());
@@ -61,23 +55,8 @@ impl HostView {
         self.0.gates().is_some()
     }
 
-    /// Makes sshd listen now. No effect on a host that is off, here and below.
+    /// Makes sshd listen now. No effect on a host that is off.
     pub fn let_listen(&self) {
         self.0.gates().inspect(|gates| gates.listens.open());
-    }
-
-    /// Makes sshd send its identification string now.
-    pub fn let_greet(&self) {
-        self.0.gates().inspect(|gates| gates.greets.open());
-    }
-
-    /// Adds the key to `authorized_keys` now.
-    pub fn let_in(&self) {
-        self.0.gates().inspect(|gates| gates.accepts_key.open());
-    }
-
-    /// Closes all current SSH connections; the host keeps running.
-    pub fn cut_connections(&self) {
-        self.0.cut_connections();
     }
 }
