@@ -13,6 +13,7 @@ use machine_types::MachineName;
 
 use crate::Error;
 use crate::certificates::issue::Identities;
+use crate::journal::ReadOnly;
 
 /// Settings that the binary read once from flags and environment.
 #[derive(Debug, Clone)]
@@ -172,9 +173,10 @@ impl Library {
         }
     }
 
-    /// Returns a context for read-only queries about one machine.
+    /// Returns a context for queries about one machine, which may be at work in another process.
     pub(crate) fn context_about(&self, name: &MachineName) -> Cx {
         Cx {
+            journal: ReadOnly::of(&self.store, name),
             events: Arc::new(OfMachine {
                 machine: name.to_string(),
                 told: self.events.clone(),

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::iter;
-use machine_driver::{Cloud, DriverError, DriverErrorKind, Facts, Route, Status};
-use machine_ops::{Cx, Event};
+use machine_driver::{Cloud, CloudKind, DriverError, DriverErrorKind, Facts, Route, Status};
+use machine_ops::{Cx, Event, open_resources};
 use machine_store::MachineRecord;
 use machine_types::{MachineState, one_line};
 
@@ -271,7 +271,7 @@ pub(crate) async fn states(
         let driver = &*machine.driver;
         let asked = driver.cloud().and_then(|cloud| Some((cloud, cloud.id()?)));
         let Some((cloud, id)) = asked else {
-            single.push((index, driver));
+            single.push((index, machine));
             continue;
         };
         let (kind, route) = (driver.name(), cloud.route());
@@ -293,8 +293,9 @@ pub(crate) async fn states(
         let states = asked.await.unwrap_or_default();
         indices.into_iter().zip(states).collect::<Vec<_>>()
     });
-    let apart = single.into_iter().map(|(index, driver)| async move {
-        let state = tokio::time::timeout(timeout, driver.state(cx)).await;
+    let apart = single.into_iter().map(|(index, machine)| async move {
+        let cx = library.context_about(&machine.name).for_reading();
+        let state = tokio::time::timeout(timeout, machine.driver.state(&cx)).await;
         state.ok().map(|state| (index, state))
     });
     let (together, apart) = tokio::join!(join_all(together), join_all(apart));
@@ -302,7 +303,34 @@ pub(crate) async fn states(
     states
         .chain(apart.into_iter().flatten())
         .map(|(index, state)| (index, state.map_err(NoState::from)))
+        .map(|(index, state)| match state {
+            Err(why) if why.is_missing && query == Query::Ids => {
+                let is_new = may_be_unlisted(library, &machines[index]);
+                let starting = || Ok(MachineState::Starting.into());
+                (index, if is_new { starting() } else { Err(why) })
+            }
+            state => (index, state),
+        })
         .collect()
+}
+
+/// Returns whether a cloud may not list a machine yet that its journal has: a new one, or one whose journal is
+/// unreadable.
+fn may_be_unlisted(library: &Library, machine: &Machine) -> bool {
+    let Ok(entries) = library.store.entries(&machine.name) else {
+        return true;
+    };
+    let kind = library.kind(machine.driver.name()).ok();
+    let cloud = kind.and_then(|kind| kind.cloud());
+    let window = cloud.map_or(Duration::ZERO, CloudKind::consistency_window);
+    let resources = open_resources(&entries);
+    let newest = resources.iter().map(|resource| resource.at).max();
+    let now = library.ambient.now().duration_since(SystemTime::UNIX_EPOCH);
+    let age = |at| {
+        now.unwrap_or_default()
+            .saturating_sub(Duration::from_millis(at))
+    };
+    newest.is_some_and(|at| age(at) < window)
 }
 
 /// Returns the states of the machines of a cloud in the order of their IDs.
@@ -391,6 +419,8 @@ async fn item(
         MachineState::Running | MachineState::Starting => half_made(library, &machine),
         // A host of the user's whose engine does not answer counts as stopped.
         MachineState::Stopped if machine.is_of_the_user() => half_made(library, &machine),
+        // There is no instance, and none is on its way.
+        MachineState::Error if item.error.is_empty() => half_made(library, &machine),
         _ => None,
     };
     // A machine that is starting is new, which is not an error.
@@ -399,7 +429,7 @@ async fn item(
         // The sentence is the Go binary's, which queries an engine that does not exist yet.
         let text = half_made.text(machine.name.as_str());
         item.error = match item.state {
-            MachineState::Stopped => text,
+            MachineState::Stopped | MachineState::Error => text,
             _ => format!("Unable to query docker version: {text}"),
         };
     }

@@ -153,7 +153,8 @@ pub trait Cloud: Send + Sync {
     fn id(&self) -> Option<String>;
 
     /// Queries the states of machines of the same [`Route`] by their ids, with as few calls as possible. The answers
-    /// are in the order of `ids`.
+    /// are in the order of `ids`. A machine that the cloud does not list is an error of the kind
+    /// [`NotFound`](crate::DriverErrorKind::NotFound); the caller knows whether it is new.
     async fn states(&self, ids: &[String], cx: &Cx) -> Vec<Result<Status, DriverError>>;
 
     /// Queries the states of all machines of this machine's store and [`Route`], by their ids, with one call where the

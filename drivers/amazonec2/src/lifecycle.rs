@@ -132,17 +132,17 @@ pub(crate) async fn state(api: &Api, cx: &Cx, saved: &Saved) -> Result<Status, D
 }
 
 /// Returns the state of a machine without a recorded instance: starting, if its journal says so.
-pub(crate) fn state_without_instance(cx: &Cx) -> MachineState {
-    let entries = cx.journal.entries().unwrap_or_default();
+pub(crate) fn state_without_instance(cx: &Cx) -> Result<Status, DriverError> {
+    let entries = cx.journal.entries()?;
     let under_way = entries.last().is_some_and(|last| {
         !matches!(last.phase, Phase::NotMade | Phase::Undone)
             && age(cx, last.at) < Duration::from_secs(3600)
     });
-    if under_way {
-        MachineState::Starting
-    } else {
-        MachineState::Error
+    Ok(match under_way {
+        true => MachineState::Starting,
+        false => MachineState::Error,
     }
+    .into())
 }
 
 /// Starts the machine and waits until it runs. Its addresses may change.

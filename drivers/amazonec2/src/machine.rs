@@ -309,7 +309,7 @@ impl Driver for Machine {
 
     async fn state(&self, cx: &Cx) -> Result<Status, DriverError> {
         if self.saved.instance_id.is_empty() {
-            return Ok(lifecycle::state_without_instance(cx).into());
+            return lifecycle::state_without_instance(cx);
         }
         let ask = |api| async move { lifecycle::state(&api, cx, &self.saved).await };
         self.renewing(cx, None, ask).await

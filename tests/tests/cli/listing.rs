@@ -145,7 +145,7 @@ async fn a_filter_leaves_out_machines_in_use_and_broken_ones() {
     let gate = flow.lab.hold("RunInstances");
     let mut create = home.start(flow.creating("m1", &[]));
     gate.arrived(1).await;
-    for filter in ["name=m", "state=Error", "age<1h"] {
+    for filter in ["name=m", "state=Starting", "age<1h"] {
         let kept = home.run(["rm", "-y", "--filter", filter]).await;
         let m1 = "m1: left out: another process is at work";
         kept.failed(1, &["broken: left out: ", m1]);

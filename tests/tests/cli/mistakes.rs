@@ -465,7 +465,12 @@ async fn a_create_that_is_at_work_and_one_that_was_interrupted() {
     };
     let flow = Flow::with_hosts(never).await;
     let mut create = flow.home.start(flow.creating("m1", &[]));
-    flow.lab.until(|_| !flow.hosts.hosts().is_empty()).await;
+    let config = flow.home.machine("m1").join("config.json");
+    let has_id = || {
+        let text = std::fs::read_to_string(&config).unwrap_or_default();
+        text.contains("\"InstanceId\": \"i-")
+    };
+    flow.lab.until(|_| has_id()).await;
     let pid = create.id().unwrap();
     let process = format!("Creating (process {pid}, ");
     typed(&flow.home, "ls", 0, &[&process]).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ec2_lab::ec2::Clock;
+use ec2_lab::ec2::{Blindness, Clock, Effect, Fault, Gate, Kind};
 use ec2_lab::hosts::{HostOptions, Moment};
 use machine_tests::flows::Flow;
 use machine_tests::terminal::TIMEOUT;
@@ -65,4 +65,48 @@ async fn a_machine_during_creation_is_starting_and_no_error() {
     ] {
         assert_eq!(machine[key], value, "{machine}");
     }
+}
+
+/// The states that `ls` and `status` show, and the error of `ls`.
+async fn shown(flow: &Flow) -> (String, String) {
+    let machine = listed(flow).await;
+    let status = flow.home.run(["status", "m1"]).await.ok().out;
+    let state = machine["state"].as_str().unwrap();
+    assert_eq!(status.trim_end(), state, "{machine}");
+    let error = machine["error"].as_str().unwrap();
+    (state.to_owned(), error.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launch_that_is_not_answered_yet_is_starting() {
+    let flow = Flow::start().await;
+    let gate = Gate::default();
+    let held = Effect::HoldAnswer(gate.clone());
+    flow.lab.inject(Fault::on("RunInstances", held));
+    let mut create = flow.home.start(flow.creating("m1", &[]));
+    flow.lab.until(|_| !flow.hosts.hosts().is_empty()).await;
+    assert_eq!(shown(&flow).await, ("Starting".into(), String::new()));
+    gate.open();
+    assert!(create.wait().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_ec2_does_not_list_yet_is_starting() {
+    let options = HostOptions {
+        listens: Moment::WhenTold,
+        ..HostOptions::default()
+    };
+    let flow = Flow::with_hosts(options).await;
+    flow.lab.blind(Kind::Instance, Blindness::whole_window());
+    let mut create = flow.home.start(flow.creating("m1", &[]));
+    let config = flow.home.machine("m1").join("config.json");
+    let has_id = || {
+        let text = std::fs::read_to_string(&config).unwrap_or_default();
+        text.contains("\"InstanceId\": \"i-")
+    };
+    flow.lab.until(|_| has_id()).await;
+    assert_eq!(shown(&flow).await, ("Starting".into(), String::new()));
+    let ended = flow.home.run(["ssh", "m1", "true"]).await;
+    assert!(!ended.err.contains("docker-machine rm"), "{ended}");
+    create.kill().await.unwrap();
 }

@@ -9,6 +9,7 @@ use machine_store::{MachineLock, StoreError};
 use machine_types::{MachineState, one_line};
 
 use crate::half_made::half_made;
+use crate::journal::ReadOnly;
 use crate::machine::{Machine, Work, is_gone, with_removal};
 use crate::{Error, Library};
 
@@ -109,7 +110,11 @@ pub(crate) async fn why_down(
     cx: &Cx,
 ) -> Down {
     let begun = library.ambient.monotonic();
-    match tokio::time::timeout(within, machine.driver.state(cx)).await {
+    let about = &Cx {
+        journal: ReadOnly::of(&library.store, &machine.name),
+        ..cx.clone()
+    };
+    match tokio::time::timeout(within, machine.driver.state(about)).await {
         Ok(Ok(status)) if status.state != MachineState::Running => {
             let spent = library.ambient.monotonic().saturating_sub(begun);
             let left = within.saturating_sub(spent);

@@ -7,11 +7,9 @@ use std::sync::Arc;
 use aws_sdk_ec2::types::Instance;
 use machine_driver::{DriverError, DriverErrorKind, Status};
 use machine_ops::Cx;
-use machine_types::MachineState;
 
 use crate::api::client::Api;
 use crate::api::codes::is_bad_credentials;
-use crate::api::consistency::is_young;
 use crate::api::lookup::{MOST_VALUES, filter, instances, state_name};
 use crate::instance::{LifecycleError, ended_as, status};
 
@@ -49,7 +47,6 @@ pub(crate) async fn of_ids(
                     .collect();
                 let state = |id: &String| match known.get(id.as_str()) {
                     Some(found) => state(found),
-                    None if is_young(cx) => Ok(MachineState::Starting.into()),
                     None => Err(DriverError::from(LifecycleError::Gone {
                         instance: id.clone(),
                         region: api.region.clone(),
