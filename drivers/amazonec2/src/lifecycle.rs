@@ -9,8 +9,8 @@ use machine_ops::{Cx, Look, Phase, WaitPolicy, wait_until_ready};
 use machine_types::MachineState;
 
 use crate::api::account;
-use crate::api::client::Api;
 use crate::api::consistency::{age, is_young};
+use crate::api::ec2::Ec2;
 use crate::api::lookup::{instance, state_name};
 use crate::config::saved::Saved;
 use crate::instance::{
@@ -31,7 +31,7 @@ const STILL_STOPPED: u32 = 4;
 const STOPPED: Duration = Duration::from_secs(40);
 
 /// Queries the machine's instance; returns `None` while EC2 may not know it yet.
-async fn look(api: &Api, cx: &Cx, saved: &Saved) -> Result<Option<Instance>, DriverError> {
+async fn look(Ec2 { api, cx, saved }: Ec2<'_>) -> Result<Option<Instance>, DriverError> {
     let id = instance_id(saved)?;
     match instance(api, cx, id).await? {
         Some(instance) => Ok(Some(instance)),
@@ -44,20 +44,16 @@ async fn look(api: &Api, cx: &Cx, saved: &Saved) -> Result<Option<Instance>, Dri
     }
 }
 
-/// Waits until the instance has the address that the machine is reached at.
+/// Waits until the instance has the address that the machine is reached at. Returns the configuration with it.
 ///
 /// An address is assigned seconds after the launch. The first poll comes only then, and the intervals of the next polls
 /// increase.
-pub(crate) async fn await_address(
-    api: &Api,
-    cx: &Cx,
-    saved: &mut Saved,
-) -> Result<(), DriverError> {
+pub(crate) async fn await_address(ec2: Ec2<'_>) -> Result<Saved, DriverError> {
+    let Ec2 { api, cx, saved } = ec2;
     let policy = WaitPolicy {
         factor: 2.0,
         ..WaitPolicy::backing_off(Duration::from_secs(2), Duration::from_secs(15), RUNNING)
     };
-    let snapshot = &*saved;
     let mut begun = false;
     let running = &AtomicU32::new(0);
     let what = format!("address of {}", instance_id(saved)?);
@@ -67,33 +63,34 @@ pub(crate) async fn await_address(
             if begins {
                 return Ok(Look::Pending("just launched".into()));
             }
-            let Some(instance) = look(api, cx, snapshot).await? else {
+            let Some(instance) = look(ec2).await? else {
                 return Ok(Look::Pending("not known to EC2 yet".into()));
             };
             if let Some(ended) = end_of(&instance) {
                 return Err(ended);
             }
-            if address(snapshot, &instance)?.is_some() {
+            if address(saved, &instance)?.is_some() {
                 return Ok(Look::Ready(instance));
             }
             let state = state_name(&instance);
             if state == "running" && running.fetch_add(1, Ordering::Relaxed) >= WITHOUT_ADDRESS {
-                return Err(no_address(snapshot, &instance));
+                return Err(no_address(saved, &instance));
             }
             Ok(Look::Pending(format!(
                 "{} {} is {state}",
-                snapshot.instance_type,
-                snapshot.zone_name()
+                saved.instance_type,
+                saved.zone_name()
             )))
         }
     });
     let found = found.await?;
     account::put_on_record(api, cx, instance_id(saved)?)?;
-    take_addresses(saved, &found)?;
+    let mut saved = saved.clone();
+    take_addresses(&mut saved, &found)?;
     if saved.use_fleet {
-        crate::launch::fleet::take_facts(saved, &found);
+        crate::launch::fleet::take_facts(&mut saved, &found);
     }
-    Ok(())
+    Ok(saved)
 }
 
 /// Returns the error of an instance that will not get the expected address.
@@ -117,8 +114,8 @@ fn no_address(saved: &Saved, instance: &Instance) -> DriverError {
 }
 
 /// Checks whether the instance has terminated. Ignores a query error, which says nothing about the instance.
-pub(crate) async fn ended(api: &Api, cx: &Cx, saved: &Saved) -> Option<DriverError> {
-    match look(api, cx, saved).await {
+pub(crate) async fn ended(ec2: Ec2<'_>) -> Option<DriverError> {
+    match look(ec2).await {
         Ok(instance) => instance.and_then(|instance| end_of(&instance)),
         Err(error) if error.kind == DriverErrorKind::NotFound => Some(error),
         Err(_) => None,
@@ -126,8 +123,8 @@ pub(crate) async fn ended(api: &Api, cx: &Cx, saved: &Saved) -> Option<DriverErr
 }
 
 /// Queries the machine's state.
-pub(crate) async fn state(api: &Api, cx: &Cx, saved: &Saved) -> Result<Status, DriverError> {
-    let found = look(api, cx, saved).await?;
+pub(crate) async fn state(ec2: Ec2<'_>) -> Result<Status, DriverError> {
+    let found = look(ec2).await?;
     Ok(found.map_or(MachineState::Starting.into(), |found| status(&found)))
 }
 
@@ -145,20 +142,20 @@ pub(crate) fn state_without_instance(cx: &Cx) -> Result<Status, DriverError> {
     .into())
 }
 
-/// Starts the machine and waits until it runs. Its addresses may change.
+/// Starts the machine and waits until it runs. Returns the configuration with its addresses, which may have changed.
 ///
 /// # Errors
 /// Returns [`LifecycleError::Ended`] with the reason if the start leads back to `stopped`.
-pub(crate) async fn start(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), DriverError> {
-    let id = instance_id(saved)?.to_owned();
-    let snapshot = &*saved;
+pub(crate) async fn start(ec2: Ec2<'_>) -> Result<Saved, DriverError> {
+    let Ec2 { api, cx, saved } = ec2;
+    let id = instance_id(saved)?;
     let policy = WaitPolicy::backing_off(Duration::from_secs(2), Duration::from_secs(10), RUNNING);
     wait_until_ready(cx, "the instance to be startable", policy, || async {
         let answer = api
             .call(cx, "StartInstances", |probe| {
                 api.ec2
                     .start_instances()
-                    .instance_ids(&id)
+                    .instance_ids(id)
                     .customize()
                     .interceptor(probe)
                     .send()
@@ -168,7 +165,7 @@ pub(crate) async fn start(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), D
             Ok(_) => Ok(Look::Ready(())),
             // "…is not in a state from which it can be started": the state itself is not named.
             Err(error) if error.code() == "IncorrectInstanceState" => {
-                match look(api, cx, snapshot).await?.as_ref().map(state_name) {
+                match look(ec2).await?.as_ref().map(state_name) {
                     Some(state @ ("stopping" | "stopped")) => Ok(Look::Pending(state.to_owned())),
                     _ => Err(DriverError::from(error)),
                 }
@@ -180,7 +177,7 @@ pub(crate) async fn start(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), D
     let (was_pending, polls) = (&AtomicBool::new(false), &AtomicU32::new(0));
     let running = wait_until_ready(cx, "the instance to run", policy, || async {
         let polled = polls.fetch_add(1, Ordering::Relaxed);
-        let Some(instance) = look(api, cx, snapshot).await? else {
+        let Some(instance) = look(ec2).await? else {
             return Ok(Look::Pending("not known to EC2 yet".into()));
         };
         let has_begun = was_pending.load(Ordering::Relaxed) || polled >= STILL_STOPPED;
@@ -195,20 +192,17 @@ pub(crate) async fn start(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), D
         }
     });
     let running = running.await?;
-    if !take_addresses(saved, &running)? {
+    let mut saved = saved.clone();
+    if !take_addresses(&mut saved, &running)? {
         // The old address may belong to another machine by now.
         saved.base.ip_address.clear();
     }
-    Ok(())
+    Ok(saved)
 }
 
 /// Stops the machine, with an immediate power-off if `force` is set, and waits for it.
-pub(crate) async fn stop(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    force: bool,
-) -> Result<(), DriverError> {
+pub(crate) async fn stop(ec2: Ec2<'_>, force: bool) -> Result<(), DriverError> {
+    let Ec2 { api, cx, saved } = ec2;
     let id = instance_id(saved)?;
     let answer = api
         .call(cx, "StopInstances", |probe| {
@@ -245,7 +239,7 @@ pub(crate) async fn stop(
     }
     let policy = WaitPolicy::backing_off(Duration::from_secs(1), Duration::from_secs(5), STOPPED);
     wait_until_ready(cx, "the instance to stop", policy, || async {
-        let Some(instance) = look(api, cx, saved).await? else {
+        let Some(instance) = look(ec2).await? else {
             return Ok(Look::Pending("not known to EC2 yet".into()));
         };
         Ok::<_, DriverError>(match state_name(&instance) {
@@ -258,7 +252,7 @@ pub(crate) async fn stop(
 }
 
 /// Restarts the machine through EC2.
-pub(crate) async fn restart(api: &Api, cx: &Cx, saved: &Saved) -> Result<(), DriverError> {
+pub(crate) async fn restart(Ec2 { api, cx, saved }: Ec2<'_>) -> Result<(), DriverError> {
     let id = instance_id(saved)?;
     api.call(cx, "RebootInstances", |probe| {
         api.ec2

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::api::account;
 use crate::api::client::{self, Api};
+use crate::api::ec2::Ec2;
 use crate::api::scope;
 use crate::config::configure::{CreateOptions, RegionSource};
 use crate::config::saved::Saved;
@@ -75,39 +76,48 @@ impl Machine {
             .unwrap_or_else(|| self.api.get_or_init(make))
     }
 
+    /// Returns what an operation on this machine works with.
+    fn ec2<'a>(&'a self, cx: &'a Cx) -> Ec2<'a> {
+        Ec2 {
+            api: self.api(),
+            cx,
+            saved: &self.saved,
+        }
+    }
+
     /// Switches to the environment's credentials, since AWS refuses the saved ones, which may have expired since the
     /// create. Returns `false` if the environment has none for the same account.
     async fn renew(&self, cx: &Cx, account: Option<&str>) -> bool {
         if self.renewed.get().is_some() {
             return false;
         }
-        let fresh = account::of_the_environment(self.api(), cx, &self.saved, account).await;
+        let fresh = account::of_the_environment(self.ec2(cx), account).await;
         fresh.is_some_and(|fresh| self.renewed.set(fresh).is_ok())
     }
 
     /// Makes a call; if AWS refuses the saved credentials, repeats it with those of the environment. A call that was
     /// refused for its credentials had no effect.
-    async fn renewing<T, F: Future<Output = Result<T, DriverError>>>(
-        &self,
-        cx: &Cx,
+    async fn renewing<'a, T, F: Future<Output = Result<T, DriverError>>>(
+        &'a self,
+        cx: &'a Cx,
         account: Option<&str>,
-        ask: impl Fn(Api) -> F,
+        ask: impl Fn(Ec2<'a>) -> F,
     ) -> Result<T, DriverError> {
-        match ask(self.api().clone()).await {
+        match ask(self.ec2(cx)).await {
             Err(error)
                 if account::are_credentials_refused(&error) && self.renew(cx, account).await =>
             {
-                ask(self.api().clone()).await
+                ask(self.ec2(cx)).await
             }
             result => result,
         }
     }
 
     /// Checks the prerequisites of the launch. Accepts results of another create from after the time `after`.
-    async fn check(&mut self, api: &Api, cx: &Cx, after: u64) -> Result<(), DriverError> {
-        let store = &self.base.store;
-        let checked =
-            preflight::check(api, cx, store, &mut self.saved, &self.create_options, after);
+    async fn check(&mut self, cx: &Cx, after: u64) -> Result<(), DriverError> {
+        let (api, store) = (self.api().clone(), &self.base.store);
+        let (saved, create_options) = (&mut self.saved, &self.create_options);
+        let checked = preflight::check(&api, cx, store, saved, create_options, after);
         self.preflight_result = checked.await.map_err(preflight::without_credentials)?;
         Ok(())
     }
@@ -133,7 +143,7 @@ impl Machine {
     }
 
     /// Repeats the checks, starting with the configuration from the flags.
-    async fn check_again(&mut self, api: &Api, cx: &Cx) -> Result<(), DriverError> {
+    async fn check_again(&mut self, cx: &Cx) -> Result<(), DriverError> {
         if let Some(asked) = &self.asked {
             let (saved, asked) = (&mut self.saved, asked.as_ref());
             saved.vpc_id.clone_from(&asked.vpc_id);
@@ -144,20 +154,19 @@ impl Machine {
             saved.root_size = asked.root_size;
             saved.base.ssh_user.clone_from(&asked.base.ssh_user);
         }
-        self.check(api, cx, self.preflight_result.asked()).await
+        self.check(cx, self.preflight_result.asked()).await
     }
 
-    async fn launch_by_findings(&mut self, api: &Api, cx: &Cx) -> Result<(), DriverError> {
+    async fn launch_by_findings(&mut self, cx: &Cx) -> Result<(), DriverError> {
         if self.saved.use_fleet {
-            return Box::pin(self.launch(api, cx, None)).await;
+            return Box::pin(self.launch(cx, None)).await;
         }
-        let (saved, store_id) = (&self.saved, &self.base.store_id);
+        let (ec2, store_id) = (self.ec2(cx), &self.base.store_id);
         let (preflight_result, create_options) = (&self.preflight_result, &self.create_options);
-        let groups =
-            security_groups::ensure(api, cx, saved, store_id, create_options, preflight_result);
+        let groups = security_groups::ensure(ec2, store_id, create_options, preflight_result);
         self.saved.security_group_ids = Some(groups.await?);
         self.keep(cx)?;
-        Box::pin(self.launch(api, cx, None)).await?;
+        Box::pin(self.launch(cx, None)).await?;
         cx.debug(format!(
             "launched {} with the private address {}",
             self.saved.instance_id, self.saved.private_ip_address
@@ -166,19 +175,13 @@ impl Machine {
     }
 
     /// Launches the machine; after a failed attempt, with the remaining candidates.
-    async fn launch(
-        &mut self,
-        api: &Api,
-        cx: &Cx,
-        left: Option<Attempts>,
-    ) -> Result<(), DriverError> {
+    async fn launch(&mut self, cx: &Cx, left: Option<Attempts>) -> Result<(), DriverError> {
         let (create_options, places) = (&self.create_options, &self.preflight_result.places);
         let store = (self.base.store.as_path(), self.base.store_id.as_str());
-        let all = || Attempts::new(api, cx, &self.saved, create_options, places, store);
+        let all = || Attempts::new(self.ec2(cx), create_options, places, store);
         let mut attempts = left.unwrap_or_else(all);
-        attempts
-            .launch(api, cx, &mut self.saved, create_options)
-            .await?;
+        let (api, saved) = (self.api().clone(), &mut self.saved);
+        attempts.launch(&api, cx, saved, create_options).await?;
         self.attempts = Some(attempts);
         self.keep(cx)
     }
@@ -238,7 +241,6 @@ impl Driver for Machine {
     }
 
     async fn preflight(&mut self, cx: &Cx) -> Result<(), DriverError> {
-        let api = self.api().clone();
         if self.saved.id.is_empty() {
             self.saved.id = format!("{:016x}{:016x}", cx.ambient.random(), cx.ambient.random());
         }
@@ -251,11 +253,11 @@ impl Driver for Machine {
         }
         self.asked = Some(Box::new(self.saved.clone()));
         self.tell_region(cx);
-        self.check(&api, cx, 0).await
+        self.check(cx, 0).await
     }
 
     async fn examine_plan(&self, cx: &Cx) -> Vec<Check> {
-        doctor::plan(self.api(), cx, &self.saved, &self.create_options).await
+        doctor::plan(self.ec2(cx), &self.create_options).await
     }
 
     fn key_plan(&self) -> KeyPlan {
@@ -274,9 +276,7 @@ impl Driver for Machine {
 
     async fn rehearse(&self, cx: &Cx) -> Result<Plan, DriverError> {
         let dry_run = DryRun {
-            api: self.api(),
-            cx,
-            saved: &self.saved,
+            ec2: self.ec2(cx),
             create_options: &self.create_options,
             preflight_result: &self.preflight_result,
             store_id: &self.base.store_id,
@@ -285,7 +285,6 @@ impl Driver for Machine {
     }
 
     async fn create(&mut self, key: &KeyMaterial, cx: &Cx) -> Result<(), DriverError> {
-        let api = self.api().clone();
         cx.say(format!(
             "({}) Launching instance...",
             self.saved.base.machine_name
@@ -295,13 +294,13 @@ impl Driver for Machine {
             self.saved
                 .key_name
                 .clone_from(&self.saved.base.machine_name);
-            key_pair::import(&api, cx, &self.saved, &self.base.store_id, &key.public).await?;
+            key_pair::import(self.ec2(cx), &self.base.store_id, &key.public).await?;
         }
-        match self.launch_by_findings(&api, cx).await {
+        match self.launch_by_findings(cx).await {
             Err(error) if self.preflight_result.are_outdated(&error) => {
                 cx.debug(format!("reading afresh what another create found: {error}"));
-                self.check_again(&api, cx).await?;
-                self.launch_by_findings(&api, cx).await
+                self.check_again(cx).await?;
+                self.launch_by_findings(cx).await
             }
             launched => launched,
         }
@@ -311,32 +310,20 @@ impl Driver for Machine {
         if self.saved.instance_id.is_empty() {
             return lifecycle::state_without_instance(cx);
         }
-        let ask = |api| async move { lifecycle::state(&api, cx, &self.saved).await };
-        self.renewing(cx, None, ask).await
+        self.renewing(cx, None, lifecycle::state).await
     }
 
     async fn power(&mut self, action: Power, cx: &Cx) -> Result<(), DriverError> {
-        let machine = &*self;
-        let saved = &machine.saved;
         match action {
             Power::Start => {
-                let ask = |api| async move {
-                    let mut saved = saved.clone();
-                    lifecycle::start(&api, cx, &mut saved).await?;
-                    Ok(saved)
-                };
-                self.saved = machine.renewing(cx, None, ask).await?;
+                self.saved = self.renewing(cx, None, lifecycle::start).await?;
                 Ok(())
             }
             Power::Stop | Power::Kill => {
-                let force = action == Power::Kill;
-                let ask = |api| async move { lifecycle::stop(&api, cx, saved, force).await };
-                machine.renewing(cx, None, ask).await
+                let stop = |ec2| lifecycle::stop(ec2, action == Power::Kill);
+                self.renewing(cx, None, stop).await
             }
-            Power::Restart => {
-                let ask = |api| async move { lifecycle::restart(&api, cx, saved).await };
-                machine.renewing(cx, None, ask).await
-            }
+            Power::Restart => self.renewing(cx, None, lifecycle::restart).await,
         }
     }
 
@@ -412,11 +399,8 @@ impl Cloud for Machine {
 
     async fn undo(&self, resource: &Resource, cx: &Cx) -> Result<Undone, DriverError> {
         let place = &resource.intent.scope;
-        let ask = |api: Api| async move {
-            let api = api.of_place(place, &self.saved).unwrap_or(api);
-            undo::undo(&api, cx, &self.saved, resource).await
-        };
-        self.renewing(cx, scope::account(place), ask).await
+        let undo = |ec2| undo::undo(ec2, resource);
+        self.renewing(cx, scope::account(place), undo).await
     }
 
     fn id(&self) -> Option<String> {
@@ -425,7 +409,7 @@ impl Cloud for Machine {
     }
 
     async fn states(&self, ids: &[String], cx: &Cx) -> Vec<Result<Status, DriverError>> {
-        let ask = |api: Api| async move { states::of_ids(&api, cx, ids).await };
+        let ask = |ec2| states::of_ids(ec2, ids);
         match self.renewing(cx, None, ask).await {
             Ok(states) => states,
             Err(error) => states::failed(error, ids.len()),
@@ -439,20 +423,13 @@ impl Cloud for Machine {
         if self.saved.no_owner_tags || self.base.store_id.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let tag = owner_key(&self.saved, "store");
-        let ask = |api: Api| {
-            let tag = (tag.as_str(), self.base.store_id.as_str());
-            async move { states::of_tag(&api, cx, tag).await }
-        };
+        let ask = |ec2| states::of_store(ec2, &self.base.store_id);
         self.renewing(cx, None, ask).await
     }
 
     async fn end(&self, ids: &[String], scope: &Scope, cx: &Cx) -> Vec<String> {
-        let ask = |api: Api| async move {
-            let api = api.of_place(scope, &self.saved).unwrap_or(api);
-            Ok(undo::terminate_all(&api, cx, ids).await?)
-        };
-        let ending = self.renewing(cx, scope::account(scope), ask).await;
+        let end = |ec2| undo::terminate_all(ec2, scope, ids);
+        let ending = self.renewing(cx, scope::account(scope), end).await;
         ending.unwrap_or_else(|error| {
             cx.debug(machine_types::one_line(error));
             Vec::new()
@@ -464,7 +441,7 @@ impl Cloud for Machine {
     }
 
     async fn examine_access(&self, cx: &Cx) -> Vec<Check> {
-        doctor::access(self.api(), cx, &self.saved).await
+        doctor::access(self.ec2(cx)).await
     }
 
     async fn relaunch(&mut self, ended: &DriverError, cx: &Cx) -> Result<bool, DriverError> {
@@ -472,36 +449,35 @@ impl Cloud for Machine {
         let (Some(code), Some(mut attempts)) = (code, attempts) else {
             return Ok(false);
         };
-        if !attempts.moves_on(cx, &self.saved, code) {
+        if !attempts.moves_on(self.ec2(cx), code) {
             return Ok(false);
         }
         let api = self.api().clone();
         undo::settle_ended(&api, cx, &mut self.saved).await?;
         self.keep(cx)?;
-        Box::pin(self.launch(&api, cx, Some(attempts))).await?;
+        Box::pin(self.launch(cx, Some(attempts))).await?;
         Ok(true)
     }
 
     async fn await_address(&mut self, cx: &Cx) -> Result<(), DriverError> {
         if self.saved.base.ip_address.is_empty() {
-            let api = self.api().clone();
-            lifecycle::await_address(&api, cx, &mut self.saved).await?;
+            self.saved = lifecycle::await_address(self.ec2(cx)).await?;
             self.keep(cx)?;
         }
         Ok(())
     }
 
     async fn ended(&self, cx: &Cx) -> Option<DriverError> {
-        lifecycle::ended(self.api(), cx, &self.saved).await
+        lifecycle::ended(self.ec2(cx)).await
     }
 
     async fn diagnose(&self, cx: &Cx) -> Option<String> {
-        console::tail(self.api(), cx, &self.saved).await
+        console::tail(self.ec2(cx)).await
     }
 
     async fn set_labels(&self, labels: &[(String, String)], cx: &Cx) -> Result<(), DriverError> {
-        let ask = |api| async move { tags::set_labels(&api, cx, &self.saved, labels).await };
-        self.renewing(cx, None, ask).await
+        let set = |ec2| tags::set_labels(ec2, labels);
+        self.renewing(cx, None, set).await
     }
 
     fn owner_ids(&self, entries: &[Entry]) -> Vec<String> {
@@ -519,7 +495,7 @@ impl Cloud for Machine {
         owner: OwnedBy<'_>,
         cx: &Cx,
     ) -> Result<Vec<LeftBehind>, DriverError> {
-        let ask = |api| async move { inventory::left_behind(&api, cx, &self.saved, owner).await };
+        let ask = |ec2| inventory::left_behind(ec2, owner);
         self.renewing(cx, scope::account(owner.scope), ask).await
     }
 }

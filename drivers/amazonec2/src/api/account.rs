@@ -21,9 +21,9 @@ use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::codes;
 use crate::api::consistency::{CONSISTENCY_WINDOW, INSTANCE, age};
+use crate::api::ec2::Ec2;
 use crate::api::lookup::{self, filter};
 use crate::api::scope;
-use crate::config::saved::Saved;
 
 /// Smallest page of instances that EC2 accepts (EC2 API Reference, DescribeInstances, MaxResults).
 const FEWEST: i32 = 5;
@@ -132,9 +132,7 @@ pub(crate) fn are_credentials_refused(error: &DriverError) -> bool {
 /// one account. The machine's account is the one on record, or without a record the one that AWS reports for the saved
 /// access key.
 pub(crate) async fn of_the_environment(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    Ec2 { api, cx, saved }: Ec2<'_>,
     on_record: Option<&str>,
 ) -> Option<Api> {
     if saved.access_key.is_empty() {
@@ -225,9 +223,7 @@ pub(crate) fn put_on_record(api: &Api, cx: &Cx, id: &str) -> Result<(), JournalE
 /// Without a record, the caller has to see the VPC of a machine that the Go binary made. A machine that still has the
 /// keys it was made with accepts the caller.
 pub(crate) async fn gone(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    Ec2 { api, cx, saved }: Ec2<'_>,
     resource: &Resource,
     what: &str,
 ) -> Result<Undone, DriverError> {

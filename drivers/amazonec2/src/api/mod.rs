@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod codes;
 pub(crate) mod consistency;
 pub(crate) mod credentials;
+pub(crate) mod ec2;
 pub(crate) mod environment;
 pub(crate) mod errors;
 pub(crate) mod known_accounts;

@@ -1,18 +1,16 @@
 //! The last lines of an instance's console, for machines that do not accept a login.
 
 use base64::Engine as _;
-use machine_ops::Cx;
 use machine_types::printable;
 
-use crate::api::client::Api;
-use crate::config::saved::Saved;
+use crate::api::ec2::Ec2;
 use crate::instance::instance_id;
 
 /// Number of console lines to quote.
 const CONSOLE_LINES: usize = 20;
 
 /// Returns the last lines of the console; `None` if the call is denied or there is no output.
-pub(crate) async fn tail(api: &Api, cx: &Cx, saved: &Saved) -> Option<String> {
+pub(crate) async fn tail(Ec2 { api, cx, saved }: Ec2<'_>) -> Option<String> {
     let id = instance_id(saved).ok()?;
     let answer = api
         .ask(cx, "GetConsoleOutput", |probe| {

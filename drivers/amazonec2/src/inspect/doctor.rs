@@ -2,11 +2,10 @@
 
 use aws_sdk_ec2::types::SecurityGroup;
 use machine_driver::{Check, DriverError};
-use machine_ops::Cx;
 use machine_types::one_line;
 
 use crate::api::call_error::CallError;
-use crate::api::client::Api;
+use crate::api::ec2::Ec2;
 use crate::api::lookup::filter;
 use crate::api::{account, codes};
 use crate::config::configure::CreateOptions;
@@ -15,13 +14,9 @@ use crate::launch::{image, key_pair, root_volume};
 use crate::network::{security_groups, subnets};
 
 /// Checks everything that a create queries before it makes anything.
-pub(crate) async fn plan(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    create_options: &CreateOptions,
-) -> Vec<Check> {
-    let mut checks = access(api, cx, saved).await;
+pub(crate) async fn plan(ec2: Ec2<'_>, create_options: &CreateOptions) -> Vec<Check> {
+    let saved = ec2.saved;
+    let mut checks = access(ec2).await;
     if checks
         .iter()
         .any(|check| check.verdict == machine_driver::Verdict::Wrong)
@@ -29,12 +24,9 @@ pub(crate) async fn plan(
         // Every further query would fail for the same reason.
         return checks;
     }
-    let of_image = image::check(api, cx, &saved.ami, &create_options.instance_types);
-    let (network, of_image, of_pair) = tokio::join!(
-        of_network(api, cx, saved, create_options),
-        of_image,
-        of_key_pair(api, cx, saved)
-    );
+    let of_image = image::check(ec2, &saved.ami, &create_options.instance_types);
+    let (network, of_image, of_pair) =
+        tokio::join!(of_network(ec2, create_options), of_image, of_key_pair(ec2));
     checks.extend(network);
     checks.push(match of_image {
         Ok(facts) => match root_volume::size(saved, create_options, &facts) {
@@ -55,7 +47,8 @@ pub(crate) async fn plan(
 }
 
 /// Checks the credentials and the region of a machine.
-pub(crate) async fn access(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
+pub(crate) async fn access(ec2: Ec2<'_>) -> Vec<Check> {
+    let Ec2 { api, cx, saved } = ec2;
     let whose = match saved.access_key.as_str() {
         "" => "the provider chain's",
         _ => "those given",
@@ -95,7 +88,7 @@ pub(crate) async fn access(api: &Api, cx: &Cx, saved: &Saved) -> Vec<Check> {
         endpoint => format!("{} at {endpoint}", api.region),
     };
     // Any query that every user may make shows whether the region is enabled for the account.
-    let region = match subnets::default_vpc(api, cx).await {
+    let region = match subnets::default_vpc(ec2).await {
         // The credentials are valid, but the region rejects them.
         Err(error) if account::are_credentials_refused(&error) => {
             let remedy = format!("enable {place} for the account");
@@ -117,18 +110,14 @@ fn is_refusal_of_the_question(error: &DriverError) -> bool {
     })
 }
 
-async fn of_network(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    create_options: &CreateOptions,
-) -> Vec<Check> {
+async fn of_network(ec2: Ec2<'_>, create_options: &CreateOptions) -> Vec<Check> {
+    let saved = ec2.saved;
     let mut checks = Vec::new();
     let mut vpc = saved.vpc_id.clone();
     if !vpc.is_empty() {
-        checks.push(of_vpc(api, cx, &vpc).await);
+        checks.push(of_vpc(ec2, &vpc).await);
     } else if create_options.subnets.is_empty() {
-        match subnets::default_vpc(api, cx).await {
+        match subnets::default_vpc(ec2).await {
             Ok(default) => {
                 checks.push(Check::right(
                     "VPC",
@@ -146,11 +135,15 @@ async fn of_network(
             }
         }
     }
-    let in_vpc = Saved {
+    let saved_in_vpc = Saved {
         vpc_id: vpc.clone(),
         ..saved.clone()
     };
-    match subnets::places(api, cx, &in_vpc, create_options).await {
+    let in_vpc = Ec2 {
+        saved: &saved_in_vpc,
+        ..ec2
+    };
+    match subnets::places(in_vpc, create_options).await {
         Ok(places) => {
             for place in &places {
                 let found = format!("{} in {}, {}", place.subnet, place.zone, place.vpc);
@@ -166,7 +159,7 @@ async fn of_network(
             "make --amazonec2-subnet-id, --amazonec2-zone, --amazonec2-vpc-id and the region fit each other",
         )),
     }
-    match security_groups::find(api, cx, saved, &vpc).await {
+    match security_groups::find(ec2, &vpc).await {
         Ok(found) => checks.extend(of_groups(saved, &found)),
         Err(error) => checks.push(Check::failed(
             "security group",
@@ -177,7 +170,7 @@ async fn of_network(
     checks
 }
 
-async fn of_vpc(api: &Api, cx: &Cx, vpc: &str) -> Check {
+async fn of_vpc(Ec2 { api, cx, .. }: Ec2<'_>, vpc: &str) -> Check {
     let answer = api
         .ask(cx, "DescribeVpcs", |probe| {
             let call = api
@@ -251,13 +244,14 @@ fn of_groups(saved: &Saved, found: &[SecurityGroup]) -> Vec<Check> {
         .collect()
 }
 
-async fn of_key_pair(api: &Api, cx: &Cx, saved: &Saved) -> Option<Check> {
+async fn of_key_pair(ec2: Ec2<'_>) -> Option<Check> {
+    let saved = ec2.saved;
     // A fleet's key pair comes from its launch template.
     if !saved.existing_key || saved.use_fleet {
         return None;
     }
     let subject = "key pair";
-    Some(match key_pair::check_existing(api, cx, saved).await {
+    Some(match key_pair::check_existing(ec2).await {
         Ok(()) => Check::right(subject, saved.key_name.clone()),
         Err(error) => Check::failed(subject, &error.into(), "correct --amazonec2-keypair-name"),
     })

@@ -5,12 +5,11 @@ use aws_sdk_ec2::primitives::Blob;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use machine_driver::{DriverError, DriverErrorKind, Plan};
-use machine_ops::Cx;
 
 use crate::api::account;
 use crate::api::call_error::CallError;
-use crate::api::client::Api;
 use crate::api::codes;
+use crate::api::ec2::Ec2;
 use crate::config::configure::{CreateOptions, SpotFallback};
 use crate::config::saved::Saved;
 use crate::instance::speaks_private;
@@ -50,9 +49,7 @@ impl From<Refused> for DriverError {
 
 /// A dry run of one create.
 pub(crate) struct DryRun<'a> {
-    pub api: &'a Api,
-    pub cx: &'a Cx,
-    pub saved: &'a Saved,
+    pub ec2: Ec2<'a>,
     pub create_options: &'a CreateOptions,
     pub preflight_result: &'a PreflightResult,
     pub store_id: &'a str,
@@ -64,7 +61,7 @@ impl DryRun<'_> {
     /// # Errors
     /// Returns what EC2 would refuse. A candidate without capacity is an error only if it is the last one.
     pub(crate) async fn run(&self) -> Result<Plan, DriverError> {
-        let steps = match self.saved.use_fleet {
+        let steps = match self.ec2.saved.use_fleet {
             true => self.fleet().await?,
             false => self.instances().await?,
         };
@@ -76,8 +73,8 @@ impl DryRun<'_> {
 
     /// Returns region, account, address, market and maximum price.
     async fn facts(&self) -> Vec<(&'static str, String)> {
-        let saved = self.saved;
-        account::learn(self.api, self.cx).await;
+        let Ec2 { api, cx, saved } = self.ec2;
+        account::learn(api, cx).await;
         let address = match (saved.ipv6_address_only, speaks_private(saved)) {
             (true, _) => "IPv6",
             (false, true) => "private",
@@ -96,8 +93,8 @@ impl DryRun<'_> {
             "" => "the on-demand price",
             price => price,
         };
-        let mut facts = vec![("region", self.api.region.clone())];
-        facts.extend(self.api.account().map(|account| ("account", account)));
+        let mut facts = vec![("region", api.region.clone())];
+        facts.extend(api.account().map(|account| ("account", account)));
         facts.push(("address", address.to_owned()));
         facts.push(("market", market.to_owned()));
         if saved.request_spot_instance {
@@ -109,7 +106,7 @@ impl DryRun<'_> {
     async fn instances(&self) -> Result<Vec<String>, DriverError> {
         let mut plan = vec![self.key_pair().await?];
         let mut ids = Vec::new();
-        for name in self.saved.security_group_names.iter().flatten() {
+        for name in self.ec2.saved.security_group_names.iter().flatten() {
             let (line, id) = self.group(name).await?;
             plan.push(line);
             ids.extend(id);
@@ -120,7 +117,8 @@ impl DryRun<'_> {
     }
 
     async fn key_pair(&self) -> Result<String, DriverError> {
-        let (saved, name) = (self.saved, &self.saved.base.machine_name);
+        let Ec2 { api, cx, saved } = self.ec2;
+        let name = &saved.base.machine_name;
         if saved.existing_key {
             return Ok(format!("use the key pair {}", saved.key_name));
         }
@@ -128,7 +126,7 @@ impl DryRun<'_> {
             key_name: name.clone(),
             ..saved.clone()
         };
-        if let Some(there) = key_pair::find(self.api, self.cx, name).await? {
+        if let Some(there) = key_pair::find(self.ec2, name).await? {
             if !key_pair::is_this_stores(&there, saved, self.store_id) {
                 return Err(KeyPairError::Taken(name.clone()).into());
             }
@@ -136,19 +134,21 @@ impl DryRun<'_> {
                 "replace the key pair {name}, which an earlier machine left behind"
             ));
         }
-        let named = &named;
-        let import = |tags: Vec<Tag>| async move {
-            self.api
-                .call(self.cx, "ImportKeyPair", |probe| {
-                    key_pair::import_call(self.api, named, &nobodys_key(), &tags)
-                        .dry_run(true)
-                        .customize()
-                        .interceptor(probe)
-                        .send()
-                })
-                .await
+        let ec2 = Ec2 {
+            saved: &named,
+            ..self.ec2
         };
-        let tags = tags::of_key_pair(named, self.store_id);
+        let import = |tags: Vec<Tag>| async move {
+            api.call(cx, "ImportKeyPair", |probe| {
+                key_pair::import_call(ec2, &nobodys_key(), &tags)
+                    .dry_run(true)
+                    .customize()
+                    .interceptor(probe)
+                    .send()
+            })
+            .await
+        };
+        let tags = tags::of_key_pair(&named, self.store_id);
         let imported = match tags::with_fewer(tags, import).await {
             Ok(made) => Ok(Some(self.delete(name, made.key_pair_id).await)),
             Err(error) => Err(error),
@@ -159,7 +159,7 @@ impl DryRun<'_> {
 
     /// Checks one security group; returns its ID if it exists.
     async fn group(&self, name: &str) -> Result<(String, Option<String>), DriverError> {
-        let (api, cx, saved) = (self.api, self.cx, self.saved);
+        let Ec2 { api, cx, saved } = self.ec2;
         let known = security_groups::known(&self.preflight_result.groups, name);
         let id = known
             .and_then(|group| group.group_id().map(str::to_owned))
@@ -167,7 +167,7 @@ impl DryRun<'_> {
         let Some(id) = id else {
             let create = |tags: Vec<Tag>| async move {
                 api.call(cx, "CreateSecurityGroup", |probe| {
-                    security_groups::create_call(api, saved, name, &tags)
+                    security_groups::create_call(self.ec2, name, &tags)
                         .dry_run(true)
                         .customize()
                         .interceptor(probe)
@@ -217,7 +217,7 @@ impl DryRun<'_> {
     }
 
     fn image(&self) -> String {
-        let saved = self.saved;
+        let saved = self.ec2.saved;
         format!(
             "use the image {}, with {} GB of {} at {}, and log in as {}",
             saved.ami, saved.root_size, saved.volume_type, saved.device_name, saved.base.ssh_user
@@ -225,12 +225,16 @@ impl DryRun<'_> {
     }
 
     async fn instance(&self, groups: Vec<String>) -> Result<Vec<String>, DriverError> {
-        let mut saved = self.saved.clone();
+        let mut saved = self.ec2.saved.clone();
         if !saved.existing_key {
             // The key pair does not exist yet, and EC2 would report that.
             saved.key_name.clear();
         }
         saved.security_group_ids = Some(groups);
+        let ec2 = Ec2 {
+            saved: &saved,
+            ..self.ec2
+        };
         let all = candidates(
             &self.create_options.instance_types,
             &self.preflight_result.places,
@@ -239,7 +243,7 @@ impl DryRun<'_> {
         );
         let (mut plan, mut concessions, mut last) = (Vec::new(), Concessions::default(), None);
         for candidate in &all {
-            match self.candidate(&saved, candidate, &mut concessions).await {
+            match self.candidate(ec2, candidate, &mut concessions).await {
                 Ok(()) if plan.is_empty() => plan.push(format!("launch {}", candidate.describe())),
                 Ok(()) => plan.push(format!("or, without capacity, {}", candidate.describe())),
                 Err(Refused::Call(error)) if codes::is_capacity(error.code()) => last = Some(error),
@@ -259,21 +263,21 @@ impl DryRun<'_> {
 
     async fn candidate(
         &self,
-        saved: &Saved,
+        ec2: Ec2<'_>,
         candidate: &Candidate,
         concessions: &mut Concessions,
     ) -> Result<(), Refused> {
+        let Ec2 { api, cx, saved } = ec2;
         loop {
             let tags = concessions.tags(saved, self.store_id);
             let request = LaunchRequest {
                 tokens_required: concessions.requires_tokens,
-                ..LaunchRequest::new(self.cx, saved, self.create_options, candidate, tags)
+                ..LaunchRequest::new(ec2, self.create_options, candidate, tags)
             };
-            let answer = self
-                .api
-                .call(self.cx, "RunInstances", |probe| {
+            let answer = api
+                .call(cx, "RunInstances", |probe| {
                     request
-                        .fill(self.api.ec2.run_instances(), saved)
+                        .fill(api.ec2.run_instances(), saved)
                         .dry_run(true)
                         .customize()
                         .interceptor(probe)
@@ -292,18 +296,18 @@ impl DryRun<'_> {
     }
 
     async fn fleet(&self) -> Result<Vec<String>, DriverError> {
-        let (saved, mut concessions) = (self.saved, Concessions::default());
+        let Ec2 { api, cx, saved } = self.ec2;
+        let mut concessions = Concessions::default();
         let spot = saved.request_spot_instance;
         let types = &self.create_options.instance_types;
         let all = choices(types, &self.preflight_result.places, spot, false);
         loop {
             let tags = concessions.tags(saved, self.store_id);
-            let request = FleetRequest::new(self.cx, saved, &all, spot, tags);
-            let answer = self
-                .api
-                .call(self.cx, "CreateFleet", |probe| {
+            let request = FleetRequest::new(self.ec2, &all, spot, tags);
+            let answer = api
+                .call(cx, "CreateFleet", |probe| {
                     request
-                        .fill(self.api.ec2.create_fleet())
+                        .fill(api.ec2.create_fleet())
                         .dry_run(true)
                         .customize()
                         .interceptor(probe)
@@ -330,7 +334,7 @@ impl DryRun<'_> {
     /// Deletes a key pair that an endpoint imported despite `DryRun`; returns the outcome for the message.
     async fn delete(&self, name: &str, id: Option<String>) -> String {
         let id = id.unwrap_or_else(|| name.to_owned());
-        match key_pair::delete(self.api, self.cx, name).await {
+        match key_pair::delete(self.ec2, name).await {
             Ok(_) => format!("{id}, which is deleted again"),
             Err(error) => format!("{id}, which is still there: {error}"),
         }
@@ -343,7 +347,7 @@ impl DryRun<'_> {
     ) -> Result<Option<String>, CallError> {
         let mut told = Vec::new();
         for id in launched? {
-            told.push(match undo::terminate(self.api, self.cx, &id).await {
+            told.push(match undo::terminate(self.ec2, &id).await {
                 Ok(()) => format!("{id}, which is terminated again"),
                 Err(error) => format!("{id}, which still runs: {error}"),
             });
@@ -353,7 +357,9 @@ impl DryRun<'_> {
 
     fn after(&self, concessions: &Concessions, refused: Refused) -> Result<Concessions, Refused> {
         let next = match &refused {
-            Refused::Call(error) => concessions.after(self.saved, error.code(), error.message()),
+            Refused::Call(error) => {
+                concessions.after(self.ec2.saved, error.code(), error.message())
+            }
             Refused::Ignored(_) => None,
         };
         next.map(|next| next.concessions).ok_or(refused)
@@ -369,7 +375,7 @@ impl DryRun<'_> {
             Err(error) if error.code() == "DryRunOperation" => Ok(()),
             Err(error) => Err(Refused::Call(error)),
             Ok(made) => Err(Refused::Ignored(Ignored {
-                endpoint: self.api.endpoint.clone(),
+                endpoint: self.ec2.api.endpoint.clone(),
                 action,
                 made: made.unwrap_or_else(|| "EC2 does not say what was made".to_owned()),
             })),

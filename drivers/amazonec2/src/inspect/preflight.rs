@@ -8,6 +8,7 @@ use machine_ops::Cx;
 use crate::api::account;
 use crate::api::call_error::CallError;
 use crate::api::client::Api;
+use crate::api::ec2::Ec2;
 use crate::api::shared_record::millis;
 use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
@@ -73,16 +74,17 @@ pub(crate) async fn check(
             saved.base.machine_name
         ));
     }
-    let cache = PreflightCache::of(api, cx, store, saved, create_options).await;
+    let ec2 = Ec2 { api, cx, saved };
+    let cache = PreflightCache::of(ec2, store, create_options).await;
     let turn = match &cache {
         Some(cache) => cache.turn(cx, |facts| facts.asked > after).await,
         None => Turn::Alone,
     };
     let (facts, are_cached) = match turn {
         Turn::Known(facts) => (facts, true),
-        Turn::Alone => (ask(api, cx, saved, create_options).await?, false),
+        Turn::Alone => (ask(ec2, create_options).await?, false),
         Turn::Ours(file) => {
-            let facts = ask(api, cx, saved, create_options).await?;
+            let facts = ask(ec2, create_options).await?;
             if let Some(cache) = &cache {
                 cache.keep(cx, &file, facts.clone());
             }
@@ -108,80 +110,70 @@ pub(crate) async fn check(
     })
 }
 
-async fn ask(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    create_options: &CreateOptions,
-) -> Result<Facts, DriverError> {
-    let asked = millis(cx.ambient.now());
-    let mut facts = match saved.use_fleet {
-        true => Box::pin(of_fleet(api, cx, saved, create_options)).await?,
-        false => Box::pin(of_instance(api, cx, saved.clone(), create_options)).await?,
+async fn ask(ec2: Ec2<'_>, create_options: &CreateOptions) -> Result<Facts, DriverError> {
+    let asked = millis(ec2.cx.ambient.now());
+    let mut facts = match ec2.saved.use_fleet {
+        true => Box::pin(of_fleet(ec2, create_options)).await?,
+        false => Box::pin(of_instance(ec2, create_options)).await?,
     };
     facts.asked = asked;
     Ok(facts)
 }
 
-async fn of_instance(
-    api: &Api,
-    cx: &Cx,
-    mut asked: Saved,
-    create_options: &CreateOptions,
-) -> Result<Facts, DriverError> {
+async fn of_instance(ec2: Ec2<'_>, create_options: &CreateOptions) -> Result<Facts, DriverError> {
+    let mut asked = ec2.saved.clone();
     if asked.vpc_id.is_empty() && create_options.subnets.is_empty() {
-        let vpc = subnets::default_vpc(api, cx).await;
+        let vpc = subnets::default_vpc(ec2).await;
         asked.vpc_id = vpc.map_err(of_the_flags)?;
     }
     let asked = &asked;
+    let ec2 = Ec2 {
+        saved: asked,
+        ..ec2
+    };
     let key_pair = async {
         match asked.existing_key {
-            true => Ok(key_pair::check_existing(api, cx, asked).await?),
+            true => Ok(key_pair::check_existing(ec2).await?),
             false => Ok::<_, DriverError>(()),
         }
     };
     // Groups are looked up by name in a VPC. If only the subnet determines the VPC, the subnet comes first.
     let network = async {
         if asked.vpc_id.is_empty() {
-            let places = subnets::places(api, cx, asked, create_options).await?;
+            let places = subnets::places(ec2, create_options).await?;
             let vpc = places
                 .first()
                 .map(|place| place.vpc.clone())
                 .unwrap_or_default();
-            let groups = security_groups::find(api, cx, asked, &vpc).await?;
+            let groups = security_groups::find(ec2, &vpc).await?;
             Ok::<_, DriverError>((places, groups))
         } else {
-            let places = subnets::places(api, cx, asked, create_options);
-            tokio::try_join!(places, security_groups::find(api, cx, asked, &asked.vpc_id))
+            let places = subnets::places(ec2, create_options);
+            tokio::try_join!(places, security_groups::find(ec2, &asked.vpc_id))
         }
     };
-    let image = image::check(api, cx, &asked.ami, &create_options.instance_types);
+    let image = image::check(ec2, &asked.ami, &create_options.instance_types);
     let ((), (places, groups), image) = tokio::try_join!(key_pair, network, image)?;
     Ok(Facts::new(&asked.vpc_id, places, image, &groups))
 }
 
 /// Queries the prerequisites of a fleet. Its template determines groups, key pair, image and volumes, and the network
 /// if no subnets are given.
-async fn of_fleet(
-    api: &Api,
-    cx: &Cx,
-    asked: &Saved,
-    create_options: &CreateOptions,
-) -> Result<Facts, DriverError> {
+async fn of_fleet(ec2: Ec2<'_>, create_options: &CreateOptions) -> Result<Facts, DriverError> {
     let places = async {
         match create_options.subnets.is_empty() {
             true => Ok(Vec::new()),
-            false => subnets::places(api, cx, asked, create_options).await,
+            false => subnets::places(ec2, create_options).await,
         }
     };
-    let image = fleet::check_template(api, cx, asked, &create_options.instance_types);
+    let image = fleet::check_template(ec2, &create_options.instance_types);
     // CreateFleet's response contains no account.
     let account = async {
-        account::learn(api, cx).await;
+        account::learn(ec2.api, ec2.cx).await;
         Ok(())
     };
     let (places, image, ()) = tokio::try_join!(places, image, account)?;
-    Ok(Facts::new(&asked.vpc_id, places, image, &[]))
+    Ok(Facts::new(&ec2.saved.vpc_id, places, image, &[]))
 }
 
 /// Sets the root volume's size to what the image needs if no size was given. The Go program's default may be smaller.

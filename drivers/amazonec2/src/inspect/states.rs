@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use aws_sdk_ec2::types::Instance;
 use machine_driver::{DriverError, DriverErrorKind, Status};
-use machine_ops::Cx;
 
-use crate::api::client::Api;
 use crate::api::codes::is_bad_credentials;
+use crate::api::ec2::Ec2;
 use crate::api::lookup::{MOST_VALUES, filter, instances, state_name};
+use crate::config::tags::owner_key;
 use crate::instance::{LifecycleError, ended_as, status};
 
 /// A call failed for several machines.
@@ -32,8 +32,7 @@ pub(crate) fn failed(error: DriverError, count: usize) -> Vec<Result<Status, Dri
 /// # Errors
 /// AWS refuses the credentials. Other errors are those of the instances that a failed call was for.
 pub(crate) async fn of_ids(
-    api: &Api,
-    cx: &Cx,
+    Ec2 { api, cx, .. }: Ec2<'_>,
     ids: &[String],
 ) -> Result<Vec<Result<Status, DriverError>>, DriverError> {
     let mut states = Vec::with_capacity(ids.len());
@@ -61,13 +60,13 @@ pub(crate) async fn of_ids(
     Ok(states)
 }
 
-/// Returns the states of all instances with a tag, by their IDs.
-pub(crate) async fn of_tag(
-    api: &Api,
-    cx: &Cx,
-    (key, value): (&str, &str),
+/// Returns the states of all instances with a store's tag, by their IDs.
+pub(crate) async fn of_store(
+    Ec2 { api, cx, saved }: Ec2<'_>,
+    store_id: &str,
 ) -> Result<BTreeMap<String, Result<Status, DriverError>>, DriverError> {
-    let tagged = vec![filter(format!("tag:{key}"), [value.to_owned()])];
+    let key = owner_key(saved, "store");
+    let tagged = vec![filter(format!("tag:{key}"), [store_id.to_owned()])];
     let found = instances(api, cx, tagged).await?;
     let states = found
         .iter()

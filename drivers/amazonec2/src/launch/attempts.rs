@@ -8,6 +8,7 @@ use machine_ops::{Cx, StepError};
 
 use crate::api::client::Api;
 use crate::api::codes;
+use crate::api::ec2::Ec2;
 use crate::config::configure::{CreateOptions, SpotFallback};
 use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place, candidates, choices};
@@ -40,9 +41,7 @@ struct NothingToTry;
 impl Attempts {
     /// Lists the candidates. Those without capacity according to the store's record come last.
     pub(crate) fn new(
-        api: &Api,
-        cx: &Cx,
-        saved: &Saved,
+        Ec2 { api, cx, saved }: Ec2<'_>,
         create_options: &CreateOptions,
         places: &[Place],
         (store, store_id): (&Path, &str),
@@ -79,17 +78,18 @@ impl Attempts {
         create_options: &CreateOptions,
     ) -> Result<(), DriverError> {
         while let Some(first) = self.remaining.first().cloned() {
+            let ec2 = Ec2 { api, cx, saved };
             let tags = self.concessions.tags(saved, &self.store_id);
             let all = &self.remaining;
             let request = match self.by_fleet {
-                true => Request::Fleet(FleetRequest::new(cx, saved, all, first.spot, tags)),
+                true => Request::Fleet(FleetRequest::new(ec2, all, first.spot, tags)),
                 false => Request::Instance(LaunchRequest {
                     tokens_required: self.concessions.requires_tokens,
-                    ..LaunchRequest::new(cx, saved, create_options, &first, tags)
+                    ..LaunchRequest::new(ec2, create_options, &first, tags)
                 }),
             };
             let adopted = |launched: &Launched| self.adopted(saved, &first, launched);
-            let error = match launch(api, cx, saved, &request, adopted).await {
+            let error = match launch(ec2, &request, adopted).await {
                 Ok(launched) => {
                     *saved = self.adopted(saved, &first, &launched);
                     self.launched = self.chosen(&first, &launched);
@@ -97,7 +97,8 @@ impl Attempts {
                     cx.journal
                         .save_driver(&serde_json::to_value(&*saved).unwrap_or_default())?;
                     let tagging = &self.concessions.tagging;
-                    tagging.complete(api, cx, saved, &self.store_id).await;
+                    let ec2 = Ec2 { api, cx, saved };
+                    tagging.complete(ec2, &self.store_id).await;
                     return Ok(());
                 }
                 Err(StepError::Call(error)) => error,
@@ -106,9 +107,9 @@ impl Attempts {
             let refusals = error.refusals();
             let after = |(code, message)| self.concessions.after(saved, code, message);
             if let Some(next) = refusals.iter().copied().find_map(after) {
-                next.tell(cx, saved, &error);
+                next.tell(ec2, &error);
                 self.concessions = next.concessions;
-            } else if !self.moves_past(cx, saved, &first, &error) {
+            } else if !self.moves_past(ec2, &first, &error) {
                 return Err(error.into());
             }
         }
@@ -119,7 +120,7 @@ impl Attempts {
     }
 
     /// Records why a launched instance failed, and returns whether there is another candidate.
-    pub(crate) fn moves_on(&mut self, cx: &Cx, saved: &Saved, code: &str) -> bool {
+    pub(crate) fn moves_on(&mut self, ec2: Ec2<'_>, code: &str) -> bool {
         let Some(launched) = self.launched.take() else {
             return false;
         };
@@ -128,22 +129,16 @@ impl Attempts {
         let goes_on = self.goes_on(&[(&launched.instance_type, code)]);
         if goes_on {
             let what = match self.by_fleet {
-                true => saved.instance_type.clone(),
+                true => ec2.saved.instance_type.clone(),
                 false => launched.describe(),
             };
-            self.tell_next(cx, saved, &format!("No {what}: {code}"));
+            self.tell_next(ec2, &format!("No {what}: {code}"));
         }
         goes_on
     }
 
     /// Removes the refused candidates from the list, and returns whether there is another one.
-    fn moves_past(
-        &mut self,
-        cx: &Cx,
-        saved: &Saved,
-        first: &Candidate,
-        error: &LaunchError,
-    ) -> bool {
+    fn moves_past(&mut self, ec2: Ec2<'_>, first: &Candidate, error: &LaunchError) -> bool {
         let (refused, why) = match self.by_fleet {
             true => {
                 self.note_refusals(error.of_overrides());
@@ -161,7 +156,7 @@ impl Attempts {
         };
         let goes_on = self.goes_on(&refused);
         if goes_on {
-            self.tell_next(cx, saved, &why);
+            self.tell_next(ec2, &why);
         }
         goes_on
     }
@@ -183,14 +178,14 @@ impl Attempts {
         !self.remaining.is_empty()
     }
 
-    fn tell_next(&self, cx: &Cx, saved: &Saved, why: &str) {
+    fn tell_next(&self, ec2: Ec2<'_>, why: &str) {
         let next = self.remaining.first().map(|next| match self.by_fleet {
             true if next.spot => "a fleet of spot instances".to_owned(),
             true => "an on-demand fleet".to_owned(),
             false => next.describe(),
         });
-        let name = &saved.base.machine_name;
-        cx.say(format!(
+        let name = &ec2.saved.base.machine_name;
+        ec2.cx.say(format!(
             "({name}) {why}. Trying {}...",
             next.unwrap_or_default()
         ));

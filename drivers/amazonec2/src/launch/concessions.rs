@@ -1,7 +1,6 @@
 //! Changes to a launch that AWS refused: a required session token for instance metadata, and fewer tags.
 
-use machine_ops::Cx;
-
+use crate::api::ec2::Ec2;
 use crate::api::errors::denied_on;
 use crate::config::saved::Saved;
 use crate::launch::tags::{LaunchTags, Tagging};
@@ -76,9 +75,9 @@ impl Concessions {
 
 impl Next {
     /// Reports that a launch is repeated.
-    pub(crate) fn tell(&self, cx: &Cx, saved: &Saved, refused: &dyn std::fmt::Display) {
-        let (name, how) = (&saved.base.machine_name, self.how);
-        cx.warn(format!("({name}) launching {how}: {refused}"));
+    pub(crate) fn tell(&self, ec2: Ec2<'_>, refused: &dyn std::fmt::Display) {
+        let (name, how) = (&ec2.saved.base.machine_name, self.how);
+        ec2.cx.warn(format!("({name}) launching {how}: {refused}"));
     }
 }
 

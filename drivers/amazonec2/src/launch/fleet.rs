@@ -10,11 +10,11 @@ use aws_sdk_ec2::types::{
     ResourceType, SpotAllocationStrategy, SpotOptionsRequest, TargetCapacitySpecificationRequest,
 };
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_ops::Cx;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::client::{Api, FLEET_ATTEMPT, timeouts};
+use crate::api::client::{FLEET_ATTEMPT, timeouts};
+use crate::api::ec2::Ec2;
 use crate::api::retry::one_attempt;
 use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place};
@@ -54,8 +54,7 @@ pub(crate) struct Choice {
 impl FleetRequest {
     /// Builds the request for one market from its candidates.
     pub(crate) fn new<'a>(
-        cx: &Cx,
-        saved: &Saved,
+        Ec2 { cx, saved, .. }: Ec2<'_>,
         candidates: impl IntoIterator<Item = &'a Candidate>,
         spot: bool,
         tags: LaunchTags,
@@ -123,7 +122,7 @@ impl FleetRequest {
     /// # Errors
     /// Returns EC2's error for the call or for each override. A response with neither instance nor error counts as
     /// missing.
-    pub(crate) async fn send(&self, api: &Api, cx: &Cx) -> Result<Launched, LaunchError> {
+    pub(crate) async fn send(&self, Ec2 { api, cx, .. }: Ec2<'_>) -> Result<Launched, LaunchError> {
         let answer = api
             .call(cx, "CreateFleet", |probe| {
                 self.fill(api.ec2.create_fleet())
@@ -216,11 +215,10 @@ struct NoSuchTemplate {
 /// Looks up the launch template and checks its image against the instance types. If the lookup is denied, continues
 /// without it: EC2 checks the template at the launch.
 pub(crate) async fn check_template(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    ec2: Ec2<'_>,
     types: &[String],
 ) -> Result<ImageFacts, DriverError> {
+    let Ec2 { api, cx, saved } = ec2;
     let template = &saved.launch_template;
     let is_id = template.starts_with("lt-");
     let answer = api
@@ -264,7 +262,7 @@ pub(crate) async fn check_template(
     };
     match data.and_then(|data| data.image_id()) {
         Some(ami) if ami.starts_with("ami-") => {
-            let facts = image::check(api, cx, ami, &types).await?;
+            let facts = image::check(ec2, ami, &types).await?;
             let mappings = data.map_or(&[][..], |data| data.block_device_mappings());
             let (root, others): (Vec<_>, Vec<_>) = mappings
                 .iter()

@@ -2,11 +2,10 @@
 
 use aws_sdk_ec2::types::{Image, ImageState};
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_ops::Cx;
 use serde::{Deserialize, Serialize};
 
 use crate::api::call_error::CallError;
-use crate::api::client::Api;
+use crate::api::ec2::Ec2;
 use crate::api::errors::WHERE_IMAGES_HIDE;
 use crate::api::lookup::{filter, pattern};
 use crate::config::region::{Partition, partition};
@@ -70,15 +69,14 @@ pub(crate) struct ImageFacts {
 
 /// Looks up an image and checks it against the instance types.
 pub(crate) async fn check(
-    api: &Api,
-    cx: &Cx,
+    ec2: Ec2<'_>,
     ami: &str,
     types: &[String],
 ) -> Result<ImageFacts, DriverError> {
     let image = if ami.is_empty() {
-        newest_ubuntu(api, cx, types.first().map_or("", String::as_str)).await?
+        newest_ubuntu(ec2, types.first().map_or("", String::as_str)).await?
     } else {
-        by_id(api, cx, ami).await?
+        by_id(ec2, ami).await?
     };
     let id = image.image_id().unwrap_or(ami).to_owned();
     if let Some(state) = image.state()
@@ -122,7 +120,7 @@ pub(crate) async fn check(
     })
 }
 
-async fn by_id(api: &Api, cx: &Cx, ami: &str) -> Result<Image, DriverError> {
+async fn by_id(Ec2 { api, cx, .. }: Ec2<'_>, ami: &str) -> Result<Image, DriverError> {
     let answer = api
         .ask(cx, "DescribeImages", |probe| {
             api.ec2
@@ -146,7 +144,10 @@ async fn by_id(api: &Api, cx: &Cx, ami: &str) -> Result<Image, DriverError> {
 }
 
 /// Finds the newest Ubuntu LTS image: April releases of even years, from Canonical's account.
-async fn newest_ubuntu(api: &Api, cx: &Cx, instance_type: &str) -> Result<Image, DriverError> {
+async fn newest_ubuntu(
+    Ec2 { api, cx, .. }: Ec2<'_>,
+    instance_type: &str,
+) -> Result<Image, DriverError> {
     let arm = architecture(instance_type) == Some("arm64");
     let (architecture, in_name) = if arm {
         ("arm64", "arm64")

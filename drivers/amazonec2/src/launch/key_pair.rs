@@ -12,7 +12,7 @@ use machine_ops::{
 use serde_json::json;
 
 use crate::api::call_error::CallError;
-use crate::api::client::Api;
+use crate::api::ec2::Ec2;
 use crate::api::lookup::value_of;
 use crate::api::retry::{one_attempt, steady, until_certain};
 use crate::config::saved::Saved;
@@ -47,13 +47,8 @@ impl From<KeyPairError> for DriverError {
 }
 
 /// Imports the public key under the machine's name.
-pub(crate) async fn import(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    store_id: &str,
-    public: &str,
-) -> Result<(), DriverError> {
+pub(crate) async fn import(ec2: Ec2<'_>, store_id: &str, public: &str) -> Result<(), DriverError> {
+    let Ec2 { api, cx, saved } = ec2;
     let name = saved.key_name.clone();
     let intent = Intent {
         driver: crate::NAME.into(),
@@ -71,7 +66,7 @@ pub(crate) async fn import(
         if let Err(error) = cx.journal.save_driver(&driver) {
             return Err(StepFailure::NotMade(error.into()));
         }
-        let id = put(api, cx, saved, store_id, public).await?;
+        let id = put(ec2, store_id, public).await?;
         Ok(Made {
             value: (),
             id,
@@ -84,22 +79,23 @@ pub(crate) async fn import(
 
 /// Imports the key pair. If the result is uncertain, looks the key pair up and imports it again.
 async fn put(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    ec2: Ec2<'_>,
     store_id: &str,
     public: &str,
 ) -> Result<Option<String>, StepFailure<KeyPairError>> {
-    let uncertain = match send(api, cx, saved, store_id, public).await {
+    let uncertain = match send(ec2, store_id, public).await {
         Ok(id) => return Ok(id),
         Err(error) if error.is_ambiguous() || is_duplicate(&error) => error,
         Err(error) => return Err(StepFailure::NotMade(error.into())),
     };
     // A taken name whose key pair is not listed yet is uncertain too.
     let is_uncertain = |error: &KeyPairError| matches!(error, KeyPairError::Call(error) if error.is_ambiguous() || is_duplicate(error));
-    let steady = &steady(cx);
-    let settled = until_certain(cx, "the key pair to be known", is_uncertain, || {
-        replace(api, steady, saved, store_id, public)
+    let steady = Ec2 {
+        cx: &steady(ec2.cx),
+        ..ec2
+    };
+    let settled = until_certain(ec2.cx, "the key pair to be known", is_uncertain, || {
+        replace(steady, store_id, public)
     });
     match settled.await {
         Some(Ok(id)) => Ok(id),
@@ -116,15 +112,14 @@ fn is_duplicate(error: &CallError) -> bool {
 
 /// Takes over or replaces the existing key pair of this name if this store owns it.
 async fn replace(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    ec2: Ec2<'_>,
     store_id: &str,
     public: &str,
 ) -> Result<Option<String>, KeyPairError> {
-    let Some(there) = find(api, cx, &saved.key_name).await? else {
+    let saved = ec2.saved;
+    let Some(there) = find(ec2, &saved.key_name).await? else {
         // It was deleted between the two calls.
-        return Ok(send(api, cx, saved, store_id, public).await?);
+        return Ok(send(ec2, store_id, public).await?);
     };
     if is_this_machines(&there, saved, public) {
         // The response to an earlier attempt was lost.
@@ -133,29 +128,24 @@ async fn replace(
     if !is_this_stores(&there, saved, store_id) {
         return Err(KeyPairError::Taken(saved.key_name.clone()));
     }
-    cx.debug(format!(
+    ec2.cx.debug(format!(
         "replacing the key pair {} that an earlier machine left behind",
         saved.key_name
     ));
     match &there.key_pair_id {
-        Some(id) => delete_by_id(api, cx, id).await?,
-        None => delete(api, cx, &saved.key_name).await?,
+        Some(id) => delete_by_id(ec2, id).await?,
+        None => delete(ec2, &saved.key_name).await?,
     };
-    Ok(send(api, cx, saved, store_id, public).await?)
+    Ok(send(ec2, store_id, public).await?)
 }
 
-async fn send(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    store_id: &str,
-    public: &str,
-) -> Result<Option<String>, CallError> {
+async fn send(ec2: Ec2<'_>, store_id: &str, public: &str) -> Result<Option<String>, CallError> {
+    let Ec2 { api, cx, saved } = ec2;
     let tags = tags::of_key_pair(saved, store_id);
     let import = |tags: Vec<Tag>| async move {
         let answer = api
             .call(cx, "ImportKeyPair", |probe| {
-                import_call(api, saved, &Blob::new(public.as_bytes()), &tags)
+                import_call(ec2, &Blob::new(public.as_bytes()), &tags)
                     .customize()
                     .interceptor(probe)
                     .config_override(one_attempt())
@@ -169,8 +159,7 @@ async fn send(
 
 /// Adds the parameters to the call that imports a public key.
 pub(crate) fn import_call(
-    api: &Api,
-    saved: &Saved,
+    Ec2 { api, saved, .. }: Ec2<'_>,
     public: &Blob,
     tags: &[Tag],
 ) -> ImportKeyPairFluentBuilder {
@@ -183,7 +172,10 @@ pub(crate) fn import_call(
 }
 
 /// Finds a key pair by its name.
-pub(crate) async fn find(api: &Api, cx: &Cx, name: &str) -> Result<Option<KeyPairInfo>, CallError> {
+pub(crate) async fn find(
+    Ec2 { api, cx, .. }: Ec2<'_>,
+    name: &str,
+) -> Result<Option<KeyPairInfo>, CallError> {
     let answer = api
         .ask(cx, "DescribeKeyPairs", |probe| {
             let call = api
@@ -215,31 +207,27 @@ pub(crate) fn imported(cx: &Cx, name: &str) -> bool {
 }
 
 /// Checks that the user's existing key pair exists.
-pub(crate) async fn check_existing(api: &Api, cx: &Cx, saved: &Saved) -> Result<(), KeyPairError> {
-    match find(api, cx, &saved.key_name).await {
+pub(crate) async fn check_existing(ec2: Ec2<'_>) -> Result<(), KeyPairError> {
+    let name = &ec2.saved.key_name;
+    match find(ec2, name).await {
         Ok(Some(_)) => Ok(()),
-        Ok(None) => Err(KeyPairError::Missing(saved.key_name.clone())),
+        Ok(None) => Err(KeyPairError::Missing(name.clone())),
         Err(error) => Err(error.into()),
     }
 }
 
 /// Deletes a key pair by its name; returns its ID if EC2 reports that it existed.
-pub(crate) async fn delete(api: &Api, cx: &Cx, name: &str) -> Result<Option<String>, CallError> {
-    send_delete(api, cx, api.ec2.delete_key_pair().key_name(name)).await
+pub(crate) async fn delete(ec2: Ec2<'_>, name: &str) -> Result<Option<String>, CallError> {
+    send_delete(ec2, ec2.api.ec2.delete_key_pair().key_name(name)).await
 }
 
 /// Deletes the key pair with this ID, and never one that was imported under its name meanwhile.
-pub(crate) async fn delete_by_id(
-    api: &Api,
-    cx: &Cx,
-    id: &str,
-) -> Result<Option<String>, CallError> {
-    send_delete(api, cx, api.ec2.delete_key_pair().key_pair_id(id)).await
+pub(crate) async fn delete_by_id(ec2: Ec2<'_>, id: &str) -> Result<Option<String>, CallError> {
+    send_delete(ec2, ec2.api.ec2.delete_key_pair().key_pair_id(id)).await
 }
 
 async fn send_delete(
-    api: &Api,
-    cx: &Cx,
+    Ec2 { api, cx, .. }: Ec2<'_>,
     call: DeleteKeyPairFluentBuilder,
 ) -> Result<Option<String>, CallError> {
     let answer = api

@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::Instance;
 use machine_ops::{Cx, Entry, JournalError, Look, Phase, WaitPolicy, wait_until_ready};
 
 use crate::api::call_error::CallError;
-use crate::api::client::Api;
+use crate::api::ec2::Ec2;
 use crate::api::lookup::{self, filter, state_name};
 use crate::config::tags::Tag;
 
@@ -48,7 +48,7 @@ impl<'a> Lost<'a> {
     ///
     /// First by tag, then by client token: a launch whose tags were refused still has its token. The instances of a
     /// fleet have tokens of EC2's own.
-    pub(crate) async fn find(&self, api: &Api, cx: &Cx) -> Result<Vec<Found>, CallError> {
+    pub(crate) async fn find(&self, Ec2 { api, cx, .. }: Ec2<'_>) -> Result<Vec<Found>, CallError> {
         if let Some((key, id)) = &self.tag {
             let by_tag = vec![filter(format!("tag:{key}"), [id.clone()])];
             let found = self.of_this(lookup::instances(api, cx, by_tag).await?);
@@ -65,14 +65,14 @@ impl<'a> Lost<'a> {
 
     /// Polls until the launch is found. Returns `None` after [`LOOK_UP`] or a cancellation. Treats an error as not
     /// found, since it proves nothing.
-    pub(crate) async fn await_found(&self, api: &Api, cx: &Cx) -> Option<Found> {
+    pub(crate) async fn await_found(&self, ec2: Ec2<'_>) -> Option<Found> {
         if self.is_fleets && self.tag.is_none() {
             return None;
         }
         let policy =
             WaitPolicy::backing_off(Duration::from_millis(500), Duration::from_secs(3), LOOK_UP);
-        let found = wait_until_ready(cx, "the launch to be found", policy, || async {
-            Ok::<_, Infallible>(match self.find(api, cx).await.map(living_first) {
+        let found = wait_until_ready(ec2.cx, "the launch to be found", policy, || async {
+            Ok::<_, Infallible>(match self.find(ec2).await.map(living_first) {
                 Ok(Some(found)) => Look::Ready(found),
                 Ok(None) => Look::Pending("nothing".into()),
                 Err(error) => Look::Pending(error.to_string()),

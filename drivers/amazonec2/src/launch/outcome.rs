@@ -1,9 +1,9 @@
 //! Runs a launch to a certain outcome: records it, sends it, and resends it until the outcome is known.
 
-use machine_ops::{Cx, Intent, Made, Ownership, StepError, StepFailure, UndoOrder};
+use machine_ops::{Intent, Made, Ownership, StepError, StepFailure, UndoOrder};
 use serde::Serialize;
 
-use crate::api::client::Api;
+use crate::api::ec2::Ec2;
 use crate::api::retry::{steady, until_certain};
 use crate::api::scope;
 use crate::config::saved::Saved;
@@ -41,33 +41,28 @@ impl Request {
         }
     }
 
-    async fn send(&self, api: &Api, cx: &Cx, saved: &Saved) -> Result<Launched, LaunchError> {
+    async fn send(&self, ec2: Ec2<'_>) -> Result<Launched, LaunchError> {
         match self {
-            Self::Instance(request) => Ok(request.send(api, cx, saved).await?),
-            Self::Fleet(request) => request.send(api, cx).await,
+            Self::Instance(request) => Ok(request.send(ec2).await?),
+            Self::Fleet(request) => request.send(ec2).await,
         }
     }
 
     /// Resends the request until its result is certain. Searches for a fleet's instance first: only its replay finds
     /// one that EC2 does not list.
-    async fn replay(
-        &self,
-        api: &Api,
-        cx: &Cx,
-        saved: &Saved,
-        lost: &Lost<'_>,
-    ) -> Option<Result<Launched, LaunchError>> {
-        let (steady, is_fleet) = (&steady(cx), matches!(self, Self::Fleet(_)));
+    async fn replay(&self, ec2: Ec2<'_>, lost: &Lost<'_>) -> Option<Result<Launched, LaunchError>> {
+        let (steady, is_fleet) = (&steady(ec2.cx), matches!(self, Self::Fleet(_)));
         let what = "the launch to be answered";
-        until_certain(cx, what, LaunchError::is_ambiguous, || async {
+        until_certain(ec2.cx, what, LaunchError::is_ambiguous, || async {
             if is_fleet {
-                let found = lost.find(api, steady).await.unwrap_or_default();
+                let found = lost.find(Ec2 { cx: steady, ..ec2 }).await;
+                let found = found.unwrap_or_default();
                 let mut living = found.into_iter().filter(|(found, _)| is_living(found));
                 if let Some(launched) = living.find_map(Launched::found) {
                     return Ok(launched);
                 }
             }
-            self.send(api, cx, saved).await
+            self.send(ec2).await
         })
         .await
     }
@@ -78,12 +73,11 @@ impl Request {
 /// `adopted` returns the configuration with the launched instance. It is saved at once, even after a cancellation,
 /// since the Go binary reads nothing else.
 pub(crate) async fn launch(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    ec2: Ec2<'_>,
     request: &Request,
     adopted: impl Fn(&Launched) -> Saved,
 ) -> Result<Launched, StepError<LaunchError>> {
+    let Ec2 { api, cx, .. } = ec2;
     let intent = Intent {
         driver: crate::NAME.into(),
         kind: KIND.into(),
@@ -99,7 +93,7 @@ pub(crate) async fn launch(
     };
     cx.step(name, intent, async {
         // Boxed: it contains instances of two kilobytes each.
-        let launched = Box::pin(settle(api, cx, saved, request)).await?;
+        let launched = Box::pin(settle(ec2, request)).await?;
         // A disk error is reported when the outcome is recorded.
         let driver = serde_json::to_value(adopted(&launched)).unwrap_or_default();
         let _ = cx.journal.save_driver(&driver);
@@ -113,13 +107,8 @@ pub(crate) async fn launch(
 }
 
 /// Sends the same request until EC2 reports its outcome.
-async fn settle(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    request: &Request,
-) -> Result<Launched, StepFailure<LaunchError>> {
-    let refused = match request.send(api, cx, saved).await {
+async fn settle(ec2: Ec2<'_>, request: &Request) -> Result<Launched, StepFailure<LaunchError>> {
+    let refused = match request.send(ec2).await {
         Ok(launched) => return Ok(launched),
         Err(refused) => refused,
     };
@@ -136,27 +125,29 @@ async fn settle(
         tags::machine_id(request.tags().of_instance()),
         matches!(request, Request::Fleet(_)),
     );
-    let Ok(launch) = Lost::new(cx, request.token(), tag, is_fleet) else {
+    let Ok(launch) = Lost::new(ec2.cx, request.token(), tag, is_fleet) else {
         return Err(StepFailure::Unknown(refused));
     };
     let refused = match was_lost {
         false => refused,
-        true => match request.replay(api, cx, saved, &launch).await {
+        true => match request.replay(ec2, &launch).await {
             Some(Ok(launched)) => return Ok(launched),
             Some(Err(verdict)) if verdict.is_verdict() => verdict,
             // If retries are exhausted or not permitted, the outcome of the first request stays unknown.
             _ => refused,
         },
     };
-    let steady = &steady(cx);
-    let is_closed =
-        !may_stay_open(&refused) || close_spot_request(api, steady, saved, request).await;
+    let steady = Ec2 {
+        cx: &steady(ec2.cx),
+        ..ec2
+    };
+    let is_closed = !may_stay_open(&refused) || close_spot_request(steady, request).await;
     let found = match was_lost {
         // A refusal of the second request does not prove that the first one failed: the first one's instance may have
         // used up the quota, the addresses or the capacity, or may have terminated already.
-        true => Ok(launch.await_found(api, cx).await),
+        true => Ok(launch.await_found(ec2).await),
         // The request may have been fulfilled before it was cancelled.
-        false => launch.find(api, steady).await.map(living_first),
+        false => launch.find(steady).await.map(living_first),
     };
     match found {
         Ok(None) if !was_lost && is_closed => Err(StepFailure::NotMade(refused)),
@@ -168,7 +159,8 @@ async fn settle(
 
 /// Cancels the spot request of a refused launch, which may be open and launch later. Returns `false` if it may still be
 /// cancelled later; warns if the call is denied.
-async fn close_spot_request(api: &Api, cx: &Cx, saved: &Saved, request: &Request) -> bool {
+async fn close_spot_request(ec2: Ec2<'_>, request: &Request) -> bool {
+    let Ec2 { cx, saved, .. } = ec2;
     let name = &saved.base.machine_name;
     let tag = tags::machine_id(request.tags().of_spot_request());
     let by = match &tag {
@@ -177,7 +169,7 @@ async fn close_spot_request(api: &Api, cx: &Cx, saved: &Saved, request: &Request
     };
     let why = match by {
         None => "it carries no tag to find it by".to_owned(),
-        Some(by) => match spot_requests::cancel_open(api, cx, by, true).await {
+        Some(by) => match spot_requests::cancel_open(ec2, by, true).await {
             Ok(()) => return true,
             Err(error) if error.is_denied() => error.to_string(),
             Err(error) => {

@@ -19,11 +19,10 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::call_error::CallError;
-use crate::api::client::Api;
 use crate::api::codes;
+use crate::api::ec2::Ec2;
 use crate::api::shared_record::{SharedRecord, millis};
 use crate::config::configure::CreateOptions;
-use crate::config::saved::Saved;
 use crate::launch::candidates::Place;
 use crate::launch::image::ImageFacts;
 
@@ -214,10 +213,8 @@ impl PreflightCache {
     /// Returns the record for the queries of a create; `None` without credentials. An access key belongs to one
     /// account, so that one account's results are never shared with another.
     pub(crate) async fn of(
-        api: &Api,
-        cx: &Cx,
+        Ec2 { api, cx, saved }: Ec2<'_>,
         store: &Path,
-        saved: &Saved,
         create_options: &CreateOptions,
     ) -> Option<Self> {
         api.keys.load(cx).await.ok()?;

@@ -17,7 +17,7 @@ use machine_ops::Cx;
 use serde::{Deserialize, Serialize};
 
 use crate::api::call_error::CallError;
-use crate::api::client::Api;
+use crate::api::ec2::Ec2;
 use crate::api::retry::{one_attempt, until_known};
 use crate::config::configure::CreateOptions;
 use crate::config::saved::Saved;
@@ -58,8 +58,7 @@ pub(crate) struct LaunchRequest {
 impl LaunchRequest {
     /// Builds the request for one candidate.
     pub(crate) fn new(
-        cx: &Cx,
-        saved: &Saved,
+        Ec2 { cx, saved, .. }: Ec2<'_>,
         create_options: &CreateOptions,
         candidate: &Candidate,
         tags: LaunchTags,
@@ -121,9 +120,7 @@ impl LaunchRequest {
     /// Returns EC2's error. A response without an instance counts as missing.
     pub(crate) async fn send(
         &self,
-        api: &Api,
-        cx: &Cx,
-        saved: &Saved,
+        Ec2 { api, cx, saved }: Ec2<'_>,
     ) -> Result<Launched, CallError> {
         let answer = until_known(api, cx, "RunInstances", |probe| {
             self.fill(api.ec2.run_instances(), saved)

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{Filter, SpotInstanceRequest, SpotInstanceState};
-use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
+use machine_ops::{Look, WaitError, WaitPolicy, wait_until_ready};
 
 use crate::api::call_error::CallError;
-use crate::api::client::Api;
+use crate::api::ec2::Ec2;
 use crate::api::lookup::{Pages, check, filter, unfiltered};
 use crate::config::tags::Tag;
 
@@ -31,14 +31,14 @@ pub(crate) enum By<'a> {
 /// An instance that was launched from one meanwhile keeps running: "Canceling a Spot Instance request does not
 /// terminate running Spot Instances associated with the request" (EC2 API Reference, CancelSpotInstanceRequests).
 pub(crate) async fn cancel_open(
-    api: &Api,
-    cx: &Cx,
+    ec2: Ec2<'_>,
     by: By<'_>,
     just_refused: bool,
 ) -> Result<(), CallError> {
+    let Ec2 { api, cx, .. } = ec2;
     let open = match just_refused {
-        false => open(api, cx, by).await?,
-        true => await_open(api, cx, by).await?,
+        false => open(ec2, by).await?,
+        true => await_open(ec2, by).await?,
     };
     if open.is_empty() {
         return Ok(());
@@ -58,12 +58,12 @@ pub(crate) async fn cancel_open(
     }
 }
 
-async fn await_open(api: &Api, cx: &Cx, by: By<'_>) -> Result<Vec<String>, CallError> {
+async fn await_open(ec2: Ec2<'_>, by: By<'_>) -> Result<Vec<String>, CallError> {
     let policy =
         WaitPolicy::backing_off(Duration::from_millis(500), Duration::from_secs(2), LISTED);
     let what = "the refused spot request to be listed";
-    let open = wait_until_ready(cx, what, policy, || async {
-        let open = open(api, cx, by).await?;
+    let open = wait_until_ready(ec2.cx, what, policy, || async {
+        let open = open(ec2, by).await?;
         Ok(match open.is_empty() {
             true => Look::Pending("nothing".into()),
             false => Look::Ready(open),
@@ -81,13 +81,13 @@ async fn await_open(api: &Api, cx: &Cx, by: By<'_>) -> Result<Vec<String>, CallE
     }
 }
 
-async fn open(api: &Api, cx: &Cx, by: By<'_>) -> Result<Vec<String>, CallError> {
+async fn open(ec2: Ec2<'_>, by: By<'_>) -> Result<Vec<String>, CallError> {
     let asked = match by {
         By::Tag((key, id)) => filter(format!("tag:{key}"), [id.clone()]),
         By::KeyPair(name) => filter(KEY_NAME, [name.to_owned()]),
     };
     let mut open = Vec::new();
-    for request in list_open(api, cx, &[asked]).await? {
+    for request in list_open(ec2, &[asked]).await? {
         let launch = request.launch_specification();
         let key = launch.and_then(|launch| launch.key_name());
         if let By::KeyPair(name) = by
@@ -97,7 +97,7 @@ async fn open(api: &Api, cx: &Cx, by: By<'_>) -> Result<Vec<String>, CallError> 
                 "DescribeSpotInstanceRequests",
                 request.spot_instance_request_id(),
             );
-            return Err(unfiltered(api, action, id, KEY_NAME));
+            return Err(unfiltered(ec2.api, action, id, KEY_NAME));
         }
         open.extend(request.spot_instance_request_id);
     }
@@ -106,8 +106,7 @@ async fn open(api: &Api, cx: &Cx, by: By<'_>) -> Result<Vec<String>, CallError> 
 
 /// Lists the open spot requests that match the filters. Omits active ones: their instances are listed and removed.
 pub(crate) async fn list_open(
-    api: &Api,
-    cx: &Cx,
+    Ec2 { api, cx, .. }: Ec2<'_>,
     filters: &[Filter],
 ) -> Result<Vec<SpotInstanceRequest>, CallError> {
     let action = "DescribeSpotInstanceRequests";

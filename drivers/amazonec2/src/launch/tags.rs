@@ -5,12 +5,11 @@ use std::future::Future;
 
 use aws_sdk_ec2::types::{ResourceType, TagSpecification};
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_ops::Cx;
 use serde::{Deserialize, Serialize};
 
 use crate::api::call_error::CallError;
-use crate::api::client::Api;
 use crate::api::consistency::is_young;
+use crate::api::ec2::Ec2;
 use crate::api::errors::denied_on;
 use crate::api::retry;
 use crate::config::saved::Saved;
@@ -221,15 +220,15 @@ impl Tagging {
 
     /// Writes the tags that the instance's launch could not carry. If they are refused again, keeps the machine without
     /// them.
-    pub(crate) async fn complete(&self, api: &Api, cx: &Cx, saved: &Saved, store_id: &str) {
+    pub(crate) async fn complete(&self, ec2: Ec2<'_>, store_id: &str) {
+        let saved = ec2.saved;
         let launched = self.at_birth(saved, store_id);
         let mut missing = all_tags(saved, store_id);
         missing.retain(|tag| !launched.of_instance().contains(tag));
         if missing.is_empty() {
             return;
         }
-        let id = &saved.instance_id;
-        let (mut lost, mut error) = match write(api, cx, id, &missing, true).await {
+        let (mut lost, mut error) = match write(ec2, &missing, true).await {
             Ok(()) => return,
             Err(error) => ("tags", error),
         };
@@ -242,13 +241,13 @@ impl Tagging {
         if users.is_empty() {
             lost = OWN_TAGS;
         } else if !ours.is_empty() && refusal(error.code(), error.message()).is_some() {
-            match write(api, cx, id, &users, true).await {
+            match write(ec2, &users, true).await {
                 Ok(()) => lost = OWN_TAGS,
                 Err(second) => error = second,
             }
         }
         let name = &saved.base.machine_name;
-        cx.warn(format!(
+        ec2.cx.warn(format!(
             "({name}) the instance stays without {lost}: {error}"
         ));
     }
@@ -284,12 +283,10 @@ where
     result
 }
 
-/// Writes tags on an existing resource. Retries while EC2 does not know the ID yet, or another caller writes tags at
+/// Writes tags on the machine's instance. Retries while EC2 does not know the ID yet, or another caller writes tags at
 /// the same time (EC2 API Reference, "Error codes", ConcurrentTagAccess).
 async fn write(
-    api: &Api,
-    cx: &Cx,
-    id: &str,
+    Ec2 { api, cx, saved }: Ec2<'_>,
     tags: &[Tag],
     is_young: bool,
 ) -> Result<(), CallError> {
@@ -298,7 +295,7 @@ async fn write(
         code => is_young && code == "InvalidInstanceID.NotFound",
     };
     retry::until_accepted(api, cx, "CreateTags", passes, |probe| {
-        let call = api.ec2.create_tags().resources(id);
+        let call = api.ec2.create_tags().resources(&saved.instance_id);
         call.set_tags(Some(sdk_tags(tags)))
             .customize()
             .interceptor(probe)
@@ -316,12 +313,8 @@ struct OwnTag {
 }
 
 /// Sets tags of the user's or GitLab Runner's on the instance.
-pub(crate) async fn set_labels(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    labels: &[Tag],
-) -> Result<(), DriverError> {
+pub(crate) async fn set_labels(ec2: Ec2<'_>, labels: &[Tag]) -> Result<(), DriverError> {
+    let saved = ec2.saved;
     let own = [
         "Name".to_owned(),
         owner_key(saved, "store"),
@@ -331,8 +324,8 @@ pub(crate) async fn set_labels(
         let own = OwnTag { key: key.clone() };
         return Err(DriverError::new(DriverErrorKind::Configuration, own));
     }
-    let id = instance_id(saved)?;
-    Ok(write(api, cx, id, labels, is_young(cx)).await?)
+    instance_id(saved)?;
+    Ok(write(ec2, labels, is_young(ec2.cx)).await?)
 }
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 use aws_sdk_ec2::operation::create_security_group::builders::CreateSecurityGroupFluentBuilder;
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup};
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_ops::{Cx, Intent, Made, Ownership, StepFailure, UndoOrder};
+use machine_ops::{Intent, Made, Ownership, StepFailure, UndoOrder};
 use machine_types::DOCKER_PORT;
 
 use crate::api::account;
 use crate::api::call_error::CallError;
 use crate::api::client::Api;
+use crate::api::ec2::Ec2;
 use crate::api::lookup::{self, DEFAULT_GROUP, filter};
 use crate::config::configure::CreateOptions;
 use crate::config::flag_values::{port_and_protocol, swarm_port};
@@ -40,9 +41,7 @@ struct OfAnotherVpc {
 ///
 /// Without a VPC, names are not looked up.
 pub(crate) async fn find(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    Ec2 { api, cx, saved }: Ec2<'_>,
     vpc: &str,
 ) -> Result<Vec<SecurityGroup>, DriverError> {
     let wanted = saved.security_group_names.clone().unwrap_or_default();
@@ -101,18 +100,17 @@ pub(crate) async fn find(
 /// Creates missing groups, opens missing ports, and returns the IDs in the order of the flags. Of several parallel
 /// creates one does this, and the others use its results.
 pub(crate) async fn ensure(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    ec2: Ec2<'_>,
     store_id: &str,
     create_options: &CreateOptions,
     preflight_result: &PreflightResult,
 ) -> Result<Vec<String>, DriverError> {
+    let saved = ec2.saved;
     let is_done = |found: &[SecurityGroup]| are_open(saved, create_options, found);
     let mut found = preflight_result.groups.clone();
     let mut turn = Turn::Alone;
     if !is_done(&found) {
-        turn = preflight_result.turn(cx, is_done).await;
+        turn = preflight_result.turn(ec2.cx, is_done).await;
         if let Turn::Known(facts) = &turn {
             found = facts.groups();
         }
@@ -125,16 +123,16 @@ pub(crate) async fn ensure(
                 group.ip_permissions().to_vec(),
             ),
             None if is_id(name) => (name.clone(), Vec::new()),
-            None => create(api, cx, saved, store_id, name).await?,
+            None => create(ec2, store_id, name).await?,
         };
         if !saved.security_group_read_only {
-            rules.extend(open(api, cx, saved, create_options, &id, &rules).await?);
+            rules.extend(open(ec2, create_options, &id, &rules).await?);
         }
         let group = SecurityGroup::builder().group_id(&id).group_name(name);
         done.push(group.set_ip_permissions(Some(rules)).build());
         ids.push(id);
     }
-    preflight_result.share(cx, &turn, &done);
+    preflight_result.share(ec2.cx, &turn, &done);
     Ok(ids)
 }
 
@@ -170,8 +168,7 @@ pub(crate) fn known<'a>(found: &'a [SecurityGroup], name: &str) -> Option<&'a Se
 
 /// Adds the parameters to the call that creates a group.
 pub(crate) fn create_call(
-    api: &Api,
-    saved: &Saved,
+    Ec2 { api, saved, .. }: Ec2<'_>,
     name: &str,
     tags: &[Tag],
 ) -> CreateSecurityGroupFluentBuilder {
@@ -184,12 +181,11 @@ pub(crate) fn create_call(
 }
 
 async fn create(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    ec2: Ec2<'_>,
     store_id: &str,
     name: &str,
 ) -> Result<(String, Vec<IpPermission>), DriverError> {
+    let Ec2 { api, cx, saved } = ec2;
     cx.debug(format!(
         "creating the security group {name} in {}",
         saved.vpc_id
@@ -200,7 +196,7 @@ async fn create(
         async {
             let create = |tags: Vec<Tag>| async move {
                 api.call(cx, "CreateSecurityGroup", |probe| {
-                    create_call(api, saved, name, &tags)
+                    create_call(ec2, name, &tags)
                         .customize()
                         .interceptor(probe)
                         .send()
@@ -277,13 +273,12 @@ pub(crate) fn closed(
 
 /// Opens the ports that no rule covers yet, and returns the new rules.
 async fn open(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    ec2: Ec2<'_>,
     create_options: &CreateOptions,
     group: &str,
     rules: &[IpPermission],
 ) -> Result<Vec<IpPermission>, DriverError> {
+    let Ec2 { api, cx, saved } = ec2;
     let closed = closed(saved, create_options, group, rules);
     if closed.is_empty() {
         return Ok(closed);
@@ -297,9 +292,9 @@ async fn open(
         ));
     }
     let opened = cx.step("open ports", borrowed(api, "security-group-rule", group), async {
-        let answer = match authorize(api, cx, group, &closed).await {
+        let answer = match authorize(ec2, group, &closed).await {
             Err(error) if error.code() == "InvalidPermission.Duplicate" && closed.len() > 1 => {
-                one_by_one(api, cx, group, &closed).await
+                one_by_one(ec2, group, &closed).await
             }
             answer => answer,
         };
@@ -323,14 +318,9 @@ async fn open(
 }
 
 /// Adds the rules one by one: one existing rule fails a call for several, and the others are not added.
-async fn one_by_one(
-    api: &Api,
-    cx: &Cx,
-    group: &str,
-    closed: &[IpPermission],
-) -> Result<(), CallError> {
+async fn one_by_one(ec2: Ec2<'_>, group: &str, closed: &[IpPermission]) -> Result<(), CallError> {
     for permission in closed {
-        match authorize(api, cx, group, std::slice::from_ref(permission)).await {
+        match authorize(ec2, group, std::slice::from_ref(permission)).await {
             Err(error) if error.code() != "InvalidPermission.Duplicate" => return Err(error),
             _ => {}
         }
@@ -339,8 +329,7 @@ async fn one_by_one(
 }
 
 async fn authorize(
-    api: &Api,
-    cx: &Cx,
+    Ec2 { api, cx, .. }: Ec2<'_>,
     group: &str,
     permissions: &[IpPermission],
 ) -> Result<(), CallError> {

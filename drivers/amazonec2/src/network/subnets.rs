@@ -1,14 +1,12 @@
 //! Finds VPC, subnets and zones for a launch.
 
-use aws_sdk_ec2::types::{AccountAttributeName, Subnet};
+use aws_sdk_ec2::types::{AccountAttributeName, Filter, Subnet};
 use machine_driver::{DriverError, DriverErrorKind};
-use machine_ops::Cx;
 
 use crate::api::call_error::CallError;
-use crate::api::client::Api;
+use crate::api::ec2::Ec2;
 use crate::api::lookup::filter;
 use crate::config::configure::CreateOptions;
-use crate::config::saved::Saved;
 use crate::launch::candidates::Place;
 
 /// There is no subnet for the machine.
@@ -53,7 +51,7 @@ impl From<NetworkError> for DriverError {
 }
 
 /// Finds the account's default VPC: by the account attribute, a cheap call, else among its VPCs.
-pub(crate) async fn default_vpc(api: &Api, cx: &Cx) -> Result<String, DriverError> {
+pub(crate) async fn default_vpc(Ec2 { api, cx, .. }: Ec2<'_>) -> Result<String, DriverError> {
     let attributes = api
         .ask(cx, "DescribeAccountAttributes", |probe| {
             let call = api.ec2.describe_account_attributes();
@@ -89,28 +87,22 @@ pub(crate) async fn default_vpc(api: &Api, cx: &Cx) -> Result<String, DriverErro
 
 /// Finds the subnets to launch in, in the order of the attempts.
 pub(crate) async fn places(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    ec2: Ec2<'_>,
     create_options: &CreateOptions,
 ) -> Result<Vec<Place>, DriverError> {
+    let saved = ec2.saved;
     if create_options.subnets.is_empty() {
-        let zone = saved.zone_name();
-        let in_zone = filter("availability-zone", [zone.clone()]);
+        let in_zone = filter("availability-zone", [saved.zone_name()]);
         let in_vpc = filter("vpc-id", [saved.vpc_id.clone()]);
-        let mut subnets = subnets(api, cx, vec![in_zone, in_vpc]).await?;
+        let mut subnets = subnets(ec2, vec![in_zone, in_vpc]).await?;
         subnets.sort_by_key(|subnet| !subnet.default_for_az().unwrap_or(false));
         let Some(first) = subnets.iter().find_map(place) else {
-            return Err(no_subnet(api, cx, zone, saved.vpc_id.clone()).await.into());
+            return Err(no_subnet(ec2).await.into());
         };
         return Ok(vec![first]);
     }
-    let found = subnets(
-        api,
-        cx,
-        vec![filter("subnet-id", create_options.subnets.clone())],
-    )
-    .await?;
+    let by_id = filter("subnet-id", create_options.subnets.clone());
+    let found = subnets(ec2, vec![by_id]).await?;
     let mut places = Vec::new();
     for wanted in &create_options.subnets {
         let known = found
@@ -120,7 +112,7 @@ pub(crate) async fn places(
             .and_then(place)
             .ok_or_else(|| NetworkError::NoSuchSubnet {
                 subnet: wanted.clone(),
-                region: api.region.clone(),
+                region: ec2.api.region.clone(),
             })?;
         if !saved.vpc_id.is_empty() && place.vpc != saved.vpc_id {
             return Err(NetworkError::OtherVpc {
@@ -146,7 +138,8 @@ pub(crate) async fn places(
 }
 
 /// Distinguishes a VPC that does not exist from one without a subnet in the zone.
-async fn no_subnet(api: &Api, cx: &Cx, zone: String, vpc: String) -> NetworkError {
+async fn no_subnet(Ec2 { api, cx, saved }: Ec2<'_>) -> NetworkError {
+    let (zone, vpc) = (saved.zone_name(), saved.vpc_id.clone());
     let answer = api
         .ask(cx, "DescribeVpcs", |probe| {
             let call = api
@@ -166,10 +159,9 @@ async fn no_subnet(api: &Api, cx: &Cx, zone: String, vpc: String) -> NetworkErro
     }
 }
 
-pub(crate) async fn subnets(
-    api: &Api,
-    cx: &Cx,
-    filters: Vec<aws_sdk_ec2::types::Filter>,
+async fn subnets(
+    Ec2 { api, cx, .. }: Ec2<'_>,
+    filters: Vec<Filter>,
 ) -> Result<Vec<Subnet>, CallError> {
     let answer = api
         .ask(cx, "DescribeSubnets", |probe| {

@@ -11,7 +11,8 @@ use machine_ops::{Cx, Intent, Ownership, Resource, Scope, UndoOrder, Undone};
 
 use crate::api::account;
 use crate::api::call_error::CallError;
-use crate::api::client::{Api, scope};
+use crate::api::client::scope;
+use crate::api::ec2::Ec2;
 use crate::api::lookup::{MOST_VALUES, check, filter, instances, millis, state_name, value_of};
 use crate::api::scope::{account as account_of, of_account, region};
 use crate::config::saved::Saved;
@@ -37,11 +38,10 @@ struct OtherAccount {
 
 /// Lists everything with the owner's tags that still costs money or may block a name.
 pub(crate) async fn left_behind(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    ec2: Ec2<'_>,
     owner: OwnedBy<'_>,
 ) -> Result<Vec<LeftBehind>, DriverError> {
+    let Ec2 { api, cx, saved } = ec2;
     if let Some(expected) = account_of(owner.scope) {
         let own = account::caller(api, cx).await?;
         if own.as_deref() != Some(expected) {
@@ -60,9 +60,9 @@ pub(crate) async fn left_behind(
     let filters: Vec<Filter> = std::iter::once(of_owner.clone()).chain(users).collect();
     let (found, pairs, requests, volumes) = tokio::try_join!(
         instances(api, cx, filters.clone()),
-        key_pairs(api, cx, of_owner),
-        spot_requests::list_open(api, cx, &filters),
-        volumes(api, cx, &filters),
+        key_pairs(ec2, of_owner),
+        spot_requests::list_open(ec2, &filters),
+        volumes(ec2, &filters),
     )?;
     let accounts: HashMap<String, String> = found
         .iter()
@@ -71,8 +71,8 @@ pub(crate) async fn left_behind(
         })
         .collect();
     let found: Vec<Instance> = found.into_iter().map(|(instance, _)| instance).collect();
-    let ours = launched_by_us(api, cx, &found).await?;
-    let of_images = snapshots_of_images(api, cx, &volumes).await?;
+    let ours = launched_by_us(ec2, &found).await?;
+    let of_images = snapshots_of_images(ec2, &volumes).await?;
     let mut list = Listing::new(saved, &pairs);
     // A key pair may have only docker-machine's own tags: the user's are then read from its instance.
     let machines: HashSet<&str> = found
@@ -122,7 +122,10 @@ fn of_owner(key: &str, owner: OwnedBy<'_>) -> Filter {
     }
 }
 
-async fn key_pairs(api: &Api, cx: &Cx, of_owner: Filter) -> Result<Vec<KeyPairInfo>, CallError> {
+async fn key_pairs(
+    Ec2 { api, cx, .. }: Ec2<'_>,
+    of_owner: Filter,
+) -> Result<Vec<KeyPairInfo>, CallError> {
     let answer = api
         .ask(cx, "DescribeKeyPairs", |probe| {
             let call = api.ec2.describe_key_pairs().filters(of_owner.clone());
@@ -137,7 +140,10 @@ async fn key_pairs(api: &Api, cx: &Cx, of_owner: Filter) -> Result<Vec<KeyPairIn
     Ok(found)
 }
 
-async fn volumes(api: &Api, cx: &Cx, filters: &[Filter]) -> Result<Vec<Volume>, CallError> {
+async fn volumes(
+    Ec2 { api, cx, .. }: Ec2<'_>,
+    filters: &[Filter],
+) -> Result<Vec<Volume>, CallError> {
     let answer = api
         .ask(cx, "DescribeVolumes", |probe| {
             let call = api.ec2.describe_volumes();
@@ -168,8 +174,7 @@ fn snapshot_of(volume: &Volume) -> Option<&str> {
 /// EC2 API Reference, Volume; DescribeImages, `block-device-mapping.snapshot-id`). An image that AWS Backup made is no
 /// proof. If the image lookup is denied, no volume counts as a launch's.
 async fn snapshots_of_images(
-    api: &Api,
-    cx: &Cx,
+    Ec2 { api, cx, .. }: Ec2<'_>,
     volumes: &[Volume],
 ) -> Result<HashSet<String>, CallError> {
     let sought: BTreeSet<&str> = volumes.iter().filter_map(snapshot_of).collect();
@@ -443,8 +448,7 @@ fn changed(instance: &Instance) -> Option<u64> {
 
 /// Cancels a spot request. Succeeds if it is closed already.
 pub(crate) async fn cancel_spot_request(
-    api: &Api,
-    cx: &Cx,
+    Ec2 { api, cx, .. }: Ec2<'_>,
     id: &str,
 ) -> Result<Undone, DriverError> {
     let answer = api
@@ -460,7 +464,10 @@ pub(crate) async fn cancel_spot_request(
 }
 
 /// Deletes a detached volume.
-pub(crate) async fn delete_volume(api: &Api, cx: &Cx, id: &str) -> Result<Undone, DriverError> {
+pub(crate) async fn delete_volume(
+    Ec2 { api, cx, .. }: Ec2<'_>,
+    id: &str,
+) -> Result<Undone, DriverError> {
     let answer = api
         .call(cx, "DeleteVolume", |probe| {
             api.ec2

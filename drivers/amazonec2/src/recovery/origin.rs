@@ -4,10 +4,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use aws_sdk_ec2::types::{FleetData, FleetType, Instance, Tag};
-use machine_ops::Cx;
 
 use crate::api::call_error::CallError;
-use crate::api::client::Api;
+use crate::api::ec2::Ec2;
 use crate::api::lookup::value_of;
 use crate::launch::run_instances::is_token;
 
@@ -36,8 +35,7 @@ pub(crate) fn manager(tags: &[Tag]) -> Option<&str> {
 /// # Errors
 /// Fails if the query of fleets fails for another reason than a denial: the origin is then unknown.
 pub(crate) async fn launched_by_us(
-    api: &Api,
-    cx: &Cx,
+    ec2: Ec2<'_>,
     found: &[Instance],
 ) -> Result<HashSet<String>, CallError> {
     let id = |instance: &Instance| instance.instance_id().map(str::to_owned);
@@ -51,12 +49,12 @@ pub(crate) async fn launched_by_us(
     let ids: Vec<&str> = ids.into_iter().collect();
     let mut fleets = Vec::new();
     for some in ids.chunks(MOST_FLEETS) {
-        match describe(api, cx, some).await {
+        match describe(ec2, some).await {
             Ok(found) => fleets.extend(found),
             // One unknown ID fails the whole call: a deleted fleet is listed only for a while.
             Err(error) if some.len() > 1 && is_unknown(&error) => {
                 for one in some {
-                    match describe(api, cx, &[one]).await {
+                    match describe(ec2, &[one]).await {
                         Err(error) if is_unknown(&error) => {}
                         found => fleets.extend(found?),
                     }
@@ -64,7 +62,8 @@ pub(crate) async fn launched_by_us(
             }
             Err(error) if is_unknown(&error) => {}
             Err(error) if error.code() == "UnauthorizedOperation" => {
-                cx.warn(format!("machines of fleets are left alone: {error}"));
+                ec2.cx
+                    .warn(format!("machines of fleets are left alone: {error}"));
                 break;
             }
             Err(error) => return Err(error),
@@ -97,14 +96,13 @@ pub(crate) enum Origin {
 /// # Errors
 /// Fails if the query of fleets fails for another reason than a denial.
 pub(crate) async fn of_launch<'a>(
-    api: &Api,
-    cx: &Cx,
+    ec2: Ec2<'_>,
     found: &[&'a Instance],
     token: &str,
     is_fleets: bool,
 ) -> Result<Vec<(&'a Instance, Origin)>, CallError> {
     let own = |instance: &Instance| instance.client_token().unwrap_or_default().to_owned();
-    let shows_tokens = api.endpoint.is_empty() || found.iter().any(|one| own(one) == token);
+    let shows_tokens = ec2.api.endpoint.is_empty() || found.iter().any(|one| own(one) == token);
     let mut told = Vec::new();
     for instance in found {
         let origin = match (is_fleets, fleet_of(instance)) {
@@ -114,11 +112,11 @@ pub(crate) async fn of_launch<'a>(
             }
             (false, _) => Origin::Others,
             // The other tags may have been copied; only EC2 sets this one.
-            (true, None) if !api.endpoint.is_empty() => {
+            (true, None) if !ec2.api.endpoint.is_empty() => {
                 Origin::Unknown(format!("not the tag {FLEET_ID} of a fleet's"))
             }
             (true, None) => Origin::Others,
-            (true, Some(id)) => match describe(api, cx, &[id]).await {
+            (true, Some(id)) => match describe(ec2, &[id]).await {
                 Ok(fleets) => {
                     let is_its = |fleet: &FleetData| {
                         fleet.fleet_id() == Some(id) && fleet.client_token() == Some(token)
@@ -151,7 +149,7 @@ fn is_ours(fleet: &FleetData) -> bool {
 }
 
 /// Queries fleets by their IDs: a fleet of type `instant` is listed only by its ID (EC2 API Reference, DescribeFleets).
-async fn describe(api: &Api, cx: &Cx, ids: &[&str]) -> Result<Vec<FleetData>, CallError> {
+async fn describe(Ec2 { api, cx, .. }: Ec2<'_>, ids: &[&str]) -> Result<Vec<FleetData>, CallError> {
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
     let answer = api
         .ask(cx, "DescribeFleets", |probe| {

@@ -8,13 +8,15 @@ use aws_sdk_ec2::types::KeyPairInfo;
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::files::{self, Links};
 use machine_ops::{
-    Cx, Look, Phase, Resource, Undone, WaitError, WaitPolicy, open_resources, wait_until_ready,
+    Cx, Look, Phase, Resource, Scope, Undone, WaitError, WaitPolicy, open_resources,
+    wait_until_ready,
 };
 
 use crate::api::account;
 use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::consistency::{CONSISTENCY_WINDOW, age};
+use crate::api::ec2::Ec2;
 use crate::api::lookup::{self, state_name};
 use crate::config::saved::Saved;
 use crate::config::tags::{Tag, owner_key};
@@ -38,20 +40,16 @@ struct UnknownKind {
 #[error("the instance {0} is protected from termination")]
 struct Protected(String, #[source] CallError);
 
-/// Removes one resource.
-pub(crate) async fn undo(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    resource: &Resource,
-) -> Result<Undone, DriverError> {
+/// Removes one resource, at its place on record.
+pub(crate) async fn undo(ec2: Ec2<'_>, resource: &Resource) -> Result<Undone, DriverError> {
+    let elsewhere = ec2.api.of_place(&resource.intent.scope, ec2.saved);
+    let api = elsewhere.as_ref().unwrap_or(ec2.api);
+    let ec2 = Ec2 { api, ..ec2 };
     match resource.intent.kind.as_str() {
-        key_pair::KIND => key_pair(api, cx, saved, resource).await,
-        run_instances::KIND => instance(api, cx, saved, resource).await,
-        inventory::SPOT_REQUEST => {
-            inventory::cancel_spot_request(api, cx, &id_or_key(resource)).await
-        }
-        inventory::VOLUME => inventory::delete_volume(api, cx, &id_or_key(resource)).await,
+        key_pair::KIND => key_pair(ec2, resource).await,
+        run_instances::KIND => instance(ec2, resource).await,
+        inventory::SPOT_REQUEST => inventory::cancel_spot_request(ec2, &id_or_key(resource)).await,
+        inventory::VOLUME => inventory::delete_volume(ec2, &id_or_key(resource)).await,
         kind => {
             let unknown = UnknownKind {
                 kind: kind.to_owned(),
@@ -71,40 +69,33 @@ fn id_or_key(resource: &Resource) -> String {
 
 /// Deletes the key pair by its ID, if that is on record. A name is no proof: the credentials may belong to another
 /// account, or the pair may have been replaced. By its name alone, deletes only a pair that this machine imported.
-async fn key_pair(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    resource: &Resource,
-) -> Result<Undone, DriverError> {
+async fn key_pair(ec2: Ec2<'_>, resource: &Resource) -> Result<Undone, DriverError> {
     let name = &resource.intent.key;
+    let what = format!("the key pair {name}");
+    let look_up_by_name = || {
+        let patiently = is_young(ec2.cx, resource);
+        look_up(ec2.cx, "the key pair to be found", patiently, || {
+            key_pair::find(ec2, name)
+        })
+    };
     let mut known = None;
     if !resource.made && resource.step.is_some() {
         let public = resource.intent.detail["public_key"]
             .as_str()
             .unwrap_or_default();
-        let found = look_up(
-            cx,
-            "the key pair to be found",
-            is_young(cx, resource),
-            || key_pair::find(api, cx, name),
-        )
-        .await?;
-        match found {
+        match look_up_by_name().await? {
             // Kept: another query may not find it yet.
-            Some(pair) if key_pair::is_this_machines(&pair, saved, public) => known = Some(pair),
-            Some(_) => return Ok(Undone::Gone),
-            None => {
-                return account::gone(api, cx, saved, resource, &format!("the key pair {name}"))
-                    .await;
+            Some(pair) if key_pair::is_this_machines(&pair, ec2.saved, public) => {
+                known = Some(pair);
             }
+            Some(_) => return Ok(Undone::Gone),
+            None => return account::gone(ec2, resource, &what).await,
         }
     }
-    let what = format!("the key pair {name}");
     let deleted = match &resource.id {
-        Some(id) => match delete_key_pair(api, cx, name, id).await {
+        Some(id) => match delete_key_pair(ec2, name, id).await {
             // A policy with conditions on tags denies the call for a key pair that does not exist.
-            Err(error) if error.is_denied() => match key_pair::find(api, cx, name).await {
+            Err(error) if error.is_denied() => match key_pair::find(ec2, name).await {
                 Ok(found) if found.as_ref().and_then(|pair| pair.key_pair_id()) != Some(id) => None,
                 _ => return Err(error.into()),
             },
@@ -112,18 +103,10 @@ async fn key_pair(
         },
         None => {
             let found = match known {
-                None => {
-                    look_up(
-                        cx,
-                        "the key pair to be found",
-                        is_young(cx, resource),
-                        || key_pair::find(api, cx, name),
-                    )
-                    .await?
-                }
+                None => look_up_by_name().await?,
                 known => known,
             };
-            match key_pair_by_name(api, cx, saved, resource, found).await? {
+            match key_pair_by_name(ec2, resource, found).await? {
                 ByName::Deleted(id) => id,
                 ByName::NotThere => None,
                 ByName::Unproven(undone) => return Ok(undone),
@@ -133,7 +116,7 @@ async fn key_pair(
     match deleted {
         Some(_) => Ok(Undone::Gone),
         // EC2 reports success even if the key pair does not exist, here or in the wrong account.
-        None => account::gone(api, cx, saved, resource, &what).await,
+        None => account::gone(ec2, resource, &what).await,
     }
 }
 
@@ -141,19 +124,14 @@ async fn key_pair(
 ///
 /// EC2 returns the ID of the deleted key pair. An endpoint that returns none may not know IDs, such as moto: if the name
 /// still has this ID, the key pair is deleted by its name.
-async fn delete_key_pair(
-    api: &Api,
-    cx: &Cx,
-    name: &str,
-    id: &str,
-) -> Result<Option<String>, CallError> {
-    let deleted = key_pair::delete_by_id(api, cx, id).await?;
+async fn delete_key_pair(ec2: Ec2<'_>, name: &str, id: &str) -> Result<Option<String>, CallError> {
+    let deleted = key_pair::delete_by_id(ec2, id).await?;
     if deleted.is_some() {
         return Ok(deleted);
     }
-    match key_pair::find(api, cx, name).await {
+    match key_pair::find(ec2, name).await {
         Ok(Some(pair)) if pair.key_pair_id() == Some(id) => {
-            key_pair::delete(api, cx, name).await?;
+            key_pair::delete(ec2, name).await?;
             Ok(pair.key_pair_id)
         }
         _ => Ok(None),
@@ -170,12 +148,11 @@ enum ByName {
 }
 
 async fn key_pair_by_name(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
+    ec2: Ec2<'_>,
     resource: &Resource,
     found: Option<KeyPairInfo>,
 ) -> Result<ByName, DriverError> {
+    let Ec2 { cx, saved, .. } = ec2;
     let name = &resource.intent.key;
     let Some(found) = found else {
         return Ok(ByName::NotThere);
@@ -196,7 +173,7 @@ async fn key_pair_by_name(
         }
         Whose::Unknown => {
             let what = format!("the key pair {name}");
-            match account::gone(api, cx, saved, resource, &what).await? {
+            match account::gone(ec2, resource, &what).await? {
                 // The credentials belong to the account on record, or none is on record.
                 Undone::Gone => {}
                 other => return Ok(ByName::Unproven(other)),
@@ -204,8 +181,8 @@ async fn key_pair_by_name(
         }
     }
     let deleted = match &found.key_pair_id {
-        Some(id) => delete_key_pair(api, cx, name, id).await?,
-        None => key_pair::delete(api, cx, name).await?,
+        Some(id) => delete_key_pair(ec2, name, id).await?,
+        None => key_pair::delete(ec2, name).await?,
     };
     // Found and deleted, even if the response does not contain the ID.
     Ok(ByName::Deleted(deleted.or(found.key_pair_id)))
@@ -219,19 +196,15 @@ fn public_key(saved: &Saved) -> String {
     files::read_text(&path, LIMIT, Links::Follow).unwrap_or_default()
 }
 
-async fn instance(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    resource: &Resource,
-) -> Result<Undone, DriverError> {
+async fn instance(ec2: Ec2<'_>, resource: &Resource) -> Result<Undone, DriverError> {
+    let Ec2 { cx, saved, .. } = ec2;
     let Some(id) = known_id(saved, resource) else {
-        return unfinished(api, cx, saved, resource).await;
+        return unfinished(ec2, resource).await;
     };
-    if end(api, cx, &id, is_young(cx, resource)).await?.is_some() {
+    if end(ec2, &id, is_young(cx, resource)).await?.is_some() {
         return Ok(Undone::Gone);
     }
-    let undone = account::gone(api, cx, saved, resource, &format!("the instance {id}")).await?;
+    let undone = account::gone(ec2, resource, &format!("the instance {id}")).await?;
     if matches!(undone, Undone::Gone) {
         cx.say(format!(
             "({}) Remote instance does not exist, proceeding with removing local reference",
@@ -242,9 +215,9 @@ async fn instance(
 }
 
 /// Terminates an instance. Returns `None` if EC2 does not know it, after retries if `patiently` is set.
-async fn end(api: &Api, cx: &Cx, id: &str, patiently: bool) -> Result<Option<()>, DriverError> {
-    let ended = look_up(cx, "the instance to be known", patiently, || async {
-        known(api, cx, id, terminate(api, cx, id).await).await
+async fn end(ec2: Ec2<'_>, id: &str, patiently: bool) -> Result<Option<()>, DriverError> {
+    let ended = look_up(ec2.cx, "the instance to be known", patiently, || async {
+        known(ec2, id, terminate(ec2, id).await).await
     });
     ended.await.map_err(|error| {
         if error.code() != "OperationNotPermitted" {
@@ -268,8 +241,7 @@ fn known_id(saved: &Saved, resource: &Resource) -> Option<String> {
 /// Interprets the result of a termination; returns `None` if the instance does not exist. A policy with conditions on
 /// tags denies the call for an instance that does not exist, and for a terminated one that lost its tags.
 async fn known(
-    api: &Api,
-    cx: &Cx,
+    Ec2 { api, cx, .. }: Ec2<'_>,
     id: &str,
     ended: Result<(), CallError>,
 ) -> Result<Option<()>, CallError> {
@@ -288,7 +260,7 @@ async fn known(
     }
 }
 
-pub(crate) async fn terminate(api: &Api, cx: &Cx, id: &str) -> Result<(), CallError> {
+pub(crate) async fn terminate(Ec2 { api, cx, .. }: Ec2<'_>, id: &str) -> Result<(), CallError> {
     api.call(cx, "TerminateInstances", |probe| {
         api.ec2
             .terminate_instances()
@@ -301,15 +273,17 @@ pub(crate) async fn terminate(api: &Api, cx: &Cx, id: &str) -> Result<(), CallEr
     .map(|_| ())
 }
 
-/// Terminates instances with one call for each 1000 (EC2 API Reference, TerminateInstances: "We recommend dividing up
-/// requests of more than 1000 instances"). Returns those that EC2 reports as ending. One unknown ID fails the call for
-/// all.
+/// Terminates the instances of one place with one call for each 1000 (EC2 API Reference, TerminateInstances: "We
+/// recommend dividing up requests of more than 1000 instances"). Returns those that EC2 reports as ending. One unknown
+/// ID fails the call for all.
 pub(crate) async fn terminate_all(
-    api: &Api,
-    cx: &Cx,
+    Ec2 { api, cx, saved }: Ec2<'_>,
+    place: &Scope,
     ids: &[String],
-) -> Result<Vec<String>, CallError> {
+) -> Result<Vec<String>, DriverError> {
     const MOST: usize = 1000;
+    let elsewhere = api.of_place(place, saved);
+    let api = elsewhere.as_ref().unwrap_or(api);
     let mut ending = Vec::new();
     for some in ids.chunks(MOST) {
         let answer = api
@@ -331,14 +305,9 @@ pub(crate) async fn terminate_all(
 /// Verifies that a terminated instance is gone, and removes it from the record. Keeps one that EC2 does not know for
 /// the machine's undo: within minutes after a launch that is no proof.
 pub(crate) async fn settle_ended(api: &Api, cx: &Cx, saved: &mut Saved) -> Result<(), DriverError> {
-    let id = std::mem::take(&mut saved.instance_id);
-    let ended = match end(api, cx, &id, true).await {
-        Ok(ended) => ended.is_some(),
-        Err(error) => {
-            saved.instance_id = id;
-            return Err(error);
-        }
-    };
+    let id = saved.instance_id.clone();
+    let ended = end(Ec2 { api, cx, saved }, &id, true).await?.is_some();
+    saved.instance_id.clear();
     for resource in open_resources(&cx.journal.entries()?) {
         if ended
             && let Some(step) = resource.step
@@ -353,12 +322,8 @@ pub(crate) async fn settle_ended(api: &Api, cx: &Cx, saved: &mut Saved) -> Resul
 }
 
 /// Looks for a launch whose response was lost: by the machine's own tag, then by its client token.
-async fn unfinished(
-    api: &Api,
-    cx: &Cx,
-    saved: &Saved,
-    resource: &Resource,
-) -> Result<Undone, DriverError> {
+async fn unfinished(ec2: Ec2<'_>, resource: &Resource) -> Result<Undone, DriverError> {
+    let Ec2 { cx, saved, .. } = ec2;
     let detail = &resource.intent.detail;
     let (is_fleets, tag) = (fleet::is_fleets(detail), fleet::id_tag(detail));
     if is_fleets && tag.is_none() {
@@ -376,7 +341,7 @@ async fn unfinished(
         None => key_pair::imported(cx, key_name).then_some(By::KeyPair(key_name)),
     };
     if let Some(by) = by.filter(|_| detail["spot"] == true && !is_fleets) {
-        match spot_requests::cancel_open(api, cx, by, false).await {
+        match spot_requests::cancel_open(ec2, by, false).await {
             Err(error) if !error.is_denied() => return Err(error.into()),
             _ => {}
         }
@@ -388,26 +353,20 @@ async fn unfinished(
         "a launch to be found",
         is_young(cx, resource),
         || async {
-            let found = lost.find(api, cx).await?;
+            let found = lost.find(ec2).await?;
             Ok((!found.is_empty()).then_some(found))
         },
     )
     .await?;
+    let token = &resource.intent.key;
+    let what = format!("a launch with the client token {token}");
     let Some(found) = found else {
-        return account::gone(
-            api,
-            cx,
-            saved,
-            resource,
-            &format!("a launch with the client token {}", resource.intent.key),
-        )
-        .await;
+        return account::gone(ec2, resource, &what).await;
     };
     // Copies carry the tags as well: AWS Backup copies them when it restores an instance.
     let instances: Vec<&Instance> = found.iter().map(|(instance, _)| instance).collect();
-    let token = &resource.intent.key;
     let mut is_found = false;
-    for (instance, origin) in of_launch(api, cx, &instances, token, is_fleets).await? {
+    for (instance, origin) in of_launch(ec2, &instances, token, is_fleets).await? {
         let id = instance.instance_id().unwrap_or_default();
         let is_over = state_name(instance) == "terminated";
         match origin {
@@ -426,7 +385,7 @@ async fn unfinished(
             _ => is_found = true,
         }
         // An instance that was just found may not be found a moment later.
-        if !is_over && end(api, cx, id, true).await?.is_none() {
+        if !is_over && end(ec2, id, true).await?.is_none() {
             return Ok(Undone::Unresolved(format!(
                 "the instance {id} was found, and then EC2 did not know it"
             )));
@@ -435,8 +394,7 @@ async fn unfinished(
     if is_found {
         return Ok(Undone::Gone);
     }
-    let what = format!("a launch with the client token {token}");
-    account::gone(api, cx, saved, resource, &what).await
+    account::gone(ec2, resource, &what).await
 }
 
 fn id_tag_of(saved: &Saved) -> Option<Tag> {
