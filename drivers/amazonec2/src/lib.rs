@@ -33,7 +33,8 @@ use machine_types::MachineName;
 use serde_json::{Map, Value, json};
 
 use crate::api::environment::cli_region;
-use crate::config::configure::{CreateOptions, configure};
+use crate::config::configure::configure;
+use crate::config::create_options::CreateOptions;
 use crate::config::saved::Saved;
 use crate::machine::Machine;
 

@@ -17,7 +17,7 @@ use crate::api::account;
 use crate::api::client::{self, Api};
 use crate::api::ec2::Ec2;
 use crate::api::scope;
-use crate::config::configure::{CreateOptions, RegionSource};
+use crate::config::create_options::{CreateOptions, RegionSource};
 use crate::config::saved::Saved;
 use crate::inspect::dry_run::DryRun;
 use crate::inspect::{console, doctor, preflight, states};

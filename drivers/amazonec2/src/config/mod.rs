@@ -1,6 +1,7 @@
 //! Flags, their values, and this driver's part of `config.json`.
 
 pub(crate) mod configure;
+pub(crate) mod create_options;
 pub(crate) mod error;
 pub(crate) mod flag_values;
 pub(crate) mod flags;

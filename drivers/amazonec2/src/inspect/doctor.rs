@@ -8,7 +8,7 @@ use crate::api::call_error::CallError;
 use crate::api::ec2::Ec2;
 use crate::api::lookup::filter;
 use crate::api::{account, codes};
-use crate::config::configure::CreateOptions;
+use crate::config::create_options::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::{image, key_pair, root_volume};
 use crate::network::{security_groups, subnets};

@@ -10,7 +10,7 @@ use crate::api::account;
 use crate::api::call_error::CallError;
 use crate::api::codes;
 use crate::api::ec2::Ec2;
-use crate::config::configure::{CreateOptions, SpotFallback};
+use crate::config::create_options::{CreateOptions, SpotFallback};
 use crate::config::saved::Saved;
 use crate::instance::speaks_private;
 use crate::launch::candidates::{Candidate, candidates, choices};

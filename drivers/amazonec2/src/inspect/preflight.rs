@@ -10,7 +10,7 @@ use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::ec2::Ec2;
 use crate::api::shared_record::millis;
-use crate::config::configure::CreateOptions;
+use crate::config::create_options::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::image::{self, ImageFacts};
 use crate::launch::preflight_cache::{Facts, PreflightCache, PreflightResult, Turn};

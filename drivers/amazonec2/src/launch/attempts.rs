@@ -9,7 +9,7 @@ use machine_ops::{Cx, StepError};
 use crate::api::client::Api;
 use crate::api::codes;
 use crate::api::ec2::Ec2;
-use crate::config::configure::{CreateOptions, SpotFallback};
+use crate::config::create_options::{CreateOptions, SpotFallback};
 use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place, candidates, choices};
 use crate::launch::capacity_cache::CapacityCache;

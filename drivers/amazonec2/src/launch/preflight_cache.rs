@@ -22,7 +22,7 @@ use crate::api::call_error::CallError;
 use crate::api::codes;
 use crate::api::ec2::Ec2;
 use crate::api::shared_record::{SharedRecord, millis};
-use crate::config::configure::CreateOptions;
+use crate::config::create_options::CreateOptions;
 use crate::launch::candidates::Place;
 use crate::launch::image::ImageFacts;
 

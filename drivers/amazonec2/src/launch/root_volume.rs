@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::{
 use machine_driver::{DriverError, DriverErrorKind};
 use serde::{Deserialize, Serialize};
 
-use crate::config::configure::CreateOptions;
+use crate::config::create_options::CreateOptions;
 pub(crate) use crate::config::root_volume::is_of_fleet;
 use crate::config::root_volume::{is_bootable, limits, sizes};
 use crate::config::saved::Saved;

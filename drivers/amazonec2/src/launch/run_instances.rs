@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::call_error::CallError;
 use crate::api::ec2::Ec2;
 use crate::api::retry::{one_attempt, until_known};
-use crate::config::configure::CreateOptions;
+use crate::config::create_options::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::candidates::Candidate;
 use crate::launch::launched::Launched;

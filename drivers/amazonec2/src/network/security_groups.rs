@@ -11,7 +11,7 @@ use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::ec2::Ec2;
 use crate::api::lookup::{self, DEFAULT_GROUP, filter};
-use crate::config::configure::CreateOptions;
+use crate::config::create_options::CreateOptions;
 use crate::config::flag_values::{port_and_protocol, swarm_port};
 use crate::config::saved::Saved;
 use crate::launch::preflight_cache::{PreflightResult, Turn};

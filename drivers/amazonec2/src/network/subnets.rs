@@ -6,7 +6,7 @@ use machine_driver::{DriverError, DriverErrorKind};
 use crate::api::call_error::CallError;
 use crate::api::ec2::Ec2;
 use crate::api::lookup::filter;
-use crate::config::configure::CreateOptions;
+use crate::config::create_options::CreateOptions;
 use crate::launch::candidates::Place;
 
 /// There is no subnet for the machine.
