@@ -32,7 +32,7 @@ use machine_ops::Scope;
 use machine_types::MachineName;
 use serde_json::{Map, Value, json};
 
-use crate::api::environment::cli_region;
+use crate::config::cli_region::cli_region;
 use crate::config::configure::configure;
 use crate::config::create_options::CreateOptions;
 use crate::config::saved::Saved;

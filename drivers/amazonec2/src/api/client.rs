@@ -25,7 +25,6 @@ use crate::api::environment::Environment;
 use crate::api::known_accounts;
 use crate::api::rate_limit::RateLimiter;
 use crate::api::scope;
-use crate::config::region::endpoint_url;
 use crate::config::saved::Saved;
 
 /// Timeout of a connection. EC2's endpoints are usually in the same region.
@@ -91,7 +90,7 @@ impl Api {
             store,
             &saved.access_key,
             &region(saved),
-            &endpoint_url(saved).unwrap_or_default(),
+            &saved.endpoint_url().unwrap_or_default(),
         );
         Self::with(saved, keys, http, environment, rate_limiter)
     }
@@ -131,7 +130,7 @@ impl Api {
             )
             .retry_classifier(NoRetry)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        let endpoint = endpoint_url(saved).unwrap_or_default();
+        let endpoint = saved.endpoint_url().unwrap_or_default();
         config = match endpoint.is_empty() {
             true => config
                 .use_fips(environment.use_fips)
@@ -206,7 +205,7 @@ impl Api {
         };
         let (keys, http) = (self.keys.clone(), self.http.clone());
         let environment = (*self.environment).clone();
-        let endpoint = endpoint_url(&elsewhere).unwrap_or_default();
+        let endpoint = elsewhere.endpoint_url().unwrap_or_default();
         let rate_limiter = self.rate_limiter.elsewhere(region, &endpoint);
         Some(Self::with(
             &elsewhere,
@@ -287,7 +286,7 @@ fn serves_sts(endpoint: &str) -> bool {
 
 /// Returns the place of a machine's resources, in the form of the journal.
 pub(crate) fn scope(saved: &Saved) -> Scope {
-    scope::place(&region(saved), &endpoint_url(saved).unwrap_or_default())
+    scope::place(&region(saved), &saved.endpoint_url().unwrap_or_default())
 }
 
 /// Disables retries of a capacity shortage, which EC2 reports as a server error: the caller tries the next candidate
@@ -364,33 +363,6 @@ mod tests {
             let url = format!("https://{host}");
             assert_eq!(endpoint.unwrap().url(), url);
             assert!(!serves_sts(&url), "{url}");
-        }
-    }
-
-    #[test]
-    fn endpoints_are_urls_or_hosts() {
-        let url = |endpoint: &str, disable_ssl| {
-            endpoint_url(&Saved {
-                endpoint: endpoint.into(),
-                disable_ssl,
-                ..Saved::default()
-            })
-        };
-        assert_eq!(
-            url("http://127.0.0.1:5001", false).unwrap(),
-            "http://127.0.0.1:5001"
-        );
-        assert_eq!(
-            url("https://ec2.example/", true).unwrap(),
-            "https://ec2.example"
-        );
-        assert_eq!(
-            url("ec2.example:8773/services", false).unwrap(),
-            "https://ec2.example:8773/services"
-        );
-        assert_eq!(url("ec2.example", true).unwrap(), "http://ec2.example");
-        for bad in ["", "ftp://x", "http://", "a b", "http://u:p@h"] {
-            assert_eq!(url(bad, false), None, "{bad}");
         }
     }
 }

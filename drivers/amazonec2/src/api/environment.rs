@@ -1,14 +1,10 @@
 //! Environment variables of AWS's tools that configure the route to the service, not a machine.
 //!
-//! Only this module and the SDK's provider chain read the environment: proxies and certificates belong to the network,
-//! and every AWS tool reads them from there.
-
-use std::path::PathBuf;
+//! Only this module, the SDK's provider chain and [`crate::config::cli_region`] read the environment: proxies and
+//! certificates belong to the network, and every AWS tool reads them from there.
 
 use aws_credential_types::Credentials;
 use machine_net::http::{Route, authority};
-
-use crate::config::region::{AWS_REGION, CliRegion};
 
 /// The link-local metadata services of EC2 and of containers, which are never reached through a proxy.
 const LINK_LOCAL: [&str; 4] = [
@@ -53,52 +49,6 @@ pub(crate) fn older_variables() -> Option<Credentials> {
     let secret = text("AWS_SECRET_ACCESS_KEY").or_else(|| text("AWS_SECRET_KEY"))?;
     let token = text("AWS_SESSION_TOKEN");
     Some(Credentials::new(key, secret, token, None, "environment"))
-}
-
-/// Returns the region that the AWS CLI would use: of `AWS_REGION`, else of the profile in `~/.aws/config` (AWS CLI User
-/// Guide, "Environment variables"). The Go binary reads neither.
-pub(crate) fn cli_region() -> Option<CliRegion> {
-    let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if let Some(region) = text("AWS_REGION") {
-        return Some(CliRegion {
-            region,
-            named_by: AWS_REGION.to_owned(),
-        });
-    }
-    let profile = text("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
-    let in_home = || Some(PathBuf::from(text("HOME")?).join(".aws/config"));
-    let path = text("AWS_CONFIG_FILE")
-        .map(PathBuf::from)
-        .or_else(in_home)?;
-    // Reading a pipe would block.
-    let is_file = std::fs::metadata(&path).is_ok_and(|file| file.is_file());
-    let file = is_file.then(|| std::fs::read_to_string(&path).ok())??;
-    let region = profile_region(&file, &profile)?.to_owned();
-    Some(CliRegion {
-        region,
-        named_by: format!("the AWS profile {profile}"),
-    })
-}
-
-/// Finds a profile's region in a file of the AWS CLI (AWS CLI User Guide, "Configuration and credential file
-/// settings").
-fn profile_region<'a>(file: &'a str, profile: &str) -> Option<&'a str> {
-    let mut is_ours = false;
-    for line in file.lines() {
-        let bare = line.trim();
-        if let Some(section) = bare.strip_prefix('[').and_then(|s| s.split(']').next()) {
-            let name = section.strip_prefix("profile ").unwrap_or(section).trim();
-            is_ours = name == profile;
-        } else if is_ours
-            // An indented line belongs to the setting above.
-            && !line.starts_with([' ', '\t'])
-            && let Some((name, value)) = bare.split_once('=')
-            && name.trim() == "region"
-        {
-            return Some(value.trim()).filter(|value| !value.is_empty());
-        }
-    }
-    None
 }
 
 impl Environment {
@@ -148,19 +98,5 @@ impl Environment {
             use_fips: yes("AWS_USE_FIPS_ENDPOINT"),
             use_dual_stack: yes("AWS_USE_DUALSTACK_ENDPOINT"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_profiles_region_is_found() {
-        let file = "[default]\nregion = eu-west-1\n\n[profile ci]\noutput=json\ns3 =\n  region = x\nregion=ap-south-1 \n[profile empty]\n";
-        assert_eq!(profile_region(file, "default"), Some("eu-west-1"));
-        assert_eq!(profile_region(file, "ci"), Some("ap-south-1"));
-        assert_eq!(profile_region(file, "empty"), None);
-        assert_eq!(profile_region(file, "none"), None);
     }
 }

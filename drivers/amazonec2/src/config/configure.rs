@@ -5,12 +5,13 @@ use std::path::Path;
 use machine_driver::{Base, Options, SavedBase};
 use machine_types::Secret;
 
+use crate::config::cli_region::{AWS_REGION, CliRegion};
 use crate::config::create_options::{CreateOptions, RegionSource, SpotFallback};
 use crate::config::error::ConfigureError;
 use crate::config::flag_values::{
     Flags, duration, is_cidr, last_first, port_and_protocol, swarm_port, value,
 };
-use crate::config::region::{AWS_REGION, CliRegion, is_mistyped, looks_like_a_region};
+use crate::config::region::{is_mistyped, looks_like_a_region};
 use crate::config::root_volume;
 use crate::config::saved::Saved;
 use crate::config::user_data;
@@ -201,7 +202,7 @@ fn check_access(saved: &Saved, source: &RegionSource) -> Result<(), ConfigureErr
                 },
             });
         }
-    } else if crate::config::region::endpoint_url(saved).is_none() {
+    } else if saved.endpoint_url().is_none() {
         return Err(ConfigureError::Endpoint(saved.endpoint.clone()));
     }
     if saved.access_key.is_empty() != saved.secret_key.is_empty() {

@@ -1,5 +1,6 @@
 //! Flags, their values, and this driver's part of `config.json`.
 
+pub(crate) mod cli_region;
 pub(crate) mod configure;
 pub(crate) mod create_options;
 pub(crate) mod error;

@@ -2,19 +2,6 @@
 
 use machine_types::nearest;
 
-use crate::config::saved::Saved;
-
-/// Name of the AWS CLI's variable, as [`CliRegion`] shows it.
-pub(crate) const AWS_REGION: &str = "$AWS_REGION";
-
-/// The region that the AWS CLI would use without a flag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CliRegion {
-    pub region: String,
-    /// [`AWS_REGION`], or the profile, for messages.
-    pub named_by: String,
-}
-
 /// A partition of AWS, with its own accounts, images and endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Partition {
@@ -140,24 +127,6 @@ pub(crate) fn partition(region: &str) -> Option<Partition> {
 /// Returns whether a text can be the name of a current or future AWS region.
 pub(crate) fn looks_like_a_region(region: &str) -> bool {
     partition(region).is_some()
-}
-
-/// Returns the endpoint as a URL; `None` if there is none or it is neither a URL nor a host.
-pub(crate) fn endpoint_url(saved: &Saved) -> Option<String> {
-    let given = saved.endpoint.trim_end_matches('/');
-    let (scheme, rest) = match given.split_once("://") {
-        Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
-        Some(_) => return None,
-        None if saved.disable_ssl => ("http", given),
-        None => ("https", given),
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
-    let plausible = !authority.is_empty()
-        && !authority.ends_with(':')
-        && authority.bytes().all(plain)
-        && rest.bytes().all(|b| b.is_ascii_graphic());
-    plausible.then(|| format!("{scheme}://{rest}"))
 }
 
 #[cfg(test)]

@@ -115,6 +115,24 @@ impl Saved {
         !self.ssh_private_key_path.is_empty()
     }
 
+    /// Returns the endpoint as a URL; `None` if there is none or it is neither a URL nor a host.
+    pub(crate) fn endpoint_url(&self) -> Option<String> {
+        let given = self.endpoint.trim_end_matches('/');
+        let (scheme, rest) = match given.split_once("://") {
+            Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
+            Some(_) => return None,
+            None if self.disable_ssl => ("http", given),
+            None => ("https", given),
+        };
+        let authority = rest.split('/').next().unwrap_or_default();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
+        let plausible = !authority.is_empty()
+            && !authority.ends_with(':')
+            && authority.bytes().all(plain)
+            && rest.bytes().all(|b| b.is_ascii_graphic());
+        plausible.then(|| format!("{scheme}://{rest}"))
+    }
+
     /// Returns the zone's full name, such as `us-east-1a`. With an endpoint the Go binary uses the zone unchanged; a
     /// single letter is not a full name, and so means a zone of the region there, too.
     pub(crate) fn zone_name(&self) -> String {
@@ -154,4 +172,37 @@ fn is_false(value: &bool) -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_zero(value: &i64) -> bool {
     *value == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_urls_or_hosts() {
+        let url = |endpoint: &str, disable_ssl| {
+            let saved = Saved {
+                endpoint: endpoint.into(),
+                disable_ssl,
+                ..Saved::default()
+            };
+            saved.endpoint_url()
+        };
+        assert_eq!(
+            url("http://127.0.0.1:5001", false).unwrap(),
+            "http://127.0.0.1:5001"
+        );
+        assert_eq!(
+            url("https://ec2.example/", true).unwrap(),
+            "https://ec2.example"
+        );
+        assert_eq!(
+            url("ec2.example:8773/services", false).unwrap(),
+            "https://ec2.example:8773/services"
+        );
+        assert_eq!(url("ec2.example", true).unwrap(), "http://ec2.example");
+        for bad in ["", "ftp://x", "http://", "a b", "http://u:p@h"] {
+            assert_eq!(url(bad, false), None, "{bad}");
+        }
+    }
 }
