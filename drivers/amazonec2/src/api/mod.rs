@@ -15,6 +15,5 @@ pub(crate) mod known_accounts;
 pub(crate) mod lookup;
 pub(crate) mod metadata;
 pub(crate) mod rate_limit;
-pub(crate) mod retry;
 pub(crate) mod scope;
 pub(crate) mod shared_record;

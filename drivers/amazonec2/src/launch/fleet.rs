@@ -13,9 +13,9 @@ use machine_driver::{DriverError, DriverErrorKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::api::call::one_attempt;
 use crate::api::client::{FLEET_ATTEMPT, timeouts};
 use crate::api::ec2::Ec2;
-use crate::api::retry::one_attempt;
 use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place};
 use crate::launch::error::{LaunchError, Refusal};

@@ -11,10 +11,10 @@ use machine_ops::{
 };
 use serde_json::json;
 
+use crate::api::call::{one_attempt, steady, until_certain};
 use crate::api::call_error::CallError;
 use crate::api::ec2::Ec2;
 use crate::api::lookup::value_of;
-use crate::api::retry::{one_attempt, steady, until_certain};
 use crate::config::saved::Saved;
 use crate::launch::tags::{self, Tag, owner_key};
 

@@ -3,8 +3,8 @@
 use machine_ops::{Intent, Made, Ownership, StepError, StepFailure, UndoOrder};
 use serde::Serialize;
 
+use crate::api::call::{steady, until_certain};
 use crate::api::ec2::Ec2;
-use crate::api::retry::{steady, until_certain};
 use crate::api::scope;
 use crate::config::saved::Saved;
 use crate::launch::error::LaunchError;

@@ -16,9 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use machine_ops::Cx;
 use serde::{Deserialize, Serialize};
 
+use crate::api::call::one_attempt;
 use crate::api::call_error::CallError;
 use crate::api::ec2::Ec2;
-use crate::api::retry::{one_attempt, until_known};
 use crate::config::create_options::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::candidates::Candidate;
@@ -122,14 +122,15 @@ impl LaunchRequest {
         &self,
         Ec2 { api, cx, saved }: Ec2<'_>,
     ) -> Result<Launched, CallError> {
-        let answer = until_known(api, cx, "RunInstances", |probe| {
-            self.fill(api.ec2.run_instances(), saved)
-                .customize()
-                .interceptor(probe)
-                .config_override(one_attempt())
-                .send()
-        })
-        .await?;
+        let answer = api
+            .call_until_known(cx, "RunInstances", |probe| {
+                self.fill(api.ec2.run_instances(), saved)
+                    .customize()
+                    .interceptor(probe)
+                    .config_override(one_attempt())
+                    .send()
+            })
+            .await?;
         let account = answer.owner_id;
         let instance = answer.instances.unwrap_or_default().into_iter().next();
         let launched = instance.and_then(|instance| Launched::found((instance, account)));

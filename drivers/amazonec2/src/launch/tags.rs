@@ -11,7 +11,6 @@ use crate::api::call_error::CallError;
 use crate::api::consistency::is_young;
 use crate::api::ec2::Ec2;
 use crate::api::errors::denied_on;
-use crate::api::retry;
 use crate::config::saved::Saved;
 use crate::config::tags::owner_tags;
 pub(crate) use crate::config::tags::{
@@ -294,7 +293,7 @@ async fn write(
         "ConcurrentTagAccess" => true,
         code => is_young && code == "InvalidInstanceID.NotFound",
     };
-    retry::until_accepted(api, cx, "CreateTags", passes, |probe| {
+    api.call_until_accepted(cx, "CreateTags", passes, |probe| {
         let call = api.ec2.create_tags().resources(&saved.instance_id);
         call.set_tags(Some(sdk_tags(tags)))
             .customize()

@@ -333,7 +333,7 @@ async fn authorize(
     group: &str,
     permissions: &[IpPermission],
 ) -> Result<(), CallError> {
-    crate::api::retry::until_known(api, cx, "AuthorizeSecurityGroupIngress", |probe| {
+    api.call_until_known(cx, "AuthorizeSecurityGroupIngress", |probe| {
         api.ec2
             .authorize_security_group_ingress()
             .group_id(group)
