@@ -2,14 +2,16 @@
 
 use std::net::IpAddr;
 
-use aws_sdk_ec2::types::{Instance, InstanceLifecycleType, InstanceType, Placement};
+use aws_sdk_ec2::primitives::DateTime;
+use aws_sdk_ec2::types::{
+    Instance, InstanceLifecycleType, InstanceStateName, InstanceType, Placement,
+};
 use machine_driver::{Addresses, DriverError, DriverErrorKind, Facts, Status};
-use machine_types::printable;
+use machine_types::{MachineState, printable};
 
-use crate::api::call_error::CallError;
+use crate::api::call_error::{CallError, readable};
 use crate::api::codes;
-use crate::api::errors::KMS_GRANTS;
-use crate::api::lookup::{machine_state, millis, reason, reason_code, state_name};
+use crate::api::permissions::KMS_GRANTS;
 use crate::config::saved::Saved;
 
 /// The machine is in an unexpected state.
@@ -134,6 +136,54 @@ fn to_connect_to<'a>(saved: &Saved, addresses: &'a Addresses) -> Option<&'a str>
         addresses.public.as_ref()
     };
     address.map(String::as_str)
+}
+
+/// Converts a time to Unix time in milliseconds.
+pub(crate) fn millis(time: &DateTime) -> Option<u64> {
+    u64::try_from(time.to_millis().ok()?).ok()
+}
+
+/// Returns the state of an instance as EC2 names it.
+pub(crate) fn state_name(instance: &Instance) -> &str {
+    let name = instance.state().and_then(|state| state.name());
+    name.map_or("unknown", InstanceStateName::as_str)
+}
+
+/// Converts EC2's state.
+fn machine_state(instance: &Instance) -> MachineState {
+    match state_name(instance) {
+        "pending" => MachineState::Starting,
+        "running" => MachineState::Running,
+        "stopping" | "shutting-down" => MachineState::Stopping,
+        "stopped" => MachineState::Stopped,
+        _ => MachineState::Error,
+    }
+}
+
+/// Returns the code of the state reason of an instance without its prefix: `InsufficientInstanceCapacity` for
+/// `Server.InsufficientInstanceCapacity`.
+fn reason_code(instance: &Instance) -> &str {
+    let code = instance.state_reason().and_then(|reason| reason.code());
+    let code = code.unwrap_or_default();
+    code.strip_prefix("Server.").unwrap_or(code)
+}
+
+/// Returns the state reason of an instance in EC2's words.
+fn reason(instance: &Instance) -> String {
+    let reason = instance.state_reason();
+    let message = reason
+        .and_then(|reason| reason.message())
+        .unwrap_or_default();
+    let message = if message.is_empty() {
+        instance.state_transition_reason().unwrap_or_default()
+    } else {
+        message
+    };
+    if message.is_empty() {
+        "EC2 gives no reason".to_owned()
+    } else {
+        readable(message)
+    }
 }
 
 /// Returns the machine's status from its instance. Ignores invalid IP addresses.

@@ -11,10 +11,10 @@ use machine_types::MachineState;
 use crate::api::account;
 use crate::api::consistency::{age, is_young};
 use crate::api::ec2::Ec2;
-use crate::api::lookup::{instance, state_name};
+use crate::api::lookup::instance;
 use crate::config::saved::Saved;
 use crate::instance::{
-    LifecycleError, address, end_of, ended_as, instance_id, status, take_addresses,
+    LifecycleError, address, end_of, ended_as, instance_id, state_name, status, take_addresses,
 };
 
 /// Timeout for a launched or started instance to run and have its address.

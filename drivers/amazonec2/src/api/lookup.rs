@@ -7,12 +7,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use aws_sdk_ec2::primitives::DateTime;
-use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag};
+use aws_sdk_ec2::types::{Filter, Instance, Tag};
 use machine_ops::Cx;
-use machine_types::MachineState;
 
-use crate::api::call_error::{CallError, readable};
+use crate::api::call_error::CallError;
 use crate::api::client::{Api, THROTTLED};
 
 /// Maximum number of values of one filter (EC2 API Reference, DescribeInstances).
@@ -208,54 +206,6 @@ pub(crate) async fn instance(api: &Api, cx: &Cx, id: &str) -> Result<Option<Inst
         .into_iter()
         .map(|(instance, _)| instance)
         .find(|i| i.instance_id() == Some(id)))
-}
-
-/// Converts a time to Unix time in milliseconds.
-pub(crate) fn millis(time: &DateTime) -> Option<u64> {
-    u64::try_from(time.to_millis().ok()?).ok()
-}
-
-/// Returns the state of an instance as EC2 names it.
-pub(crate) fn state_name(instance: &Instance) -> &str {
-    let name = instance.state().and_then(|state| state.name());
-    name.map_or("unknown", InstanceStateName::as_str)
-}
-
-/// Converts EC2's state.
-pub(crate) fn machine_state(instance: &Instance) -> MachineState {
-    match state_name(instance) {
-        "pending" => MachineState::Starting,
-        "running" => MachineState::Running,
-        "stopping" | "shutting-down" => MachineState::Stopping,
-        "stopped" => MachineState::Stopped,
-        _ => MachineState::Error,
-    }
-}
-
-/// Returns the code of the state reason of an instance without its prefix: `InsufficientInstanceCapacity` for
-/// `Server.InsufficientInstanceCapacity`.
-pub(crate) fn reason_code(instance: &Instance) -> &str {
-    let code = instance.state_reason().and_then(|reason| reason.code());
-    let code = code.unwrap_or_default();
-    code.strip_prefix("Server.").unwrap_or(code)
-}
-
-/// Returns the state reason of an instance in EC2's words.
-pub(crate) fn reason(instance: &Instance) -> String {
-    let reason = instance.state_reason();
-    let message = reason
-        .and_then(|reason| reason.message())
-        .unwrap_or_default();
-    let message = if message.is_empty() {
-        instance.state_transition_reason().unwrap_or_default()
-    } else {
-        message
-    };
-    if message.is_empty() {
-        "EC2 gives no reason".to_owned()
-    } else {
-        readable(message)
-    }
 }
 
 /// Name of each VPC's default group. No other group can have it.

@@ -14,6 +14,7 @@ pub(crate) mod errors;
 pub(crate) mod known_accounts;
 pub(crate) mod lookup;
 pub(crate) mod metadata;
+pub(crate) mod permissions;
 pub(crate) mod rate_limit;
 pub(crate) mod scope;
 pub(crate) mod shared_record;

@@ -9,9 +9,9 @@ use machine_driver::{DriverError, DriverErrorKind, Status};
 
 use crate::api::codes::is_bad_credentials;
 use crate::api::ec2::Ec2;
-use crate::api::lookup::{MOST_VALUES, filter, instances, state_name};
+use crate::api::lookup::{MOST_VALUES, filter, instances};
 use crate::config::tags::owner_key;
-use crate::instance::{LifecycleError, ended_as, status};
+use crate::instance::{LifecycleError, ended_as, state_name, status};
 
 /// A call failed for several machines.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Changes to a launch that AWS refused: a required session token for instance metadata, and fewer tags.
 
 use crate::api::ec2::Ec2;
-use crate::api::errors::denied_on;
+use crate::api::permissions::denied_on;
 use crate::config::saved::Saved;
 use crate::launch::tags::{LaunchTags, Tagging};
 

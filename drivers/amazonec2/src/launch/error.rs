@@ -5,7 +5,7 @@ use machine_driver::{DriverError, DriverErrorKind};
 
 use crate::api::call_error::CallError;
 use crate::api::codes;
-use crate::api::errors::policy_hint;
+use crate::api::permissions::policy_hint;
 
 /// A launch failed.
 #[derive(Debug, thiserror::Error)]

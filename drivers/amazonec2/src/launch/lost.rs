@@ -8,8 +8,9 @@ use machine_ops::{Cx, Entry, JournalError, Look, Phase, WaitPolicy, wait_until_r
 
 use crate::api::call_error::CallError;
 use crate::api::ec2::Ec2;
-use crate::api::lookup::{self, filter, state_name};
+use crate::api::lookup::{self, filter};
 use crate::config::tags::Tag;
+use crate::instance::state_name;
 
 /// Timeout of the search for an instance that may have been launched.
 pub(crate) const LOOK_UP: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::call_error::CallError;
 use crate::api::consistency::is_young;
 use crate::api::ec2::Ec2;
-use crate::api::errors::denied_on;
+use crate::api::permissions::denied_on;
 use crate::config::saved::Saved;
 use crate::config::tags::owner_tags;
 pub(crate) use crate::config::tags::{

@@ -13,10 +13,11 @@ use crate::api::account;
 use crate::api::call_error::CallError;
 use crate::api::client::scope;
 use crate::api::ec2::Ec2;
-use crate::api::lookup::{MOST_VALUES, check, filter, instances, millis, state_name, value_of};
+use crate::api::lookup::{MOST_VALUES, check, filter, instances, value_of};
 use crate::api::scope::{account as account_of, of_account, region};
 use crate::config::saved::Saved;
 use crate::config::tags::owner_key;
+use crate::instance::{millis, state_name};
 use crate::launch::{key_pair, run_instances, spot_requests};
 use crate::recovery::origin::{launched_by_us, manager};
 
