@@ -18,6 +18,7 @@ use crate::api::client::{FLEET_ATTEMPT, timeouts};
 use crate::api::ec2::Ec2;
 use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place};
+use crate::launch::client_token;
 use crate::launch::error::{LaunchError, Refusal};
 use crate::launch::image::{self, ImageFacts};
 use crate::launch::launched::Launched;
@@ -65,7 +66,7 @@ impl FleetRequest {
             subnet: candidate.subnet.clone(),
         };
         Self {
-            token: crate::launch::run_instances::token(cx),
+            token: client_token::new(cx),
             launch_template: saved.launch_template.clone(),
             choices: of_market.map(choice).collect(),
             spot,

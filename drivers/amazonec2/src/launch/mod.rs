@@ -3,6 +3,7 @@
 pub(crate) mod attempts;
 pub(crate) mod candidates;
 pub(crate) mod capacity_cache;
+pub(crate) mod client_token;
 pub(crate) mod concessions;
 pub(crate) mod error;
 pub(crate) mod fleet;

@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{FleetData, FleetType, Instance, Tag};
 use crate::api::call_error::CallError;
 use crate::api::ec2::Ec2;
 use crate::api::lookup::value_of;
-use crate::launch::run_instances::is_token;
+use crate::launch::client_token;
 
 /// The tag with the fleet that launched an instance (EC2 User Guide, "Tag an EC2 Fleet"). Only EC2 can set it: the
 /// prefix
@@ -39,7 +39,8 @@ pub(crate) async fn launched_by_us(
     found: &[Instance],
 ) -> Result<HashSet<String>, CallError> {
     let id = |instance: &Instance| instance.instance_id().map(str::to_owned);
-    let has_token = |instance: &&Instance| instance.client_token().is_some_and(is_token);
+    let has_token =
+        |instance: &&Instance| instance.client_token().is_some_and(client_token::is_ours);
     let mut ours: HashSet<String> = found.iter().filter(has_token).filter_map(id).collect();
     let others = found.iter().filter(|instance| !has_token(instance));
     let of_fleets: HashMap<String, &str> = others
@@ -145,7 +146,8 @@ fn is_unknown(error: &CallError) -> bool {
 }
 
 fn is_ours(fleet: &FleetData) -> bool {
-    fleet.r#type() == Some(&FleetType::Instant) && fleet.client_token().is_some_and(is_token)
+    fleet.r#type() == Some(&FleetType::Instant)
+        && fleet.client_token().is_some_and(client_token::is_ours)
 }
 
 /// Queries fleets by their IDs: a fleet of type `instant` is listed only by its ID (EC2 API Reference, DescribeFleets).
