@@ -12,9 +12,10 @@ use crate::api::ec2::Ec2;
 use crate::api::shared_record::millis;
 use crate::config::create_options::CreateOptions;
 use crate::config::saved::Saved;
-use crate::launch::image::{self, ImageFacts};
+use crate::launch::image;
+use crate::launch::image_facts::ImageFacts;
 use crate::launch::preflight_cache::{Facts, PreflightCache, PreflightResult, Turn};
-use crate::launch::{fleet, key_pair, root_volume, tags};
+use crate::launch::{key_pair, root_volume, tags};
 use crate::network::{security_groups, subnets};
 
 /// There are no credentials for EC2.
@@ -166,7 +167,7 @@ async fn of_fleet(ec2: Ec2<'_>, create_options: &CreateOptions) -> Result<Facts,
             false => subnets::places(ec2, create_options).await,
         }
     };
-    let image = fleet::check_template(ec2, &create_options.instance_types);
+    let image = image::of_template(ec2, &create_options.instance_types);
     // CreateFleet's response contains no account.
     let account = async {
         account::learn(ec2.api, ec2.cx).await;

@@ -6,10 +6,9 @@ use aws_sdk_ec2::types::{
     DefaultTargetCapacityType, FleetLaunchTemplateConfigRequest,
     FleetLaunchTemplateOverridesRequest, FleetLaunchTemplateSpecificationRequest,
     FleetOnDemandAllocationStrategy, FleetType, Instance, InstanceLifecycleType, InstanceType,
-    LaunchTemplateBlockDeviceMapping, LaunchTemplateEbsBlockDevice, OnDemandOptionsRequest,
-    ResourceType, SpotAllocationStrategy, SpotOptionsRequest, TargetCapacitySpecificationRequest,
+    OnDemandOptionsRequest, ResourceType, SpotAllocationStrategy, SpotOptionsRequest,
+    TargetCapacitySpecificationRequest,
 };
-use machine_driver::{DriverError, DriverErrorKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,7 +19,6 @@ use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place};
 use crate::launch::client_token;
 use crate::launch::error::{LaunchError, Refusal};
-use crate::launch::image::{self, ImageFacts};
 use crate::launch::launched::Launched;
 use crate::launch::root_volume::{self, RootVolume};
 use crate::launch::tags::{self, LaunchTags, Tag};
@@ -203,88 +201,6 @@ pub(crate) fn id_tag(detail: &Value) -> Option<Tag> {
 pub(crate) fn id_tag_of_spot_request(detail: &Value) -> Option<Tag> {
     let tags = serde_json::from_value::<LaunchTags>(detail.clone()).unwrap_or_default();
     tags::machine_id(tags.of_spot_request())
-}
-
-/// The launch template does not fit the machine.
-#[derive(Debug, thiserror::Error)]
-#[error("there is no launch template {template} in region {region}")]
-struct NoSuchTemplate {
-    template: String,
-    region: String,
-}
-
-/// Looks up the launch template and checks its image against the instance types. If the lookup is denied, continues
-/// without it: EC2 checks the template at the launch.
-pub(crate) async fn check_template(
-    ec2: Ec2<'_>,
-    types: &[String],
-) -> Result<ImageFacts, DriverError> {
-    let Ec2 { api, cx, saved } = ec2;
-    let template = &saved.launch_template;
-    let is_id = template.starts_with("lt-");
-    let answer = api
-        .ask(cx, "DescribeLaunchTemplateVersions", |probe| {
-            api.ec2
-                .describe_launch_template_versions()
-                .set_launch_template_id(is_id.then(|| template.clone()))
-                .set_launch_template_name((!is_id).then(|| template.clone()))
-                .versions("$Default")
-                .customize()
-                .interceptor(probe)
-                .send()
-        })
-        .await;
-    let unknown = |id: &str| ImageFacts {
-        id: id.to_owned(),
-        ..ImageFacts::default()
-    };
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) if error.code() == "UnauthorizedOperation" => {
-            cx.debug(format!("going on without a look at the template: {error}"));
-            return Ok(unknown(&saved.ami));
-        }
-        Err(error) if error.code().starts_with("InvalidLaunchTemplate") => {
-            let missing = NoSuchTemplate {
-                template: template.clone(),
-                region: api.region.clone(),
-            };
-            return Err(DriverError::new(DriverErrorKind::PreCreate, missing));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let data = answer
-        .launch_template_versions()
-        .first()
-        .and_then(|version| version.launch_template_data());
-    let types = match (types, data.and_then(|data| data.instance_type())) {
-        ([], Some(own)) => vec![own.as_str().to_owned()],
-        (types, _) => types.to_vec(),
-    };
-    match data.and_then(|data| data.image_id()) {
-        Some(ami) if ami.starts_with("ami-") => {
-            let facts = image::check(ec2, ami, &types).await?;
-            let mappings = data.map_or(&[][..], |data| data.block_device_mappings());
-            let (root, others): (Vec<_>, Vec<_>) = mappings
-                .iter()
-                .partition(|mapping| mapping.device_name() == facts.root_device.as_deref());
-            let root = root.first().and_then(|root| root.ebs());
-            let encrypts = |root: &LaunchTemplateEbsBlockDevice| {
-                root.encrypted() == Some(true) || root.kms_key_id().is_some()
-            };
-            let device = |mapping: &LaunchTemplateBlockDeviceMapping| {
-                mapping.device_name().unwrap_or("a device").to_owned()
-            };
-            Ok(ImageFacts {
-                template_size: root.and_then(|root| root.volume_size()),
-                template_encrypts: root.is_some_and(encrypts),
-                template_devices: others.into_iter().map(device).collect(),
-                ..facts
-            })
-        }
-        // A Systems Manager parameter, which EC2 resolves at the launch.
-        other => Ok(unknown(other.unwrap_or_default())),
-    }
 }
 
 /// Saves the values that the template and EC2 determined.

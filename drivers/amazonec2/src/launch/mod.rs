@@ -8,6 +8,7 @@ pub(crate) mod concessions;
 pub(crate) mod error;
 pub(crate) mod fleet;
 pub(crate) mod image;
+pub(crate) mod image_facts;
 pub(crate) mod key_pair;
 pub(crate) mod launched;
 pub(crate) mod lost;

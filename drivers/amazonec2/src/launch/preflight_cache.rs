@@ -24,7 +24,7 @@ use crate::api::ec2::Ec2;
 use crate::api::shared_record::{SharedRecord, millis};
 use crate::config::create_options::CreateOptions;
 use crate::launch::candidates::Place;
-use crate::launch::image::ImageFacts;
+use crate::launch::image_facts::ImageFacts;
 
 /// Results of the checks.
 #[derive(Debug, Clone, Default)]

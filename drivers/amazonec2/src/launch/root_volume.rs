@@ -11,7 +11,7 @@ use crate::config::create_options::CreateOptions;
 pub(crate) use crate::config::root_volume::is_of_fleet;
 use crate::config::root_volume::{is_bootable, limits, sizes};
 use crate::config::saved::Saved;
-use crate::launch::image::ImageFacts;
+use crate::launch::image_facts::ImageFacts;
 
 /// The root volume does not fit the image.
 #[derive(Debug, thiserror::Error)]
