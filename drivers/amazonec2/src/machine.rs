@@ -25,8 +25,8 @@ use crate::instance;
 use crate::launch::attempts::Attempts;
 use crate::launch::image::architecture;
 use crate::launch::preflight_cache::PreflightResult;
-use crate::launch::tags::{self, owner_key};
-use crate::launch::{fleet, key_pair, run_instances};
+use crate::launch::tags::owner_key;
+use crate::launch::{create_tags, fleet, key_pair, run_instances};
 use crate::lifecycle;
 use crate::network::security_groups;
 use crate::recovery::{inventory, undo};
@@ -476,7 +476,7 @@ impl Cloud for Machine {
     }
 
     async fn set_labels(&self, labels: &[(String, String)], cx: &Cx) -> Result<(), DriverError> {
-        let set = |ec2| tags::set_labels(ec2, labels);
+        let set = |ec2| create_tags::set_labels(ec2, labels);
         self.renewing(cx, None, set).await
     }
 

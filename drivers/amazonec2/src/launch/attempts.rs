@@ -14,6 +14,7 @@ use crate::config::saved::Saved;
 use crate::launch::candidates::{Candidate, Place, candidates, choices};
 use crate::launch::capacity_cache::CapacityCache;
 use crate::launch::concessions::Concessions;
+use crate::launch::create_tags;
 use crate::launch::error::{LaunchError, Refusal};
 use crate::launch::fleet::FleetRequest;
 use crate::launch::launched::Launched;
@@ -98,7 +99,7 @@ impl Attempts {
                         .save_driver(&serde_json::to_value(&*saved).unwrap_or_default())?;
                     let tagging = &self.concessions.tagging;
                     let ec2 = Ec2 { api, cx, saved };
-                    tagging.complete(ec2, &self.store_id).await;
+                    create_tags::complete(ec2, tagging, &self.store_id).await;
                     return Ok(());
                 }
                 Err(StepError::Call(error)) => error,

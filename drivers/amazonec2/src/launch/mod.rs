@@ -5,6 +5,7 @@ pub(crate) mod candidates;
 pub(crate) mod capacity_cache;
 pub(crate) mod client_token;
 pub(crate) mod concessions;
+pub(crate) mod create_tags;
 pub(crate) mod error;
 pub(crate) mod fleet;
 pub(crate) mod image;

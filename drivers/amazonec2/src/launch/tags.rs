@@ -1,22 +1,16 @@
-//! Tags of a launch: chooses the tags of each request, drops those that AWS refuses, and writes the missing ones
-//! afterwards.
+//! Tags of a launch: chooses the tags of each request, and drops those that AWS refuses.
 
 use std::future::Future;
 
 use aws_sdk_ec2::types::{ResourceType, TagSpecification};
-use machine_driver::{DriverError, DriverErrorKind};
 use serde::{Deserialize, Serialize};
 
 use crate::api::call_error::CallError;
-use crate::api::consistency::is_young;
-use crate::api::ec2::Ec2;
 use crate::api::permissions::denied_on;
 use crate::config::saved::Saved;
-use crate::config::tags::owner_tags;
 pub(crate) use crate::config::tags::{
     Tag, all_tags, machine_id, of_group, of_key_pair, owner_key, pairs, users_tags,
 };
-use crate::instance::instance_id;
 
 /// The tags of a launch request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +83,7 @@ fn specification(kind: ResourceType, tags: &[Tag]) -> TagSpecification {
 }
 
 /// Converts tags to the SDK's type.
-fn sdk_tags(tags: &[Tag]) -> Vec<aws_sdk_ec2::types::Tag> {
+pub(crate) fn sdk_tags(tags: &[Tag]) -> Vec<aws_sdk_ec2::types::Tag> {
     let tag = |(key, value): &Tag| {
         aws_sdk_ec2::types::Tag::builder()
             .key(key)
@@ -143,6 +137,11 @@ fn refusal(code: &str, message: &str) -> Option<Refusal> {
         }
         _ => None,
     }
+}
+
+/// Returns whether EC2 refused a call because of its tags.
+pub(crate) fn is_refusal(error: &CallError) -> bool {
+    refusal(error.code(), error.message()).is_some()
 }
 
 /// The tags that the launches of a create carry; fewer if AWS refuses some.
@@ -216,44 +215,7 @@ impl Tagging {
         };
         Some(Self { keys, untagged })
     }
-
-    /// Writes the tags that the instance's launch could not carry. If they are refused again, keeps the machine without
-    /// them.
-    pub(crate) async fn complete(&self, ec2: Ec2<'_>, store_id: &str) {
-        let saved = ec2.saved;
-        let launched = self.at_birth(saved, store_id);
-        let mut missing = all_tags(saved, store_id);
-        missing.retain(|tag| !launched.of_instance().contains(tag));
-        if missing.is_empty() {
-            return;
-        }
-        let (mut lost, mut error) = match write(ec2, &missing, true).await {
-            Ok(()) => return,
-            Err(error) => ("tags", error),
-        };
-        // Only docker-machine's own tags may be refused.
-        let ours = owner_tags(saved, store_id);
-        let users: Vec<_> = missing
-            .into_iter()
-            .filter(|tag| !ours.contains(tag))
-            .collect();
-        if users.is_empty() {
-            lost = OWN_TAGS;
-        } else if !ours.is_empty() && refusal(error.code(), error.message()).is_some() {
-            match write(ec2, &users, true).await {
-                Ok(()) => lost = OWN_TAGS,
-                Err(second) => error = second,
-            }
-        }
-        let name = &saved.base.machine_name;
-        ec2.cx.warn(format!(
-            "({name}) the instance stays without {lost}: {error}"
-        ));
-    }
 }
-
-/// Description of what is missing if only the user's tags are accepted.
-const OWN_TAGS: &str = "docker-machine's own tags, by which prune finds it";
 
 /// Creates one resource with all tags. If AWS refuses them, retries with the user's tags, and finally without tags.
 ///
@@ -271,7 +233,7 @@ where
     let mut result = create(all).await;
     for tags in fewer {
         match &result {
-            Err(error) if refusal(error.code(), error.message()).is_some() => {}
+            Err(error) if is_refusal(error) => {}
             _ => return result,
         }
         match create(tags).await {
@@ -280,51 +242,6 @@ where
         }
     }
     result
-}
-
-/// Writes tags on the machine's instance. Retries while EC2 does not know the ID yet, or another caller writes tags at
-/// the same time (EC2 API Reference, "Error codes", ConcurrentTagAccess).
-async fn write(
-    Ec2 { api, cx, saved }: Ec2<'_>,
-    tags: &[Tag],
-    is_young: bool,
-) -> Result<(), CallError> {
-    let passes = |error: &CallError| match error.code() {
-        "ConcurrentTagAccess" => true,
-        code => is_young && code == "InvalidInstanceID.NotFound",
-    };
-    api.call_until_accepted(cx, "CreateTags", passes, |probe| {
-        let call = api.ec2.create_tags().resources(&saved.instance_id);
-        call.set_tags(Some(sdk_tags(tags)))
-            .customize()
-            .interceptor(probe)
-            .send()
-    })
-    .await
-    .map(|_| ())
-}
-
-/// The label is a tag that rm and prune depend on.
-#[derive(Debug, thiserror::Error)]
-#[error("the tag {key} is docker-machine's own: rm and prune find the machine by it")]
-struct OwnTag {
-    key: String,
-}
-
-/// Sets tags of the user's or GitLab Runner's on the instance.
-pub(crate) async fn set_labels(ec2: Ec2<'_>, labels: &[Tag]) -> Result<(), DriverError> {
-    let saved = ec2.saved;
-    let own = [
-        "Name".to_owned(),
-        owner_key(saved, "store"),
-        owner_key(saved, "id"),
-    ];
-    if let Some((key, _)) = labels.iter().find(|(key, _)| own.contains(key)) {
-        let own = OwnTag { key: key.clone() };
-        return Err(DriverError::new(DriverErrorKind::Configuration, own));
-    }
-    instance_id(saved)?;
-    Ok(write(ec2, labels, is_young(ec2.cx)).await?)
 }
 
 #[cfg(test)]
