@@ -7,9 +7,9 @@ use machine_types::Secret;
 
 use crate::config::cli_region::{AWS_REGION, CliRegion};
 use crate::config::create_options::{CreateOptions, RegionSource, SpotFallback};
-use crate::config::error::ConfigureError;
+use crate::config::error::{ConfigureError, invalid};
 use crate::config::flag_values::{
-    Flags, duration, is_cidr, last_first, port_and_protocol, swarm_port, value,
+    Flags, duration, is_cidr, last_first, port_and_protocol, swarm_port,
 };
 use crate::config::region::{is_mistyped, looks_like_a_region};
 use crate::config::root_volume;
@@ -35,7 +35,7 @@ pub(crate) fn configure(
     }
     for port in saved.open_ports.iter().flatten() {
         port_and_protocol(port)
-            .ok_or_else(|| value("open-port", port, "a port such as 80 or 53/udp"))?;
+            .ok_or_else(|| invalid("open-port", port, "a port such as 80 or 53/udp"))?;
     }
     if saved.use_fleet {
         check_fleet(&saved)?;
@@ -57,7 +57,7 @@ pub(crate) fn configure(
             "capacity" | "true" => SpotFallback::Capacity,
             "any" => SpotFallback::Any,
             "false" => SpotFallback::Never,
-            other => return Err(value("spot-fallback", other, "nothing, or any")),
+            other => return Err(invalid("spot-fallback", other, "nothing, or any")),
         },
         key_type: flags.one_of("ssh-key-type", &["ed25519", "rsa"], "ed25519 or rsa")?,
         lease: !saved.max_lifetime.is_empty(),
@@ -70,7 +70,7 @@ pub(crate) fn configure(
     for cidr in &create_options.cidrs {
         is_cidr(cidr)
             .then_some(())
-            .ok_or_else(|| value("security-group-cidr", cidr, "a network such as 10.0.0.0/8"))?;
+            .ok_or_else(|| invalid("security-group-cidr", cidr, "a network such as 10.0.0.0/8"))?;
     }
     Ok((saved, create_options))
 }
@@ -82,7 +82,7 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
         base: SavedBase {
             ssh_user: flags.text("ssh-user"),
             ssh_port: ssh_port
-                .ok_or_else(|| value("ssh-port", port, "a number from 1 to 65535"))?,
+                .ok_or_else(|| invalid("ssh-port", port, "a number from 1 to 65535"))?,
             ssh_key_path: base.directory.join("id_rsa").display().to_string(),
             swarm_master: base.swarm_master,
             swarm_host: base.swarm_host.clone(),
@@ -226,7 +226,11 @@ fn check_launch(saved: &Saved) -> Result<(), ConfigureError> {
     }
     let price = &saved.spot_price;
     if saved.request_spot_instance && !price.is_empty() && !is_price(price) {
-        return Err(value("spot-price", price, "dollars per hour, such as 0.05"));
+        return Err(invalid(
+            "spot-price",
+            price,
+            "dollars per hour, such as 0.05",
+        ));
     }
     let (pairs, _) = crate::config::tags::pairs(&saved.tags);
     if pairs.iter().any(|(key, _)| key.is_empty()) {
@@ -278,7 +282,7 @@ fn user_data(saved: &Saved) -> Result<Option<Vec<u8>>, ConfigureError> {
         users
     } else {
         let lifetime = duration(&saved.max_lifetime).ok_or_else(|| {
-            value(
+            invalid(
                 "max-lifetime",
                 &saved.max_lifetime,
                 "a time such as 6h or 90m",

@@ -79,6 +79,19 @@ pub(crate) enum ConfigureError {
     FleetWithLifetime,
 }
 
+/// Returns the error of a flag whose value is not as expected.
+pub(crate) fn invalid(
+    flag: &'static str,
+    value: impl ToString,
+    expected: &'static str,
+) -> ConfigureError {
+    ConfigureError::Value {
+        flag,
+        value: value.to_string(),
+        expected,
+    }
+}
+
 fn by(setting: &Option<String>) -> String {
     let by = |name| format!(", by {name}");
     setting.as_ref().map(by).unwrap_or_default()

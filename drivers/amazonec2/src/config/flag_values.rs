@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use machine_driver::Options;
 
-use crate::config::error::ConfigureError;
+use crate::config::error::{ConfigureError, invalid};
 use crate::config::saved::Saved;
 
 /// Puts the last value first, so that a command line for the Go binary launches the same as before. Removes duplicates
@@ -42,18 +42,6 @@ pub(crate) fn is_cidr(text: &str) -> bool {
 /// Parses `6h`, `90m`, `1h30m`; rejects durations below a minute.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     machine_types::duration(text).filter(|duration| *duration >= Duration::from_secs(60))
-}
-
-pub(crate) fn value(
-    flag: &'static str,
-    value: impl ToString,
-    expected: &'static str,
-) -> ConfigureError {
-    ConfigureError::Value {
-        flag,
-        value: value.to_string(),
-        expected,
-    }
 }
 
 /// The options by their names without the driver's prefix.
@@ -99,7 +87,7 @@ impl Flags<'_> {
         range
             .contains(&number)
             .then_some(number)
-            .ok_or_else(|| value(flag, number, expected))
+            .ok_or_else(|| invalid(flag, number, expected))
     }
     /// Returns the metadata service's hop limit from the flag of either fork (EC2 accepts 1 to 64).
     pub(crate) fn hop_limit(&self) -> Result<i64, ConfigureError> {
@@ -118,7 +106,7 @@ impl Flags<'_> {
         let minutes = self.within(flag, 0..=360, expected)?;
         (minutes % 60 == 0)
             .then_some(minutes)
-            .ok_or_else(|| value(flag, minutes, expected))
+            .ok_or_else(|| invalid(flag, minutes, expected))
     }
     pub(crate) fn one_of(
         &self,
@@ -130,7 +118,7 @@ impl Flags<'_> {
         if words.contains(&text.as_str()) {
             Ok(text)
         } else {
-            Err(value(flag, text, expected))
+            Err(invalid(flag, text, expected))
         }
     }
 }

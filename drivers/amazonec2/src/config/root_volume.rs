@@ -1,7 +1,6 @@
 //! Checks type, IOPS and throughput of the root volume against EC2's limits.
 
-use crate::config::error::ConfigureError;
-use crate::config::flag_values::value;
+use crate::config::error::{ConfigureError, invalid};
 use crate::config::saved::Saved;
 
 /// The limits of a volume type with provisioned IOPS.
@@ -83,7 +82,7 @@ pub(crate) fn check(saved: &Saved) -> Result<(), ConfigureError> {
             return Err(ConfigureError::VolumeWithoutIops(limits.kind));
         }
         Some(limits) if iops != 0 && !(limits.least..=limits.most).contains(&iops) => {
-            return Err(value("volume-iops", iops, limits.expected));
+            return Err(invalid("volume-iops", iops, limits.expected));
         }
         None if iops != 0 && is_known => {
             return Err(without("volume-iops", "gp3, io1 or io2"));
@@ -99,7 +98,7 @@ pub(crate) fn check(saved: &Saved) -> Result<(), ConfigureError> {
     }
     let expected = "a number from 125 to 2000";
     if !THROUGHPUT.contains(&throughput) {
-        return Err(value("volume-throughput", throughput, expected));
+        return Err(invalid("volume-throughput", throughput, expected));
     }
     let needed = throughput * IOPS_PER_THROUGHPUT;
     if needed > iops.max(PROVISIONED[0].least) {
