@@ -1,4 +1,4 @@
-//! A launched machine: waits for its address, queries its state, and starts, stops, kills and restarts it.
+//! A launched machine: waits for its address, queries its state, and starts, stops, kills, restarts and terminates it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use machine_ops::{Cx, Look, Phase, WaitPolicy, wait_until_ready};
 use machine_types::MachineState;
 
 use crate::api::account;
+use crate::api::call_error::CallError;
 use crate::api::consistency::{age, is_young};
 use crate::api::ec2::Ec2;
 use crate::api::lookup::instance;
@@ -264,4 +265,18 @@ pub(crate) async fn restart(Ec2 { api, cx, saved }: Ec2<'_>) -> Result<(), Drive
     })
     .await?;
     Ok(())
+}
+
+/// Terminates an instance. Does not wait for its end.
+pub(crate) async fn terminate(Ec2 { api, cx, .. }: Ec2<'_>, id: &str) -> Result<(), CallError> {
+    api.call(cx, "TerminateInstances", |probe| {
+        api.ec2
+            .terminate_instances()
+            .instance_ids(id)
+            .customize()
+            .interceptor(probe)
+            .send()
+    })
+    .await
+    .map(|_| ())
 }

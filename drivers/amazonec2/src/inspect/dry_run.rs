@@ -20,8 +20,8 @@ use crate::launch::key_pair::{self, KeyPairError};
 use crate::launch::preflight_cache::PreflightResult;
 use crate::launch::run_instances::LaunchRequest;
 use crate::launch::tags::{self, Tag};
+use crate::lifecycle;
 use crate::network::security_groups;
-use crate::recovery::undo;
 
 /// The endpoint carried out a call despite `DryRun`.
 #[derive(Debug, thiserror::Error)]
@@ -347,7 +347,7 @@ impl DryRun<'_> {
     ) -> Result<Option<String>, CallError> {
         let mut told = Vec::new();
         for id in launched? {
-            told.push(match undo::terminate(self.ec2, &id).await {
+            told.push(match lifecycle::terminate(self.ec2, &id).await {
                 Ok(()) => format!("{id}, which is terminated again"),
                 Err(error) => format!("{id}, which still runs: {error}"),
             });

@@ -25,6 +25,7 @@ use crate::launch::key_pair::Whose;
 use crate::launch::lost::{LOOK_UP, Lost};
 use crate::launch::spot_requests::By;
 use crate::launch::{fleet, key_pair, run_instances, spot_requests};
+use crate::lifecycle;
 use crate::recovery::inventory;
 use crate::recovery::origin::{Origin, of_launch};
 
@@ -218,7 +219,7 @@ async fn instance(ec2: Ec2<'_>, resource: &Resource) -> Result<Undone, DriverErr
 /// Terminates an instance. Returns `None` if EC2 does not know it, after retries if `patiently` is set.
 async fn end(ec2: Ec2<'_>, id: &str, patiently: bool) -> Result<Option<()>, DriverError> {
     let ended = look_up(ec2.cx, "the instance to be known", patiently, || async {
-        known(ec2, id, terminate(ec2, id).await).await
+        known(ec2, id, lifecycle::terminate(ec2, id).await).await
     });
     ended.await.map_err(|error| {
         if error.code() != "OperationNotPermitted" {
@@ -259,19 +260,6 @@ async fn known(
         Ok(Some(instance)) if state_name(&instance) == "terminated" => Ok(Some(())),
         _ => Err(error),
     }
-}
-
-pub(crate) async fn terminate(Ec2 { api, cx, .. }: Ec2<'_>, id: &str) -> Result<(), CallError> {
-    api.call(cx, "TerminateInstances", |probe| {
-        api.ec2
-            .terminate_instances()
-            .instance_ids(id)
-            .customize()
-            .interceptor(probe)
-            .send()
-    })
-    .await
-    .map(|_| ())
 }
 
 /// Terminates the instances of one place with one call for each 1000 (EC2 API Reference, TerminateInstances: "We
