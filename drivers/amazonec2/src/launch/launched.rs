@@ -1,8 +1,12 @@
-//! A launched instance.
+//! An instance of a launch: as EC2 describes it, and what a create keeps of it.
+
+use aws_sdk_ec2::types::Instance;
 
 use crate::instance::parse;
 use crate::launch::error::Refusal;
-use crate::launch::lost::Found;
+
+/// An instance with the account that owns it.
+pub(crate) type Found = (Instance, Option<String>);
 
 /// A launched instance, with the data of the response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

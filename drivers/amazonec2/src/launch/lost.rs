@@ -11,12 +11,10 @@ use crate::api::ec2::Ec2;
 use crate::api::lookup::{self, filter};
 use crate::config::tags::Tag;
 use crate::instance::state_name;
+use crate::launch::launched::Found;
 
 /// Timeout of the search for an instance that may have been launched.
 pub(crate) const LOOK_UP: Duration = Duration::from_secs(10);
-
-/// An instance with the account that owns it.
-pub(crate) type Found = (Instance, Option<String>);
 
 /// A launch whose response was lost, and the data that distinguishes its instance from the machine's others. An
 /// instance that terminated while it was booting is listed for an hour with the same tags.
