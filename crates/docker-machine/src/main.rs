@@ -1,6 +1,6 @@
 //! Entry point: reads the environment of the process, runs the command line, and exits.
 
-use std::io::{BufReader, IsTerminal as _, stderr, stdin, stdout};
+use std::io::{BufReader, IsTerminal as _, Write as _, stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -62,8 +62,18 @@ fn world() -> World {
         ambient: Arc::new(SystemAmbient::new()),
         environment,
         cancel: Cancel::new(),
-        listen: |cancel| signals::listen(cancel, terminal::restore),
+        listen: |cancel| signals::listen(cancel, leave),
     }
+}
+
+/// Restores the terminal, and reports what a second signal leaves.
+fn leave(first: &str, second: &str) {
+    terminal::restore();
+    // Nobody may be left to read it.
+    let _ = writeln!(
+        stderr(),
+        "\n{second} ends this at once, after {first}: a machine that was being made or removed is on record, see docker-machine ls"
+    );
 }
 
 fn columns() -> Option<usize> {

@@ -8,9 +8,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Where Linux lists the signals that this process ignores (proc(5), `SigIgn`).
 const STATUS: &str = "/proc/self/status";
 
-/// Starts the signal handlers, and returns when all are installed. Calls `leave` before the second signal ends the
-/// process with code 130, which shells take for an interrupt.
-pub fn listen(cancel: Cancel, leave: fn()) {
+/// Starts the signal handlers, and returns when all are installed. Calls `leave` with the names of both signals before
+/// the second one ends the process with code 130, which shells take for an interrupt.
+pub fn listen(cancel: Cancel, leave: fn(&str, &str)) {
     let status = std::fs::read_to_string(STATUS).unwrap_or_default();
     let heard = heard(&status);
     let (heard_all, ready) = std::sync::mpsc::channel();
@@ -27,8 +27,8 @@ pub fn listen(cancel: Cancel, leave: fn()) {
             drop(heard_all);
             loop {
                 let name = next(&mut signals).await;
-                if cancel.reason().is_some() {
-                    leave();
+                if let Some(first) = cancel.reason() {
+                    leave(first, name);
                     std::process::exit(130);
                 }
                 cancel.cancel(name);

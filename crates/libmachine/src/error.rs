@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use machine_driver::{DriverError, DriverErrorKind};
 use machine_ops::JournalError;
 use machine_provision::ProvisionError;
-use machine_ssh::{ConnectError, KeyError, Layer, SshError, TransferError, WaitForSshError};
+use machine_ssh::{
+    ConnectError, KeyError, Layer, SftpError, SshError, TransferError, WaitForSshError,
+};
 use machine_store::{StoreError, Unconfirmed};
 use machine_tls::{CertificateError, DialError};
 use machine_types::{ExitStatus, InvalidName, MachineState};
@@ -291,6 +293,11 @@ pub enum Error {
     StoreMadeElsewhere(Box<Unconfirmed>),
 }
 
+/// Returns the hint for a store of which this user may not read or write a file.
+pub(crate) fn denied_hint() -> &'static str {
+    "if the store is another user's, run docker-machine as that user, as root with sudo -H, or give --storage-path"
+}
+
 /// Returns the hint for a store that was created elsewhere, or whose machines are missing.
 pub fn confirmation_hint(unconfirmed: &Unconfirmed) -> &'static str {
     match unconfirmed.machines {
@@ -388,7 +395,10 @@ impl Error {
             | Self::PreCreate(error)
             | Self::DriverCreate(error)
             | Self::Driver(error) => error.hint.clone(),
-            Self::Remove { name, source, .. } if matches!(**source, Self::Store(_)) => {
+            Self::Store(error) if error.is_denied() => Some(denied_hint().to_owned()),
+            Self::Remove { name, source, .. }
+                if matches!(&**source, Self::Store(error) if !error.is_denied()) =>
+            {
                 Some(format!(
                     "'docker-machine rm -f {name}' forgets the machine all the same, and keeps on record what may be left of it"
                 ))
@@ -497,6 +507,14 @@ impl Error {
             Self::Create { source, .. } | Self::Remove { source, .. } => source.is_cancelled(),
             Self::DriverCreate(error) | Self::Driver(error) => {
                 error.kind == DriverErrorKind::Cancelled
+            }
+            Self::Store(error) => matches!(error, StoreError::Cancelled(_)),
+            Self::Provision(error) => matches!(**error, ProvisionError::Cancelled(_)),
+            Self::Session(error) => matches!(error, SshError::Cancelled { .. }),
+            Self::FirstLogin { source, .. } => matches!(**source, WaitForSshError::Cancelled(_)),
+            Self::Login { source, .. } => matches!(**source, ConnectError::Cancelled(_)),
+            Self::Copy(error) => {
+                matches!(error, TransferError::Remote(SftpError::Cancelled(_)))
             }
             _ => false,
         }

@@ -35,7 +35,7 @@ impl Layer {
                  through, and that there is a route to it from here (a private address needs one into its network)"
             }
             Self::Port => {
-                "it is up, and nothing listens on the SSH port: check the port, and that its image starts sshd"
+                "it is up, and nothing listens on the SSH port: check the port, and that sshd runs there"
             }
             Self::Banner => {
                 "something accepts connections on the SSH port that does not answer as sshd does: check the port, \
@@ -46,8 +46,8 @@ impl Layer {
             }
             Self::HostKey => "its host key is another one than it was",
             Self::Authentication => {
-                "its sshd refuses the login: check the user name (every image has its own), and that the image puts \
-                 the key pair's public key there (cloud-init does)"
+                "its sshd refuses the login: check the user name, and that the key's public half is in that user's \
+                 ~/.ssh/authorized_keys (each image of a cloud has its own user, for whom cloud-init puts it there)"
             }
         }
     }

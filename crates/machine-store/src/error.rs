@@ -158,6 +158,11 @@ impl StoreError {
         }
     }
 
+    /// Returns whether this user may not read or write the file, which may be another user's.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Disk { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     pub(crate) fn into_journal(self, action: &'static str, path: &Path) -> JournalError {
         let source = match self {
             Self::Disk { source, .. } => source,

@@ -43,6 +43,7 @@ use crate::layout::STORE_ID;
 use crate::lock::LockedFile;
 use crate::machines_directory::MachinesDirectory;
 use crate::place::{Medium, Place, Surroundings};
+use crate::store::is_directory;
 use crate::{Store, StoreError};
 
 /// Maximum size of the id file, with paths and names of two places.
@@ -482,7 +483,7 @@ impl Store {
     /// # Errors
     /// Same as [`Store::id`] and [`Store::names`].
     pub fn condition(&self) -> Result<StoreCondition, StoreError> {
-        if !self.base().is_dir() {
+        if !is_directory(self.base())? {
             return Ok(StoreCondition::Absent);
         }
         let machines = self.names()?.len();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::future::ready;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,9 +172,16 @@ impl Store {
             .collect())
     }
 
-    /// Returns whether the directory of that machine exists, with or without a configuration.
+    /// Returns the free space of the store's disk for this user, in bytes (statvfs(3)); `None` if that cannot be told.
+    pub fn free_space(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(self.base()).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Returns whether the directory of that machine exists, with or without a configuration. One that this user may not
+    /// look for counts as existing: the operation on it reports why.
     pub fn exists(&self, name: &MachineName) -> bool {
-        self.directory(name).is_dir()
+        is_directory(&self.directory(name)).unwrap_or(true)
     }
 
     /// Reads a machine's configuration, of any version. If it is missing, retries for 250 ms: the Go binary may be
@@ -390,4 +398,18 @@ fn version_of(bytes: &[u8]) -> i64 {
         config_version: i64,
     }
     serde_json::from_slice::<Version>(bytes).map_or(0, |version| version.config_version)
+}
+
+/// Returns whether a path is a directory.
+///
+/// # Errors
+/// Returns [`StoreError::Disk`] if that cannot be told.
+pub(crate) fn is_directory(path: &Path) -> Result<bool, StoreError> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(found.is_dir()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(StoreError::disk("open", path, error)),
+    }
 }

@@ -270,3 +270,42 @@ async fn a_swarm_master_needs_a_host_with_a_port() {
         flow.home.run(["rm", "-y", "m1"]).await.ok();
     }
 }
+
+/// The capability that lets root read everything is dropped (capabilities(7)); other users have none.
+#[tokio::test]
+async fn a_store_that_may_not_be_read_is_not_empty() {
+    let home = Home::new();
+    let create = ["create", "-d", "none", "--url", "tcp://127.0.0.1:1", "m1"];
+    home.run(create).await.ok();
+    let machines = home.store().join("machines");
+    let set_mode = |mode| {
+        std::fs::set_permissions(&machines, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set_mode(0o000);
+    let typed = async |words: &str| {
+        let line =
+            format!("setpriv --bounding-set=-dac_override,-dac_read_search docker-machine {words}");
+        home.shell(&line).await
+    };
+    let (denied, way_out) = ("Permission denied", "sudo -H");
+    for words in [
+        "ls",
+        "ip m1",
+        "rm -y m1",
+        "rm -f m1",
+        "config m1",
+        "start m1",
+    ] {
+        let ended = typed(words).await;
+        assert_ne!(ended.code, Some(0), "{ended}");
+        assert!(ended.err.contains(denied), "{ended}");
+        assert!(ended.err.contains(way_out), "{ended}");
+        assert!(!ended.err.contains("does not exist"), "{ended}");
+    }
+    let doctor = typed("doctor").await;
+    assert_eq!(doctor.out.matches(denied).count(), 1, "{doctor}");
+    assert!(doctor.out.contains(way_out), "{doctor}");
+    assert!(!doctor.out.contains("none yet"), "{doctor}");
+    set_mode(0o700);
+    home.run(["ip", "m1"]).await.ok();
+}

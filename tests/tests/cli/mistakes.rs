@@ -364,7 +364,7 @@ async fn machines_that_do_not_run() {
     for line in ["env m1", "url m1", "ssh m1 true", "provision m1"] {
         typed(home, line, 1, &[&gone, way_out]).await;
     }
-    typed(home, "doctor m1", 1, &[&gone, "docker-machine rm -f m1"]).await;
+    typed(home, "doctor m1", 1, &[&gone, "docker-machine rm m1"]).await;
     typed(home, "rm -y m1", 0, &["Successfully removed m1"]).await;
 }
 

@@ -84,7 +84,7 @@ async fn a_launch_that_is_not_answered_yet_is_starting() {
     let held = Effect::HoldAnswer(gate.clone());
     flow.lab.inject(Fault::on("RunInstances", held));
     let mut create = flow.home.start(flow.creating("m1", &[]));
-    flow.lab.until(|_| !flow.hosts.hosts().is_empty()).await;
+    gate.arrived(1).await;
     assert_eq!(shown(&flow).await, ("Starting".into(), String::new()));
     gate.open();
     assert!(create.wait().await.unwrap().success());

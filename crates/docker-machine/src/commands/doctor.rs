@@ -84,6 +84,7 @@ impl Command for Doctor {
             "" => RunnerChecks::default(),
             file => runner_checks::read(cx, file)?,
         };
+        let shows_all = arguments.options.bool("all") || !arguments.words.is_empty();
         let request = DoctorRequest {
             names: arguments.words,
             plan: has_driver.then_some((arguments.driver_name, arguments.driver)),
@@ -96,7 +97,7 @@ impl Command for Doctor {
             "json" => json(&checks).into_bytes(),
             "" if console.terminals().out => {
                 let width = console.terminals().help_width();
-                report(&checks, arguments.options.bool("all"), width).into_bytes()
+                report(&checks, shows_all, width).into_bytes()
             }
             "" => table(&checks),
             other => {

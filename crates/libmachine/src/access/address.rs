@@ -8,7 +8,7 @@ use machine_ops::Cx;
 use machine_store::{MachineLock, StoreError};
 use machine_types::{MachineState, one_line};
 
-use crate::half_made::half_made;
+use crate::half_made::{HalfMade, half_made};
 use crate::journal::ReadOnly;
 use crate::machine::{Machine, Work, is_gone, with_removal};
 use crate::{Error, Library};
@@ -118,7 +118,7 @@ pub(crate) async fn why_down(
         Ok(Ok(status)) if status.state != MachineState::Running => {
             let spent = library.ambient.monotonic().saturating_sub(begun);
             let left = within.saturating_sub(spent);
-            Down::Because(not_running(machine, status.state, left, cx).await)
+            Down::Because(not_running(library, machine, status.state, left, cx).await)
         }
         Ok(Ok(status)) => match take_address(library, machine, &status, cx) {
             true => Down::Moved,
@@ -137,12 +137,15 @@ pub(crate) async fn why_down(
 
 /// Returns the error of a machine that does not run. Asks its cloud why, if it has ended.
 pub(crate) async fn not_running(
+    library: &Library,
     machine: &Machine,
     state: MachineState,
     within: Duration,
     cx: &Cx,
 ) -> Error {
-    let mut gone = None;
+    let was_interrupted = half_made(library, machine) == Some(HalfMade::Interrupted);
+    let is_coming = matches!(state, MachineState::Starting | MachineState::Error);
+    let mut gone = (was_interrupted && is_coming).then(|| "its create was interrupted".to_owned());
     if state == MachineState::Error
         && let Some(cloud) = machine.driver.cloud()
         && let Some(id) = cloud.id()
@@ -151,7 +154,7 @@ pub(crate) async fn not_running(
         let asked = tokio::time::timeout(within, cloud.states(&ids, cx)).await;
         let states = asked.unwrap_or_default();
         let ended = states.into_iter().filter_map(Result::err).find(is_gone);
-        gone = ended.map(one_line);
+        gone = ended.map(one_line).or(gone);
     }
     Error::NotRunning {
         name: machine.name.to_string(),

@@ -118,7 +118,7 @@ pub async fn url(library: &Library, name: &str) -> Result<String, Error> {
     // The cloud did not answer within the time limit of this command.
     let status = asked.map_err(|_| Error::Dial(silence))??;
     if status.state != MachineState::Running {
-        return Err(not_running(&machine, status.state, ASK, &cx).await);
+        return Err(not_running(library, &machine, status.state, ASK, &cx).await);
     }
     take_address(library, &mut machine, &status, &cx);
     Ok(machine.driver.docker_host().unwrap_or(url))
@@ -159,7 +159,7 @@ async fn engine_url(library: &Library, machine: &mut Machine, cx: &Cx) -> Result
     let asked = tokio::time::timeout(ASK, machine.driver.state(cx)).await;
     let status = asked.map_err(|_| unknown())??;
     if status.state != MachineState::Running {
-        return Err(not_running(machine, status.state, ASK, cx).await);
+        return Err(not_running(library, machine, status.state, ASK, cx).await);
     }
     take_address(library, machine, &status, cx);
     let unknown = || Error::NoAddress(machine.name.to_string());

@@ -80,7 +80,7 @@ async fn place(library: &Library, machine: &Machine, cx: &Cx) -> Place {
                     None => Place::Unchanged,
                 }
             }
-            state => Place::Down(not_running(machine, state, TELLS, cx).await),
+            state => Place::Down(not_running(library, machine, state, TELLS, cx).await),
         },
         Ok(Err(error)) if is_gone(&error) => Place::Down(with_removal(&machine.name, error).into()),
         _ => Place::Unchanged,

@@ -80,13 +80,12 @@ impl Library {
         }
         let server = self.store.file(&machine.name, MachineFile::Server);
         checks.extend(examine_own_certificate(self, name, &server));
-        let remove = format!("docker-machine rm -f {name}");
+        let remove = format!("docker-machine rm {name}");
         if let Some(half_made) = half_made(self, machine) {
             let text = half_made.text(name);
             checks.push(match half_made {
                 HalfMade::Creating { .. } => Check::notable(&subject, text, "wait for it"),
                 HalfMade::Interrupted => {
-                    let remove = format!("docker-machine rm {name}");
                     Check::wrong(&subject, "its create was interrupted", remove)
                 }
             });
@@ -103,7 +102,10 @@ impl Library {
             Ok(MachineState::Timeout) => {
                 checks.push(Check::wrong(
                     &subject,
-                    "its command is unknown",
+                    format!(
+                        "its state is unknown: no answer within {} s",
+                        TIMEOUT.as_secs()
+                    ),
                     "try again",
                 ));
             }

@@ -39,7 +39,9 @@ pub struct DoctorRequest {
 /// Returns [`Error::NotFound`] for a name that the store does not have. Every other problem is a line of the result.
 pub async fn examine(library: &Library, request: &DoctorRequest) -> Result<Vec<Check>, Error> {
     let mut checks = examine_store(library);
-    checks.extend(examine_certificates(library));
+    if store::denied(library).is_none() {
+        checks.extend(examine_certificates(library));
+    }
     let names = match request.names.as_slice() {
         [] => library.names().unwrap_or_default(),
         names => names.to_vec(),

@@ -1,14 +1,22 @@
 //! Checks the store as a whole: modes, locks, unfinished machines, tombstones, versions.
 
 use machine_driver::Check;
-use machine_store::{Oddity, StoreCondition};
+use machine_store::{Oddity, StoreCondition, StoreError};
 
 use super::failed;
+use crate::error::denied_hint;
 use crate::recovery::prune::way_out_of_records;
 use crate::{Error, Library, confirmation_hint};
 
+/// Free space below which a create may fail, in bytes. The files of a machine and the temporary ones beside them take
+/// less than a hundred kilobytes.
+const LEAST_SPACE: u64 = 1 << 20;
+
 pub(super) fn examine_store(library: &Library) -> Vec<Check> {
     let base = library.store.base().display();
+    if let Some(error) = denied(library) {
+        return vec![failed("store", error, denied_hint())];
+    }
     let mut checks = vec![match library.store.condition() {
         Ok(StoreCondition::Absent) => Check::notable(
             "store",
@@ -32,6 +40,14 @@ pub(super) fn examine_store(library: &Library) -> Vec<Check> {
         }
         Err(error) => failed("store", error, "put the file right, or remove it"),
     }];
+    if let Some(free) = library
+        .store
+        .free_space()
+        .filter(|free| *free < LEAST_SPACE)
+    {
+        let found = format!("the disk of {base} is full: {free} bytes are free");
+        checks.push(Check::wrong("disk", found, "make room: no create succeeds"));
+    }
     // Problems of the file itself are reported above.
     let identity = library.store.identity().ok().flatten();
     if let Some(unconfirmed) = identity.and_then(|identity| identity.unconfirmed) {
@@ -61,6 +77,12 @@ pub(super) fn examine_store(library: &Library) -> Vec<Check> {
         Err(error) => checks.push(failed("tombstones", error, "let this user read them")),
     }
     checks
+}
+
+/// Returns the error if this user may not read the store.
+pub(super) fn denied(library: &Library) -> Option<StoreError> {
+    let refused = library.store.condition().err();
+    refused.filter(StoreError::is_denied)
 }
 
 fn counted(machines: usize) -> String {

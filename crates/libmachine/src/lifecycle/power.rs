@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use machine_driver::{Restart, Status};
+use machine_driver::{Cloud, Restart, Status};
 use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until};
 use machine_ssh::{Command, ExitStatus, Session, SshError};
 use machine_types::MachineState;
 
 use crate::access::address::take_address_of;
 use crate::access::login::{first_login, login};
+use crate::half_made::{HalfMade, half_made};
 use crate::lifecycle::provisioning::Provisioning;
 use crate::lifecycle::provisioning::set_up;
 use crate::machine::{Work, with_removal};
@@ -24,8 +25,12 @@ const STOP: Duration = Duration::from_secs(44);
 ///
 /// # Errors
 /// Returns the driver's error, with a hint, if the machine no longer exists.
-async fn startable(work: &Work) -> Result<Status, Error> {
+async fn startable(library: &Library, work: &Work) -> Result<Status, Error> {
     let (machine, cx) = (&work.machine, &work.cx);
+    let has_instance = |cloud: &dyn Cloud| cloud.id().is_some();
+    if !machine.driver.cloud().is_none_or(has_instance) {
+        tell_interrupted(library, work);
+    }
     let gone = |error| with_removal(&machine.name, error);
     let status = machine.driver.state(cx).await.map_err(gone)?;
     if status.state == MachineState::Error
@@ -37,6 +42,14 @@ async fn startable(work: &Work) -> Result<Status, Error> {
     Ok(status)
 }
 
+/// Says that the create of a machine was interrupted. This process holds the machine's lock, so no create is running.
+fn tell_interrupted(library: &Library, work: &Work) {
+    if half_made(library, &work.machine).is_some() {
+        work.cx
+            .warn(HalfMade::Interrupted.text(work.machine.name.as_str()));
+    }
+}
+
 /// Starts a stopped machine, updates its address, and re-issues its certificate if the address changed. Returns when
 /// the engine answers.
 ///
@@ -46,9 +59,10 @@ pub async fn start(library: &Library, name: &str) -> Result<(), Error> {
     let mut work = library.open_for_work(name).await?;
     let cx = work.cx.clone();
     cx.say(format!("Starting {name:?}..."));
-    let status = startable(&work).await?;
+    let status = startable(library, &work).await?;
     take_address_of(library, &mut work, &status)?;
     if status.state == MachineState::Running {
+        tell_interrupted(library, &work);
         return Err(Error::AlreadyRunning(name.to_owned()));
     }
     work.machine.driver.start(&cx).await?;
@@ -110,7 +124,7 @@ pub async fn restart(library: &Library, name: &str) -> Result<(), Error> {
     let mut work = library.open_for_work(name).await?;
     let cx = work.cx.clone();
     cx.say(format!("Restarting {name:?}..."));
-    let status = startable(&work).await?;
+    let status = startable(library, &work).await?;
     take_address_of(library, &mut work, &status)?;
     if status.state == MachineState::Stopped {
         cx.say(format!("Starting {name:?}..."));
