@@ -103,7 +103,7 @@ where
 {
     let mut turns = Turns::begin(cx, what, policy);
     loop {
-        let seen = cx.cancel.or(look()).await;
+        let seen = turns.poll(look()).await;
         if let Some(result) = turns.after(seen).await {
             return turns.end(result);
         }
@@ -130,7 +130,7 @@ where
 {
     let mut turns = Turns::begin(cx, what, policy);
     loop {
-        let seen = cx.cancel.or(look()).await;
+        let seen = turns.poll(look()).await;
         if let Some(result) = turns.after(seen).await {
             return turns.end(result);
         }
@@ -172,6 +172,24 @@ impl<'a> Turns<'a> {
             waited: self.waited(),
             within: self.policy.within,
         }));
+    }
+
+    /// Awaits a poll. If the first one takes long, reports that there is no result yet; later, the reason of the poll
+    /// before is on record.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the context's clock may stand still, or be ahead, while an answer is under way"
+    )]
+    async fn poll<T>(&self, look: impl Future<Output = T>) -> Result<T, &'static str> {
+        let mut look = std::pin::pin!(self.cx.cancel.or(look));
+        if self.looks == 0 {
+            tokio::select! {
+                biased;
+                seen = &mut look => return seen,
+                () = tokio::time::sleep(REPORT) => self.tell("no answer yet".into()),
+            }
+        }
+        look.await
     }
 
     /// Evaluates the result of a poll; pauses before the next one.

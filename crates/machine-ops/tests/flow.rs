@@ -113,6 +113,39 @@ async fn a_wait_can_be_sent_to_another_thread() {
     assert_eq!(clock.monotonic(), Duration::from_secs(1));
 }
 
+/// Keeps the waits that are reported, and wakes whoever waits for one.
+#[derive(Default)]
+struct Reports(Mutex<Vec<Waiting>>, tokio::sync::Notify);
+
+impl Events for Reports {
+    fn emit(&self, event: Event) {
+        if let Event::Waiting(waiting) = event {
+            self.0.lock().unwrap().push(waiting);
+            self.1.notify_one();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_first_poll_that_takes_long_is_reported() {
+    let (mut cx, _, _) = context();
+    let reports = Arc::<Reports>::default();
+    cx.events = reports.clone();
+    let policy = WaitPolicy::every(Duration::from_secs(1), Duration::from_secs(10));
+    // The poll ends once its wait is reported.
+    let seen = wait_until(&cx, "a silent sshd", policy, async || {
+        reports.1.notified().await;
+        Ok::<_, Infallible>(Look::Ready(()))
+    });
+    tokio::time::timeout(Duration::from_secs(60), seen)
+        .await
+        .unwrap()
+        .unwrap();
+    let told = reports.0.lock().unwrap();
+    let told: Vec<_> = told.iter().map(|it| (&*it.what, &*it.why)).collect();
+    assert_eq!(told, [("a silent sshd", "no answer yet")]);
+}
+
 #[tokio::test]
 async fn a_wait_times_out_with_the_last_observed_state() {
     let (cx, _, clock) = context();
