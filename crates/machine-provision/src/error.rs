@@ -99,6 +99,11 @@ pub enum ProvisionError {
         /// The reason.
         reason: &'static str,
     },
+    /// A host name that no host can have.
+    #[error(
+        "invalid host name {0:?}: expected letters, digits, dots and dashes, and no dot or dash at the start (--hostname-override)"
+    )]
+    HostName(String),
     /// An engine option with which dockerd would not start.
     #[error("invalid --{option} {value:?}: {reason}")]
     Invalid {

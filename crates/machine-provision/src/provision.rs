@@ -223,10 +223,7 @@ fn checked_host_name(name: &str) -> Result<String, ProvisionError> {
     if hostname.starts_with(|c: char| c.is_ascii_alphanumeric()) && hostname.chars().all(allowed) {
         return Ok(hostname);
     }
-    Err(ProvisionError::Option {
-        option: hostname.escape_debug().to_string(),
-        reason: "is no host name: letters, digits, dots and dashes make one",
-    })
+    Err(ProvisionError::HostName(hostname))
 }
 
 /// Runs the script once, to its end or to a question.

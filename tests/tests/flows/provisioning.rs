@@ -132,7 +132,10 @@ async fn invalid_options_are_refused_before_anything_is_created() {
         ("--engine-registry-mirror=m.test", "expected http"),
         ("--engine-insecure-registry=a b", "expected HOST"),
         ("--engine-storage-driver=overlay3", "expected one of"),
-        ("--hostname-override=a_b", "a_b"),
+        (
+            "--hostname-override=a_b",
+            "invalid host name \"a_b\": expected letters, digits, dots and dashes",
+        ),
         ("--engine-install-url=/no/such/script", "/no/such/script"),
         ("--custom-install-script=/no/such/script", "/no/such/script"),
         (binary.as_str(), "not-text"),

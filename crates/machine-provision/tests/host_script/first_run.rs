@@ -189,7 +189,7 @@ async fn long_names_are_shortened_for_the_host() {
     );
     plan.hostname = "x; reboot".to_owned();
     let (error, _) = host.refusal(&plan).await;
-    assert!(error.to_string().contains("is no host name"), "{error}");
+    assert!(error.to_string().contains("invalid host name"), "{error}");
 }
 
 #[tokio::test]
