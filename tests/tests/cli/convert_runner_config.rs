@@ -64,6 +64,24 @@ struct Conversion {
     said: &'static [&'static str],
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_in_the_name_and_in_options_are_noted() {
+    let config = config("", "").replace("-machine-%s", "-machine").replace(
+        r#"["amazonec2-use-private-address"]"#,
+        r#"["amazonec2-root-size=16G", "--amazonec2-open-port=80", "amazonec2-regoin=x"]"#,
+    );
+    let ended = convert(&config).await;
+    for note in [
+        "MachineName \"gitlab-docker-machine\" needs exactly one %s",
+        "--amazonec2-root-size takes a whole number, such as 16, without a unit",
+        "the entry \"--amazonec2-open-port\" of MachineOptions begins with a dash",
+        "did you mean '--amazonec2-region'?",
+    ] {
+        assert!(ended.err.contains(note), "{note}: {ended}");
+        assert!(ended.out.contains(note), "{note}: {ended}");
+    }
+}
+
 const ALWAYS_0: &str = "[{ idle_count = 0 }]";
 
 const CONVERSIONS: &[Conversion] = &[

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 
+use super::runner_checks;
 use crate::cli::{About, Arguments, Command};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -64,7 +65,9 @@ impl Command for ConvertRunnerConfig {
             file => RunnerConfig::open(&cx.world.directory.join(file), file),
         };
         let config = read.map_err(|error| Failure::chained("", &error))?;
-        let sections = runner_config::autoscaler_sections(&config);
+        let sections = runner_config::autoscaler_sections(&config, &|settings, option| {
+            runner_checks::mistake(cx, &settings.machine_driver, option)
+        });
         if sections.is_empty() {
             cx.complain(&format!(
                 "{file}: no [[runners]] section has the executor {:?}: nothing to convert",

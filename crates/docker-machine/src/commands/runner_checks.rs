@@ -96,6 +96,29 @@ fn plugin_line(runner: &Runner) -> Result<Vec<String>, Check> {
     Ok(create_arguments(&config, &config.machine_name(0)))
 }
 
+/// Returns what is wrong with an entry of `MachineOptions`, in one line. An unknown driver has no known options.
+pub(super) fn mistake(cx: &Context, driver: &str, option: &str) -> Option<String> {
+    let line = |option: Option<String>| {
+        let driver = Some(format!("--driver={driver}"));
+        let words = [driver, option, Some("m1".to_owned())];
+        words.into_iter().flatten().collect::<Vec<_>>()
+    };
+    parse(cx, &line(None)).ok()?;
+    let wrong = parse(cx, &line(Some(format!("--{option}")))).err()?;
+    let remedy = match wrong.remedy.as_str() {
+        CORRECT | "" => String::new(),
+        remedy => format!(": {remedy}"),
+    };
+    let found = match wrong.found.contains("MachineOptions") {
+        true => wrong.found,
+        false => format!("MachineOptions: {}", wrong.found),
+    };
+    Some(found + &remedy)
+}
+
+/// Remedy for an option if no better one is known.
+const CORRECT: &str = "correct MachineDriver or MachineOptions";
+
 /// Parses the command line of a create, and returns its request and its warnings.
 fn parse(cx: &Context, line: &[String]) -> Result<(CreateRequest, Vec<String>), Check> {
     // The runner adds dashes.
@@ -124,7 +147,7 @@ fn parse(cx: &Context, line: &[String]) -> Result<(CreateRequest, Vec<String>), 
         environment: &cx.world.environment,
         columns: cx.world.console.terminals().help_width(),
     };
-    let correct = "correct MachineDriver or MachineOptions";
+    let correct = CORRECT;
     let argv = [&["create".to_owned()], line].concat();
     let parsed = cli.parse(&argv).map_err(|error| {
         let remedy = error.hint.unwrap_or_else(|| correct.to_owned());

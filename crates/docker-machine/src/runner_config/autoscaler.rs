@@ -21,8 +21,15 @@ pub struct AutoscalerSection {
     pub notes: Vec<String>,
 }
 
-/// Converts the runners of a configuration file that use the docker+machine executor.
-pub fn autoscaler_sections(config: &RunnerConfig) -> Vec<AutoscalerSection> {
+/// Finds the mistake in an option of a driver, if there is one.
+type FindMistake<'a> = &'a dyn Fn(&MachineSettings, &str) -> Option<String>;
+
+/// Converts the runners of a configuration file that use the docker+machine executor. `mistake` returns what is wrong
+/// with an option; it gets no option that may hold a secret.
+pub fn autoscaler_sections(
+    config: &RunnerConfig,
+    mistake: FindMistake<'_>,
+) -> Vec<AutoscalerSection> {
     let mut pools = BTreeSet::new();
     let drains = config.machine.shutdown_drain.enabled;
     let runners = config.docker_machine_runners();
@@ -33,7 +40,7 @@ pub fn autoscaler_sections(config: &RunnerConfig) -> Vec<AutoscalerSection> {
                 once(pool.clone()).chain((2..).map(|number| format!("{pool}-{number}")));
             let is_free = |name: &String| pools.insert(name.clone());
             let pool = names.find(is_free).unwrap_or(pool);
-            section(runner, name, &pool, drains)
+            section(runner, name, &pool, drains, mistake)
         })
         .collect()
 }
@@ -50,7 +57,13 @@ fn pool_name(name: &str) -> String {
     }
 }
 
-fn section(runner: &Runner, runner_name: String, pool: &str, drains: bool) -> AutoscalerSection {
+fn section(
+    runner: &Runner,
+    runner_name: String,
+    pool: &str,
+    drains: bool,
+    mistake: FindMistake<'_>,
+) -> AutoscalerSection {
     let machine = &runner.machine;
     let mut out = Output::default();
     out.table(0, "[[runners]]");
@@ -71,7 +84,7 @@ fn section(runner: &Runner, runner_name: String, pool: &str, drains: bool) -> Au
     if drains {
         out.set("delete_instances_on_shutdown", true);
     }
-    plugin_config(&mut out, machine, pool);
+    plugin_config(&mut out, machine, pool, mistake);
     // The autoscaler connects to the internal address unless it is told otherwise, docker+machine to the external one.
     let mut options = machine.machine_options.iter();
     if !options.any(|option| is_private(option)) {
@@ -102,15 +115,31 @@ fn section(runner: &Runner, runner_name: String, pool: &str, drains: bool) -> Au
     }
 }
 
-fn plugin_config(out: &mut Output, machine: &MachineSettings, pool: &str) {
+fn plugin_config(
+    out: &mut Output,
+    machine: &MachineSettings,
+    pool: &str,
+    mistake: FindMistake<'_>,
+) {
     out.table(4, "[runners.autoscaler.plugin_config]");
     out.set("name", pool);
     out.set("MachineDriver", machine.machine_driver.as_str());
     out.set("MachineName", machine.machine_name.as_str());
+    if machine.machine_name.matches("%s").count() != 1 {
+        out.note(format!(
+            "MachineName {:?} needs exactly one %s, as in \"gitlab-docker-machine-%s\"",
+            machine.machine_name
+        ));
+    }
     out.line("MachineOptions = [");
     for option in &machine.machine_options {
         match secret(option) {
-            None => out.line(format!("  {},", toml::Value::from(option.as_str()))),
+            None => {
+                out.line(format!("  {},", toml::Value::from(option.as_str())));
+                if let Some(mistake) = mistake(machine, option) {
+                    out.note(mistake);
+                }
+            }
             Some(name) => {
                 out.line(format!("  # Insert {name:?} from [runners.machine]."));
                 out.note(format!(
