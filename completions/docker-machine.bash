@@ -1,4 +1,5 @@
-# bash completion for docker-machine. Load it: source <(docker-machine completion bash)
+# bash completion for docker-machine. Load it:
+#   source <(docker-machine completion bash)
 
 _docker_machine() {
     local IFS=$'\n' last

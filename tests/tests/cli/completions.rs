@@ -123,6 +123,28 @@ async fn fish_completes_lines() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn machines_are_those_of_the_store_on_the_line() {
+    let home = Home::new();
+    let create = ["create", "-d=none", "--url=tcp://127.0.0.1:1"];
+    for (flags, name) in [(&[][..], "here"), (&["-s", "other"], "there")] {
+        let argv = flags.iter().chain(&create).copied().chain([name]);
+        home.run(argv).await.ok();
+    }
+    for line in [
+        &["ssh", ""][..],
+        &["-s", "other", "ssh", ""],
+        &["--storage-path", "'other'", "ssh", ""],
+        &["--storage-path", "=", "other", "ssh", ""],
+        &["--storage-path=other", "rm", ""],
+    ] {
+        let argv = ["completion", "candidates"].iter().chain(line);
+        let offered = home.run(argv).await.ok().out;
+        let expected = if line.len() == 2 { "here\n" } else { "there\n" };
+        assert_eq!(offered, expected, "{line:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_man_page_is_formatted_without_warnings() {
     let home = Home::new();
     if home.shell("command -v groff").await.code != Some(0) {

@@ -23,6 +23,15 @@ pub struct Candidate {
     pub about: &'static str,
 }
 
+/// What to offer for a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The kind of words.
+    pub completion: Completion,
+    /// The storage directory on the line, as typed.
+    pub storage_path: Option<String>,
+}
+
 /// The kind of words to offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Completion {
@@ -49,6 +58,20 @@ pub fn complete(
     commands: &[&'static dyn Command],
     drivers: &[Arc<dyn DriverKind>],
     line: &[String],
+) -> Offer {
+    let mut storage_path = None;
+    let completion = completion(commands, drivers, line, &mut storage_path);
+    Offer {
+        completion,
+        storage_path,
+    }
+}
+
+fn completion(
+    commands: &[&'static dyn Command],
+    drivers: &[Arc<dyn DriverKind>],
+    line: &[String],
+    storage_path: &mut Option<String>,
 ) -> Completion {
     // bash splits a word at equals signs and colons.
     let (current, before) = match line.split_last() {
@@ -74,8 +97,10 @@ pub fn complete(
         closed = None;
         if let Some(flag) = open.take() {
             prefix.clear();
-            if flag.spec.name == "driver" {
-                driver = Some(word);
+            match flag.spec.name {
+                "driver" => driver = Some(word),
+                STORAGE_PATH => *storage_path = Some(word.clone()),
+                _ => {}
             }
             closed = Some((flag, word));
         } else if word.starts_with('-') {
@@ -87,6 +112,9 @@ pub fn complete(
             match (value, flag) {
                 (None, flag) => open = flag.filter(takes_a_word),
                 (Some(value), Some(flag)) if flag.spec.name == "driver" => driver = Some(value),
+                (Some(value), Some(flag)) if flag.spec.name == STORAGE_PATH => {
+                    *storage_path = Some(value.to_owned());
+                }
                 (Some(_), _) => {}
             }
         } else if command.is_none() {
@@ -142,6 +170,9 @@ pub fn complete(
         _ => Completion::Anything,
     }
 }
+
+/// The flag of the store, which has the machines to offer.
+const STORAGE_PATH: &str = "storage-path";
 
 fn takes_machines(arguments: &str) -> bool {
     arguments.contains("NAME")
