@@ -44,6 +44,7 @@ fn world() -> World {
     let terminals = Terminals {
         out: stdout().is_terminal(),
         err: stderr().is_terminal() && is_smart,
+        dumb: stderr().is_terminal() && !is_smart,
         columns: columns(),
         // See no-color.org; an empty variable counts as unset here, as everywhere.
         colour: is_smart && environment.get("NO_COLOR").is_none(),

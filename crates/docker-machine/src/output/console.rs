@@ -26,8 +26,10 @@ pub enum Stream {
 pub struct Terminals {
     /// Standard output is a terminal.
     pub out: bool,
-    /// Standard error is a terminal.
+    /// Standard error is a terminal that can show a live line.
     pub err: bool,
+    /// Standard error is a terminal that cannot move its cursor.
+    pub dumb: bool,
     /// Width in columns, if known.
     pub columns: Option<usize>,
     /// Whether the terminal supports colours.
@@ -141,6 +143,15 @@ impl Console {
     /// Returns the first write error of standard output, if any. A reader that closes the pipe early is no error.
     pub fn lost(&self) -> Option<String> {
         self.lock().lost.clone()
+    }
+
+    /// Begins a new line after the `^C` that a terminal shows for an interrupt. Where there is a live line, it is
+    /// cleared together with it.
+    pub fn interrupted(&self) {
+        let mut streams = self.lock();
+        if (self.terminals.err || self.terminals.dumb) && streams.live.is_empty() {
+            streams.write(Stream::Err, b"\n");
+        }
     }
 
     /// Prints the failure of a command, in colours if they are supported and enabled.

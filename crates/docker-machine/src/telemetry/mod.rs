@@ -47,6 +47,12 @@ pub struct Wanted {
 /// Minimum duration of a wait that is logged: most waits of a create are shorter.
 const WORTH_A_LINE: Duration = Duration::from_secs(5);
 
+/// The same at a terminal without a live line: nobody should wonder for more than two seconds.
+const WORTH_A_LINE_ON_DUMB: Duration = Duration::from_secs(1);
+
+/// Interval at which an unchanged reason is repeated at a terminal without a live line.
+const REPEATED: Duration = Duration::from_secs(10);
+
 /// Maximum number of waits and reasons that are logged: a reason may contain a number that changes each time.
 const MOST_LINES: usize = 50;
 
@@ -212,13 +218,23 @@ impl Telemetry {
 
     /// Logs a long wait, and logs it again if its reason changes. Used where there is no live line.
     fn waiting(&self, waiting: &Waiting) {
-        if self.console.terminals().err || self.wanted.evaluated || waiting.waited < WORTH_A_LINE {
+        let terminals = self.console.terminals();
+        let (is_shown, worth_a_line) = match terminals.dumb {
+            true => (true, WORTH_A_LINE_ON_DUMB),
+            false => (!terminals.err && !self.wanted.evaluated, WORTH_A_LINE),
+        };
+        if !is_shown || waiting.waited < worth_a_line {
             return;
         }
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let machine = waiting.machine.as_deref().unwrap_or_default();
         let text = format!("{}: {}", waiting.what, waiting.why);
-        if told.len() >= MOST_LINES || !told.insert(format!("{machine} {text}")) {
+        // Somebody watches a terminal: there, the line is repeated.
+        let round = match terminals.dumb {
+            true => waiting.waited.as_secs() / REPEATED.as_secs(),
+            false => 0,
+        };
+        if told.len() >= MOST_LINES || !told.insert(format!("{machine} {text} {round}")) {
             return;
         }
         let machine = match machine {
@@ -274,7 +290,7 @@ impl Events for Telemetry {
             Event::Warn(text) => self.warn(&text),
             Event::Alert(text) => self.line(Stream::Err, "warning", &text),
             Event::Debug(text) => self.debug(&text),
-            Event::Phase(what) => self.live.phase(&what),
+            Event::Phase(what) => self.live.phase(what.strip_suffix("...").unwrap_or(&what)),
             Event::Waiting(waiting) => {
                 self.live.waiting(&waiting);
                 self.waiting(&waiting);
@@ -395,6 +411,34 @@ mod tests {
             "(m1) Waiting for SSH: no answer (5 s of 900 s)\n(m1) Waiting for SSH: refused (7 s of 900 s)\n"
         );
         assert_eq!(err.text(), "");
+    }
+
+    #[test]
+    fn a_dumb_terminal_gets_a_line_soon_and_again() {
+        let (console, out, err) = taped(Terminals {
+            out: true,
+            dumb: true,
+            ..Terminals::default()
+        });
+        let wanted = Wanted {
+            evaluated: true,
+            ..Wanted::default()
+        };
+        let telemetry = Telemetry::new(wanted, Arc::new(console), Arc::new(SystemAmbient::new()));
+        for waited in [0, 1, 2, 9, 10, 11] {
+            telemetry.emit(Event::Waiting(Waiting {
+                machine: None,
+                what: "SSH".into(),
+                why: "refused".into(),
+                waited: Duration::from_secs(waited),
+                within: Duration::from_secs(900),
+            }));
+        }
+        assert_eq!(
+            err.text(),
+            "Waiting for SSH: refused (1 s of 900 s)\nWaiting for SSH: refused (10 s of 900 s)\n"
+        );
+        assert_eq!(out.text(), "");
     }
 
     #[test]
