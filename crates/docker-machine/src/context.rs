@@ -140,6 +140,13 @@ fn clean(path: &Path) -> PathBuf {
     }
 }
 
+/// Storage directory of a command that works without one. It does not exist (Debian Policy 9.2.3).
+pub(crate) const NO_STORE: &str = "/nonexistent/.docker/machine";
+
+/// Error if no storage directory is configured.
+pub(crate) const NO_STORE_SET: &str =
+    "no storage directory: set --storage-path, $MACHINE_STORAGE_PATH or $HOME";
+
 /// Returns the root directory of the store.
 ///
 /// # Errors
@@ -153,9 +160,7 @@ pub(crate) fn store_path(world: &World, global: &Options) -> Result<PathBuf, Fai
     }
     match &world.home {
         Some(home) => Ok(home.join(".docker").join("machine")),
-        None => Err(Failure::new(
-            "no storage directory: set --storage-path, $MACHINE_STORAGE_PATH or $HOME",
-        )),
+        None => Err(Failure::new(NO_STORE_SET)),
     }
 }
 

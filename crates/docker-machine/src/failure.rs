@@ -30,10 +30,19 @@ struct Parts {
 /// Help of a command, and the command line that prints it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Help {
-    /// The help text.
+    /// The help text; empty if only its command line is printed, at a terminal.
     pub text: String,
     /// The command line, for example `docker-machine create --help`.
     pub command_line: String,
+}
+
+/// A probable mistake on a command line that is valid: a hint, should the command fail for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspicion {
+    /// The part of an error message that confirms it; empty for any error.
+    pub confirmed_by: String,
+    /// The hint.
+    pub hint: String,
 }
 
 impl Failure {
@@ -136,7 +145,21 @@ impl Failure {
     /// Returns the help for standard output.
     pub fn help(&self) -> Option<&str> {
         let help = self.0.help.as_ref().filter(|_| !self.0.short)?;
-        Some(&help.text)
+        Some(&*help.text).filter(|text| !text.is_empty())
+    }
+
+    /// Adds the hint of a suspicion that this failure confirms.
+    #[must_use]
+    pub fn with_suspicion(self, suspicion: Option<&Suspicion>) -> Self {
+        match suspicion {
+            Some(Suspicion { confirmed_by, hint })
+                if confirmed_by.is_empty()
+                    || self.0.hint.is_none() && self.text().contains(confirmed_by) =>
+            {
+                self.with_hint(hint)
+            }
+            _ => self,
+        }
     }
 
     /// Returns the cause as one word, for metrics and logs.

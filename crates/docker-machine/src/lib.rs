@@ -75,9 +75,6 @@ pub async fn run(world: World) -> ExitStatus {
     }
 }
 
-/// Storage directory if none is configured. It does not exist (Debian Policy 9.2.3).
-const NO_STORE: &str = "/nonexistent/.docker/machine";
-
 async fn execute(
     world: World,
     global: &Options,
@@ -97,9 +94,15 @@ async fn execute(
     // A report of a failure needs the version first.
     telemetry.debug(&version::line());
     warnings.iter().for_each(|warning| telemetry.warn(warning));
+    if let Some(other) = world.environment.get("MACHINE_LOG")
+        && other != "json"
+    {
+        let text = format!("WARNING: $MACHINE_LOG is ignored: {other:?} is not json");
+        console.line(Stream::Err, &text);
+    }
     let store = match context::store_path(&world, global) {
         Ok(store) => store,
-        Err(_) if !command.needs_store(&arguments) => NO_STORE.into(),
+        Err(_) if !command.needs_store(&arguments) => context::NO_STORE.into(),
         Err(failure) => return end(&world, failure).await,
     };
     let context = Context::new(world, store, global, drivers::table(), telemetry.clone());
@@ -109,14 +112,21 @@ async fn execute(
     if !command.leaves_no_trace() {
         libmachine::warn_of_age(&context.library);
     }
+    let suspicion = arguments.suspicion.clone();
     let mut ended = command.run(&context, arguments).await;
     if command.is_evaluated() && ended.is_ok() {
         ended = all_written(&console);
     }
     let at_terminal = console.terminals().out;
-    let failure = ended.err().map(|failure| failure.short(at_terminal));
+    let suspicion = suspicion.as_ref();
+    let failure = ended
+        .err()
+        .map(|failure| failure.with_suspicion(suspicion).short(at_terminal));
     if let Some(help) = failure.as_ref().and_then(Failure::help) {
         console.line(Stream::Out, help);
+    }
+    if failure.is_some() && context.world.cancel.reason() == Some("SIGINT") {
+        console.interrupted();
     }
     telemetry
         .finish(command.about().name, failure.as_ref())

@@ -123,6 +123,18 @@ pub trait DriverKind: Send + Sync {
         &[]
     }
 
+    /// Returns other names by which users may call the driver, in lower case. They are not accepted: error messages
+    /// suggest the driver for them.
+    fn other_names(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Returns flags, each with the names by which users may call it, all without the prefix of the driver. They are
+    /// not accepted: error messages suggest the flag for them.
+    fn flag_synonyms(&self) -> &'static [(&'static str, &'static [&'static str])] {
+        &[]
+    }
+
     /// Makes the driver of a new machine from the flags. Makes no network call.
     ///
     /// # Errors

@@ -52,7 +52,29 @@ impl DriverKind for AmazonEc2 {
     fn examples(&self) -> &'static [&'static str] {
         &[
             "docker-machine create -d amazonec2 --amazonec2-region eu-west-1 m1",
-            "docker-machine create -d amazonec2 --amazonec2-request-spot-instance --dry-run m1",
+            "docker-machine create -d amazonec2 --amazonec2-request-spot-instance m1",
+            "docker-machine create -d amazonec2 --dry-run m1",
+        ]
+    }
+
+    fn other_names(&self) -> &'static [&'static str] {
+        &["amazon", "aws", "aws-ec2", "ec2"]
+    }
+
+    fn flag_synonyms(&self) -> &'static [(&'static str, &'static [&'static str])] {
+        // The names of the AWS CLI and of Terraform, among others.
+        &[
+            (
+                "request-spot-instance",
+                &["spot", "spot-instance", "request-spot", "use-spot-instance"],
+            ),
+            ("ami", &["ami-id", "image", "image-id"]),
+            ("instance-type", &["type"]),
+            ("keypair-name", &["key-name"]),
+            ("root-size", &["disk-size", "volume-size"]),
+            ("security-group", &["security-groups", "sg"]),
+            ("userdata", &["user-data"]),
+            ("subnet-id", &["subnet"]),
         ]
     }
 

@@ -47,7 +47,10 @@ impl DriverKind for GenericKind {
     }
 
     fn examples(&self) -> &'static [&'static str] {
-        &["docker-machine create -d generic --generic-ip-address 10.0.0.5 m1"]
+        &[
+            "docker-machine create -d generic --generic-ip-address 10.0.0.5 m1",
+            "docker-machine create -d generic --generic-ip-address 10.0.0.5 --generic-ssh-user ubuntu m1",
+        ]
     }
 
     fn flags(&self) -> Vec<FlagSpec> {

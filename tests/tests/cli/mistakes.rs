@@ -121,7 +121,7 @@ async fn words_of_the_command_line() {
         ),
         (
             "--quiet ls",
-            &["--quiet stands behind the command: docker-machine ls --quiet"],
+            &["--quiet goes after the command: docker-machine ls --quiet"],
         ),
         (
             "delete m1",
@@ -165,6 +165,109 @@ async fn words_of_the_command_line() {
                 "the name contains '_': expected letters, digits, dots and dashes, as in \"my-server\"",
             ],
         ),
+        (
+            "create -d none --url tcp://h:1 m9 --dry-run",
+            &[
+                "Invalid command line. Found extra arguments [--dry-run]",
+                "options go before the name: docker-machine create ... --dry-run m9",
+            ],
+        ),
+        (
+            "create -d none --url tcp://h:1 m9 --dry-run=true --engine-label a=b",
+            &["docker-machine create ... --dry-run=true --engine-label a=b m9"],
+        ),
+        (
+            "rm -y nosuch -f",
+            &["options go before the names: docker-machine rm ... -f nosuch"],
+        ),
+        (
+            "--driver amazonec2 create x",
+            &[
+                "flag provided but not defined: -driver",
+                "--driver goes after the command: docker-machine create --driver amazonec2",
+            ],
+        ),
+        (
+            "--region=us-east-1 create x",
+            &["docker-machine create --amazonec2-region us-east-1"],
+        ),
+        (
+            "--region us-east-1 ls",
+            &["options of a command go after it: 'docker-machine ls --help'"],
+        ),
+        (
+            "m1 create -d none",
+            &[
+                "'m1' is not a docker-machine command",
+                "the command goes first: docker-machine create m1",
+            ],
+        ),
+        (
+            "create -d none --url m1",
+            &[
+                "Error: No machine name specified",
+                "m1 is the value of --url: add the name after it",
+            ],
+        ),
+        (
+            "create -d amazonec2 \u{2013}amazonec2-ami ami-1 m1",
+            &["is no hyphen (U+2013): write --amazonec2-ami"],
+        ),
+        ("\u{2013}debug ls", &["write --debug"]),
+        (
+            "create -d amazonec2 --amazonec2-spot m1",
+            &["did you mean '--amazonec2-request-spot-instance'?"],
+        ),
+        (
+            "create -d amazonec2 --spot-instance m1",
+            &["did you mean '--amazonec2-request-spot-instance'?"],
+        ),
+        (
+            "create -d amazonec2 --amazonec2-insecure-transport=maybe m1",
+            &[
+                "invalid boolean value \"maybe\"",
+                "takes true or false; without a value it is true",
+            ],
+        ),
+        ("create -d aws m1", &["did you mean 'amazonec2'?"]),
+        ("create -d AmazonEC2 m1", &["did you mean 'amazonec2'?"]),
+        ("CREATE m1", &["did you mean 'create'?"]),
+        ("Ls", &["did you mean 'ls'?"]),
+        ("conect m1", &["did you mean 'ssh'?"]),
+        ("-V", &["did you mean '--version'?"]),
+        ("rm -yf m1", &["short options are given one by one: -y -f"]),
+        (
+            "update-labels --label foo m1",
+            &["invalid value \"foo\" for flag -label: expected KEY=VALUE"],
+        ),
+        (
+            "prune --older-than 2",
+            &["--older-than takes a time with its unit, such as 90m, 2h or 1d"],
+        ),
+        (
+            "prune --tag foo",
+            &["invalid value \"foo\" for flag -tag: expected KEY=VALUE"],
+        ),
+        (
+            "ls --filter foo",
+            &[
+                "Unsupported filter syntax",
+                "\"foo\" is no filter: expected driver=NAME",
+            ],
+        ),
+        ("ls --filter age", &["quote the filter: in 'age>6h'"]),
+        (
+            "ls --filter foo=bar",
+            &[
+                "Unsupported filter key 'foo'",
+                "the filters are driver=NAME",
+            ],
+        ),
+        (
+            "ls --timeout -1",
+            &["invalid value \"-1\" for flag -timeout: expected a number of seconds"],
+        ),
+        ("ls --watch -q", &["cannot combine --watch and --quiet"]),
         ("env -u --shell fsh", &[]),
         ("rm nosuch", &["Docker machine \"nosuch\" does not exist"]),
         ("ls nosuch", &["Docker machine \"nosuch\" does not exist"]),
@@ -181,8 +284,22 @@ async fn words_of_the_command_line() {
     )
     .await;
     // No question is asked for an unknown name.
-    let asked = typed(&home, "rm nosuch", 1, &[]).await;
-    assert!(!asked.out.contains("Are you sure"), "{asked}");
+    for line in ["rm nosuch", "regenerate-certs nosuch"] {
+        let asked = typed(&home, line, 1, &["does not exist"]).await;
+        assert!(!asked.out.contains("(y/n)"), "{asked}");
+    }
+    // A wrong suggestion is worse than none.
+    for line in ["ls -l", "ls -a"] {
+        let refused = typed(&home, line, 1, &["flag provided but not defined"]).await;
+        assert!(!refused.err.contains("did you mean"), "{refused}");
+    }
+    typed(
+        &home,
+        "ls --filter state=Runing",
+        0,
+        &["no machine has this state: unknown state \"Runing\": the states are Running"],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,6 +316,14 @@ async fn at_a_terminal_help_is_named_and_not_printed() {
         ),
         ("ls --bogus", &["run 'docker-machine ls --help'"]),
         ("rm", &["run 'docker-machine rm --help'"]),
+        ("url", &["run 'docker-machine url --help'"]),
+        ("env a b", &["run 'docker-machine env --help'"]),
+        ("ssh", &["run 'docker-machine ssh --help'"]),
+        ("stop", &["run 'docker-machine stop --help'"]),
+        (
+            "create -d amazonec2 --amazonec2-root-size 16G m1",
+            &["run 'docker-machine create --driver amazonec2 --help'"],
+        ),
         ("--bogus", &["run 'docker-machine --help'"]),
     ] {
         let shown = at_a_terminal(&home, line, said).await;
@@ -219,6 +344,26 @@ async fn at_a_terminal_help_is_named_and_not_printed() {
         &[
             "no machines: there is no store at",
             "sudo -H docker-machine ls",
+        ],
+    )
+    .await;
+    at_a_terminal(
+        &home,
+        "ls --format yaml",
+        &["--format yaml names no field: expected json, table"],
+    )
+    .await;
+    let mut homeless = Home::new();
+    homeless.set("MACHINE_LOG", "foo");
+    for variable in ["HOME", "MACHINE_STORAGE_PATH"] {
+        homeless.unset(variable);
+    }
+    at_a_terminal(
+        &homeless,
+        "ls",
+        &[
+            "no machines: no storage directory: set --storage-path",
+            "WARNING: $MACHINE_LOG is ignored: \"foo\" is not json",
         ],
     )
     .await;
@@ -451,7 +596,7 @@ async fn an_engine_that_does_not_answer_is_no_matter_of_certificates() {
 async fn a_server_of_ones_own_stays() {
     let flow = with_a_server_of_ones_own().await;
     let home = &flow.home;
-    let said = ["g1: only the local reference is deleted; the server stays as it is"];
+    let said = ["g1: only the local reference is deleted; the server and its Docker stay"];
     typed(home, "rm -y g1", 0, &said).await;
     // No message is printed for an instance that is removed.
     assert_eq!(typed(home, "rm -y m1", 0, &[]).await.err, "");

@@ -76,6 +76,8 @@ pub struct Line {
     pub words: Vec<String>,
     /// Whether help is requested by the short form of the flag: `-h`.
     pub short_help: bool,
+    /// The flag, as typed, and its value if the last word of the line is the value of a flag.
+    pub last_value: Option<(String, String)>,
 }
 
 impl Line {
@@ -186,6 +188,7 @@ pub fn normalize(grammar: &Grammar, args: &[String]) -> Result<Line, Refused> {
     line.words = words.to_vec();
     line.flags = scan.flags;
     line.short_help |= scan.forms.get(HELP).is_some_and(|form| form == SHORT_HELP);
+    line.last_value = scan.last_value.filter(|_| line.words.is_empty());
     Ok(line)
 }
 
@@ -217,6 +220,8 @@ struct Scan<'a> {
     /// The name under which each flag was given first.
     forms: BTreeMap<&'static str, String>,
     flags: Vec<String>,
+    /// The last flag, as typed, and its value if it is a separate word.
+    last_value: Option<(String, String)>,
 }
 
 impl<'a> Scan<'a> {
@@ -225,6 +230,7 @@ impl<'a> Scan<'a> {
             known,
             forms: BTreeMap::new(),
             flags: Vec::new(),
+            last_value: None,
         }
     }
 
@@ -261,6 +267,7 @@ impl<'a> Scan<'a> {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (flag, None),
         };
+        self.last_value = None;
         if name.is_empty() || name.starts_with('-') {
             return Err(SyntaxError::Malformed(arg.to_owned()));
         }
@@ -285,7 +292,10 @@ impl<'a> Scan<'a> {
                     let (name, next) = (name.to_owned(), next.clone());
                     return Err(SyntaxError::ValueIsFlag { name, next });
                 }
-                Some((value, after)) => (value.clone(), after),
+                Some((value, after)) => {
+                    self.last_value = Some((arg.to_owned(), value.clone()));
+                    (value.clone(), after)
+                }
                 None => return Err(SyntaxError::ValueMissing(name.to_owned())),
             },
         };

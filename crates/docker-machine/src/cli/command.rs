@@ -8,7 +8,7 @@ use machine_driver::Options;
 use crate::cli::argv::Flag;
 use crate::cli::usage::UsageError;
 use crate::context::Context;
-use crate::failure::{Failure, Help};
+use crate::failure::{Failure, Help, Suspicion};
 
 /// Usage and help of a command.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,8 @@ pub struct Arguments {
     pub words: Vec<String>,
     /// Help that is printed with a usage error.
     pub usage: Usage,
+    /// A probable mistake in the positionals.
+    pub suspicion: Option<Suspicion>,
 }
 
 /// Help of a command, rendered on first use, because rendering takes longer than most commands.
@@ -62,6 +64,19 @@ impl Usage {
             None => error.into(),
         }
     }
+
+    /// Creates a usage failure of a command for which the Go binary prints no help: at a terminal, it names the command
+    /// line that does.
+    pub fn bare_failure(&self, message: impl Into<String>) -> Failure {
+        let error = UsageError::new(message);
+        match &self.0 {
+            Some(render) => {
+                let text = String::new();
+                error.with_help(Help { text, ..render() }).into()
+            }
+            None => error.into(),
+        }
+    }
 }
 
 /// A command of the table.
@@ -75,7 +90,7 @@ pub trait Command: Send + Sync {
         Vec::new()
     }
 
-    /// Returns examples for the help. Each line has at most 68 characters.
+    /// Returns examples for the help. Help breaks long ones with a backslash.
     fn examples(&self) -> &'static [&'static str] {
         &[]
     }

@@ -148,14 +148,18 @@ impl Cli<'_> {
                     .map(|spec| argument(&Flag::new(spec.clone()), Owner::Driver, purpose)),
             );
         }
-        let creates = match about.name {
-            "create" => creates,
-            _ => &[],
-        };
-        let examples = command.examples().iter().chain(creates);
-        for (index, example) in examples.enumerate() {
-            let heading = if index == 0 { "\nExamples:\n" } else { "" };
-            after.push_str(&format!("{heading}  {example}\n"));
+        let mut examples = command.examples().to_vec();
+        if about.name == "create" {
+            examples.extend(creates);
+            if driver.is_empty() {
+                let firsts = self.drivers.iter().map(|kind| kind.examples().first());
+                examples.extend(firsts.flatten());
+            }
+        }
+        for (index, example) in examples.into_iter().enumerate() {
+            let heading = if index == 0 { EXAMPLES } else { "" };
+            let example = continued(example, self.columns);
+            after.push_str(&format!("{heading}{example}\n"));
         }
         declared
             .args(
@@ -165,6 +169,38 @@ impl Cli<'_> {
             )
             .after_help(after.trim().to_owned())
     }
+}
+
+/// Heading of the examples in help.
+pub(super) const EXAMPLES: &str = "\nExamples:\n";
+
+/// Indents an example. Continues one that is too long for the terminal with a backslash, so that a copy of it runs.
+fn continued(example: &str, columns: usize) -> String {
+    let (mut text, mut width, mut is_quoted) = (String::from("  "), 2, false);
+    let mut words = String::new();
+    for word in example.split(' ') {
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(word);
+        is_quoted ^= word.matches('\'').count() % 2 == 1;
+        // The shell reads no backslash inside quotes.
+        if is_quoted {
+            continue;
+        }
+        let length = words.chars().count();
+        if width > 2 && width + 1 + length + 2 > columns {
+            text.push_str(" \\\n      ");
+            width = 6;
+        } else if width > 2 {
+            text.push(' ');
+            width += 1;
+        }
+        text.push_str(&words);
+        width += length;
+        words.clear();
+    }
+    text + &words
 }
 
 /// Metavariables in help, by the end of the flag's name.
@@ -295,4 +331,18 @@ pub(super) fn name_of(command: Option<&dyn Command>) -> &'static str {
     command
         .map(|command| command.about().name)
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::continued;
+
+    #[test]
+    fn an_example_that_is_too_long_can_still_be_copied() {
+        assert_eq!(continued("a -b c", 20), "  a -b c");
+        assert_eq!(
+            continued("docker-machine ls --format '{{.Name}} {{.URL}}' m1", 32),
+            "  docker-machine ls --format \\\n      '{{.Name}} {{.URL}}' m1"
+        );
+    }
 }

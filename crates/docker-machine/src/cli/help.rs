@@ -4,7 +4,7 @@ use machine_driver::DriverKind;
 
 use crate::cli::argv::{Flag, Line};
 use crate::cli::command::Command;
-use crate::cli::declare::{Cli, For, name_of};
+use crate::cli::declare::{Cli, EXAMPLES, For, name_of};
 use crate::cli::flags::all_flags;
 use crate::failure::Help;
 
@@ -130,7 +130,8 @@ impl Cli<'_> {
         let program = self.clap(&[command], driver, For::Showing);
         let groups = names_of_groups(&flags, self.columns);
         rendered(program, Some(command), |command| {
-            let after = command.get_after_help().cloned().unwrap_or_default();
+            let after = command.get_after_help().map(ToString::to_string);
+            let after = with_one_example(&after.unwrap_or_default());
             let after = format!("{groups}{after}\n\n{more}");
             let is_grouped = |arg: &clap::Arg| {
                 flags
@@ -173,6 +174,21 @@ impl Cli<'_> {
             command_line: command_line(command, driver),
         }
     }
+}
+
+/// Removes the examples after the first.
+fn with_one_example(after: &str) -> String {
+    let Some((before, examples)) = after.split_once(EXAMPLES.trim_start()) else {
+        return after.to_owned();
+    };
+    let mut text = format!("{before}{}", EXAMPLES.trim_start());
+    for line in examples.lines() {
+        text.push_str(&format!("{line}\n"));
+        if !line.ends_with('\\') {
+            break;
+        }
+    }
+    text.trim_end().to_owned()
 }
 
 /// Returns the command line that prints the help of a command.

@@ -9,6 +9,7 @@ mod help;
 mod hints;
 pub mod options;
 mod parse;
+mod suspicion;
 pub mod usage;
 
 pub use command::{About, Arguments, Command, Usage};

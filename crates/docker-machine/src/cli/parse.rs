@@ -6,14 +6,15 @@
 use clap::ArgMatches;
 use clap::error::ErrorKind;
 use machine_driver::{DriverKind, FlagSpec, Options};
-use machine_types::nearest;
+use machine_types::masked;
 
-use crate::cli::argv::{self, Flag, Grammar, Line, SyntaxError};
+use crate::cli::argv::{self, Flag, Grammar, Line, Refused, SyntaxError};
 use crate::cli::command::{Arguments, Command, Usage};
 use crate::cli::declare::{Cli, For, name_of};
 use crate::cli::flags::{DEBUG_VARIABLE, all_flags, debug_flag, global_flags};
 use crate::cli::hints;
 use crate::cli::options::{self, Owner};
+use crate::cli::suspicion;
 use crate::cli::usage::{UsageError, refused_flag};
 use crate::environment::Environment;
 
@@ -60,22 +61,13 @@ impl Cli<'_> {
                 "Error parsing boolean value from {DEBUG_VARIABLE}: {value:?} is neither true nor false"
             )));
         }
-        let mut line = argv::normalize(&self.grammar(args), args).map_err(|refused| {
-            let command = refused.command.as_deref().and_then(|name| self.find(name));
-            let error = UsageError::new(refused.why.to_string());
-            let error = match &refused.why {
-                SyntaxError::NotANumber { flag, value, .. } => {
-                    error.with_hint(hints::number(flag, value))
-                }
-                SyntaxError::ValueIsFlag { name, next } => error.with_hint(format!(
-                    "{next} is a flag; if it is meant as the value, write --{name}={next}"
-                )),
-                _ => error,
-            };
-            error.with_help(self.help_of(command, None))
-        })?;
+        let normalized = argv::normalize(&self.grammar(args), args);
+        let mut line = normalized.map_err(|refused| self.invalid(&refused, args))?;
         let command = match &line.command {
-            Some(name) => Some(self.find(name).ok_or_else(|| self.unknown_command(name))?),
+            Some(name) => match self.find(name) {
+                Some(command) => Some(command),
+                None => return Err(self.no_command(name, &line, args)),
+            },
             None => None,
         };
         line.command = command.map(|command| command.about().name.to_owned());
@@ -83,7 +75,7 @@ impl Cli<'_> {
             Some(command) if command.takes_driver_flags() => {
                 let found = self.driver(command, &line);
                 // For `--drivr none` the wrong word is the flag, not the driver.
-                found.map_err(|error| self.unknown_flag(&line).unwrap_or(error))?
+                found.map_err(|error| self.unknown_flag(&line, args).unwrap_or(error))?
             }
             _ => None,
         };
@@ -93,7 +85,7 @@ impl Cli<'_> {
             .map_err(|error| {
                 let about = command.filter(|_| !in_global(&line, &error));
                 let help = self.help_of(about, driver);
-                self.refused(&line, driver, &error).with_help(help)
+                self.refused(&line, driver, &error, args).with_help(help)
             })?;
         let mut warnings = Vec::new();
         let mut read = |flags: Vec<FlagSpec>, owner, matches: &ArgMatches| {
@@ -110,6 +102,7 @@ impl Cli<'_> {
                 } else {
                     let drivers_flags = driver.map(|driver| driver.flags()).unwrap_or_default();
                     let driver_options = read(drivers_flags, Owner::Driver, matches);
+                    let suspicion = suspicion::of(&self.known(command), command, &line, args);
                     Request::Run(
                         command,
                         Box::new(Arguments {
@@ -118,6 +111,7 @@ impl Cli<'_> {
                             driver: driver_options,
                             words: line.words,
                             usage: self.usage(command, driver),
+                            suspicion,
                         }),
                     )
                 }
@@ -154,21 +148,13 @@ impl Cli<'_> {
     /// Returns the grammar of the commands whose names are on the line.
     fn grammar(&self, args: &[String]) -> Grammar {
         let may_be = |command: &&&dyn Command| args.iter().any(|arg| arg == command.about().name);
-        let of = |command: &dyn Command| {
-            let mut flags = all_flags(command);
-            if command.takes_driver_flags() {
-                let drivers = self.drivers.iter().flat_map(|kind| kind.flags());
-                flags.extend(drivers.map(Flag::new));
-            }
-            (command.about().name, flags)
-        };
         Grammar {
             global: global_flags(),
             commands: self
                 .commands
                 .iter()
                 .filter(may_be)
-                .map(|command| of(*command))
+                .map(|command| (command.about().name, self.known(*command)))
                 .collect(),
             raw: self
                 .commands
@@ -177,6 +163,56 @@ impl Cli<'_> {
                 .map(|command| command.about().name)
                 .collect(),
         }
+    }
+
+    /// Returns the flags of a command, with those of all drivers if it takes them.
+    fn known(&self, command: &dyn Command) -> Vec<Flag> {
+        let mut flags = all_flags(command);
+        if command.takes_driver_flags() {
+            let drivers = self.drivers.iter().flat_map(|kind| kind.flags());
+            flags.extend(drivers.map(Flag::new));
+        }
+        flags
+    }
+
+    /// Returns the error of a flag that Go's syntax rejects.
+    fn invalid(&self, refused: &Refused, args: &[String]) -> UsageError {
+        let command = refused.command.as_deref().and_then(|name| self.find(name));
+        let hint = match &refused.why {
+            SyntaxError::NotANumber { flag, value, .. } => Some(hints::number(flag, value)),
+            SyntaxError::NotABoolean { name, .. } => Some(format!(
+                "--{name} takes true or false; without a value it is true"
+            )),
+            SyntaxError::ValueIsFlag { name, next } => Some(format!(
+                "{next} is a flag; if it is meant as the value, write --{name}={next}"
+            )),
+            _ => None,
+        };
+        let takes_driver = takes_driver_flags(command);
+        let driver = takes_driver.then(|| self.typed_driver(args)).flatten();
+        UsageError::new(refused.why.to_string())
+            .with_hint_if(hint)
+            .with_help(self.help_of(command, driver))
+    }
+
+    /// Returns the driver that a line names, although the line is invalid.
+    fn typed_driver(&self, args: &[String]) -> Option<&dyn DriverKind> {
+        let is_driver = |flag: &str| ["-d", "-driver", "--driver"].contains(&flag);
+        let words = args.iter().zip(args.iter().skip(1));
+        let separate = words
+            .filter(|(flag, _)| is_driver(flag))
+            .map(|(_, name)| name.as_str());
+        let joined = args
+            .iter()
+            .filter_map(|arg| arg.split_once('='))
+            .filter(|(flag, _)| is_driver(flag))
+            .map(|(_, name)| name);
+        let mut names = separate
+            .chain(joined)
+            .chain(self.environment.get("MACHINE_DRIVER"));
+        let name = names.next()?;
+        let mut kinds = self.drivers.iter().map(|kind| &**kind);
+        kinds.find(|kind| kind.name() == name)
     }
 
     /// Returns the driver of a command. Returns `None` if the command needs none, if only help is requested, or if no
@@ -206,7 +242,7 @@ impl Cli<'_> {
         let error = UsageError::new(format!(
             "Driver {name:?} not found. Do you have the plugin binary \"docker-machine-driver-{name}\" accessible in your PATH?"
         ));
-        Err(error.with_hint(match nearest(name, known.iter().copied()) {
+        Err(error.with_hint(match hints::driver(name, self.drivers) {
             Some(near) => format!("did you mean '{near}'?"),
             None => format!(
                 "choose one with --driver: {}. Plugin drivers are not loaded",
@@ -216,73 +252,104 @@ impl Cli<'_> {
     }
 
     /// Returns the flag on a line that no driver has.
-    fn unknown_flag(&self, line: &Line) -> Option<UsageError> {
+    fn unknown_flag(&self, line: &Line, args: &[String]) -> Option<UsageError> {
         let all = self.clap_of_all(For::Parsing);
         let error = all.try_get_matches_from(line.for_clap()).err()?;
         let unknown = error.kind() == ErrorKind::UnknownArgument;
-        unknown.then(|| self.refused(line, None, &error))
+        unknown.then(|| self.refused(line, None, &error, args))
     }
 
-    /// Converts an error of clap to the Go binary's wording. Adds a suggestion: another driver's flag, a flag at
-    /// another position, a flag without its driver's prefix, or the nearest one.
+    /// Converts an error of clap to the Go binary's wording, and adds a hint.
     fn refused(
         &self,
         line: &Line,
         driver: Option<&dyn DriverKind>,
         error: &clap::Error,
+        args: &[String],
     ) -> UsageError {
-        let refused = UsageError::of_clap(error);
         let flag = refused_flag(error).unwrap_or_default();
         let name = flag.trim_start_matches('-');
-        let has =
-            |kind: &dyn DriverKind, name: &str| kind.flags().iter().any(|spec| spec.name == name);
-        if let Some(kind) = self.drivers.iter().find(|kind| has(&***kind, name)) {
-            let kind = kind.name();
-            return refused.with_hint(format!("it is an option of the driver {kind}"));
+        let command = line.command.as_deref().and_then(|name| self.find(name));
+        let hint = match command {
+            Some(command) if !line.global.contains(&flag) => {
+                self.hint_of_unknown(name, command, driver)
+            }
+            _ => self.hint_before_command(name, args),
+        };
+        UsageError::unknown_flag(name).with_hint_if(hint)
+    }
+
+    /// Returns a suggestion for an unknown flag of a command: another driver's flag, a flag at another position, a flag
+    /// without its driver's prefix, or the nearest one.
+    fn hint_of_unknown(
+        &self,
+        name: &str,
+        command: &dyn Command,
+        driver: Option<&dyn DriverKind>,
+    ) -> Option<String> {
+        let owner = |name: &str| {
+            let mut kinds = self.drivers.iter();
+            kinds.find(|kind| kind.flags().iter().any(|spec| spec.name == name))
+        };
+        if let Some(kind) = owner(name) {
+            return Some(format!("it is an option of the driver {}", kind.name()));
         }
-        let command = line.command.as_deref().unwrap_or_default();
-        let flags = match self.find(command) {
-            Some(command) => all_flags(command),
-            None => Vec::new(),
-        };
-        let dashed = |flag: &Flag| match flag.spec.name.len() {
-            1 => format!("-{}", flag.spec.name),
-            _ => format!("--{}", flag.spec.name),
-        };
+        let mut flags = all_flags(command);
+        if let Some(switches) = hints::joined_switches(name, &flags) {
+            return Some(format!("short options are given one by one: {switches}"));
+        }
         let meant = hints::flag(name).unwrap_or(name);
-        if line.global.contains(&flag) {
-            if meant != name {
-                return refused.with_hint(format!("did you mean '--{meant}'?"));
-            }
-            return match flags.iter().find(|flag| flag.is_called(name)) {
-                Some(flag) => refused.with_hint(format!(
-                    "{} stands behind the command: docker-machine {command} {}",
-                    dashed(flag),
-                    dashed(flag)
-                )),
-                None => refused,
-            };
-        }
         let global = global_flags();
-        let is_meant = |flag: &&Flag| flag.is_called(meant) && flag.spec.name != "version";
+        let is_meant = |flag: &&Flag| flag.is_called(meant) && !flag.is_called("version");
         if let Some(flag) = global.iter().find(is_meant) {
-            return refused.with_hint(format!(
-                "did you mean 'docker-machine {} {command}'?",
-                dashed(flag)
-            ));
+            let command = command.about().name;
+            let flag = hints::dashed(flag);
+            return Some(format!("did you mean 'docker-machine {flag} {command}'?"));
         }
-        let all = self.drivers.iter().map(|kind| &**kind);
-        let prefixed = driver
-            .into_iter()
-            .chain(all)
-            .map(|kind| (kind, format!("{}-{name}", kind.name())))
-            .find(|(kind, name)| has(*kind, name));
-        match prefixed {
-            Some((_, name)) if !flags.is_empty() && takes_driver_flags(self.find(command)) => {
-                refused.with_hint(format!("did you mean '--{name}'?"))
+        if command.takes_driver_flags() {
+            let all = self.drivers.iter().map(|kind| &**kind);
+            let kinds: Vec<_> = driver.into_iter().chain(all).collect();
+            if let Some(prefixed) = prefixed(&kinds, name) {
+                return Some(format!("did you mean '--{prefixed}'?"));
             }
-            _ => refused,
+            let kinds = kinds
+                .iter()
+                .take(if driver.is_some() { 1 } else { kinds.len() });
+            flags.extend(kinds.flat_map(|kind| kind.flags()).map(Flag::new));
         }
+        let near = hints::near(meant, flags.iter().map(|flag| flag.spec.name))?;
+        Some(format!("did you mean '--{near}'?"))
+    }
+
+    /// Returns a suggestion for an unknown flag before the command.
+    fn hint_before_command(&self, name: &str, args: &[String]) -> Option<String> {
+        let global = global_flags();
+        let meant = hints::flag(name).unwrap_or(name);
+        if meant != name && global.iter().any(|flag| flag.is_called(meant)) {
+            return Some(format!("did you mean '--{meant}'?"));
+        }
+        let command = args.iter().find_map(|arg| self.find(arg));
+        let flags = command
+            .map(|command| self.known(command))
+            .unwrap_or_default();
+        let kinds: Vec<_> = self.drivers.iter().map(|kind| &**kind).collect();
+        let prefixed = prefixed(&kinds, name);
+        let is_meant = |flag: &&Flag| flag.is_called(name) || Some(flag.spec.name) == prefixed;
+        if let (Some(command), Some(flag)) = (command, flags.iter().find(is_meant)) {
+            let flag = hints::dashed(flag) + &value_of(name, command, args);
+            let command = command.about().name;
+            return Some(masked(&format!(
+                "{} goes after the command: docker-machine {command} {flag}",
+                flag.split(' ').next().unwrap_or_default()
+            )));
+        }
+        if let Some(near) = hints::near(name, global.iter().map(|flag| flag.spec.name)) {
+            return Some(format!("did you mean '--{near}'?"));
+        }
+        let command = command?.about().name;
+        Some(format!(
+            "the options of a command go after it: 'docker-machine {command} --help' lists them"
+        ))
     }
 
     /// Returns a flag on a line that belongs to a driver, and the driver's name.
@@ -294,18 +361,72 @@ impl Cli<'_> {
         })
     }
 
+    /// Returns the error of a line whose first word is no command: it may be the value of an unknown flag before it.
+    fn no_command(&self, name: &str, line: &Line, args: &[String]) -> UsageError {
+        // A known flag has a value in the canonical form.
+        if let Some(flag) = line.global.iter().find(|flag| !flag.contains('=')) {
+            let flag = flag.trim_start_matches('-');
+            return UsageError::unknown_flag(flag)
+                .with_hint_if(self.hint_before_command(flag, args))
+                .with_help(self.help_of(None, None));
+        }
+        let unknown = self.unknown_command(name);
+        if unknown.hint.is_some() {
+            return unknown;
+        }
+        if let Some(dashed) = hints::not_a_hyphen(name) {
+            return unknown.with_hint(dashed);
+        }
+        let after = args.iter().skip_while(|arg| *arg != name).skip(1);
+        let command = { after }.find_map(|arg| self.find(arg));
+        unknown.with_hint_if(command.map(|command| {
+            let command = command.about().name;
+            format!("the command goes first: docker-machine {command} {name}")
+        }))
+    }
+
     /// Returns the error for an unknown command, with the nearest known one.
     pub fn unknown_command(&self, name: &str) -> UsageError {
-        let error = self
-            .clap(self.commands, None, For::Parsing)
-            .try_get_matches_from([name]);
-        let unknown = UsageError::new(format!(
+        let names = self.commands.iter().map(|command| command.about().name);
+        let near = hints::command(name, names);
+        UsageError::new(format!(
             "docker-machine: '{name}' is not a docker-machine command. See 'docker-machine --help'."
-        ));
-        match hints::command(name) {
-            Some(command) => unknown.with_hint(format!("did you mean '{command}'?")),
-            None => unknown.with_suggestion(error.err().as_ref()),
+        ))
+        .with_hint_if(near.map(|command| format!("did you mean '{command}'?")))
+    }
+}
+
+/// Returns the flag of a driver whose name, without the driver's prefix, was typed.
+fn prefixed(kinds: &[&dyn DriverKind], name: &str) -> Option<&'static str> {
+    let kinds = kinds.iter();
+    kinds
+        .filter_map(|kind| {
+            let bare = name
+                .strip_prefix(kind.name())
+                .map(|name| name.trim_start_matches('-'));
+            let bare = bare.unwrap_or(name);
+            let meant = format!("{}-{}", kind.name(), hints::driver_flag(*kind, bare));
+            let flags = kind.flags().into_iter().map(|spec| spec.name);
+            { flags }.find(|flag| *flag == meant)
+        })
+        .next()
+}
+
+/// Returns the value that was typed for a flag before its command, with a space or an equals sign before it.
+fn value_of(name: &str, command: &dyn Command, args: &[String]) -> String {
+    let typed = |arg: &String| arg.starts_with('-') && arg.trim_start_matches('-') == name;
+    let Some(at) = args.iter().position(typed) else {
+        let joined = args.iter().find_map(|arg| {
+            let (flag, value) = arg.split_once('=')?;
+            (flag.starts_with('-') && flag.trim_start_matches('-') == name).then_some(value)
+        });
+        return joined.map(|value| format!(" {value}")).unwrap_or_default();
+    };
+    match args.get(at + 1) {
+        Some(value) if value != command.about().name && !value.starts_with('-') => {
+            format!(" {value}")
         }
+        _ => String::new(),
     }
 }
 

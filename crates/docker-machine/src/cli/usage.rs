@@ -38,35 +38,16 @@ impl UsageError {
         self
     }
 
-    /// Converts an error of clap to the Go binary's wording.
-    #[must_use]
-    pub fn of_clap(error: &clap::Error) -> Self {
-        let flag = refused_flag(error).unwrap_or_default();
-        let name = flag.trim_start_matches('-');
-        Self::new(format!("flag provided but not defined: -{name}")).with_suggestion(Some(error))
+    /// Creates the error of an unknown flag.
+    pub fn unknown_flag(name: &str) -> Self {
+        Self::new(format!("flag provided but not defined: -{name}"))
     }
 
-    /// Replaces the hint by clap's suggestion of a command, flag or value, if there is one.
+    /// Adds a hint, if there is one.
     #[must_use]
-    pub fn with_suggestion(self, error: Option<&clap::Error>) -> Self {
-        let suggested = [
-            ContextKind::SuggestedSubcommand,
-            ContextKind::SuggestedArg,
-            ContextKind::SuggestedValue,
-        ];
-        let nearest = suggested
-            .into_iter()
-            .filter_map(|kind| error?.get(kind))
-            .find_map(|value| match value {
-                ContextValue::String(name) => Some(name.clone()),
-                // clap lists the nearest suggestion last.
-                ContextValue::Strings(names) => names.last().cloned(),
-                _ => None,
-            });
-        match nearest {
-            Some(name) => self.with_hint(format!("did you mean '{name}'?")),
-            None => self,
-        }
+    pub fn with_hint_if(mut self, hint: Option<String>) -> Self {
+        self.hint = hint.or(self.hint);
+        self
     }
 }
 

@@ -42,11 +42,13 @@ impl Command for Active {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         if !arguments.words.is_empty() {
-            return Err(Failure::new("Error: Too many arguments given"));
+            return Err(arguments
+                .usage
+                .bare_failure("Error: Too many arguments given"));
         }
         let options = ListOptions {
             at_once: room_for_connections(),
-            timeout: listing::timeout(&arguments.options),
+            timeout: listing::timeout(&arguments.options)?,
             docker_host: cx.world.environment.get("DOCKER_HOST").map(str::to_owned),
         };
         let machines = cx.library.machines().await;

@@ -52,6 +52,10 @@ impl Command for Config {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker $(docker-machine config m1) ps"]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![Flag::new(FlagSpec::bool(
             "swarm",
@@ -64,7 +68,7 @@ impl Command for Config {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let name = targets::first(cx, &arguments.words)?;
+        let name = targets::first(cx, &arguments)?;
         let swarm = arguments.options.bool("swarm");
         let doing = "Error running connection boilerplate";
         let (_, connection) = connect(cx, &name, swarm, doing).await?;

@@ -129,10 +129,6 @@ impl Command for Create {
         ]
     }
 
-    fn examples(&self) -> &'static [&'static str] {
-        &["docker-machine create --driver generic --help"]
-    }
-
     fn takes_driver_flags(&self) -> bool {
         true
     }

@@ -44,6 +44,13 @@ impl Command for Env {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "eval $(docker-machine env m1)",
+            "eval $(docker-machine env -u)",
+        ]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![
             Flag::new(FlagSpec::bool(
@@ -84,7 +91,7 @@ impl Command for Env {
 }
 
 async fn set_script(cx: &Context, arguments: &Arguments) -> Result<String, Failure> {
-    let name = targets::only(cx, &arguments.words)?;
+    let name = targets::only(cx, arguments)?;
     let swarm = arguments.options.bool("swarm");
     let doing = "Error checking TLS connection";
     let (machine, connection) = config::connect(cx, &name, swarm, doing).await?;
@@ -116,9 +123,9 @@ async fn set_script(cx: &Context, arguments: &Arguments) -> Result<String, Failu
 
 fn unset_script(cx: &Context, arguments: &Arguments) -> Result<String, Failure> {
     if !arguments.words.is_empty() {
-        return Err(Failure::new(
-            "Error: Expected no machine name when the -u flag is present",
-        ));
+        return Err(arguments
+            .usage
+            .bare_failure("Error: Expected no machine name when the -u flag is present"));
     }
     let shell = shell_name(cx, arguments)?;
     let no_proxy = arguments

@@ -27,6 +27,13 @@ impl Command for Inspect {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "docker-machine inspect m1",
+            "docker-machine inspect --format '{{.Driver.IPAddress}}' m1",
+        ]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         let format = FlagSpec::string("format", "Print what this Go template makes of it");
         vec![Flag::new(format).short("f").values(["json"])]
@@ -40,7 +47,7 @@ impl Command for Inspect {
         if arguments.words.len() > 1 {
             return Err(arguments.usage.failure(targets::ONE_MACHINE));
         }
-        let name = targets::first(cx, &arguments.words)?;
+        let name = targets::first(cx, &arguments)?;
         let machine = libmachine::inspect(&cx.library, &name).await?;
         let format = arguments.options.string("format");
         if format.is_empty() {

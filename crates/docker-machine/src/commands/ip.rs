@@ -22,13 +22,17 @@ impl Command for Ip {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine ip m1 m2"]
+    }
+
     fn is_evaluated(&self) -> bool {
         true
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         let mut failures = Vec::new();
-        for name in targets::all(cx, &arguments.words).await? {
+        for name in targets::all(cx, &arguments).await? {
             match cx.library.open(&name).await?.address() {
                 Some(address) => cx.print(&address),
                 None => failures.push(Failure::new(format!(

@@ -22,8 +22,12 @@ impl Command for Kill {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine kill m1"]
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = targets::all(cx, &arguments.words).await?;
+        let names = targets::all(cx, &arguments).await?;
         targets::each(&names, |name| libmachine::kill(&cx.library, name)).await
     }
 }

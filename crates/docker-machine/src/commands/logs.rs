@@ -25,6 +25,10 @@ impl Command for Logs {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine logs m1"]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![
             Flag::new(FlagSpec::string(
@@ -46,9 +50,7 @@ impl Command for Logs {
         };
         let Some(log) = libmachine::create_log(&cx.library, name)? else {
             let failure = Failure::new(format!("no log of a create of {name:?}"));
-            return Err(failure.with_hint(
-                "only a create by this program has a log, and rm removes it with the machine",
-            ));
+            return Err(failure.with_hint("a create by this program writes one, and rm removes it"));
         };
         let text = match arguments.options.string("format").as_str() {
             "json" => log,

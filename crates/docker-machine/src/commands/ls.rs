@@ -1,6 +1,7 @@
 //! `docker-machine ls`.
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use machine_types::one_line;
 use crate::cli::Arguments;
 use crate::cli::argv::Flag;
 use crate::cli::{About, Command};
-use crate::context::Context;
+use crate::context::{Context, NO_STORE, NO_STORE_SET};
 use crate::descriptors::room_for_connections;
 use crate::failure::Failure;
 use crate::listing::filter::{FilterError, Filters};
@@ -90,8 +91,11 @@ impl Command for Ls {
             cx,
             filters: Filters::parse(&options.list("filter")).map_err(no_filter)?,
             wanted: Wanted::of(&arguments.words),
-            timeout: listing::timeout(options),
+            timeout: listing::timeout(options)?,
         };
+        if let Err(unknown) = listing.filters.check_states() {
+            cx.complain(&format!("no machine has this state: {unknown}"));
+        }
         let sort = options.string("sort");
         if !order::KEYS.contains(&sort.as_str()) {
             let failure = Failure::new(format!("unknown sort key {sort:?}"));
@@ -100,6 +104,9 @@ impl Command for Ls {
         let has_format = options.bool("json") || options.is_given("format");
         if options.bool("wide") && has_format {
             return Err(Failure::new("cannot combine --wide and --format"));
+        }
+        if options.bool("quiet") && options.bool("watch") {
+            return Err(Failure::new("cannot combine --watch and --quiet"));
         }
         if options.bool("quiet") {
             print_names(cx, &listing.names(&sort).await?);
@@ -113,7 +120,11 @@ impl Command for Ls {
 }
 
 fn no_filter(error: FilterError) -> Failure {
-    Failure::new(error.to_string())
+    let failure = Failure::new(error.to_string());
+    match error.hint() {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
 }
 
 /// Returns the flag that selects machines.
@@ -264,6 +275,7 @@ impl Listing<'_> {
             false => options.string("format"),
         };
         let parsed = Format::parse(&format).map_err(unfit)?;
+        explain_constant(self.cx, &format);
         let mut items = self.list(machines).await;
         order::sort(&mut items, sort);
         let console = &self.cx.world.console;
@@ -347,10 +359,22 @@ fn unfit(error: go_template::Error) -> Failure {
     }
 }
 
+/// Prints a hint at a terminal for a format that prints the same word for each machine, as the Go binary does.
+fn explain_constant(cx: &Context, format: &str) {
+    let is_template = format.is_empty() || format.contains("{{");
+    if cx.world.console.terminals().err && !is_template && !["json", "table"].contains(&format) {
+        cx.complain(&format!(
+            "hint: --format {format} names no field: expected json, table,\n  or a Go template such as '{{{{.Name}}}} {{{{.State}}}}'"
+        ));
+    }
+}
+
 /// Prints the path of the store at a terminal: the user may expect another user's store.
 fn explain_no_store(cx: &Context) {
     let store = cx.library.store_root();
-    if cx.world.console.terminals().err && !store.exists() {
+    if cx.world.console.terminals().err && store == Path::new(NO_STORE) {
+        cx.complain(&format!("no machines: {NO_STORE_SET}"));
+    } else if cx.world.console.terminals().err && !store.exists() {
         cx.complain(&format!(
             "no machines: there is no store at {}; for the machines of another user: sudo -H docker-machine ls, or --storage-path",
             store.display()

@@ -27,6 +27,10 @@ impl Command for Mount {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine mount m1:/srv ./srv"]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![Flag::new(FlagSpec::bool("unmount", "Unmount it")).short("u")]
     }

@@ -25,6 +25,10 @@ impl Command for Provision {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine provision m1"]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![
             Flag::new(FlagSpec::bool(

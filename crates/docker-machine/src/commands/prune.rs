@@ -27,6 +27,13 @@ impl Command for Prune {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "docker-machine prune",
+            "docker-machine prune --force --older-than 1d",
+        ]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![
             Flag::new(FlagSpec::bool("force", "Remove what is found")).short("f"),
@@ -75,22 +82,24 @@ impl Command for Prune {
         }
         let limit = arguments.options.string("older-than");
         let older_than = age::parse(&limit).ok_or_else(|| {
-            arguments.usage.failure(format!(
+            let failure = arguments.usage.failure(format!(
                 "invalid value {limit:?} for flag -older-than: parse error"
-            ))
+            ));
+            failure.with_hint("--older-than takes a time with its unit, such as 90m, 2h or 1d")
         })?;
         let force = arguments.options.bool("force");
         if let Some(origin) = origin(&arguments)? {
             return confirm(cx, origin).await;
         }
-        let tags = arguments.options.list("tag");
-        let tags: Option<Vec<_>> = tags.iter().map(|tag| tag.split_once('=')).collect();
-        let tags = tags.ok_or_else(|| {
-            arguments
-                .usage
-                .failure("invalid value for flag -tag: expected KEY=VALUE")
-        })?;
-        let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let mut tags = Vec::new();
+        for tag in arguments.options.list("tag") {
+            let Some((key, value)) = tag.split_once('=') else {
+                return Err(arguments.usage.failure(format!(
+                    "invalid value {tag:?} for flag -tag: expected KEY=VALUE"
+                )));
+            };
+            tags.push((key.to_owned(), value.to_owned()));
+        }
         // $MACHINE_DRIVER applies to create: it does not name a place by itself.
         let place = arguments
             .options
@@ -102,7 +111,7 @@ impl Command for Prune {
                 force,
                 older_than,
                 all_stores: arguments.options.bool("all-stores"),
-                tags: tags.into_iter().map(own).collect(),
+                tags,
                 place,
             },
         )

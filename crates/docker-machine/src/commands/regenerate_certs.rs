@@ -25,6 +25,10 @@ impl Command for RegenerateCerts {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine regenerate-certs -f m1"]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![
             Flag::new(FlagSpec::bool("force", "Do not ask")).short("f"),
@@ -38,6 +42,8 @@ impl Command for RegenerateCerts {
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
         if !arguments.options.bool("force") {
+            // No question is asked for an unknown machine.
+            targets::all(cx, &arguments).await?;
             let question = "Regenerate TLS machine certs?  Warning: this is irreversible.";
             match cx.confirm(question).await? {
                 Some(true) => {}
@@ -50,7 +56,7 @@ impl Command for RegenerateCerts {
             }
         }
         cx.print("Regenerating TLS certificates");
-        let names = targets::all(cx, &arguments.words).await?;
+        let names = targets::all(cx, &arguments).await?;
         let client_certs = arguments.options.bool("client-certs");
         let host_key = host_key_policy(&arguments);
         targets::each(&names, |name| {

@@ -22,8 +22,12 @@ impl Command for Restart {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine restart m1"]
+    }
+
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = targets::all(cx, &arguments.words).await?;
+        let names = targets::all(cx, &arguments).await?;
         targets::each(&names, |name| libmachine::restart(&cx.library, name)).await
     }
 }

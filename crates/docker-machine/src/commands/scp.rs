@@ -21,10 +21,17 @@ impl Command for Scp {
     fn about(&self) -> About {
         About {
             name: "scp",
-            arguments: "[[USER@]MACHINE:]PATH... [[USER@]MACHINE:]PATH",
+            arguments: "[[USER@]MACHINE:]PATH... DESTINATION",
             summary: "Copy files between here and machines",
-            details: "Over SFTP, or with --delta by rsync. Between two machines the bytes come by here. 'localhost' is this computer.",
+            details: "DESTINATION is [[USER@]MACHINE:]PATH, too. Over SFTP, or with --delta by rsync. Between two machines the bytes come by here. 'localhost' is this computer.",
         }
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "docker-machine scp m1:/etc/os-release .",
+            "docker-machine scp -r ./site ubuntu@m1:/srv",
+        ]
     }
 
     fn flags(&self) -> Vec<Flag> {

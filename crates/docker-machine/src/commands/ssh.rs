@@ -34,6 +34,13 @@ impl Command for Ssh {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "docker-machine ssh m1",
+            "docker-machine ssh m1 -t sudo journalctl -f -u docker",
+        ]
+    }
+
     fn takes_words_as_they_are(&self) -> bool {
         true
     }
@@ -47,7 +54,7 @@ impl Command for Ssh {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let operand = targets::first(cx, &arguments.words)?;
+        let operand = targets::first(cx, &arguments)?;
         let (user, name) = location::user_and_name(&operand)?;
         if name.starts_with('-') {
             return Err(UsageError::new(format!("no machine name before {name:?}"))
@@ -62,7 +69,7 @@ impl Command for Ssh {
                 libmachine::saved_ssh_endpoint(&cx.library, name).await?;
                 return Err(UsageError::new(error.to_string())
                     .with_hint(
-                        "a word that begins with a dash and is no option stands behind '--'"
+                        "put '--' before a word that begins with a dash and is no option"
                             .to_owned(),
                     )
                     .into());

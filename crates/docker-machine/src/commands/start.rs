@@ -23,6 +23,13 @@ impl Command for Start {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "docker-machine start m1 m2",
+            "docker-machine start --filter state=Stopped",
+        ]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![ls::filter()]
     }

@@ -22,12 +22,16 @@ impl Command for Status {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine status m1"]
+    }
+
     fn is_evaluated(&self) -> bool {
         true
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let name = targets::only(cx, &arguments.words)?;
+        let name = targets::only(cx, &arguments)?;
         let machine = cx.library.open(&name).await?;
         let state = libmachine::state(&cx.library, &machine)
             .await

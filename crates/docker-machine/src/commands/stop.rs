@@ -23,6 +23,13 @@ impl Command for Stop {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            "docker-machine stop m1 m2",
+            "docker-machine stop --filter 'age>8h'",
+        ]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![ls::filter()]
     }

@@ -17,30 +17,30 @@ const DEFAULT: &str = "default";
 pub(crate) const ONE_MACHINE: &str = "Error: Expected one machine name as an argument";
 
 /// Returns the machine of a command: the first word, or `default` if that machine exists.
-pub(crate) fn first(cx: &Context, words: &[String]) -> Result<String, Failure> {
-    if let Some(name) = words.first() {
+pub(crate) fn first(cx: &Context, arguments: &Arguments) -> Result<String, Failure> {
+    if let Some(name) = arguments.words.first() {
         return Ok(name.clone());
     }
     if cx.library.names()?.iter().any(|name| name == DEFAULT) {
         return Ok(DEFAULT.to_owned());
     }
-    Err(Failure::new(
-        "Error: No machine name(s) specified and no \"default\" machine exists",
-    ))
+    Err(arguments
+        .usage
+        .bare_failure("Error: No machine name(s) specified and no \"default\" machine exists"))
 }
 
 /// Returns the machine of a command that takes at most one name.
-pub(crate) fn only(cx: &Context, words: &[String]) -> Result<String, Failure> {
-    if words.len() > 1 {
-        return Err(Failure::new(ONE_MACHINE));
+pub(crate) fn only(cx: &Context, arguments: &Arguments) -> Result<String, Failure> {
+    if arguments.words.len() > 1 {
+        return Err(arguments.usage.bare_failure(ONE_MACHINE));
     }
-    first(cx, words)
+    first(cx, arguments)
 }
 
 /// Returns the machines of a command. If the store does not know one of them, fails before any is changed.
-pub(crate) async fn all(cx: &Context, words: &[String]) -> Result<Vec<String>, Failure> {
-    let names = match words {
-        [] => vec![first(cx, words)?],
+pub(crate) async fn all(cx: &Context, arguments: &Arguments) -> Result<Vec<String>, Failure> {
+    let names = match arguments.words.as_slice() {
+        [] => vec![first(cx, arguments)?],
         names => names.to_vec(),
     };
     let mut unknown = Vec::new();
@@ -61,7 +61,7 @@ pub(crate) async fn all(cx: &Context, words: &[String]) -> Result<Vec<String>, F
 /// Fails if none matches, and it is unknown of some machines that they match.
 pub(crate) async fn filtered(cx: &Context, arguments: &Arguments) -> Result<Vec<String>, Failure> {
     if arguments.options.list("filter").is_empty() {
-        return all(cx, &arguments.words).await;
+        return all(cx, arguments).await;
     }
     let matching = ls::matching(cx, arguments).await?;
     if matching.names.is_empty() {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use machine_driver::FlagSpec;
+use machine_types::masked;
 
 use super::targets;
 use crate::cli::Arguments;
@@ -24,22 +25,32 @@ impl Command for UpdateLabels {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine update-labels --label team=ci m1"]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![Flag::new(FlagSpec::list("label", "KEY=VALUE to set"))]
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let name = targets::only(cx, &arguments.words)?;
+        let name = targets::only(cx, &arguments)?;
         let given = arguments.options.list("label");
-        let labels: Option<Vec<_>> = given.iter().map(|label| key_and_value(label)).collect();
-        match labels {
-            Some(labels) if !labels.is_empty() => {
-                Ok(libmachine::update_labels(&cx.library, &name, &labels).await?)
-            }
-            _ => Err(arguments
-                .usage
-                .failure("at least one --label KEY=VALUE is required")),
+        let mut labels = Vec::new();
+        for label in &given {
+            labels.push(key_and_value(label).ok_or_else(|| {
+                let label = masked(label);
+                arguments.usage.failure(format!(
+                    "invalid value {label:?} for flag -label: expected KEY=VALUE"
+                ))
+            })?);
         }
+        if labels.is_empty() {
+            return Err(arguments
+                .usage
+                .failure("at least one --label KEY=VALUE is required"));
+        }
+        Ok(libmachine::update_labels(&cx.library, &name, &labels).await?)
     }
 }
 

@@ -26,6 +26,10 @@ impl Command for Upgrade {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine upgrade m1"]
+    }
+
     fn flags(&self) -> Vec<Flag> {
         vec![
             Flag::new(FlagSpec::string(
@@ -37,7 +41,7 @@ impl Command for Upgrade {
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let names = targets::all(cx, &arguments.words).await?;
+        let names = targets::all(cx, &arguments).await?;
         let version = engine_version(&cx.world, &arguments.options)?;
         let version = Some(version).filter(|version| !version.is_empty());
         let host_key = host_key_policy(&arguments);

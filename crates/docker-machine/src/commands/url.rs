@@ -22,12 +22,16 @@ impl Command for Url {
         }
     }
 
+    fn examples(&self) -> &'static [&'static str] {
+        &["docker-machine url m1"]
+    }
+
     fn is_evaluated(&self) -> bool {
         true
     }
 
     async fn run(&self, cx: &Context, arguments: Arguments) -> Result<(), Failure> {
-        let name = targets::only(cx, &arguments.words)?;
+        let name = targets::only(cx, &arguments)?;
         cx.print(&libmachine::url(&cx.library, &name).await?);
         Ok(())
     }

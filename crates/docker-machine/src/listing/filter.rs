@@ -79,15 +79,37 @@ fn states() -> Vec<&'static str> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FilterError {
     #[error("Unsupported filter syntax")]
-    Syntax,
+    Syntax(String),
     #[error("Unsupported filter key '{0}'")]
     Key(String),
     #[error("unknown state {0:?}: the states are {states}", states = states().join(", "))]
     State(String),
     #[error("invalid filter {0:?}: expected age>DURATION or age<DURATION, such as age>6h")]
     Age(String),
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
+    #[error("{1}")]
+    Pattern(String, #[source] PatternError),
+}
+
+/// The filters, for hints.
+const KEYS: &str =
+    "driver=NAME, state=STATE, name=REGEXP, label=KEY[=VALUE], swarm=MASTER, 'age>6h' and 'age<1d'";
+
+impl FilterError {
+    /// Returns what was expected, if the text does not say so.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Syntax(word) if word.eq_ignore_ascii_case("age") => Some(
+                "quote the filter: in 'age>6h' without quotes, the shell redirects the output"
+                    .to_owned(),
+            ),
+            Self::Syntax(word) => Some(format!("{word:?} is no filter: expected {KEYS}")),
+            Self::Key(_) => Some(format!("the filters are {KEYS}")),
+            Self::Pattern(pattern, _) => Some(format!(
+                "the filter name={pattern} takes a regular expression, such as name=^ci-"
+            )),
+            Self::State(_) | Self::Age(_) => None,
+        }
+    }
 }
 
 impl Filters {
@@ -99,7 +121,9 @@ impl Filters {
                 filters.ages.push(bound?);
                 continue;
             }
-            let (key, value) = word.split_once('=').ok_or(FilterError::Syntax)?;
+            let (key, value) = word
+                .split_once('=')
+                .ok_or_else(|| FilterError::Syntax(word.clone()))?;
             let value = value.to_owned();
             match key.to_lowercase().as_str() {
                 "swarm" => filters.swarms.push(value),
@@ -113,7 +137,7 @@ impl Filters {
         Ok(filters)
     }
 
-    /// Checks that the states exist. `ls` lists nothing for others, as the Go binary does.
+    /// Checks that the states exist. `ls` lists nothing for others, as the Go binary does, with a note.
     pub(crate) fn check_states(&self) -> Result<(), FilterError> {
         let is_known = |state: &&String| {
             let mut all = MachineState::ALL.iter();
@@ -166,7 +190,10 @@ impl Filters {
         let names: Vec<Regex> = self
             .names
             .iter()
-            .map(|name| pattern::compile(name))
+            .map(|name| {
+                let compiled = pattern::compile(name);
+                compiled.map_err(|error| FilterError::Pattern(name.clone(), error))
+            })
             .collect::<Result<_, _>>()?;
         let masters: BTreeMap<&str, &str> = machines
             .iter()

@@ -4,15 +4,27 @@ use std::time::Duration;
 
 use machine_driver::Options;
 
+use crate::failure::Failure;
+
 pub(crate) mod filter;
 pub(crate) mod format;
 pub(crate) mod order;
 mod pattern;
 pub(crate) mod table;
 
-/// Returns `--timeout`, which is in seconds; a negative value is zero.
-pub(crate) fn timeout(options: &Options) -> Duration {
-    Duration::from_secs(u64::try_from(options.int("timeout")).unwrap_or(0))
+/// Returns `--timeout`, which is in seconds.
+///
+/// # Errors
+/// Fails for a negative value.
+pub(crate) fn timeout(options: &Options) -> Result<Duration, Failure> {
+    let seconds = options.int("timeout");
+    u64::try_from(seconds)
+        .map(Duration::from_secs)
+        .map_err(|_| {
+            Failure::new(format!(
+                "invalid value \"{seconds}\" for flag -timeout: expected a number of seconds, such as 10"
+            ))
+        })
 }
 
 #[cfg(test)]
