@@ -29,7 +29,11 @@ pub async fn wait_for_ssh(
     cx: &Cx,
     limits: impl Into<WaitLimits>,
 ) -> Result<Session, WaitForSshError> {
-    let WaitLimits { within, is_up } = limits.into();
+    let WaitLimits {
+        within,
+        is_up,
+        refusals,
+    } = limits.into();
     let wait = Arc::new(Wait {
         endpoint: endpoint.clone(),
         credentials: credentials.clone(),
@@ -38,6 +42,7 @@ pub async fn wait_for_ssh(
         begun: cx.ambient.monotonic(),
         within,
         is_up,
+        refusals,
         progress: Mutex::default(),
     });
     let name = format!("{}@{}", endpoint.user, authority(endpoint));
@@ -59,10 +64,11 @@ pub async fn wait_for_ssh(
 }
 
 /// Time limits of a wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitLimits {
     within: Duration,
     is_up: bool,
+    refusals: Option<String>,
 }
 
 impl WaitLimits {
@@ -72,6 +78,17 @@ impl WaitLimits {
         Self {
             within,
             is_up: true,
+            refusals: None,
+        }
+    }
+
+    /// Prints a warning, once, if logins have been refused for 60 s: a key that is not installed by then was probably
+    /// installed for another user. The wait goes on.
+    #[must_use]
+    pub fn with_warning_of_refusals(self, warning: String) -> Self {
+        Self {
+            refusals: Some(warning),
+            ..self
         }
     }
 }
@@ -81,6 +98,7 @@ impl From<Duration> for WaitLimits {
         Self {
             within,
             is_up: false,
+            refusals: None,
         }
     }
 }
@@ -89,6 +107,9 @@ impl From<Duration> for WaitLimits {
 /// logins.
 const REFUSED_CONNECTIONS: Duration = Duration::from_secs(10);
 const REFUSED_LOGINS: u32 = 3;
+
+/// Time of refused logins after which a warning is printed: cloud-init installs keys within seconds of sshd's start.
+const REFUSED_FOR_LONG: Duration = Duration::from_secs(60);
 
 /// Delay between two attempts that did not reach a server.
 const PACE: Duration = Duration::from_millis(200);
@@ -120,6 +141,7 @@ struct Wait {
     begun: Duration,
     within: Duration,
     is_up: bool,
+    refusals: Option<String>,
     progress: Mutex<Progress>,
 }
 
@@ -128,6 +150,7 @@ struct Progress {
     /// The last attempt's error, its layer, and the time since which this layer fails.
     last: Option<(ConnectError, Layer, Duration)>,
     refusals: u32,
+    has_warned: bool,
 }
 
 impl Wait {
@@ -202,6 +225,13 @@ impl Wait {
             Layer::Banner | Layer::KeyExchange | Layer::HostKey => NO_LOGIN,
             Layer::Authentication => {
                 progress.refusals += 1;
+                if let Some(warning) = &self.refusals
+                    && !progress.has_warned
+                    && self.elapsed().saturating_sub(since) >= REFUSED_FOR_LONG
+                {
+                    progress.has_warned = true;
+                    self.cx.warn(warning);
+                }
                 match progress.refusals {
                     1 => FIRST_REFUSAL,
                     _ => LATER_REFUSALS,

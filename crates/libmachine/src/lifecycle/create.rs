@@ -358,7 +358,7 @@ async fn come_up(
     cx.say("Waiting for SSH to be available...");
     let machine = &work.machine;
     let coming_up = async {
-        let limits = login_limits(machine);
+        let limits = login_limits(library, machine);
         let session = wait_for_login(library, machine, limits, None, cx).await?;
         let (boot, ssh) = boot.end_before("ssh", session.login_took());
         let begun = Phase::begin(cx, "docker");

@@ -122,6 +122,16 @@ impl Server {
         self.options.push('\n');
     }
 
+    /// Never blocks a client that fails often, as OpenSSH 9.8 and later do.
+    pub(crate) fn without_penalties(&mut self) {
+        let probe = ["-t", "-o", "PerSourcePenalties=no", "-f", "/dev/null", "-h"];
+        let mut sshd = Command::new(SSHD);
+        sshd.args(probe).arg(self.path("host"));
+        if sshd.output().unwrap().status.success() {
+            self.option("PerSourcePenalties no");
+        }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

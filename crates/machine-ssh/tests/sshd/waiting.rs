@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use machine_ops::{Event, Events, SpanKind};
+use async_trait::async_trait;
+use machine_ops::{Ambient, Event, Events, SpanKind, SystemAmbient};
 use machine_ssh::{
     Command, Credentials, HostKeys, Layer, WaitForSshError, WaitLimits, wait_for_ssh,
 };
@@ -45,7 +46,14 @@ async fn a_host_that_is_up_is_not_waited_for_in_vain() {
     let wait = async |endpoint: &machine_types::SshEndpoint, file: PathBuf| {
         let credentials = Credentials::KeyFile(file);
         let begun = Instant::now();
-        let waited = wait_for_ssh(endpoint, &credentials, &HostKeys::AcceptAny, &cx, hour).await;
+        let waited = wait_for_ssh(
+            endpoint,
+            &credentials,
+            &HostKeys::AcceptAny,
+            &cx,
+            hour.clone(),
+        )
+        .await;
         let error = waited.err().unwrap();
         assert!(matches!(error, WaitForSshError::Hopeless(_)), "{error}");
         (error.layer(), begun.elapsed())
@@ -189,4 +197,59 @@ async fn a_wait_is_send() {
             .status
     });
     assert!(status.await.unwrap().success());
+}
+
+/// A clock that runs twenty times as fast.
+struct Fast(SystemAmbient);
+
+#[async_trait]
+impl Ambient for Fast {
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic() * 20
+    }
+    async fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration / 20).await;
+    }
+    fn random(&self) -> u64 {
+        self.0.random()
+    }
+}
+
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Events for Warnings {
+    fn emit(&self, event: Event) {
+        if let Event::Warn(line) = event {
+            self.0.lock().unwrap().push(line);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_for_long_is_warned_of_once() {
+    need_openssh!();
+    let mut server = Server::prepared();
+    server.without_penalties();
+    server.start();
+    std::fs::write(server.path("authorized"), "").unwrap();
+    for (seconds, expected) in [(50, &[][..]), (100, &["the wrong user"])] {
+        let warnings = Arc::new(Warnings::default());
+        let cx = machine_ops::Cx {
+            ambient: Arc::new(Fast(SystemAmbient::new())),
+            events: warnings.clone(),
+            ..cx()
+        };
+        let limits = WaitLimits::from(Duration::from_secs(seconds));
+        let limits = limits.with_warning_of_refusals("the wrong user".into());
+        let credentials = server.credentials();
+        let any = HostKeys::AcceptAny;
+        let waited = wait_for_ssh(&server.endpoint, &credentials, &any, &cx, limits).await;
+        let error = waited.err().unwrap();
+        assert_eq!(error.layer(), Some(Layer::Authentication), "{error}");
+        assert_eq!(*warnings.0.lock().unwrap(), expected);
+    }
 }
