@@ -21,11 +21,11 @@ const GOING_DOWN: Duration = Duration::from_secs(60);
 /// Timeout of a stop, including the wait for the lock, throttled calls, and the machine's shutdown.
 const STOP: Duration = Duration::from_secs(44);
 
-/// Queries the state of a machine that is about to be started.
+/// Queries the state of a machine that is about to be started or stopped.
 ///
 /// # Errors
 /// Returns the driver's error, with a hint, if the machine no longer exists.
-async fn startable(library: &Library, work: &Work) -> Result<Status, Error> {
+async fn living(library: &Library, work: &Work) -> Result<Status, Error> {
     let (machine, cx) = (&work.machine, &work.cx);
     let has_instance = |cloud: &dyn Cloud| cloud.id().is_some();
     if !machine.driver.cloud().is_none_or(has_instance) {
@@ -59,7 +59,7 @@ pub async fn start(library: &Library, name: &str) -> Result<(), Error> {
     let mut work = library.open_for_work(name).await?;
     let cx = work.cx.clone();
     cx.say(format!("Starting {name:?}..."));
-    let status = startable(library, &work).await?;
+    let status = living(library, &work).await?;
     take_address_of(library, &mut work, &status)?;
     if status.state == MachineState::Running {
         tell_interrupted(library, &work);
@@ -90,7 +90,7 @@ async fn stop_at_leisure(library: &Library, name: &str) -> Result<(), Error> {
     let mut work = library.open_for_work(name).await?;
     let cx = work.cx.clone();
     cx.say(format!("Stopping {name:?}..."));
-    if work.machine.driver.state(&cx).await?.state == MachineState::Stopped {
+    if living(library, &work).await?.state == MachineState::Stopped {
         return Err(Error::AlreadyStopped(name.to_owned()));
     }
     work.machine.driver.stop(&cx).await?;
@@ -107,7 +107,7 @@ pub async fn kill(library: &Library, name: &str) -> Result<(), Error> {
     let mut work = library.open_for_work(name).await?;
     let cx = work.cx.clone();
     cx.say(format!("Killing {name:?}..."));
-    if work.machine.driver.state(&cx).await?.state == MachineState::Stopped {
+    if living(library, &work).await?.state == MachineState::Stopped {
         return Err(Error::AlreadyStopped(name.to_owned()));
     }
     work.machine.driver.kill(&cx).await?;
@@ -124,7 +124,7 @@ pub async fn restart(library: &Library, name: &str) -> Result<(), Error> {
     let mut work = library.open_for_work(name).await?;
     let cx = work.cx.clone();
     cx.say(format!("Restarting {name:?}..."));
-    let status = startable(library, &work).await?;
+    let status = living(library, &work).await?;
     take_address_of(library, &mut work, &status)?;
     if status.state == MachineState::Stopped {
         cx.say(format!("Starting {name:?}..."));
