@@ -27,7 +27,40 @@ async fn invalid_flags_are_configuration_errors_without_a_call() {
         (&[("userdata", &missing)], "--amazonec2-userdata"),
         (&[("ssh-port", "70000")], "--amazonec2-ssh-port"),
         (&[("open-port", "80/icmp")], "--amazonec2-open-port"),
-        (&[("root-size", "0")], "--amazonec2-root-size"),
+        (
+            &[("root-size", "99999")],
+            "invalid --amazonec2-root-size \"99999\": expected a number from 1 to 65536",
+        ),
+        (&[("endpoint", "foo:bar:baz")], "neither a host nor"),
+        (
+            &[("endpoint", "http://ec2.example:x")],
+            "neither a host nor",
+        ),
+        (
+            &[("owner-tag-prefix", "aws:")],
+            "invalid --amazonec2-owner-tag-prefix \"aws:\"",
+        ),
+        (
+            &[("owner-tag-prefix", "AWS")],
+            "--amazonec2-owner-tag-prefix",
+        ),
+        (
+            &[("owner-tag-prefix", &"x".repeat(123))],
+            "up to 122 characters",
+        ),
+        (&[("tags", "Aws:x,y")], "the tag \"Aws:x\" begins with aws:"),
+        (
+            &[("tags", &format!("k,{}", "x".repeat(257)))],
+            "a value of more",
+        ),
+        (
+            &[("tags", &format!("{},v", "x".repeat(129)))],
+            "a key of more",
+        ),
+        (
+            &[("ssh-user", "a b")],
+            "invalid --amazonec2-ssh-user \"a b\": expected a login name without blanks",
+        ),
         (
             &[("volume-type", "io1")],
             "--amazonec2-volume-type io1 also requires --amazonec2-volume-iops",

@@ -9,11 +9,12 @@ use crate::config::cli_region::{AWS_REGION, CliRegion};
 use crate::config::create_options::{CreateOptions, RegionSource, SpotFallback};
 use crate::config::error::{ConfigureError, invalid};
 use crate::config::flag_values::{
-    Flags, duration, is_cidr, last_first, port_and_protocol, swarm_port,
+    Flags, duration, is_cidr, is_login_name, last_first, port_and_protocol, swarm_port,
 };
 use crate::config::region::{is_mistyped, looks_like_a_region};
 use crate::config::root_volume;
 use crate::config::saved::Saved;
+use crate::config::tags;
 use crate::config::user_data;
 
 /// Converts flags to the saved configuration and the options of the create. `cli_region` is used if no flag gives a
@@ -77,10 +78,14 @@ pub(crate) fn configure(
 
 fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
     let port = flags.int("ssh-port");
+    let ssh_user = flags.text("ssh-user");
+    if !is_login_name(&ssh_user) {
+        return Err(invalid("ssh-user", ssh_user, "a login name without blanks"));
+    }
     let ssh_port = u16::try_from(port).ok().filter(|port| *port > 0);
     Ok(Saved {
         base: SavedBase {
-            ssh_user: flags.text("ssh-user"),
+            ssh_user,
             ssh_port: ssh_port
                 .ok_or_else(|| invalid("ssh-port", port, "a number from 1 to 65535"))?,
             ssh_key_path: base.directory.join("id_rsa").display().to_string(),
@@ -155,14 +160,18 @@ fn save_flags(base: &Base, flags: &Flags<'_>) -> Result<Saved, ConfigureError> {
             &["", "enabled", "disabled"],
             "enabled or disabled",
         )?,
-        ipv6_address_count: flags.within("ipv6-address-count", 0..=256, "a number from 0")?,
+        ipv6_address_count: flags.within(
+            "ipv6-address-count",
+            0..=256,
+            "a number from 0 to 256",
+        )?,
         enable_primary_ipv6: flags.bool("enable-primary-ipv6"),
         ipv6_address_only: flags.bool("ipv6-address-only"),
         use_fleet: flags.bool("use-fleet"),
         launch_template: flags.text("launch-template"),
         max_lifetime: flags.text("max-lifetime"),
         owner_tag_prefix: Some(flags.text("owner-tag-prefix"))
-            .filter(|prefix| prefix != crate::config::tags::DEFAULT_PREFIX)
+            .filter(|prefix| prefix != tags::DEFAULT_PREFIX)
             .unwrap_or_default(),
         no_owner_tags: flags.bool("no-owner-tags"),
         no_engine_port: !base.exposes_engine,
@@ -232,15 +241,42 @@ fn check_launch(saved: &Saved) -> Result<(), ConfigureError> {
             "dollars per hour, such as 0.05",
         ));
     }
-    let (pairs, _) = crate::config::tags::pairs(&saved.tags);
-    if pairs.iter().any(|(key, _)| key.is_empty()) {
-        return Err(ConfigureError::EmptyTagKey(saved.tags.clone()));
+    check_tags(saved)
+}
+
+/// Checks the tags of the flags for what EC2 refuses: without the owner tags, a launch goes on, and is not protected by
+/// them.
+///
+/// # Errors
+/// Names the flag and the tag.
+fn check_tags(saved: &Saved) -> Result<(), ConfigureError> {
+    for (key, value) in tags::pairs(&saved.tags).0 {
+        let why = match () {
+            () if key.is_empty() => return Err(ConfigureError::EmptyTagKey(saved.tags.clone())),
+            () if tags::is_reserved(&key) => "begins with aws:, which AWS reserves",
+            () if key.chars().count() > tags::LONGEST_KEY => {
+                "has a key of more than 128 characters, which EC2 refuses"
+            }
+            () if value.chars().count() > tags::LONGEST_VALUE => {
+                "has a value of more than 256 characters, which EC2 refuses"
+            }
+            () => continue,
+        };
+        return Err(ConfigureError::BadTag { key, why });
     }
-    let tags = crate::config::tags::users_tags(saved).len();
-    if tags > crate::config::tags::MOST {
-        return Err(ConfigureError::TooManyTags { tags });
+    let key = tags::owner_key(saved, "store");
+    if tags::is_reserved(&key) || key.chars().count() > tags::LONGEST_KEY {
+        return Err(invalid(
+            "owner-tag-prefix",
+            &saved.owner_tag_prefix,
+            "up to 122 characters, and neither aws nor aws:, which AWS reserves",
+        ));
     }
-    Ok(())
+    let count = tags::users_tags(saved).len();
+    match count > tags::MOST {
+        true => Err(ConfigureError::TooManyTags { tags: count }),
+        false => Ok(()),
+    }
 }
 
 fn is_price(text: &str) -> bool {

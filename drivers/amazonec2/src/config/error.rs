@@ -51,6 +51,8 @@ pub(crate) enum ConfigureError {
     TooManyTags { tags: usize },
     #[error("cannot use --amazonec2-tags {0:?}: a key is empty: expected KEY,VALUE,KEY,VALUE")]
     EmptyTagKey(String),
+    #[error("cannot use --amazonec2-tags: the tag {key:?} {why}")]
+    BadTag { key: String, why: &'static str },
     #[error("using --amazonec2-volume-type {0} also requires --amazonec2-volume-iops")]
     VolumeWithoutIops(&'static str),
     #[error(
@@ -111,8 +113,12 @@ impl From<ConfigureError> for DriverError {
 impl ConfigureError {
     /// Returns a hint, if the message does not contain it.
     fn hint(&self) -> Option<String> {
-        let Self::Region { region, .. } = self else {
-            return None;
+        let region = match self {
+            Self::Region { region, .. } => region,
+            Self::Endpoint(_) => {
+                return Some("expected HOST, HOST:PORT or a URL such as https://HOST:PORT".into());
+            }
+            _ => return None,
         };
         Some(match region::meant(region)? {
             Meant::Region(meant) => format!("did you mean {meant}?"),

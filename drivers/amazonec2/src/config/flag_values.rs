@@ -27,6 +27,11 @@ pub(crate) fn port_and_protocol(text: &str) -> Option<(i32, &str)> {
     (port > 0 && matches!(protocol, "tcp" | "udp")).then_some((i32::from(port), protocol))
 }
 
+/// Returns whether a text can be the name of a user on the machine.
+pub(crate) fn is_login_name(text: &str) -> bool {
+    !text.starts_with('-') && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
 pub(crate) fn is_cidr(text: &str) -> bool {
     let Some((address, bits)) = text.split_once('/') else {
         return false;
@@ -75,7 +80,7 @@ impl Flags<'_> {
             .unwrap_or_else(|| self.text(alias))
     }
     pub(crate) fn positive(&self, flag: &'static str) -> Result<i64, ConfigureError> {
-        self.within(flag, 1..=65_536, "a number above 0")
+        self.within(flag, 1..=65_536, "a number from 1 to 65536")
     }
     pub(crate) fn within(
         &self,

@@ -101,7 +101,7 @@ pub(crate) fn meant(text: &str) -> Option<Meant<'_>> {
     if region.len() + 1 == text.len() && looks_like_a_region(region) {
         return Some(Meant::ZoneOf(region));
     }
-    nearest(text, KNOWN_REGIONS).map(Meant::Region)
+    nearest(&text.trim().to_ascii_lowercase(), KNOWN_REGIONS).map(Meant::Region)
 }
 
 /// Returns whether a region's name has a valid form but is probably mistyped.

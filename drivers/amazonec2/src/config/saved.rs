@@ -125,11 +125,9 @@ impl Saved {
             None => ("https", given),
         };
         let authority = rest.split('/').next().unwrap_or_default();
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b);
-        let plausible = !authority.is_empty()
-            && !authority.ends_with(':')
-            && authority.bytes().all(plain)
-            && rest.bytes().all(|b| b.is_ascii_graphic());
+        // RFC 3986 allows no other characters in a path and a query.
+        let in_path = |b: u8| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b);
+        let plausible = is_authority(authority) && rest.bytes().all(in_path);
         plausible.then(|| format!("{scheme}://{rest}"))
     }
 
@@ -143,6 +141,27 @@ impl Saved {
             self.zone.clone()
         }
     }
+}
+
+/// Returns whether a text is a host name or an address, an IPv6 one in brackets, with or without a port.
+fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => (
+                "v6",
+                port.strip_prefix(':').or((!port.is_empty()).then_some("")),
+            ),
+            _ => return false,
+        },
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
+    let digits = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
+    let is_port = |port: &str| digits(port) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    !host.is_empty() && host.bytes().all(plain) && port.is_none_or(is_port)
 }
 
 /// Moves an old version's single group into the list.
@@ -201,7 +220,37 @@ mod tests {
             "https://ec2.example:8773/services"
         );
         assert_eq!(url("ec2.example", true).unwrap(), "http://ec2.example");
-        for bad in ["", "ftp://x", "http://", "a b", "http://u:p@h"] {
+        assert_eq!(
+            url("http://[::1]:80/x", false).unwrap(),
+            "http://[::1]:80/x"
+        );
+        assert_eq!(
+            url("[2001:db8::1]", false).unwrap(),
+            "https://[2001:db8::1]"
+        );
+        for bad in [
+            "",
+            "ftp://x",
+            "http://",
+            "a b",
+            "http://u:p@h",
+            "foo:bar:baz",
+            "foo:bar",
+            "foo:",
+            "foo:0",
+            "foo:+80",
+            "foo:65536",
+            "http://:80",
+            "::1",
+            "[::1",
+            "[::1]80",
+            "[::1]:",
+            "[x]:80",
+            "foo]",
+            "foo/{bar}",
+            "foo?bar",
+            "foo/#bar",
+        ] {
             assert_eq!(url(bad, false), None, "{bad}");
         }
     }

@@ -5,11 +5,21 @@ use crate::config::saved::Saved;
 /// Maximum number of tags of a resource (EC2 User Guide, "Tag restrictions").
 pub(crate) const MOST: usize = 50;
 
+/// Maximum number of characters of a tag's key and value (EC2 User Guide, "Tag restrictions").
+pub(crate) const LONGEST_KEY: usize = 128;
+pub(crate) const LONGEST_VALUE: usize = 256;
+
 /// Default prefix of docker-machine's own tags.
 pub(crate) const DEFAULT_PREFIX: &str = "docker-machine";
 
 /// A key and a value.
 pub(crate) type Tag = (String, String);
+
+/// Returns whether the key has the prefix of AWS's own tags, "in any combination of upper or lowercase letters".
+pub(crate) fn is_reserved(key: &str) -> bool {
+    let prefix = key.get(..4);
+    prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
+}
 
 /// Returns the key of the tag with the store's or the machine's ID.
 pub(crate) fn owner_key(saved: &Saved, what: &str) -> String {
