@@ -218,8 +218,13 @@ impl DryRun<'_> {
 
     fn image(&self) -> String {
         let saved = self.ec2.saved;
+        let encrypted = match (saved.volume_encrypted, saved.volume_kms_key_id.as_str()) {
+            (false, _) => String::new(),
+            (true, "") => ", encrypted".to_owned(),
+            (true, key) => format!(", encrypted with the KMS key {key}"),
+        };
         format!(
-            "use the image {}, with {} GB of {} at {}, and log in as {}",
+            "use the image {}, with {} GB of {} at {}{encrypted}, and log in as {}",
             saved.ami, saved.root_size, saved.volume_type, saved.device_name, saved.base.ssh_user
         )
     }
