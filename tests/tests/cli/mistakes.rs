@@ -10,6 +10,7 @@ use ec2_lab::ec2::{InstanceState, Lab};
 use ec2_lab::hosts::{HostOptions, Moment};
 use machine_tests::flows::{Ended, Flow, Home};
 use machine_tests::terminal::Terminal;
+use machine_tests::web::Web;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt as _;
 
@@ -406,6 +407,7 @@ async fn regions() {
             ][..],
         ),
         ("us-east1", &["did you mean us-east-1?"]),
+        ("US-EAST-1", &["did you mean us-east-1?"]),
         (
             "us-east-1a",
             &[
@@ -471,6 +473,102 @@ async fn regions() {
     assert!(!given.out.contains("region eu"), "{given}");
 }
 
+/// Something between answers for EC2 or STS: a portal, a proxy, another service.
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_are_not_ec2() {
+    let mut flow = Flow::start().await;
+    let portal = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>x</body></html>";
+    let foreign = "is not EC2, but perhaps a proxy, a login portal or another server";
+    for (status, body, found, hint) in [
+        (
+            200,
+            portal,
+            "HTTP status 200 and an HTML page (\"Sign in\")",
+            foreign,
+        ),
+        (404, "", "HTTP status 404 and an empty body", foreign),
+        (
+            403,
+            "{\"message\":\"Forbidden\"}",
+            "status 403 and a JSON body",
+            foreign,
+        ),
+        (
+            200,
+            "<a/>",
+            "HTTP status 200 and XML of another service",
+            foreign,
+        ),
+        (
+            502,
+            "",
+            "HTTP status 502 and an empty body",
+            "EC2 or a proxy in front of it is unavailable: try again later",
+        ),
+        (
+            503,
+            portal,
+            "HTTP status 503 and an HTML page",
+            "unavailable",
+        ),
+    ] {
+        let web =
+            Web::serve(
+                move |_| async move { (status, "Content-Type: text/plain", body.to_owned()) },
+            )
+            .await;
+        let line = format!(
+            "create -d amazonec2 --amazonec2-retries=-1 --amazonec2-endpoint={} --amazonec2-vpc-id=vpc-1 m1",
+            web.url()
+        );
+        let said = [
+            "cannot read the answer to Describe",
+            found,
+            "and EC2 sends XML",
+            hint,
+            "--amazonec2-endpoint",
+        ];
+        let ended = typed(&flow.home, &line, 3, &said).await;
+        for inner in [
+            "{ prefix",
+            "Request {",
+            "SdkBody",
+            "got no answer",
+            "unhandled",
+        ] {
+            assert!(!ended.err.contains(inner), "{inner}: {ended}");
+        }
+        let debug = typed(&flow.home, &format!("--debug {line}"), 3, &[found]).await;
+        let body = format!("HTTP status {status}, ");
+        assert!(
+            debug.err.contains(&body) || debug.out.contains(&body),
+            "{debug}"
+        );
+    }
+    let web =
+        Web::serve(move |_| async move { (502, "Content-Type: text/html", portal.to_owned()) })
+            .await;
+    flow.home.set("AWS_ENDPOINT_URL_STS", web.url());
+    typed(
+        &flow.home,
+        &format!(
+            "doctor --driver amazonec2 --amazonec2-endpoint={}",
+            flow.lab.endpoint()
+        ),
+        0,
+        &[
+            "cannot read the answer to GetCallerIdentity",
+            "and STS sends XML",
+        ],
+    )
+    .await;
+    for endpoint in ["foo:bar:baz", "http://ec2.example:https"] {
+        let line = format!("create -d amazonec2 --amazonec2-endpoint={endpoint} m1");
+        let said = ["neither a host nor an http or https URL", "HOST:PORT"];
+        typed(&flow.home, &line, 1, &said).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn machines_that_do_not_run() {
     let flow = Flow::start().await;
@@ -505,7 +603,9 @@ async fn machines_that_do_not_run() {
     let gone = format!("the instance {id} is terminated");
     let way_out = "docker-machine rm m1";
     typed(home, "ls", 0, &[&gone, way_out]).await;
-    typed(home, "start m1", 1, &[&gone, way_out]).await;
+    for line in ["start m1", "stop m1", "kill m1", "restart m1"] {
+        typed(home, line, 1, &[&gone, way_out]).await;
+    }
     for line in ["env m1", "url m1", "ssh m1 true", "provision m1"] {
         typed(home, line, 1, &[&gone, way_out]).await;
     }

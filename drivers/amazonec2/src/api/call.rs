@@ -26,10 +26,10 @@ use machine_ops::{
     Cancel, Cx, Event, Look, Span, SpanKind, SpanOutcome, WaitError, WaitPolicy, report_pending,
     wait_until_ready,
 };
-use machine_types::printable;
+use machine_types::{one_line, printable};
 
 use crate::api::answer::Unbounded;
-use crate::api::call_error::{CallError, Cut, cause, readable};
+use crate::api::call_error::{CallError, Cut, Found, cause, readable, service_of};
 use crate::api::client::{Api, FLEET_ATTEMPT};
 use crate::api::codes;
 
@@ -38,6 +38,9 @@ const LOST: Duration = Duration::from_secs(60);
 
 /// Retry period of a call that does not know a new resource of this create yet.
 const NOT_YET_KNOWN: Duration = Duration::from_secs(30);
+
+/// Number of bytes that the debug log shows of a response that is not the service's.
+const LONGEST_FOREIGN: usize = 2 << 10;
 
 /// Counts the attempts of a call and records its host; the SDK reports neither.
 #[derive(Debug, Clone, Default)]
@@ -252,7 +255,7 @@ impl Api {
         let (started, begun) = (cx.ambient.now(), cx.ambient.monotonic());
         // Boxed: the SDK's futures have tens of kilobytes, and a create has dozens of them.
         let sent = Box::pin(send(probe.clone()));
-        let what = format!("EC2's answer to {action}");
+        let what = format!("{}'s answer to {action}", service_of(action));
         let within = match action {
             "CreateFleet" => FLEET_ATTEMPT,
             _ => self.answer_patience,
@@ -336,6 +339,23 @@ impl Api {
                 region,
                 endpoint: host,
                 why: why.clone(),
+            };
+        }
+        if let Some(raw) = error.raw_response() {
+            let (status, body) = (raw.status().as_u16(), raw.body().bytes());
+            let body = body.unwrap_or_default();
+            let shown = &body[..body.len().min(LONGEST_FOREIGN)];
+            cx.debug(format!(
+                "{action}: HTTP status {status}, {}, body: {}",
+                one_line(&error),
+                printable(shown)
+            ));
+            return CallError::Foreign {
+                action,
+                region,
+                endpoint: host,
+                status,
+                found: Found::of(body),
             };
         }
         let source = error.into_source().unwrap_or_else(Into::into);

@@ -34,6 +34,19 @@ pub(crate) enum CallError {
         #[source]
         source: BoxError,
     },
+    /// Something answered, but not with what the service sends. The call may have taken effect.
+    #[error(
+        "cannot read the answer to {action} in region {region}{}: it has HTTP status {status} and {found}, and {} sends XML",
+        at(endpoint),
+        service_of(action)
+    )]
+    Foreign {
+        action: &'static str,
+        region: String,
+        endpoint: String,
+        status: u16,
+        found: Found,
+    },
     /// The response exceeds a bound and was not parsed. The call may have taken effect.
     #[error(
         "cannot read the answer to {action} in region {region}{}: {why}",
@@ -87,6 +100,68 @@ pub(crate) enum CallError {
     },
 }
 
+/// Returns the service of an action. All other actions are EC2's.
+pub(super) fn service_of(action: &str) -> &'static str {
+    match action {
+        "GetCallerIdentity" | "GetAccessKeyInfo" => "STS",
+        _ => "EC2",
+    }
+}
+
+/// Content of a response that the service did not send.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Found {
+    #[error("an empty body")]
+    Nothing,
+    #[error("an HTML page{}", titled(.0))]
+    Html(Option<String>),
+    #[error("a JSON body")]
+    Json,
+    #[error("XML of another service, or cut short")]
+    Xml,
+    #[error("a body of another kind")]
+    Other,
+}
+
+impl Found {
+    /// Tells the kind of a body by its first characters.
+    pub(super) fn of(body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(&body[..body.len().min(PEEKED)]);
+        let text = text.trim_start_matches('\u{feff}').trim();
+        // ASCII alone changes, so that positions stay the same.
+        let lower = text.to_ascii_lowercase();
+        if text.is_empty() {
+            Self::Nothing
+        } else if lower.contains("<html") || lower.starts_with("<!doctype html") {
+            Self::Html(title(text, &lower))
+        } else if text.starts_with('<') {
+            Self::Xml
+        } else if text.starts_with(['{', '[']) {
+            Self::Json
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Number of bytes of a body that are searched for its kind.
+const PEEKED: usize = 4 << 10;
+
+/// Maximum number of characters of a page's title in an error.
+const LONGEST_TITLE: usize = 60;
+
+fn title(text: &str, lower: &str) -> Option<String> {
+    let from = lower.find("<title>")? + "<title>".len();
+    let to = from + lower.get(from..)?.find("</title>")?;
+    let title = text.get(from..to)?.trim();
+    (!title.is_empty()).then(|| printable_within(title.as_bytes(), LONGEST_TITLE))
+}
+
+fn titled(title: &Option<String>) -> String {
+    let titled = |title| format!(" ({title:?})");
+    title.as_ref().map(titled).unwrap_or_default()
+}
+
 fn request(id: &Option<String>) -> String {
     id.as_ref()
         .map(|id| format!(", request {id}"))
@@ -122,7 +197,7 @@ impl CallError {
     pub(crate) fn is_ambiguous(&self) -> bool {
         match self {
             Self::Refused { code, status, .. } => codes::is_ambiguous(code, *status),
-            Self::NoAnswer { .. } | Self::Unbounded { .. } => true,
+            Self::NoAnswer { .. } | Self::Foreign { .. } | Self::Unbounded { .. } => true,
             Self::Unfiltered { .. }
             | Self::NoCredentials { .. }
             | Self::Silent { .. }
@@ -222,5 +297,35 @@ pub(super) fn cause<'a, E: StdError + 'static>(
     match error.downcast_ref() {
         None => cause(error.source()?),
         found => found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_a_foreign_body_is_told() {
+        for (body, expected) in [
+            ("", "an empty body"),
+            (" \r\n", "an empty body"),
+            (
+                "<!DOCTYPE html><html><head><TITLE>\n502 Bad Gateway </title>",
+                "an HTML page (\"502 Bad Gateway\")",
+            ),
+            ("\u{feff}<HTML>", "an HTML page"),
+            ("<title>\u{130}<html>", "an HTML page"),
+            ("{\"message\": 1}", "a JSON body"),
+            (
+                "<?xml version='1.0'?><Foo/>",
+                "XML of another service, or cut short",
+            ),
+            ("no such host", "a body of another kind"),
+        ] {
+            assert_eq!(Found::of(body.as_bytes()).to_string(), expected, "{body}");
+        }
+        assert_eq!(Found::of(b"\xff\xfe"), Found::Other);
+        let endless = format!("<html><title>\x1b{}</title>", "x".repeat(3000));
+        assert!(Found::of(endless.as_bytes()).to_string().len() < 100);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use machine_driver::{DriverError, DriverErrorKind};
 
-use crate::api::call_error::{CallError, Cut};
+use crate::api::call_error::{CallError, Cut, service_of};
 use crate::api::codes;
 use crate::api::credentials::SourcesError;
 use crate::api::environment::Environment;
@@ -19,6 +19,7 @@ impl From<CallError> for DriverError {
         let kind = match &error {
             CallError::Cancelled { reason, .. } => return Self::cancelled(reason),
             CallError::NoAnswer { .. }
+            | CallError::Foreign { .. }
             | CallError::Unbounded { .. }
             | CallError::Silent { .. }
             | CallError::Endless { .. } => DriverErrorKind::Unavailable,
@@ -32,6 +33,22 @@ impl From<CallError> for DriverError {
             Some(hint) => error.with_hint(hint),
             None => error,
         }
+    }
+}
+
+/// Returns the setting of a service's endpoint.
+fn setting(action: &str) -> &'static str {
+    match service_of(action) {
+        "STS" => "$AWS_ENDPOINT_URL_STS, --amazonec2-endpoint",
+        _ => "--amazonec2-endpoint",
+    }
+}
+
+/// Tells whether HTTPS goes through a proxy.
+fn proxy() -> String {
+    match Environment::read().route.https_proxy {
+        Some(proxy) => format!("${} is set", proxy.variable),
+        None => "$HTTPS_PROXY is not set".to_owned(),
     }
 }
 
@@ -71,10 +88,7 @@ fn hint(error: &CallError) -> Option<String> {
             ..
         } => {
             let source = source.downcast_ref::<Cut>()?;
-            let proxy = match Environment::read().route.https_proxy {
-                Some(proxy) => format!("${} is set", proxy.variable),
-                None => "$HTTPS_PROXY is not set".to_owned(),
-            };
+            let proxy = proxy();
             Some(match source.unresolved() {
                 None if source.is_not_tls() => format!(
                     "{endpoint} does not speak TLS: if it serves HTTP, give --amazonec2-endpoint with http://"
@@ -82,6 +96,23 @@ fn hint(error: &CallError) -> Option<String> {
                 None => format!("check the network and the firewalls on the way to {endpoint}; {proxy}"),
                 Some(host) => format!(
                     "cannot resolve {host}: check that {region} is a region of AWS, the network, and the name servers in /etc/resolv.conf; {proxy}"
+                ),
+            })
+        }
+        CallError::Foreign {
+            action,
+            endpoint,
+            status,
+            ..
+        } => {
+            let (service, proxy) = (service_of(action), proxy());
+            let way_out = format!("check {} and proxies on the way; {proxy}", setting(action));
+            Some(match status {
+                500.. => format!(
+                    "{service} or a proxy in front of it is unavailable: try again later; if it lasts, {way_out}"
+                ),
+                _ => format!(
+                    "what answers at {endpoint} is not {service}, but perhaps a proxy, a login portal or another server: {way_out}"
                 ),
             })
         }
