@@ -135,6 +135,26 @@ async fn answers_that_rule_out_a_machine_create_nothing() {
             "unable to find a subnet that is both in the zone us-east-1f and belonging to VPC ID",
         ),
         (
+            &[("zone", "A")],
+            PreCreate,
+            "hint: the VPC has subnets in us-east-1a, us-east-1b, us-east-1c",
+        ),
+        (
+            &[("zone", "us-west-2a")],
+            PreCreate,
+            "hint: us-west-2a is a zone of the region us-west-2, and --amazonec2-region is us-east-1",
+        ),
+        (
+            &[("vpc-id", "vpc-0123")],
+            PreCreate,
+            "there is no VPC vpc-0123 in region us-east-1",
+        ),
+        (
+            &[("security-group", "sg-nope")],
+            Configuration,
+            "there is no security group sg-nope in region us-east-1",
+        ),
+        (
             &[("subnet-id", "subnet-0000")],
             Configuration,
             "The desired subnet could not be located in this region.",
@@ -174,7 +194,11 @@ async fn answers_that_rule_out_a_machine_create_nothing() {
             .await
             .unwrap_err();
         assert_eq!(error.kind, kind, "{flags:?}: {error}");
-        assert!(error.to_string().contains(words), "{flags:?}: {error}");
+        let said = format!(
+            "{error} hint: {}",
+            error.hint.as_deref().unwrap_or_default()
+        );
+        assert!(said.contains(words), "{flags:?}: {said}");
     }
     let made = fixture
         .lab

@@ -82,6 +82,21 @@ pub(crate) async fn find(
         };
         return Err(DriverError::new(DriverErrorKind::Configuration, error));
     }
+    // EC2 allows no such name, so a create could not make the group (EC2 API Reference, CreateSecurityGroup).
+    let impossible = names.iter().find(|name| {
+        let is_found = by_name
+            .iter()
+            .any(|group| group.group_name() == Some(name.as_str()));
+        name.starts_with("sg-") && !is_found
+    });
+    if let Some(group) = impossible.filter(|_| !vpc.is_empty()) {
+        let error = NoSuchGroup {
+            group: group.clone(),
+            region: api.region.clone(),
+        };
+        let hint = "a name of a group cannot begin with sg-, and an ID is sg- with hexadecimal digits: correct --amazonec2-security-group";
+        return Err(DriverError::new(DriverErrorKind::Configuration, error).with_hint(hint));
+    }
     let of_another = by_id
         .iter()
         .filter_map(|group| Some((group.group_id()?, group.vpc_id()?)))

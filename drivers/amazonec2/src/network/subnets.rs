@@ -2,11 +2,14 @@
 
 use aws_sdk_ec2::types::{AccountAttributeName, Filter, Subnet};
 use machine_driver::{DriverError, DriverErrorKind};
+use machine_types::printable;
 
 use crate::api::call_error::CallError;
 use crate::api::ec2::Ec2;
 use crate::api::lookup::filter;
 use crate::config::create_options::CreateOptions;
+use crate::config::region::{self, Meant};
+use crate::config::saved::Saved;
 use crate::launch::candidates::Place;
 
 /// There is no subnet for the machine.
@@ -27,7 +30,12 @@ pub(crate) enum NetworkError {
     #[error(
         "unable to find a subnet that is both in the zone {zone} and belonging to VPC ID {vpc}"
     )]
-    NoSubnetInZone { zone: String, vpc: String },
+    NoSubnetInZone {
+        zone: String,
+        vpc: String,
+        /// The way out.
+        hint: String,
+    },
     #[error("there is no VPC {vpc} in region {region}")]
     NoSuchVpc { vpc: String, region: String },
 }
@@ -40,8 +48,13 @@ impl From<NetworkError> for DriverError {
             }
             _ => DriverErrorKind::Configuration,
         };
-        let hint = matches!(error, NetworkError::NoSuchVpc { .. })
-            .then_some("check --amazonec2-vpc-id, --amazonec2-region and the account");
+        let hint = match &error {
+            NetworkError::NoSuchVpc { .. } => {
+                Some("check --amazonec2-vpc-id, --amazonec2-region and the account".to_owned())
+            }
+            NetworkError::NoSubnetInZone { hint, .. } => Some(hint.clone()),
+            _ => None,
+        };
         let error = Self::new(kind, error);
         match hint {
             Some(hint) => error.with_hint(hint),
@@ -138,24 +151,54 @@ pub(crate) async fn places(
 }
 
 /// Distinguishes a VPC that does not exist from one without a subnet in the zone.
-async fn no_subnet(Ec2 { api, cx, saved }: Ec2<'_>) -> NetworkError {
+async fn no_subnet(ec2: Ec2<'_>) -> NetworkError {
+    let Ec2 { api, cx, saved } = ec2;
     let (zone, vpc) = (saved.zone_name(), saved.vpc_id.clone());
-    let answer = api
-        .ask(cx, "DescribeVpcs", |probe| {
-            let call = api
-                .ec2
-                .describe_vpcs()
-                .filters(filter("vpc-id", [vpc.clone()]));
-            call.customize().interceptor(probe).send()
-        })
-        .await;
-    match answer {
-        Ok(answer) if answer.vpcs().is_empty() => NetworkError::NoSuchVpc {
-            vpc,
-            region: api.region.clone(),
-        },
+    let in_vpc = filter("vpc-id", [vpc.clone()]);
+    let others = subnets(ec2, vec![in_vpc.clone()]).await;
+    let mut zones: Vec<String> = others.iter().flatten().filter_map(zone_of).collect();
+    zones.sort_unstable();
+    zones.dedup();
+    if zones.is_empty() {
+        let answer = api
+            .ask(cx, "DescribeVpcs", |probe| {
+                let call = api.ec2.describe_vpcs().filters(in_vpc.clone());
+                call.customize().interceptor(probe).send()
+            })
+            .await;
         // The policy may not allow the query.
-        _ => NetworkError::NoSubnetInZone { zone, vpc },
+        if answer.is_ok_and(|answer| answer.vpcs().is_empty()) {
+            let region = api.region.clone();
+            return NetworkError::NoSuchVpc { vpc, region };
+        }
+    }
+    let hint = zone_hint(saved, &zones);
+    NetworkError::NoSubnetInZone { zone, vpc, hint }
+}
+
+fn zone_of(subnet: &Subnet) -> Option<String> {
+    let zone = subnet.availability_zone()?;
+    Some(printable(zone.as_bytes()))
+}
+
+/// Returns what is wrong with the zone, and which zones the VPC has subnets in.
+fn zone_hint(saved: &Saved, zones: &[String]) -> String {
+    let zone = &saved.zone;
+    let wrong = match region::meant(zone) {
+        Some(Meant::ZoneOf(other)) if other != saved.region => format!(
+            "{zone} is a zone of the region {other}, and --amazonec2-region is {}; ",
+            saved.region
+        ),
+        _ => String::new(),
+    };
+    match zones {
+        [] => {
+            format!("{wrong}the VPC has no subnet: create one, or give another --amazonec2-vpc-id")
+        }
+        zones => format!(
+            "{wrong}the VPC has subnets in {}: give one of these as --amazonec2-zone",
+            zones.join(", ")
+        ),
     }
 }
 
