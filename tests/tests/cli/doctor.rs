@@ -213,6 +213,18 @@ async fn missing_credentials_are_reported_in_one_line() {
     argv.extend(flow.flags());
     let ended = flow.home.run(argv).await;
     assert!(ended.err.contains("WebIdentityToken"), "{ended}");
+    // One source that is certainly to blame is named.
+    flow.home.set("AWS_PROFILE", "nosuch");
+    let ended = doctor(&flow, &flow.flags()).await;
+    let found = "cannot find the AWS profile \"nosuch\"";
+    assert_wrong(&ended, "credentials", found, "--amazonec2-access-key");
+    flow.home.unset("AWS_PROFILE");
+    std::fs::create_dir(flow.home.path().join(".aws")).unwrap();
+    flow.home.file(".aws/credentials", "[default\n");
+    let ended = doctor(&flow, &flow.flags()).await;
+    let found = "cannot use the AWS configuration files";
+    let row = line(&ended, "credentials", found);
+    assert!(row.contains(".aws/credentials"), "{ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,13 @@
 //! `doctor`: checks each prerequisite of a create separately. Read-only.
 
+use std::sync::Arc;
+
 use aws_sdk_ec2::types::SecurityGroup;
 use machine_driver::{Check, DriverError};
 use machine_types::one_line;
 
 use crate::api::call_error::CallError;
+use crate::api::credentials::SourcesError;
 use crate::api::ec2::Ec2;
 use crate::api::lookup::filter;
 use crate::api::{account, codes};
@@ -66,8 +69,10 @@ pub(crate) async fn access(ec2: Ec2<'_>) -> Vec<Check> {
         // The errors of all sources in the chain fill several lines and are rarely useful.
         Err(error @ CallError::NoCredentials { .. }) => {
             cx.debug(one_line(&error));
-            let found =
-                "the provider chain finds none; --debug tells what each of its sources says";
+            let found = of_one_source(&error).unwrap_or_else(|| {
+                "the provider chain finds none; --debug tells what each of its sources says"
+                    .to_owned()
+            });
             let hint = DriverError::from(error).hint.unwrap_or_default();
             return vec![Check::wrong(subject, found, hint)];
         }
@@ -100,6 +105,18 @@ pub(crate) async fn access(ec2: Ec2<'_>) -> Vec<Check> {
         _ => Check::right(subject, place),
     };
     vec![caller, region]
+}
+
+/// Returns the reason for missing credentials if one source is to blame: a broken file, a profile that does not exist, an
+/// expired login session.
+fn of_one_source(error: &CallError) -> Option<String> {
+    let CallError::NoCredentials { source, .. } = error else {
+        return None;
+    };
+    match &**source.downcast_ref::<Arc<SourcesError>>()? {
+        SourcesError::None(_) => None,
+        of_one => Some(one_line(of_one)),
+    }
 }
 
 /// Returns whether the query was denied. Other queries may still be permitted: the region exists.
