@@ -70,6 +70,28 @@ async fn concurrent_creates_read_once_and_create_the_group_once() {
 }
 
 #[tokio::test]
+async fn a_create_with_other_parameters_does_not_wait_for_one_that_hangs() {
+    let fixture = Fixture::new().await;
+    let gate = Gate::new();
+    fixture
+        .lab
+        .inject(Fault::on("DescribeSubnets", Effect::Hold(gate.clone())));
+    let mut hanging = machine(&fixture, "e1", &[]);
+    let mut other = machine(&fixture, "e2", &[("zone", "us-east-1b")]);
+    let others = async {
+        gate.arrived(1).await;
+        let begun = fixture.cx.ambient.monotonic();
+        other.preflight(&fixture.cx).await.unwrap();
+        let took = fixture.cx.ambient.monotonic() - begun;
+        gate.open();
+        took
+    };
+    let (first, took) = tokio::join!(hanging.preflight(&fixture.cx), others);
+    first.unwrap();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test]
 async fn cached_results_expire_after_seconds() {
     let fixture = Fixture::new().await;
     fixture.created(&[]).await;

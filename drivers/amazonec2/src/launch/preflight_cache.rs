@@ -76,6 +76,9 @@ const BELIEVED: u64 = 15_000;
 /// Timeout of the wait for another create with the same queries, whose calls have attempts of 12 s.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Timeout of the wait for a create with other queries, whose results do not help.
+const OTHERS: Duration = Duration::from_secs(2);
+
 /// Results of the queries before a launch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Facts {
@@ -181,14 +184,14 @@ fn texts<T>(all: &[T], text: impl Fn(&T) -> Option<&str>) -> Vec<String> {
     texts.map(str::to_owned).collect()
 }
 
-/// The results of one create, and its queries.
+/// The results of one create, and its queries. Without results, the create that holds the lock makes the queries now.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
     /// A SHA-256 digest of the queries and the credentials.
     question: String,
     /// Unix time in milliseconds.
     at: u64,
-    facts: Facts,
+    facts: Option<Facts>,
 }
 
 /// The store's record, as used by a create.
@@ -244,17 +247,23 @@ impl PreflightCache {
         })
     }
 
-    /// Waits until another create has results that satisfy `enough`, or until this one has to make the queries.
+    /// Waits until another create has results that satisfy `enough`, or until this one has to make the queries. Waits for
+    /// a create with other queries only briefly: it may be calling an endpoint that hangs.
     pub(crate) async fn turn(&self, cx: &Cx, enough: impl Fn(&Facts) -> bool) -> Turn {
         let known = || self.find(cx).filter(|facts| enough(facts));
         let Some(file) = self.record.open() else {
             return Turn::Alone;
         };
+        let begun = cx.ambient.monotonic();
+        let is_over = || cx.ambient.monotonic().saturating_sub(begun) >= OTHERS;
         let look = || match known() {
-            Some(facts) => Look::Ready(Some(facts)),
-            None if file.try_lock().is_err() => Look::Pending("under way".into()),
+            Some(facts) => Look::Ready(Some(Turn::Known(facts))),
+            None if file.try_lock().is_err() => match is_over() && self.is_anothers(cx) {
+                true => Look::Ready(Some(Turn::Alone)),
+                false => Look::Pending("under way".into()),
+            },
             // Another create may have finished meanwhile.
-            None => Look::Ready(known()),
+            None => Look::Ready(known().map(Turn::Known)),
         };
         let policy = WaitPolicy::backing_off(
             Duration::from_millis(50),
@@ -268,17 +277,33 @@ impl PreflightCache {
         });
         let waited = waited.await;
         match waited {
-            Ok(Some(facts)) => Turn::Known(facts),
-            Ok(None) => Turn::Ours(file),
+            Ok(Some(turn)) => turn,
+            Ok(None) => {
+                self.write(cx, &file, None);
+                Turn::Ours(file)
+            }
             Err(_) => Turn::Alone,
         }
     }
 
+    /// Returns whether the create that holds the lock has other queries.
+    fn is_anothers(&self, cx: &Cx) -> bool {
+        let entries = self.load(millis(cx.ambient.now()));
+        let mut under_way = entries.iter().filter(|entry| entry.facts.is_none());
+        under_way.any(|entry| entry.question != self.question)
+    }
+
     /// Saves the results for their validity period.
     pub(crate) fn keep(&self, cx: &Cx, file: &File, facts: Facts) {
+        self.write(cx, file, Some(facts));
+    }
+
+    /// Writes the results of this create, or that it makes the queries now. Results that are not enough stay until then.
+    fn write(&self, cx: &Cx, file: &File, facts: Option<Facts>) {
         let at = millis(cx.ambient.now());
         let mut entries = self.load(at);
-        entries.retain(|entry| entry.question != self.question);
+        let is_replaced = |entry: &Entry| facts.is_some() && entry.question == self.question;
+        entries.retain(|entry| entry.facts.is_some() && !is_replaced(entry));
         entries.push(Entry {
             question: self.question.clone(),
             at,
@@ -291,9 +316,9 @@ impl PreflightCache {
     }
 
     fn find(&self, cx: &Cx) -> Option<Facts> {
-        let mut entries = self.load(millis(cx.ambient.now())).into_iter();
-        let found = entries.find(|entry| entry.question == self.question)?;
-        Some(found.facts)
+        let entries = self.load(millis(cx.ambient.now())).into_iter();
+        let mut own = entries.filter(|entry| entry.question == self.question);
+        own.find_map(|entry| entry.facts)
     }
 
     /// Reads the results that are still valid.
