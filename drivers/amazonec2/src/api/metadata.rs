@@ -17,7 +17,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::date_time::Format;
 use http_body_util::BodyExt as _;
 use machine_net::http::Http;
-use machine_ops::{Cx, Look, WaitError, WaitPolicy, wait_until_ready};
+use machine_ops::{Cx, Look, WaitError, WaitPolicy, report_pending, wait_until_ready};
 use serde::Deserialize;
 
 use crate::api::answer::BoundedConnector;
@@ -234,11 +234,20 @@ impl Metadata {
         let answer = match tokio::time::timeout(HEAD_START, &mut asked).await {
             Ok(answer) => answer,
             Err(_) => {
-                self.cx
-                    .phase(format!("instance metadata service {}", self.endpoint));
-                tokio::select! {
-                    answer = &mut asked => answer,
-                    Some(role) = self.role_without_session() => return Ok((Session::V1, Some(role))),
+                let what = format!("instance metadata service {}", self.endpoint);
+                self.cx.phase(what.clone());
+                // EC2's own service is asked again, another one is not.
+                let within = if is_on_ec2() { self.busy } else { BUSY };
+                let answer = async {
+                    tokio::select! {
+                        answer = &mut asked => Ok(answer),
+                        Some(role) = self.role_without_session() => Err(role),
+                    }
+                };
+                let left = within.saturating_sub(HEAD_START);
+                match report_pending(&self.cx, (&what, "no answer yet"), left, answer).await {
+                    Ok(answer) => answer,
+                    Err(role) => return Ok((Session::V1, Some(role))),
                 }
             }
         };
