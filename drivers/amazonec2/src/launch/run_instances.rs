@@ -5,7 +5,7 @@
 
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
-    HttpTokensState, IamInstanceProfileSpecification, InstanceInterruptionBehavior,
+    HttpTokensState, IamInstanceProfileSpecification, Instance, InstanceInterruptionBehavior,
     InstanceMarketOptionsRequest, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
     InstanceMetadataProtocolState, InstanceNetworkInterfaceSpecification, InstanceType, MarketType,
     Placement, ResourceType, RunInstancesMonitoringEnabled, ShutdownBehavior, SpotMarketOptions,
@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use crate::api::call::one_attempt;
 use crate::api::call_error::CallError;
 use crate::api::ec2::Ec2;
+use crate::api::lookup::value_of;
 use crate::config::create_options::CreateOptions;
 use crate::config::saved::Saved;
+use crate::config::tags::{Tag, machine_id};
 use crate::launch::candidates::Candidate;
 use crate::launch::client_token;
 use crate::launch::launched::Launched;
@@ -117,7 +119,7 @@ impl LaunchRequest {
     /// Sends the request once.
     ///
     /// # Errors
-    /// Returns EC2's error. A response without an instance counts as missing.
+    /// Returns EC2's error. A response without an instance, or with another launch's, counts as missing.
     pub(crate) async fn send(
         &self,
         Ec2 { api, cx, saved }: Ec2<'_>,
@@ -132,9 +134,30 @@ impl LaunchRequest {
             })
             .await?;
         let account = answer.owner_id;
-        let instance = answer.instances.unwrap_or_default().into_iter().next();
-        let launched = instance.and_then(|instance| Launched::found((instance, account)));
-        launched.ok_or_else(|| api.no_answer("RunInstances", "the answer names no instance"))
+        let mut instances = answer.instances.unwrap_or_default();
+        let unusable = |why| api.no_answer("RunInstances", why);
+        let Some(instance) = instances.pop() else {
+            return Err(unusable("the answer names no instance"));
+        };
+        if !instances.is_empty() {
+            return Err(unusable("the answer names several instances"));
+        }
+        if !self.has_launched(&instance, api.endpoint.is_empty()) {
+            return Err(unusable("the answer names an instance of another launch"));
+        }
+        let launched = Launched::found((instance, account));
+        launched.ok_or_else(|| unusable("the answer names no instance"))
+    }
+
+    /// Returns whether an instance may be this request's, by its client token and its tags. An endpoint that is not
+    /// AWS's may show neither, or a client token of its own.
+    fn has_launched(&self, instance: &Instance, is_aws: bool) -> bool {
+        let token = instance.client_token().unwrap_or_default();
+        let is_others = token != self.token && (is_aws || client_token::is_ours(token));
+        let tags = instance.tags();
+        let has_tag = |(key, id): Tag| value_of(tags, &key) == Some(id.as_str());
+        let tag = machine_id(self.tags.of_instance());
+        !is_others && (tags.is_empty() || tag.is_none_or(has_tag))
     }
 
     fn interface(&self, saved: &Saved) -> InstanceNetworkInterfaceSpecification {
@@ -207,4 +230,39 @@ fn spot(saved: &Saved) -> InstanceMarketOptionsRequest {
         .market_type(MarketType::Spot)
         .spot_options(options)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{Instance, Tag};
+
+    use super::LaunchRequest;
+
+    const TOKEN: &str = "docker-machine-0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn an_instance_of_another_launch_is_not_this_ones() {
+        let request: LaunchRequest = serde_json::from_value(serde_json::json!({
+            "token": TOKEN, "image": "", "instance_type": "", "subnet": "", "zone": "", "spot": false,
+            "key_name": "", "groups": [], "device": "", "tags": [["docker-machine:store", "s"], ["docker-machine:id", "a1"]],
+        }))
+        .unwrap();
+        let other = "docker-machine-ffffffffffffffffffffffffffffffff";
+        for (token, id, of_aws, of_others) in [
+            (TOKEN, Some("a1"), true, true),
+            (other, Some("a1"), false, false),
+            (TOKEN, Some("b2"), false, false),
+            // moto has a client token of its own.
+            ("ABCDE1234567890123", Some("a1"), false, true),
+            ("", None, false, true),
+        ] {
+            let tag = id.map(|id| Tag::builder().key("docker-machine:id").value(id).build());
+            let instance = Instance::builder()
+                .client_token(token)
+                .set_tags(tag.map(|tag| vec![tag]))
+                .build();
+            let found = [true, false].map(|is_aws| request.has_launched(&instance, is_aws));
+            assert_eq!(found, [of_aws, of_others], "{token:?} {id:?}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::api::call_error::CallError;
 use crate::api::client::Api;
 use crate::api::consistency::{CONSISTENCY_WINDOW, age};
 use crate::api::ec2::Ec2;
-use crate::api::lookup;
+use crate::api::lookup::{self, value_of};
 use crate::config::saved::Saved;
 use crate::config::tags::{Tag, owner_key};
 use crate::instance::state_name;
@@ -203,6 +203,25 @@ async fn instance(ec2: Ec2<'_>, resource: &Resource) -> Result<Undone, DriverErr
     let Some(id) = known_id(saved, resource) else {
         return unfinished(ec2, resource).await;
     };
+    if fleet::is_fleets(&resource.intent.detail)
+        && let Some(found) = lookup::instance(ec2.api, cx, &id).await?
+        && state_name(&found) != "terminated"
+        && !carries_its_tag(&found, resource)
+    {
+        // The answer to CreateFleet names the instance by its ID alone.
+        let token = &resource.intent.key;
+        for (_, origin) in of_launch(ec2, &[&found], token, true).await? {
+            match origin {
+                Origin::ThisLaunch => {}
+                Origin::Others => return unfinished(ec2, resource).await,
+                Origin::Unknown(why) => {
+                    return Ok(Undone::Unresolved(format!(
+                        "the instance {id} carries no tag of this machine's, and {why}: check in EC2 whose it is"
+                    )));
+                }
+            }
+        }
+    }
     if end(ec2, &id, is_young(cx, resource)).await?.is_some() {
         return Ok(Undone::Gone);
     }
@@ -214,6 +233,12 @@ async fn instance(ec2: Ec2<'_>, resource: &Resource) -> Result<Undone, DriverErr
         ));
     }
     Ok(undone)
+}
+
+/// Returns whether an instance carries the tag with the machine's ID of a launch.
+fn carries_its_tag(instance: &Instance, resource: &Resource) -> bool {
+    let tag = fleet::id_tag(&resource.intent.detail);
+    tag.is_some_and(|(key, id)| value_of(instance.tags(), &key) == Some(id.as_str()))
 }
 
 /// Terminates an instance. Returns `None` if EC2 does not know it, after retries if `patiently` is set.
