@@ -12,7 +12,7 @@ use futures_util::stream::iter;
 use machine_driver::{Cloud, CloudKind, DriverError, DriverErrorKind, Facts, Route, Status};
 use machine_ops::{Cx, Event, open_resources};
 use machine_store::MachineRecord;
-use machine_types::{MachineState, one_line};
+use machine_types::{MachineName, MachineState, one_line};
 
 use crate::access::address::take_address;
 use crate::access::connect::{engine_version, in_place};
@@ -143,21 +143,23 @@ impl From<DriverError> for NoState {
     }
 }
 
+/// Maximum number of machines that are read at once.
+const READ_AT_ONCE: usize = 256;
+
 impl Library {
     /// Reads all machines, sorted by byte. Makes no network call.
     ///
     /// # Errors
     /// Fails only if the store itself cannot be read.
     pub async fn machines(&self) -> Result<Vec<StoredMachine>, Error> {
-        let store_id = self.store_id();
-        let mut machines = Vec::new();
-        for name in self.store.names()? {
+        let store_id = &self.store_id();
+        let read = |name: MachineName| async move {
             let unopened = |record, error| StoredMachine::Unopened {
                 name: name.to_string(),
                 record,
                 error,
             };
-            machines.push(match self.record(name.as_str()).await {
+            match self.record(name.as_str()).await {
                 Err(error) => unopened(None, error),
                 Ok(record) => match self.load_driver(&name, &record, store_id.clone()) {
                     Err(error) => unopened(Some(Box::new(record)), error),
@@ -167,9 +169,11 @@ impl Library {
                         driver,
                     })),
                 },
-            });
-        }
-        Ok(machines)
+            }
+        };
+        // Each machine without a configuration is waited for a moment.
+        let machines = iter(self.store.names()?.into_iter().map(read));
+        Ok(machines.buffered(READ_AT_ONCE).collect().await)
     }
 }
 

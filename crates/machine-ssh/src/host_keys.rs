@@ -140,7 +140,7 @@ impl Verdict {
 
     /// Accepts or rejects a key.
     pub(crate) fn on(&self, key: &PublicKey) -> Result<(), HostKeyError> {
-        if let Some(bits) = key.key_data().rsa().map(|rsa| rsa.key_size())
+        if let Some(bits) = key.key_data().rsa().map(length)
             && bits < SHORTEST_RSA
         {
             return Err(HostKeyError::Weak {
@@ -211,4 +211,11 @@ impl Verdict {
 fn is_read_only(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
+}
+
+/// Returns the length of an RSA key in bits. The library's is rounded up to whole bytes.
+fn length(key: &russh::keys::ssh_key::public::RsaPublicKey) -> u32 {
+    let modulus = key.n().as_positive_bytes().unwrap_or_default();
+    let unused = modulus.first().map_or(0, |byte| byte.leading_zeros());
+    u32::try_from(modulus.len() * 8).map_or(u32::MAX, |bits| bits - unused)
 }

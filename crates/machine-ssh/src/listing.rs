@@ -14,6 +14,8 @@ const EMPTY_ANSWERS: usize = 16;
 pub(crate) struct Listing {
     names: Vec<String>,
     bytes: usize,
+    /// Number of names, with `.` and `..`.
+    count: usize,
     empty_answers: usize,
 }
 
@@ -26,14 +28,15 @@ impl Listing {
         let mut is_empty = true;
         for name in names {
             is_empty = false;
+            self.count += 1;
+            if self.count > ENTRIES {
+                return Err(format!("more than {ENTRIES} entries{OTHER_WAYS}"));
+            }
             if name == "." || name == ".." {
                 continue;
             }
             self.bytes += name.len();
             self.names.push(name);
-            if self.names.len() > ENTRIES {
-                return Err(format!("more than {ENTRIES} entries{OTHER_WAYS}"));
-            }
             if self.bytes > BYTES {
                 let mebibytes = BYTES >> 20;
                 return Err(format!("names of more than {mebibytes} MiB{OTHER_WAYS}"));
@@ -66,6 +69,10 @@ mod tests {
 
         let mut listing = Listing::default();
         let error = (0..).find_map(|_| listing.add(["a".to_owned()].into_iter()).err());
+        assert!(error.unwrap().starts_with("more than 100000 entries: "));
+
+        let mut listing = Listing::default();
+        let error = (0..).find_map(|_| listing.add([".".to_owned()].into_iter()).err());
         assert!(error.unwrap().starts_with("more than 100000 entries: "));
 
         let mut listing = Listing::default();

@@ -83,6 +83,11 @@ fn behind_names(text: &str) -> String {
             quoted if separator == ":" && quoted.starts_with(['"', '\'']) => quoted,
             _ => behind,
         };
+        // A value that was escaped for display: \"value\".
+        let value = match value.strip_prefix('\\') {
+            Some(quoted) if quoted.starts_with(['"', '\'']) => quoted,
+            _ => value,
+        };
         let skipped = behind.len() - value.len();
         let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''));
         let begin = skipped + usize::from(quote.is_some());
@@ -151,6 +156,10 @@ mod tests {
             (
                 "--log-opt=splunk-token=abc --mtu=1400",
                 "--log-opt=splunk-token=*** --mtu=1400",
+            ),
+            (
+                r#""log-opt=splunk-token=\"a b\" c""#,
+                r#""log-opt=splunk-token=\"***" c""#,
             ),
             (
                 "CLOUD_SECRET_ACCESS_KEY='a b' X=1",

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use aws_sdk_ec2::types::Instance;
+use aws_sdk_ec2::types::{Instance, InstanceState, InstanceStateChange, InstanceStateName};
 use machine_driver::{DriverError, DriverErrorKind, Status};
 use machine_ops::{Cx, Look, Phase, WaitPolicy, wait_until_ready};
 use machine_types::MachineState;
@@ -268,15 +268,38 @@ pub(crate) async fn restart(Ec2 { api, cx, saved }: Ec2<'_>) -> Result<(), Drive
 }
 
 /// Terminates an instance. Does not wait for its end.
+///
+/// # Errors
+/// Returns EC2's error. A response that does not say that the instance is ending counts as missing.
 pub(crate) async fn terminate(Ec2 { api, cx, .. }: Ec2<'_>, id: &str) -> Result<(), CallError> {
-    api.call(cx, "TerminateInstances", |probe| {
-        api.ec2
-            .terminate_instances()
-            .instance_ids(id)
-            .customize()
-            .interceptor(probe)
-            .send()
-    })
-    .await
-    .map(|_| ())
+    let answer = api
+        .call(cx, "TerminateInstances", |probe| {
+            api.ec2
+                .terminate_instances()
+                .instance_ids(id)
+                .customize()
+                .interceptor(probe)
+                .send()
+        })
+        .await?;
+    let changes = answer.terminating_instances();
+    match changes
+        .iter()
+        .any(|it| it.instance_id() == Some(id) && is_ending(it))
+    {
+        true => Ok(()),
+        false => Err(api.no_answer(
+            "TerminateInstances",
+            "the answer does not say that the instance is ending",
+        )),
+    }
+}
+
+/// Returns whether an instance is ending or has ended, by the answer to TerminateInstances.
+pub(crate) fn is_ending(change: &InstanceStateChange) -> bool {
+    let state = change.current_state().and_then(InstanceState::name);
+    matches!(
+        state,
+        Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated)
+    )
 }

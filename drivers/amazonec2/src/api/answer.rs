@@ -39,6 +39,9 @@ pub(crate) enum Unbounded {
     Items,
     #[error("it has more than {DEEPEST} levels of elements")]
     Depth,
+    /// The SDK takes a listing that breaks off for a complete one.
+    #[error("it breaks off before its end")]
+    Cut,
 }
 
 /// The SDK's HTTP client, whose responses are complete and bounded.
@@ -69,7 +72,7 @@ impl HttpConnector for BoundedConnector {
 /// Reads a complete response.
 ///
 /// # Errors
-/// Returns [`Unbounded`], which is not retried, or the connection's error.
+/// Returns [`Unbounded`], of which only [`Unbounded::Cut`] is retried, or the connection's error.
 pub(crate) async fn read(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
     let read = Limited::new(body, LARGEST).collect().await;
@@ -78,7 +81,11 @@ pub(crate) async fn read(mut answer: HttpResponse) -> Result<HttpResponse, Conne
         false => ConnectorError::io(error),
     })?;
     let bytes = bytes.to_bytes();
-    check(&bytes).map_err(|error| ConnectorError::other(error.into(), None))?;
+    check(&bytes).map_err(|error| match error {
+        // Retried, as a connection that breaks.
+        Unbounded::Cut => ConnectorError::io(error.into()),
+        _ => ConnectorError::other(error.into(), None),
+    })?;
     *answer.body_mut() = SdkBody::from(bytes);
     Ok(answer)
 }
@@ -86,7 +93,7 @@ pub(crate) async fn read(mut answer: HttpResponse) -> Result<HttpResponse, Conne
 /// Counts the items and the open elements of a response.
 ///
 /// # Errors
-/// Returns [`Unbounded::Items`] or [`Unbounded::Depth`]. Accepts input that cannot be parsed: the SDK stops at the same
+/// Returns [`Unbounded::Items`], [`Unbounded::Depth`] or [`Unbounded::Cut`]. Accepts input that cannot be parsed: the SDK stops at the same
 /// place and rejects it.
 pub(crate) fn check(body: &[u8]) -> Result<(), Unbounded> {
     let Ok(text) = std::str::from_utf8(body) else {
@@ -117,7 +124,10 @@ pub(crate) fn check(body: &[u8]) -> Result<(), Unbounded> {
             return Err(Unbounded::Items);
         }
     }
-    Ok(())
+    match open.first() {
+        Some(root) if root.ends_with("Response") => Err(Unbounded::Cut),
+        _ => Ok(()),
+    }
 }
 
 /// Returns the memory size of an item of this list.
@@ -203,5 +213,23 @@ mod tests {
             check("<a>".repeat(100_000).as_bytes()),
             Err(Unbounded::Depth)
         );
+    }
+
+    #[test]
+    fn a_response_that_breaks_off_is_not_complete() {
+        let whole = "<?xml version=\"1.0\"?>\n<DescribeInstancesResponse xmlns=\"x\"><reservationSet/>\
+                     <requestId>r</requestId></DescribeInstancesResponse>";
+        assert_eq!(check(whole.as_bytes()), Ok(()));
+        let root = whole.find("<reservationSet").unwrap();
+        for end in root..whole.len() - "</DescribeInstancesResponse>".len() + 1 {
+            let cut = &whole[..end];
+            // A tag that is cut itself is refused by the SDK.
+            let is_whole_token = !cut.rsplit('<').next().unwrap().is_empty() && cut.ends_with('>');
+            if is_whole_token {
+                assert_eq!(check(cut.as_bytes()), Err(Unbounded::Cut), "{cut}");
+            }
+        }
+        // Not EC2's: whoever reads it says so.
+        assert_eq!(check(b"<html><body>"), Ok(()));
     }
 }

@@ -146,6 +146,9 @@ pub(crate) async fn instances(
     }
 }
 
+/// Maximum length of a page's token. Those of EC2 have less than a kilobyte.
+const LONGEST_TOKEN: usize = 16 << 10;
+
 /// The pages of one listing, within bounds. A listing that exceeds a bound is an error and never truncated, since a
 /// resource that is missing from a listing counts as gone.
 pub(crate) struct Pages<'a> {
@@ -185,6 +188,9 @@ impl<'a> Pages<'a> {
         let why = match &self.token {
             _ if items > MOST_ITEMS => format!("more than {MOST_ITEMS} items"),
             None => return Ok(false),
+            Some(token) if token.len() > LONGEST_TOKEN => {
+                format!("a token of more than {} KiB", LONGEST_TOKEN >> 10)
+            }
             Some(token) if !self.tokens.insert(token.clone()) => "the same page again".to_owned(),
             _ if self.tokens.len() >= MOST_PAGES => format!("more than {MOST_PAGES} pages"),
             _ if bytes > MOST_BYTES => format!("more than {} MiB", MOST_BYTES >> 20),

@@ -1,5 +1,7 @@
 //! Converts flags to a machine configuration. Reads the files that flags name; makes no network call.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use machine_driver::{Base, Options, SavedBase};
@@ -334,10 +336,23 @@ fn user_data(saved: &Saved) -> Result<Option<Vec<u8>>, ConfigureError> {
     }
 }
 
+/// Maximum size of a file that a flag names: user data have at most 16 KB, keys less.
+const LARGEST_FILE: u64 = 1 << 20;
+
 fn read(flag: &'static str, path: &str) -> Result<Vec<u8>, ConfigureError> {
-    std::fs::read(Path::new(path)).map_err(|source| ConfigureError::File {
+    let mut contents = Vec::new();
+    let read = File::open(Path::new(path))
+        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut contents));
+    let checked = match read {
+        Ok(_) if contents.len() as u64 > LARGEST_FILE => {
+            Err(std::io::Error::other("it has more than 1 MiB"))
+        }
+        read => read.map(drop),
+    };
+    checked.map_err(|source| ConfigureError::File {
         flag,
         path: path.to_owned(),
         source,
-    })
+    })?;
+    Ok(contents)
 }

@@ -236,6 +236,9 @@ async fn send_delete(
         })
         .await;
     match answer {
+        Ok(answer) if answer.r#return == Some(false) => {
+            Err(api.no_answer("DeleteKeyPair", "the answer denies the deletion"))
+        }
         Ok(answer) => Ok(answer.key_pair_id),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),

@@ -310,7 +310,8 @@ pub(crate) async fn terminate_all(
             })
             .await?;
         let told = answer.terminating_instances.unwrap_or_default();
-        ending.extend(told.into_iter().filter_map(|change| change.instance_id));
+        let told = told.into_iter().filter(lifecycle::is_ending);
+        ending.extend(told.filter_map(|change| change.instance_id));
     }
     ending.retain(|id| ids.contains(id));
     Ok(ending)
