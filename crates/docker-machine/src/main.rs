@@ -67,14 +67,16 @@ fn world() -> World {
     }
 }
 
-/// Restores the terminal, and reports what a second signal leaves.
+/// Restores the terminal, and tells the user what a second signal interrupts.
 fn leave(first: &str, second: &str) {
     terminal::restore();
-    // Nobody may be left to read it.
-    let _ = writeln!(
-        stderr(),
-        "\n{second} ends this at once, after {first}: a machine that was being made or removed is on record, see docker-machine ls"
-    );
+    if stderr().is_terminal() {
+        // The terminal may be gone.
+        let _ = writeln!(
+            stderr(),
+            "\nstopped by {second} before the cleanup after {first} was complete: check with docker-machine ls and docker-machine prune"
+        );
+    }
 }
 
 fn columns() -> Option<usize> {

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::iter;
 use machine_driver::{Cloud, CloudKind, DriverError, DriverErrorKind, Facts, Route, Status};
-use machine_ops::{Cx, Event, open_resources};
+use machine_ops::{Cx, Event, JournalError, open_resources};
 use machine_store::MachineRecord;
 use machine_types::{MachineName, MachineState, one_line};
 
@@ -309,21 +309,28 @@ pub(crate) async fn states(
         .map(|(index, state)| (index, state.map_err(NoState::from)))
         .map(|(index, state)| match state {
             Err(why) if why.is_missing && query == Query::Ids => {
-                let is_new = may_be_unlisted(library, &machines[index]);
-                let starting = || Ok(MachineState::Starting.into());
-                (index, if is_new { starting() } else { Err(why) })
+                let state = match may_be_unlisted(library, &machines[index]) {
+                    Ok(true) => Ok(MachineState::Starting.into()),
+                    Ok(false) => Err(why),
+                    Err(unreadable) => Err(NoState {
+                        text: one_line(unreadable),
+                        is_gone: false,
+                        is_missing: false,
+                    }),
+                };
+                (index, state)
             }
             state => (index, state),
         })
         .collect()
 }
 
-/// Returns whether a cloud may not list a machine yet that its journal has: a new one, or one whose journal is
-/// unreadable.
-fn may_be_unlisted(library: &Library, machine: &Machine) -> bool {
-    let Ok(entries) = library.store.entries(&machine.name) else {
-        return true;
-    };
+/// Returns whether a cloud may not list a machine yet: its journal has a new resource.
+///
+/// # Errors
+/// The journal is unreadable.
+fn may_be_unlisted(library: &Library, machine: &Machine) -> Result<bool, JournalError> {
+    let entries = library.store.entries(&machine.name)?;
     let kind = library.kind(machine.driver.name()).ok();
     let cloud = kind.and_then(|kind| kind.cloud());
     let window = cloud.map_or(Duration::ZERO, CloudKind::consistency_window);
@@ -334,7 +341,7 @@ fn may_be_unlisted(library: &Library, machine: &Machine) -> bool {
         now.unwrap_or_default()
             .saturating_sub(Duration::from_millis(at))
     };
-    newest.is_some_and(|at| age(at) < window)
+    Ok(newest.is_some_and(|at| age(at) < window))
 }
 
 /// Returns the states of the machines of a cloud in the order of their IDs.

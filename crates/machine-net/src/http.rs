@@ -151,7 +151,7 @@ struct Way {
 
 impl Way {
     fn of(url: &str, route: &Route) -> Self {
-        let authority = authority(url);
+        let authority = authority(url).rsplit('@').next().unwrap_or_default();
         let host = match authority.strip_prefix('[') {
             Some(v6) => v6.split(']').next().unwrap_or_default(),
             None => authority.split(':').next().unwrap_or_default(),
@@ -331,6 +331,7 @@ mod tests {
             ("https://cloud.example/", true, false),
             ("https://localhost:8773/", true, true),
             ("http://127.0.0.1:5001/", false, true),
+            ("http://user:pw@127.0.0.1:5001/", false, true),
             ("http://[::1]:5001/", false, true),
             ("http://10.0.0.1:5001/", false, false),
         ] {

@@ -2,6 +2,7 @@
 //! operation is pending.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use crate::{Cx, Event, Span, SpanKind, SpanOutcome, Waiting};
@@ -103,7 +104,8 @@ where
 {
     let mut turns = Turns::begin(cx, what, policy);
     loop {
-        let seen = turns.poll(look()).await;
+        // Boxed: waits contain waits, and a future of its own for each would overflow a small stack.
+        let seen = turns.poll(Box::pin(cx.cancel.or(look()))).await;
         if let Some(result) = turns.after(seen).await {
             return turns.end(result);
         }
@@ -130,7 +132,8 @@ where
 {
     let mut turns = Turns::begin(cx, what, policy);
     loop {
-        let seen = turns.poll(look()).await;
+        // Boxed: waits contain waits, and a future of its own for each would overflow a small stack.
+        let seen = turns.poll(Box::pin(cx.cancel.or(look()))).await;
         if let Some(result) = turns.after(seen).await {
             return turns.end(result);
         }
@@ -180,8 +183,7 @@ impl<'a> Turns<'a> {
         clippy::disallowed_methods,
         reason = "the context's clock may stand still, or be ahead, while an answer is under way"
     )]
-    async fn poll<T>(&self, look: impl Future<Output = T>) -> Result<T, &'static str> {
-        let mut look = std::pin::pin!(self.cx.cancel.or(look));
+    async fn poll<T>(&self, mut look: Pin<Box<impl Future<Output = T>>>) -> T {
         if self.looks == 0 {
             tokio::select! {
                 biased;

@@ -402,7 +402,7 @@ async fn locks_tombstones_and_newer_versions_are_notes() {
     file.lock().unwrap();
     let ended = doctor(&flow, &[]).await.ok();
     for (subject, found) in [
-        ("tombstone", "made for m0 may live on"),
+        ("tombstone", "resources of m0 may still exist"),
         ("machine m1", "has version 4"),
         ("lock", "process 4711 works on m1"),
     ] {

@@ -50,7 +50,8 @@ async fn invalid_labels_are_refused_without_a_call() {
     let label = |label: &'static str| ["update-labels", "--label", label, "m1"];
     for wrong in ["", "alone", "=value"] {
         let ended = flow.home.run(label(wrong)).await;
-        ended.failed(1, &["at least one --label KEY=VALUE is required"]);
+        let said = format!("invalid value {wrong:?} for flag -label: expected KEY=VALUE");
+        ended.failed(1, &[&said]);
     }
     let none = flow.home.run(["update-labels", "m1"]).await;
     none.failed(1, &["at least one --label KEY=VALUE is required"]);

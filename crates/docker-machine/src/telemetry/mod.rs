@@ -4,7 +4,7 @@
 //! to the trace of `MACHINE_TRACE` and to the metrics of `MACHINE_METRICS_FILE`. A failing output does not fail an
 //! operation.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -94,7 +94,7 @@ pub struct Telemetry {
     ambient: Arc<dyn Ambient>,
     live: Live,
     /// The waits and reasons that are already logged.
-    told: Mutex<BTreeSet<String>>,
+    told: Mutex<BTreeMap<String, u64>>,
     trace: Option<Trace>,
     /// The log of a create, in the store.
     log: Mutex<CreateLog>,
@@ -234,9 +234,12 @@ impl Telemetry {
             true => waiting.waited.as_secs() / REPEATED.as_secs(),
             false => 0,
         };
-        if told.len() >= MOST_LINES || !told.insert(format!("{machine} {text} {round}")) {
-            return;
-        }
+        let key = format!("{machine} {text}");
+        match told.get(&key) {
+            Some(last) if *last >= round => return,
+            None if told.len() >= MOST_LINES => return,
+            _ => told.insert(key, round),
+        };
         let machine = match machine {
             "" => String::new(),
             machine => format!("({machine}) "),

@@ -248,7 +248,7 @@ pub(crate) async fn first_login(
     machine: &Machine,
     cx: &Cx,
 ) -> Result<Session, Error> {
-    let limits = patient(library, machine);
+    let limits = limits_while_booting(library, machine);
     let wait = wait_for_login(library, machine, limits, None, cx);
     library.while_it_lives(machine, cx, wait).await
 }
@@ -392,21 +392,21 @@ async fn location_session(
 /// Returns the limits of the wait for a login: a cloud machine may still be booting; another host is either up or down.
 pub(crate) fn login_limits(library: &Library, machine: &Machine) -> WaitLimits {
     match machine.driver.cloud() {
-        Some(_) => patient(library, machine),
+        Some(_) => limits_while_booting(library, machine),
         None => WaitLimits::of_host_that_is_up(FIRST_LOGIN),
     }
 }
 
 /// Returns the limits for a machine that may still be booting. A login that is refused for long names the user: an
 /// image installs the key for its own user alone.
-fn patient(library: &Library, machine: &Machine) -> WaitLimits {
+fn limits_while_booting(library: &Library, machine: &Machine) -> WaitLimits {
     let limits = WaitLimits::from(FIRST_LOGIN);
     let driver = machine.driver.name();
     let flag = format!("{driver}-ssh-user");
     let kind = library.kind(driver);
     let has_flag = kind.is_ok_and(|kind| kind.flags().iter().any(|spec| spec.name == flag));
     match machine.driver.ssh() {
-        Some(SshEndpoint { user, .. }) if has_flag => limits.with_warning_of_refusals(format!(
+        Some(SshEndpoint { user, .. }) if has_flag && machine.driver.cloud().is_some() => limits.with_warning_of_refusals(format!(
             "({}) WARNING: the login as {user:?} has been refused for a minute: check that this is the user of the image; \
              a new machine gets another with --{flag}",
             machine.name

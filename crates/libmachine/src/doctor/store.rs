@@ -70,8 +70,8 @@ pub(super) fn examine_store(library: &Library) -> Vec<Check> {
         Ok(tombstones) => checks.extend(tombstones.iter().map(|tombstone| {
             Check::notable(
                 "tombstone",
-                format!("something made for {} may live on", tombstone.name()),
-                "docker-machine prune --force settles it",
+                format!("resources of {} may still exist", tombstone.name()),
+                "run docker-machine prune --force",
             )
         })),
         Err(error) => checks.push(failed("tombstones", error, "let this user read them")),

@@ -373,11 +373,10 @@ async fn come_up(
 async fn roll_back(library: &Library, work: Work, error: Error) -> Error {
     let Work { machine, lock, cx } = work;
     let removed = made(&*machine.driver, &cx);
-    cx.phase(format!(
-        "{} · removing {}",
-        machine.name,
-        removed.join(", ")
-    ));
+    if !removed.is_empty() {
+        let removed = removed.join(", ");
+        cx.phase(format!("{} · removing {removed}", machine.name));
+    }
     let left = match undo_machine(&*machine.driver, &cx).await {
         Ok(report) => left(report),
         Err(error) => vec![Left {

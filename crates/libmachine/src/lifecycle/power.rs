@@ -70,7 +70,7 @@ pub async fn start(library: &Library, name: &str) -> Result<(), Error> {
     come_back(library, &mut work, "Started").await
 }
 
-/// Shuts a machine down and waits for at most 45 s: GitLab Runner kills the command after 60 s.
+/// Shuts a machine down and waits for at most 44 s: GitLab Runner kills the command after 60 s.
 ///
 /// # Errors
 /// Returns [`Error::AlreadyStopped`], the driver's error, or [`Error::NotStopped`].

@@ -1,4 +1,4 @@
-//! The SDK's HTTP client: reads a complete response and checks its size before it is parsed.
+//! The SDK's HTTP client: reads a complete response, and checks its end and its size before it is parsed.
 //!
 //! The SDK allocates a structure for each item, even an empty one: 25 MB of empty instances become 1.8 GB. Items are
 //! therefore counted first, by their size in memory, with the tokenizer that the SDK uses.
@@ -229,7 +229,7 @@ mod tests {
                 assert_eq!(check(cut.as_bytes()), Err(Unbounded::Cut), "{cut}");
             }
         }
-        // Not EC2's: whoever reads it says so.
+        // Not EC2's: the call reports it.
         assert_eq!(check(b"<html><body>"), Ok(()));
     }
 }

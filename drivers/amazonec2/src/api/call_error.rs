@@ -47,7 +47,7 @@ pub(crate) enum CallError {
         status: u16,
         found: Found,
     },
-    /// The response exceeds a bound and was not parsed. The call may have taken effect.
+    /// The response breaks off or exceeds a bound, and was not parsed. The call may have taken effect.
     #[error(
         "cannot read the answer to {action} in region {region}{}: {why}",
         at(endpoint)

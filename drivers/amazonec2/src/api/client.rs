@@ -90,7 +90,7 @@ impl Api {
             store,
             &saved.access_key,
             &region(saved),
-            &saved.endpoint_url().unwrap_or_default(),
+            &saved.endpoint_in_use(),
         );
         Self::with(saved, keys, http, environment, rate_limiter)
     }
@@ -130,7 +130,7 @@ impl Api {
             )
             .retry_classifier(NoRetry)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        let endpoint = saved.endpoint_url().unwrap_or_default();
+        let endpoint = saved.endpoint_in_use();
         config = match endpoint.is_empty() {
             true => config
                 .use_fips(environment.use_fips)
@@ -205,7 +205,7 @@ impl Api {
         };
         let (keys, http) = (self.keys.clone(), self.http.clone());
         let environment = (*self.environment).clone();
-        let endpoint = elsewhere.endpoint_url().unwrap_or_default();
+        let endpoint = elsewhere.endpoint_in_use();
         let rate_limiter = self.rate_limiter.elsewhere(region, &endpoint);
         Some(Self::with(
             &elsewhere,
@@ -286,7 +286,7 @@ fn serves_sts(endpoint: &str) -> bool {
 
 /// Returns the place of a machine's resources, in the form of the journal.
 pub(crate) fn scope(saved: &Saved) -> Scope {
-    scope::place(&region(saved), &saved.endpoint_url().unwrap_or_default())
+    scope::place(&region(saved), &saved.endpoint_in_use())
 }
 
 /// Disables retries of a capacity shortage, which EC2 reports as a server error: the caller tries the next candidate

@@ -45,8 +45,11 @@ fn profile_region<'a>(file: &'a str, profile: &str) -> Option<&'a str> {
     for line in file.lines() {
         let bare = line.trim();
         if let Some(section) = bare.strip_prefix('[').and_then(|s| s.split(']').next()) {
-            let name = section.strip_prefix("profile ").unwrap_or(section).trim();
-            is_ours = name == profile;
+            // Only the default profile needs no prefix.
+            is_ours = match section.trim().strip_prefix("profile ") {
+                Some(name) => name.trim() == profile,
+                None => section.trim() == "default" && profile == "default",
+            };
         } else if is_ours
             // An indented line belongs to the setting above.
             && !line.starts_with([' ', '\t'])
@@ -65,9 +68,10 @@ mod tests {
 
     #[test]
     fn a_profiles_region_is_found() {
-        let file = "[default]\nregion = eu-west-1\n\n[profile ci]\noutput=json\ns3 =\n  region = x\nregion=ap-south-1 \n[profile empty]\n";
+        let file = "[default]\nregion = eu-west-1\n\n[profile ci]\noutput=json\ns3 =\n  region = x\nregion=ap-south-1 \n[profile empty]\n[bare]\nregion = eu-north-1\n";
         assert_eq!(profile_region(file, "default"), Some("eu-west-1"));
         assert_eq!(profile_region(file, "ci"), Some("ap-south-1"));
+        assert_eq!(profile_region(file, "bare"), None);
         assert_eq!(profile_region(file, "empty"), None);
         assert_eq!(profile_region(file, "none"), None);
     }

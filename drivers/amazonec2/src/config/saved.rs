@@ -115,6 +115,12 @@ impl Saved {
         !self.ssh_private_key_path.is_empty()
     }
 
+    /// Returns the endpoint to call; empty for AWS's own. One that is no URL, from another version's file, stays as it is:
+    /// the calls to it fail, and none goes to AWS in its place.
+    pub(crate) fn endpoint_in_use(&self) -> String {
+        self.endpoint_url().unwrap_or_else(|| self.endpoint.clone())
+    }
+
     /// Returns the endpoint as a URL; `None` if there is none or it is neither a URL nor a host.
     pub(crate) fn endpoint_url(&self) -> Option<String> {
         let given = self.endpoint.trim_end_matches('/');

@@ -14,7 +14,7 @@ use crate::config::create_options::CreateOptions;
 use crate::config::saved::Saved;
 use crate::launch::image;
 use crate::launch::image_facts::ImageFacts;
-use crate::launch::preflight_cache::{Facts, PreflightCache, PreflightResult, Turn};
+use crate::launch::preflight_cache::{Facts, OTHERS, PreflightCache, PreflightResult, Turn};
 use crate::launch::{key_pair, root_volume, tags};
 use crate::network::{security_groups, subnets};
 
@@ -78,7 +78,7 @@ pub(crate) async fn check(
     let ec2 = Ec2 { api, cx, saved };
     let cache = PreflightCache::of(ec2, store, create_options).await;
     let turn = match &cache {
-        Some(cache) => cache.turn(cx, |facts| facts.asked > after).await,
+        Some(cache) => cache.turn(cx, OTHERS, |facts| facts.asked > after).await,
         None => Turn::Alone,
     };
     let (facts, are_cached) = match turn {

@@ -52,7 +52,12 @@ impl PreflightResult {
     /// Waits for another create that makes or opens the groups, or returns that this create has to do it.
     pub(crate) async fn turn(&self, cx: &Cx, is_done: impl Fn(&[SecurityGroup]) -> bool) -> Turn {
         match &self.cache {
-            Some(cache) => cache.turn(cx, |facts| is_done(&facts.groups())).await,
+            // Creates with other queries may make the same group.
+            Some(cache) => {
+                cache
+                    .turn(cx, TIMEOUT, |facts| is_done(&facts.groups()))
+                    .await
+            }
             None => Turn::Alone,
         }
     }
@@ -77,7 +82,7 @@ const BELIEVED: u64 = 15_000;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Timeout of the wait for a create with other queries, whose results do not help.
-const OTHERS: Duration = Duration::from_secs(2);
+pub(crate) const OTHERS: Duration = Duration::from_secs(2);
 
 /// Results of the queries before a launch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -248,14 +253,19 @@ impl PreflightCache {
     }
 
     /// Waits until another create has results that satisfy `enough`, or until this one has to make the queries. Waits for
-    /// a create with other queries only briefly: it may be calling an endpoint that hangs.
-    pub(crate) async fn turn(&self, cx: &Cx, enough: impl Fn(&Facts) -> bool) -> Turn {
+    /// a create with other queries, which may be calling an endpoint that hangs, only for the time `others`.
+    pub(crate) async fn turn(
+        &self,
+        cx: &Cx,
+        others: Duration,
+        enough: impl Fn(&Facts) -> bool,
+    ) -> Turn {
         let known = || self.find(cx).filter(|facts| enough(facts));
         let Some(file) = self.record.open() else {
             return Turn::Alone;
         };
         let begun = cx.ambient.monotonic();
-        let is_over = || cx.ambient.monotonic().saturating_sub(begun) >= OTHERS;
+        let is_over = || cx.ambient.monotonic().saturating_sub(begun) >= others;
         let look = || match known() {
             Some(facts) => Look::Ready(Some(Turn::Known(facts))),
             None if file.try_lock().is_err() => match is_over() && self.is_anothers(cx) {
