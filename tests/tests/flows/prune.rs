@@ -475,11 +475,12 @@ async fn a_volume_is_listed_after_it_has_been_seen_detached_for_two_hours() {
     let seen = std::fs::read_to_string(flow.home.store().join(".sightings.json")).unwrap();
     assert!(seen.contains("volume vol-"), "{seen}");
     // Moves the recorded time back by three hours.
-    let now: u64 = seen
-        .split(|c: char| !c.is_ascii_digit())
-        .filter_map(|digits| digits.parse().ok())
-        .max()
-        .unwrap();
+    // Behind colons only: an ID may contain a larger number.
+    let values = seen.split(':').skip(1).map(|value| {
+        let digits = value.trim_start().split(|c: char| !c.is_ascii_digit());
+        digits.take(1).collect::<String>()
+    });
+    let now: u64 = values.filter_map(|it| it.parse().ok()).max().unwrap();
     let earlier = seen.replace(&now.to_string(), &(now - 3 * 3_600_000).to_string());
     std::fs::write(flow.home.store().join(".sightings.json"), earlier).unwrap();
     let listed = flow.home.run(["prune"]).await.ok();
