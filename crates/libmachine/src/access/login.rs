@@ -8,6 +8,7 @@ use machine_ssh::{
     Command, Copy, ExitStatus, HostKeys, Place, Pty, Session, Sftp, WaitLimits, WindowSize,
     check_host_key, connect, wait_for_ssh,
 };
+use machine_store::StoreError;
 use machine_types::{MachineName, SshEndpoint};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -203,9 +204,13 @@ pub async fn ssh_details(library: &Library, name: &str) -> Result<SshDetails, Er
 pub async fn openssh_details(library: &Library, name: &str) -> Result<SshDetails, Error> {
     let machine = library.open(name).await?;
     if let Ok(endpoint) = ssh_endpoint(&machine)
-        && endpoint.key.is_some()
+        && let Some(key) = &endpoint.key
         && let Some(pins) = pins_of(library, &machine, &endpoint)
     {
+        // OpenSSH would block on a FIFO.
+        if std::fs::metadata(key).is_ok_and(|found| !found.is_file()) {
+            return Err(StoreError::NotAFile { path: key.clone() }.into());
+        }
         let cx = library.context();
         let policy = HostKeys::AcceptPinnedOnly(pins.clone());
         let checked = check_host_key(&endpoint, &policy, &cx, DIAL, LOGIN).await;
