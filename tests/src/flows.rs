@@ -379,6 +379,16 @@ impl Flow {
         hosts.remove(0)
     }
 
+    /// Waits until the ID of a machine's instance is on record.
+    pub async fn on_record(&self, name: &str) {
+        let config = self.home.machine(name).join("config.json");
+        let has_id = || {
+            let text = std::fs::read_to_string(&config).unwrap_or_default();
+            text.contains("\"InstanceId\": \"i-")
+        };
+        self.lab.until(|_| has_id()).await;
+    }
+
     /// Waits until the only host is on, and makes its sshd listen.
     pub async fn let_listen(&self) {
         let is_on = || self.hosts.hosts().iter().any(HostView::is_on);

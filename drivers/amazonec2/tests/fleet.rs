@@ -216,6 +216,30 @@ async fn a_fleet_without_an_answer_is_found_by_its_tag_and_undone() {
     assert_eq!(fleet.live().len(), 0);
 }
 
+/// The answer to CreateFleet has an ID alone.
+#[tokio::test]
+async fn an_instance_that_the_fleet_did_not_launch_survives_the_undo() {
+    let fleet = Fleet::new().await;
+    let lab = &fleet.fixture.lab;
+    let mut other = fleet.machine(&[]);
+    fleet.fixture.create(&mut other).await.unwrap();
+    let template = lab.live_instances().remove(0).id;
+    let tags = [("Name".to_owned(), "production-db".to_owned())].into();
+    let foreign = lab.launch_like(&template, "terraform-1", &tags).unwrap();
+    fleet.fixture.undo(&*other).await;
+
+    let answer = format!(
+        "<CreateFleetResponse><fleetInstanceSet><item><instanceIds><item>{foreign}</item></instanceIds>\
+         </item></fleetInstanceSet></CreateFleetResponse>"
+    );
+    lab.inject(Fault::on("CreateFleet", Effect::Garble(answer)));
+    let mut machine = fleet.machine(&[]);
+    fleet.fixture.create(&mut machine).await.ok();
+    fleet.fixture.undo(&*machine).await;
+    let living: Vec<String> = lab.live_instances().into_iter().map(|it| it.id).collect();
+    assert_eq!(living, [foreign]);
+}
+
 #[tokio::test]
 async fn an_untagged_fleet_whose_answer_is_lost_stays_on_record() {
     let fleet = Fleet::new().await;

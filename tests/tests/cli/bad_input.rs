@@ -138,6 +138,9 @@ async fn unreadable_files_are_refused() {
     )
     .await;
 
+    let endless = ["--amazonec2-userdata=/dev/zero"];
+    refused(&flow, &endless, 1, &["/dev/zero", "more than 1 MiB"]).await;
+
     let key = flow.home.path().join("no-key");
     let path = key.to_str().unwrap();
     refused(

@@ -75,6 +75,72 @@ async fn no_answer_to_a_termination_forgets_a_machine() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_that_confirms_no_removal_forgets_no_machine() {
+    let flow = Flow::start().await;
+    let ending = |id: &str, state: &str| {
+        format!(
+            "<TerminateInstancesResponse><instancesSet><item><instanceId>{id}</instanceId><currentState>\
+             <name>{state}</name></currentState></item></instancesSet></TerminateInstancesResponse>"
+        )
+    };
+    let refused = "<DeleteKeyPairResponse><return>false</return></DeleteKeyPairResponse>";
+    for lie in 0..5 {
+        flow.create("m1", &[]).await.ok();
+        let id = flow.lab.live_instances().remove(0).id;
+        let (action, body) = match lie {
+            0 => (
+                "TerminateInstances",
+                ending("i-0123456789abcdef0", "shutting-down"),
+            ),
+            1 => ("TerminateInstances", ending(&id, "running")),
+            2 => (
+                "TerminateInstances",
+                "<TerminateInstancesResponse><instancesSet/></TerminateInstancesResponse>".into(),
+            ),
+            3 => ("TerminateInstances", "<TerminateInstancesResponse>".into()),
+            _ => ("DeleteKeyPair", refused.to_owned()),
+        };
+        flow.lab
+            .inject(Fault::on(action, Effect::Garble(body.clone())).always());
+        let removed = flow.home.run(["rm", "-y", "m1"]).await;
+        removed.failed(1, &[action]);
+        assert!(flow.home.machine("m1").exists(), "{body}");
+        flow.lab.heal();
+        flow.home.run(["rm", "-y", "m1"]).await.ok();
+        flow.assert_clean();
+    }
+}
+
+#[tokio::test]
+async fn a_listing_that_breaks_off_or_has_a_huge_token_is_no_listing() {
+    let flow = Flow::start().await;
+    flow.create("m1", &[]).await.ok();
+    let token = "a".repeat(20 << 10);
+    for (body, said) in [
+        (
+            "<DescribeInstancesResponse><reservationSet>".to_owned(),
+            "it breaks off",
+        ),
+        (
+            format!(
+                "<DescribeInstancesResponse><reservationSet/><nextToken>{token}</nextToken></DescribeInstancesResponse>"
+            ),
+            "a token of more than 16 KiB",
+        ),
+    ] {
+        flow.lab
+            .inject(Fault::on("DescribeInstances", Effect::Garble(body)).always());
+        flow.home.run(["status", "m1"]).await.failed(1, &[said]);
+        let listed = flow.home.run(["ls"]).await.ok();
+        assert!(listed.out.contains(said), "{listed}");
+        assert!(!listed.out.contains("docker-machine rm"), "{listed}");
+        flow.lab.heal();
+    }
+    flow.home.run(["rm", "-y", "m1"]).await.ok();
+    flow.assert_clean();
+}
+
 /// The time limit for an endless listing.
 const LISTING: Duration = Duration::from_secs(60);
 

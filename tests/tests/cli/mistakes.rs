@@ -710,12 +710,7 @@ async fn a_create_that_is_at_work_and_one_that_was_interrupted() {
     };
     let flow = Flow::with_hosts(never).await;
     let mut create = flow.home.start(flow.creating("m1", &[]));
-    let config = flow.home.machine("m1").join("config.json");
-    let has_id = || {
-        let text = std::fs::read_to_string(&config).unwrap_or_default();
-        text.contains("\"InstanceId\": \"i-")
-    };
-    flow.lab.until(|_| has_id()).await;
+    flow.on_record("m1").await;
     let pid = create.id().unwrap();
     let process = format!("Creating (process {pid}, ");
     typed(&flow.home, "ls", 0, &[&process]).await;

@@ -29,12 +29,7 @@ async fn a_machine_during_creation_is_starting_and_no_error() {
     let mut create = flow.home.start(argv);
 
     // As soon as the instance's id is on record.
-    let config = flow.home.machine("m1").join("config.json");
-    let has_id = || {
-        let text = std::fs::read_to_string(&config).unwrap_or_default();
-        text.contains("\"InstanceId\": \"i-")
-    };
-    flow.lab.until(|_| has_id()).await;
+    flow.on_record("m1").await;
     let machine = listed(&flow).await;
     assert_eq!(machine["state"], "Starting", "{machine}");
     assert_eq!(machine["error"], "", "{machine}");
@@ -99,12 +94,7 @@ async fn an_instance_that_ec2_does_not_list_yet_is_starting() {
     let flow = Flow::with_hosts(options).await;
     flow.lab.blind(Kind::Instance, Blindness::whole_window());
     let mut create = flow.home.start(flow.creating("m1", &[]));
-    let config = flow.home.machine("m1").join("config.json");
-    let has_id = || {
-        let text = std::fs::read_to_string(&config).unwrap_or_default();
-        text.contains("\"InstanceId\": \"i-")
-    };
-    flow.lab.until(|_| has_id()).await;
+    flow.on_record("m1").await;
     assert_eq!(shown(&flow).await, ("Starting".into(), String::new()));
     let ended = flow.home.run(["ssh", "m1", "true"]).await;
     assert!(!ended.err.contains("docker-machine rm"), "{ended}");

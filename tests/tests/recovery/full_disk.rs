@@ -43,6 +43,8 @@ async fn a_full_disk_fails_the_create_and_leaves_nothing_behind() {
         }
         full += 1;
         assert!(created.err.contains("No space left on device"), "{created}");
+        let doctor = flow.home.run(["doctor"]).await;
+        assert!(doctor.out.contains("is full: "), "{doctor}");
         if flow.home.machine("m1").exists() {
             flow.home.run(["rm", "-y", "m1"]).await.ok();
         }

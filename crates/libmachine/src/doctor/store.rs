@@ -46,7 +46,11 @@ pub(super) fn examine_store(library: &Library) -> Vec<Check> {
         .filter(|free| *free < LEAST_SPACE)
     {
         let found = format!("the disk of {base} is full: {free} bytes are free");
-        checks.push(Check::wrong("disk", found, "make room: no create succeeds"));
+        checks.push(Check::wrong(
+            "disk",
+            found,
+            "free some space: creates fail on a full disk",
+        ));
     }
     // Problems of the file itself are reported above.
     let identity = library.store.identity().ok().flatten();
