@@ -696,7 +696,7 @@ async fn an_engine_that_does_not_answer_is_no_matter_of_certificates() {
 async fn a_server_of_ones_own_stays() {
     let flow = with_a_server_of_ones_own().await;
     let home = &flow.home;
-    let said = ["g1: only the local reference is deleted; the server and its Docker stay"];
+    let said = ["g1: only the local reference is deleted; the server stays as it is"];
     typed(home, "rm -y g1", 0, &said).await;
     // No message is printed for an instance that is removed.
     assert_eq!(typed(home, "rm -y m1", 0, &[]).await.err, "");

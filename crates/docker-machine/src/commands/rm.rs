@@ -80,7 +80,7 @@ impl Command for Rm {
                 .is_ok_and(|machine| machine.is_of_the_user())
             {
                 cx.complain(&format!(
-                    "{name}: only the local reference is deleted; the server and its Docker stay"
+                    "{name}: only the local reference is deleted; the server stays as it is"
                 ));
             }
         }
