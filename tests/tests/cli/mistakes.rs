@@ -764,5 +764,31 @@ async fn a_create_that_is_cancelled_says_what_it_removed() {
     for text in [&format!("instance {id} in us-east-1"), "nothing is left"] {
         assert!(said.contains(text), "{text:?}: {said}");
     }
+    // It is shared, and stays.
+    assert!(!said.contains("security group"), "{said}");
+    flow.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_interrupt_says_where_to_look() {
+    let never = HostOptions {
+        listens: Moment::WhenTold,
+        ..HostOptions::default()
+    };
+    let flow = Flow::with_hosts(never).await;
+    let cleanup = flow.lab.hold("TerminateInstances");
+    let mut create = Terminal::start(&flow.home, flow.creating("m1", &[]), (80, 24));
+    flow.on_record("m1").await;
+    let id = flow.lab.live_instances().remove(0).id;
+    create.keys("\u{3}").await;
+    create.expect(&format!("removing instance {id}")).await;
+    cleanup.arrived(1).await;
+    create.keys("\u{3}").await;
+    let left = create.end().await;
+    assert_eq!(left.status.code(), Some(130), "{}", left.shown);
+    let said = "stopped by SIGINT before the cleanup after SIGINT was complete";
+    assert!(left.shown.contains(said), "{}", left.shown);
+    cleanup.open();
+    typed(&flow.home, "rm -y m1", 0, &[]).await;
     flow.assert_clean();
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use machine_driver::{Driver, DriverError};
 use machine_ops::{
-    Cancel, Cx, Entry, JournalError, Phase, Resource, Undo, UndoReport, Undone, open_resources,
-    undo_all, within,
+    Cancel, Cx, Entry, JournalError, Ownership, Phase, Resource, Undo, UndoReport, Undone,
+    open_resources, undo_all, within,
 };
 
 use crate::Left;
@@ -103,12 +103,14 @@ pub(crate) fn resources(driver: &dyn Driver, entries: &[Entry]) -> Vec<Resource>
         .collect()
 }
 
-/// Describes the resources that certainly exist and have to be undone, for messages.
+/// Describes the resources that certainly exist and have to be undone, for messages, the latest first. A borrowed one,
+/// such as a security group, stays.
 pub(crate) fn made(driver: &dyn Driver, cx: &Cx) -> Vec<String> {
     let entries = cx.journal.entries().unwrap_or_default();
     let made = resources(driver, &entries)
         .into_iter()
-        .filter(|resource| resource.made);
+        .rev()
+        .filter(|resource| resource.made && resource.intent.ownership == Ownership::Ours);
     made.map(|resource| driver.describe(&resource)).collect()
 }
 
